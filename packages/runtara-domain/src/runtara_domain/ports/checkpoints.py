@@ -1,0 +1,28 @@
+"""What the core needs stored about checkpoints."""
+
+from datetime import datetime
+from typing import Protocol
+
+from runtara_domain.model import Caller, Checkpoint, CheckpointWrite, Saved
+from runtara_domain.status import Condition
+
+
+class Checkpoints(Protocol):
+    """Checkpoints: written once, read ever after."""
+
+    async def save(
+        self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
+    ) -> Saved:
+        """
+        Keep the state unless the id is taken, and move the instance's pointer to it.
+
+        Of concurrent callers, in this process or another, exactly one gets `kept` None; the others get the state
+        it kept. The pointer, `last_activity_at` and, if the instance was asleep, its move to RUNNING (`sleep_until`
+        and wake claim cleared) happen in the same step, whether it saves or finds. An audit row of a retry attempt
+        is no checkpoint. An instance that does not admit the caller is left alone.
+        """
+        ...
+
+    async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
+        """Read one; None if there is none, or if the id names a retry attempt's audit row."""
+        ...

@@ -1,0 +1,132 @@
+"""The states of an instance, and the table of every move between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Self, TypeAlias
+
+
+class InstanceStatus(StrEnum):
+    """The status as it is stored, and as clients see it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class State(StrEnum):
+    """A status with the two faces of SUSPENDED told apart: asleep has a time to wake, paused none."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    ASLEEP = "asleep"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @classmethod
+    def of(cls, status: InstanceStatus, sleep_until: datetime | None) -> Self:
+        """Tell the state from the two columns that hold it."""
+        if status is InstanceStatus.SUSPENDED:
+            return cls("paused" if sleep_until is None else "asleep")
+        return cls(status.value)
+
+    @property
+    def status(self) -> InstanceStatus:
+        """The status that stands for this state in storage and on the wire."""
+        if self in (State.ASLEEP, State.PAUSED):
+            return InstanceStatus.SUSPENDED
+        return InstanceStatus(self.value)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing leaves this state."""
+        return self in FINAL
+
+
+Condition: TypeAlias = frozenset[State]
+"""The states in which a step applies; in any other it changes nothing and says so."""
+
+ANY: Condition = frozenset(State)
+FINAL: Condition = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+OPEN: Condition = ANY - FINAL
+WORKING: Condition = frozenset({State.RUNNING, State.ASLEEP})
+"""What an instance is in while a process of it may be at work."""
+
+
+class Move(StrEnum):
+    """Everything that can change the state of an instance."""
+
+    REGISTER = "register"
+    SLEEP = "sleep"
+    STIR = "stir"
+    WAKE = "wake"
+    PAUSE = "pause"
+    SUSPEND = "suspend"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Where a move may start, and where it leads."""
+
+    sources: Condition
+    target: State
+
+
+MOVES: Mapping[Move, Rule] = MappingProxyType(
+    {
+        # The instance registers: first start, restart after a crash, wake, resume.
+        Move.REGISTER: Rule(OPEN, State.RUNNING),
+        # It asks for a durable sleep.
+        Move.SLEEP: Rule(WORKING, State.ASLEEP),
+        # While asleep, its own run saves or finds a checkpoint: another branch is at work.
+        Move.STIR: Rule(frozenset({State.ASLEEP}), State.RUNNING),
+        # A sleep held by this server is due.
+        Move.WAKE: Rule(frozenset({State.ASLEEP}), State.RUNNING),
+        # It acknowledges a pause.
+        Move.PAUSE: Rule(WORKING, State.PAUSED),
+        # It says `suspended`, with no pause pending.
+        Move.SUSPEND: Rule(frozenset({State.RUNNING}), State.PAUSED),
+        # It says how it ended.
+        Move.COMPLETE: Rule(WORKING, State.COMPLETED),
+        Move.FAIL: Rule(WORKING, State.FAILED),
+        # It acknowledges a cancel; PENDING: as soon as the cancel is sent.
+        Move.CANCEL: Rule(OPEN, State.CANCELLED),
+        # An operator or the environment ends it without asking.
+        Move.TERMINATE: Rule(OPEN, State.CANCELLED),
+    }
+)
+
+
+class SignalType(StrEnum):
+    """What an instance can be told; at most one of them is pending at a time."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+def settle(state: State, pending: SignalType | None) -> State | None:
+    """
+    Tell where `suspended` leads an instance in this state with this signal pending.
+
+    None: it is refused. A pending cancel or pause is acknowledged by it, a resume stays pending
+    (so that a suspended instance is due at once).
+    """
+    if pending is SignalType.CANCEL and state in MOVES[Move.CANCEL].sources:
+        return MOVES[Move.CANCEL].target
+    if pending is SignalType.PAUSE and state in MOVES[Move.PAUSE].sources:
+        return MOVES[Move.PAUSE].target
+    if state in MOVES[Move.SUSPEND].sources:
+        return MOVES[Move.SUSPEND].target
+    return state if state.status is InstanceStatus.SUSPENDED else None

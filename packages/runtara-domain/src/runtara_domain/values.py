@@ -1,0 +1,86 @@
+"""The limits of what may be stored, checked where a value enters."""
+
+import re
+
+from runtara_domain.error import InvalidValue
+
+MAX_ID_BYTES = 1024
+MAX_STATE_BYTES = 63 * 1024 * 1024
+MAX_SIGNAL_BYTES = 512 * 1024
+MAX_ATTEMPT = 2**31 - 1
+MAX_EVENT_BATCH = 10_000
+
+_RETRY_ID = re.compile(r"::retry::[0-9]+\Z")
+
+
+def check_id(field: str, value: str) -> None:
+    """
+    Refuse an id that is empty, too long, or cannot be stored as text.
+
+    Raises InvalidValue.
+    """
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidValue(f"{field}: takes UTF-8 text, got {value!r}") from error
+    if not 1 <= size <= MAX_ID_BYTES:
+        raise InvalidValue(f"{field}: takes 1 to {MAX_ID_BYTES} bytes of UTF-8, got {size} bytes")
+    if "\0" in value:
+        raise InvalidValue(f"{field}: takes text without NUL characters, got {value!r}")
+
+
+def check_text(field: str, value: str) -> None:
+    """
+    Refuse a short text, empty or not, that cannot be stored or indexed.
+
+    Raises InvalidValue.
+    """
+    if value:
+        check_id(field, value)
+
+
+def check_new_checkpoint_id(field: str, value: str) -> None:
+    """
+    Refuse a checkpoint id that is no id, or that the audit rows of retry attempts would take.
+
+    Raises InvalidValue.
+    """
+    check_id(field, value)
+    if _RETRY_ID.search(value):
+        raise InvalidValue(
+            f"{field}: takes an id that does not end in '::retry::' and digits"
+            f" (kept for retry attempts), got {value!r}"
+        )
+
+
+def check_bytes(field: str, value: bytes, limit: int = MAX_STATE_BYTES) -> None:
+    """
+    Refuse a value too large for its answer to fit a frame.
+
+    Raises InvalidValue.
+    """
+    if len(value) > limit:
+        raise InvalidValue(f"{field}: takes at most {limit} bytes, got {len(value)} bytes")
+
+
+def check_range(field: str, value: int, low: int, high: int) -> None:
+    """
+    Refuse a number outside its range.
+
+    Raises InvalidValue.
+    """
+    if not low <= value <= high:
+        raise InvalidValue(f"{field}: takes {low} to {high}, got {value}")
+
+
+def storable_text(payload: bytes, missing: str) -> str:
+    """Turn bytes meant as text into text a database keeps; what cannot be kept is described."""
+    if not payload:
+        return missing
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return f"(not UTF-8, {len(payload)} bytes) {payload[:512].hex()}"
+    if "\0" in text:
+        return f"(held NUL characters) {text.replace(chr(0), chr(0xFFFD))}"
+    return text
