@@ -71,7 +71,9 @@ class SignalDeliveryFailed(CoreError):
 
 
 class DatabaseError(CoreError):
-    """The database could not be asked, or gave no answer: whether the step was stored is unknown."""
+    """
+    The database could not be asked, or gave no answer: whether the step was stored is unknown.
+    """
 
     code = "DATABASE_ERROR"
 

@@ -11,7 +11,10 @@ from runtara_domain.status import Condition, InstanceStatus, SignalType, State
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An instance that asks for something; run is the one its connection speaks for, None if it never registered."""
+    """
+    An instance that asks for something; run is the one its connection speaks for, None if it never
+    registered.
+    """
 
     instance_id: str
     run: int | None = None
@@ -86,8 +89,9 @@ class Registered:
     """
     What a registration found, and did if it applies.
 
-    before: None if the instance was unknown. tenant_id: whose it is. checkpoint_exists: true too when none was named.
-    run: the instance's newest run after the step. input: what it was created with, if anything.
+    before: None if the instance was unknown. tenant_id: whose it is. checkpoint_exists: true too
+    when none was named. run: the instance's newest run after the step. input: what it was created
+    with, if anything.
     """
 
     before: Standing | None
@@ -132,8 +136,8 @@ class Saved:
     """
     What saving a checkpoint found, and did if the instance admits it.
 
-    before: None if the instance is unknown. kept: the state of the call that was first, None if this one was.
-    signal, custom_signal: pending for the instance; sent for this checkpoint id.
+    before: None if the instance is unknown. kept: the state of the call that was first, None if
+    this one was. signal, custom_signal: pending for the instance; sent for this checkpoint id.
     """
 
     before: Standing | None
@@ -188,8 +192,8 @@ class Recorded:
     """
     What recording an event found, and did if the instance admits it.
 
-    before: None if the instance is unknown. repeated: the instance ended just so before, nothing was
-    done. after: where the instance is now.
+    before: None if the instance is unknown. repeated: the instance ended just so before, nothing
+    was done. after: where the instance is now.
     """
 
     before: Standing | None

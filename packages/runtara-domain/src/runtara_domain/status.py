@@ -20,7 +20,9 @@ class InstanceStatus(StrEnum):
 
 
 class State(StrEnum):
-    """A status with the two faces of SUSPENDED told apart: asleep has a time to wake, paused none."""
+    """
+    A status with the two faces of SUSPENDED told apart: asleep has a time to wake, paused none.
+    """
 
     PENDING = "pending"
     RUNNING = "running"

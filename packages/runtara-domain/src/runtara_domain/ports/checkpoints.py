@@ -16,10 +16,12 @@ class Checkpoints(Protocol):
         """
         Keep the state unless the id is taken, and move the instance's pointer to it.
 
-        Of concurrent callers, in this process or another, exactly one gets `kept` None; the others get the state
-        it kept. The pointer, `last_activity_at` and, if the instance was asleep, its move to RUNNING (`sleep_until`
-        and wake claim cleared) happen in the same step, whether it saves or finds. An audit row of a retry attempt
-        is no checkpoint. An instance that does not admit the caller is left alone.
+        Of concurrent callers, in this process or another, exactly one gets `kept` None; the others
+        get the state it kept. Saving moves the pointer and `last_activity_at`; finding moves
+        neither (a replay doesn't take an instance back). An instance that was asleep moves to
+        RUNNING, whether it saves or finds: `sleep_until` and the wake claim are cleared. All of
+        this is one step. An audit row of a retry attempt is no checkpoint. An instance that does
+        not admit the caller is left alone.
         """
         ...
 

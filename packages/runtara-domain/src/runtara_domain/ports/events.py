@@ -22,18 +22,19 @@ class Events(Protocol):
         """
         Keep the event and end the instance so, if it admits the caller.
 
-        The row gets status, output or error, and `finished_at`; `sleep_until` and the wake claim are cleared. An
-        instance not superseded that has already ended in the same state with the same output and error
-        is `repeated`: nothing is written. Of concurrent endings one applies.
+        The row gets status, output or error, and `finished_at`; `sleep_until` and the wake claim
+        are cleared. An instance not superseded that has already ended in the same state with the
+        same output and error is `repeated`: nothing is written. Of concurrent endings one applies.
         """
         ...
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         """
-        Keep the event and move the instance to where `status.settle` leads, with what is pending for it.
+        Keep the event and move the instance to where `status.settle` leads, with what is pending
+        for it.
 
-        A pending cancel or pause is acknowledged by it; a move to CANCELLED sets `finished_at`; every move clears
-        `sleep_until` and the wake claim. Where `settle` gives None, or the caller is superseded, nothing is written
-        and `after` is None.
+        A pending cancel or pause is acknowledged by it; a move to CANCELLED sets `finished_at`;
+        every move clears `sleep_until` and the wake claim. Where `settle` gives None, or the caller
+        is superseded, nothing is written and `after` is None.
         """
         ...

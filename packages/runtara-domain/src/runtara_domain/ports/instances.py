@@ -17,12 +17,13 @@ class Instances(Protocol):
         """
         Begin a run, or find the one to continue.
 
-        An unknown instance is created RUNNING in its run 1, unless the registration names a checkpoint or a
-        run to continue (neither can exist). A known one becomes RUNNING in its next run if the tenant owns it,
-        its state is in `when` and the named checkpoint exists; with that `sleep_until` and the wake claim
-        are cleared, a pending resume is acknowledged, and `started_at` is set if it was not. Each run begun adds
-        one `started` event. With `continue_run` nothing is moved or added. When anything speaks against it,
-        nothing is changed, and the outcome tells all that was found.
+        An unknown instance is created RUNNING in its run 1, unless the registration names a
+        checkpoint or a run to continue (neither can exist). A known one becomes RUNNING in its next
+        run if the tenant owns it, its state is in `when` and the named checkpoint exists; with that
+        `sleep_until` and the wake claim are cleared, a pending resume is acknowledged, and
+        `started_at` is set if it was not. Each run begun adds one `started` event. With
+        `continue_run` nothing is moved or added. When anything speaks against it, nothing is
+        changed, and the outcome tells all that was found.
         """
         ...
 

@@ -12,8 +12,9 @@ class Persistence(Protocol):
     """
     Storage, open between `async with` and its end.
 
-    Every step is durable when its call returns; a call whose caller is cancelled is carried out whole or not at all.
-    What the database cannot do raises DatabaseError, with the driver's error as its cause.
+    Every step is durable when its call returns; a call whose caller is cancelled is carried out
+    whole or not at all. What the database cannot do raises DatabaseError, with the driver's error
+    as its cause.
     """
 
     @property
@@ -26,7 +27,9 @@ class Persistence(Protocol):
     def events(self) -> Events: ...
 
     async def __aenter__(self) -> Self:
-        """Open the database and bring its schema up to date; raises DatabaseError saying what to do."""
+        """
+        Open the database and bring its schema up to date; raises DatabaseError saying what to do.
+        """
         ...
 
     async def __aexit__(

@@ -1,0 +1,54 @@
+"""Signs of life that no write carries, gathered and written together."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.model import Caller
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.instances import Instances
+
+_log = logging.getLogger(__name__)
+
+DELAY = timedelta(milliseconds=500)
+
+
+class Activity:
+    """
+    Moves `last_activity_at` for callers that were heard of, within a second and in one step for
+    all.
+
+    While nobody is heard of, nothing is written.
+    """
+
+    def __init__(self, instances: Instances, clock: Clock) -> None:
+        self._instances = instances
+        self._clock = clock
+        self._heard: set[Caller] = set()
+        self._any = asyncio.Event()
+
+    def note(self, caller: Caller) -> None:
+        """Take down that the caller's process is alive."""
+        self._heard.add(caller)
+        self._any.set()
+
+    async def keep(self) -> None:
+        """Write what is noted, again and again, until cancelled."""
+        while True:
+            await self._any.wait()
+            await self._clock.sleep_until(self._clock.now() + DELAY)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is noted now; what the database does not take is kept for the next time."""
+        heard, self._heard = self._heard, set()
+        self._any.clear()
+        if not heard:
+            return
+        try:
+            await self._instances.touch(heard, at=self._clock.now())
+        except DatabaseError as error:
+            _log.warning("activity not written, will be tried again: %s", error)
+            self._heard |= heard
+            self._any.set()

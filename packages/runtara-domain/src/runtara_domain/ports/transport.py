@@ -1,0 +1,93 @@
+"""What the core offers whoever carries requests to it, and what it expects of them."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from runtara_domain.model import (
+    Caller,
+    Checkpoint,
+    CheckpointWrite,
+    Event,
+    Instance,
+    Registered,
+    Registration,
+    Saved,
+)
+from runtara_domain.sessions import Session
+
+
+class Operations(Protocol):
+    """
+    The operations instances may ask for.
+
+    Each raises a CoreError when it is refused, and nothing of it is stored then; besides those
+    named InstanceNotFound, InstanceSuperseded (a newer run than the caller's has registered) and
+    DatabaseError. What returns is durable.
+    """
+
+    def open_session(self) -> Session:
+        """Begin a session for a connection; the transport closes it when the connection is gone."""
+        ...
+
+    async def register_instance(
+        self, *, session: Session, registration: Registration
+    ) -> Registered:
+        """
+        Begin a run of an instance, create it if it is unknown, and bind the run to the session.
+
+        With `continue_run` equal to the newest run that is bound and nothing else done. Raises
+        TooManyInstances, InstanceAlreadyExists (of another tenant), InvalidInstanceState
+        (finished), CheckpointNotFound.
+        """
+        ...
+
+    async def get_instance_status(self, *, caller: Caller) -> Instance | None:
+        """Read an instance in any state, for a caller of any run; None if it is unknown."""
+        ...
+
+    async def save_checkpoint(self, *, caller: Caller, write: CheckpointWrite) -> Saved:
+        """
+        Keep a state under its id, or give back the one kept first (`kept`).
+
+        Of racing callers exactly one gets `kept` None. Raises InvalidInstanceState unless RUNNING
+        or asleep.
+        """
+        ...
+
+    async def get_checkpoint(self, *, caller: Caller, checkpoint_id: str) -> Checkpoint | None:
+        """Read a checkpoint in any state, for a caller of any run; None if there is none."""
+        ...
+
+    async def record_event(self, *, session: Session, caller: Caller, event: Event) -> None:
+        """
+        Keep an event with the move it brings; a time that can't be right becomes now.
+
+        The same ending again is recorded once. Raises InvalidInstanceState for any other.
+        """
+        ...
+
+    async def heartbeat(self, *, caller: Caller) -> None:
+        """
+        Show that the caller's process is alive; raises InvalidInstanceState if it is finished.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """
+    Carries requests between `async with` and its end; what it took it answers before it closes.
+    """
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it is reached: host and port as bound."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,106 @@
+"""Who speaks for which run, and how many instances may be served at once."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from runtara_domain.error import TooManyInstances
+from runtara_domain.model import Caller
+
+
+class Session:
+    """One connection: the runs it has registered, until it is closed."""
+
+    def __init__(self, places: "Places") -> None:
+        self._places = places
+        self._runs: dict[str, int] = {}
+        self.is_closed = False
+
+    def caller(self, instance_id: str) -> Caller:
+        """Name who asks, with the newest run registered here; raises InvalidValue for a bad id."""
+        return Caller(instance_id, self._runs.get(instance_id))
+
+    @contextmanager
+    def place(self, instance_id: str) -> Iterator[None]:
+        """
+        Hold a place for the instance while it is being registered, and keep it if that succeeds.
+
+        Raises TooManyInstances before anything is done. Given back when the block raises, or the
+        session was closed meanwhile.
+        """
+        self._places.take(instance_id, self)
+        try:
+            yield
+        except BaseException:
+            self._places.give_back(instance_id, self)
+            raise
+        if self.is_closed:
+            self._places.give_back(instance_id, self)
+
+    def bind(self, instance_id: str, run: int) -> None:
+        """Speak for this run of the instance from now on, unless a newer one is bound already."""
+        self._runs[instance_id] = max(run, self._runs.get(instance_id, 0))
+
+    def ended(self, instance_id: str) -> None:
+        """Free the instance's place, here and for every session: it will not run again."""
+        self._runs.pop(instance_id, None)
+        self._places.free(instance_id)
+
+    def close(self) -> None:
+        """Give back every place that only this session held; a second call does nothing."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._places.leave(self, self._runs)
+            self._runs.clear()
+
+
+class Places:
+    """
+    The instances with a live registered connection, at most `limit` of them.
+
+    An instance has one place, however many sessions registered it, and however often.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._holders: dict[str, Counter[Session]] = {}
+
+    @property
+    def taken(self) -> int:
+        """How many places are held."""
+        return len(self._holders)
+
+    def open_session(self) -> Session:
+        """Begin a session for a new connection; whoever opens it closes it."""
+        return Session(self)
+
+    def take(self, instance_id: str, session: Session) -> None:
+        """Count the session among the place's holders; raises TooManyInstances if none is left."""
+        if instance_id not in self._holders and len(self._holders) >= self._limit:
+            raise TooManyInstances(
+                f"This server serves {self._limit} instances at most, and all places are taken:"
+                " try again later, or raise RUNTARA_MAX_CONCURRENT_INSTANCES"
+            )
+        self._holders.setdefault(instance_id, Counter())[session] += 1
+
+    def give_back(self, instance_id: str, session: Session) -> None:
+        """Undo one `take`."""
+        holders = self._holders.get(instance_id, Counter())
+        holders[session] -= 1
+        if holders[session] <= 0:
+            self._drop(instance_id, session)
+
+    def leave(self, session: Session, instance_ids: Iterable[str]) -> None:
+        """Undo every `take` of the session for these instances."""
+        for instance_id in instance_ids:
+            self._drop(instance_id, session)
+
+    def free(self, instance_id: str) -> None:
+        """Forget the instance, whoever held its place."""
+        self._holders.pop(instance_id, None)
+
+    def _drop(self, instance_id: str, session: Session) -> None:
+        holders = self._holders.get(instance_id, Counter())
+        holders.pop(session, None)
+        if not holders:
+            self._holders.pop(instance_id, None)

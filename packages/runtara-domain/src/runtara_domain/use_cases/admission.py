@@ -1,0 +1,44 @@
+"""Why a step did not apply, said to whoever asked for it."""
+
+from runtara_domain.error import InstanceNotFound, InstanceSuperseded, InvalidInstanceState
+from runtara_domain.model import Caller, Standing
+from runtara_domain.status import Condition
+
+
+def require_admitted(
+    caller: Caller, before: Standing | None, when: Condition, action: str
+) -> Standing:
+    """
+    Give how the instance stood when it admitted the step.
+
+    Raises InstanceNotFound, InstanceSuperseded or InvalidInstanceState otherwise, in this order.
+    """
+    standing = require_current(caller, before)
+    if standing.state not in when:
+        allowed = " or ".join(sorted(when))
+        raise InvalidInstanceState(
+            f"Instance {caller.instance_id!r} is {standing.state}:"
+            f" to {action}, it must be {allowed}"
+        )
+    return standing
+
+
+def require_current(caller: Caller, before: Standing | None) -> Standing:
+    """
+    Give how an instance stood that exists and whose newest run is the caller's, as far as known.
+
+    Raises InstanceNotFound or InstanceSuperseded.
+    """
+    if before is None:
+        raise InstanceNotFound(caller.instance_id)
+    if before.supersedes(caller):
+        raise superseded(caller.instance_id, caller.run, before.run)
+    return before
+
+
+def superseded(instance_id: str, run: int | None, newest: int) -> InstanceSuperseded:
+    """Say that a newer run has taken over."""
+    return InstanceSuperseded(
+        f"Run {run} of instance {instance_id!r} was superseded by run {newest}:"
+        " this process must stop"
+    )

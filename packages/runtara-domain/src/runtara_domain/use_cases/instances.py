@@ -1,0 +1,63 @@
+"""Registering instances, and reading how they stand."""
+
+from dataclasses import dataclass
+
+from runtara_domain.activity import Activity
+from runtara_domain.error import (
+    CheckpointNotFound,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InvalidInstanceState,
+)
+from runtara_domain.model import Caller, Instance, Registered, Registration
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.instances import Instances
+from runtara_domain.sessions import Session
+from runtara_domain.status import MOVES, Move
+from runtara_domain.use_cases.admission import superseded
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterInstance:
+    """Begin a run of an instance, or go on with it on a new connection."""
+
+    instances: Instances
+    clock: Clock
+
+    async def __call__(self, *, session: Session, registration: Registration) -> Registered:
+        with session.place(registration.instance_id):
+            found = await self.instances.register(
+                registration, when=MOVES[Move.REGISTER].sources, at=self.clock.now()
+            )
+            _refuse(registration, found)
+            session.bind(registration.instance_id, found.run)
+        return found
+
+
+def _refuse(asked: Registration, found: Registered) -> None:
+    name = f"Instance {asked.instance_id!r}"
+    if found.before is None and asked.continue_run is not None:
+        raise InstanceNotFound(asked.instance_id)
+    if found.tenant_id != asked.tenant_id:
+        raise InstanceAlreadyExists(f"{name} belongs to another tenant than {asked.tenant_id!r}")
+    if found.before is not None and found.before.state.is_final:
+        raise InvalidInstanceState(f"{name} is {found.before.state}: it has ended for good")
+    if not found.checkpoint_exists:
+        raise CheckpointNotFound(f"Checkpoint {asked.checkpoint_id!r} of {name} not found")
+    if asked.continue_run is not None and asked.continue_run != found.run:
+        raise superseded(asked.instance_id, asked.continue_run, found.run)
+
+
+@dataclass(frozen=True, slots=True)
+class GetInstanceStatus:
+    """Read an instance, its own or another."""
+
+    instances: Instances
+    activity: Activity
+
+    async def __call__(self, *, caller: Caller) -> Instance | None:
+        instance = await self.instances.get(caller.instance_id)
+        # Anybody may ask about anybody: only whoever registered the instance shows it alive.
+        if caller.run is not None:
+            self.activity.note(caller)
+        return instance
