@@ -1,0 +1,265 @@
+"""
+The messages of the instance protocol, field by field as protocol.md lists them.
+
+An optional field is None when it is absent. Numbers from 100 up are extensions: a server may not
+know them. An enum is a plain `int` on a message, so that a number nobody listed can be sent too.
+"""
+# ruff: noqa: RUF009 - what these calls return is made for the field, and used once.
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from runtara_conformance.message import (
+    Message,
+    binary,
+    boolean,
+    integer,
+    opt_binary,
+    opt_integer,
+    opt_message,
+    opt_text,
+    opt_unsigned,
+    repeated_message,
+    text,
+    unsigned,
+)
+
+
+class EventType(IntEnum):
+    """InstanceEventType; 1 is taken and unused."""
+
+    HEARTBEAT = 0
+    COMPLETED = 2
+    FAILED = 3
+    SUSPENDED = 4
+    CUSTOM = 5
+
+
+class SignalType(IntEnum):
+    """What an operator asks of a running instance."""
+
+    CANCEL = 0
+    PAUSE = 1
+    RESUME = 2
+
+
+class Status(IntEnum):
+    """InstanceStatus."""
+
+    UNKNOWN = 0
+    PENDING = 1
+    RUNNING = 2
+    SUSPENDED = 3
+    COMPLETED = 4
+    FAILED = 5
+    CANCELLED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterInstanceRequest(Message):
+    """An instance says that it is there: first start, restart, wake, resume."""
+
+    instance_id: str = text(1)
+    tenant_id: str = text(2)
+    checkpoint_id: str | None = opt_text(3)
+    continue_run: int | None = opt_unsigned(100)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterInstanceResponse(Message):
+    """The one answer that reports a refusal itself: `success` false, with `error` and `code`."""
+
+    success: bool = boolean(1)
+    error: str = text(2)
+    run: int | None = opt_unsigned(100)
+    code: str | None = opt_text(101)
+    input: bytes | None = opt_binary(102)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal(Message):
+    """A signal that waits to be acknowledged."""
+
+    instance_id: str = text(1)
+    signal_type: int = integer(2)
+    payload: bytes = binary(3)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSignal(Message):
+    """What was sent to one checkpoint of one instance."""
+
+    checkpoint_id: str = text(1)
+    payload: bytes = binary(2)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRequest(Message):
+    """Save a state under an id, or get the one that was saved first."""
+
+    instance_id: str = text(1)
+    checkpoint_id: str = text(2)
+    state: bytes = binary(3)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointResponse(Message):
+    """`found` false and no state: saved; `found` true: the state it was saved with."""
+
+    found: bool = boolean(1)
+    state: bytes = binary(2)
+    pending_signal: Signal | None = opt_message(3, Signal)
+    custom_signal: CustomSignal | None = opt_message(4, CustomSignal)
+
+
+@dataclass(frozen=True, slots=True)
+class GetCheckpointRequest(Message):
+    """Read a checkpoint without saving one."""
+
+    instance_id: str = text(1)
+    checkpoint_id: str = text(2)
+
+
+@dataclass(frozen=True, slots=True)
+class GetCheckpointResponse(Message):
+    """The state, if there is one."""
+
+    found: bool = boolean(1)
+    state: bytes = binary(2)
+
+
+@dataclass(frozen=True, slots=True)
+class SleepRequest(Message):
+    """Save a checkpoint with a deadline; the answer comes when it is due."""
+
+    instance_id: str = text(1)
+    duration_ms: int = unsigned(2)
+    checkpoint_id: str = text(3)
+    state: bytes = binary(4)
+    keep_running: bool = boolean(100)
+
+
+@dataclass(frozen=True, slots=True)
+class SleepResponse(Message):
+    """The sleep is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEvent(Message):
+    """What happened: an ending, a suspension, a heartbeat, or something of the workflow's own."""
+
+    instance_id: str = text(1)
+    event_type: int = integer(2)
+    checkpoint_id: str | None = opt_text(3)
+    payload: bytes = binary(4)
+    timestamp_ms: int = integer(5)
+    subtype: str | None = opt_text(6)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEventResponse(Message):
+    """The event is durable."""
+
+    success: bool = boolean(1)
+    error: str | None = opt_text(2)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceEventBatch(Message):
+    """Many events at once; an empty end answers."""
+
+    events: tuple[InstanceEvent, ...] = repeated_message(1, InstanceEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAttemptEvent(Message):
+    """A step failed and will be tried again; an empty end answers."""
+
+    instance_id: str = text(1)
+    checkpoint_id: str = text(2)
+    attempt_number: int = unsigned(3)
+    timestamp_ms: int = integer(4)
+    error_message: str | None = opt_text(5)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalAck(Message):
+    """The instance has taken a signal; an empty end answers."""
+
+    instance_id: str = text(1)
+    signal_type: int = integer(2)
+    acknowledged: bool = boolean(3)
+
+
+@dataclass(frozen=True, slots=True)
+class PollSignalsRequest(Message):
+    """Ask for the pending signal and, if a checkpoint is named, for the one sent to it."""
+
+    instance_id: str = text(1)
+    checkpoint_id: str | None = opt_text(2)
+    wait_ms: int | None = opt_unsigned(100)
+
+
+@dataclass(frozen=True, slots=True)
+class PollSignalsResponse(Message):
+    """What is pending, if anything."""
+
+    signal: Signal | None = opt_message(1, Signal)
+    custom_signal: CustomSignal | None = opt_message(2, CustomSignal)
+
+
+@dataclass(frozen=True, slots=True)
+class GetInstanceStatusRequest(Message):
+    """Ask where an instance stands."""
+
+    instance_id: str = text(1)
+
+
+@dataclass(frozen=True, slots=True)
+class GetInstanceStatusResponse(Message):
+    """Where it stands; STATUS_UNKNOWN and an `error` if there is no such instance."""
+
+    instance_id: str = text(1)
+    status: int = integer(2)
+    checkpoint_id: str | None = opt_text(3)
+    started_at_ms: int = integer(4)
+    finished_at_ms: int | None = opt_integer(5)
+    output: bytes | None = opt_binary(6)
+    error: str | None = opt_text(7)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCheckpointsRequest(Message):
+    """Ask for a page of checkpoints in the order they were saved; limit 0 is 100."""
+
+    instance_id: str = text(1)
+    after_id: int = integer(2)
+    limit: int = unsigned(3)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointEntry(Message):
+    """One checkpoint; a state above 64 KiB is left out."""
+
+    checkpoint_id: str = text(1)
+    state: bytes | None = opt_binary(2)
+    created_at_ms: int = integer(3)
+    failed_attempts: int = unsigned(4)
+    last_attempt_ms: int | None = opt_integer(5)
+    wake_at_ms: int | None = opt_integer(6)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCheckpointsResponse(Message):
+    """A page; `next_id` is the next one's `after_id`, absent when this is the last."""
+
+    checkpoints: tuple[CheckpointEntry, ...] = repeated_message(1, CheckpointEntry)
+    next_id: int | None = opt_integer(2)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError(Message):
+    """A refusal: one of the protocol's codes, and words for a person."""
+
+    code: str = text(1)
+    message: str = text(2)
