@@ -1,0 +1,5 @@
+"""The in-memory adapter: for tests, and for trials that may forget."""
+
+from runtara_persistence.memory.persistence import MemoryPersistence
+
+__all__ = ["MemoryPersistence"]
