@@ -1,1 +1,1 @@
-"""See README.md."""
+"""Bring a database's schema up to date; start at migrate.py."""
