@@ -1,0 +1,93 @@
+"""Bytes to frames and back: a length, a type, a payload. No I/O."""
+
+from enum import IntEnum
+from struct import Struct
+
+MAX_PAYLOAD = 64 * 1024 * 1024
+_HEADER = Struct("!IH")
+HEADER_SIZE = _HEADER.size
+
+
+class MessageType(IntEnum):
+    """What a frame's payload is; 3 to 6 are reserved."""
+
+    REQUEST = 1
+    RESPONSE = 2
+    STREAM_START = 3
+    STREAM_DATA = 4
+    STREAM_END = 5
+    ERROR = 6
+
+
+class FrameError(ValueError):
+    """These bytes are no frame that is accepted here; their stream is of no more use."""
+
+
+def encode(message_type: MessageType, payload: bytes) -> bytes:
+    """Return the frame; raise FrameError if the payload is over MAX_PAYLOAD."""
+    if len(payload) > MAX_PAYLOAD:
+        raise FrameError(f"a payload of {len(payload)} bytes; at most {MAX_PAYLOAD}")
+    return _HEADER.pack(len(payload), message_type) + payload
+
+
+class FrameDecoder:
+    """
+    Reads the one frame of a stream, in whatever pieces it arrives.
+
+    A length or type that is not accepted is refused as soon as the six bytes of the header are
+    there, and nothing of the payload is kept.
+    """
+
+    __slots__ = ("_accept", "_chunks", "_end", "_size", "is_complete")
+
+    def __init__(self, accept: frozenset[MessageType]) -> None:
+        self._accept = accept
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._end: int | None = None
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Return the payload in the call that completes it, else None; what follows is ignored."""
+        if self.is_complete:
+            return None
+        if self._end is None:
+            data = b"".join((*self._chunks, data))
+            self._chunks.clear()
+            self._size = 0
+            self._end = self._read_header(data)
+        self._size += len(data)
+        if self._end is None or self._size < self._end:
+            self._chunks.append(data)
+            return None
+        self.is_complete = True
+        return self._payload(data, self._end)
+
+    def end(self) -> None:
+        """Raise FrameError unless the stream's frame was complete."""
+        if not self.is_complete:
+            raise FrameError(f"the stream ended inside a frame, after {self._size} bytes of it")
+
+    def _read_header(self, data: bytes) -> int | None:
+        """Return where the frame ends; None while the header isn't complete."""
+        if len(data) < HEADER_SIZE:
+            return None
+        length: int
+        length, message_type = _HEADER.unpack_from(data)
+        if message_type not in self._accept:
+            accepted = ", ".join(f"{kind.value} ({kind.name})" for kind in sorted(self._accept))
+            raise FrameError(f"a frame of type {message_type}; accepted is {accepted}")
+        if length > MAX_PAYLOAD:
+            raise FrameError(f"a payload of {length} bytes is announced; at most {MAX_PAYLOAD}")
+        return HEADER_SIZE + length
+
+    def _payload(self, last: bytes, end: int) -> bytes:
+        if not self._chunks:
+            return last[HEADER_SIZE:end]
+        # The views cut the header and what follows the frame without copying the rest.
+        first, *middle = (memoryview(chunk) for chunk in (*self._chunks, last))
+        pieces = [first[HEADER_SIZE:], *middle]
+        excess = self._size - end
+        pieces[-1] = pieces[-1][: len(pieces[-1]) - excess]
+        self._chunks.clear()
+        return b"".join(pieces)

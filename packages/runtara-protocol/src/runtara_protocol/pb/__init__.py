@@ -1,0 +1,1 @@
+"""The messages of the instance protocol, generated from instance.proto."""

@@ -1,0 +1,162 @@
+"""The server's certificate: from files, signed by itself, or by an authority of this machine."""
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
+LIFETIME = timedelta(days=365)
+AUTHORITY_LIFETIME = timedelta(days=3650)
+
+
+class CertificateError(ValueError):
+    """A certificate or key that can't be used; the message names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A chain, the server's own certificate first, and its private key."""
+
+    chain: tuple[x509.Certificate, ...]
+    private_key: PrivateKeyTypes
+
+
+def load(cert_path: Path, key_path: Path) -> Certificate:
+    """Read a PEM chain and its PEM key; raise CertificateError naming the file that is wrong."""
+    chain = _load_chain(cert_path)
+    key = _load_key(key_path)
+    if key.public_key() != chain[0].public_key():
+        raise CertificateError(f"{key_path} is not the key of the certificate in {cert_path}")
+    return Certificate(chain, key)
+
+
+def self_signed(names: Sequence[str] = LOCALHOST) -> Certificate:
+    """Return a new certificate for these names that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(names[0])
+    builder = _builder(name, name, key, LIFETIME)
+    return Certificate((_for_server(builder, names).sign(key, hashes.SHA256()),), key)
+
+
+class LocalAuthority:
+    """Signs certificates that clients trust who were given its `ca.pem`."""
+
+    def __init__(self, ca_path: Path, certificate: Certificate) -> None:
+        self.ca_path = ca_path
+        self._certificate = certificate
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Use the authority kept in this folder; make it, and the folder, if there is none."""
+        ca_path, key_path = folder / "ca.pem", folder / "ca-key.pem"
+        if not ca_path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            made = _authority()
+            _write(key_path, _key_pem(made.private_key), mode=0o600)
+            _write(ca_path, made.chain[0].public_bytes(serialization.Encoding.PEM), mode=0o644)
+        return cls(ca_path, load(ca_path, key_path))
+
+    def issue(self, names: Sequence[str] = LOCALHOST) -> Certificate:
+        """Return a new certificate for these DNS names and addresses, signed by the authority."""
+        ca = self._certificate.chain[0]
+        signer = self._certificate.private_key
+        # `open` made it, or somebody put another authority there.
+        if not isinstance(signer, ec.EllipticCurvePrivateKey):
+            raise CertificateError(f"{self.ca_path}: an authority with an elliptic curve key only")
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _for_server(_builder(_name(names[0]), ca.subject, key, LIFETIME), names)
+        return Certificate((builder.sign(signer, hashes.SHA256()), ca), key)
+
+
+def _load_chain(path: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(f"{path} holds no PEM certificate") from error
+
+
+def _load_key(path: Path) -> PrivateKeyTypes:
+    try:
+        return serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except TypeError as error:
+        raise CertificateError(
+            f"{path}: the key is encrypted; give it without a password"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError(f"{path} holds no PEM private key") from error
+
+
+def _authority() -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("Runtara local authority")
+    builder = _builder(name, name, key, AUTHORITY_LIFETIME).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    )
+    return Certificate((builder.sign(key, hashes.SHA256()),), key)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: timedelta
+) -> x509.CertificateBuilder:
+    # A day back, for clients whose clock is a little behind.
+    start = datetime.now(UTC) - timedelta(days=1)
+    return x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=start,
+        not_valid_after=start + lifetime,
+    )
+
+
+def _for_server(builder: x509.CertificateBuilder, names: Sequence[str]) -> x509.CertificateBuilder:
+    return (
+        builder.add_extension(
+            x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+
+
+def _alternative(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_pem(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write(path: Path, data: bytes, *, mode: int) -> None:
+    """Write a whole file or none, readable by whom the mode says from its first moment."""
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(data)
+    part.replace(path)

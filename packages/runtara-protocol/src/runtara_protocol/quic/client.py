@@ -1,0 +1,247 @@
+"""A QUIC client that knows no message: one request's bytes up a stream, the answer's bytes down."""
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from aioquic.quic import events
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
+
+from runtara_protocol.quic.datapath import Address, Datapath, set_buffers
+from runtara_protocol.quic.driver import Driver
+from runtara_protocol.quic.error import ConnectError, ConnectionLost, StreamReset
+
+UDP_BUFFER = 2 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Which server, and how to know it; times in seconds."""
+
+    host: str
+    port: int
+    # The name its certificate must bear.
+    server_name: str = "localhost"
+    # PEM certificates of the authorities to trust; None: the system's usual ones.
+    ca_path: Path | None = None
+    # False: any certificate is taken.
+    verify: bool = True
+    connect_timeout: float = 10.0
+    idle_timeout: float = 30.0
+    keep_alive: float = 10.0
+
+
+async def connect(settings: ClientSettings) -> "ClientConnection":
+    """
+    Return an established connection.
+
+    Raises ConnectError saying why there is none: the name is unknown, nothing listens, nothing
+    answers in time, the certificate isn't trusted or bears another name, the server refused.
+    """
+    sock, address = await _socket(settings)
+    connection = ClientConnection(settings, sock, address)
+    try:
+        async with asyncio.timeout(settings.connect_timeout):
+            await connection.established()
+    except TimeoutError as error:
+        seconds = f"{settings.connect_timeout:g} s"
+        raise ConnectError(f"{_where(settings)}: no answer within {seconds}") from error
+    finally:
+        if not connection.is_established:
+            await connection.aclose()
+    return connection
+
+
+class _Exchange:
+    """A request under way: what has come of its answer, and who waits for the rest."""
+
+    __slots__ = ("answer", "chunks", "request")
+
+    def __init__(self, request: bytes, answer: asyncio.Future[bytes]) -> None:
+        self.request = request
+        self.answer = answer
+        self.chunks: list[bytes] = []
+
+
+class ClientConnection(Driver):
+    """A connection to the server; any number of tasks may exchange on it at once."""
+
+    def __init__(self, settings: ClientSettings, sock: socket.socket, address: Address) -> None:
+        super().__init__(
+            QuicConnection(configuration=_configuration(settings)),
+            Datapath(sock, self._received, self._failed),
+        )
+        self.is_established = False
+        self._settings = settings
+        self._address = address
+        self._exchanges: dict[int, _Exchange] = {}
+        self._unopened: deque[_Exchange] = deque()
+        self._established: asyncio.Future[None] = self.loop.create_future()
+        self._ping: asyncio.TimerHandle | None = None
+        self._lost = ""
+
+    async def established(self) -> None:
+        """Wait for the handshake; raise ConnectError if it fails."""
+        self._quic.connect(self._address, self.loop.time())
+        self._datapath.schedule(self)
+        await self._established
+
+    async def exchange(self, request: bytes) -> bytes:
+        """
+        Send the request on a stream of its own and return all that comes back until its end.
+
+        Raises StreamReset if the server gave the stream up, ConnectionLost if the connection went
+        before the answer was complete: whether the request was carried out is not known then.
+        Cancelling it only says that the answer isn't wanted.
+        """
+        if self.is_closed:
+            raise ConnectionLost(self._lost)
+        exchange = _Exchange(request, self.loop.create_future())
+        self._unopened.append(exchange)
+        self._open_streams()
+        try:
+            return await exchange.answer
+        except asyncio.CancelledError:
+            self._give_up(exchange)
+            raise
+
+    async def aclose(self) -> None:
+        """Close at once; exchanges under way raise ConnectionLost. A second call does nothing."""
+        self.shut(QuicErrorCode.NO_ERROR, "the client closed the connection")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def process(self, now: float) -> None:
+        """Act on what was received."""
+        super().process(now)
+        if self._unopened and not self.is_closed:
+            self._open_streams()
+
+    def _open_streams(self) -> None:
+        """Open as many as the server allows: one opened beyond that could not be given up."""
+        quic = self._quic
+        while self._unopened:
+            stream_id = quic.get_next_available_stream_id()
+            if stream_id // 4 >= quic._remote_max_streams_bidi:
+                return
+            exchange = self._unopened.popleft()
+            self._exchanges[stream_id] = exchange
+            quic.send_stream_data(stream_id, exchange.request, end_stream=True)
+            self._datapath.schedule(self)
+
+    def _give_up(self, exchange: _Exchange) -> None:
+        if exchange in self._unopened:
+            self._unopened.remove(exchange)
+        for stream_id, other in self._exchanges.items():
+            if other is exchange:
+                del self._exchanges[stream_id]
+                self._quic.stop_stream(stream_id, 0)
+                self._datapath.schedule(self)
+                return
+
+    def _on_event(self, event: events.QuicEvent) -> None:
+        match event:
+            case events.StreamDataReceived():
+                self._on_data(event)
+            case events.StreamReset():
+                exchange = self._exchanges.pop(event.stream_id, None)
+                if exchange is not None and not exchange.answer.done():
+                    exchange.answer.set_exception(StreamReset(event.error_code))
+            case events.HandshakeCompleted():
+                self._on_established()
+
+    def _on_data(self, event: events.StreamDataReceived) -> None:
+        exchange = self._exchanges.get(event.stream_id)
+        if exchange is None:
+            return
+        if event.data:
+            exchange.chunks.append(event.data)
+        if event.end_stream:
+            del self._exchanges[event.stream_id]
+            if not exchange.answer.done():
+                exchange.answer.set_result(b"".join(exchange.chunks))
+
+    def _on_established(self) -> None:
+        self.is_established = True
+        if not self._established.done():
+            self._established.set_result(None)
+        self._ping = self.loop.call_later(self._settings.keep_alive, self._keep_alive)
+
+    def _keep_alive(self) -> None:
+        self._quic.send_ping(0)
+        self._datapath.schedule(self)
+        self._ping = self.loop.call_later(self._settings.keep_alive, self._keep_alive)
+
+    def _received(self, data: bytes, _: object, now: float) -> "ClientConnection":
+        self.receive(data, self._address, now)
+        return self
+
+    def _failed(self, error: OSError) -> None:
+        """End the connection if nothing listens there any more; the rest is a lost datagram."""
+        if isinstance(error, ConnectionRefusedError):
+            self._end("nothing listens there")
+
+    def _on_closed(self, reason: str) -> None:
+        self._lost = reason
+        self._datapath.close()
+        if self._ping is not None:
+            self._ping.cancel()
+        if not self._established.done():
+            self._established.set_exception(ConnectError(f"{_where(self._settings)}: {reason}"))
+        for exchange in (*self._exchanges.values(), *self._unopened):
+            if not exchange.answer.done():
+                exchange.answer.set_exception(ConnectionLost(reason))
+        self._exchanges.clear()
+        self._unopened.clear()
+
+
+def _where(settings: ClientSettings) -> str:
+    return f"{settings.host} port {settings.port}"
+
+
+def _configuration(settings: ClientSettings) -> QuicConfiguration:
+    """Return aioquic's settings: no ALPN, because a server without it refuses a client with it."""
+    return QuicConfiguration(
+        is_client=True,
+        server_name=settings.server_name,
+        cafile=None if settings.ca_path is None else str(settings.ca_path),
+        verify_mode=ssl.CERT_REQUIRED if settings.verify else ssl.CERT_NONE,
+        idle_timeout=settings.idle_timeout,
+        supported_versions=[QuicProtocolVersion.VERSION_1],
+    )
+
+
+async def _socket(settings: ClientSettings) -> tuple[socket.socket, Address]:
+    """Return a socket connected to the server, which tells us when nothing listens there."""
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise ConnectError(f"{settings.host}: {error.strerror}") from error
+    family, _, _, _, found = infos[0]
+    address = cast(Address, found)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        set_buffers(sock, UDP_BUFFER, UDP_BUFFER)
+        sock.connect(address)
+    except OSError as error:
+        sock.close()
+        raise ConnectError(f"{_where(settings)}: {error.strerror}") from error
+    return sock, address

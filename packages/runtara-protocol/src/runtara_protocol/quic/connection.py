@@ -1,0 +1,201 @@
+"""One client's connection, on the server's side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from aioquic.quic import events
+from aioquic.quic.connection import QuicConnection, stream_is_unidirectional
+
+from runtara_protocol.quic.datapath import Address, Datapath
+from runtara_protocol.quic.driver import Driver
+from runtara_protocol.quic.error import ConnectionLost, StreamReset
+from runtara_protocol.quic.stream import REFUSED, Stream
+
+logger = logging.getLogger(__name__)
+
+
+class ConnectionHandler(Protocol):
+    """What is done with one connection's streams."""
+
+    async def stream(self, stream: Stream) -> None:
+        """
+        Serve one stream, in a task of its own that outlives its connection.
+
+        A stream it leaves open is ended; an exception resets it with code 1 and is logged, but for
+        StreamReset and ConnectionLost, which are the client's doing.
+        """
+        ...
+
+    def closed(self) -> None:
+        """Let go of the connection: called once, when it is gone."""
+        ...
+
+
+class ConnectionOwner(Protocol):
+    """The listener, as its connections know it."""
+
+    tasks: set[asyncio.Task[None]]
+
+    def established(self, connection: Connection) -> ConnectionHandler | None:
+        """Return who serves it, or None if it can't be taken in."""
+        ...
+
+    def routed(self, connection: Connection, cid: bytes) -> None:
+        """Bring it the datagrams for this connection id."""
+        ...
+
+    def unrouted(self, cid: bytes) -> None:
+        """Forget this connection id."""
+        ...
+
+    def progressed(self) -> None:
+        """Look again, if the end of something is waited for."""
+        ...
+
+    def gone(self, connection: Connection) -> None:
+        """Forget the connection."""
+        ...
+
+
+class Connection(Driver):
+    """A connection a client opened; its handler serves its streams."""
+
+    def __init__(self, quic: QuicConnection, datapath: Datapath, owner: ConnectionOwner) -> None:
+        super().__init__(quic, datapath)
+        self._owner = owner
+        self._handler: ConnectionHandler | None = None
+        self._streams: dict[int, Stream] = {}
+        self._cids: set[bytes] = set()
+        # A union of event types has no common signature.
+        self._reactions: dict[type[events.QuicEvent], Callable[[Any], None]] = {
+            events.StreamDataReceived: self._on_data,
+            events.StreamReset: self._on_reset,
+            events.HandshakeCompleted: self._on_established,
+            events.ConnectionIdIssued: lambda event: self.route(event.connection_id),
+            events.ConnectionIdRetired: lambda event: self._unroute(event.connection_id),
+        }
+
+    @property
+    def address(self) -> Address:
+        """Where the client is now; it may move."""
+        # A connection begins with a datagram, so it always has one.
+        return cast(Address, self._quic.get_peer_address())
+
+    @property
+    def is_established(self) -> bool:
+        """Tell whether the handshake is done and a handler serves it."""
+        return self._handler is not None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Tell whether the client has acknowledged all that was sent and ended, or reset."""
+        return self.is_closed or not any(
+            (stream.sender._buffer_fin is not None or stream.sender._reset_error_code is not None)
+            and not stream.sender.is_finished
+            for stream in self._quic._streams.values()
+        )
+
+    def close(self, reason: str) -> None:
+        """Close with code 0, at once: what is still queued is lost. A second call does nothing."""
+        self.shut(0, reason)
+
+    def ping(self) -> None:
+        """Show the client that the server lives, and keep both idle timers from running out."""
+        self._quic.send_ping(0)
+        self._datapath.schedule(self)
+
+    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        """Queue it for a stream; nothing if the connection is gone or the client stopped it."""
+        if self.is_closed:
+            return
+        try:
+            self._quic.send_stream_data(stream_id, data, end_stream=end)
+        except (RuntimeError, ValueError):
+            # The client dropped its receiving half, which is its right: the answer has no reader.
+            return
+        self._datapath.schedule(self)
+
+    def refuse(self, stream: Stream) -> None:
+        """Reset and stop it; nothing if it is finished anyway."""
+        stream.is_served = False
+        if self.is_closed or stream.stream_id not in self._quic._streams:
+            return
+        self._quic.stop_stream(stream.stream_id, REFUSED)
+        self._quic.reset_stream(stream.stream_id, REFUSED)
+        self._datapath.schedule(self)
+
+    def route(self, cid: bytes) -> None:
+        """Take the datagrams for this connection id, until it is retired or the connection ends."""
+        self._cids.add(cid)
+        self._owner.routed(self, cid)
+
+    def process(self, now: float) -> None:
+        """Act on what was received."""
+        super().process(now)
+        self._owner.progressed()
+
+    def _unroute(self, cid: bytes) -> None:
+        self._cids.discard(cid)
+        self._owner.unrouted(cid)
+
+    def _on_event(self, event: events.QuicEvent) -> None:
+        react = self._reactions.get(type(event))
+        if react is not None:
+            react(event)
+
+    def _on_established(self, _: events.HandshakeCompleted) -> None:
+        self._handler = self._owner.established(self)
+
+    def _on_data(self, event: events.StreamDataReceived) -> None:
+        stream = self._streams.get(event.stream_id) or self._open(event.stream_id)
+        stream.feed(event.data, end=event.end_stream)
+        if event.end_stream:
+            self._received_all(stream)
+
+    def _on_reset(self, event: events.StreamReset) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.fail(StreamReset(event.error_code))
+            self._received_all(stream)
+
+    def _open(self, stream_id: int) -> Stream:
+        stream = self._streams[stream_id] = Stream(self, stream_id)
+        if self._handler is None or stream_is_unidirectional(stream_id):
+            stream.is_served = False
+            return stream
+        task = self.loop.create_task(self._handler.stream(stream))
+        self._owner.tasks.add(task)
+        task.add_done_callback(lambda task: self._served(stream, task))
+        return stream
+
+    def _served(self, stream: Stream, task: asyncio.Task[None]) -> None:
+        self._owner.tasks.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if not task.cancelled() and failure is None:
+            stream.send(b"")
+        else:
+            stream.refuse()
+        if failure is not None and not isinstance(failure, StreamReset | ConnectionLost):
+            logger.error("a stream's handler failed", exc_info=failure)
+        stream.is_served = False
+        if stream.is_received:
+            self._streams.pop(stream.stream_id, None)
+
+    def _received_all(self, stream: Stream) -> None:
+        stream.is_received = True
+        if not stream.is_served:
+            del self._streams[stream.stream_id]
+
+    def _on_closed(self, reason: str) -> None:
+        for cid in self._cids:
+            self._owner.unrouted(cid)
+        for stream in self._streams.values():
+            stream.fail(ConnectionLost(reason))
+        self._streams.clear()
+        if self._handler is not None:
+            self._handler.closed()
+        self._owner.gone(self)

@@ -1,0 +1,127 @@
+"""The UDP socket: read in batches, written once a connection a loop turn."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+# More datagrams a turn would let one busy peer delay everybody's timers.
+BATCH = 32
+LARGEST_DATAGRAM = 65_535
+
+
+class Endpoint(Protocol):
+    """One connection, as the datapath drives it."""
+
+    is_scheduled: bool
+
+    def process(self, now: float) -> None:
+        """Act on what the datagrams of this batch brought."""
+        ...
+
+    def transmit(self, now: float) -> None:
+        """Send all that may be sent now."""
+        ...
+
+
+class Datapath:
+    """
+    Reads datagrams in batches and lets each connection send once a loop turn.
+
+    The stock protocol tries to send after each datagram it receives. Here the events of a whole
+    batch are acted on first, the tasks they woke run, and what those queued goes out together.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        receive: Callable[[bytes, Address, float], Endpoint | None],
+        failed: Callable[[OSError], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._receive = receive
+        self._failed = failed
+        self._scheduled: list[Endpoint] = []
+        self._loop.add_reader(sock.fileno(), self._read)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one datagram, or lose it: QUIC sends again what matters."""
+        try:
+            self._sock.sendto(data, address)
+        except BlockingIOError:
+            # The system's buffer is full: loss, as on any other hop.
+            return
+        except OSError as error:
+            self._failed(error)
+
+    def schedule(self, endpoint: Endpoint) -> None:
+        """Have it transmit after the tasks that are ready now; once, however often asked."""
+        if endpoint.is_scheduled:
+            return
+        endpoint.is_scheduled = True
+        if not self._scheduled:
+            self._loop.call_soon(self._transmit)
+        self._scheduled.append(endpoint)
+
+    def close(self) -> None:
+        """Close the socket; a second call does nothing."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+
+    def _read(self) -> None:
+        now = self._loop.time()
+        touched: dict[Endpoint, None] = {}
+        for _ in range(BATCH):
+            try:
+                data, address = self._sock.recvfrom(LARGEST_DATAGRAM)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._failed(error)
+                break
+            endpoint = self._receive(data, address, now)
+            if endpoint is not None:
+                touched[endpoint] = None
+        for endpoint in touched:
+            endpoint.process(now)
+
+    def _transmit(self) -> None:
+        now = self._loop.time()
+        scheduled, self._scheduled = self._scheduled, []
+        for endpoint in scheduled:
+            endpoint.is_scheduled = False
+            endpoint.transmit(now)
+
+
+async def bind(host: str, port: int, recv_buffer: int, send_buffer: int) -> socket.socket:
+    """
+    Return a non-blocking UDP socket bound there; port 0 is any free one, buffer 0 the system's.
+
+    Raises OSError if the address is unknown or in use.
+    """
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = infos[0]
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        set_buffers(sock, recv_buffer, send_buffer)
+        sock.bind(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def set_buffers(sock: socket.socket, recv_buffer: int, send_buffer: int) -> None:
+    """Ask for buffers of these sizes; 0 leaves the system's. The system may give less."""
+    if recv_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, recv_buffer)
+    if send_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)

@@ -1,0 +1,134 @@
+"""What drives one aioquic connection, on either side: its datagrams, its timer, its events."""
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.events import ConnectionTerminated, QuicEvent
+from aioquic.tls import Epoch
+
+from runtara_protocol.quic.datapath import Address, Datapath
+
+
+class Driver(ABC):
+    """
+    One connection's sans-I/O machine, and the little that moves it.
+
+    See docs/decisions/0003-quic-on-aioquic.md for the private attributes read here.
+    """
+
+    def __init__(self, quic: QuicConnection, datapath: Datapath) -> None:
+        self.is_scheduled = False
+        self.is_closed = False
+        self.loop = asyncio.get_running_loop()
+        self._quic = quic
+        self._datapath = datapath
+        self._timer: asyncio.TimerHandle | None = None
+
+    @abstractmethod
+    def _on_event(self, event: QuicEvent) -> None:
+        """Act on one event; the end of the connection is not among them."""
+
+    @abstractmethod
+    def _on_closed(self, reason: str) -> None:
+        """Let go of everything: called once, whoever closed, or after too long a silence."""
+
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Take in one datagram; `process` must follow in the same turn."""
+        self._quic.receive_datagram(data, address, now)
+
+    def process(self, now: float) -> None:
+        """Act on what was received, and send now only what can't wait for the delayed ACK."""
+        self._drain_events()
+        if self.is_closed:
+            return
+        if self._is_sending_due():
+            self._datapath.schedule(self)
+        else:
+            self._arm()
+
+    def transmit(self, now: float) -> None:
+        """Send what is queued, any acknowledgement that is owed with it."""
+        if self.is_closed:
+            return
+        self._acknowledge_along(now)
+        for data, address in self._quic.datagrams_to_send(now):
+            self._datapath.send(data, address)
+        self._drain_events()
+        self._arm()
+
+    def shut(self, code: int, reason: str) -> None:
+        """Close the connection, telling the peer; a second call does nothing."""
+        if self.is_closed:
+            return
+        self._quic.close(error_code=code, reason_phrase=reason)
+        for data, address in self._quic.datagrams_to_send(self.loop.time()):
+            self._datapath.send(data, address)
+        self._end(reason)
+
+    def _is_sending_due(self) -> bool:
+        """
+        Tell whether anything but a delayed acknowledgement waits to be sent.
+
+        Asking is much cheaper than an attempt to build a packet with nothing in it.
+        """
+        quic = self._quic
+        if not quic._handshake_confirmed or quic._handshake_done_pending or quic._close_pending:
+            return True
+        return any(
+            not stream.sender.buffer_is_empty
+            or stream.sender.reset_pending
+            or stream.receiver.stop_pending
+            for stream in quic._streams_queue
+        )
+
+    def _acknowledge_along(self, now: float) -> None:
+        """Let the acknowledgement that is owed travel with what is sent, not alone later."""
+        space = self._quic._spaces.get(Epoch.ONE_RTT)
+        if space is not None and space.ack_at is not None:
+            space.ack_at = now
+
+    def _drain_events(self) -> None:
+        next_event = self._quic.next_event
+        while (event := next_event()) is not None:
+            if isinstance(event, ConnectionTerminated):
+                break
+            self._on_event(event)
+        # The machine reports its end only after draining for three timeouts; nothing comes in
+        # or goes out in them.
+        ended = self._quic._close_event
+        if ended is not None and not self._quic._close_pending:
+            self._end(ended.reason_phrase or f"closed with code {ended.error_code}")
+
+    def _arm(self) -> None:
+        """Keep the timer unless it would fire too late; one that fires early is armed again."""
+        if self.is_closed:
+            return
+        at = self._quic.get_timer()
+        if at is None or (self._timer is not None and self._timer.when() <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(at, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        now = self.loop.time()
+        at = self._quic.get_timer()
+        # uvloop's clock counts milliseconds: a timer may fire that much early.
+        if at is not None and at <= now + 0.001:
+            now = max(now, at)
+            self._quic.handle_timer(now)
+            self._drain_events()
+            self.transmit(now)
+        else:
+            self._arm()
+
+    def _end(self, reason: str) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._on_closed(reason)

@@ -1,0 +1,17 @@
+"""What can go wrong with a stream or a connection."""
+
+
+class StreamReset(Exception):
+    """The peer gave this stream up; the connection lives."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the peer reset the stream with code {code}")
+        self.code = code
+
+
+class ConnectionLost(ConnectionError):
+    """The connection is gone: closed by either side, or silent for too long."""
+
+
+class ConnectError(ConnectionError):
+    """No connection came about; the message says why, for a person."""

@@ -1,0 +1,234 @@
+"""A QUIC listener that knows no message: it hands the streams clients open to a handler."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
+
+from runtara_protocol.quic import incoming
+from runtara_protocol.quic.certificates import Certificate
+from runtara_protocol.quic.connection import Connection, ConnectionHandler
+from runtara_protocol.quic.datapath import Address, Datapath, bind
+
+logger = logging.getLogger(__name__)
+
+# Connections are pinged in so many shares, one after the other, so that thousands make no burst.
+SHARES = 16
+HANDSHAKE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """Where to listen and what to allow; times in seconds, sizes in bytes."""
+
+    host: str
+    port: int
+    certificate: Certificate
+    # Handshakes under way; one more is refused.
+    max_incoming: int = 10_000
+    max_bi_streams: int = 1000
+    max_uni_streams: int = 100
+    idle_timeout: float = 120.0
+    # None: the server sends no PINGs.
+    keep_alive: float | None = 15.0
+    # 0: the system's default.
+    udp_recv_buffer: int = 2 << 20
+    udp_send_buffer: int = 2 << 20
+    # Established connections; one more is refused. None: no bound.
+    max_connections: int | None = None
+    # How long leaving waits for handlers to end and for what they sent to be acknowledged.
+    grace: float = 10.0
+
+
+class Listener:
+    """
+    Listens while its `async with` block runs; a port in use raises OSError on entry.
+
+    Leaving it refuses new connections, waits at most `grace` for the handlers that run and for
+    the delivery of what they sent, cancels what still runs, and closes every connection.
+    """
+
+    def __init__(
+        self, settings: ListenerSettings, accept: Callable[[Connection], ConnectionHandler]
+    ) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._settings = settings
+        self._accept = accept
+        self._configuration = _configuration(settings)
+        self._routes: dict[bytes, Connection] = {}
+        self._handshaking: dict[Connection, float] = {}
+        self._established: dict[Connection, None] = {}
+        self._is_accepting = True
+        self._progress = asyncio.Event()
+        self._share = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The bound host and port."""
+        host, port = self._sock.getsockname()[:2]
+        return host, port
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections from now on; those that are established live on."""
+        self._is_accepting = False
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        self._loop = asyncio.get_running_loop()
+        self._sock = await bind(
+            settings.host, settings.port, settings.udp_recv_buffer, settings.udp_send_buffer
+        )
+        self._datapath = Datapath(self._sock, self._receive, self._failed)
+        self._tick()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop_accepting()
+        try:
+            await self._drain()
+        finally:
+            self._timer.cancel()
+            for connection in [*self._handshaking, *self._established]:
+                connection.close("the server is shutting down")
+            self._datapath.close()
+
+    async def _drain(self) -> None:
+        """Wait for handlers and deliveries as long as the grace lasts, then cancel handlers."""
+        try:
+            async with asyncio.timeout(self._settings.grace):
+                if self.tasks:
+                    await asyncio.wait(set(self.tasks))
+                while not all(connection.is_delivered for connection in self._established):
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            logger.warning("the grace is over with %d requests unfinished", len(self.tasks))
+        finally:
+            running = set(self.tasks)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    # What connections tell their owner.
+
+    def established(self, connection: Connection) -> ConnectionHandler | None:
+        """Take it in unless there are too many."""
+        del self._handshaking[connection]
+        self._established[connection] = None
+        if not self._is_accepting or self._is_full(len(self._established) - 1):
+            connection.shut(
+                QuicErrorCode.CONNECTION_REFUSED, "the server takes no more connections"
+            )
+            return None
+        return self._accept(connection)
+
+    def routed(self, connection: Connection, cid: bytes) -> None:
+        """Bring it the datagrams for this connection id."""
+        self._routes[cid] = connection
+
+    def unrouted(self, cid: bytes) -> None:
+        """Forget this connection id."""
+        self._routes.pop(cid, None)
+
+    def progressed(self) -> None:
+        """Look again, if the end of something is waited for."""
+        self._progress.set()
+
+    def gone(self, connection: Connection) -> None:
+        """Forget the connection."""
+        self._handshaking.pop(connection, None)
+        self._established.pop(connection, None)
+        self._progress.set()
+
+    # Datagrams.
+
+    def _receive(self, data: bytes, address: Address, now: float) -> Connection | None:
+        length = self._configuration.connection_id_length
+        cid = incoming.short_header_cid(data, length)
+        connection = self._routes.get(cid) if cid is not None else self._route(data, address)
+        if connection is not None:
+            connection.receive(data, address, now)
+        return connection
+
+    def _route(self, data: bytes, address: Address) -> Connection | None:
+        """Return the connection a handshake packet is for, a new one if it may open one."""
+        header = incoming.long_header(data, self._configuration.connection_id_length)
+        if header is None:
+            return None
+        answer = incoming.version_negotiation(header, self._configuration)
+        if answer is None:
+            connection = self._routes.get(header.destination_cid)
+            if connection is not None or not incoming.is_first_of_connection(header, data):
+                return connection
+            if self._may_open():
+                return self._open(header.destination_cid)
+            answer = incoming.refusal(header)
+        self._datapath.send(answer, address)
+        return None
+
+    def _may_open(self) -> bool:
+        has_room = len(self._handshaking) < self._settings.max_incoming
+        return self._is_accepting and has_room and not self._is_full(len(self._established))
+
+    def _is_full(self, count: int) -> bool:
+        most = self._settings.max_connections
+        return most is not None and count >= most
+
+    def _open(self, cid: bytes) -> Connection:
+        quic = QuicConnection(
+            configuration=self._configuration, original_destination_connection_id=cid
+        )
+        _announce(quic, self._settings)
+        connection = Connection(quic, self._datapath, self)
+        self._handshaking[connection] = self._loop.time() + HANDSHAKE_TIMEOUT
+        connection.route(cid)
+        connection.route(quic.host_cid)
+        return connection
+
+    def _failed(self, error: OSError) -> None:
+        """Go on: what one datagram to or from one peer ran into says nothing of the others."""
+        logger.debug("a datagram failed: %s", error)
+
+    def _tick(self) -> None:
+        """Ping one share of the connections, and give up handshakes that take too long."""
+        now = self._loop.time()
+        interval = self._settings.keep_alive
+        if interval is not None:
+            for connection in list(self._established)[self._share :: SHARES]:
+                connection.ping()
+        self._share = (self._share + 1) % SHARES
+        for connection in [one for one, end in self._handshaking.items() if end <= now]:
+            connection.close("the handshake took too long")
+        self._timer = self._loop.call_later((interval or SHARES) / SHARES, self._tick)
+
+
+def _configuration(settings: ListenerSettings) -> QuicConfiguration:
+    """Return aioquic's settings: no ALPN, so that a client that offers none is accepted."""
+    return QuicConfiguration(
+        is_client=False,
+        certificate=settings.certificate.chain[0],
+        certificate_chain=list(settings.certificate.chain[1:]),
+        private_key=settings.certificate.private_key,
+        idle_timeout=settings.idle_timeout,
+        supported_versions=[QuicProtocolVersion.VERSION_1],
+    )
+
+
+def _announce(quic: QuicConnection, settings: ListenerSettings) -> None:
+    """Announce our stream limits; aioquic has no setting for them and announces 128."""
+    for limit, value in (
+        (quic._local_max_streams_bidi, settings.max_bi_streams),
+        (quic._local_max_streams_uni, settings.max_uni_streams),
+    ):
+        limit.value = limit.sent = value

@@ -1,0 +1,108 @@
+"""The server's half of one stream."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from runtara_protocol.quic.error import ConnectionLost, StreamReset
+
+if TYPE_CHECKING:
+    from runtara_protocol.quic.connection import Connection
+
+REFUSED = 1
+
+
+class Stream:
+    """
+    One stream a client opened: what it sends is received, what is sent reaches it in order.
+
+    One task at a time may use it.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_failure",
+        "_has_end",
+        "_is_ended",
+        "_waiter",
+        "connection",
+        "is_received",
+        "is_served",
+        "stream_id",
+    )
+
+    def __init__(self, connection: Connection, stream_id: int) -> None:
+        self.connection = connection
+        self.stream_id = stream_id
+        self.is_served = True
+        self.is_received = False
+        self._chunks: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: StreamReset | ConnectionLost | None = None
+        self._has_end = False
+        self._is_ended = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether its handler waits for more from the client."""
+        return self._waiter is not None
+
+    async def receive(self) -> bytes:
+        """
+        Return the next piece, or b"" once the client has ended its side.
+
+        Raises StreamReset if the client or `refuse` gave the stream up, ConnectionLost if the
+        connection went first; not for pieces that had arrived before.
+        """
+        if not self._chunks and not self._has_end and self._failure is None:
+            self._waiter = self.connection.loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self._chunks:
+            return self._take()
+        if self._has_end:
+            return b""
+        assert self._failure is not None
+        raise self._failure
+
+    def send(self, data: bytes, *, end: bool = True) -> None:
+        """Queue it, and by default end this side; of no effect if the peer doesn't want it."""
+        if not self._is_ended:
+            self._is_ended = end
+            self.connection.send(self.stream_id, data, end=end)
+
+    def refuse(self) -> None:
+        """Give both directions up with code 1, so that the client sees no clean end."""
+        self._is_ended = True
+        self._has_end = False
+        self._chunks.clear()
+        self.fail(StreamReset(REFUSED))
+        self.connection.refuse(self)
+
+    def feed(self, data: bytes, *, end: bool) -> None:
+        """Take in what the client sent; dropped once nobody would read it."""
+        if self.is_served and self._failure is None:
+            if data:
+                self._chunks.append(data)
+            self._has_end = self._has_end or end
+            self._wake()
+
+    def fail(self, failure: StreamReset | ConnectionLost) -> None:
+        """Let `receive` raise once it has returned what came before; the first failure stays."""
+        if self._failure is None and not self._has_end:
+            self._failure = failure
+            self._wake()
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        if len(chunks) == 1:
+            return chunks.pop()
+        self._chunks = []
+        return b"".join(chunks)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
