@@ -1,0 +1,18 @@
+"""The machine's clock."""
+
+import asyncio
+from datetime import UTC, datetime
+
+_LONGEST_NAP = 60.0  # seconds; a wall clock that is set meanwhile is noticed within it
+
+
+class SystemClock:
+    """Tells the machine's time, in whole milliseconds."""
+
+    def now(self) -> datetime:
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+            await asyncio.sleep(min(left, _LONGEST_NAP))

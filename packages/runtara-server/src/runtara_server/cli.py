@@ -1,0 +1,66 @@
+"""The command `runtara-server`."""
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from runtara_domain.error import DatabaseError
+from runtara_protocol.quic.certificates import Certificate, CertificateError
+from runtara_server import config, dev, logs
+from runtara_server.runtime import CoreRuntime, StartError
+
+OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
+
+
+def run(arguments: list[str]) -> int:
+    """Serve until told to end by SIGTERM or SIGINT; the result is the exit code."""
+    options = _parser().parse_args(arguments)
+    logs.configure(readable=options.dev or sys.stderr.isatty())
+    try:
+        settings = config.load(dev.DevSettings if options.dev else config.Settings)
+        with asyncio.Runner(loop_factory=_event_loop) as runner:
+            runner.run(_serve(settings, is_dev=options.dev))
+    except (config.ConfigurationError, CertificateError) as error:
+        return _fail(str(error), BAD_CONFIGURATION)
+    except (StartError, DatabaseError) as error:
+        return _fail(str(error), CANNOT_START)
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runtara-server",
+        description="Keep what workflows must not lose. Settings come from the environment"
+        " (RUNTARA_DATABASE_URL and others, see the README) and from a .env file.",
+    )
+    parser.add_argument(
+        "--dev",
+        action="store_true",
+        help="try it out: SQLite and a local certificate authority in .runtara/, 127.0.0.1 only",
+    )
+    return parser
+
+
+async def _serve(settings: config.Settings, *, is_dev: bool) -> None:
+    told_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_end.set)
+    authority = dev.authority() if is_dev else None
+    certificate: Certificate | None = authority.issue() if authority else None
+    async with CoreRuntime(settings, certificate) as runtime:
+        if authority is not None:
+            print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
+        await told_to_end.wait()
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _fail(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code

@@ -1,0 +1,108 @@
+"""What a deployer can set, read from the environment and from a `.env` file."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from runtara_persistence.connect import backend
+
+from runtara_domain.error import InvalidValue
+
+_PREFIX = "RUNTARA_"
+
+
+def _supported(url: str) -> str:
+    try:
+        backend(url)
+    except InvalidValue as error:
+        raise PydanticCustomError("database_url", "{reason}", {"reason": str(error)}) from error
+    return url
+
+
+def _readable(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise PydanticCustomError("file", "{reason}", {"reason": error.strerror}) from error
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_supported)]
+File = Annotated[Path, AfterValidator(_readable)]
+Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
+Bytes = Annotated[int, Field(ge=0, le=2**30)]
+
+_SPAN = "milliseconds, 0 to 86400000"
+_BUFFER = "bytes, 0 (the system's default) to 1073741824"
+
+
+class Settings(BaseSettings):
+    """
+    The server's settings; a field's variable is its name in capitals with `RUNTARA_` before it.
+
+    Each description says what the variable takes.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore"
+    )
+
+    database_url: DatabaseUrl = Field(
+        description="sqlite:PATH, sqlite://PATH or sqlite::memory:", min_length=1
+    )
+    quic_host: str = Field("0.0.0.0", description="an address to listen on", min_length=1)
+    quic_port: int = Field(8001, ge=0, le=65535, description="a port, 0 (any free one) to 65535")
+    max_concurrent_instances: int = Field(32, ge=1, description="a whole number, at least 1")
+    tls_cert: File | None = Field(
+        None, description="a readable PEM file, together with RUNTARA_TLS_KEY"
+    )
+    tls_key: File | None = Field(
+        None, description="a readable PEM file, together with RUNTARA_TLS_CERT"
+    )
+    shutdown_grace_ms: Milliseconds = Field(10_000, description=_SPAN)
+    quic_max_incoming: int = Field(10_000, ge=1, description="a whole number, at least 1")
+    quic_max_bi_streams: int = Field(1000, ge=1, le=2**60, description="a whole number, at least 1")
+    quic_max_uni_streams: int = Field(100, ge=0, le=2**60, description="a whole number, at least 0")
+    quic_idle_timeout_ms: Milliseconds = Field(
+        120_000, gt=0, description="milliseconds, 1 to 86400000"
+    )
+    quic_keep_alive_ms: Milliseconds = Field(15_000, description=f"{_SPAN} (0: off)")
+    quic_udp_recv_buffer: Bytes = Field(2_097_152, description=_BUFFER)
+    quic_udp_send_buffer: Bytes = Field(2_097_152, description=_BUFFER)
+    quic_max_handlers: int = Field(
+        0, ge=0, description="connections at once, a whole number (0: unlimited)"
+    )
+
+    @model_validator(mode="after")
+    def _certificate_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_key" if self.tls_key is None else "tls_cert"
+            raise PydanticCustomError("missing", "{field}", {"field": missing})
+        return self
+
+
+class ConfigurationError(Exception):
+    """Settings that cannot be used: one line for each, naming the variable and what it takes."""
+
+
+def load(kind: type[Settings] = Settings) -> Settings:
+    """Read the settings; raises ConfigurationError if any is bad or missing."""
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [_explain(kind, detail) for detail in error.errors()]
+        raise ConfigurationError("\n".join(lines)) from error
+
+
+def _explain(kind: type[Settings], detail: ErrorDetails) -> str:
+    field = str(detail["loc"][0]) if detail["loc"] else str(detail["ctx"]["field"])
+    variable = _PREFIX + field.upper()
+    takes = f"takes {kind.model_fields[field].description}"
+    if detail["type"] == "missing":
+        return f"{variable} is not set: it {takes}"
+    if detail["type"] == "database_url":  # It may hold a password, which nobody should see.
+        return f"{variable}: {detail['msg']}"
+    reason = f" ({detail['msg']})" if detail["type"] == "file" else ""
+    return f"{variable} is {str(detail['input'])!r}: it {takes}{reason}"

@@ -1,0 +1,108 @@
+"""Records of the core as messages of the protocol, and the other way round."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from runtara_domain.error import InvalidValue
+from runtara_domain.model import EventType, Instance, Saved, Signal
+from runtara_domain.status import InstanceStatus, SignalType
+from runtara_protocol.pb import instance_pb2 as pb
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+_STATUSES: Mapping[InstanceStatus, pb.InstanceStatus] = MappingProxyType(
+    {
+        InstanceStatus.PENDING: pb.STATUS_PENDING,
+        InstanceStatus.RUNNING: pb.STATUS_RUNNING,
+        InstanceStatus.SUSPENDED: pb.STATUS_SUSPENDED,
+        InstanceStatus.COMPLETED: pb.STATUS_COMPLETED,
+        InstanceStatus.FAILED: pb.STATUS_FAILED,
+        InstanceStatus.CANCELLED: pb.STATUS_CANCELLED,
+    }
+)
+
+_SIGNALS: Mapping[SignalType, pb.SignalType] = MappingProxyType(
+    {
+        SignalType.CANCEL: pb.SIGNAL_CANCEL,
+        SignalType.PAUSE: pb.SIGNAL_PAUSE,
+        SignalType.RESUME: pb.SIGNAL_RESUME,
+    }
+)
+
+_EVENTS: Mapping[int, EventType] = MappingProxyType(
+    {
+        pb.EVENT_COMPLETED: EventType.COMPLETED,
+        pb.EVENT_FAILED: EventType.FAILED,
+        pb.EVENT_SUSPENDED: EventType.SUSPENDED,
+        pb.EVENT_CUSTOM: EventType.CUSTOM,
+    }
+)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Count milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def moment(milliseconds_since_1970: int) -> datetime:
+    """Read a client's time; one that no calendar holds becomes 1970, which the core won't take."""
+    try:
+        return _EPOCH + milliseconds_since_1970 * _MILLISECOND
+    except OverflowError:
+        return _EPOCH
+
+
+def event_type(number: int) -> EventType:
+    """Name the kind of an event that is stored; raises InvalidValue for an unknown number."""
+    try:
+        return _EVENTS[number]
+    except KeyError:
+        known = ", ".join(f"{value} ({name})" for name, value in pb.InstanceEventType.items())
+        raise InvalidValue(f"event_type: takes {known}, got {number}") from None
+
+
+def status(instance_id: str, instance: Instance | None) -> pb.GetInstanceStatusResponse:
+    """Describe an instance, known or not."""
+    if instance is None:
+        return pb.GetInstanceStatusResponse(
+            instance_id=instance_id,
+            status=pb.STATUS_UNKNOWN,
+            error=f"Instance {instance_id!r} not found",
+        )
+    return pb.GetInstanceStatusResponse(
+        instance_id=instance_id,
+        status=_STATUSES[instance.status],
+        checkpoint_id=instance.checkpoint_id,
+        started_at_ms=milliseconds(instance.started_at) if instance.started_at else 0,
+        finished_at_ms=milliseconds(instance.finished_at) if instance.finished_at else None,
+        output=instance.output,
+        error=instance.error,
+    )
+
+
+def signal(instance_id: str, pending: Signal | None) -> pb.Signal | None:
+    """Describe what is pending for an instance, if anything."""
+    if pending is None:
+        return None
+    return pb.Signal(
+        instance_id=instance_id, signal_type=_SIGNALS[pending.type], payload=pending.payload
+    )
+
+
+def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal | None:
+    """Describe what was sent for a checkpoint, if anything."""
+    if payload is None:
+        return None
+    return pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
+
+
+def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.CheckpointResponse:
+    """Describe a checkpoint saved or found."""
+    return pb.CheckpointResponse(
+        found=outcome.kept is not None,
+        state=outcome.kept or b"",
+        pending_signal=signal(instance_id, outcome.signal),
+        custom_signal=custom_signal(checkpoint_id, outcome.custom_signal),
+    )

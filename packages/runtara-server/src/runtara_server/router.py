@@ -1,0 +1,94 @@
+"""From a request's field to its handler, and from whatever comes of it to an answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import structlog
+from google.protobuf.message import DecodeError
+
+from runtara_domain.error import CoreError, EmptyRequest, ShuttingDown
+from runtara_domain.ports.transport import Operations
+from runtara_domain.sessions import Session
+from runtara_protocol.frame import MAX_PAYLOAD
+from runtara_protocol.pb import instance_pb2 as pb
+from runtara_server.instance_handlers import checkpoints, events, instances
+
+# The key says which message a handler takes: a type can't.
+Handler: TypeAlias = Callable[[Operations, Session, Any], Awaitable[pb.RpcResponse | None]]
+
+HANDLERS: Mapping[str, Handler] = MappingProxyType(
+    {
+        "register_instance": instances.register_instance,
+        "get_instance_status": instances.get_instance_status,
+        "checkpoint": checkpoints.checkpoint,
+        "get_checkpoint": checkpoints.get_checkpoint,
+        "instance_event": events.instance_event,
+    }
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class MalformedRequest(Exception):
+    """The payload of a request frame is no RpcRequest."""
+
+
+class Router:
+    """Answers requests with the core's operations, for every session."""
+
+    def __init__(self, core: Operations) -> None:
+        self._core = core
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Refuse from now on whatever has not been begun, with SHUTTING_DOWN."""
+        self._is_ending = True
+
+    async def answer(self, session: Session, payload: bytes) -> bytes | None:
+        """
+        Carry out one request and give the payload of its answer, None if it has none.
+
+        Raises MalformedRequest; everything else that goes wrong is an answer.
+        """
+        try:
+            request = pb.RpcRequest.FromString(payload)
+        except DecodeError as error:
+            raise MalformedRequest(str(error)) from error
+        operation = request.WhichOneof("request")
+        try:
+            response = await self._carry_out(session, operation, request)
+        except CoreError as error:
+            response = _refusal(operation, error.code, str(error))
+        except Exception:
+            _log.exception("request failed", operation=operation)
+            response = _refusal(operation, CoreError.code, "The server failed; its log says why")
+        return None if response is None else _fitting(operation, response)
+
+    async def _carry_out(
+        self, session: Session, operation: str | None, request: pb.RpcRequest
+    ) -> pb.RpcResponse | None:
+        if operation is None:
+            raise EmptyRequest("The request holds no operation this server knows")
+        if self._is_ending:
+            raise ShuttingDown("This server is shutting down: try again in a moment, or another")
+        handler = HANDLERS.get(operation)
+        if handler is None:
+            raise EmptyRequest(f"This server does not offer {operation!r} yet")
+        return await handler(self._core, session, getattr(request, operation))
+
+
+def _refusal(operation: str | None, code: str, message: str) -> pb.RpcResponse:
+    if operation == "register_instance":
+        return pb.RpcResponse(
+            register_instance=pb.RegisterInstanceResponse(success=False, error=message, code=code)
+        )
+    return pb.RpcResponse(error=pb.RpcError(code=code, message=message))
+
+
+def _fitting(operation: str | None, response: pb.RpcResponse) -> bytes:
+    payload = response.SerializeToString()
+    if len(payload) <= MAX_PAYLOAD:
+        return payload
+    message = f"The answer of {len(payload)} bytes is over the {MAX_PAYLOAD} that fit a frame"
+    return _refusal(operation, CoreError.code, message).SerializeToString()

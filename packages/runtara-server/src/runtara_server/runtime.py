@@ -1,0 +1,138 @@
+"""The core, running: for the command, and for whoever embeds it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from runtara_domain.activity import Activity
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.transport import Operations
+from runtara_protocol.quic import certificates
+from runtara_protocol.quic.certificates import Certificate
+from runtara_protocol.quic.connection import Connection
+from runtara_protocol.quic.listener import Listener, ListenerSettings
+from runtara_server.config import Settings
+from runtara_server.container import Container
+from runtara_server.streams import InstanceStreams
+
+__all__ = ["CoreRuntime", "StartError"]
+
+_log = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """The core could not start; the message says what stands in the way, in one line."""
+
+
+class CoreRuntime:
+    """
+    The whole core between `async with` and its end.
+
+    Entering opens the database, migrates it, and listens; raises DatabaseError or StartError.
+    Leaving refuses what is new, delivers what is under way within the grace time, and closes the
+    database last. Without a certificate it uses the one of the settings, or a self-signed one.
+    Raises CertificateError on construction if the settings' files hold none.
+    """
+
+    def __init__(self, settings: Settings, certificate: Certificate | None = None) -> None:
+        self._settings = settings
+        self._container = Container(settings=settings)
+        self._listener = Listener(
+            _listening(settings, certificate or _certificate(settings)), self._accept
+        )
+        self._exits = AsyncExitStack()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that are listened on."""
+        return self._listener.address
+
+    @property
+    def persistence(self) -> Persistence:
+        """What the core stores, open while the runtime is."""
+        persistence: Persistence = self._container.persistence()
+        return persistence
+
+    @property
+    def operations(self) -> Operations:
+        """What instances may ask for, for callers in this process."""
+        return self._container.core()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as exits:
+            await exits.enter_async_context(self.persistence)
+            await exits.enter_async_context(_kept(self._container.activity()))
+            await exits.enter_async_context(_bound(self._listener, self._settings))
+            self._exits = exits.pop_all()
+        host, port = self.address
+        _log.info("listening", host=host, port=port)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _log.info("shutting down", grace_ms=self._settings.shutdown_grace_ms)
+        self._container.router().end()
+        await self._exits.__aexit__(kind, error, traceback)
+        _log.info("stopped")
+
+    def _accept(self, _: Connection) -> InstanceStreams:
+        return InstanceStreams(self.operations.open_session(), self._container.router())
+
+
+def _certificate(settings: Settings) -> Certificate:
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return certificates.load(settings.tls_cert, settings.tls_key)
+    _log.warning(
+        "self-signed certificate for localhost: clients must skip its verification",
+        instead="set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY",
+    )
+    return certificates.self_signed()
+
+
+def _listening(settings: Settings, certificate: Certificate) -> ListenerSettings:
+    return ListenerSettings(
+        host=settings.quic_host,
+        port=settings.quic_port,
+        certificate=certificate,
+        max_incoming=settings.quic_max_incoming,
+        max_bi_streams=settings.quic_max_bi_streams,
+        max_uni_streams=settings.quic_max_uni_streams,
+        idle_timeout=settings.quic_idle_timeout_ms / 1000,
+        keep_alive=settings.quic_keep_alive_ms / 1000 or None,
+        udp_recv_buffer=settings.quic_udp_recv_buffer,
+        udp_send_buffer=settings.quic_udp_send_buffer,
+        max_connections=settings.quic_max_handlers or None,
+        grace=settings.shutdown_grace_ms / 1000,
+    )
+
+
+@asynccontextmanager
+async def _bound(listener: Listener, settings: Settings) -> AsyncIterator[None]:
+    async with AsyncExitStack() as exits:
+        try:
+            await exits.enter_async_context(listener)
+        except OSError as error:
+            raise StartError(
+                f"Cannot listen on {settings.quic_host} port {settings.quic_port} (UDP):"
+                f" {error.strerror}. Set RUNTARA_QUIC_HOST or RUNTARA_QUIC_PORT to another"
+            ) from error
+        yield
+
+
+@asynccontextmanager
+async def _kept(activity: Activity) -> AsyncIterator[None]:
+    keeper = asyncio.create_task(activity.keep())
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        await activity.flush()
