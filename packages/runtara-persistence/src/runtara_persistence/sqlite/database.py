@@ -1,0 +1,79 @@
+"""The open database: steps that write, steps that read, and errors in our words."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import aiosqlite
+
+from runtara_domain.error import DatabaseError
+from runtara_migrations.ledger import MigrationError
+from runtara_migrations.location import MEMORY, make_folder
+from runtara_migrations.migrate import run_sqlite
+from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
+from runtara_persistence.sqlite.failure import explain
+from runtara_persistence.sqlite.gathering import Gathering
+from runtara_persistence.sqlite.group_commit import Step, commit_together, read_each
+
+T = TypeVar("T")
+
+
+class Database:
+    """One SQLite file, through a connection that writes and one that reads."""
+
+    def __init__(self, path: str, *, lock_timeout: float) -> None:
+        self._path = path
+        self._lock_timeout = lock_timeout
+        self._writes = Gathering(commit_together)
+        self._reads = Gathering(read_each)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """
+        Bring the schema up to date and take steps; finish those under way at the end.
+
+        Raises DatabaseError if it can't be opened.
+        """
+        async with AsyncExitStack() as stack:
+            with self._in_our_words("open the database"):
+                writer, reader = await self._connect(stack)
+            self._writes.opened(writer)
+            stack.push_async_callback(self._writes.close)
+            self._reads.opened(reader)
+            stack.push_async_callback(self._reads.close)
+            yield
+
+    async def write(self, attempt: str, step: Step[T]) -> T:
+        """Carry out a step in a transaction; what it did is durable when this returns."""
+        with self._in_our_words(attempt):
+            return await self._writes.run(step)
+
+    async def read(self, attempt: str, step: Step[T]) -> T:
+        """Carry out a step that only reads; it sees what was committed before."""
+        with self._in_our_words(attempt):
+            return await self._reads.run(step)
+
+    async def _connect(
+        self, stack: AsyncExitStack
+    ) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
+        make_folder(self._path)
+        writer = await stack.enter_async_context(connect(self._path, self._lock_timeout))
+        await set_up_writer(writer, self._path)
+        await run_sqlite(writer)
+        if self._path == MEMORY:
+            # A second connection would open another database. Sharing its cache would bring locks
+            # on tables, which don't honour the timeout; the writer's thread does one at a time.
+            return writer, writer
+        reader = await stack.enter_async_context(connect(self._path, self._lock_timeout))
+        await set_up_reader(reader)
+        return writer, reader
+
+    @contextmanager
+    def _in_our_words(self, attempt: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explain(attempt, self._path, error) from error
+        except (MigrationError, OSError) as error:
+            raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error

@@ -1,0 +1,123 @@
+"""Steps of callers who wait at the same time, gathered for one hop to a connection's thread."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import aiosqlite
+
+from runtara_domain.error import DatabaseError
+from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
+
+T = TypeVar("T")
+
+CarryOut: TypeAlias = Callable[[Any, Sequence[Step[Any]]], list[Outcome]]
+
+MAX_GROUP = 256
+"""How many steps share a hop at most, so that the first of them doesn't wait for ever more."""
+
+
+class Gathering:
+    """
+    Carries out steps on one connection, a group at a time, each group by one call in its thread.
+
+    Open between `opened` and `close`.
+    """
+
+    def __init__(self, carry_out: CarryOut) -> None:
+        self._carry_out = carry_out
+        self._connection: aiosqlite.Connection | None = None
+        self._waiting: deque[_Turn] = deque()
+        self._work: asyncio.Task[None] | None = None
+
+    def opened(self, connection: aiosqlite.Connection) -> None:
+        """Take steps from now on."""
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Take no more steps, and return when those taken have their outcomes."""
+        self._connection = None
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
+    async def run(self, step: Step[T]) -> T:
+        """
+        Carry out a step, and return or raise what it does.
+
+        A cancelled caller gets its cancellation at once; its step is dropped if it has not begun,
+        and otherwise carried out. Raises DatabaseError when not open.
+        """
+        if self._connection is None:
+            raise DatabaseError("The database is not open: it was closed, or never opened")
+        turn = _Turn(step, asyncio.get_running_loop().create_future())
+        self._waiting.append(turn)
+        if self._work is None:
+            self._work = asyncio.create_task(self._carry_out_all(self._connection))
+        outcome: T = await turn.future
+        return outcome
+
+    async def _carry_out_all(self, connection: aiosqlite.Connection) -> None:
+        try:
+            while self._waiting:
+                if group := self._next_group():
+                    await self._carry_out_group(connection, group)
+                # A turn of the loop, for those just answered to join the next group.
+                await asyncio.sleep(0)
+        finally:
+            self._work = None
+            while self._waiting:  # Only if this task was cancelled: the loop is coming to its end.
+                self._waiting.popleft().future.cancel()
+
+    async def _carry_out_group(
+        self, connection: aiosqlite.Connection, group: Sequence["_Turn"]
+    ) -> None:
+        try:
+            outcomes = await _in_thread_of(
+                connection, self._carry_out, [turn.step for turn in group]
+            )
+        except asyncio.CancelledError as error:
+            outcomes = [Failed(error)] * len(group)
+            raise
+        except Exception as error:
+            outcomes = [Failed(error)] * len(group)
+        finally:
+            for turn, outcome in zip(group, outcomes, strict=True):
+                turn.end(outcome)
+
+    def _next_group(self) -> list["_Turn"]:
+        group: list[_Turn] = []
+        while self._waiting and len(group) < MAX_GROUP:
+            turn = self._waiting.popleft()
+            if not turn.future.done():
+                group.append(turn)
+        return group
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    step: Step[Any]
+    future: asyncio.Future[Any]
+
+    def end(self, outcome: Outcome) -> None:
+        if self.future.done():
+            return
+        match outcome:
+            case Done(value):
+                self.future.set_result(value)
+            case Failed(asyncio.CancelledError()):
+                self.future.cancel()
+            case Failed(error):
+                self.future.set_exception(error)
+
+
+async def _in_thread_of(
+    connection: aiosqlite.Connection, carry_out: CarryOut, steps: Sequence[Step[Any]]
+) -> list[Outcome]:
+    # aiosqlite has no public way to run a function of ours in its connection's thread, and a call
+    # a statement costs a thread hop each, around 100 microseconds. This is the only such place.
+    outcomes: list[Outcome] = await connection._execute(  # type: ignore[no-untyped-call]  # private
+        carry_out, connection._conn, steps
+    )
+    return outcomes

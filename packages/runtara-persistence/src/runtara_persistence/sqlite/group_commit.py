@@ -1,0 +1,99 @@
+"""
+What the connection's thread does with a group of steps: one transaction for all of them.
+
+A step is a plain function of the connection; it neither begins nor ends a transaction.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Step: TypeAlias = Callable[[sqlite3.Connection], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step was carried out, and is durable if it wrote."""
+
+    value: Any  # Each step of a group has a type of its own; `Gathering.run` gives it back.
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A step left nothing behind; by its own doing, or as part of a transaction that failed."""
+
+    error: BaseException
+    own_doing: bool = False
+
+
+Outcome: TypeAlias = Done | Failed
+
+
+def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
+    """
+    Carry out the steps in one transaction; each alone in its own, in order, should one of them
+    raise.
+
+    So a step that raises fails by itself. A transaction that can't begin or commit fails all that
+    were to be in it, and all behind it: none waits for the database again. Raises nothing.
+    """
+    try:
+        return list(_transact(connection, steps))
+    except _StepFailed as failure:
+        if len(steps) == 1:
+            return [Failed(failure.error, own_doing=True)]
+    except BaseException as error:
+        return [Failed(error)] * len(steps)
+    return _commit_each(connection, steps)
+
+
+def read_each(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
+    """Carry out steps that only read, each seeing what is committed by then; raises nothing."""
+    return [_read(connection, step) for step in steps]
+
+
+class _StepFailed(Exception):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
+    try:
+        # IMMEDIATE: a reader that becomes a writer fails at once, whatever the busy timeout.
+        connection.execute("BEGIN IMMEDIATE")
+        done = [_carry_out(connection, step) for step in steps]
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk, for one, has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return done
+
+
+def _carry_out(connection: sqlite3.Connection, step: Step[Any]) -> Done:
+    try:
+        return Done(step(connection))
+    except BaseException as error:
+        raise _StepFailed(error) from error
+
+
+def _commit_each(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for step in steps:
+        outcomes += commit_together(connection, [step])
+        last = outcomes[-1]
+        if isinstance(last, Failed) and not last.own_doing:
+            return outcomes + [last] * (len(steps) - len(outcomes))
+    return outcomes
+
+
+def _read(connection: sqlite3.Connection, step: Step[Any]) -> Outcome:
+    try:
+        return Done(step(connection))
+    except BaseException as error:
+        return Failed(error, own_doing=True)

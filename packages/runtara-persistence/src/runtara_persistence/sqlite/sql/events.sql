@@ -1,0 +1,50 @@
+-- name: find
+SELECT i.status, i.sleep_until, i.run_epoch, s.signal_type
+FROM instances AS i
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+WHERE i.instance_id = :instance_id;
+
+-- name: add
+INSERT INTO instance_events (
+    instance_id, event_type, checkpoint_id, subtype, created_at, payload
+)
+VALUES (:instance_id, :event_type, :checkpoint_id, :subtype, :created_at, :payload);
+
+-- name: touch
+UPDATE instances
+SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
+WHERE instance_id = :instance_id;
+
+-- name: end.ended_so
+SELECT CAST(output AS BLOB) IS :output AND error IS :error
+FROM instances
+WHERE instance_id = :instance_id;
+
+-- name: end.move
+UPDATE instances
+SET status = :status,
+    output = :output,
+    error = :error,
+    finished_at = :at,
+    last_activity_at = max(coalesce(last_activity_at, ''), :at),
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
+
+-- name: suspend.settle_signal
+UPDATE pending_signals
+SET acknowledged_at = :at
+WHERE instance_id = :instance_id
+    AND signal_type IN ('cancel', 'pause')
+    AND acknowledged_at IS NULL;
+
+-- name: suspend.move
+UPDATE instances
+SET status = :status,
+    finished_at = :finished_at,
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
