@@ -1,1 +1,67 @@
-"""See README.md."""
+"""Durable workflows in Python, on the Runtara core: see README.md."""
+
+from runtara_sdk.client import Client
+from runtara_sdk.errors import (
+    CheckpointNotFound,
+    CheckpointSaveFailed,
+    ClientNotOpen,
+    ConfigurationError,
+    ConnectionFailed,
+    DatabaseFailed,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InstanceSuperseded,
+    InternalServerError,
+    InvalidInstanceState,
+    Overloaded,
+    ProtocolError,
+    RequestNotKnown,
+    RequestTimeout,
+    RuntaraError,
+    ServerError,
+    ShuttingDown,
+    SignalDeliveryFailed,
+    TooManyInstances,
+    ValidationFailed,
+)
+from runtara_sdk.records import (
+    Checkpoint,
+    InstanceStatus,
+    Registration,
+    Signal,
+    SignalType,
+    Status,
+)
+from runtara_sdk.settings import Settings
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointNotFound",
+    "CheckpointSaveFailed",
+    "Client",
+    "ClientNotOpen",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "DatabaseFailed",
+    "InstanceAlreadyExists",
+    "InstanceNotFound",
+    "InstanceStatus",
+    "InstanceSuperseded",
+    "InternalServerError",
+    "InvalidInstanceState",
+    "Overloaded",
+    "ProtocolError",
+    "Registration",
+    "RequestNotKnown",
+    "RequestTimeout",
+    "RuntaraError",
+    "ServerError",
+    "Settings",
+    "ShuttingDown",
+    "Signal",
+    "SignalDeliveryFailed",
+    "SignalType",
+    "Status",
+    "TooManyInstances",
+    "ValidationFailed",
+]

@@ -1,0 +1,39 @@
+"""Where a server listens, as text and taken apart."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from typing import Self
+
+_NAME = re.compile(r"[^\s/:@?#\[\]]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host, by name or number, and a UDP port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Read `host:port`, where an IPv6 host stands in brackets.
+
+        Raises ValueError.
+        """
+        host, _, port = text.rpartition(":")
+        if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError(f"no port from 1 to 65535 after the last colon of {text!r}")
+        return cls(_host(host), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _host(text: str) -> str:
+    if text.startswith("[") and text.endswith("]"):
+        return str(IPv6Address(text[1:-1]))
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"no host name and no address in {text!r}")
+    return text

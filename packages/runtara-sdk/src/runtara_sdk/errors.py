@@ -1,0 +1,142 @@
+"""Everything a call of the SDK raises of its own, and the server's codes as classes."""
+
+from typing import ClassVar
+
+
+class RuntaraError(Exception):
+    """Whatever goes wrong between a workflow and the core; the message is meant for a person."""
+
+
+class ConfigurationError(RuntaraError):
+    """Settings that cannot be used: one line a value, naming it, what it got and what it takes."""
+
+
+class ClientNotOpen(RuntaraError):
+    """The client is used outside of its `async with`, or entered twice."""
+
+
+class ConnectionFailed(RuntaraError):
+    """
+    The server could not be reached, or went away and did not come back within the call's timeout.
+
+    Whether a request under way was carried out is unknown, unless the message says it was not sent.
+    """
+
+
+class RequestTimeout(RuntaraError):
+    """The server was reached and gave no answer in time: whether it did its work is unknown."""
+
+
+class ProtocolError(RuntaraError):
+    """The server and this client do not speak alike: a broken frame, or an answer not asked for."""
+
+
+class ServerError(RuntaraError):
+    """
+    The server refused or failed; nothing was stored, unless the class says otherwise.
+
+    `code` is the server's word for it: None from servers that give none. Codes that have a class
+    below are raised as that class, all others as this one.
+    """
+
+    known_code: ClassVar[str | None] = None
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = self.known_code if code is None else code
+
+
+class RequestNotKnown(ServerError):
+    """The server is too old for what was asked."""
+
+    known_code = "EMPTY_REQUEST"
+
+
+class ValidationFailed(ServerError):
+    """A value is not one the server takes; the message names the field and what it takes."""
+
+    known_code = "VALIDATION_ERROR"
+
+
+class InstanceNotFound(ServerError):
+    """No instance has this id."""
+
+    known_code = "INSTANCE_NOT_FOUND"
+
+
+class InstanceAlreadyExists(ServerError):
+    """The id is taken, by this tenant or another."""
+
+    known_code = "INSTANCE_ALREADY_EXISTS"
+
+
+class InvalidInstanceState(ServerError):
+    """The instance is in a state that does not allow this: finished, or suspended."""
+
+    known_code = "INVALID_INSTANCE_STATE"
+
+
+class InstanceSuperseded(ServerError):
+    """
+    A newer run of this instance has registered: this process must stop.
+
+    Once raised, every later call of the same client raises it.
+    """
+
+    known_code = "INSTANCE_SUPERSEDED"
+
+
+class TooManyInstances(ServerError):
+    """The server serves as many instances as it was allowed to."""
+
+    known_code = "TOO_MANY_INSTANCES"
+
+
+class CheckpointNotFound(ServerError):
+    """The instance has no checkpoint of this id."""
+
+    known_code = "CHECKPOINT_NOT_FOUND"
+
+
+class CheckpointSaveFailed(ServerError):
+    """The checkpoint could not be saved."""
+
+    known_code = "CHECKPOINT_SAVE_FAILED"
+
+
+class SignalDeliveryFailed(ServerError):
+    """The signal was not taken; the message says why."""
+
+    known_code = "SIGNAL_DELIVERY_FAILED"
+
+
+class DatabaseFailed(ServerError):
+    """The server's database gave no answer: whether the request was carried out is unknown."""
+
+    known_code = "DATABASE_ERROR"
+
+
+class ShuttingDown(ServerError):
+    """The server is ending and takes no new work."""
+
+    known_code = "SHUTTING_DOWN"
+
+
+class Overloaded(ServerError):
+    """The server holds as much as it was allowed to."""
+
+    known_code = "OVERLOADED"
+
+
+class InternalServerError(ServerError):
+    """A bug in the server, which has logged it: whether the request was carried out is unknown."""
+
+    known_code = "INTERNAL_ERROR"
+
+
+_BY_CODE = {known.known_code: known for known in ServerError.__subclasses__()}
+
+
+def refusal(code: str | None, message: str) -> ServerError:
+    """Build the error that stands for a code; a code not known keeps its name in `.code`."""
+    return _BY_CODE.get(code, ServerError)(message, code)

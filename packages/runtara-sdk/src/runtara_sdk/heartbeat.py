@@ -1,0 +1,31 @@
+"""Heartbeats: sent in the background, so that a busy workflow is not taken for a dead one."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from runtara_sdk.errors import (
+    InstanceNotFound,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    RuntaraError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:
+    """
+    Send at every interval, in seconds, until the server says that it is of no use any more.
+
+    A heartbeat that fails is logged, and the next one sent all the same.
+    """
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            await send()
+        except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:
+            logger.warning("heartbeats end: %s", error)
+            return
+        except RuntaraError as error:
+            logger.warning("a heartbeat failed: %s", error)

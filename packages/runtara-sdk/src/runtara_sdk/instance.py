@@ -1,0 +1,140 @@
+"""An instance on a core that is reached over QUIC."""
+
+import asyncio
+import logging
+
+from runtara_protocol.pb.instance_pb2 import InstanceEventType
+from runtara_protocol.quic.client import ClientConnection, ClientSettings
+from runtara_protocol.quic.error import ConnectionLost
+from runtara_sdk import translation
+from runtara_sdk.address import Address
+from runtara_sdk.calls import TRANSIENT, Calls
+from runtara_sdk.connection import SharedConnection
+from runtara_sdk.errors import InvalidInstanceState
+from runtara_sdk.exchange import exchange
+from runtara_sdk.heartbeat import beat
+from runtara_sdk.records import Checkpoint, Registration, Status
+from runtara_sdk.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class RemoteInstance:
+    """
+    What `Client` promises, done with messages.
+
+    It remembers the run it registered, if the server counts runs, and binds each new connection
+    to it; it owns the heartbeats.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.skip_cert_verification:
+            logger.warning(
+                "RUNTARA_SKIP_CERT_VERIFICATION is on: whoever answers at %s is taken for the core",
+                settings.server_addr,
+            )
+        self._id = settings.instance_id
+        self._tenant_id = settings.tenant_id
+        self._interval = settings.heartbeat_interval_ms / 1000
+        self._connection = SharedConnection(_client_settings(settings), self._continue_run)
+        self._calls = Calls(self._connection, settings.request_timeout_ms / 1000)
+        self._run: int | None = None
+        self._heartbeats: asyncio.Task[None] | None = None
+
+    async def register(self, checkpoint_id: str | None) -> Registration:
+        """Begin a run, and heartbeats with it."""
+        # A run may begin though its answer is lost; the one known so far is superseded then.
+        self._run = None
+        request = translation.register_request(
+            self._id, self._tenant_id, checkpoint_id=checkpoint_id
+        )
+        response = await self._calls.ask(request)
+        registration = translation.registration(response.register_instance)
+        self._run = registration.run
+        if self._interval and self._heartbeats is None:
+            self._heartbeats = asyncio.create_task(beat(self.heartbeat, self._interval))
+        return registration
+
+    async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
+        """Save a state, or find the one that stands."""
+        request = translation.checkpoint_request(self._id, checkpoint_id, state)
+        response = await self._calls.ask(request)
+        return translation.checkpoint(response.checkpoint, state)
+
+    async def get_checkpoint(self, checkpoint_id: str) -> bytes | None:
+        """Read a state."""
+        request = translation.get_checkpoint_request(self._id, checkpoint_id)
+        response = await self._calls.ask(request)
+        return translation.saved_state(response.get_checkpoint)
+
+    async def heartbeat(self) -> None:
+        """Show life."""
+        await self._calls.ask(
+            translation.event_request(self._id, InstanceEventType.EVENT_HEARTBEAT)
+        )
+
+    async def completed(self, output: bytes) -> None:
+        """End well."""
+        await self._end(InstanceEventType.EVENT_COMPLETED, output)
+
+    async def failed(self, error: str) -> None:
+        """End badly."""
+        await self._end(InstanceEventType.EVENT_FAILED, error.encode())
+
+    async def suspended(self) -> None:
+        """Stop for now."""
+        await self._end(InstanceEventType.EVENT_SUSPENDED, b"")
+
+    async def custom_event(self, subtype: str, payload: bytes) -> None:
+        """Record an event of the workflow's own."""
+        request = translation.event_request(
+            self._id, InstanceEventType.EVENT_CUSTOM, payload, subtype=subtype
+        )
+        await self._calls.ask(request, is_repeatable=False)
+
+    async def get_status(self, instance_id: str | None) -> Status:
+        """Read where an instance stands."""
+        request = translation.status_request(self._id if instance_id is None else instance_id)
+        response = await self._calls.ask(request)
+        return translation.status(response.get_instance_status)
+
+    async def aclose(self) -> None:
+        """End the heartbeats and the connection."""
+        await self._end_heartbeats()
+        await self._connection.aclose()
+
+    async def _end(self, event_type: InstanceEventType, payload: bytes) -> None:
+        await self._calls.ask(translation.event_request(self._id, event_type, payload))
+        await self._end_heartbeats()
+
+    async def _end_heartbeats(self) -> None:
+        task, self._heartbeats = self._heartbeats, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _continue_run(self, connection: ClientConnection) -> None:
+        """Bind a new connection to the run, so that the server sees it is no other's."""
+        if self._run is None:
+            return
+        request = translation.register_request(self._id, self._tenant_id, run=self._run)
+        try:
+            await exchange(connection, request)
+        except InvalidInstanceState as error:
+            # It has ended, perhaps by an ending whose answer was lost with the old connection and
+            # is about to be repeated: the server judges each call by itself.
+            logger.info("run %d is not continued: %s", self._run, error)
+        except TRANSIENT as error:
+            raise ConnectionLost(str(error)) from error
+
+
+def _client_settings(settings: Settings) -> ClientSettings:
+    address = Address.parse(settings.server_addr)
+    return ClientSettings(
+        host=address.host,
+        port=address.port,
+        server_name=settings.server_name,
+        ca_path=settings.tls_ca,
+        verify=not settings.skip_cert_verification,
+        connect_timeout=settings.connect_timeout_ms / 1000,
+    )
