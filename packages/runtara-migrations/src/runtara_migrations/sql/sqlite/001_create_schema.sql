@@ -89,7 +89,8 @@ CREATE INDEX idx_instances_created ON instances (created_at, instance_id);
 CREATE INDEX idx_instances_tenant ON instances (tenant_id, created_at, instance_id);
 CREATE INDEX idx_instances_status ON instances (status, created_at, instance_id);
 
--- What is due: asleep and over, or told to cancel or resume.
+-- What is due: asleep and over (named by INDEXED BY: left alone, the planner takes the status's, and
+-- walks through all that is paused), or told to cancel or resume.
 CREATE INDEX idx_instances_sleep_until ON instances (sleep_until)
 WHERE sleep_until IS NOT NULL AND status = 'suspended';
 CREATE INDEX idx_pending_signals_unacknowledged ON pending_signals (instance_id)
