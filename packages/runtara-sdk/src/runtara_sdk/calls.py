@@ -1,6 +1,7 @@
 """Calls: asked again while that can help and cannot harm, until their time is up."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
@@ -63,13 +64,13 @@ class Calls:
             raise InstanceSuperseded(self._superseded)
         call = _Call(request, is_repeatable, self._not_connected())
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._repeat(call)
-        except TimeoutError as error:
-            raise call.at_timeout from error
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    return await self._repeat(call)
         except InstanceSuperseded as error:
             self._superseded = str(error)
             raise
+        raise call.at_timeout
 
     async def _repeat(self, call: _Call) -> RpcResponse:
         while True:

@@ -82,10 +82,10 @@ class SharedConnection:
         self._failures += 1
         try:
             connection = await self._greeted(await connect(self._settings))
-        except (ConnectError, ConnectionLost, TimeoutError) as error:
+        except (ConnectError, ConnectionLost) as error:
             failure = ConnectionFailed(
-                f"cannot reach the core at {self.address}: {error or 'no answer'}; check that it"
-                " runs there, RUNTARA_SERVER_ADDR, and RUNTARA_TLS_CA if it is not trusted"
+                f"cannot reach the core: {error}; RUNTARA_SERVER_ADDR is {self.address},"
+                " RUNTARA_TLS_CA names the certificates to trust"
             )
             # Once an outage: the calls that wait for it tell the rest.
             logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", failure)
@@ -94,9 +94,13 @@ class SharedConnection:
         return connection
 
     async def _greeted(self, connection: ClientConnection) -> ClientConnection:
+        seconds = self._settings.connect_timeout
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(seconds):
                 await self._greet(connection)
+        except TimeoutError as error:
+            await connection.aclose()
+            raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
         except BaseException:
             await connection.aclose()
             raise

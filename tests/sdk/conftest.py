@@ -1,0 +1,38 @@
+"""A fake server, and a client of it."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.sdk.fake_server import FakeServer
+
+from runtara_sdk import Client, Settings
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+async def settings(server: FakeServer) -> AsyncIterator[Callable[..., Settings]]:
+    """Settings for the fake server, which listens meanwhile; each may be given otherwise."""
+    async with server.listen() as listener:
+        host, port = listener.address
+
+        def made(**changes: object) -> Settings:
+            values = {
+                "instance_id": "i-1",
+                "tenant_id": "t-1",
+                "server_addr": f"{host}:{port}",
+                "skip_cert_verification": True,
+                "heartbeat_interval_ms": 0,
+            }
+            return Settings.model_validate(values | changes)
+
+        yield made
+
+
+@pytest.fixture
+async def client(settings: Callable[..., Settings]) -> AsyncIterator[Client]:
+    async with Client(settings()) as client:
+        yield client

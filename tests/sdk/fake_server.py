@@ -1,0 +1,119 @@
+"""A server on a real socket that answers what the test tells it to."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from runtara_protocol.frame import FrameDecoder, MessageType, encode
+from runtara_protocol.pb.instance_pb2 import (
+    CheckpointResponse,
+    GetCheckpointResponse,
+    GetInstanceStatusResponse,
+    InstanceEventResponse,
+    RegisterInstanceResponse,
+    RpcError,
+    RpcRequest,
+    RpcResponse,
+)
+from runtara_protocol.quic.certificates import Certificate, self_signed
+from runtara_protocol.quic.connection import Connection
+from runtara_protocol.quic.listener import Listener, ListenerSettings
+from runtara_protocol.quic.stream import Stream
+
+Act: TypeAlias = Callable[[Stream], Awaitable[None]]
+"""What to do with a stream whose request is read."""
+
+DEFAULTS = {
+    "register_instance": RpcResponse(
+        register_instance=RegisterInstanceResponse(success=True, run=1)
+    ),
+    "checkpoint": RpcResponse(checkpoint=CheckpointResponse(found=False)),
+    "get_checkpoint": RpcResponse(get_checkpoint=GetCheckpointResponse(found=False)),
+    "instance_event": RpcResponse(instance_event=InstanceEventResponse(success=True)),
+    "get_instance_status": RpcResponse(get_instance_status=GetInstanceStatusResponse()),
+}
+
+
+def send(data: bytes) -> Act:
+    async def act(stream: Stream) -> None:
+        stream.send(data)
+
+    return act
+
+
+def reply(response: RpcResponse) -> Act:
+    return send(encode(MessageType.RESPONSE, response.SerializeToString()))
+
+
+def refuse(code: str, message: str = "because") -> Act:
+    return reply(RpcResponse(error=RpcError(code=code, message=message)))
+
+
+async def reset(stream: Stream) -> None:
+    stream.refuse()
+
+
+async def hang_up(stream: Stream) -> None:
+    stream.connection.close("the test hung up")
+
+
+async def be_silent(stream: Stream) -> None:
+    await asyncio.Event().wait()
+
+
+class FakeServer:
+    """
+    Acts, for each kind of request, as `script` says and then by default; remembers what it got.
+
+    `received` gives the requests one by one, for tests to wait on.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[RpcRequest] = []
+        self.connections: list[Connection] = []
+        self.received: asyncio.Queue[RpcRequest] = asyncio.Queue()
+        self._scripts: dict[str, deque[Act]] = defaultdict(deque)
+
+    def listen(
+        self, port: int = 0, certificate: Certificate | None = None
+    ) -> AbstractAsyncContextManager[Listener]:
+        settings = ListenerSettings(
+            host="127.0.0.1",
+            port=port,
+            certificate=certificate or self_signed(),
+            keep_alive=None,
+            grace=0.0,
+        )
+        return Listener(settings, self._accept)
+
+    def script(self, kind: str, *acts: Act) -> None:
+        self._scripts[kind].extend(acts)
+
+    def kinds(self) -> list[str | None]:
+        return [request.WhichOneof("request") for request in self.requests]
+
+    def hang_up(self) -> None:
+        for connection in self.connections:
+            connection.close("the test hung up")
+
+    def _accept(self, connection: Connection) -> "FakeServer":
+        self.connections.append(connection)
+        return self
+
+    async def stream(self, stream: Stream) -> None:
+        decoder = FrameDecoder(accept=frozenset({MessageType.REQUEST}))
+        payload = None
+        while payload is None:
+            payload = decoder.feed(await stream.receive())
+        request = RpcRequest.FromString(payload)
+        kind = request.WhichOneof("request")
+        assert kind is not None
+        self.requests.append(request)
+        self.received.put_nowait(request)
+        script = self._scripts[kind]
+        await (script.popleft() if script else reply(DEFAULTS[kind]))(stream)
+
+    def closed(self) -> None:
+        """Every connection stays in the list, closed."""
