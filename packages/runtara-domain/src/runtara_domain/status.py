@@ -118,6 +118,29 @@ class SignalType(StrEnum):
     RESUME = "resume"
 
 
+def acknowledge(state: State, pending: SignalType) -> State | None:
+    """
+    Tell where acknowledging the pending signal leads an instance in this state.
+
+    None: nothing is done, the signal stays pending. So it is with a resume while paused: only
+    registering settles it, or nobody would ever wake the instance.
+    """
+    match pending:
+        case SignalType.CANCEL if state in MOVES[Move.CANCEL].sources:
+            return MOVES[Move.CANCEL].target
+        case SignalType.PAUSE if state in MOVES[Move.PAUSE].sources | {State.PAUSED}:
+            return MOVES[Move.PAUSE].target
+        case SignalType.RESUME if state in OPEN - {State.PAUSED}:
+            return state
+        case _:
+            return None
+
+
+def replaces(sent: SignalType, pending: SignalType | None) -> bool:
+    """Whether a signal takes the place of the one pending: a cancel yields to nothing else."""
+    return pending is not SignalType.CANCEL or sent is SignalType.CANCEL
+
+
 def settle(state: State, pending: SignalType | None) -> State | None:
     """
     Tell where `suspended` leads an instance in this state with this signal pending.
@@ -125,10 +148,8 @@ def settle(state: State, pending: SignalType | None) -> State | None:
     None: it is refused. A pending cancel or pause is acknowledged by it, a resume stays pending
     (so that a suspended instance is due at once).
     """
-    if pending is SignalType.CANCEL and state in MOVES[Move.CANCEL].sources:
-        return MOVES[Move.CANCEL].target
-    if pending is SignalType.PAUSE and state in MOVES[Move.PAUSE].sources:
-        return MOVES[Move.PAUSE].target
+    if pending in (SignalType.CANCEL, SignalType.PAUSE):
+        return acknowledge(state, pending)
     if state in MOVES[Move.SUSPEND].sources:
         return MOVES[Move.SUSPEND].target
     return state if state.status is InstanceStatus.SUSPENDED else None

@@ -14,5 +14,6 @@ class SystemClock:
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def sleep_until(self, moment: datetime) -> None:
-        while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+        # A wall clock sets no event when it is moved: it can only be looked at.
+        while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, _LONGEST_NAP))

@@ -1,6 +1,7 @@
 """The limits of what may be stored, checked where a value enters."""
 
 import re
+from datetime import timedelta
 
 from runtara_domain.error import InvalidValue
 
@@ -8,7 +9,10 @@ MAX_ID_BYTES = 1024
 MAX_STATE_BYTES = 63 * 1024 * 1024
 MAX_SIGNAL_BYTES = 512 * 1024
 MAX_ATTEMPT = 2**31 - 1
+MAX_INTEGER = 2**63 - 1
 MAX_EVENT_BATCH = 10_000
+MAX_SLEEP = timedelta(days=36_525)
+MAX_LISTED_STATE_BYTES = 64 * 1024
 
 _RETRY_ID = re.compile(r"::retry::[0-9]+\Z")
 
@@ -37,6 +41,20 @@ def check_text(field: str, value: str) -> None:
     """
     if value:
         check_id(field, value)
+
+
+def check_storable(field: str, value: str) -> None:
+    """
+    Refuse a text of any length that a database cannot keep.
+
+    Raises InvalidValue.
+    """
+    if "\0" in value:
+        raise InvalidValue(f"{field}: takes text without NUL characters")
+    try:
+        check_bytes(field, value.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidValue(f"{field}: takes UTF-8 text") from error
 
 
 def check_new_checkpoint_id(field: str, value: str) -> None:

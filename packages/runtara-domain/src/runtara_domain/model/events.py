@@ -1,0 +1,93 @@
+"""Records of events."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from runtara_domain import values
+from runtara_domain.model.caller import Caller, Standing
+from runtara_domain.model.instances import Ending
+from runtara_domain.status import Condition, State
+
+
+class EventType(StrEnum):
+    """The events that are stored."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SUSPENDED = "suspended"
+    CUSTOM = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an instance said; created_at is when it says it happened."""
+
+    type: EventType
+    payload: bytes
+    created_at: datetime
+    checkpoint_id: str | None = None
+    subtype: str | None = None
+
+    def __post_init__(self) -> None:
+        values.check_bytes("payload", self.payload)
+        if self.checkpoint_id is not None:
+            values.check_id("checkpoint_id", self.checkpoint_id)
+        if self.subtype is not None:
+            values.check_text("subtype", self.subtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """
+    What recording an event found, and did if the instance admits it.
+
+    before: None if the instance is unknown. repeated: the instance ended just so before, nothing
+    was done. after: where the instance is now.
+    """
+
+    before: Standing | None
+    repeated: bool = False
+    after: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventStep:
+    """
+    One event of a batch, with what the core lays down for it.
+
+    when: the states it is kept in; for `suspended`, `status.settle` decides instead. ending: how
+    the instance ends with it, if it does.
+    """
+
+    caller: Caller
+    event: Event
+    when: Condition
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it was stored; ids grow in the order of storing."""
+
+    id: int
+    instance_id: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """
+    Which events of an instance are meant; None means any.
+
+    since, until: from the one to before the other. text: contained in the payload as UTF-8 bytes,
+    in any payload, binary or not.
+    """
+
+    instance_id: str
+    type: EventType | None = None
+    subtype: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None

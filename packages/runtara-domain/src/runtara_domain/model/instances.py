@@ -1,0 +1,171 @@
+"""Records of instances."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.caller import Standing
+from runtara_domain.status import InstanceStatus, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSummary:
+    """An instance without what may be large; `last_activity_at` may lag by a second."""
+
+    instance_id: str
+    tenant_id: str
+    status: InstanceStatus
+    run: int
+    checkpoint_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    sleep_until: datetime | None
+    last_activity_at: datetime | None
+
+    @property
+    def state(self) -> State:
+        """The status, with the two faces of SUSPENDED told apart."""
+        return State.of(self.status, self.sleep_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance(InstanceSummary):
+    """An instance with how it ended; its input is read by itself."""
+
+    output: bytes | None
+    error: str | None
+    stderr: str | None = None
+    memory_peak_bytes: int | None = None
+    cpu_usage_usec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFilter:
+    """Which instances are meant; None means any."""
+
+    tenant_id: str | None = None
+    status: InstanceStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """An instance to be launched later, with what it will be given."""
+
+    instance_id: str
+    tenant_id: str
+    input: bytes | None = None
+
+    def __post_init__(self) -> None:
+        values.check_id("instance_id", self.instance_id)
+        values.check_id("tenant_id", self.tenant_id)
+        if self.input is not None:
+            values.check_bytes("input", self.input)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How an instance ended.
+
+    An instance says itself that it is COMPLETED with an output or FAILED with an error; CANCELLED,
+    stderr (text without NUL) and the metrics are for whoever ends it from outside.
+    """
+
+    state: State
+    output: bytes | None = None
+    error: str | None = None
+    stderr: str | None = None
+    memory_peak_bytes: int | None = None
+    cpu_usage_usec: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.state.is_final:
+            raise InvalidValue(f"state: takes completed, failed or cancelled, got {self.state}")
+        if self.output is not None:
+            values.check_bytes("output", self.output)
+        for field, text in (("error", self.error), ("stderr", self.stderr)):
+            if text is not None:
+                values.check_storable(field, text)
+        for field, number in (
+            ("memory_peak_bytes", self.memory_peak_bytes),
+            ("cpu_usage_usec", self.cpu_usage_usec),
+        ):
+            if number is not None:
+                values.check_range(field, number, 0, values.MAX_INTEGER)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to wake instances: whose it is, and until when."""
+
+    token: str
+    until: datetime
+
+    def __post_init__(self) -> None:
+        values.check_id("token", self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An instance that is due, claimed for relaunch. sleep_until: None if it was paused."""
+
+    instance_id: str
+    tenant_id: str
+    run: int
+    checkpoint_id: str | None
+    sleep_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """
+    What waking an instance found, and did.
+
+    before: None if it is unknown. woken: whether the step moved it. claimed_until: when another
+    owner's claim on it ends, None if there is none.
+    """
+
+    before: Standing | None
+    woken: bool
+    claimed_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """
+    A process that begins to run an instance, or goes on with a run after it lost its connection.
+
+    checkpoint_id: must exist, if given. continue_run: the run to go on with; None begins a new one.
+    """
+
+    instance_id: str
+    tenant_id: str
+    checkpoint_id: str | None = None
+    continue_run: int | None = None
+
+    def __post_init__(self) -> None:
+        values.check_id("instance_id", self.instance_id)
+        values.check_id("tenant_id", self.tenant_id)
+        if self.checkpoint_id is not None:
+            values.check_id("checkpoint_id", self.checkpoint_id)
+        if self.continue_run is not None:
+            values.check_range("continue_run", self.continue_run, 1, values.MAX_INTEGER)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """
+    What a registration found, and did if it applies.
+
+    before: None if the instance was unknown. tenant_id: whose it is. checkpoint_exists: true too
+    when none was named. run: the instance's newest run after the step. input: what it was created
+    with, if anything.
+    """
+
+    before: Standing | None
+    tenant_id: str
+    checkpoint_exists: bool
+    run: int
+    input: bytes | None = None

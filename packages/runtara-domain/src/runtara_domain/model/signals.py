@@ -1,0 +1,69 @@
+"""Records of signals."""
+
+from dataclasses import dataclass
+
+from runtara_domain import values
+from runtara_domain.model.caller import Standing
+from runtara_domain.status import SignalType, State
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A signal that waits to be acknowledged."""
+
+    type: SignalType
+    payload: bytes = b""
+
+    def __post_init__(self) -> None:
+        values.check_bytes("payload", self.payload, values.MAX_SIGNAL_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomSignal:
+    """A value sent for one checkpoint of an instance, once and for good."""
+
+    checkpoint_id: str
+    payload: bytes = b""
+
+    def __post_init__(self) -> None:
+        values.check_id("checkpoint_id", self.checkpoint_id)
+        values.check_bytes("payload", self.payload, values.MAX_SIGNAL_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """
+    What an instance has been told and not yet acknowledged.
+
+    before: None if the instance is unknown. custom_signal: the payload sent for the checkpoint that
+    was asked for.
+    """
+
+    before: Standing | None
+    signal: Signal | None = None
+    custom_signal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """
+    What acknowledging a signal found, and did.
+
+    before: None if the instance is unknown. after: the state it led to, None if nothing was done.
+    """
+
+    before: Standing | None
+    after: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """
+    What sending a signal found, and did if the instance is open.
+
+    before: None if the instance is unknown. stands: whether it is the one sent that stands now; if
+    not, a cancel is pending, or another custom signal was first.
+    """
+
+    before: Standing | None
+    stands: bool = False
