@@ -1,0 +1,69 @@
+"""When to kill what: by seed, spread over the import, at the moments that hurt."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from payment_service import Fate
+
+
+class Moment(StrEnum):
+    """Where the work on an order is when something is killed."""
+
+    ASKED = "charge asked for, not made"
+    CHARGED = "charged, and not answered"
+    SAVED = "checkpoint saved"
+
+
+class Victim(StrEnum):
+    """What is killed."""
+
+    IMPORT = "the import"
+    SERVER = "the server"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL for the victim as soon as the work on this order has reached the moment."""
+
+    order_id: str
+    moment: Moment
+    victim: Victim
+
+
+KINDS = (
+    (Victim.IMPORT, Moment.CHARGED),
+    (Victim.SERVER, Moment.SAVED),
+    (Victim.BOTH, Moment.CHARGED),
+    (Victim.IMPORT, Moment.SAVED),
+    (Victim.IMPORT, Moment.ASKED),
+    (Victim.SERVER, Moment.CHARGED),
+    (Victim.BOTH, Moment.SAVED),
+)
+# A killed process may have begun the next order already; two kills must not meet there.
+ORDERS_A_KILL = 4
+# How the payment service must behave so that the moment lasts long enough to be met.
+FAULTS = {Moment.ASKED: Fate.LATE, Moment.CHARGED: Fate.MUTE}
+
+
+def plan_kills(order_ids: Sequence[str], kills: int, seed: int) -> list[Kill]:
+    """Plan so many kills, one in each equal part of the orders; raises ValueError if too many."""
+    if kills * ORDERS_A_KILL > len(order_ids):
+        raise ValueError(f"{kills} kills need {kills * ORDERS_A_KILL} orders or more")
+    rng = random.Random(seed)
+    kinds: list[tuple[Victim, Moment]] = []
+    while len(kinds) < kills:
+        kinds += rng.sample(KINDS, len(KINDS))
+    plan = []
+    for number, (victim, moment) in enumerate(kinds[:kills]):
+        begin, end = (n * len(order_ids) // kills for n in (number, number + 1))
+        order_id = order_ids[rng.randrange(begin, end - 2)]
+        plan.append(Kill(order_id, moment, victim))
+    return plan
+
+
+def faults_for(plan: Sequence[Kill]) -> dict[str, Fate]:
+    """Say which orders the payment service must trip over for the plan to be carried out."""
+    return {kill.order_id: FAULTS[kill.moment] for kill in plan if kill.moment in FAULTS}
