@@ -76,7 +76,7 @@ class ClientConnection(Driver):
     def __init__(self, settings: ClientSettings, sock: socket.socket, address: Address) -> None:
         super().__init__(
             QuicConnection(configuration=_configuration(settings)),
-            Datapath(sock, self._received, self._failed),
+            Datapath(sock, lambda _data, _address: self, self._failed),
         )
         self.is_established = False
         self._settings = settings
@@ -126,6 +126,10 @@ class ClientConnection(Driver):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Take in one datagram; the socket is connected, so the address is the server's."""
+        super().receive(data, self._address, now)
 
     def process(self, now: float) -> None:
         """Act on what was received."""
@@ -187,10 +191,6 @@ class ClientConnection(Driver):
         self._quic.send_ping(0)
         self._datapath.schedule(self)
         self._ping = self.loop.call_later(self._settings.keep_alive, self._keep_alive)
-
-    def _received(self, data: bytes, _: object, now: float) -> "ClientConnection":
-        self.receive(data, self._address, now)
-        return self
 
     def _failed(self, error: OSError) -> None:
         """End the connection if nothing listens there any more; the rest is a lost datagram."""

@@ -1,11 +1,14 @@
 """The UDP socket: read in batches, written once a connection a loop turn."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import Protocol
 
 Address = tuple[str, int] | tuple[str, int, int, int]
+
+logger = logging.getLogger(__name__)
 
 # More datagrams a turn would let one busy peer delay everybody's timers.
 BATCH = 32
@@ -17,12 +20,20 @@ class Endpoint(Protocol):
 
     is_scheduled: bool
 
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Take in one datagram."""
+        ...
+
     def process(self, now: float) -> None:
         """Act on what the datagrams of this batch brought."""
         ...
 
     def transmit(self, now: float) -> None:
         """Send all that may be sent now."""
+        ...
+
+    def crash(self) -> None:
+        """Give up, after an error nobody foresaw."""
         ...
 
 
@@ -37,12 +48,12 @@ class Datapath:
     def __init__(
         self,
         sock: socket.socket,
-        receive: Callable[[bytes, Address, float], Endpoint | None],
+        route: Callable[[bytes, Address], Endpoint | None],
         failed: Callable[[OSError], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._receive = receive
+        self._route = route
         self._failed = failed
         self._scheduled: list[Endpoint] = []
         self._loop.add_reader(sock.fileno(), self._read)
@@ -83,18 +94,34 @@ class Datapath:
             except OSError as error:
                 self._failed(error)
                 break
-            endpoint = self._receive(data, address, now)
-            if endpoint is not None:
-                touched[endpoint] = None
+            endpoint = self._route(data, address)
+            if endpoint is None:
+                continue
+            touched[endpoint] = None
+            try:
+                endpoint.receive(data, address, now)
+            except Exception:
+                self._crashed(endpoint)
         for endpoint in touched:
-            endpoint.process(now)
+            try:
+                endpoint.process(now)
+            except Exception:
+                self._crashed(endpoint)
 
     def _transmit(self) -> None:
         now = self._loop.time()
         scheduled, self._scheduled = self._scheduled, []
         for endpoint in scheduled:
             endpoint.is_scheduled = False
-            endpoint.transmit(now)
+            try:
+                endpoint.transmit(now)
+            except Exception:
+                self._crashed(endpoint)
+
+    def _crashed(self, endpoint: Endpoint) -> None:
+        """Keep one connection's bug, in the machine or in ours, from the others of this batch."""
+        logger.exception("a connection is given up")
+        endpoint.crash()
 
 
 async def bind(host: str, port: int, recv_buffer: int, send_buffer: int) -> socket.socket:

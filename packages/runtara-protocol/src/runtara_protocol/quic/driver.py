@@ -24,6 +24,7 @@ class Driver(ABC):
         self._quic = quic
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     @abstractmethod
     def _on_event(self, event: QuicEvent) -> None:
@@ -56,6 +57,10 @@ class Driver(ABC):
             self._datapath.send(data, address)
         self._drain_events()
         self._arm()
+
+    def crash(self) -> None:
+        """Forget the connection: its machine is in no state to say anything more."""
+        self._end("an internal error")
 
     def shut(self, code: int, reason: str) -> None:
         """Close the connection, telling the peer; a second call does nothing."""
@@ -105,11 +110,12 @@ class Driver(ABC):
         if self.is_closed:
             return
         at = self._quic.get_timer()
-        if at is None or (self._timer is not None and self._timer.when() <= at):
+        if at is None or (self._timer is not None and self._timer_at <= at):
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_at(at, self._fire)
+        self._timer_at = at
 
     def _fire(self) -> None:
         self._timer = None

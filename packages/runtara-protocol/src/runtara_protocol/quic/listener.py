@@ -84,7 +84,7 @@ class Listener:
         self._sock = await bind(
             settings.host, settings.port, settings.udp_recv_buffer, settings.udp_send_buffer
         )
-        self._datapath = Datapath(self._sock, self._receive, self._failed)
+        self._datapath = Datapath(self._sock, self._route, self._failed)
         self._tick()
         return self
 
@@ -153,15 +153,12 @@ class Listener:
 
     # Datagrams.
 
-    def _receive(self, data: bytes, address: Address, now: float) -> Connection | None:
-        length = self._configuration.connection_id_length
-        cid = incoming.short_header_cid(data, length)
-        connection = self._routes.get(cid) if cid is not None else self._route(data, address)
-        if connection is not None:
-            connection.receive(data, address, now)
-        return connection
-
     def _route(self, data: bytes, address: Address) -> Connection | None:
+        """Return the connection this datagram is for; None if there is none."""
+        cid = incoming.short_header_cid(data, self._configuration.connection_id_length)
+        return self._routes.get(cid) if cid is not None else self._handshake(data, address)
+
+    def _handshake(self, data: bytes, address: Address) -> Connection | None:
         """Return the connection a handshake packet is for, a new one if it may open one."""
         header = incoming.long_header(data, self._configuration.connection_id_length)
         if header is None:

@@ -1,0 +1,170 @@
+"""
+Echo over QUIC: our listener beside the stock `aioquic.asyncio` server, same client, same run.
+
+`--ours` and `--stock` serve in this process: the port is printed, and end of input stops it.
+Without either both are started, and measured in turn.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvloop
+from aioquic.asyncio.server import serve
+from aioquic.quic.configuration import QuicConfiguration
+
+from runtara_protocol.frame import MessageType, encode
+from runtara_protocol.quic.certificates import self_signed
+from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
+from runtara_protocol.quic.connection import Connection
+from runtara_protocol.quic.listener import Listener, ListenerSettings
+from runtara_protocol.quic.stream import Stream
+
+HOST = "127.0.0.1"
+LOADS = (1, 16, 64)
+SERVERS = ("stock", "ours")
+
+
+class Echo:
+    """Sends each stream back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def stream(self, stream: Stream) -> None:
+        """Send back what came."""
+        pieces = []
+        while piece := await stream.receive():
+            pieces.append(piece)
+        stream.send(b"".join(pieces))
+
+    def closed(self) -> None:
+        """Nothing is held."""
+
+
+@asynccontextmanager
+async def ours() -> AsyncIterator[int]:
+    """Serve with our listener; yield the port."""
+    settings = ListenerSettings(host=HOST, port=0, certificate=self_signed())
+    async with Listener(settings, Echo) as listener:
+        yield listener.address[1]
+
+
+@asynccontextmanager
+async def stock() -> AsyncIterator[int]:
+    """Serve with aioquic's own server; yield the port."""
+    certificate = self_signed()
+    configuration = QuicConfiguration(
+        is_client=False,
+        certificate=certificate.chain[0],
+        private_key=certificate.private_key,
+        idle_timeout=120.0,
+    )
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(_echo(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await serve(HOST, 0, configuration=configuration, stream_handler=accept)
+    try:
+        # The stock server has no public way to tell its port.
+        transport = server._transport
+        assert transport is not None
+        yield transport.get_extra_info("sockname")[1]
+    finally:
+        server.close()
+
+
+async def _echo(reader: StreamReader, writer: StreamWriter) -> None:
+    writer.write(await reader.read())
+    writer.write_eof()
+
+
+async def _serve(kind: str) -> None:
+    async with (ours if kind == "ours" else stock)() as port:
+        print(port, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+@asynccontextmanager
+async def process(kind: str) -> AsyncIterator[int]:
+    """Run a server in a process of its own; yield its port."""
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", "benchmarks.echo", f"--{kind}")
+    server = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        yield int(await server.stdout.readline())
+    finally:
+        server.stdin.close()
+        await server.wait()
+
+
+async def rate(connections: list[ClientConnection], payload: bytes, seconds: float) -> float:
+    """Exchange one frame at a time on each connection for so long; return exchanges a second."""
+    frame = encode(MessageType.REQUEST, payload)
+    count = 0
+    start = time.perf_counter()
+
+    async def one(connection: ClientConnection) -> None:
+        nonlocal count
+        while time.perf_counter() - start < seconds:
+            await connection.exchange(frame)
+            count += 1
+
+    await asyncio.gather(*(one(connection) for connection in connections))
+    return count / (time.perf_counter() - start)
+
+
+async def _connections(port: int, count: int) -> list[ClientConnection]:
+    settings = ClientSettings(host=HOST, port=port, verify=False)
+    return [await connect(settings) for _ in range(count)]
+
+
+async def _compare(rounds: int, seconds: float) -> None:
+    async with process("stock") as stock_port, process("ours") as our_port:
+        ports = dict(zip(SERVERS, (stock_port, our_port), strict=True))
+        for load in LOADS:
+            open_ = {kind: await _connections(port, load) for kind, port in ports.items()}
+            rates: dict[str, list[float]] = {kind: [] for kind in SERVERS}
+            for _ in range(rounds):
+                for kind in SERVERS:
+                    rates[kind].append(await rate(open_[kind], bytes(200), seconds))
+            _report(load, rates)
+            for connection in (*open_["stock"], *open_["ours"]):
+                await connection.aclose()
+
+
+def _report(load: int, rates: dict[str, list[float]]) -> None:
+    ratios = sorted(ours / stock for stock, ours in zip(rates["stock"], rates["ours"], strict=True))
+    print(
+        f"{load:3} connections: stock {statistics.median(rates['stock']):6.0f}/s"
+        f"  ours {statistics.median(rates['ours']):6.0f}/s"
+        f"  ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    )
+
+
+def main() -> None:
+    """Serve, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for kind in SERVERS:
+        parser.add_argument(f"--{kind}", dest="kind", action="store_const", const=kind)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    arguments = parser.parse_args()
+    if arguments.kind:
+        uvloop.run(_serve(arguments.kind))
+    else:
+        uvloop.run(_compare(arguments.rounds, arguments.seconds))
+
+
+if __name__ == "__main__":
+    main()
