@@ -95,4 +95,7 @@ def _instance(row: InstanceRow) -> Instance:
         last_activity_at=row.last_activity_at,
         output=row.output,
         error=row.error,
+        stderr=row.stderr,
+        memory_peak_bytes=row.memory_peak_bytes,
+        cpu_usage_usec=row.cpu_usage_usec,
     )
