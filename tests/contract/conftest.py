@@ -1,0 +1,31 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
+from tests.support.clock import FrozenClock
+
+from runtara_domain.ports.persistence import Persistence
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    return MemoryDatabase() if request.param == "memory" else SqliteDatabase(tmp_path / "x.db")
+
+
+@pytest.fixture
+async def persistence(database: Database) -> AsyncIterator[Persistence]:
+    async with database.connect() as persistence:
+        yield persistence
+
+
+@pytest.fixture
+async def neighbour(database: Database, persistence: Persistence) -> AsyncIterator[Persistence]:
+    """Another adapter to the same database, as another process would open it."""
+    async with database.connect() as neighbour:
+        yield neighbour
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()

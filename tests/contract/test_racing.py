@@ -1,0 +1,173 @@
+import asyncio
+
+from tests.contract.database import Database
+from tests.contract.states import TENANT, put_instance
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, CheckpointWrite, Ending, Event, EventType, Registration
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import OPEN, WORKING, SignalType, State
+
+ME = Caller("i")
+RACERS = 16
+
+
+async def test_of_racing_saves_exactly_one_is_told_it_saved(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """The others get its state, through whichever adapter they came."""
+    await put_instance(database, State.RUNNING)
+    states = [f"{number}".encode() for number in range(RACERS)]
+
+    saved = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].checkpoints.save(
+                ME, CheckpointWrite("c", state), when=WORKING, at=START
+            )
+            for number, state in enumerate(states)
+        )
+    )
+
+    kept = [outcome.kept for outcome in saved]
+    winner = states[kept.index(None)]
+    assert sorted(kept, key=lambda state: state is not None) == [None] + [winner] * (RACERS - 1)
+    (row,) = await database.rows("checkpoints")
+    assert row["state"] == winner
+
+
+async def test_racing_saves_of_different_ids_are_all_kept(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """The pointer is at one of them: the last in the order of saving."""
+    await put_instance(database, State.RUNNING)
+
+    saved = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].checkpoints.save(
+                ME, CheckpointWrite(f"c{number}", b""), when=WORKING, at=START
+            )
+            for number in range(RACERS)
+        )
+    )
+
+    rows = await database.rows("checkpoints")
+    assert {outcome.kept for outcome in saved} == {None}
+    assert {row["checkpoint_id"] for row in rows} == {f"c{number}" for number in range(RACERS)}
+    last = max(rows, key=lambda row: row["id"])
+    assert (await database.row("i"))["checkpoint_id"] == last["checkpoint_id"]
+
+
+async def test_racing_saves_of_many_instances_never_mix(
+    persistence: Persistence, database: Database
+) -> None:
+    """Whatever an adapter gathers into one transaction, each caller gets its own outcome."""
+    names = [f"i{number}" for number in range(RACERS)]
+    for name in names[:-1]:
+        await put_instance(database, State.RUNNING, name)
+
+    saved = await asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                Caller(name), CheckpointWrite("c", name.encode() + turn), when=WORKING, at=START
+            )
+            for name in names
+            for turn in (b"1", b"2")
+        )
+    )
+
+    firsts, seconds = saved[0::2], saved[1::2]
+    assert [outcome.before is None for outcome in firsts] == [False] * (RACERS - 1) + [True]
+    for name, first, second in zip(names[:-1], firsts, seconds, strict=False):
+        kept = {first.kept, second.kept}
+        assert kept in ({None, name.encode() + b"1"}, {None, name.encode() + b"2"})
+
+
+async def test_racing_registrations_begin_each_run_once(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """Of an instance nobody knew one creates it; the runs are 1 to n, with an event each."""
+    found = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].instances.register(
+                Registration("i", TENANT), when=OPEN, at=START
+            )
+            for number in range(RACERS)
+        )
+    )
+
+    assert sorted(outcome.run for outcome in found) == list(range(1, RACERS + 1))
+    assert [outcome.run for outcome in found if outcome.before is None] == [1]
+    assert all(outcome.before.run == outcome.run - 1 for outcome in found if outcome.before)
+    assert await database.events("i") == ["started"] * RACERS
+
+
+async def test_of_racing_endings_one_applies(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """Those equal to it are repeated, the others change nothing."""
+    await put_instance(database, State.RUNNING)
+    outputs = [b"even" if number % 2 else b"odd" for number in range(RACERS)]
+
+    recorded = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].events.end(
+                ME,
+                Event(EventType.COMPLETED, output, START),
+                Ending(State.COMPLETED, output=output),
+                when=WORKING,
+                at=START,
+            )
+            for number, output in enumerate(outputs)
+        )
+    )
+
+    found = await persistence.instances.get("i")
+    assert found is not None
+    applied = [one.before is not None and one.before.state is State.RUNNING for one in recorded]
+    repeated = [one.repeated for one in recorded]
+    won = [output == found.output for output in outputs]
+    assert applied.count(True) == 1
+    assert [one or other for one, other in zip(applied, repeated, strict=True)] == won
+    assert await database.events("i") == ["completed"]
+
+
+async def test_a_cancel_is_settled_by_one_of_racing_suspends(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """The others find it cancelled and write nothing."""
+    await put_instance(database, State.RUNNING)
+    await database.put_signal("i", SignalType.CANCEL)
+
+    recorded = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].events.suspend(
+                ME, Event(EventType.SUSPENDED, b"", START), at=START
+            )
+            for number in range(RACERS)
+        )
+    )
+
+    assert [one.after for one in recorded if one.after is not None] == [State.CANCELLED]
+    assert await database.events("i") == ["suspended"]
+
+
+async def test_a_new_run_shuts_the_old_one_out_wherever_they_meet(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """Of a save that races a registration, only one that came before is kept."""
+    await put_instance(database, State.RUNNING, run=1)
+
+    racing = asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                Caller("i", 1), CheckpointWrite(f"c{number}", b""), when=WORKING, at=START
+            )
+            for number in range(RACERS)
+        )
+    )
+    found = await neighbour.instances.register(Registration("i", TENANT), when=OPEN, at=START)
+    saved = await racing
+
+    admitted = [one for one in saved if one.before is not None and one.before.run == 1]
+    assert found.run == 2
+    assert len(await database.rows("checkpoints")) == len(admitted)
