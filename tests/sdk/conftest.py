@@ -1,9 +1,11 @@
 """A fake server, and a client of it."""
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from tests.sdk.fake_server import FakeServer
+from tests.sdk.log_watch import LogWatch
 
 from runtara_sdk import Client, Settings
 
@@ -11,6 +13,16 @@ from runtara_sdk import Client, Settings
 @pytest.fixture
 def server() -> FakeServer:
     return FakeServer()
+
+
+@pytest.fixture
+def log() -> Iterator[LogWatch]:
+    """What the SDK logs, for tests to wait on."""
+    watch = LogWatch()
+    logger = logging.getLogger("runtara_sdk")
+    logger.addHandler(watch)
+    yield watch
+    logger.removeHandler(watch)
 
 
 @pytest.fixture

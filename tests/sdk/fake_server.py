@@ -75,6 +75,7 @@ class FakeServer:
         self.connections: list[Connection] = []
         self.received: asyncio.Queue[RpcRequest] = asyncio.Queue()
         self._scripts: dict[str, deque[Act]] = defaultdict(deque)
+        self._defaults = {kind: reply(response) for kind, response in DEFAULTS.items()}
 
     def listen(
         self, port: int = 0, certificate: Certificate | None = None
@@ -90,6 +91,9 @@ class FakeServer:
 
     def script(self, kind: str, *acts: Act) -> None:
         self._scripts[kind].extend(acts)
+
+    def always(self, kind: str, act: Act) -> None:
+        self._defaults[kind] = act
 
     def kinds(self) -> list[str | None]:
         return [request.WhichOneof("request") for request in self.requests]
@@ -113,7 +117,7 @@ class FakeServer:
         self.requests.append(request)
         self.received.put_nowait(request)
         script = self._scripts[kind]
-        await (script.popleft() if script else reply(DEFAULTS[kind]))(stream)
+        await (script.popleft() if script else self._defaults[kind])(stream)
 
     def closed(self) -> None:
         """Every connection stays in the list, closed."""

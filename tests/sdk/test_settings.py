@@ -1,0 +1,165 @@
+"""The settings: read from the environment, refused in one line each."""
+
+from pathlib import Path
+
+import pytest
+
+from runtara_sdk import Client, ConfigurationError, Settings
+from runtara_sdk.address import Address
+
+ADDRESS = "host:port, an IPv6 host in brackets, the port from 1 to 65535"
+ID = "1 to 1024 bytes of UTF-8 without NUL"
+DAY = "86400000 (a day)"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The least that a client needs."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"RUNTARA_{name.upper()}", raising=False)
+    monkeypatch.setenv("RUNTARA_INSTANCE_ID", "i-1")
+    monkeypatch.setenv("RUNTARA_TENANT_ID", "t-1")
+    return monkeypatch
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> Path:
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\n")
+    return path
+
+
+def test_the_defaults_are_those_of_a_server_on_this_machine() -> None:
+    """Only who the instance is must be said."""
+    assert Settings().model_dump() == {
+        "instance_id": "i-1",
+        "tenant_id": "t-1",
+        "server_addr": "127.0.0.1:8001",
+        "server_name": "localhost",
+        "tls_ca": None,
+        "skip_cert_verification": False,
+        "connect_timeout_ms": 10_000,
+        "request_timeout_ms": 30_000,
+        "heartbeat_interval_ms": 30_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("server_addr", "core.example.org:9001"),
+        ("server_name", "core.example.org"),
+        ("skip_cert_verification", True),
+        ("connect_timeout_ms", 1),
+        ("request_timeout_ms", 86_400_000),
+        ("heartbeat_interval_ms", 0),
+    ],
+)
+def test_each_value_is_read_from_its_variable(
+    environment: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Its name in capitals."""
+    environment.setenv(f"RUNTARA_{name.upper()}", str(value))
+
+    assert getattr(Settings(), name) == value
+
+
+def test_a_file_of_certificates_is_read_by_its_path(
+    environment: pytest.MonkeyPatch, pem: Path
+) -> None:
+    """It must be there when the settings are read."""
+    environment.setenv("RUNTARA_TLS_CA", str(pem))
+
+    assert Settings().tls_ca == pem
+
+
+def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> None:
+    """As shells and compose files leave them."""
+    environment.setenv("RUNTARA_TLS_CA", "")
+    environment.setenv("RUNTARA_REQUEST_TIMEOUT_MS", "")
+
+    assert Settings().tls_ca is None
+    assert Settings().request_timeout_ms == 30_000
+
+
+def test_what_is_given_goes_before_the_environment() -> None:
+    """For tests, and for programs with settings of their own."""
+    assert Settings(instance_id="other").instance_id == "other"
+
+
+@pytest.mark.parametrize(
+    ("name", "got", "takes"),
+    [
+        ("INSTANCE_ID", "x" * 1025, ID),
+        ("TENANT_ID", "\udcff", ID),
+        ("SERVER_ADDR", "localhost", ADDRESS),
+        ("SERVER_ADDR", "localhost:0", ADDRESS),
+        ("SERVER_ADDR", "localhost:65536", ADDRESS),
+        ("SERVER_ADDR", "localhost:²", ADDRESS),
+        ("SERVER_ADDR", ":8001", ADDRESS),
+        ("SERVER_ADDR", "::1:8001", ADDRESS),
+        ("SERVER_ADDR", "[localhost]:8001", ADDRESS),
+        ("SERVER_ADDR", "https://core:8001", ADDRESS),
+        ("TLS_CA", "/nowhere/ca.pem", "a readable PEM file holding the certificates to trust"),
+        ("TLS_CA", "/dev/null", "a readable PEM file holding the certificates to trust"),
+        ("SKIP_CERT_VERIFICATION", "maybe", "true or false"),
+        ("CONNECT_TIMEOUT_MS", "0", f"milliseconds, 1 to {DAY}"),
+        ("REQUEST_TIMEOUT_MS", "soon", f"milliseconds, 1 to {DAY}"),
+        ("HEARTBEAT_INTERVAL_MS", "-1", f"milliseconds, 0 (off) to {DAY}"),
+    ],
+)
+def test_a_bad_value_is_one_line(
+    environment: pytest.MonkeyPatch, name: str, got: str, takes: str
+) -> None:
+    """The variable, what it takes, what it got."""
+    environment.setenv(f"RUNTARA_{name}", got)
+
+    with pytest.raises(ConfigurationError) as raised:
+        Client()
+
+    assert str(raised.value) == f"RUNTARA_{name}: takes {takes}, got {got!r}"
+
+
+def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
+    """A line each, what is missing among them."""
+    environment.delenv("RUNTARA_INSTANCE_ID")
+    environment.delenv("RUNTARA_TENANT_ID")
+    environment.setenv("RUNTARA_SERVER_ADDR", "?")
+
+    with pytest.raises(ConfigurationError) as raised:
+        Settings()
+
+    assert str(raised.value).splitlines() == [
+        f"RUNTARA_INSTANCE_ID: takes {ID}, got nothing",
+        f"RUNTARA_TENANT_ID: takes {ID}, got nothing",
+        f"RUNTARA_SERVER_ADDR: takes {ADDRESS}, got '?'",
+    ]
+
+
+def test_an_id_holds_no_nul_and_is_not_empty() -> None:
+    """No database keeps the one, and no instance is called the other."""
+    with pytest.raises(ConfigurationError, match=r"INSTANCE_ID.*\n.*TENANT_ID"):
+        Settings(instance_id="a\0b", tenant_id="")
+
+
+def test_a_setting_that_does_not_exist_is_refused() -> None:
+    """A slip of the pen would otherwise leave a default in place."""
+    with pytest.raises(ConfigurationError, match="timeout: there is no such setting"):
+        Settings.model_validate({"instance_id": "i", "tenant_id": "t", "timeout": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:8001", "127.0.0.1", 8001),
+        ("localhost:1", "localhost", 1),
+        ("core.example.org:65535", "core.example.org", 65535),
+        ("[::1]:8001", "::1", 8001),
+    ],
+)
+def test_an_address_is_taken_apart_and_put_together(text: str, host: str, port: int) -> None:
+    """An IPv6 host loses its brackets and gets them back."""
+    address = Address.parse(text)
+
+    assert (address.host, address.port) == (host, port)
+    assert str(address) == text
