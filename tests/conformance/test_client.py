@@ -1,4 +1,6 @@
 from aioquic.quic.connection import QuicConnection
+from tests.conformance.fake_server import Answer, serving
+
 from runtara_conformance import frame
 from runtara_conformance.client import EmptyEnd, Ended, Lost, Reset, connect
 from runtara_conformance.messages import (
@@ -9,8 +11,6 @@ from runtara_conformance.messages import (
     SignalAck,
 )
 from runtara_conformance.protobuf import encode
-
-from tests.conformance.fake_server import Answer, serving
 
 
 def framed(number: int, payload: bytes) -> bytes:

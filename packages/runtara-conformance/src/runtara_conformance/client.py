@@ -88,14 +88,15 @@ class Stream:
         self._connection.stop(self._number, code)
 
     async def until(self, reached: Callable[["Stream"], bool]) -> None:
-        """Wait until `reached` is true of this stream, or until it has ended."""
-        while not reached(self) and self.ending is None:
-            await self._change()
+        """Wait until `reached` is true of this stream; it is looked at after every change."""
+        while not reached(self):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def ended(self) -> Ending:
         """Wait for the end, whatever it is; `received` has all that came before."""
         while self.ending is None:
-            await self._change()
+            await self.until(lambda stream: stream.ending is not None)
         return self.ending
 
     async def reply(self) -> Reply:
@@ -120,10 +121,6 @@ class Stream:
             case ConnectionTerminated():
                 self.ending = self.ending or Lost(event.error_code, event.reason_phrase)
         self._changed.set()
-
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
 
 
 class Connection(QuicConnectionProtocol):

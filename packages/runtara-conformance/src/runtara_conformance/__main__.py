@@ -1,0 +1,91 @@
+"""Check a server against every rule: `python -m runtara_conformance HOST:PORT`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtara_conformance import report
+from runtara_conformance.database import open_database
+from runtara_conformance.rule import Rule, Tier
+from runtara_conformance.rules import RULES
+from runtara_conformance.runner import Outcome, run_rules
+from runtara_conformance.subject import Server
+
+REACHED_WITHIN = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    rules = [rule for rule in RULES if given.rule in str(rule) and given.tier in (None, rule.tier)]
+    if given.list:
+        _say("\n".join(f"{rule}  [{rule.tier}]  {rule.says}" for rule in rules))
+        return report.ALL_PASSED
+    if not rules:
+        parser.error(f"no rule's name contains {given.rule!r}")
+    try:
+        server = _server(given.address, given.database_url)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        outcomes = asyncio.run(_check(server, rules))
+    except ConnectionError as error:
+        _say(str(error))
+        return report.SOME_FAILED
+    if given.json:
+        given.json.write_text(report.as_json(outcomes))
+    if given.junit:
+        given.junit.write_text(report.as_junit(outcomes))
+    return report.exit_code(outcomes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runtara_conformance",
+        description=__doc__,
+        epilog="exit code: 0 all passed, 1 some failed, 2 usage, 3 some could not be run",
+    )
+    parser.add_argument("address", nargs="?", metavar="HOST:PORT")
+    parser.add_argument("--database-url", metavar="URL", help="its database: signals need it")
+    parser.add_argument("--tier", type=Tier, choices=list(Tier), help="only these rules")
+    parser.add_argument("--rule", default="", metavar="SUBSTRING", help="only rules named so")
+    parser.add_argument("--list", action="store_true", help="name the rules, check nothing")
+    parser.add_argument("--junit", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    return parser
+
+
+def _server(address: str | None, database_url: str | None) -> Server:
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"HOST:PORT is needed, not {address!r}")
+    database = open_database(database_url) if database_url else None
+    return Server(host.strip("[]"), int(port), database)
+
+
+async def _reach(server: Server) -> None:
+    """Fail now, in one line, rather than once a rule."""
+    try:
+        async with asyncio.timeout(REACHED_WITHIN), server.connect():
+            pass
+    except (ConnectionError, TimeoutError, OSError) as error:
+        raise ConnectionError(f"no server answers at {server.host}:{server.port}") from error
+
+
+async def _check(server: Server, rules: Sequence[Rule]) -> list[Outcome]:
+    await _reach(server)
+    outcomes = await run_rules(rules, server, lambda outcome: _say(report.line(outcome)))
+    _say(report.summary(outcomes))
+    return outcomes
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
