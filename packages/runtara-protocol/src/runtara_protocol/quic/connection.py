@@ -10,12 +10,16 @@ from typing import Any, Protocol, cast
 from aioquic.quic import events
 from aioquic.quic.connection import QuicConnection, stream_is_unidirectional
 
+from runtara_protocol.quic.budget import MARGIN, Pool, ReceiveWindow
 from runtara_protocol.quic.datapath import Address, Datapath
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_protocol.quic.stream import REFUSED, Stream
 
 logger = logging.getLogger(__name__)
+
+
+MAX_UNDELIVERED = 128 * 1024 * 1024
 
 
 class ConnectionHandler(Protocol):
@@ -39,6 +43,7 @@ class ConnectionOwner(Protocol):
     """The listener, as its connections know it."""
 
     tasks: set[asyncio.Task[None]]
+    pool: Pool
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
         """Return who serves it, or None if it can't be taken in."""
@@ -50,6 +55,10 @@ class ConnectionOwner(Protocol):
 
     def unrouted(self, cid: bytes) -> None:
         """Forget this connection id."""
+        ...
+
+    def sent(self, size: int) -> None:
+        """Count so many bytes as waiting for delivery."""
         ...
 
     def progressed(self) -> None:
@@ -70,6 +79,10 @@ class Connection(Driver):
         self._handler: ConnectionHandler | None = None
         self._streams: dict[int, Stream] = {}
         self._cids: set[bytes] = set()
+        self._undelivered = 0
+        self._window = ReceiveWindow(self, owner.pool)
+        # See 0003-quic-on-aioquic.md: aioquic's own limit bounds nothing.
+        quic._local_max_data = self._window  # type: ignore[assignment]  # Duck-typed Limit.
         # A union of event types has no common signature.
         self._reactions: dict[type[events.QuicEvent], Callable[[Any], None]] = {
             events.StreamDataReceived: self._on_data,
@@ -99,6 +112,38 @@ class Connection(Driver):
             for stream in self._quic._streams.values()
         )
 
+    @property
+    def is_overloaded(self) -> bool:
+        """Tell whether the client leaves too much unread: it should be given nothing more now."""
+        # Counted up with each reply, and only counted anew when that is over the bound.
+        if self._undelivered > MAX_UNDELIVERED:
+            self._undelivered = self.count_undelivered()
+        return self._undelivered > MAX_UNDELIVERED
+
+    def count_undelivered(self) -> int:
+        """Return how many bytes of replies wait for their acknowledgement."""
+        return sum(len(stream.sender._buffer) for stream in self._quic._streams.values())
+
+    def shed(self, *, keep: int) -> bool:
+        """Refuse its youngest half-received stream if it has more than `keep`."""
+        waiting = [one for one in self._streams.values() if one.is_waiting and one.held]
+        if len(waiting) <= keep:
+            return False
+        max(waiting, key=lambda stream: stream.stream_id).refuse()
+        return True
+
+    def relieve(self) -> None:
+        """Give the client room if it needs it, or have a half-received stream make room."""
+        window = self._window
+        if self.is_closed or not window.is_low:
+            return
+        if window.advance():
+            self._datapath.schedule(self)
+        elif window.is_exhausted and not window.is_widest:
+            self._owner.pool.make_room(self)
+        elif window.is_exhausted and self._in_work() < MARGIN:
+            self.shed(keep=1)
+
     def close(self, reason: str) -> None:
         """Close with code 0, at once: what is still queued is lost. A second call does nothing."""
         self.shut(0, reason)
@@ -117,11 +162,15 @@ class Connection(Driver):
         except (RuntimeError, ValueError):
             # The client dropped its receiving half, which is its right: the answer has no reader.
             return
+        self._undelivered += len(data)
+        self._owner.sent(len(data))
         self._datapath.schedule(self)
 
     def refuse(self, stream: Stream) -> None:
         """Reset and stop it; nothing if it is finished anyway."""
         stream.is_served = False
+        self._release(stream)
+        self.relieve()
         if self.is_closed or stream.stream_id not in self._quic._streams:
             return
         self._quic.stop_stream(stream.stream_id, REFUSED)
@@ -155,21 +204,33 @@ class Connection(Driver):
         stream.feed(event.data, end=event.end_stream)
         if event.end_stream:
             self._received_all(stream)
+        elif not stream.is_served:
+            self._release(stream)
+        if self._window.is_low:
+            self.relieve()
 
     def _on_reset(self, event: events.StreamReset) -> None:
         stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.fail(StreamReset(event.error_code))
-            self._received_all(stream)
+        if stream is None:
+            # It brought nothing, but its length counts.
+            stream = self._new(event.stream_id)
+            stream.is_served = False
+        stream.fail(StreamReset(event.error_code))
+        self._received_all(stream)
 
     def _open(self, stream_id: int) -> Stream:
-        stream = self._streams[stream_id] = Stream(self, stream_id)
+        stream = self._new(stream_id)
         if self._handler is None or stream_is_unidirectional(stream_id):
             stream.is_served = False
             return stream
         task = self.loop.create_task(self._handler.stream(stream))
         self._owner.tasks.add(task)
         task.add_done_callback(lambda task: self._served(stream, task))
+        return stream
+
+    def _new(self, stream_id: int) -> Stream:
+        receiver = self._quic._streams[stream_id].receiver
+        stream = self._streams[stream_id] = Stream(self, stream_id, receiver)
         return stream
 
     def _served(self, stream: Stream, task: asyncio.Task[None]) -> None:
@@ -182,13 +243,25 @@ class Connection(Driver):
         if failure is not None and not isinstance(failure, StreamReset | ConnectionLost):
             logger.error("a stream's handler failed", exc_info=failure)
         stream.is_served = False
+        self._release(stream)
         if stream.is_received:
             self._streams.pop(stream.stream_id, None)
+        self.relieve()
 
     def _received_all(self, stream: Stream) -> None:
         stream.is_received = True
         if not stream.is_served:
+            self._release(stream)
             del self._streams[stream.stream_id]
+
+    def _release(self, stream: Stream) -> None:
+        self._window.release(stream.held)
+        stream.released = stream.receiver.highest_offset
+
+    def _in_work(self) -> int:
+        """Return how many bytes will be released by themselves, when their handlers end."""
+        streams = self._streams.values()
+        return sum(one.held for one in streams if one.is_served and not one.is_waiting)
 
     def _on_closed(self, reason: str) -> None:
         for cid in self._cids:
@@ -196,6 +269,7 @@ class Connection(Driver):
         for stream in self._streams.values():
             stream.fail(ConnectionLost(reason))
         self._streams.clear()
+        self._window.abandon()
         if self._handler is not None:
             self._handler.closed()
         self._owner.gone(self)

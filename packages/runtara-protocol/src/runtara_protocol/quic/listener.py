@@ -12,6 +12,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 
 from runtara_protocol.quic import incoming
+from runtara_protocol.quic.budget import Pool
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection, ConnectionHandler
 from runtara_protocol.quic.datapath import Address, Datapath, bind
@@ -42,6 +43,10 @@ class ListenerSettings:
     udp_send_buffer: int = 2 << 20
     # Established connections; one more is refused. None: no bound.
     max_connections: int | None = None
+    # What all clients together may make the server hold of requests, beyond 512 KiB a
+    # connection, and of replies; at least two of the largest frames.
+    max_held: int = 512 << 20
+    max_undelivered: int = 512 << 20
     # How long leaving waits for handlers to end and for what they sent to be acknowledged.
     grace: float = 10.0
 
@@ -58,6 +63,7 @@ class Listener:
         self, settings: ListenerSettings, accept: Callable[[Connection], ConnectionHandler]
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
+        self.pool = Pool(settings.max_held)
         self._settings = settings
         self._accept = accept
         self._configuration = _configuration(settings)
@@ -67,12 +73,24 @@ class Listener:
         self._is_accepting = True
         self._progress = asyncio.Event()
         self._share = 0
+        self._undelivered = 0
+        self._recount_at = 0.0
 
     @property
     def address(self) -> tuple[str, int]:
         """The bound host and port."""
         host, port = self._sock.getsockname()[:2]
         return host, port
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Tell whether all clients together leave too much unread."""
+        most = self._settings.max_undelivered
+        # Only ever counted up by `sent`, so counted anew when over the bound, once a second.
+        if self._undelivered > most and self._loop.time() >= self._recount_at:
+            self._undelivered = sum(one.count_undelivered() for one in self._established)
+            self._recount_at = self._loop.time() + 1.0
+        return self._undelivered > most
 
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; those that are established live on."""
@@ -140,6 +158,10 @@ class Listener:
     def unrouted(self, cid: bytes) -> None:
         """Forget this connection id."""
         self._routes.pop(cid, None)
+
+    def sent(self, size: int) -> None:
+        """Count so many bytes as waiting for delivery."""
+        self._undelivered += size
 
     def progressed(self) -> None:
         """Look again, if the end of something is waited for."""

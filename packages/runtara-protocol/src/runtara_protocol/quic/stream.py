@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aioquic.quic.stream import QuicStreamReceiver
+
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 
 if TYPE_CHECKING:
@@ -29,12 +31,18 @@ class Stream:
         "connection",
         "is_received",
         "is_served",
+        "receiver",
+        "released",
         "stream_id",
     )
 
-    def __init__(self, connection: Connection, stream_id: int) -> None:
+    def __init__(
+        self, connection: Connection, stream_id: int, receiver: QuicStreamReceiver
+    ) -> None:
         self.connection = connection
         self.stream_id = stream_id
+        self.receiver = receiver
+        self.released = 0
         self.is_served = True
         self.is_received = False
         self._chunks: list[bytes] = []
@@ -47,6 +55,11 @@ class Stream:
     def is_waiting(self) -> bool:
         """Tell whether its handler waits for more from the client."""
         return self._waiter is not None
+
+    @property
+    def held(self) -> int:
+        """How many of its bytes count against the connection's allowance, gaps included."""
+        return self.receiver.highest_offset - self.released
 
     async def receive(self) -> bytes:
         """
