@@ -16,12 +16,13 @@ def server() -> FakeServer:
 
 
 @pytest.fixture
-def log() -> Iterator[LogWatch]:
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[LogWatch]:
     """What the SDK logs, for tests to wait on."""
     watch = LogWatch()
     logger = logging.getLogger("runtara_sdk")
     logger.addHandler(watch)
-    yield watch
+    with caplog.at_level(logging.INFO, "runtara_sdk"):
+        yield watch
     logger.removeHandler(watch)
 
 

@@ -179,6 +179,13 @@ async def test_events_say_what_happened(server: FakeServer, client: Client) -> N
     assert [event.subtype for event in events if event.HasField("subtype")] == ["progress"]
 
 
+async def test_a_failure_is_told_whatever_its_text(server: FakeServer, client: Client) -> None:
+    """What no UTF-8 can say is spelled out: an instance must not stay open for that."""
+    await client.failed("no file \udcff")
+
+    assert server.requests[0].instance_event.payload == rb"no file \udcff"
+
+
 async def test_an_event_bears_the_time_it_happened(server: FakeServer, client: Client) -> None:
     """In milliseconds since 1970."""
     before = datetime.now(UTC)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.sdk.fake_server import Act, FakeServer, be_silent, hang_up, refuse, reply
+from tests.sdk.fake_server import Act, FakeServer, be_silent, hang_up, refuse, reply, reset
 
 from runtara_protocol.pb.instance_pb2 import (
     RegisterInstanceRequest,
@@ -150,7 +150,9 @@ async def test_a_run_that_is_not_taken_back_fails_the_call(
 
 
 @pytest.mark.parametrize(
-    "act", [denied("SHUTTING_DOWN"), hang_up, be_silent], ids=["refused", "lost", "silent"]
+    "act",
+    [denied("SHUTTING_DOWN"), hang_up, reset, be_silent],
+    ids=["refused", "lost", "given up", "silent"],
 )
 async def test_a_run_is_asked_back_until_the_server_can_say(
     server: FakeServer, settings: Callable[..., Settings], act: Act

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from tests.sdk.fake_server import Act, FakeServer, refuse, reply, reset, send
+from tests.sdk.fake_server import Act, FakeServer, refuse, reply, send
 
 from runtara_protocol.frame import MAX_PAYLOAD, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import (
@@ -107,7 +107,6 @@ async def test_an_event_refused_in_its_own_answer_is_no_success(
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        pytest.param(reset, "code 1", id="reset"),
         pytest.param(send(b""), "ended inside a frame", id="empty"),
         pytest.param(send(b"\0\0\0\4\0\2ab"), "ended inside a frame", id="cut"),
         pytest.param(send(encode(MessageType.REQUEST, b"")), "type 1", id="a request"),

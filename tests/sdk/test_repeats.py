@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.sdk.fake_server import FakeServer, be_silent, hang_up, refuse, reply
+from tests.sdk.fake_server import FakeServer, be_silent, hang_up, refuse, reply, reset
 from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.pb.instance_pb2 import CheckpointResponse, RpcResponse
@@ -14,6 +14,7 @@ from runtara_sdk import (
     Client,
     ConnectionFailed,
     DatabaseFailed,
+    RequestReset,
     RequestTimeout,
     Settings,
 )
@@ -65,6 +66,30 @@ async def test_a_call_refused_for_the_moment_is_repeated(
     assert len(server.connections) == 1
 
 
+@each_safe_call
+async def test_a_call_the_server_gave_up_is_repeated(
+    server: FakeServer, client: Client, call: Callable[[Client], Awaitable[object]]
+) -> None:
+    """As one does whose time to end is over; the next may be there already."""
+    for kind in KINDS:
+        server.script(kind, reset)
+
+    await call(client)
+
+    assert len(server.requests) == 2
+
+
+async def test_a_request_always_given_up_is_told_when_the_time_is_up(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """With the code it was given up with."""
+    server.always("checkpoint", reset)
+
+    async with Client(settings(request_timeout_ms=100)) as client:
+        with pytest.raises(RequestReset, match="code 1"):
+            await client.checkpoint("step-1", b"")
+
+
 async def test_a_checkpoint_saved_by_the_lost_call_is_found(
     server: FakeServer, client: Client
 ) -> None:
@@ -82,6 +107,18 @@ async def test_a_custom_event_whose_answer_is_lost_is_not_repeated(
     server.script("instance_event", hang_up)
 
     with pytest.raises(ConnectionFailed, match="unknown"):
+        await client.custom_event("progress")
+
+    assert len(server.requests) == 1
+
+
+async def test_a_custom_event_the_server_gave_up_is_not_repeated(
+    server: FakeServer, client: Client
+) -> None:
+    """It may have been carried out before."""
+    server.script("instance_event", reset)
+
+    with pytest.raises(RequestReset):
         await client.custom_event("progress")
 
     assert len(server.requests) == 1

@@ -13,9 +13,9 @@ from runtara_sdk.errors import (
     DatabaseFailed,
     InstanceSuperseded,
     Overloaded,
+    RequestReset,
     RequestTimeout,
     RuntaraError,
-    ServerError,
     ShuttingDown,
 )
 from runtara_sdk.exchange import exchange
@@ -23,8 +23,8 @@ from runtara_sdk.exchange import exchange
 NOT_CARRIED_OUT = (Overloaded, ShuttingDown)
 """Refusals by which the server says that it did nothing: whatever was asked may be asked again."""
 
-TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed)
-"""Refusals that may not come a second time."""
+TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed, RequestReset)
+"""Failures that may not come a second time; a server out of time to end gives requests up."""
 
 
 @dataclass(slots=True)
@@ -34,10 +34,10 @@ class _Call:
     request: RpcRequest
     is_repeatable: bool
     at_timeout: RuntaraError
-    refusals: int = 0
+    failures: int = 0
 
-    def may_repeat_after(self, refusal: ServerError) -> bool:
-        return isinstance(refusal, TRANSIENT if self.is_repeatable else NOT_CARRIED_OUT)
+    def may_repeat_after(self, failure: RuntaraError) -> bool:
+        return isinstance(failure, TRANSIENT if self.is_repeatable else NOT_CARRIED_OUT)
 
 
 class Calls:
@@ -87,18 +87,18 @@ class Calls:
                 call.at_timeout = await self._connection.lost(connection, error)
                 if not call.is_repeatable:
                     raise call.at_timeout from error
-            except ServerError as error:
+            except RuntaraError as error:
                 await self._wait_after(call, error)
             else:
                 self._connection.answered()
                 return response
 
-    async def _wait_after(self, call: _Call, refusal: ServerError) -> None:
-        if not call.may_repeat_after(refusal):
-            raise refusal
-        call.at_timeout = refusal
-        call.refusals += 1
-        await asyncio.sleep(delay(call.refusals))
+    async def _wait_after(self, call: _Call, failure: RuntaraError) -> None:
+        if not call.may_repeat_after(failure):
+            raise failure
+        call.at_timeout = failure
+        call.failures += 1
+        await asyncio.sleep(delay(call.failures))
 
     def _not_connected(self) -> ConnectionFailed:
         return ConnectionFailed(

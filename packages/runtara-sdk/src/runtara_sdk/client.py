@@ -108,7 +108,8 @@ class Client:
         """
         Record an event of the workflow's own, in any state, once.
 
-        Never sent twice: ConnectionFailed and RequestTimeout leave open whether it was recorded.
+        It is sent again only when the server says that it did nothing: a lost answer raises, and
+        leaves open whether the event was recorded.
         """
         await self._instance.custom_event(subtype, payload)
 

@@ -1,7 +1,5 @@
 """Everything a call of the SDK raises of its own, and the server's codes as classes."""
 
-from typing import ClassVar
-
 
 class RuntaraError(Exception):
     """Whatever goes wrong between a workflow and the core; the message is meant for a person."""
@@ -31,6 +29,10 @@ class ProtocolError(RuntaraError):
     """The server and this client do not speak alike: a broken frame, or an answer not asked for."""
 
 
+class RequestReset(ProtocolError):
+    """The server gave a request up without an answer: whether it was carried out is unknown."""
+
+
 class ServerError(RuntaraError):
     """
     The server refused or failed; nothing was stored, unless the class says otherwise.
@@ -39,41 +41,42 @@ class ServerError(RuntaraError):
     below are raised as that class, all others as this one.
     """
 
-    known_code: ClassVar[str | None] = None
+    code: str | None = None
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
-        self.code = self.known_code if code is None else code
+        if code is not None:
+            self.code = code
 
 
 class RequestNotKnown(ServerError):
     """The server is too old for what was asked."""
 
-    known_code = "EMPTY_REQUEST"
+    code = "EMPTY_REQUEST"
 
 
 class ValidationFailed(ServerError):
     """A value is not one the server takes; the message names the field and what it takes."""
 
-    known_code = "VALIDATION_ERROR"
+    code = "VALIDATION_ERROR"
 
 
 class InstanceNotFound(ServerError):
     """No instance has this id."""
 
-    known_code = "INSTANCE_NOT_FOUND"
+    code = "INSTANCE_NOT_FOUND"
 
 
 class InstanceAlreadyExists(ServerError):
     """The id is taken, by this tenant or another."""
 
-    known_code = "INSTANCE_ALREADY_EXISTS"
+    code = "INSTANCE_ALREADY_EXISTS"
 
 
 class InvalidInstanceState(ServerError):
     """The instance is in a state that does not allow this: finished, or suspended."""
 
-    known_code = "INVALID_INSTANCE_STATE"
+    code = "INVALID_INSTANCE_STATE"
 
 
 class InstanceSuperseded(ServerError):
@@ -83,58 +86,58 @@ class InstanceSuperseded(ServerError):
     Once raised, every later call of the same client raises it.
     """
 
-    known_code = "INSTANCE_SUPERSEDED"
+    code = "INSTANCE_SUPERSEDED"
 
 
 class TooManyInstances(ServerError):
     """The server serves as many instances as it was allowed to."""
 
-    known_code = "TOO_MANY_INSTANCES"
+    code = "TOO_MANY_INSTANCES"
 
 
 class CheckpointNotFound(ServerError):
     """The instance has no checkpoint of this id."""
 
-    known_code = "CHECKPOINT_NOT_FOUND"
+    code = "CHECKPOINT_NOT_FOUND"
 
 
 class CheckpointSaveFailed(ServerError):
     """The checkpoint could not be saved."""
 
-    known_code = "CHECKPOINT_SAVE_FAILED"
+    code = "CHECKPOINT_SAVE_FAILED"
 
 
 class SignalDeliveryFailed(ServerError):
     """The signal was not taken; the message says why."""
 
-    known_code = "SIGNAL_DELIVERY_FAILED"
+    code = "SIGNAL_DELIVERY_FAILED"
 
 
 class DatabaseFailed(ServerError):
     """The server's database gave no answer: whether the request was carried out is unknown."""
 
-    known_code = "DATABASE_ERROR"
+    code = "DATABASE_ERROR"
 
 
 class ShuttingDown(ServerError):
     """The server is ending and takes no new work."""
 
-    known_code = "SHUTTING_DOWN"
+    code = "SHUTTING_DOWN"
 
 
 class Overloaded(ServerError):
     """The server holds as much as it was allowed to."""
 
-    known_code = "OVERLOADED"
+    code = "OVERLOADED"
 
 
 class InternalServerError(ServerError):
     """A bug in the server, which has logged it: whether the request was carried out is unknown."""
 
-    known_code = "INTERNAL_ERROR"
+    code = "INTERNAL_ERROR"
 
 
-_BY_CODE = {known.known_code: known for known in ServerError.__subclasses__()}
+_BY_CODE = {known.code: known for known in ServerError.__subclasses__()}
 
 
 def refusal(code: str | None, message: str) -> ServerError:

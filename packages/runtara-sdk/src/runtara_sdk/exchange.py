@@ -6,7 +6,7 @@ from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import StreamReset
-from runtara_sdk.errors import ProtocolError, ValidationFailed
+from runtara_sdk.errors import ProtocolError, RequestReset, ValidationFailed
 from runtara_sdk.translation import refused
 
 _RESPONSE = frozenset({MessageType.RESPONSE})
@@ -16,12 +16,13 @@ async def exchange(connection: ClientConnection, request: RpcRequest) -> RpcResp
     """
     Return the answer, which is of the request's kind.
 
-    Raises ServerError for a refusal, ProtocolError, and runtara_protocol's ConnectionLost.
+    Raises ServerError for a refusal, RequestReset, ProtocolError, and runtara_protocol's
+    ConnectionLost.
     """
     try:
         response = _read(await connection.exchange(_frame(request)))
     except StreamReset as error:
-        raise ProtocolError(f"the server did not take the request: {error}") from error
+        raise RequestReset(f"the server gave the request up: {error}") from error
     refusal = refused(response)
     if refusal is not None:
         raise refusal

@@ -25,7 +25,8 @@ async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:
         try:
             await send()
         except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:
-            logger.warning("heartbeats end: %s", error)
+            # No warning: one may cross the ending of its own instance, and who must know is told.
+            logger.info("heartbeats end: %s", error)
             return
         except RuntaraError as error:
             logger.warning("a heartbeat failed: %s", error)

@@ -79,7 +79,8 @@ class RemoteInstance:
 
     async def failed(self, error: str) -> None:
         """End badly."""
-        await self._end(InstanceEventType.EVENT_FAILED, error.encode())
+        # A failure is told in any case, even with half a character from some file name in it.
+        await self._end(InstanceEventType.EVENT_FAILED, error.encode(errors="backslashreplace"))
 
     async def suspended(self) -> None:
         """Stop for now."""
