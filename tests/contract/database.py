@@ -161,6 +161,7 @@ def _stored(value: object) -> object:
 
 def _read(name: str, value: Any) -> Any:
     if value is not None and name.endswith(("_at", "_until")):
+        assert len(value) == len("YYYY-MM-DDTHH:MM:SS.mmmZ")
         return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     if name == "is_retry_attempt":
         return bool(value)

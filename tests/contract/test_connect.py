@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,10 @@ def test_the_backend_is_told_by_the_url(url: str) -> None:
         ("postgresql://user:secret@host/db", "PostgreSQL comes with a later release"),
     ],
 )
-def test_any_other_url_is_refused_in_one_clear_line(ask: object, url: str, names: str) -> None:
+def test_any_other_url_is_refused_in_one_clear_line(
+    ask: Callable[[str], object], url: str, names: str
+) -> None:
     """Naming what it got and what it takes, and never the password in it."""
-    assert callable(ask)
-
     with pytest.raises(InvalidValue, match="takes sqlite:PATH") as refusal:
         ask(url)
 

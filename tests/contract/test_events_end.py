@@ -94,7 +94,7 @@ async def test_the_same_ending_again_is_repeated_and_recorded_once(
         Ending(State.FAILED, error="done"),
         Ending(State.FAILED),
     ],
-    ids=repr,
+    ids=["other output", "empty output", "no output", "other error", "output as error", "no error"],
 )
 async def test_another_ending_changes_nothing(
     persistence: Persistence, database: Database, state: State, ending: Ending

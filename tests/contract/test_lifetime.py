@@ -122,10 +122,11 @@ async def test_steps_under_way_are_finished_before_it_closes(database: Database)
         ]
         await asyncio.sleep(0)
 
+    stored = await database.rows("instances")
     found = await asyncio.gather(*steps)
 
     assert [outcome.run for outcome in found] == [1] * 16
-    assert len(await database.rows("instances")) == 16
+    assert len(stored) == 16
 
 
 async def test_what_is_closed_says_so(database: Database) -> None:

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,7 +118,27 @@ def test_the_limits_are_those_of_the_contract() -> None:
     assert values.MAX_STATE_BYTES == 63 * 1024 * 1024
     assert values.MAX_SIGNAL_BYTES == 512 * 1024
     assert values.MAX_ATTEMPT == 2_147_483_647
+    assert values.MAX_INTEGER == 9_223_372_036_854_775_807
     assert values.MAX_EVENT_BATCH == 10_000
+    assert values.MAX_LISTED_STATE_BYTES == 65_536
+    assert timedelta(days=365.24 * 100) <= values.MAX_SLEEP
+
+
+@pytest.mark.parametrize("value", ["", "e" * 100_000, "é🦀\n"])
+def test_a_long_text_is_any_that_a_database_keeps(value: str) -> None:
+    """It is limited like a state, not like an id."""
+    values.check_storable("field", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "takes"),
+    [("a\0", "text without NUL"), ("\ud800", "UTF-8 text"), ("é" * 33_030_145, "at most 66060288")],
+    ids=["nul", "surrogate", "too long"],
+)
+def test_a_text_no_database_keeps_is_refused(value: str, takes: str) -> None:
+    """The message names the field and what it takes."""
+    with pytest.raises(InvalidValue, match=rf"^field: takes {takes}"):
+        values.check_storable("field", value)
 
 
 @pytest.mark.parametrize(("value", "fits"), [(0, False), (1, True), (5, True), (6, False)])
