@@ -88,3 +88,7 @@ class Overloaded(CoreError):
     """The server holds as much as it was allowed to; try again when it has answered some of it."""
 
     code = "OVERLOADED"
+
+
+class NoAnswer(Exception):
+    """Nothing is to be answered: whoever asked sees its connection end, and may ask again."""

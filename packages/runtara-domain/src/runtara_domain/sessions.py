@@ -1,7 +1,7 @@
 """Who speaks for which run, and how many instances may be served at once."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from runtara_domain.error import TooManyInstances
@@ -14,6 +14,7 @@ class Session:
     def __init__(self, places: "Places") -> None:
         self._places = places
         self._runs: dict[str, int] = {}
+        self._closing: set[Callable[[], None]] = set()
         self.is_closed = False
 
     def caller(self, instance_id: str) -> Caller:
@@ -46,12 +47,25 @@ class Session:
         self._runs.pop(instance_id, None)
         self._places.free(instance_id)
 
+    @contextmanager
+    def closing(self, told: Callable[[], None]) -> Iterator[None]:
+        """Call `told` when the session is closed within the block; at once if it is already."""
+        self._closing.add(told)
+        try:
+            if self.is_closed:
+                told()
+            yield
+        finally:
+            self._closing.discard(told)
+
     def close(self) -> None:
         """Give back every place that only this session held; a second call does nothing."""
         if not self.is_closed:
             self.is_closed = True
             self._places.leave(self, self._runs)
             self._runs.clear()
+            for told in self._closing:
+                told()
 
 
 class Places:

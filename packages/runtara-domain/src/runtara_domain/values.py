@@ -1,7 +1,7 @@
 """The limits of what may be stored, checked where a value enters."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from runtara_domain.error import InvalidValue
 
@@ -14,6 +14,8 @@ MAX_EVENT_BATCH = 10_000
 MAX_SLEEP = timedelta(days=36_525)
 MAX_LISTED_STATE_BYTES = 64 * 1024
 
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(days=1)
 _RETRY_ID = re.compile(r"::retry::[0-9]+\Z")
 
 
@@ -89,6 +91,11 @@ def check_range(field: str, value: int, low: int, high: int) -> None:
     """
     if not low <= value <= high:
         raise InvalidValue(f"{field}: takes {low} to {high}, got {value}")
+
+
+def plausible(claimed: datetime, now: datetime) -> datetime:
+    """Take a client's time if it lies between the year 2000 and a day ahead of now, else now."""
+    return claimed if _EARLIEST <= claimed <= now + _AHEAD else now
 
 
 def storable_text(payload: bytes, missing: str) -> str:

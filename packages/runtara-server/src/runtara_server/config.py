@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from runtara_persistence.connect import backend
 
 from runtara_domain.error import InvalidValue
+from runtara_persistence.connect import backend
 
 _PREFIX = "RUNTARA_"
 

@@ -1,17 +1,28 @@
 """What the server is made of, and how its parts fit together; nothing in here opens anything."""
 
+import secrets
+
 from dependency_injector import containers, providers
-from runtara_persistence.connect import backend
-from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 from runtara_domain.activity import Activity
+from runtara_domain.held_sleeps import HeldSleeps
 from runtara_domain.sessions import Places
 from runtara_domain.system_clock import SystemClock
-from runtara_domain.use_cases.checkpoints import GetCheckpoint, SaveCheckpoint
+from runtara_domain.use_cases.checkpoints import (
+    GetCheckpoint,
+    ListCheckpoints,
+    RecordRetryAttempt,
+    SaveCheckpoint,
+)
 from runtara_domain.use_cases.core import Core
-from runtara_domain.use_cases.events import Heartbeat, RecordEvent
+from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
 from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
+from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
+from runtara_domain.use_cases.sleep import SleepDurably
+from runtara_domain.waits import Waits
 from runtara_migrations import location
+from runtara_persistence.connect import backend
+from runtara_persistence.sqlite.persistence import SqlitePersistence
 from runtara_server.config import Settings
 from runtara_server.router import Router
 
@@ -31,23 +42,36 @@ class Container(containers.DeclarativeContainer):
     )
     places = providers.Singleton(Places, settings.provided.max_concurrent_instances)
     activity = providers.Singleton(Activity, persistence.provided.instances, clock)
+    waits = providers.Singleton(Waits, persistence.provided.watch, clock)
+    held_sleeps = providers.Singleton(
+        HeldSleeps,
+        providers.Callable(secrets.token_hex, 16),
+        persistence.provided.instances,
+        waits,
+        clock,
+    )
+
+    instances = persistence.provided.instances
+    checkpoints = persistence.provided.checkpoints
+    events = persistence.provided.events
+    signals = persistence.provided.signals
 
     core = providers.Singleton(
         Core,
         places=places,
-        register_instance=providers.Singleton(
-            RegisterInstance, persistence.provided.instances, clock
+        register_instance=providers.Singleton(RegisterInstance, instances, waits, clock),
+        get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
+        save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
+        get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, activity),
+        list_checkpoints=providers.Singleton(ListCheckpoints, checkpoints, activity),
+        record_retry_attempt=providers.Singleton(RecordRetryAttempt, checkpoints, clock),
+        sleep=providers.Singleton(
+            SleepDurably, checkpoints, instances, signals, waits, held_sleeps, clock
         ),
-        get_instance_status=providers.Singleton(
-            GetInstanceStatus, persistence.provided.instances, activity
-        ),
-        save_checkpoint=providers.Singleton(
-            SaveCheckpoint, persistence.provided.checkpoints, activity, clock
-        ),
-        get_checkpoint=providers.Singleton(
-            GetCheckpoint, persistence.provided.checkpoints, activity
-        ),
-        record_event=providers.Singleton(RecordEvent, persistence.provided.events, clock),
-        heartbeat=providers.Singleton(Heartbeat, persistence.provided.instances, activity),
+        record_event=providers.Singleton(RecordEvent, events, waits, clock),
+        record_events=providers.Singleton(RecordEvents, events, waits, activity, clock),
+        heartbeat=providers.Singleton(Heartbeat, instances, activity),
+        poll_signals=providers.Singleton(PollSignals, signals, waits, activity, clock),
+        acknowledge_signal=providers.Singleton(AcknowledgeSignal, signals, waits, activity, clock),
     )
     router = providers.Singleton(Router, core)

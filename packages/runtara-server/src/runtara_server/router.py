@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import structlog
 from google.protobuf.message import DecodeError
 
-from runtara_domain.error import CoreError, EmptyRequest, ShuttingDown
+from runtara_domain.error import CoreError, EmptyRequest, NoAnswer, ShuttingDown
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
-from runtara_server.instance_handlers import checkpoints, events, instances
+from runtara_server.instance_handlers import checkpoints, events, instances, signals
 
 # The key says which message a handler takes: a type can't.
 Handler: TypeAlias = Callable[[Operations, Session, Any], Awaitable[pb.RpcResponse | None]]
@@ -23,7 +23,13 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "get_instance_status": instances.get_instance_status,
         "checkpoint": checkpoints.checkpoint,
         "get_checkpoint": checkpoints.get_checkpoint,
+        "list_checkpoints": checkpoints.list_checkpoints,
+        "sleep": checkpoints.sleep,
+        "retry_attempt": checkpoints.retry_attempt,
         "instance_event": events.instance_event,
+        "instance_event_batch": events.instance_event_batch,
+        "poll_signals": signals.poll_signals,
+        "signal_ack": signals.signal_ack,
     }
 )
 
@@ -49,7 +55,8 @@ class Router:
         """
         Carry out one request and give the payload of its answer, None if it has none.
 
-        Raises MalformedRequest; everything else that goes wrong is an answer.
+        Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
+        goes wrong is one.
         """
         try:
             request = pb.RpcRequest.FromString(payload)
@@ -60,6 +67,8 @@ class Router:
             response = await self._carry_out(session, operation, request)
         except CoreError as error:
             response = _refusal(operation, error.code, str(error))
+        except NoAnswer:
+            raise
         except Exception:
             _log.exception("request failed", operation=operation)
             response = _refusal(operation, CoreError.code, "The server failed; its log says why")
@@ -72,10 +81,7 @@ class Router:
             raise EmptyRequest("The request holds no operation this server knows")
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")
-        handler = HANDLERS.get(operation)
-        if handler is None:
-            raise EmptyRequest(f"This server does not offer {operation!r} yet")
-        return await handler(self._core, session, getattr(request, operation))
+        return await HANDLERS[operation](self._core, session, getattr(request, operation))
 
 
 def _refusal(operation: str | None, code: str, message: str) -> pb.RpcResponse:

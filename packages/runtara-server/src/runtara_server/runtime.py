@@ -1,7 +1,7 @@
 """The core, running: for the command, and for whoever embeds it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -65,7 +65,14 @@ class CoreRuntime:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             await exits.enter_async_context(self.persistence)
-            await exits.enter_async_context(_kept(self._container.activity()))
+            activity: Activity = self._container.activity()
+            exits.push_async_callback(activity.flush)
+            for keep in (
+                activity.keep,
+                self._container.waits().keep,
+                self._container.held_sleeps().keep,
+            ):
+                await exits.enter_async_context(_running(keep()))
             await exits.enter_async_context(_bound(self._listener, self._settings))
             self._exits = exits.pop_all()
         host, port = self.address
@@ -80,6 +87,7 @@ class CoreRuntime:
     ) -> None:
         _log.info("shutting down", grace_ms=self._settings.shutdown_grace_ms)
         self._container.router().end()
+        self._container.waits().end()
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 
@@ -128,11 +136,12 @@ async def _bound(listener: Listener, settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _kept(activity: Activity) -> AsyncIterator[None]:
-    keeper = asyncio.create_task(activity.keep())
+async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
-        await activity.flush()
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from runtara_domain.error import NoAnswer
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.quic.stream import Stream
@@ -25,6 +26,9 @@ class InstanceStreams:
             payload = await self._router.answer(self._session, await _request(stream))
         except (FrameError, MalformedRequest, TimeoutError):
             stream.refuse()
+            return
+        except NoAnswer:
+            stream.leave_open()
             return
         stream.send(b"" if payload is None else encode(MessageType.RESPONSE, payload))
 

@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Protocol
 
-from runtara_domain.model import Caller, Checkpoint, CheckpointWrite, Saved
+from runtara_domain.model import (
+    Caller,
+    Checkpoint,
+    CheckpointPage,
+    CheckpointWrite,
+    Claim,
+    RetryAttempt,
+    Saved,
+    Sleep,
+    Slept,
+    Standing,
+)
 from runtara_domain.status import Condition
 
 
@@ -27,4 +38,50 @@ class Checkpoints(Protocol):
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
         """Read one; None if there is none, or if the id names a retry attempt's audit row."""
+        ...
+
+    async def sleep(
+        self,
+        caller: Caller,
+        sleep: Sleep,
+        *,
+        when: Condition,
+        claim: Claim,
+        earliest: datetime | None,
+        at: datetime,
+    ) -> Slept:
+        """
+        Keep the checkpoint with its absolute deadline, and put the instance to sleep.
+
+        The deadline belongs to the checkpoint: the first call's `at` plus the duration (at most
+        `values.MAX_SLEEP`); a checkpoint that has none gets one now, a state once kept stays, and
+        saving moves the instance's pointer. Then, in the same step: deadline over, or a cancel
+        pending: an instance asleep becomes RUNNING as if it stirred, nothing else is moved;
+        `keep_running` and the instance RUNNING: nothing is moved; else it becomes asleep,
+        `sleep_until` the earliest of this deadline, `earliest` (that of the other sleeps held for
+        it) and, if it was asleep, what it was; and it is claimed with `claim`, whoever held a claim
+        before. `last_activity_at` moves.
+        """
+        ...
+
+    async def record_retry(
+        self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        """
+        Keep an audit row of a failed attempt under `attempt.row_id`; the same again overwrites it.
+
+        The outcome is how the instance stood, None if it is unknown; `last_activity_at` moves.
+        """
+        ...
+
+    async def page(
+        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+    ) -> CheckpointPage:
+        """
+        Read checkpoints in the order they were saved, from behind `after_id`; none if unknown.
+        """
+        ...
+
+    async def count(self, instance_id: str) -> int:
+        """Count an instance's checkpoints."""
         ...

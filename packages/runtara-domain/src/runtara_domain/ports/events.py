@@ -1,9 +1,18 @@
 """What the core needs stored about events."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from runtara_domain.model import Caller, Ending, Event, Recorded
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventFilter,
+    EventStep,
+    Recorded,
+    StoredEvent,
+)
 from runtara_domain.status import Condition
 
 
@@ -37,4 +46,22 @@ class Events(Protocol):
         every move clears `sleep_until` and the wake claim. Where `settle` gives None, or the caller
         is superseded, nothing is written and `after` is None.
         """
+        ...
+
+    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
+        """
+        Take each step in turn as `append`, `end` or `suspend` would, all in one transaction.
+
+        One that is not admitted is passed over, and its outcome says so.
+        """
+        ...
+
+    async def page(
+        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+    ) -> list[StoredEvent]:
+        """Read events in the order they were stored, from behind `after_id`."""
+        ...
+
+    async def count(self, which: EventFilter) -> int:
+        """Count events."""
         ...

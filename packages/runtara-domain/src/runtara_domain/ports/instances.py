@@ -1,10 +1,23 @@
 """What the core needs stored about instances."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from runtara_domain.model import Caller, Instance, Registered, Registration, Standing
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    Claimed,
+    Ending,
+    Instance,
+    InstanceFilter,
+    InstanceSummary,
+    NewInstance,
+    Registered,
+    Registration,
+    Standing,
+    Woken,
+)
 from runtara_domain.status import Condition
 
 
@@ -41,4 +54,79 @@ class Instances(Protocol):
 
         Unknown instances are passed over; it never moves backward.
         """
+        ...
+
+    async def create(self, new: NewInstance, *, at: datetime) -> bool:
+        """Keep a PENDING instance; False, and nothing is changed, if the id is taken."""
+        ...
+
+    async def input(self, instance_id: str) -> bytes | None:
+        """Read what an instance was created with; None if nothing, or if it is unknown."""
+        ...
+
+    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+        """Read state and run of many at once; unknown ones are missing from the answer."""
+        ...
+
+    async def page(
+        self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
+    ) -> list[InstanceSummary]:
+        """Read instances, newest first, ties by id; `after` is the last of the page before."""
+        ...
+
+    async def count(self, which: InstanceFilter) -> int:
+        """Count instances."""
+        ...
+
+    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        """
+        Find RUNNING instances not heard of since then, the longest silent first.
+
+        Heard of: `last_activity_at`, else `started_at`, else `created_at`.
+        """
+        ...
+
+    async def finish(
+        self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        """
+        End an instance from outside, if it admits the caller; None if it is unknown.
+
+        With a run given, only if it is still the newest. The row gets all of the ending and
+        `finished_at`; `sleep_until` and the wake claim are cleared. No event is added.
+        """
+        ...
+
+    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        """
+        Claim instances that are due and under no claim that is still running.
+
+        Due: asleep with `sleep_until` passed, or SUSPENDED with an unacknowledged cancel or resume.
+        First come those that wait longest, counted from when they became due or, if that is later,
+        from the end of their last claim: so one that can't be launched goes to the back. Of
+        concurrent callers each instance goes to one.
+        """
+        ...
+
+    async def renew_claims(self, claim: Claim) -> frozenset[str]:
+        """Prolong every claim of this token, in one statement; tells which instances those are."""
+        ...
+
+    async def release_claims(
+        self, token: str, instance_ids: Collection[str], *, at: datetime
+    ) -> None:
+        """Give back claims of this token, as if they had ended at `at`; others are left alone."""
+        ...
+
+    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
+        """
+        Move an instance from sleep to RUNNING, if it admits the caller.
+
+        Not while another token's claim runs; one that has expired doesn't count. `sleep_until` and
+        the claim are cleared, `last_activity_at` moves.
+        """
+        ...
+
+    async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        """Delete finished instances with all that belongs to them, the oldest first; how many."""
         ...

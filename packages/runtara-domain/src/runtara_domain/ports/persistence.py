@@ -1,11 +1,14 @@
 """The four ports to what is stored, together, and their lifetime."""
 
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol, Self
 
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.signals import Signals
 
 
 class Persistence(Protocol):
@@ -25,6 +28,25 @@ class Persistence(Protocol):
 
     @property
     def events(self) -> Events: ...
+
+    @property
+    def signals(self) -> Signals: ...
+
+    async def check(self) -> None:
+        """Ask the database whether it answers; raises DatabaseError if not."""
+        ...
+
+    def watch(
+        self, changed: Callable[[Collection[str] | None], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """
+        Be told, within the block, of signals put in by anybody: this process, another, plain SQL.
+
+        `changed` is called in the event loop with the ids of the instances they are for, or with
+        None if any may be meant; it must not block or raise. A signal put in before the block is
+        entered may go untold: enter first, then read. Being told costs nothing while no block runs.
+        """
+        ...
 
     async def __aenter__(self) -> Self:
         """

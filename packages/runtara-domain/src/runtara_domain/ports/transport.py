@@ -1,19 +1,26 @@
 """What the core offers whoever carries requests to it, and what it expects of them."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
 from runtara_domain.model import (
     Caller,
     Checkpoint,
+    CheckpointPage,
     CheckpointWrite,
     Event,
     Instance,
+    Pending,
     Registered,
     Registration,
+    RetryAttempt,
     Saved,
+    Sleep,
 )
 from runtara_domain.sessions import Session
+from runtara_domain.status import SignalType
 
 
 class Operations(Protocol):
@@ -69,6 +76,55 @@ class Operations(Protocol):
     async def heartbeat(self, *, caller: Caller) -> None:
         """
         Show that the caller's process is alive; raises InvalidInstanceState if it is finished.
+        """
+        ...
+
+    async def list_checkpoints(
+        self, *, caller: Caller, after_id: int, limit: int
+    ) -> CheckpointPage:
+        """Read checkpoints in the order of saving; limit: at most 1000, 0 stands for 100."""
+        ...
+
+    async def record_retry_attempt(self, *, caller: Caller, attempt: RetryAttempt) -> None:
+        """Keep the audit row of a failed attempt; the same attempt again overwrites it."""
+        ...
+
+    async def sleep(self, *, session: Session, caller: Caller, sleep: Sleep) -> None:
+        """
+        Keep a deadline and return when it has come, or a cancel is pending.
+
+        Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the
+        session or the core ends: the instance stays asleep then, for anybody to wake.
+        """
+        ...
+
+    async def poll_signals(
+        self, *, session: Session, caller: Caller, checkpoint_id: str | None, wait: timedelta
+    ) -> Pending:
+        """Read what is pending, within `wait` (at most a minute) of there being anything."""
+        ...
+
+    async def acknowledge_signal(
+        self, *, session: Session, caller: Caller, signal: SignalType, accepted: bool
+    ) -> None:
+        """
+        Take the pending signal as acknowledged if it is of this type, with the move that brings.
+
+        Not accepted, it stays pending.
+        """
+        ...
+
+    async def record_events(
+        self,
+        *,
+        session: Session,
+        entries: Sequence[tuple[Caller, Event]],
+        heartbeats: Sequence[Caller] = (),
+    ) -> None:
+        """
+        Keep events in one transaction; those that can't be kept are skipped and logged.
+
+        Raises InstanceSuperseded after it if any came from a superseded run.
         """
         ...
 

@@ -1,14 +1,24 @@
 """Saving checkpoints, and reading them back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtara_domain import values
 from runtara_domain.activity import Activity
-from runtara_domain.model import Caller, Checkpoint, CheckpointWrite, Saved
+from runtara_domain.model import (
+    Caller,
+    Checkpoint,
+    CheckpointPage,
+    CheckpointWrite,
+    RetryAttempt,
+    Saved,
+)
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.clock import Clock
-from runtara_domain.status import WORKING
+from runtara_domain.status import OPEN, WORKING
 from runtara_domain.use_cases.admission import require_admitted
+
+MAX_PAGE = 1000
+DEFAULT_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +49,34 @@ class GetCheckpoint:
         checkpoint = await self.checkpoints.get(caller.instance_id, checkpoint_id)
         self.activity.note(caller)
         return checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ListCheckpoints:
+    """Read an instance's checkpoints a page at a time, in the order of saving."""
+
+    checkpoints: Checkpoints
+    activity: Activity
+
+    async def __call__(self, *, caller: Caller, after_id: int, limit: int) -> CheckpointPage:
+        values.check_range("after_id", after_id, 0, values.MAX_INTEGER)
+        values.check_range("limit", limit, 0, MAX_PAGE)
+        page = await self.checkpoints.page(
+            caller.instance_id, after_id=after_id, limit=limit or DEFAULT_PAGE
+        )
+        self.activity.note(caller)
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRetryAttempt:
+    """Keep the audit row of an attempt that failed."""
+
+    checkpoints: Checkpoints
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, attempt: RetryAttempt) -> None:
+        now = self.clock.now()
+        attempt = replace(attempt, created_at=values.plausible(attempt.created_at, now))
+        before = await self.checkpoints.record_retry(caller, attempt, when=OPEN, at=now)
+        require_admitted(caller, before, OPEN, "record a retry attempt")

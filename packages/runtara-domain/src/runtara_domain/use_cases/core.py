@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 
 from runtara_domain.sessions import Places, Session
-from runtara_domain.use_cases.checkpoints import GetCheckpoint, SaveCheckpoint
-from runtara_domain.use_cases.events import Heartbeat, RecordEvent
+from runtara_domain.use_cases.checkpoints import (
+    GetCheckpoint,
+    ListCheckpoints,
+    RecordRetryAttempt,
+    SaveCheckpoint,
+)
+from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
 from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
+from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
+from runtara_domain.use_cases.sleep import SleepDurably
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +24,14 @@ class Core:
     get_instance_status: GetInstanceStatus
     save_checkpoint: SaveCheckpoint
     get_checkpoint: GetCheckpoint
+    list_checkpoints: ListCheckpoints
+    record_retry_attempt: RecordRetryAttempt
+    sleep: SleepDurably
     record_event: RecordEvent
+    record_events: RecordEvents
     heartbeat: Heartbeat
+    poll_signals: PollSignals
+    acknowledge_signal: AcknowledgeSignal
 
     def open_session(self) -> Session:
         return self.places.open_session()

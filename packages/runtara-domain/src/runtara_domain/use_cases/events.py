@@ -1,21 +1,28 @@
 """What instances say of themselves: that they are alive, how they ended, and words of their own."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.activity import Activity
-from runtara_domain.error import InvalidInstanceState, InvalidValue
-from runtara_domain.model import Caller, Ending, Event, EventType
+from runtara_domain.error import (
+    CoreError,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    InvalidValue,
+)
+from runtara_domain.model import Caller, Ending, Event, EventStep, EventType, Recorded
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
 from runtara_domain.sessions import Session
 from runtara_domain.status import ANY, MOVES, OPEN, Move, State
 from runtara_domain.use_cases.admission import require_admitted, require_current
+from runtara_domain.waits import Waits
 
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_AHEAD = timedelta(days=1)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,44 +43,96 @@ class RecordEvent:
     """Keep an event, and make the move that comes with it."""
 
     events: Events
+    waits: Waits
     clock: Clock
 
     async def __call__(self, *, session: Session, caller: Caller, event: Event) -> None:
         now = self.clock.now()
-        if not _EARLIEST <= event.created_at <= now + _AHEAD:
-            event = replace(event, created_at=now)
-        match event.type:
-            case EventType.CUSTOM:
-                await self._append(caller, event, now)
-            case EventType.SUSPENDED:
-                await self._suspend(session, caller, event, now)
-            case EventType.COMPLETED | EventType.FAILED:
-                await self._end(session, caller, event, now)
-            case _:
-                raise InvalidValue(f"event_type: an instance cannot send {event.type!r}")
+        step = event_step(caller, event, now)
+        recorded = await self._record(step, now)
+        judge(step, recorded)
+        follow(session, self.waits, step, recorded)
 
-    async def _append(self, caller: Caller, event: Event, now: datetime) -> None:
-        recorded = await self.events.append(caller, event, when=ANY, at=now)
-        require_current(caller, recorded.before)
+    async def _record(self, step: EventStep, now: datetime) -> Recorded:
+        caller, event = step.caller, step.event
+        if step.ending is not None:
+            return await self.events.end(caller, event, step.ending, when=step.when, at=now)
+        if event.type is EventType.SUSPENDED:
+            return await self.events.suspend(caller, event, at=now)
+        return await self.events.append(caller, event, when=step.when, at=now)
 
-    async def _suspend(self, session: Session, caller: Caller, event: Event, now: datetime) -> None:
-        recorded = await self.events.suspend(caller, event, at=now)
-        standing = require_current(caller, recorded.before)
-        if recorded.after is None:
-            raise InvalidInstanceState(
-                f"Instance {caller.instance_id!r} is {standing.state}: to suspend, it must be"
-                " running"
-            )
-        if recorded.after.is_final:
-            session.ended(caller.instance_id)
 
-    async def _end(self, session: Session, caller: Caller, event: Event, now: datetime) -> None:
-        move = Move.COMPLETE if event.type is EventType.COMPLETED else Move.FAIL
-        when = MOVES[move].sources
-        recorded = await self.events.end(caller, event, ending_of(event), when=when, at=now)
-        if not recorded.repeated:
-            require_admitted(caller, recorded.before, when, f"say it has {event.type}")
-        session.ended(caller.instance_id)
+@dataclass(frozen=True, slots=True)
+class RecordEvents:
+    """
+    Keep a batch of events in one transaction; those that can't be kept are skipped and logged.
+    """
+
+    events: Events
+    waits: Waits
+    activity: Activity
+    clock: Clock
+
+    async def __call__(
+        self,
+        *,
+        session: Session,
+        entries: Sequence[tuple[Caller, Event]],
+        heartbeats: Sequence[Caller] = (),
+    ) -> None:
+        now = self.clock.now()
+        for caller in heartbeats:
+            self.activity.note(caller)
+        steps = [event_step(caller, event, now) for caller, event in entries]
+        outcomes = await self.events.record_all(steps, at=now)
+        superseded: InstanceSuperseded | None = None
+        for step, recorded in zip(steps, outcomes, strict=True):
+            try:
+                judge(step, recorded)
+                follow(session, self.waits, step, recorded)
+            except CoreError as error:
+                _log.warning("event of a batch skipped: %s", error)
+                superseded = error if isinstance(error, InstanceSuperseded) else superseded
+        if superseded is not None:
+            raise superseded
+
+
+def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
+    """Lay down in which states an event is kept, and how the instance ends with it."""
+    event = replace(event, created_at=values.plausible(event.created_at, now))
+    match event.type:
+        case EventType.CUSTOM:
+            return EventStep(caller, event, ANY)
+        case EventType.SUSPENDED:
+            return EventStep(caller, event, OPEN)
+        case EventType.COMPLETED:
+            return EventStep(caller, event, MOVES[Move.COMPLETE].sources, ending_of(event))
+        case EventType.FAILED:
+            return EventStep(caller, event, MOVES[Move.FAIL].sources, ending_of(event))
+        case _:
+            raise InvalidValue(f"event_type: an instance cannot send {event.type!r}")
+
+
+def judge(step: EventStep, recorded: Recorded) -> None:
+    """Raise InstanceNotFound, InstanceSuperseded or InvalidInstanceState if it was not kept."""
+    standing = require_current(step.caller, recorded.before)
+    if recorded.repeated:
+        return
+    require_admitted(step.caller, standing, step.when, f"record {step.event.type!r}")
+    if recorded.after is None:
+        raise InvalidInstanceState(
+            f"Instance {step.caller.instance_id!r} is {standing.state}: to suspend, it must be"
+            " running"
+        )
+
+
+def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) -> None:
+    """Do what an event that moved its instance means for what this process holds for it."""
+    if step.event.type is EventType.CUSTOM:
+        return
+    if recorded.after is not None and recorded.after.is_final:
+        session.ended(step.caller.instance_id)
+    waits.tell([step.caller.instance_id])
 
 
 def ending_of(event: Event) -> Ending:

@@ -15,6 +15,7 @@ from runtara_domain.ports.instances import Instances
 from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, Move
 from runtara_domain.use_cases.admission import superseded
+from runtara_domain.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class RegisterInstance:
     """Begin a run of an instance, or go on with it on a new connection."""
 
     instances: Instances
+    waits: Waits
     clock: Clock
 
     async def __call__(self, *, session: Session, registration: Registration) -> Registered:
@@ -31,6 +33,7 @@ class RegisterInstance:
             )
             _refuse(registration, found)
             session.bind(registration.instance_id, found.run)
+        self.waits.tell([registration.instance_id])  # Older runs that wait must learn of it.
         return found
 
 

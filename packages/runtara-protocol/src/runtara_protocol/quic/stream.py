@@ -87,6 +87,10 @@ class Stream:
             self._is_ended = end
             self.connection.send(self.stream_id, data, end=end)
 
+    def leave_open(self) -> None:
+        """Give no answer, and no end: the client sees none but that of its connection."""
+        self._is_ended = True
+
     def refuse(self) -> None:
         """Give both directions up with code 1, so that the client sees no clean end."""
         self._is_ended = True

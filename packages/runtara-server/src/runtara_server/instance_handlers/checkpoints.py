@@ -1,6 +1,9 @@
 """Saving checkpoints, and reading them back."""
 
-from runtara_domain.model import CheckpointWrite
+from datetime import timedelta
+
+from runtara_domain import values
+from runtara_domain.model import CheckpointWrite, RetryAttempt, Sleep
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
@@ -31,4 +34,45 @@ async def get_checkpoint(
         get_checkpoint=pb.GetCheckpointResponse(
             found=kept is not None, state=kept.state if kept else b""
         )
+    )
+
+
+async def list_checkpoints(
+    core: Operations, session: Session, request: pb.ListCheckpointsRequest
+) -> pb.RpcResponse:
+    """Read a page of an instance's checkpoints."""
+    outcome = await core.list_checkpoints(
+        caller=session.caller(request.instance_id), after_id=request.after_id, limit=request.limit
+    )
+    return pb.RpcResponse(list_checkpoints=translation.page(outcome))
+
+
+async def sleep(core: Operations, session: Session, request: pb.SleepRequest) -> pb.RpcResponse:
+    """Sleep durably; answered when it is over."""
+    # What no calendar holds is as good as the longest sleep there is.
+    longest = values.MAX_SLEEP // timedelta(milliseconds=1)
+    await core.sleep(
+        session=session,
+        caller=session.caller(request.instance_id),
+        sleep=Sleep(
+            checkpoint_id=request.checkpoint_id,
+            state=request.state,
+            duration=timedelta(milliseconds=min(request.duration_ms, longest)),
+            keep_running=request.keep_running,
+        ),
+    )
+    return pb.RpcResponse(sleep=pb.SleepResponse())
+
+
+async def retry_attempt(core: Operations, session: Session, request: pb.RetryAttemptEvent) -> None:
+    """Record a failed attempt."""
+    message = request.error_message if request.HasField("error_message") else None
+    await core.record_retry_attempt(
+        caller=session.caller(request.instance_id),
+        attempt=RetryAttempt(
+            checkpoint_id=request.checkpoint_id,
+            attempt_number=request.attempt_number,
+            created_at=translation.moment(request.timestamp_ms),
+            error_message=None if message is None else message.replace("\0", "\ufffd"),
+        ),
     )

@@ -1,10 +1,16 @@
 """What instances say of themselves."""
 
-from runtara_domain.model import Event
+import structlog
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model import Caller, Event
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
+
+_log = structlog.get_logger(__name__)
 
 
 async def instance_event(
@@ -17,6 +23,25 @@ async def instance_event(
     else:
         await core.record_event(session=session, caller=caller, event=_event(request))
     return pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True))
+
+
+async def instance_event_batch(
+    core: Operations, session: Session, request: pb.InstanceEventBatch
+) -> None:
+    """Record many events at once; one that makes no sense is skipped and logged."""
+    values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)
+    entries: list[tuple[Caller, Event]] = []
+    heartbeats: list[Caller] = []
+    for event in request.events:
+        try:
+            caller = session.caller(event.instance_id)
+            if event.event_type == pb.EVENT_HEARTBEAT:
+                heartbeats.append(caller)
+            else:
+                entries.append((caller, _event(event)))
+        except InvalidValue as error:
+            _log.warning("event of a batch skipped", reason=str(error))
+    await core.record_events(session=session, entries=entries, heartbeats=heartbeats)
 
 
 def _event(request: pb.InstanceEvent) -> Event:

@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model import EventType, Instance, Saved, Signal
+from runtara_domain.model import (
+    CheckpointEntry,
+    CheckpointPage,
+    EventType,
+    Instance,
+    Saved,
+    Signal,
+)
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_protocol.pb import instance_pb2 as pb
 
@@ -63,6 +70,15 @@ def event_type(number: int) -> EventType:
         raise InvalidValue(f"event_type: takes {known}, got {number}") from None
 
 
+def signal_type(number: int) -> SignalType:
+    """Name a signal; raises InvalidValue for an unknown number."""
+    for known, value in _SIGNALS.items():
+        if value == number:
+            return known
+    known_values = ", ".join(f"{value} ({name})" for name, value in pb.SignalType.items())
+    raise InvalidValue(f"signal_type: takes {known_values}, got {number}")
+
+
 def status(instance_id: str, instance: Instance | None) -> pb.GetInstanceStatusResponse:
     """Describe an instance, known or not."""
     if instance is None:
@@ -105,4 +121,22 @@ def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.Checkpoint
         state=outcome.kept or b"",
         pending_signal=signal(instance_id, outcome.signal),
         custom_signal=custom_signal(checkpoint_id, outcome.custom_signal),
+    )
+
+
+def page(outcome: CheckpointPage) -> pb.ListCheckpointsResponse:
+    """Describe a part of a list of checkpoints."""
+    return pb.ListCheckpointsResponse(
+        checkpoints=[_entry(entry) for entry in outcome.entries], next_id=outcome.next_id
+    )
+
+
+def _entry(entry: CheckpointEntry) -> pb.CheckpointEntry:
+    return pb.CheckpointEntry(
+        checkpoint_id=entry.checkpoint_id,
+        state=entry.state,
+        created_at_ms=milliseconds(entry.created_at),
+        failed_attempts=entry.failed_attempts,
+        last_attempt_ms=milliseconds(entry.last_attempt_at) if entry.last_attempt_at else None,
+        wake_at_ms=milliseconds(entry.wake_at) if entry.wake_at else None,
     )

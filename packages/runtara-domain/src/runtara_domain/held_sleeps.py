@@ -1,0 +1,112 @@
+"""The sleeps this process holds, and its claims on the instances that sleep them."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.model import Caller, Claim, Standing
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.instances import Instances
+from runtara_domain.status import Condition, State
+from runtara_domain.waits import Waits
+
+CLAIM = timedelta(seconds=30)
+RENEWAL = timedelta(seconds=10)
+
+_RUNNING: Condition = frozenset({State.RUNNING})
+
+_log = logging.getLogger(__name__)
+
+
+class HeldSleeps:
+    """
+    Keeps claims for as long as sleeps are held, and lets a sleep look again whose claim is gone.
+
+    `keep` must be running; claims of a process that dies run out by themselves.
+    """
+
+    def __init__(self, token: str, instances: Instances, waits: Waits, clock: Clock) -> None:
+        self.token = token
+        self._instances = instances
+        self._waits = waits
+        self._clock = clock
+        self._deadlines: dict[str, Counter[datetime]] = {}
+        self._runs: dict[str, int] = {}
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._any = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """How many instances have a sleep held here."""
+        return len(self._deadlines)
+
+    def claim(self) -> Claim:
+        """Name the claim a sleep is begun or prolonged with."""
+        return Claim(self.token, self._clock.now() + CLAIM)
+
+    def earliest(self, instance_id: str) -> datetime | None:
+        """Tell the first deadline held for an instance; None if none is."""
+        return min(self._deadlines.get(instance_id, ()), default=None)
+
+    @asynccontextmanager
+    async def turn(self, instance_id: str) -> AsyncIterator[None]:
+        """Let one sleep of an instance begin at a time, so that each knows of those before it."""
+        lock, waiting = self._turns.get(instance_id, (asyncio.Lock(), 0))
+        self._turns[instance_id] = lock, waiting + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._turns.pop(instance_id)
+            if waiting > 1:
+                self._turns[instance_id] = lock, waiting - 1
+
+    @contextmanager
+    def hold(self, caller: Caller, deadline: datetime) -> Iterator[None]:
+        """Count a sleep as held for the time of the block."""
+        deadlines = self._deadlines.setdefault(caller.instance_id, Counter())
+        deadlines[deadline] += 1
+        self._runs[caller.instance_id] = caller.run or 0
+        self._any.set()
+        try:
+            yield
+        finally:
+            deadlines[deadline] -= 1
+            if not +deadlines:
+                del self._deadlines[caller.instance_id], self._runs[caller.instance_id]
+
+    async def release(self, instance_id: str) -> None:
+        """Give the claim back, unless another sleep of the instance is held here."""
+        if instance_id not in self._deadlines:
+            await self._instances.release_claims(self.token, [instance_id], at=self._clock.now())
+
+    async def keep(self) -> None:
+        """Renew what is claimed, in one statement each time, until cancelled."""
+        while True:
+            await self._any.wait()
+            await self._clock.sleep_until(self._clock.now() + RENEWAL)
+            if not self._deadlines:
+                self._any.clear()
+                continue
+            try:
+                await self._renew()
+            except DatabaseError as error:
+                _log.warning("wake claims not renewed, will be tried again: %s", error)
+
+    async def _renew(self) -> None:
+        renewed = await self._instances.renew_claims(self.claim())
+        others = [instance_id for instance_id in self._deadlines if instance_id not in renewed]
+        if others:
+            standings = await self._instances.standings(others)
+            self._waits.tell(
+                [each for each in others if not self._goes_on(standings.get(each), each)]
+            )
+
+    def _goes_on(self, standing: Standing | None, instance_id: str) -> bool:
+        """Whether a sleep without a claim is as it should be: stirred, or told to keep running."""
+        sleeper = Caller(instance_id, self._runs.get(instance_id))
+        return standing is not None and standing.admits(sleeper, _RUNNING)

@@ -1,0 +1,131 @@
+"""Telling instances something, and their hearing it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runtara_domain import values
+from runtara_domain.activity import Activity
+from runtara_domain.error import InstanceNotFound, InvalidInstanceState
+from runtara_domain.model import (
+    Caller,
+    CustomSignal,
+    Delivered,
+    Pending,
+    Signal,
+)
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.signals import Signals
+from runtara_domain.sessions import Session
+from runtara_domain.status import OPEN, SignalType
+from runtara_domain.use_cases.admission import require_current, superseded
+from runtara_domain.waits import Waits, Wake
+
+MAX_WAIT = timedelta(minutes=1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PollSignals:
+    """Read what is pending, and wait for it if there is nothing yet."""
+
+    signals: Signals
+    waits: Waits
+    activity: Activity
+    clock: Clock
+
+    async def __call__(
+        self, *, session: Session, caller: Caller, checkpoint_id: str | None, wait: timedelta
+    ) -> Pending:
+        if checkpoint_id is not None:
+            values.check_id("checkpoint_id", checkpoint_id)
+        values.check_range("wait_ms", wait // _MILLISECOND, 0, MAX_WAIT // _MILLISECOND)
+        self.activity.note(caller)
+        if not wait:
+            return await self._read(caller, checkpoint_id)
+        with self.waits.hold(session, caller.instance_id) as held:
+            self.waits.ring(held, self.clock.now() + wait)
+            while True:
+                pending = await self._read(caller, checkpoint_id)
+                if pending.signal or pending.custom_signal is not None:
+                    return pending
+                if await held.next() is not Wake.TOLD:
+                    self.activity.note(caller)
+                    return pending
+
+    async def _read(self, caller: Caller, checkpoint_id: str | None) -> Pending:
+        pending = await self.signals.pending(caller, checkpoint_id)
+        if pending.before is not None and pending.before.supersedes(caller):
+            raise superseded(caller.instance_id, caller.run, pending.before.run)
+        return pending
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeSignal:
+    """Hear that an instance does what it was told."""
+
+    signals: Signals
+    waits: Waits
+    activity: Activity
+    clock: Clock
+
+    async def __call__(
+        self, *, session: Session, caller: Caller, signal: SignalType, accepted: bool
+    ) -> None:
+        if not accepted:
+            pending = await self.signals.pending(caller)
+            require_current(caller, pending.before)
+            self.activity.note(caller)
+            return
+        done = await self.signals.acknowledge(caller, signal, at=self.clock.now())
+        require_current(caller, done.before)
+        if done.after is not None and done.after.is_final:
+            session.ended(caller.instance_id)
+        self.waits.tell([caller.instance_id])
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignal:
+    """
+    Tell an open instance to cancel, pause or resume.
+
+    Returns whether it stands: a pending cancel is not replaced by anything else. Raises
+    InstanceNotFound, or InvalidInstanceState for a finished instance.
+    """
+
+    signals: Signals
+    clock: Clock
+
+    async def __call__(self, *, instance_id: str, signal: Signal) -> bool:
+        values.check_id("instance_id", instance_id)
+        delivered = await self.signals.send(instance_id, signal, when=OPEN, at=self.clock.now())
+        return _stands(instance_id, delivered)
+
+
+@dataclass(frozen=True, slots=True)
+class SendCustomSignal:
+    """
+    Send an open instance a value for one of its checkpoints.
+
+    Returns whether it stands: the first one sent does. Raises InstanceNotFound, or
+    InvalidInstanceState for a finished instance.
+    """
+
+    signals: Signals
+    clock: Clock
+
+    async def __call__(self, *, instance_id: str, signal: CustomSignal) -> bool:
+        values.check_id("instance_id", instance_id)
+        delivered = await self.signals.send_custom(
+            instance_id, signal, when=OPEN, at=self.clock.now()
+        )
+        return _stands(instance_id, delivered)
+
+
+def _stands(instance_id: str, delivered: Delivered) -> bool:
+    if delivered.before is None:
+        raise InstanceNotFound(instance_id)
+    if delivered.before.state.is_final:
+        raise InvalidInstanceState(
+            f"Instance {instance_id!r} is {delivered.before.state}: it takes no more signals"
+        )
+    return delivered.stands

@@ -1,0 +1,92 @@
+"""Sleeping durably: put down at once, held until the deadline."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from runtara_domain.error import NoAnswer
+from runtara_domain.held_sleeps import HeldSleeps
+from runtara_domain.model import Caller, Signal, Sleep, Slept
+from runtara_domain.ports.checkpoints import Checkpoints
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.signals import Signals
+from runtara_domain.sessions import Session
+from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
+from runtara_domain.use_cases.admission import require_admitted
+from runtara_domain.waits import Wait, Waits, Wake
+
+_ACTION = "sleep"
+
+
+@dataclass(frozen=True, slots=True)
+class SleepDurably:
+    """Keep a deadline, and return when it has come or a cancel is pending."""
+
+    checkpoints: Checkpoints
+    instances: Instances
+    signals: Signals
+    waits: Waits
+    held: HeldSleeps
+    clock: Clock
+
+    async def __call__(self, *, session: Session, caller: Caller, sleep: Sleep) -> None:
+        if not await self._slept(session, caller, sleep):
+            await self.held.release(caller.instance_id)
+            raise NoAnswer
+
+    async def _slept(self, session: Session, caller: Caller, sleep: Sleep) -> bool:
+        with ExitStack() as holding:
+            async with self.held.turn(caller.instance_id):
+                wait = holding.enter_context(self.waits.hold(session, caller.instance_id))
+                slept = await self._begin(caller, sleep)
+                standing = require_admitted(caller, slept.before, WORKING, _ACTION)
+                if slept.wake_at is None or _is_cancel(slept.signal):
+                    return True
+                sleeper = Caller(caller.instance_id, standing.run)
+                holding.enter_context(self.held.hold(sleeper, slept.wake_at))
+            self.waits.ring(wait, slept.wake_at)
+            return await self._until_woken(wait, sleeper)
+
+    async def _begin(self, caller: Caller, sleep: Sleep) -> Slept:
+        return await self.checkpoints.sleep(
+            caller,
+            sleep,
+            when=WORKING,
+            claim=self.held.claim(),
+            earliest=self.held.earliest(caller.instance_id),
+            at=self.clock.now(),
+        )
+
+    async def _until_woken(self, wait: Wait, sleeper: Caller) -> bool:
+        while True:
+            match await wait.next():
+                case Wake.TOLD if not await self._is_over(sleeper):
+                    continue
+                case Wake.TOLD | Wake.DUE:
+                    if await self._wake(wait, sleeper):
+                        return True
+                case Wake.GONE | Wake.ENDING:
+                    return False
+
+    async def _is_over(self, sleeper: Caller) -> bool:
+        pending = await self.signals.pending(sleeper)
+        require_admitted(sleeper, pending.before, WORKING, _ACTION)
+        return _is_cancel(pending.signal)
+
+    async def _wake(self, wait: Wait, sleeper: Caller) -> bool:
+        woken = await self.instances.wake(
+            sleeper,
+            token=self.held.token,
+            when=MOVES[Move.WAKE].sources,
+            at=self.clock.now(),
+        )
+        standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)
+        if woken.claimed_until is not None and standing.state is State.ASLEEP:
+            # Somebody is about to launch it anew; if nobody does, it is ours again by then.
+            self.waits.ring(wait, woken.claimed_until)
+            return False
+        return True
+
+
+def _is_cancel(signal: Signal | None) -> bool:
+    return signal is not None and signal.type is SignalType.CANCEL
