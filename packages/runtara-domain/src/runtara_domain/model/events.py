@@ -11,12 +11,14 @@ from runtara_domain.status import Condition, State
 
 
 class EventType(StrEnum):
-    """The events that are stored."""
+    """The events that are stored; `progress` and `heartbeat` only by other programs."""
 
     STARTED = "started"
+    PROGRESS = "progress"
     COMPLETED = "completed"
     FAILED = "failed"
     SUSPENDED = "suspended"
+    HEARTBEAT = "heartbeat"
     CUSTOM = "custom"
 
 
@@ -73,7 +75,11 @@ class StoredEvent:
 
     id: int
     instance_id: str
-    event: Event
+    type: EventType
+    payload: bytes
+    created_at: datetime
+    checkpoint_id: str | None
+    subtype: str | None
 
 
 @dataclass(frozen=True, slots=True)

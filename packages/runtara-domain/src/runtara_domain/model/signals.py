@@ -14,9 +14,6 @@ class Signal:
     type: SignalType
     payload: bytes = b""
 
-    def __post_init__(self) -> None:
-        values.check_bytes("payload", self.payload, values.MAX_SIGNAL_BYTES)
-
 
 @dataclass(frozen=True, slots=True)
 class CustomSignal:

@@ -22,7 +22,11 @@ class Events(Protocol):
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
-        """Keep an event that moves nothing, if the instance admits the caller."""
+        """
+        Keep an event that moves no state, if the instance admits the caller.
+
+        `last_activity_at` moves with this and every other event that is kept.
+        """
         ...
 
     async def end(

@@ -97,6 +97,7 @@ class SendSignal:
 
     async def __call__(self, *, instance_id: str, signal: Signal) -> bool:
         values.check_id("instance_id", instance_id)
+        values.check_bytes("payload", signal.payload, values.MAX_SIGNAL_BYTES)
         delivered = await self.signals.send(instance_id, signal, when=OPEN, at=self.clock.now())
         return _stands(instance_id, delivered)
 
