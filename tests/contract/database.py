@@ -74,9 +74,11 @@ class Database(ABC):
         type: SignalType,
         payload: bytes | None = None,
         acknowledged_at: datetime | None = None,
+        created_at: datetime = START,
     ) -> None:
         row: Row = {"instance_id": instance_id, "signal_type": type, "payload": payload}
-        await self.put("pending_signals", row | {"acknowledged_at": acknowledged_at})
+        times: Row = {"acknowledged_at": acknowledged_at, "created_at": created_at}
+        await self.put("pending_signals", row | times)
 
     async def put_custom_signal(
         self, instance_id: str, checkpoint_id: str, payload: bytes | None
@@ -117,11 +119,9 @@ class MemoryDatabase(Database):
             row["event_type"] = EventType(row["event_type"])
             store.instance_events.append(EventRow(id=store.next_id(), **row))
         elif table == "pending_signals":
-            store.pending_signals[row["instance_id"]] = SignalRow(**row)
+            store.put_signal(SignalRow(**row))
         else:
-            key = row["instance_id"], row["checkpoint_id"]
-            signals = store.pending_checkpoint_signals
-            signals[key] = CustomSignalRow(id=store.next_id(), **row)
+            store.put_custom_signal(CustomSignalRow(id=store.next_id(), **row))
 
     async def rows(self, table: str) -> list[Row]:
         held = getattr(self._persistence.store, table)

@@ -1,53 +1,116 @@
 """
 What the Runtara core stores, for programs that work on the same database.
 
-`connect` chooses an adapter by URL; records, states and errors are those of the domain.
+`connect` chooses an adapter by URL; records, states and errors are those of the domain. Whoever
+sends signals does so by `SendSignal` and `SendCustomSignal`, which refuse what can't be delivered.
 """
 
-from runtara_domain.error import CoreError, DatabaseError, InvalidValue
+from runtara_domain.error import (
+    CoreError,
+    DatabaseError,
+    InstanceNotFound,
+    InvalidInstanceState,
+    InvalidValue,
+)
 from runtara_domain.model import (
+    Acknowledged,
     Caller,
     Checkpoint,
+    CheckpointEntry,
+    CheckpointPage,
     CheckpointWrite,
+    Claim,
+    Claimed,
+    CustomSignal,
+    Delivered,
     Ending,
     Event,
+    EventFilter,
+    EventStep,
     EventType,
     Instance,
+    InstanceFilter,
+    InstanceSummary,
+    NewInstance,
+    Pending,
     Recorded,
     Registered,
     Registration,
+    RetryAttempt,
     Saved,
     Signal,
+    Sleep,
+    Slept,
     Standing,
+    StoredEvent,
+    Woken,
 )
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import Condition, InstanceStatus, SignalType, State
+from runtara_domain.status import (
+    ANY,
+    FINAL,
+    OPEN,
+    WORKING,
+    Condition,
+    InstanceStatus,
+    SignalType,
+    State,
+)
+from runtara_domain.system_clock import SystemClock
+from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 from runtara_persistence.connect import backend, connect
 from runtara_persistence.memory.persistence import MemoryPersistence
 
 __all__ = [
+    "ANY",
+    "FINAL",
+    "OPEN",
+    "WORKING",
+    "Acknowledged",
     "Caller",
     "Checkpoint",
+    "CheckpointEntry",
+    "CheckpointPage",
     "CheckpointWrite",
+    "Claim",
+    "Claimed",
     "Condition",
     "CoreError",
+    "CustomSignal",
     "DatabaseError",
+    "Delivered",
     "Ending",
     "Event",
+    "EventFilter",
+    "EventStep",
     "EventType",
     "Instance",
+    "InstanceFilter",
+    "InstanceNotFound",
     "InstanceStatus",
+    "InstanceSummary",
+    "InvalidInstanceState",
     "InvalidValue",
     "MemoryPersistence",
+    "NewInstance",
+    "Pending",
     "Persistence",
     "Recorded",
     "Registered",
     "Registration",
+    "RetryAttempt",
     "Saved",
+    "SendCustomSignal",
+    "SendSignal",
     "Signal",
     "SignalType",
+    "Sleep",
+    "Slept",
     "Standing",
     "State",
+    "StoredEvent",
+    "SystemClock",
+    "Woken",
     "backend",
     "connect",
 ]

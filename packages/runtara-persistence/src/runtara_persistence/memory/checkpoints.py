@@ -1,10 +1,24 @@
 """Checkpoints in memory."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from runtara_domain.model import Caller, Checkpoint, CheckpointWrite, Saved
-from runtara_domain.status import MOVES, Condition, Move
-from runtara_persistence.memory.store import CheckpointRow, Store
+from runtara_domain import values
+from runtara_domain.model import (
+    Caller,
+    Checkpoint,
+    CheckpointEntry,
+    CheckpointPage,
+    CheckpointWrite,
+    Claim,
+    RetryAttempt,
+    Saved,
+    Sleep,
+    Slept,
+    Standing,
+)
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State
+from runtara_persistence.memory.store import CheckpointRow, InstanceRow, Store
 
 
 class MemoryCheckpoints:
@@ -25,11 +39,9 @@ class MemoryCheckpoints:
             return Saved(before)
         found = self._store.checkpoint(caller.instance_id, write.checkpoint_id)
         if found is None:
-            self._insert(caller.instance_id, write, at)
-            row.checkpoint_id = write.checkpoint_id
+            self._insert(row, write.checkpoint_id, write.state, at)
             row.last_activity_at = at
-        if before.state in MOVES[Move.STIR].sources:
-            row.move(MOVES[Move.STIR].target, at)
+        _stir(row, at)
         return Saved(
             before,
             kept=None if found is None else found.state,
@@ -44,11 +56,124 @@ class MemoryCheckpoints:
             return None
         return Checkpoint(row.checkpoint_id, row.state, row.created_at, row.wake_at)
 
-    def _insert(self, instance_id: str, write: CheckpointWrite, at: datetime) -> None:
-        self._store.checkpoints[instance_id, write.checkpoint_id] = CheckpointRow(
+    async def sleep(
+        self,
+        caller: Caller,
+        sleep: Sleep,
+        *,
+        when: Condition,
+        claim: Claim,
+        earliest: datetime | None,
+        at: datetime,
+    ) -> Slept:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return Slept(before=None)
+        before = row.standing
+        if not before.admits(caller, when):
+            return Slept(before)
+        wake_at = self._deadline(row, sleep, at)
+        row.last_activity_at = at
+        signal = self._store.pending_signal(caller.instance_id)
+        cancelled = signal is not None and signal.type is SignalType.CANCEL
+        if wake_at <= at or cancelled:
+            _stir(row, at)
+        elif before.state is not State.RUNNING or not sleep.keep_running:
+            moments = (wake_at, earliest, row.sleep_until)
+            row.fall_asleep(min(moment for moment in moments if moment is not None), claim)
+        return Slept(before, wake_at, signal, after=row.state)
+
+    async def record_retry(
+        self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return None
+        before = row.standing
+        if before.admits(caller, when):
+            self._keep_attempt(caller.instance_id, attempt)
+            row.last_activity_at = at
+        return before
+
+    async def page(
+        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+    ) -> CheckpointPage:
+        await self._store.turn()
+        rows = [row for row in self._saved(instance_id) if row.id > after_id]
+        shown = rows[:limit]
+        entries = tuple(self._entry(row) for row in shown)
+        return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
+
+    async def count(self, instance_id: str) -> int:
+        await self._store.turn()
+        return len(list(self._saved(instance_id)))
+
+    def _deadline(self, row: InstanceRow, sleep: Sleep, at: datetime) -> datetime:
+        found = self._store.checkpoint(row.instance_id, sleep.checkpoint_id)
+        if found is None:
+            found = self._insert(row, sleep.checkpoint_id, sleep.state, at)
+        if found.wake_at is None:
+            found.wake_at = at + min(sleep.duration, values.MAX_SLEEP)
+        return found.wake_at
+
+    def _insert(
+        self, row: InstanceRow, checkpoint_id: str, state: bytes, at: datetime
+    ) -> CheckpointRow:
+        new = CheckpointRow(
             id=self._store.next_id(),
-            instance_id=instance_id,
-            checkpoint_id=write.checkpoint_id,
-            state=write.state,
+            instance_id=row.instance_id,
+            checkpoint_id=checkpoint_id,
+            state=state,
             created_at=at,
         )
+        self._store.checkpoints[row.instance_id, checkpoint_id] = new
+        row.checkpoint_id = checkpoint_id
+        return new
+
+    def _keep_attempt(self, instance_id: str, attempt: RetryAttempt) -> None:
+        key = instance_id, attempt.row_id
+        row = self._store.checkpoints.get(key)
+        if row is None:
+            self._store.checkpoints[key] = CheckpointRow(
+                id=self._store.next_id(),
+                instance_id=instance_id,
+                checkpoint_id=attempt.row_id,
+                state=b"",
+                created_at=attempt.created_at,
+                is_retry_attempt=True,
+                attempt_number=attempt.attempt_number,
+                error_message=attempt.error_message,
+            )
+        # A checkpoint of that id can only be from before such ids were refused: it stays.
+        elif row.is_retry_attempt:
+            row.created_at, row.error_message = attempt.created_at, attempt.error_message
+
+    def _saved(self, instance_id: str) -> Iterator[CheckpointRow]:
+        rows = sorted(self._store.checkpoints.values(), key=lambda row: row.id)
+        return (row for row in rows if row.instance_id == instance_id and not row.is_retry_attempt)
+
+    def _entry(self, row: CheckpointRow) -> CheckpointEntry:
+        attempts = [
+            other.created_at
+            for other in self._store.checkpoints.values()
+            if other.is_retry_attempt
+            and other.instance_id == row.instance_id
+            and other.checkpoint_id.rpartition("::retry::")[0] == row.checkpoint_id
+        ]
+        is_short = len(row.state) <= values.MAX_LISTED_STATE_BYTES
+        return CheckpointEntry(
+            id=row.id,
+            checkpoint_id=row.checkpoint_id,
+            state=row.state if is_short else None,
+            created_at=row.created_at,
+            failed_attempts=len(attempts),
+            last_attempt_at=max(attempts, default=None),
+            wake_at=row.wake_at,
+        )
+
+
+def _stir(row: InstanceRow, at: datetime) -> None:
+    if row.state in MOVES[Move.STIR].sources:
+        row.move(MOVES[Move.STIR].target, at)

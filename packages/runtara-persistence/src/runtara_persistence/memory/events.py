@@ -1,10 +1,21 @@
 """Events in memory, and the moves that come with some of them."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from runtara_domain.model import Caller, Ending, Event, Recorded
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventFilter,
+    EventStep,
+    EventType,
+    Recorded,
+    StoredEvent,
+)
 from runtara_domain.status import Condition, SignalType, settle
-from runtara_persistence.memory.store import InstanceRow, Store
+from runtara_persistence.memory import records
+from runtara_persistence.memory.store import EventRow, InstanceRow, Store
 
 
 class MemoryEvents:
@@ -17,6 +28,41 @@ class MemoryEvents:
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
         await self._store.turn()
+        return self._append(caller, event, when, at)
+
+    async def end(
+        self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
+    ) -> Recorded:
+        await self._store.turn()
+        return self._end(caller, event, ending, when, at)
+
+    async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
+        await self._store.turn()
+        return self._suspend(caller, event, at)
+
+    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
+        await self._store.turn()
+        return [self._record(step, at) for step in steps]
+
+    async def page(
+        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+    ) -> list[StoredEvent]:
+        await self._store.turn()
+        rows = [row for row in self._chosen(which) if row.id > after_id]
+        return [records.stored_event(row) for row in rows[:limit]]
+
+    async def count(self, which: EventFilter) -> int:
+        await self._store.turn()
+        return len(list(self._chosen(which)))
+
+    def _record(self, step: EventStep, at: datetime) -> Recorded:
+        if step.ending is not None:
+            return self._end(step.caller, step.event, step.ending, step.when, at)
+        if step.event.type is EventType.SUSPENDED:
+            return self._suspend(step.caller, step.event, at)
+        return self._append(step.caller, step.event, step.when, at)
+
+    def _append(self, caller: Caller, event: Event, when: Condition, at: datetime) -> Recorded:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
@@ -28,10 +74,9 @@ class MemoryEvents:
             row.last_activity_at = at
         return Recorded(before, after=before.state)
 
-    async def end(
-        self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
+    def _end(
+        self, caller: Caller, event: Event, ending: Ending, when: Condition, at: datetime
     ) -> Recorded:
-        await self._store.turn()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
@@ -45,8 +90,7 @@ class MemoryEvents:
         row.move(ending.state, at)
         return Recorded(before, after=ending.state)
 
-    async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        await self._store.turn()
+    def _suspend(self, caller: Caller, event: Event, at: datetime) -> Recorded:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
@@ -62,6 +106,21 @@ class MemoryEvents:
             row.move(after, at)
         return Recorded(before, after=after)
 
+    def _chosen(self, which: EventFilter) -> Iterator[EventRow]:
+        rows = sorted(self._store.instance_events, key=lambda row: row.id)
+        return (row for row in rows if _fits(row, which))
+
 
 def _ended_so(row: InstanceRow, ending: Ending) -> bool:
     return (row.state, row.output, row.error) == (ending.state, ending.output, ending.error)
+
+
+def _fits(row: EventRow, which: EventFilter) -> bool:
+    return (
+        row.instance_id == which.instance_id
+        and which.type in (None, row.event_type)
+        and which.subtype in (None, row.subtype)
+        and (which.since is None or which.since <= row.created_at)
+        and (which.until is None or row.created_at < which.until)
+        and (which.text is None or which.text.encode() in (row.payload or b""))
+    )

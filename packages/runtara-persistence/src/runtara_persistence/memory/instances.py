@@ -1,19 +1,29 @@
 """Instances in memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 from runtara_domain.model import (
     Caller,
+    Claim,
+    Claimed,
+    Ending,
     Event,
     EventType,
     Instance,
+    InstanceFilter,
+    InstanceSummary,
+    NewInstance,
     Registered,
     Registration,
     Standing,
+    Woken,
 )
-from runtara_domain.status import MOVES, Condition, Move, SignalType
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State
+from runtara_persistence.memory import records
 from runtara_persistence.memory.store import InstanceRow, Store
+
+_RELAUNCHING = frozenset({SignalType.CANCEL, SignalType.RESUME})
 
 
 class MemoryInstances:
@@ -40,7 +50,7 @@ class MemoryInstances:
     async def get(self, instance_id: str) -> Instance | None:
         await self._store.turn()
         row = self._store.instances.get(instance_id)
-        return None if row is None else _instance(row)
+        return None if row is None else records.instance(row)
 
     async def standing(self, instance_id: str) -> Standing | None:
         await self._store.turn()
@@ -54,6 +64,116 @@ class MemoryInstances:
             if row is None or row.state.is_final or row.standing.supersedes(caller):
                 continue
             row.last_activity_at = max(at, row.last_activity_at or at)
+
+    async def create(self, new: NewInstance, *, at: datetime) -> bool:
+        await self._store.turn()
+        if new.instance_id in self._store.instances:
+            return False
+        self._store.instances[new.instance_id] = InstanceRow(
+            instance_id=new.instance_id, tenant_id=new.tenant_id, created_at=at, input=new.input
+        )
+        return True
+
+    async def input(self, instance_id: str) -> bytes | None:
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        return None if row is None else row.input
+
+    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+        await self._store.turn()
+        rows = self._store.instances
+        return {name: rows[name].standing for name in instance_ids if name in rows}
+
+    async def page(
+        self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
+    ) -> list[InstanceSummary]:
+        await self._store.turn()
+        places = sorted(
+            (_place(row.created_at, row.instance_id), row) for row in self._chosen(which)
+        )
+        behind = None if after is None else _place(after.created_at, after.instance_id)
+        rows = [row for place, row in places if behind is None or place > behind]
+        return [records.summary(row) for row in rows[:limit]]
+
+    async def count(self, which: InstanceFilter) -> int:
+        await self._store.turn()
+        return len(list(self._chosen(which)))
+
+    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        await self._store.turn()
+        running = self._in(frozenset({State.RUNNING}))
+        rows = sorted((row for row in running if _heard_at(row) < since), key=_heard_at)
+        return [records.summary(row) for row in rows[:limit]]
+
+    async def finish(
+        self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return None
+        before = row.standing
+        if before.admits(caller, when):
+            row.output, row.error, row.stderr = ending.output, ending.error, ending.stderr
+            row.memory_peak_bytes = ending.memory_peak_bytes
+            row.cpu_usage_usec = ending.cpu_usage_usec
+            row.move(ending.state, at)
+        return before
+
+    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        await self._store.turn()
+        waiting = [
+            (max(due, row.wake_claim_until or due), row)
+            for row in self._in(frozenset({State.ASLEEP, State.PAUSED}))
+            if (due := self._due_since(row, at)) is not None and not row.is_claimed(at)
+        ]
+        rows = [row for _, row in sorted(waiting, key=lambda pair: pair[0])[:limit]]
+        for row in rows:
+            row.claim(claim)
+        return [records.claimed(row) for row in rows]
+
+    async def renew_claims(self, claim: Claim) -> frozenset[str]:
+        await self._store.turn()
+        mine = [row for row in self._store.instances.values() if row.wake_claim_by == claim.token]
+        for row in mine:
+            row.claim(claim)
+        return frozenset(row.instance_id for row in mine)
+
+    async def release_claims(
+        self, token: str, instance_ids: Collection[str], *, at: datetime
+    ) -> None:
+        await self._store.turn()
+        for instance_id in instance_ids:
+            row = self._store.instances.get(instance_id)
+            if row is not None and row.wake_claim_by == token:
+                row.wake_claim_by, row.wake_claim_until = None, at
+
+    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return Woken(before=None, woken=False)
+        before = row.standing
+        if row.is_claimed(at) and row.wake_claim_by != token:
+            return Woken(before, woken=False, claimed_until=row.wake_claim_until)
+        woken = before.admits(caller, when)
+        if woken:
+            row.move(MOVES[Move.WAKE].target, at)
+            row.last_activity_at = at
+        return Woken(before, woken)
+
+    async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        await self._store.turn()
+        old = sorted(
+            (row.finished_at, row.instance_id)
+            for row in self._store.instances.values()
+            if row.state.is_final
+            and row.finished_at is not None
+            and row.finished_at < finished_before
+        )
+        pruned = [instance_id for _, instance_id in old[:limit]]
+        self._store.delete(pruned)
+        return len(pruned)
 
     def _register_unknown(self, registration: Registration, at: datetime) -> Registered:
         unnamed = registration.checkpoint_id is None
@@ -80,22 +200,27 @@ class MemoryInstances:
         self._store.acknowledge(row.instance_id, {SignalType.RESUME}, at)
         self._store.add_event(row.instance_id, Event(EventType.STARTED, b"", created_at=at))
 
+    def _chosen(self, which: InstanceFilter) -> Iterator[InstanceRow]:
+        for row in self._store.instances.values():
+            if which.tenant_id in (None, row.tenant_id) and which.status in (None, row.status):
+                yield row
 
-def _instance(row: InstanceRow) -> Instance:
-    return Instance(
-        instance_id=row.instance_id,
-        tenant_id=row.tenant_id,
-        status=row.status,
-        run=row.run_epoch,
-        checkpoint_id=row.checkpoint_id,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        sleep_until=row.sleep_until,
-        last_activity_at=row.last_activity_at,
-        output=row.output,
-        error=row.error,
-        stderr=row.stderr,
-        memory_peak_bytes=row.memory_peak_bytes,
-        cpu_usage_usec=row.cpu_usage_usec,
-    )
+    def _in(self, when: Condition) -> Iterator[InstanceRow]:
+        return (row for row in self._store.instances.values() if row.state in when)
+
+    def _due_since(self, row: InstanceRow, at: datetime) -> datetime | None:
+        moments = []
+        if row.sleep_until is not None and row.sleep_until <= at:
+            moments.append(row.sleep_until)
+        sent = self._store.pending_signals.get(row.instance_id)
+        if sent is not None and sent.acknowledged_at is None and sent.signal_type in _RELAUNCHING:
+            moments.append(sent.created_at)
+        return min(moments, default=None)
+
+
+def _place(created_at: datetime, instance_id: str) -> tuple[float, str]:
+    return -created_at.timestamp(), instance_id
+
+
+def _heard_at(row: InstanceRow) -> datetime:
+    return row.last_activity_at or row.started_at or row.created_at

@@ -1,12 +1,15 @@
 """The in-memory adapter as a whole, and its lifetime."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 from runtara_persistence.memory.checkpoints import MemoryCheckpoints
 from runtara_persistence.memory.events import MemoryEvents
 from runtara_persistence.memory.instances import MemoryInstances
+from runtara_persistence.memory.signals import MemorySignals
 from runtara_persistence.memory.store import Store
 
 
@@ -14,6 +17,7 @@ class MemoryPersistence:
     """
     Storage that lasts as long as this object, for one event loop.
 
+    Fits `runtara_domain.ports.persistence.Persistence`. Watchers are told at once, by their ids.
     It may be closed and opened again, and then holds what it held. `store` is what it holds, for
     tests to look into.
     """
@@ -23,6 +27,16 @@ class MemoryPersistence:
         self.instances = MemoryInstances(self.store)
         self.checkpoints = MemoryCheckpoints(self.store)
         self.events = MemoryEvents(self.store)
+        self.signals = MemorySignals(self.store)
+
+    async def check(self) -> None:
+        await self.store.turn()
+
+    @asynccontextmanager
+    async def watch(self, changed: Callable[[Collection[str] | None], None]) -> AsyncIterator[None]:
+        self.store.require_open()
+        with self.store.watched(changed):
+            yield
 
     async def __aenter__(self) -> Self:
         self.store.is_open = True

@@ -1,13 +1,15 @@
 """What the in-memory adapter holds: rows with the columns of the tables, and ways to find them."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import Protocol, TypeVar
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Event, EventType, Signal, Standing
+from runtara_domain.model import Claim, Event, EventType, Signal, Standing
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -53,6 +55,19 @@ class InstanceRow:
         self.sleep_until = self.wake_claim_until = self.wake_claim_by = None
         if state.is_final:
             self.finished_at = at
+
+    def fall_asleep(self, until: datetime, claim: Claim) -> None:
+        """Become asleep, and be claimed whoever held a claim before."""
+        self.status, self.sleep_until = State.ASLEEP.status, until
+        self.claim(claim)
+
+    def claim(self, claim: Claim) -> None:
+        """Take the right to wake it away from whoever had it."""
+        self.wake_claim_by, self.wake_claim_until = claim.token, claim.until
+
+    def is_claimed(self, at: datetime) -> bool:
+        """Whether somebody's claim is still running."""
+        return self.wake_claim_until is not None and self.wake_claim_until > at
 
 
 @dataclass(kw_only=True, slots=True)
@@ -119,13 +134,32 @@ class Store:
     pending_signals: dict[str, SignalRow] = field(default_factory=dict)
     pending_checkpoint_signals: dict[tuple[str, str], CustomSignalRow] = field(default_factory=dict)
     is_open: bool = False
+    _watchers: list[Callable[[Collection[str]], None]] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def turn(self) -> None:
         """Let other callers go first, as a database would; raises DatabaseError when closed."""
+        self.require_open()
+        await asyncio.sleep(0)
+
+    def require_open(self) -> None:
+        """Raise DatabaseError when closed."""
         if not self.is_open:
             raise DatabaseError("The in-memory persistence is not open: use it in `async with`")
-        await asyncio.sleep(0)
+
+    @contextmanager
+    def watched(self, changed: Callable[[Collection[str]], None]) -> Iterator[None]:
+        """Tell of every signal that is put in, at once, for the time of the block."""
+
+        def tell(instance_ids: Collection[str]) -> None:
+            changed(instance_ids)
+
+        # Its own function: the same `changed` may watch twice.
+        self._watchers.append(tell)
+        try:
+            yield
+        finally:
+            self._watchers.remove(tell)
 
     def next_id(self) -> int:
         """Give the next number of a serial column; one series serves all tables."""
@@ -166,3 +200,38 @@ class Store:
             created_at=event.created_at,
         )
         self.instance_events.append(row)
+
+    def delete(self, instance_ids: Collection[str]) -> None:
+        """Delete instances with all that belongs to them."""
+        gone = set(instance_ids)
+        self.instance_events = [row for row in self.instance_events if row.instance_id not in gone]
+        self.instances = _without(gone, self.instances)
+        self.checkpoints = _without(gone, self.checkpoints)
+        self.pending_signals = _without(gone, self.pending_signals)
+        self.pending_checkpoint_signals = _without(gone, self.pending_checkpoint_signals)
+
+    def put_signal(self, row: SignalRow) -> None:
+        """Put in a signal, in the place of whatever was sent to the instance before."""
+        self.pending_signals[row.instance_id] = row
+        self._tell(row.instance_id)
+
+    def put_custom_signal(self, row: CustomSignalRow) -> None:
+        """Put in a custom signal."""
+        self.pending_checkpoint_signals[row.instance_id, row.checkpoint_id] = row
+        self._tell(row.instance_id)
+
+    def _tell(self, instance_id: str) -> None:
+        for tell in list(self._watchers):
+            tell([instance_id])
+
+
+class _Belonging(Protocol):
+    instance_id: str
+
+
+_Key = TypeVar("_Key")
+_Row = TypeVar("_Row", bound=_Belonging)
+
+
+def _without(gone: set[str], rows: dict[_Key, _Row]) -> dict[_Key, _Row]:
+    return {key: row for key, row in rows.items() if row.instance_id not in gone}

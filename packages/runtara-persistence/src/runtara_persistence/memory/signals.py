@@ -1,0 +1,101 @@
+"""Signals in memory."""
+
+from datetime import datetime
+
+from runtara_domain.model import (
+    Acknowledged,
+    Caller,
+    CustomSignal,
+    Delivered,
+    Pending,
+    Signal,
+)
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
+from runtara_persistence.memory.store import CustomSignalRow, SignalRow, Store
+
+
+class MemorySignals:
+    """Fits `runtara_domain.ports.signals.Signals`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return Pending(before=None)
+        before = row.standing
+        if before.state.is_final or before.supersedes(caller):
+            return Pending(before)
+        signal = self._store.pending_signal(caller.instance_id)
+        if checkpoint_id is None:
+            return Pending(before, signal)
+        custom_signal = self._store.custom_signal(caller.instance_id, checkpoint_id)
+        return Pending(before, signal, custom_signal)
+
+    async def acknowledge(
+        self, caller: Caller, acknowledged: SignalType, *, at: datetime
+    ) -> Acknowledged:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return Acknowledged(before=None)
+        before = row.standing
+        signal = self._store.pending_signal(caller.instance_id)
+        if before.supersedes(caller) or signal is None or signal.type is not acknowledged:
+            return Acknowledged(before)
+        after = acknowledge(before.state, acknowledged)
+        if after is None:
+            return Acknowledged(before)
+        self._store.acknowledge(caller.instance_id, {acknowledged}, at)
+        row.last_activity_at = at
+        if after is not before.state:
+            row.move(after, at)
+        return Acknowledged(before, after)
+
+    async def send(
+        self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        if row is None:
+            return Delivered(before=None)
+        before = row.standing
+        if before.state not in when:
+            return Delivered(before)
+        pending = self._store.pending_signal(instance_id)
+        if not replaces(signal.type, None if pending is None else pending.type):
+            return Delivered(before)
+        sent = SignalRow(
+            instance_id=instance_id,
+            signal_type=signal.type,
+            payload=signal.payload,
+            created_at=at,
+        )
+        if before.state is State.PENDING and signal.type is SignalType.CANCEL:
+            sent.acknowledged_at = at
+            row.move(MOVES[Move.CANCEL].target, at)
+        self._store.put_signal(sent)
+        return Delivered(before, stands=True)
+
+    async def send_custom(
+        self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        if row is None:
+            return Delivered(before=None)
+        before = row.standing
+        taken = self._store.custom_signal(instance_id, signal.checkpoint_id) is not None
+        if before.state not in when or taken:
+            return Delivered(before)
+        sent = CustomSignalRow(
+            id=self._store.next_id(),
+            instance_id=instance_id,
+            checkpoint_id=signal.checkpoint_id,
+            payload=signal.payload,
+            created_at=at,
+        )
+        self._store.put_custom_signal(sent)
+        return Delivered(before, stands=True)
