@@ -28,6 +28,14 @@ _COLUMNS: Mapping[State, Row] = MappingProxyType(
     }
 )
 
+STIRRED: Row = {
+    "status": "running",
+    "sleep_until": None,
+    "wake_claim_until": None,
+    "wake_claim_by": None,
+}
+"""What an instance has when a sleep of it is over."""
+
 
 async def put_instance(
     database: Database, state: State, instance_id: str = "i", *, run: int = 2, **columns: object
@@ -44,3 +52,17 @@ async def put_instance(
     }
     await database.put("instances", row)
     return Standing(state, run)
+
+
+async def put_checkpoint(
+    database: Database, checkpoint_id: str = "c", instance_id: str = "i", **columns: object
+) -> None:
+    """Insert a checkpoint saved an hour ago."""
+    row: Row = {
+        "instance_id": instance_id,
+        "checkpoint_id": checkpoint_id,
+        "state": b"first",
+        "created_at": EARLIER,
+        **columns,
+    }
+    await database.put("checkpoints", row)

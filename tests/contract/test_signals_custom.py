@@ -1,0 +1,139 @@
+import pytest
+from tests.contract.database import Database
+from tests.contract.states import EARLIER, put_checkpoint, put_instance
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, CheckpointWrite, CustomSignal, Delivered
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import OPEN, WORKING, Condition, State
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x00answer\xff", bytes(512 * 1024)])
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_a_custom_signal_is_kept_for_its_checkpoint(
+    persistence: Persistence, database: Database, state: State, payload: bytes
+) -> None:
+    """Whether that is saved or not; in the row of the instance is nothing new."""
+    before = await put_instance(database, state)
+    row = await database.row("i")
+
+    delivered = await persistence.signals.send_custom(
+        "i", CustomSignal("c", payload), when=OPEN, at=START
+    )
+
+    (kept,) = await database.rows("pending_checkpoint_signals")
+    assert delivered == Delivered(before, stands=True)
+    assert {name: kept[name] for name in kept if name != "id"} == {
+        "instance_id": "i",
+        "checkpoint_id": "c",
+        "payload": payload,
+        "created_at": START,
+    }
+    assert await database.row("i") == row
+    assert await database.rows("pending_signals") == []
+
+
+@pytest.mark.parametrize("later", [b"first", b"later", b""], ids=["equal", "other", "empty"])
+@pytest.mark.parametrize("first", [b"first", b"", None], ids=["first", "empty", "none"])
+async def test_the_first_one_stands(
+    persistence: Persistence, database: Database, first: bytes | None, later: bytes
+) -> None:
+    """A later one is told so, be it equal, or the first one empty: it was not the first."""
+    before = await put_instance(database, State.RUNNING)
+    await database.put_custom_signal("i", "c", first)
+    stored = await database.snapshot()
+
+    delivered = await persistence.signals.send_custom(
+        "i", CustomSignal("c", later), when=OPEN, at=START
+    )
+
+    assert delivered == Delivered(before, stands=False)
+    assert await database.snapshot() == stored
+
+
+async def test_it_is_never_used_up(persistence: Persistence, database: Database) -> None:
+    """Saving its checkpoint and reading it over and over leave it standing against later ones."""
+    await put_instance(database, State.RUNNING)
+    await persistence.signals.send_custom("i", CustomSignal("c", b"first"), when=OPEN, at=START)
+    for _ in range(2):
+        await persistence.checkpoints.save(
+            Caller("i"), CheckpointWrite("c", b""), when=WORKING, at=START
+        )
+        await persistence.signals.pending(Caller("i"), "c")
+
+    later = await persistence.signals.send_custom(
+        "i", CustomSignal("c", b"later"), when=OPEN, at=START
+    )
+
+    told = await persistence.signals.pending(Caller("i"), "c")
+    assert (later.stands, told.custom_signal) == (False, b"first")
+
+
+async def test_each_checkpoint_of_each_instance_has_its_own(
+    persistence: Persistence, database: Database
+) -> None:
+    """Ids are opaque, even those that no checkpoint can have."""
+    ids = ["c", "C", "c ", "é", "e\u0301", "c%", "c::retry::1", "x" * 1024]
+    for instance_id in ("i", "I"):
+        await put_instance(database, State.RUNNING, instance_id)
+
+    delivered = [
+        await persistence.signals.send_custom(
+            one, CustomSignal(name, one.encode() + name.encode()), when=OPEN, at=START
+        )
+        for one in ("i", "I")
+        for name in ids
+    ]
+
+    told = [
+        (await persistence.signals.pending(Caller(one), name)).custom_signal
+        for one in ("i", "I")
+        for name in ids
+    ]
+    assert all(one.stands for one in delivered)
+    assert told == [one.encode() + name.encode() for one in ("i", "I") for name in ids]
+
+
+async def test_it_may_come_after_its_checkpoint_was_saved(
+    persistence: Persistence, database: Database
+) -> None:
+    """Whoever waits for it has saved that it waits."""
+    before = await put_instance(database, State.PAUSED)
+    await put_checkpoint(database)
+
+    delivered = await persistence.signals.send_custom(
+        "i", CustomSignal("c", b"answer"), when=OPEN, at=START
+    )
+
+    assert delivered == Delivered(before, stands=True)
+
+
+@pytest.mark.parametrize("when", [OPEN, WORKING])
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("state", sorted(State))
+async def test_the_condition_handed_in_decides(
+    persistence: Persistence, database: Database, state: State, taken: bool, when: Condition
+) -> None:
+    """A finished instance takes none, and what stands stays."""
+    before = await put_instance(database, state)
+    if taken:
+        await database.put_custom_signal("i", "c", b"first")
+    stored = await database.snapshot()
+
+    delivered = await persistence.signals.send_custom(
+        "i", CustomSignal("c", b"answer"), when=when, at=START
+    )
+
+    stands = state in when and not taken
+    assert delivered == Delivered(before, stands)
+    assert (await database.snapshot() != stored) is stands
+
+
+async def test_an_unknown_instance_takes_none(persistence: Persistence, database: Database) -> None:
+    """Nothing is created for it."""
+    delivered = await persistence.signals.send_custom(
+        "i", CustomSignal("c", b"answer"), when=OPEN, at=EARLIER
+    )
+
+    assert delivered == Delivered(before=None)
+    assert await database.rows("pending_checkpoint_signals") == []

@@ -1,0 +1,150 @@
+import pytest
+from tests.contract.database import Database
+from tests.contract.states import EARLIER, put_instance
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, CustomSignal, Pending, Signal
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import FINAL, OPEN, SignalType, State
+
+ME = Caller("i")
+PAYLOADS = pytest.mark.parametrize("payload", [None, b"", b"\x00why\xff"])
+
+
+@PAYLOADS
+@pytest.mark.parametrize("signal", sorted(SignalType))
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_what_waits_is_told_again_and_again(
+    persistence: Persistence,
+    database: Database,
+    state: State,
+    signal: SignalType,
+    payload: bytes | None,
+) -> None:
+    """Rows that other programs put in count as sent; reading moves nothing."""
+    before = await put_instance(database, state)
+    await database.put_signal("i", signal, payload)
+    stored = await database.snapshot()
+
+    told = [await persistence.signals.pending(ME) for _ in range(2)]
+
+    assert told == [Pending(before, Signal(signal, payload or b""))] * 2
+    assert await database.snapshot() == stored
+
+
+@pytest.mark.parametrize("checkpoint_id", [None, "c"])
+async def test_nothing_waits_at_first(
+    persistence: Persistence, database: Database, checkpoint_id: str | None
+) -> None:
+    """The outcome tells how the instance stands all the same."""
+    before = await put_instance(database, State.RUNNING)
+    await put_instance(database, State.RUNNING, "other")
+    await database.put_signal("other", SignalType.CANCEL)
+    await database.put_custom_signal("other", "c", b"theirs")
+
+    told = await persistence.signals.pending(ME, checkpoint_id)
+
+    assert told == Pending(before)
+
+
+@pytest.mark.parametrize("signal", sorted(SignalType))
+async def test_an_acknowledged_signal_is_told_no_more(
+    persistence: Persistence, database: Database, signal: SignalType
+) -> None:
+    """Its row stays."""
+    before = await put_instance(database, State.RUNNING)
+    await database.put_signal("i", signal, acknowledged_at=EARLIER)
+
+    assert await persistence.signals.pending(ME) == Pending(before)
+
+
+@PAYLOADS
+async def test_a_custom_signal_is_told_to_whoever_names_its_checkpoint(
+    persistence: Persistence, database: Database, payload: bytes | None
+) -> None:
+    """Never used up; an empty one is one. Its checkpoint need not be saved, or have an own id."""
+    before = await put_instance(database, State.RUNNING)
+    await database.put_custom_signal("i", "c", payload)
+    await database.put_custom_signal("i", "c::retry::1", b"odd")
+
+    named = [await persistence.signals.pending(ME, "c") for _ in range(2)]
+    others = [await persistence.signals.pending(ME, name) for name in (None, "C", "d")]
+    odd = await persistence.signals.pending(ME, "c::retry::1")
+
+    assert named == [Pending(before, None, payload or b"")] * 2
+    assert others == [Pending(before)] * 3
+    assert odd.custom_signal == b"odd"
+
+
+async def test_both_kinds_are_told_at_once(persistence: Persistence, database: Database) -> None:
+    """One read is enough for a poll."""
+    before = await put_instance(database, State.ASLEEP)
+    await database.put_signal("i", SignalType.PAUSE, b"why")
+    await database.put_custom_signal("i", "c", b"answer")
+
+    told = await persistence.signals.pending(ME, "c")
+
+    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), b"answer")
+
+
+async def test_payloads_over_the_limits_are_told(
+    persistence: Persistence, database: Database
+) -> None:
+    """The limits are for what is sent: what other programs stored must be readable."""
+    payload = bytes(range(256)) * (4 * 1024)
+    before = await put_instance(database, State.RUNNING)
+    await database.put_signal("i", SignalType.CANCEL, payload)
+    await database.put_custom_signal("i", "c", payload)
+
+    told = await persistence.signals.pending(ME, "c")
+
+    assert told == Pending(before, Signal(SignalType.CANCEL, payload), payload)
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+async def test_a_finished_instance_is_told_nothing(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """Whatever lies there for it."""
+    before = await put_instance(database, state)
+    await database.put_signal("i", SignalType.CANCEL)
+    await database.put_custom_signal("i", "c", b"answer")
+
+    assert await persistence.signals.pending(ME, "c") == Pending(before)
+
+
+@pytest.mark.parametrize(("run", "admitted"), [(1, False), (2, True), (3, True), (None, True)])
+async def test_a_superseded_run_is_told_nothing(
+    persistence: Persistence, database: Database, run: int | None, admitted: bool
+) -> None:
+    """The signals are its successor's to hear."""
+    before = await put_instance(database, State.RUNNING)
+    await database.put_signal("i", SignalType.CANCEL)
+    await database.put_custom_signal("i", "c", b"answer")
+
+    told = await persistence.signals.pending(Caller("i", run), "c")
+
+    assert told == (
+        Pending(before, Signal(SignalType.CANCEL), b"answer") if admitted else Pending(before)
+    )
+
+
+async def test_an_unknown_instance_is_told_nothing(
+    persistence: Persistence, database: Database
+) -> None:
+    """Nothing is created for it."""
+    assert await persistence.signals.pending(ME, "c") == Pending(before=None)
+    assert await database.rows("instances") == []
+
+
+async def test_what_a_neighbour_sent_is_told(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """As soon as its call has returned."""
+    before = await put_instance(database, State.RUNNING)
+
+    await neighbour.signals.send("i", Signal(SignalType.PAUSE, b"why"), when=OPEN, at=START)
+    await neighbour.signals.send_custom("i", CustomSignal("c", b"answer"), when=OPEN, at=START)
+
+    told = await persistence.signals.pending(ME, "c")
+    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), b"answer")
