@@ -119,14 +119,13 @@ async def test_what_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("SELECT 1 FROM instances ORDER BY created_at DESC, instance_id DESC", "_created"),
+        ("SELECT 1 FROM instances ORDER BY created_at DESC, instance_id", "_created"),
         (
-            "SELECT 1 FROM instances WHERE tenant_id = ?"
-            " ORDER BY created_at DESC, instance_id DESC",
+            "SELECT 1 FROM instances WHERE tenant_id = ? ORDER BY created_at DESC, instance_id",
             "_tenant",
         ),
         (
-            "SELECT 1 FROM instances WHERE status = ? ORDER BY created_at DESC, instance_id DESC",
+            "SELECT 1 FROM instances WHERE status = ? ORDER BY created_at DESC, instance_id",
             "_status",
         ),
         (
@@ -136,15 +135,17 @@ async def test_what_makes_no_sense_is_refused(
         ),
         ("SELECT 1 FROM instances WHERE finished_at < ? ORDER BY finished_at", "_finished"),
         (
-            "SELECT 1 FROM pending_signals WHERE acknowledged_at IS NULL",
-            "idx_pending_signals_unacknowledged",
+            "SELECT instance_id, signal_type, created_at FROM pending_signals"
+            " WHERE acknowledged_at IS NULL",
+            "COVERING INDEX idx_pending_signals_unacknowledged",
         ),
+        ("SELECT 1 FROM instances WHERE wake_claim_by = ?", "idx_instances_wake_claim"),
         (
             "SELECT 1 FROM checkpoints WHERE instance_id = ? AND id > ? ORDER BY id",
             "idx_checkpoints_instance ",
         ),
         (
-            "SELECT 1 FROM instance_events WHERE instance_id = ? ORDER BY created_at, id",
+            "SELECT 1 FROM instance_events WHERE instance_id = ? AND id > ? ORDER BY id",
             "idx_instance_events_instance ",
         ),
     ],

@@ -1,7 +1,8 @@
 """The open database: steps that write, steps that read, and errors in our words."""
 
+import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ class Database:
 
     def __init__(self, path: str, *, lock_timeout: float) -> None:
         self._path = path
+        self._log_path: str | None = None
         self._lock_timeout = lock_timeout
         self._writes = Gathering(commit_together)
         self._reads = Gathering(read_each)
@@ -44,10 +46,21 @@ class Database:
             stack.push_async_callback(self._reads.close)
             yield
 
-    async def write(self, attempt: str, step: Step[T]) -> T:
-        """Carry out a step in a transaction; what it did is durable when this returns."""
+    @property
+    def log_path(self) -> str | None:
+        """The file that every commit of any process goes to; None for a database in memory."""
+        return self._log_path
+
+    async def write(
+        self, attempt: str, step: Step[T], *, then: Callable[[T], None] | None = None
+    ) -> T:
+        """
+        Carry out a step in a transaction; what it did is durable when this returns.
+
+        then: called with the outcome once it is durable, even if the caller was cancelled.
+        """
         with self._in_our_words(attempt):
-            return await self._writes.run(step)
+            return await self._writes.run(step, then=then)
 
     async def read(self, attempt: str, step: Step[T]) -> T:
         """Carry out a step that only reads; it sees what was committed before."""
@@ -67,6 +80,7 @@ class Database:
             return writer, writer
         reader = await stack.enter_async_context(connect(self._path, self._lock_timeout))
         await set_up_reader(reader)
+        self._log_path = _log_of(self._path)
         return writer, reader
 
     @contextmanager
@@ -77,3 +91,8 @@ class Database:
             raise explain(attempt, self._path, error) from error
         except (MigrationError, OSError) as error:
             raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
+
+
+def _log_of(path: str) -> str:
+    # As SQLite names it: beside the file itself, wherever a link to it may lie.
+    return f"{os.path.realpath(path)}-wal"

@@ -1,9 +1,20 @@
 """Events in SQLite, and the moves that come with some of them."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
-from runtara_domain.model import Caller, Ending, Event, Recorded, Standing
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventFilter,
+    EventStep,
+    EventType,
+    Recorded,
+    Standing,
+    StoredEvent,
+)
 from runtara_domain.status import Condition, SignalType, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
@@ -18,6 +29,8 @@ _END_ENDED_SO = _QUERIES["end.ended_so"]
 _END_MOVE = _QUERIES["end.move"]
 _SUSPEND_SETTLE_SIGNAL = _QUERIES["suspend.settle_signal"]
 _SUSPEND_MOVE = _QUERIES["suspend.move"]
+_PAGE = _QUERIES["page"]
+_COUNT = _QUERIES["count"]
 
 
 class SqliteEvents:
@@ -47,6 +60,52 @@ class SqliteEvents:
             return _suspend(connection, caller, event, to_text(at))
 
         return await self._database.write("suspend an instance", step)
+
+    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
+        moment = to_text(at)
+
+        def step(connection: sqlite3.Connection) -> list[Recorded]:
+            return [_record(connection, each, moment) for each in steps]
+
+        return await self._database.write("keep a batch of events", step)
+
+    async def page(
+        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+    ) -> list[StoredEvent]:
+        asked = {**_asked(which), "after_id": after_id, "limit": limit}
+
+        def step(connection: sqlite3.Connection) -> list[StoredEvent]:
+            return [rows.event(row) for row in connection.execute(_PAGE, asked)]
+
+        return await self._database.read("list events", step)
+
+    async def count(self, which: EventFilter) -> int:
+        asked = _asked(which)
+
+        def step(connection: sqlite3.Connection) -> int:
+            [count] = connection.execute(_COUNT, asked).fetchone()
+            return int(count)
+
+        return await self._database.read("count events", step)
+
+
+def _asked(which: EventFilter) -> dict[str, object]:
+    return {
+        "instance_id": which.instance_id,
+        "type": which.type,
+        "subtype": which.subtype,
+        "since": None if which.since is None else to_text(which.since),
+        "until": None if which.until is None else to_text(which.until),
+        "text": None if which.text is None else which.text.encode(),
+    }
+
+
+def _record(connection: sqlite3.Connection, step: EventStep, at: str) -> Recorded:
+    if step.ending is not None:
+        return _end(connection, step.caller, step.event, step.ending, step.when, at)
+    if step.event.type is EventType.SUSPENDED:
+        return _suspend(connection, step.caller, step.event, at)
+    return _append(connection, step.caller, step.event, step.when, at)
 
 
 def _append(

@@ -42,16 +42,18 @@ class Gathering:
         if self._work is not None:
             await asyncio.wait([self._work])
 
-    async def run(self, step: Step[T]) -> T:
+    async def run(self, step: Step[T], *, then: Callable[[T], None] | None = None) -> T:
         """
         Carry out a step, and return or raise what it does.
 
         A cancelled caller gets its cancellation at once; its step is dropped if it has not begun,
-        and otherwise carried out. Raises DatabaseError when not open.
+        and otherwise carried out. then: called in the event loop with what a step carried out has
+        given, whether its caller is still there or not; it must not raise. Raises DatabaseError
+        when not open.
         """
         if self._connection is None:
             raise DatabaseError("The database is not open: it was closed, or never opened")
-        turn = _Turn(step, asyncio.get_running_loop().create_future())
+        turn = _Turn(step, asyncio.get_running_loop().create_future(), then)
         self._waiting.append(turn)
         if self._work is None:
             self._work = asyncio.create_task(self._carry_out_all(self._connection))
@@ -99,8 +101,11 @@ class Gathering:
 class _Turn:
     step: Step[Any]
     future: asyncio.Future[Any]
+    then: Callable[[Any], None] | None
 
     def end(self, outcome: Outcome) -> None:
+        if self.then is not None and isinstance(outcome, Done):
+            self.then(outcome.value)
         if self.future.done():
             return
         match outcome:

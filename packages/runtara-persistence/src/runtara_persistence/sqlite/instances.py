@@ -1,25 +1,39 @@
 """Instances in SQLite."""
 
+import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from runtara_domain.model import Caller, Instance, Registered, Registration, Standing
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    Claimed,
+    Ending,
+    Instance,
+    InstanceFilter,
+    InstanceSummary,
+    NewInstance,
+    Registered,
+    Registration,
+    Standing,
+    Woken,
+)
+from runtara_domain.status import Condition
 from runtara_persistence import queries
-from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite import claims, listing, pruning, rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.registration import register
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "instances.sql")
-_REGISTER_FIND = _QUERIES["register.find"]
-_REGISTER_CREATE = _QUERIES["register.create"]
-_REGISTER_BEGIN_RUN = _QUERIES["register.begin_run"]
-_REGISTER_SETTLE_RESUME = _QUERIES["register.settle_resume"]
-_REGISTER_ADD_STARTED = _QUERIES["register.add_started"]
 _GET = _QUERIES["get"]
 _STANDING = _QUERIES["standing"]
+_STANDINGS = _QUERIES["standings"]
 _TOUCH = _QUERIES["touch"]
+_CREATE = _QUERIES["create"]
+_INPUT = _QUERIES["input"]
+_FINISH_MOVE = _QUERIES["finish.move"]
 
 
 class SqliteInstances:
@@ -32,7 +46,7 @@ class SqliteInstances:
         self, registration: Registration, *, when: Condition, at: datetime
     ) -> Registered:
         def step(connection: sqlite3.Connection) -> Registered:
-            return _register(connection, registration, when, to_text(at))
+            return register(connection, registration, when, to_text(at))
 
         return await self._database.write("register an instance", step)
 
@@ -45,8 +59,7 @@ class SqliteInstances:
 
     async def standing(self, instance_id: str) -> Standing | None:
         def step(connection: sqlite3.Connection) -> Standing | None:
-            row = connection.execute(_STANDING, {"instance_id": instance_id}).fetchone()
-            return None if row is None else rows.standing(*row)
+            return _standing(connection, instance_id)
 
         return await self._database.read("read how an instance stands", step)
 
@@ -62,47 +75,120 @@ class SqliteInstances:
 
         await self._database.write("note activity", step)
 
+    async def create(self, new: NewInstance, *, at: datetime) -> bool:
+        created = {
+            "instance_id": new.instance_id,
+            "tenant_id": new.tenant_id,
+            "input": new.input,
+            "at": to_text(at),
+        }
 
-def _register(
-    connection: sqlite3.Connection, registration: Registration, when: Condition, at: str
-) -> Registered:
-    key = {
-        "instance_id": registration.instance_id,
-        "checkpoint_id": registration.checkpoint_id,
-    }
-    row = connection.execute(_REGISTER_FIND, key).fetchone()
-    if row is None:
-        return _register_unknown(connection, registration, at)
-    tenant_id, status, sleep_until, run, instance_input, has_checkpoint = row
-    before = rows.standing(status, sleep_until, run)
-    checkpoint_exists = registration.checkpoint_id is None or bool(has_checkpoint)
-    owned = tenant_id == registration.tenant_id
-    begins = registration.continue_run is None and before.state in when
-    if owned and checkpoint_exists and begins:
-        _begin_run(connection, registration.instance_id, at)
-        run += 1
-    return Registered(before, tenant_id, checkpoint_exists, run, instance_input)
+        def step(connection: sqlite3.Connection) -> bool:
+            return connection.execute(_CREATE, created).rowcount == 1
+
+        return await self._database.write("create an instance", step)
+
+    async def input(self, instance_id: str) -> bytes | None:
+        def step(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute(_INPUT, {"instance_id": instance_id}).fetchone()
+            return None if row is None else row[0]
+
+        return await self._database.read("read the input of an instance", step)
+
+    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+        asked = {"instance_ids": json.dumps(list(instance_ids))}
+
+        def step(connection: sqlite3.Connection) -> Mapping[str, Standing]:
+            found = connection.execute(_STANDINGS, asked)
+            return {instance_id: rows.standing(*columns) for instance_id, *columns in found}
+
+        return await self._database.read("read how instances stand", step)
+
+    async def page(
+        self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
+    ) -> list[InstanceSummary]:
+        def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
+            return listing.page(connection, which, after, limit)
+
+        return await self._database.read("list instances", step)
+
+    async def count(self, which: InstanceFilter) -> int:
+        def step(connection: sqlite3.Connection) -> int:
+            return listing.count(connection, which)
+
+        return await self._database.read("count instances", step)
+
+    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
+            return listing.silent(connection, to_text(since), limit)
+
+        return await self._database.read("find silent instances", step)
+
+    async def finish(
+        self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        def step(connection: sqlite3.Connection) -> Standing | None:
+            return _finish(connection, caller, ending, when, to_text(at))
+
+        return await self._database.write("finish an instance", step)
+
+    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        def step(connection: sqlite3.Connection) -> list[Claimed]:
+            return claims.claim_due(connection, claim, limit, to_text(at))
+
+        return await self._database.write("claim what is due", step)
+
+    async def renew_claims(self, claim: Claim) -> frozenset[str]:
+        def step(connection: sqlite3.Connection) -> frozenset[str]:
+            return claims.renew(connection, claim)
+
+        return await self._database.write("renew claims", step)
+
+    async def release_claims(
+        self, token: str, instance_ids: Collection[str], *, at: datetime
+    ) -> None:
+        def step(connection: sqlite3.Connection) -> None:
+            claims.release(connection, token, instance_ids, to_text(at))
+
+        await self._database.write("release claims", step)
+
+    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
+        def step(connection: sqlite3.Connection) -> Woken:
+            return claims.wake(connection, caller, token, when, at)
+
+        return await self._database.write("wake an instance", step)
+
+    async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        pruned = 0
+        while pruned < limit:
+            # Each its own transaction, so that the steps of others come in between.
+            step = pruning.batch(to_text(finished_before), limit - pruned)
+            batch = await self._database.write("delete finished instances", step)
+            pruned += batch.instances
+            if batch.is_last:
+                break
+        return pruned
 
 
-def _register_unknown(
-    connection: sqlite3.Connection, registration: Registration, at: str
-) -> Registered:
-    unnamed = registration.checkpoint_id is None
-    if not unnamed or registration.continue_run is not None:
-        return Registered(None, registration.tenant_id, checkpoint_exists=unnamed, run=0)
-    created = {
-        "instance_id": registration.instance_id,
-        "tenant_id": registration.tenant_id,
-        "at": at,
-    }
-    connection.execute(_REGISTER_CREATE, created)
-    _begin_run(connection, registration.instance_id, at)
-    return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1)
+def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | None:
+    row = connection.execute(_STANDING, {"instance_id": instance_id}).fetchone()
+    return None if row is None else rows.standing(*row)
 
 
-def _begin_run(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
-    status = MOVES[Move.REGISTER].target.status
-    begun = {"instance_id": instance_id, "status": status, "at": at}
-    connection.execute(_REGISTER_BEGIN_RUN, begun)
-    connection.execute(_REGISTER_SETTLE_RESUME, begun)
-    connection.execute(_REGISTER_ADD_STARTED, begun)
+def _finish(
+    connection: sqlite3.Connection, caller: Caller, ending: Ending, when: Condition, at: str
+) -> Standing | None:
+    before = _standing(connection, caller.instance_id)
+    if before is not None and before.admits(caller, when):
+        finished = {
+            "instance_id": caller.instance_id,
+            "status": ending.state.status,
+            "output": ending.output,
+            "error": ending.error,
+            "stderr": ending.stderr,
+            "memory_peak_bytes": ending.memory_peak_bytes,
+            "cpu_usage_usec": ending.cpu_usage_usec,
+            "at": at,
+        }
+        connection.execute(_FINISH_MOVE, finished)
+    return before

@@ -1,6 +1,8 @@
 """The SQLite adapter as a whole, and its lifetime."""
 
-from contextlib import AsyncExitStack
+import sqlite3
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +10,8 @@ from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.events import SqliteEvents
 from runtara_persistence.sqlite.instances import SqliteInstances
+from runtara_persistence.sqlite.signals import SqliteSignals
+from runtara_persistence.sqlite.watch import Watch
 
 
 class SqlitePersistence:
@@ -21,9 +25,23 @@ class SqlitePersistence:
     def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:
         self._database = Database(path, lock_timeout=lock_timeout)
         self._lifetime = AsyncExitStack()
+        self._watch = Watch(self._database)
         self.instances = SqliteInstances(self._database)
         self.checkpoints = SqliteCheckpoints(self._database)
         self.events = SqliteEvents(self._database)
+        self.signals = SqliteSignals(self._database, self._watch)
+
+    async def check(self) -> None:
+        def step(connection: sqlite3.Connection) -> None:
+            # A statement without a table would not look at the file.
+            connection.execute("SELECT 1 FROM instances LIMIT 1").fetchone()
+
+        await self._database.read("check the database", step)
+
+    def watch(
+        self, changed: Callable[[Collection[str] | None], None]
+    ) -> AbstractAsyncContextManager[None]:
+        return self._watch.watching(changed)
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter_async_context(self._database.opened())

@@ -3,8 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from runtara_domain.model import Checkpoint, Instance, Standing
-from runtara_domain.status import InstanceStatus, State
+from runtara_domain.model import (
+    Checkpoint,
+    CheckpointEntry,
+    Claimed,
+    EventType,
+    Instance,
+    InstanceSummary,
+    Signal,
+    Standing,
+    StoredEvent,
+)
+from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence.sqlite.moment import from_optional, from_text
 
 
@@ -13,27 +23,81 @@ def standing(status: str, sleep_until: str | None, run: int) -> Standing:
     return Standing(State.of(InstanceStatus(status), from_optional(sleep_until)), run)
 
 
+def summary(row: Sequence[Any]) -> InstanceSummary:
+    """Build a summary from its columns, in the order of the record's fields."""
+    return InstanceSummary(**_summary(row))
+
+
 def instance(row: Sequence[Any]) -> Instance:
     """Build an instance from its columns, in the order of the record's fields."""
-    instance_id, tenant_id, status, run, checkpoint_id, created_at, *rest = row
-    started_at, finished_at, sleep_until, last_activity_at, output, error = rest
+    *head, output, error, stderr, memory_peak_bytes, cpu_usage_usec = row
     return Instance(
-        instance_id=instance_id,
-        tenant_id=tenant_id,
-        status=InstanceStatus(status),
-        run=run,
-        checkpoint_id=checkpoint_id,
-        created_at=from_text(created_at),
-        started_at=from_optional(started_at),
-        finished_at=from_optional(finished_at),
-        sleep_until=from_optional(sleep_until),
-        last_activity_at=from_optional(last_activity_at),
+        **_summary(head),
         output=output,
         error=error,
+        stderr=stderr,
+        memory_peak_bytes=memory_peak_bytes,
+        cpu_usage_usec=cpu_usage_usec,
     )
+
+
+def claimed(row: Sequence[Any]) -> Claimed:
+    """Build what was claimed from its columns, in the order of the record's fields."""
+    instance_id, tenant_id, run, checkpoint_id, sleep_until = row
+    return Claimed(instance_id, tenant_id, run, checkpoint_id, from_optional(sleep_until))
 
 
 def checkpoint(row: Sequence[Any]) -> Checkpoint:
     """Build a checkpoint from its columns, in the order of the record's fields."""
     checkpoint_id, state, created_at, wake_at = row
     return Checkpoint(checkpoint_id, state, from_text(created_at), from_optional(wake_at))
+
+
+def entry(row: Sequence[Any]) -> CheckpointEntry:
+    """Build an entry of a list from its columns, in the order of the record's fields."""
+    row_id, checkpoint_id, state, created_at, failed_attempts, last_attempt_at, wake_at = row
+    return CheckpointEntry(
+        id=row_id,
+        checkpoint_id=checkpoint_id,
+        state=state,
+        created_at=from_text(created_at),
+        failed_attempts=failed_attempts,
+        last_attempt_at=from_optional(last_attempt_at),
+        wake_at=from_optional(wake_at),
+    )
+
+
+def event(row: Sequence[Any]) -> StoredEvent:
+    """Build a stored event from its columns, in the order of the record's fields."""
+    row_id, instance_id, event_type, payload, created_at, checkpoint_id, subtype = row
+    return StoredEvent(
+        id=row_id,
+        instance_id=instance_id,
+        type=EventType(event_type),
+        payload=payload,
+        created_at=from_text(created_at),
+        checkpoint_id=checkpoint_id,
+        subtype=subtype,
+    )
+
+
+def signal(signal_type: str | None, payload: bytes) -> Signal | None:
+    """Build a pending signal from the columns of an outer join; None if there is none."""
+    return None if signal_type is None else Signal(SignalType(signal_type), payload)
+
+
+def _summary(row: Sequence[Any]) -> dict[str, Any]:
+    instance_id, tenant_id, status, run, checkpoint_id, created_at, *moments = row
+    started_at, finished_at, sleep_until, last_activity_at = map(from_optional, moments)
+    return {
+        "instance_id": instance_id,
+        "tenant_id": tenant_id,
+        "status": InstanceStatus(status),
+        "run": run,
+        "checkpoint_id": checkpoint_id,
+        "created_at": from_text(created_at),
+        "started_at": started_at,
+        "finished_at": finished_at,
+        "sleep_until": sleep_until,
+        "last_activity_at": last_activity_at,
+    }

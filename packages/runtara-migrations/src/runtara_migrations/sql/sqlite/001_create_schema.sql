@@ -2,7 +2,8 @@
 --
 -- Large columns come last in their tables: SQLite walks through a large value to reach what is
 -- stored behind it. Times are text that sorts as time. Ids are rowids without AUTOINCREMENT, which
--- would cost a write more a row, to prevent only that the id of a deleted last row comes again.
+-- would cost a write more a row, to prevent only that the id of a deleted last row comes again;
+-- except those of custom signals, because whoever watches them asks for ids it hasn't seen.
 
 CREATE TABLE instances (
     instance_id TEXT NOT NULL PRIMARY KEY,
@@ -71,7 +72,7 @@ CREATE TABLE pending_signals (
 );
 
 CREATE TABLE pending_checkpoint_signals (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     instance_id TEXT NOT NULL REFERENCES instances (instance_id) ON DELETE CASCADE,
     checkpoint_id TEXT NOT NULL,
     created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
@@ -85,21 +86,27 @@ CREATE TABLE pending_checkpoint_signals (
 
 -- Lists of instances, newest first, ties by id: all, of a tenant, in a status (and with it the
 -- running ones that fell silent).
-CREATE INDEX idx_instances_created ON instances (created_at, instance_id);
-CREATE INDEX idx_instances_tenant ON instances (tenant_id, created_at, instance_id);
-CREATE INDEX idx_instances_status ON instances (status, created_at, instance_id);
+CREATE INDEX idx_instances_created ON instances (created_at DESC, instance_id);
+CREATE INDEX idx_instances_tenant ON instances (tenant_id, created_at DESC, instance_id);
+CREATE INDEX idx_instances_status ON instances (status, created_at DESC, instance_id);
 
 -- What is due: asleep and over (named by INDEXED BY: left alone, the planner takes the status's, and
--- walks through all that is paused), or told to cancel or resume.
+-- walks through all that is paused), or told to cancel or resume. The second holds all that claiming
+-- and watching for signals ask, so that they don't read the table.
 CREATE INDEX idx_instances_sleep_until ON instances (sleep_until)
 WHERE sleep_until IS NOT NULL AND status = 'suspended';
-CREATE INDEX idx_pending_signals_unacknowledged ON pending_signals (instance_id)
+CREATE INDEX idx_pending_signals_unacknowledged
+ON pending_signals (acknowledged_at, instance_id, signal_type, created_at)
 WHERE acknowledged_at IS NULL;
 
--- Deleting what finished long ago.
+-- Renewing and releasing the claims of one owner.
+CREATE INDEX idx_instances_wake_claim ON instances (wake_claim_by)
+WHERE wake_claim_by IS NOT NULL;
+
+-- Deleting what finished long ago (named by INDEXED BY: the planner would take the status's).
 CREATE INDEX idx_instances_finished ON instances (finished_at) WHERE finished_at IS NOT NULL;
 
--- An instance's checkpoints in order of saving (the rowid follows in every index), its events in
--- order of time.
+-- An instance's checkpoints and events in the order they were stored: the rowid follows in every
+-- index.
 CREATE INDEX idx_checkpoints_instance ON checkpoints (instance_id);
-CREATE INDEX idx_instance_events_instance ON instance_events (instance_id, created_at);
+CREATE INDEX idx_instance_events_instance ON instance_events (instance_id);

@@ -42,3 +42,123 @@ FROM checkpoints
 WHERE instance_id = :instance_id
     AND checkpoint_id = :checkpoint_id
     AND NOT is_retry_attempt;
+
+-- name: sleep.find
+SELECT
+    i.status,
+    i.sleep_until,
+    i.run_epoch,
+    c.id,
+    c.wake_at,
+    s.signal_type,
+    CAST(coalesce(s.payload, '') AS BLOB)
+FROM instances AS i
+LEFT JOIN checkpoints AS c
+    ON c.instance_id = i.instance_id
+    AND c.checkpoint_id = :checkpoint_id
+    AND NOT c.is_retry_attempt
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+WHERE i.instance_id = :instance_id;
+
+-- name: sleep.insert
+INSERT INTO checkpoints (instance_id, checkpoint_id, created_at, wake_at, state)
+VALUES (:instance_id, :checkpoint_id, :at, :wake_at, :state);
+
+-- name: sleep.point
+UPDATE instances
+SET checkpoint_id = :checkpoint_id
+WHERE instance_id = :instance_id;
+
+-- name: sleep.set_deadline
+UPDATE checkpoints
+SET wake_at = :wake_at
+WHERE instance_id = :instance_id AND checkpoint_id = :checkpoint_id;
+
+-- name: sleep.touch
+UPDATE instances
+SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
+WHERE instance_id = :instance_id;
+
+-- name: sleep.stir
+UPDATE instances
+SET status = :status,
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
+
+-- name: sleep.move
+UPDATE instances
+SET status = :status,
+    sleep_until = :sleep_until,
+    wake_claim_until = :wake_claim_until,
+    wake_claim_by = :wake_claim_by
+WHERE instance_id = :instance_id;
+
+-- name: record_retry.find
+SELECT status, sleep_until, run_epoch
+FROM instances
+WHERE instance_id = :instance_id;
+
+-- name: record_retry.put
+INSERT INTO checkpoints (
+    instance_id,
+    checkpoint_id,
+    created_at,
+    is_retry_attempt,
+    attempt_number,
+    error_message,
+    state
+)
+VALUES (:instance_id, :row_id, :created_at, TRUE, :attempt_number, :error_message, x'')
+ON CONFLICT (instance_id, checkpoint_id) DO UPDATE
+SET created_at = excluded.created_at,
+    attempt_number = excluded.attempt_number,
+    error_message = excluded.error_message
+WHERE is_retry_attempt;
+
+-- name: record_retry.touch
+UPDATE instances
+SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
+WHERE instance_id = :instance_id;
+
+-- name: page
+SELECT
+    c.id,
+    c.checkpoint_id,
+    CASE
+        -- The length of a blob is known without reading it.
+        WHEN length(c.state) <= :listed_bytes
+            AND length(CAST(c.state AS BLOB)) <= :listed_bytes
+        THEN CAST(c.state AS BLOB)
+    END,
+    c.created_at,
+    (
+        SELECT count(*) FROM checkpoints AS r
+        WHERE r.instance_id = c.instance_id
+            AND r.checkpoint_id > c.checkpoint_id || '::retry::'
+            AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
+            AND r.is_retry_attempt
+            AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number
+    ),
+    (
+        SELECT max(r.created_at) FROM checkpoints AS r
+        WHERE r.instance_id = c.instance_id
+            AND r.checkpoint_id > c.checkpoint_id || '::retry::'
+            AND r.checkpoint_id < c.checkpoint_id || '::retry:;'
+            AND r.is_retry_attempt
+            AND r.checkpoint_id = c.checkpoint_id || '::retry::' || r.attempt_number
+    ),
+    c.wake_at
+FROM checkpoints AS c
+WHERE c.instance_id = :instance_id
+    AND c.id > :after_id
+    AND NOT c.is_retry_attempt
+ORDER BY c.id
+LIMIT :one_more;
+
+-- name: count
+SELECT count(*)
+FROM checkpoints
+WHERE instance_id = :instance_id AND NOT is_retry_attempt;

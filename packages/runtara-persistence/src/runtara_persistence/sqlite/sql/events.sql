@@ -48,3 +48,33 @@ SET status = :status,
     wake_claim_until = NULL,
     wake_claim_by = NULL
 WHERE instance_id = :instance_id;
+
+-- name: page
+SELECT
+    id,
+    instance_id,
+    event_type,
+    CAST(coalesce(payload, '') AS BLOB),
+    created_at,
+    checkpoint_id,
+    subtype
+FROM instance_events
+WHERE instance_id = :instance_id
+    AND id > :after_id
+    AND (:type IS NULL OR event_type = :type)
+    AND (:subtype IS NULL OR subtype = :subtype)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until)
+    AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0)
+ORDER BY id
+LIMIT :limit;
+
+-- name: count
+SELECT count(*)
+FROM instance_events
+WHERE instance_id = :instance_id
+    AND (:type IS NULL OR event_type = :type)
+    AND (:subtype IS NULL OR subtype = :subtype)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until)
+    AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0);

@@ -51,7 +51,10 @@ SELECT
     sleep_until,
     last_activity_at,
     CAST(output AS BLOB),
-    error
+    error,
+    stderr,
+    memory_peak_bytes,
+    cpu_usage_usec
 FROM instances
 WHERE instance_id = :instance_id;
 
@@ -67,3 +70,180 @@ WHERE instance_id = :instance_id
     AND status IN ('pending', 'running', 'suspended')
     AND (:run IS NULL OR :run >= run_epoch)
     AND (last_activity_at IS NULL OR last_activity_at < :at);
+
+-- name: create
+INSERT INTO instances (instance_id, tenant_id, created_at, input)
+VALUES (:instance_id, :tenant_id, :at, :input)
+ON CONFLICT (instance_id) DO NOTHING;
+
+-- name: input
+SELECT CAST(input AS BLOB)
+FROM instances
+WHERE instance_id = :instance_id;
+
+-- name: standings
+SELECT instance_id, status, sleep_until, run_epoch
+FROM instances
+WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
+
+-- name: page.any
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: page.of_tenant
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE tenant_id = :tenant_id
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: page.in_status
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE status = :status
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: page.of_tenant_in_status
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE tenant_id = :tenant_id AND status = :status
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: count.any
+SELECT count(*)
+FROM instances;
+
+-- name: count.of_tenant
+SELECT count(*)
+FROM instances
+WHERE tenant_id = :tenant_id;
+
+-- name: count.in_status
+SELECT count(*)
+FROM instances
+WHERE status = :status;
+
+-- name: count.of_tenant_in_status
+SELECT count(*)
+FROM instances
+WHERE tenant_id = :tenant_id AND status = :status;
+
+-- name: silent
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE status = 'running'
+    AND coalesce(last_activity_at, started_at, created_at) < :since
+ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id
+LIMIT :limit;
+
+-- name: finish.move
+UPDATE instances
+SET status = :status,
+    output = :output,
+    error = :error,
+    stderr = :stderr,
+    memory_peak_bytes = :memory_peak_bytes,
+    cpu_usage_usec = :cpu_usage_usec,
+    finished_at = :at,
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
+
+-- name: prune.find
+SELECT instance_id
+FROM instances INDEXED BY idx_instances_finished
+WHERE finished_at < :finished_before
+    AND status IN ('completed', 'failed', 'cancelled')
+ORDER BY finished_at
+LIMIT :limit;
+
+-- name: prune.checkpoints
+DELETE FROM checkpoints
+WHERE id IN (
+    SELECT id FROM checkpoints
+    WHERE instance_id IN (SELECT value FROM json_each(:instance_ids))
+    LIMIT :rows
+);
+
+-- name: prune.events
+DELETE FROM instance_events
+WHERE id IN (
+    SELECT id FROM instance_events
+    WHERE instance_id IN (SELECT value FROM json_each(:instance_ids))
+    LIMIT :rows
+);
+
+-- name: prune.custom_signals
+DELETE FROM pending_checkpoint_signals
+WHERE id IN (
+    SELECT id FROM pending_checkpoint_signals
+    WHERE instance_id IN (SELECT value FROM json_each(:instance_ids))
+    LIMIT :rows
+);
+
+-- name: prune.instances
+DELETE FROM instances
+WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));

@@ -1,0 +1,164 @@
+"""Signals in SQLite."""
+
+import sqlite3
+from datetime import datetime
+
+from runtara_domain.model import (
+    Acknowledged,
+    Caller,
+    CustomSignal,
+    Delivered,
+    Pending,
+    Signal,
+    Standing,
+)
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
+from runtara_persistence import queries
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.database import Database
+from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.watch import Watch
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
+_FIND = _QUERIES["find"]
+_MOVE = _QUERIES["move"]
+_PENDING = _QUERIES["pending"]
+_ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
+_ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
+_SEND_PUT = _QUERIES["send.put"]
+_SEND_CUSTOM_PUT = _QUERIES["send_custom.put"]
+
+
+class SqliteSignals:
+    """Fits `runtara_domain.ports.signals.Signals`; tells the watch what it puts in."""
+
+    def __init__(self, database: Database, watch: Watch) -> None:
+        self._database = database
+        self._watch = watch
+
+    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+        def step(connection: sqlite3.Connection) -> Pending:
+            return _pending(connection, caller, checkpoint_id)
+
+        return await self._database.read("read the signals of an instance", step)
+
+    async def acknowledge(
+        self, caller: Caller, acknowledged: SignalType, *, at: datetime
+    ) -> Acknowledged:
+        def step(connection: sqlite3.Connection) -> Acknowledged:
+            return _acknowledge(connection, caller, acknowledged, to_text(at))
+
+        return await self._database.write("acknowledge a signal", step)
+
+    async def send(
+        self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        def step(connection: sqlite3.Connection) -> Delivered:
+            return _send(connection, instance_id, signal, when, to_text(at))
+
+        def tell(delivered: Delivered) -> None:
+            if delivered.stands:
+                self._watch.tell([instance_id])
+
+        return await self._database.write("send a signal", step, then=tell)
+
+    async def send_custom(
+        self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        def step(connection: sqlite3.Connection) -> Delivered:
+            return _send_custom(connection, instance_id, signal, when, to_text(at))
+
+        def tell(delivered: Delivered) -> None:
+            if delivered.stands:
+                self._watch.tell([instance_id])
+
+        return await self._database.write("send a custom signal", step, then=tell)
+
+
+def _pending(connection: sqlite3.Connection, caller: Caller, checkpoint_id: str | None) -> Pending:
+    key = {"instance_id": caller.instance_id, "checkpoint_id": checkpoint_id}
+    row = connection.execute(_PENDING, key).fetchone()
+    if row is None:
+        return Pending(before=None)
+    status, sleep_until, run, signal_type, payload, custom_signal = row
+    before = rows.standing(status, sleep_until, run)
+    if before.state.is_final or before.supersedes(caller):
+        return Pending(before)
+    return Pending(before, rows.signal(signal_type, payload), custom_signal)
+
+
+def _acknowledge(
+    connection: sqlite3.Connection, caller: Caller, acknowledged: SignalType, at: str
+) -> Acknowledged:
+    before, pending = _find(connection, caller.instance_id)
+    if before is None or before.supersedes(caller) or pending is not acknowledged:
+        return Acknowledged(before)
+    after = acknowledge(before.state, acknowledged)
+    if after is None:
+        return Acknowledged(before)
+    done = {"instance_id": caller.instance_id, "at": at}
+    connection.execute(_ACKNOWLEDGE_SETTLE, done)
+    connection.execute(_ACKNOWLEDGE_TOUCH, done)
+    if after is not before.state:
+        _move(connection, caller.instance_id, after, at)
+    return Acknowledged(before, after)
+
+
+def _send(
+    connection: sqlite3.Connection, instance_id: str, signal: Signal, when: Condition, at: str
+) -> Delivered:
+    before, pending = _find(connection, instance_id)
+    if before is None or before.state not in when or not replaces(signal.type, pending):
+        return Delivered(before)
+    ends = signal.type is SignalType.CANCEL and before.state is State.PENDING
+    put = {
+        "instance_id": instance_id,
+        "signal_type": signal.type,
+        "payload": signal.payload,
+        "at": at,
+        "acknowledged_at": at if ends else None,
+    }
+    connection.execute(_SEND_PUT, put)
+    if ends:
+        _move(connection, instance_id, MOVES[Move.CANCEL].target, at)
+    return Delivered(before, stands=True)
+
+
+def _send_custom(
+    connection: sqlite3.Connection,
+    instance_id: str,
+    signal: CustomSignal,
+    when: Condition,
+    at: str,
+) -> Delivered:
+    before, _ = _find(connection, instance_id)
+    if before is None or before.state not in when:
+        return Delivered(before)
+    put = {
+        "instance_id": instance_id,
+        "checkpoint_id": signal.checkpoint_id,
+        "payload": signal.payload,
+        "at": at,
+    }
+    is_first = connection.execute(_SEND_CUSTOM_PUT, put).rowcount == 1
+    return Delivered(before, stands=is_first)
+
+
+def _find(
+    connection: sqlite3.Connection, instance_id: str
+) -> tuple[Standing | None, SignalType | None]:
+    row = connection.execute(_FIND, {"instance_id": instance_id}).fetchone()
+    if row is None:
+        return None, None
+    status, sleep_until, run, signal_type = row
+    pending = None if signal_type is None else SignalType(signal_type)
+    return rows.standing(status, sleep_until, run), pending
+
+
+def _move(connection: sqlite3.Connection, instance_id: str, after: State, at: str) -> None:
+    moved = {
+        "instance_id": instance_id,
+        "status": after.status,
+        "finished_at": at if after.is_final else None,
+    }
+    connection.execute(_MOVE, moved)

@@ -1,0 +1,99 @@
+"""Going to sleep: a checkpoint with its deadline, and the move that comes with it."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.model import Caller, Claim, Signal, Sleep, Slept
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.moment import from_optional, from_text, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
+_FIND = _QUERIES["sleep.find"]
+_INSERT = _QUERIES["sleep.insert"]
+_POINT = _QUERIES["sleep.point"]
+_SET_DEADLINE = _QUERIES["sleep.set_deadline"]
+_TOUCH = _QUERIES["sleep.touch"]
+_STIR = _QUERIES["sleep.stir"]
+_MOVE = _QUERIES["sleep.move"]
+
+
+def sleep(
+    connection: sqlite3.Connection,
+    caller: Caller,
+    asked: Sleep,
+    *,
+    when: Condition,
+    claim: Claim,
+    earliest: datetime | None,
+    at: datetime,
+) -> Slept:
+    """Carry out `checkpoints.sleep`."""
+    key = {"instance_id": caller.instance_id, "checkpoint_id": asked.checkpoint_id}
+    row = connection.execute(_FIND, key).fetchone()
+    if row is None:
+        return Slept(before=None)
+    status, sleep_until, run, kept_id, kept_wake_at, signal_type, payload = row
+    before = rows.standing(status, sleep_until, run)
+    if not before.admits(caller, when):
+        return Slept(before)
+    wake_at = from_optional(kept_wake_at)
+    if wake_at is None:
+        wake_at = _keep_deadline(connection, key, asked, is_kept=kept_id is not None, at=at)
+    signal = rows.signal(signal_type, payload)
+    connection.execute(_TOUCH, {**key, "at": to_text(at)})
+    if wake_at <= at or _is_cancel(signal):
+        return Slept(before, wake_at, signal, after=_stir(connection, key, before.state))
+    if asked.keep_running and before.state is State.RUNNING:
+        return Slept(before, wake_at, signal, after=before.state)
+    asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
+    until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
+    return Slept(before, wake_at, signal, after=_fall_asleep(connection, key, until, claim))
+
+
+def _keep_deadline(
+    connection: sqlite3.Connection,
+    key: Mapping[str, str],
+    asked: Sleep,
+    *,
+    is_kept: bool,
+    at: datetime,
+) -> datetime:
+    wake_at = to_text(at + min(asked.duration, values.MAX_SLEEP))
+    slept = {**key, "wake_at": wake_at, "at": to_text(at), "state": asked.state}
+    if is_kept:
+        connection.execute(_SET_DEADLINE, slept)
+    else:
+        connection.execute(_INSERT, slept)
+        connection.execute(_POINT, slept)
+    return from_text(wake_at)
+
+
+def _stir(connection: sqlite3.Connection, key: Mapping[str, str], state: State) -> State:
+    stir = MOVES[Move.STIR]
+    if state not in stir.sources:
+        return state
+    connection.execute(_STIR, {**key, "status": stir.target.status})
+    return stir.target
+
+
+def _fall_asleep(
+    connection: sqlite3.Connection, key: Mapping[str, str], until: datetime, claim: Claim
+) -> State:
+    target = MOVES[Move.SLEEP].target
+    asleep = {
+        **key,
+        "status": target.status,
+        "sleep_until": to_text(until),
+        "wake_claim_until": to_text(claim.until),
+        "wake_claim_by": claim.token,
+    }
+    connection.execute(_MOVE, asleep)
+    return target
+
+
+def _is_cancel(signal: Signal | None) -> bool:
+    return signal is not None and signal.type is SignalType.CANCEL

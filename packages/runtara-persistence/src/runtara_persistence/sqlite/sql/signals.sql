@@ -1,0 +1,70 @@
+-- name: find
+SELECT i.status, i.sleep_until, i.run_epoch, s.signal_type
+FROM instances AS i
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+WHERE i.instance_id = :instance_id;
+
+-- name: move
+UPDATE instances
+SET status = :status,
+    finished_at = :finished_at,
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
+
+-- name: pending
+SELECT
+    i.status,
+    i.sleep_until,
+    i.run_epoch,
+    s.signal_type,
+    CAST(coalesce(s.payload, '') AS BLOB),
+    CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
+FROM instances AS i
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+LEFT JOIN pending_checkpoint_signals AS p
+    ON p.instance_id = i.instance_id AND p.checkpoint_id = :checkpoint_id
+WHERE i.instance_id = :instance_id;
+
+-- name: acknowledge.settle
+UPDATE pending_signals
+SET acknowledged_at = :at
+WHERE instance_id = :instance_id;
+
+-- name: acknowledge.touch
+UPDATE instances
+SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
+WHERE instance_id = :instance_id;
+
+-- name: send.put
+INSERT INTO pending_signals (instance_id, signal_type, created_at, acknowledged_at, payload)
+VALUES (:instance_id, :signal_type, :at, :acknowledged_at, :payload)
+ON CONFLICT (instance_id) DO UPDATE
+SET signal_type = excluded.signal_type,
+    created_at = excluded.created_at,
+    acknowledged_at = excluded.acknowledged_at,
+    payload = excluded.payload;
+
+-- name: send_custom.put
+INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
+VALUES (:instance_id, :checkpoint_id, :at, :payload)
+ON CONFLICT (instance_id, checkpoint_id) DO NOTHING;
+
+-- name: watch.version
+PRAGMA data_version;
+
+-- name: watch.last_custom
+SELECT coalesce(max(id), 0) FROM pending_checkpoint_signals;
+
+-- name: watch.custom
+SELECT id, instance_id
+FROM pending_checkpoint_signals
+WHERE id > :last_custom;
+
+-- name: watch.pending
+SELECT instance_id, signal_type, created_at
+FROM pending_signals
+WHERE acknowledged_at IS NULL;

@@ -1,0 +1,152 @@
+"""Being told of signals that anybody puts in: this process, another, plain SQL."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from runtara_domain.error import DatabaseError
+from runtara_persistence import queries
+from runtara_persistence.sqlite.database import Database
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
+_VERSION = _QUERIES["watch.version"]
+_LAST_CUSTOM = _QUERIES["watch.last_custom"]
+_CUSTOM = _QUERIES["watch.custom"]
+_PENDING = _QUERIES["watch.pending"]
+
+_TICK = 0.04
+"""Seconds between two looks; what is put in by others is told within one of them."""
+
+_log = logging.getLogger(__name__)
+
+Changed: TypeAlias = Callable[[Collection[str] | None], None]
+
+
+class Watch:
+    """
+    Tells of this process's own signals when they are durable, of others' by looking for them.
+
+    While no block runs nothing is looked at. How it looks: docs/decisions/0006.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._told: list[Changed] = []
+
+    def tell(self, instance_ids: Collection[str]) -> None:
+        """Say that signals for these instances were put in."""
+        for changed in list(self._told):
+            changed(instance_ids)
+
+    @asynccontextmanager
+    async def watching(self, changed: Changed) -> AsyncIterator[None]:
+        """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
+        self._told.append(changed)
+        try:
+            # Nobody else reaches a database in memory.
+            if self._database.log_path is None:
+                yield
+            else:
+                async with _looking(self._database, self._database.log_path, changed):
+                    yield
+        finally:
+            self._told.remove(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was there at the last look."""
+
+    version: int
+    last_custom: int
+    pending: frozenset[tuple[str, str, str]]
+
+
+@asynccontextmanager
+async def _looking(database: Database, log_path: str, changed: Changed) -> AsyncIterator[None]:
+    log = _Log(log_path)
+    log.may_have_moved()
+    seen = await database.read("watch for signals", _look)
+    work = asyncio.create_task(_keep_looking(database, log, seen, changed))
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
+
+
+async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: Changed) -> None:
+    is_out = False
+    while True:
+        await asyncio.sleep(_TICK)
+        if not (log.may_have_moved() or is_out):
+            continue
+        last = seen
+
+        def step(connection: sqlite3.Connection, last: _Seen = last) -> tuple[_Seen, set[str]]:
+            return _look_again(connection, last)
+
+        try:
+            seen, news = await database.read("watch for signals", step)
+        except DatabaseError as error:
+            if not is_out:
+                _log.warning("signals not watched, will be tried again: %s", error)
+            is_out = True
+            continue
+        is_out = False
+        if news:
+            changed(news)
+
+
+class _Log:
+    """Tells from the outside, without a statement, that there may have been a commit."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._last: tuple[int, int] | None = None
+        self._is_settled = False
+
+    def may_have_moved(self) -> bool:
+        """
+        Whether the file has changed since the last call, or might have just after it.
+
+        Its time is coarse: a second change within a few milliseconds can leave it as it was.
+        """
+        found = self._stat()
+        is_new = found is None or found != self._last
+        may = is_new or not self._is_settled
+        self._last, self._is_settled = found, not is_new
+        return may
+
+    def _stat(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            # Whatever is wrong with it, the database will say.
+            return None
+        return found.st_size, found.st_mtime_ns
+
+
+def _look(connection: sqlite3.Connection) -> _Seen:
+    [version] = connection.execute(_VERSION).fetchone()
+    [last_custom] = connection.execute(_LAST_CUSTOM).fetchone()
+    return _Seen(version, last_custom, frozenset(connection.execute(_PENDING)))
+
+
+def _look_again(connection: sqlite3.Connection, last: _Seen) -> tuple[_Seen, set[str]]:
+    [version] = connection.execute(_VERSION).fetchone()
+    if version == last.version:
+        return last, set()
+    custom = connection.execute(_CUSTOM, {"last_custom": last.last_custom}).fetchall()
+    pending = frozenset(connection.execute(_PENDING))
+    news = {instance_id for _, instance_id in custom}
+    news.update(instance_id for instance_id, *_ in pending - last.pending)
+    last_custom = max((row_id for row_id, _ in custom), default=last.last_custom)
+    return _Seen(version, last_custom, pending), news
