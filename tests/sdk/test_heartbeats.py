@@ -54,7 +54,8 @@ async def test_an_interval_of_zero_sends_none(server: FakeServer, client: Client
 async def test_heartbeats_stop_when_the_instance_has_ended(
     server: FakeServer, beating: Client, end: Callable[[Client], Awaitable[None]]
 ) -> None:
-    """The ending is the last that is heard of it."""
+    """The ending is the last that is heard of it, however often it registered."""
+    await beating.register()
     await beating.register()
     await heartbeat_received(server)
 
@@ -106,6 +107,20 @@ async def test_heartbeats_of_no_use_end(
         await beating.get_status()
 
     assert server.kinds().count("instance_event") == 1
+
+
+async def test_heartbeats_begin_again_with_the_next_registration(
+    server: FakeServer, beating: Client, log: LogWatch
+) -> None:
+    """Whatever ended those of the one before."""
+    server.script("instance_event", refuse("INSTANCE_NOT_FOUND", "gone"))
+    await beating.register()
+    await log.seen("heartbeats end: gone")
+
+    await beating.register()
+
+    await heartbeat_received(server)
+    await heartbeat_received(server)
 
 
 async def test_closing_does_not_wait_for_a_heartbeat(
