@@ -54,8 +54,11 @@ async def test_the_instance_sleeps_until_the_first_of_its_deadlines(
 async def test_an_instance_that_runs_sleeps_until_what_is_held_for_it(
     persistence: Persistence, database: Database
 ) -> None:
-    """A branch of it stirred it; the sleeps of its other branches are still held."""
-    await put_instance(database, State.RUNNING)
+    """A branch of it stirred it; the sleeps of its other branches are still held.
+
+    A time to wake that other programs left in its row was not slept until.
+    """
+    await put_instance(database, State.RUNNING, sleep_until=EARLIER)
 
     slept = await fall_asleep(persistence, sleep_for(5), earliest=START + 3 * MINUTE)
 
@@ -89,8 +92,7 @@ async def test_it_is_claimed_whoever_held_a_claim_before(
     persistence: Persistence, database: Database, state: State, until: datetime, holder: str | None
 ) -> None:
     """Whoever is about to launch it anew: its process lives, and asks."""
-    claim = {"wake_claim_by": holder, "wake_claim_until": until}
-    await put_instance(database, state, **claim)
+    await put_instance(database, state, wake_claim_by=holder, wake_claim_until=until)
 
     await fall_asleep(persistence, sleep_for(5))
 

@@ -40,7 +40,7 @@ class MemoryCheckpoints:
         found = self._store.checkpoint(caller.instance_id, write.checkpoint_id)
         if found is None:
             self._insert(row, write.checkpoint_id, write.state, at)
-            row.last_activity_at = at
+            row.show_life(at)
         _stir(row, at)
         return Saved(
             before,
@@ -74,13 +74,14 @@ class MemoryCheckpoints:
         if not before.admits(caller, when):
             return Slept(before)
         wake_at = self._deadline(row, sleep, at)
-        row.last_activity_at = at
+        row.show_life(at)
         signal = self._store.pending_signal(caller.instance_id)
         cancelled = signal is not None and signal.type is SignalType.CANCEL
         if wake_at <= at or cancelled:
             _stir(row, at)
         elif before.state is not State.RUNNING or not sleep.keep_running:
-            moments = (wake_at, earliest, row.sleep_until)
+            asleep_until = row.sleep_until if before.state is State.ASLEEP else None
+            moments = (wake_at, earliest, asleep_until)
             row.fall_asleep(min(moment for moment in moments if moment is not None), claim)
         return Slept(before, wake_at, signal, after=row.state)
 
@@ -94,7 +95,7 @@ class MemoryCheckpoints:
         before = row.standing
         if before.admits(caller, when):
             self._keep_attempt(caller.instance_id, attempt)
-            row.last_activity_at = at
+            row.show_life(at)
         return before
 
     async def page(

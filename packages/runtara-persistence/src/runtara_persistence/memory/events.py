@@ -71,7 +71,7 @@ class MemoryEvents:
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
         if not before.state.is_final:
-            row.last_activity_at = at
+            row.show_life(at)
         return Recorded(before, after=before.state)
 
     def _end(
@@ -86,7 +86,8 @@ class MemoryEvents:
         if not before.admits(caller, when):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
-        row.output, row.error, row.last_activity_at = ending.output, ending.error, at
+        row.output, row.error = ending.output, ending.error
+        row.show_life(at)
         row.move(ending.state, at)
         return Recorded(before, after=ending.state)
 
@@ -101,7 +102,7 @@ class MemoryEvents:
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
         self._store.acknowledge(caller.instance_id, {SignalType.CANCEL, SignalType.PAUSE}, at)
-        row.last_activity_at = at
+        row.show_life(at)
         if after is not before.state:
             row.move(after, at)
         return Recorded(before, after=after)

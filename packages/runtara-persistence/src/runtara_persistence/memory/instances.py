@@ -63,7 +63,7 @@ class MemoryInstances:
             row = self._store.instances.get(caller.instance_id)
             if row is None or row.state.is_final or row.standing.supersedes(caller):
                 continue
-            row.last_activity_at = max(at, row.last_activity_at or at)
+            row.show_life(at)
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         await self._store.turn()
@@ -159,7 +159,7 @@ class MemoryInstances:
         woken = before.admits(caller, when)
         if woken:
             row.move(MOVES[Move.WAKE].target, at)
-            row.last_activity_at = at
+            row.show_life(at)
         return Woken(before, woken)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
@@ -196,7 +196,7 @@ class MemoryInstances:
         row.move(MOVES[Move.REGISTER].target, at)
         row.run_epoch += 1
         row.started_at = row.started_at or at
-        row.last_activity_at = at
+        row.show_life(at)
         self._store.acknowledge(row.instance_id, {SignalType.RESUME}, at)
         self._store.add_event(row.instance_id, Event(EventType.STARTED, b"", created_at=at))
 

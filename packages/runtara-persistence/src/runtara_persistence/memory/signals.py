@@ -49,7 +49,7 @@ class MemorySignals:
         if after is None:
             return Acknowledged(before)
         self._store.acknowledge(caller.instance_id, {acknowledged}, at)
-        row.last_activity_at = at
+        row.show_life(at)
         if after is not before.state:
             row.move(after, at)
         return Acknowledged(before, after)

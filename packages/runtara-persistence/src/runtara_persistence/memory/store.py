@@ -56,6 +56,10 @@ class InstanceRow:
         if state.is_final:
             self.finished_at = at
 
+    def show_life(self, at: datetime) -> None:
+        """Move the activity forward: what comes late never moves it backward."""
+        self.last_activity_at = max(at, self.last_activity_at or at)
+
     def fall_asleep(self, until: datetime, claim: Claim) -> None:
         """Become asleep, and be claimed whoever held a claim before."""
         self.status, self.sleep_until = State.ASLEEP.status, until
