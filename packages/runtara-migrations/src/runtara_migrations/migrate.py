@@ -1,5 +1,6 @@
 """Bring a database up to date: by an open connection, or by URL."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,6 +9,9 @@ import aiosqlite
 
 from runtara_migrations import location
 from runtara_migrations.ledger import Entry, Migration, MigrationError, packaged, pending
+
+_LOCK_TIMEOUT = 30.0
+"""Seconds to wait for others who migrate, or use, the same database."""
 
 _CREATE_LEDGER = """
 CREATE TABLE IF NOT EXISTS runtara_migrations (
@@ -30,8 +34,10 @@ async def migrate(url: str) -> tuple[str, ...]:
     """
     path = location.parse(url).path
     try:
-        location.make_folder(path)
-        async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await asyncio.to_thread(location.create_missing, path)
+        async with aiosqlite.connect(
+            path, isolation_level=None, timeout=_LOCK_TIMEOUT
+        ) as connection:
             return await run_sqlite(connection)
     except (OSError, sqlite3.Error) as error:
         raise MigrationError(f"{path}: {error}") from error

@@ -1,5 +1,6 @@
 """The open database: steps that write, steps that read, and errors in our words."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -9,7 +10,7 @@ import aiosqlite
 
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
-from runtara_migrations.location import MEMORY, make_folder
+from runtara_migrations.location import MEMORY, create_missing
 from runtara_migrations.migrate import run_sqlite
 from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
 from runtara_persistence.sqlite.failure import explain
@@ -57,7 +58,7 @@ class Database:
     async def _connect(
         self, stack: AsyncExitStack
     ) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
-        make_folder(self._path)
+        await asyncio.to_thread(create_missing, self._path)
         writer = await stack.enter_async_context(connect(self._path, self._lock_timeout))
         await set_up_writer(writer, self._path)
         await run_sqlite(writer)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import aiosqlite
 
 from runtara_domain.error import DatabaseError
-from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
+from runtara_persistence.sqlite.group_commit import Failed, Outcome, Step
 
 T = TypeVar("T")
 
@@ -55,8 +55,12 @@ class Gathering:
         self._waiting.append(turn)
         if self._work is None:
             self._work = asyncio.create_task(self._carry_out_all(self._connection))
-        outcome: T = await turn.future
-        return outcome
+        outcome = await turn.future
+        if isinstance(outcome, Failed):
+            # An error shared with others of the group must not gather their tracebacks.
+            raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
+        value: T = outcome.value
+        return value
 
     async def _carry_out_all(self, connection: aiosqlite.Connection) -> None:
         try:
@@ -95,21 +99,14 @@ class Gathering:
         return group
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Turn:
     step: Step[Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Outcome]
 
     def end(self, outcome: Outcome) -> None:
-        if self.future.done():
-            return
-        match outcome:
-            case Done(value):
-                self.future.set_result(value)
-            case Failed(asyncio.CancelledError()):
-                self.future.cancel()
-            case Failed(error):
-                self.future.set_exception(error)
+        if not self.future.done():
+            self.future.set_result(outcome)
 
 
 async def _in_thread_of(
