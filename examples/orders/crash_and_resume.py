@@ -47,6 +47,9 @@ def main() -> int:
     options = _options()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="runtara-orders-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        print(f"{folder} is not empty", file=sys.stderr)
+        return 2
     try:
         outcome = asyncio.run(_demonstrate(options, folder.resolve()))
     except (ProcessFailed, ValueError) as error:

@@ -11,9 +11,9 @@ from payment_service import Fate
 class Moment(StrEnum):
     """Where the work on an order is when something is killed."""
 
-    ASKED = "charge asked for, not made"
-    CHARGED = "charged, and not answered"
-    SAVED = "checkpoint saved"
+    ASKED = "asked, not charged"
+    CHARGED = "charged, no answer"
+    SAVED = "saved"
 
 
 class Victim(StrEnum):
@@ -21,7 +21,7 @@ class Victim(StrEnum):
 
     IMPORT = "the import"
     SERVER = "the server"
-    BOTH = "both"
+    BOTH = "the import and the server"
 
 
 @dataclass(frozen=True, slots=True)

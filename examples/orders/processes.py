@@ -132,7 +132,12 @@ class Stage:
 
     async def start_server(self) -> Process:
         """Start the Runtara server as a newcomer does, on the same port each time."""
-        settings = {"RUNTARA_QUIC_PORT": str(self._port)}
+        settings = {
+            "RUNTARA_QUIC_PORT": str(self._port),
+            # Asked to stop, it waits so long for clients to confirm what it sent them, and the
+            # ones that were killed never will.
+            "RUNTARA_SHUTDOWN_GRACE_MS": "1000",
+        }
         server = await self._start("server", ["-m", "runtara_server", "--dev"], settings)
         await server.ready()
         return server
