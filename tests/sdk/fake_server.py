@@ -33,6 +33,7 @@ DEFAULTS = {
     "get_checkpoint": RpcResponse(get_checkpoint=GetCheckpointResponse(found=False)),
     "instance_event": RpcResponse(instance_event=InstanceEventResponse(success=True)),
     "get_instance_status": RpcResponse(get_instance_status=GetInstanceStatusResponse()),
+    "nothing": RpcResponse(error=RpcError(code="EMPTY_REQUEST", message="nothing asked")),
 }
 
 
@@ -67,13 +68,16 @@ class FakeServer:
     """
     Acts, for each kind of request, as `script` says and then by default; remembers what it got.
 
-    `received` gives the requests one by one, for tests to wait on.
+    `received` gives the requests one by one, for tests to wait on. Those for nothing, by which a
+    client sees whether the server lives, are answered but not kept. `gone` gives one item for each
+    connection that ended.
     """
 
     def __init__(self) -> None:
         self.requests: list[RpcRequest] = []
         self.connections: list[Connection] = []
         self.received: asyncio.Queue[RpcRequest] = asyncio.Queue()
+        self.gone: asyncio.Queue[None] = asyncio.Queue()
         self._scripts: dict[str, deque[Act]] = defaultdict(deque)
         self._defaults = {kind: reply(response) for kind, response in DEFAULTS.items()}
 
@@ -112,12 +116,12 @@ class FakeServer:
         while payload is None:
             payload = decoder.feed(await stream.receive())
         request = RpcRequest.FromString(payload)
-        kind = request.WhichOneof("request")
-        assert kind is not None
-        self.requests.append(request)
-        self.received.put_nowait(request)
+        kind = request.WhichOneof("request") or "nothing"
+        if kind != "nothing":
+            self.requests.append(request)
+            self.received.put_nowait(request)
         script = self._scripts[kind]
         await (script.popleft() if script else self._defaults[kind])(stream)
 
     def closed(self) -> None:
-        """Every connection stays in the list, closed."""
+        self.gone.put_nowait(None)

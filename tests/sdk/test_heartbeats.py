@@ -54,7 +54,8 @@ async def test_an_interval_of_zero_sends_none(server: FakeServer, client: Client
 async def test_heartbeats_stop_when_the_instance_has_ended(
     server: FakeServer, beating: Client, end: Callable[[Client], Awaitable[None]]
 ) -> None:
-    """The ending is the last that is heard of it."""
+    """The ending is the last that is heard of it, however often it registered."""
+    await beating.register()
     await beating.register()
     await heartbeat_received(server)
 

@@ -1,10 +1,22 @@
 """A lost connection: opened again by whoever needs it, for the same run."""
 
 import asyncio
+import gc
+import socket
 from collections.abc import Callable
 
 import pytest
-from tests.sdk.fake_server import Act, FakeServer, be_silent, hang_up, refuse, reply, reset
+from tests.sdk.fake_server import (
+    DEFAULTS,
+    Act,
+    FakeServer,
+    be_silent,
+    hang_up,
+    refuse,
+    reply,
+    reset,
+)
+from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.pb.instance_pb2 import (
     RegisterInstanceRequest,
@@ -54,6 +66,21 @@ async def test_a_connection_lost_between_calls_is_opened_by_the_next(
     await client.get_status()
 
     assert server.kinds() == ["register_instance", "register_instance", "get_instance_status"]
+
+
+async def test_a_connection_known_to_be_lost_is_not_used(
+    server: FakeServer, settings: Callable[..., Settings], client: Client
+) -> None:
+    """Nothing was sent on it: even a custom event goes out on the next."""
+    await client.get_status()
+    server.hang_up()
+    # Another's whole handshake: by then the first has seen its connection closed.
+    async with Client(settings()) as other:
+        await other.get_status()
+
+    await client.custom_event("progress")
+
+    assert server.kinds()[-1] == "instance_event"
 
 
 async def test_without_a_run_a_new_connection_registers_nothing(
@@ -137,13 +164,17 @@ async def test_an_ended_instance_can_still_be_read(server: FakeServer, client: C
 async def test_a_run_that_is_not_taken_back_fails_the_call(
     server: FakeServer, client: Client
 ) -> None:
-    """The next call asks again."""
+    """Its connection is closed; the next call asks again."""
     await client.register()
     server.script("checkpoint", hang_up)
     server.script("register_instance", denied("TOO_MANY_INSTANCES"))
 
     with pytest.raises(TooManyInstances):
         await client.checkpoint("step-1", b"")
+    async with asyncio.timeout(10):
+        # The connection that was hung up, and the one that was of no use.
+        await server.gone.get()
+        await server.gone.get()
     await client.checkpoint("step-1", b"")
 
     assert len(server.connections) == 3
@@ -212,3 +243,71 @@ async def test_a_cancelled_call_leaves_the_others_their_reconnect(
     await second
 
     assert len(server.connections) == 2
+
+
+async def test_a_server_that_is_gone_without_a_word_is_left(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """Killed and started again, it would never answer on the old connection."""
+    server.script("checkpoint", be_silent, be_silent)
+    server.script("nothing", be_silent)
+
+    async with Client(settings(request_timeout_ms=900)) as client:
+        await asyncio.gather(client.checkpoint("step-1", b""), client.checkpoint("step-2", b""))
+
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("life", [refuse("EMPTY_REQUEST"), reset], ids=["answered", "reset"])
+async def test_a_slow_server_that_lives_is_waited_for(
+    server: FakeServer, settings: Callable[..., Settings], life: Act
+) -> None:
+    """Whatever it answers when asked for nothing."""
+    asked_for_nothing = asyncio.Event()
+
+    async def show_life(stream: Stream) -> None:
+        await life(stream)
+        asked_for_nothing.set()
+
+    async def answer_after_that(stream: Stream) -> None:
+        await asked_for_nothing.wait()
+        await reply(DEFAULTS["checkpoint"])(stream)
+
+    server.script("checkpoint", answer_after_that)
+    server.script("nothing", show_life)
+
+    async with Client(settings(request_timeout_ms=3000)) as client:
+        await client.checkpoint("step-1", b"")
+
+    assert len(server.connections) == 1
+
+
+async def test_a_connection_lost_while_it_is_checked_is_simply_lost(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """The call is repeated on the next."""
+    server.script("checkpoint", be_silent)
+    server.script("nothing", hang_up)
+
+    async with Client(settings(request_timeout_ms=3000)) as client:
+        await client.checkpoint("step-1", b"")
+
+    assert len(server.connections) == 2
+
+
+async def test_an_attempt_nobody_waits_for_fails_in_silence(
+    settings: Callable[..., Settings], log: LogWatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio would report it as an exception that was never retrieved."""
+    with socket.socket(type=socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        async with Client(settings(server_addr=address, connect_timeout_ms=50)) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await client.get_status()
+            await log.seen("no answer within 0.05 s")
+    del client
+    gc.collect()
+
+    assert not [record for record in caplog.records if record.name == "asyncio"]

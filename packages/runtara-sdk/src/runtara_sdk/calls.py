@@ -82,7 +82,8 @@ class Calls:
                 continue
             call.at_timeout = self._unanswered()
             try:
-                response = await exchange(connection, call.request)
+                with self._connection.doubted(connection):
+                    response = await exchange(connection, call.request)
             except ConnectionLost as error:
                 call.at_timeout = await self._connection.lost(connection, error)
                 if not call.is_repeatable:

@@ -36,8 +36,9 @@ class RemoteInstance:
         self._id = settings.instance_id
         self._tenant_id = settings.tenant_id
         self._interval = settings.heartbeat_interval_ms / 1000
-        self._connection = SharedConnection(_client_settings(settings), self._continue_run)
-        self._calls = Calls(self._connection, settings.request_timeout_ms / 1000)
+        timeout = settings.request_timeout_ms / 1000
+        self._connection = SharedConnection(_client_settings(settings), self._continue_run, timeout)
+        self._calls = Calls(self._connection, timeout)
         self._run: int | None = None
         self._heartbeats: asyncio.Task[None] | None = None
 
