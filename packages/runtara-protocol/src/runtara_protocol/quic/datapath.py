@@ -66,7 +66,7 @@ class Datapath:
             # The system's buffer is full: loss, as on any other hop.
             return
         except OSError as error:
-            self._failed(error)
+            self._loop.call_soon(self._fail, error)
 
     def schedule(self, endpoint: Endpoint) -> None:
         """Have it transmit after the tasks that are ready now; once, however often asked."""
@@ -86,14 +86,15 @@ class Datapath:
     def _read(self) -> None:
         now = self._loop.time()
         touched: dict[Endpoint, None] = {}
+        failure: OSError | None = None
         for _ in range(BATCH):
             try:
                 data, address = self._sock.recvfrom(LARGEST_DATAGRAM)
             except BlockingIOError:
                 break
             except OSError as error:
-                self._failed(error)
-                break
+                failure = error
+                continue
             endpoint = self._route(data, address)
             if endpoint is None:
                 continue
@@ -107,6 +108,14 @@ class Datapath:
                 endpoint.process(now)
             except Exception:
                 self._crashed(endpoint)
+        if failure is not None:
+            self._failed(failure)
+
+    def _fail(self, error: OSError) -> None:
+        """Report it after what came before: a refused datagram may follow the peer's farewell."""
+        if self._sock.fileno() >= 0:
+            self._read()
+        self._failed(error)
 
     def _transmit(self) -> None:
         now = self._loop.time()

@@ -25,6 +25,8 @@ class Driver(ABC):
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        # How many streams the peer should at least be able to open.
+        self._spare_streams = quic._local_max_streams_bidi.value // 2
 
     @abstractmethod
     def _on_event(self, event: QuicEvent) -> None:
@@ -80,10 +82,14 @@ class Driver(ABC):
         quic = self._quic
         if not quic._handshake_confirmed or quic._handshake_done_pending or quic._close_pending:
             return True
+        # Finished streams are only discarded, and new ones allowed, by an attempt to send.
+        streams = quic._local_max_streams_bidi
+        are_short = streams.sent - streams.used <= self._spare_streams
         return any(
             not stream.sender.buffer_is_empty
             or stream.sender.reset_pending
             or stream.receiver.stop_pending
+            or (are_short and stream.is_finished)
             for stream in quic._streams_queue
         )
 
