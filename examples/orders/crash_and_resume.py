@@ -52,6 +52,8 @@ def main() -> int:
         return 2
     try:
         outcome = asyncio.run(_demonstrate(options, folder.resolve()))
+    except KeyboardInterrupt:
+        return 130
     except (ProcessFailed, ValueError) as error:
         print(json.dumps({"ok": False, "error": str(error)}) if options.json else f"{error}")
         print(f"Its files are in {folder}", file=sys.stderr)

@@ -48,7 +48,7 @@ class Ordeal:
             await self._live()
         code = await self._server.end(signal.SIGTERM)
         if code != 0:
-            raise ProcessFailed(f"the server ended with {code} when asked to, see server.log")
+            raise self._server.failure(f"ended with {code} when it was told to stop")
 
     async def _live(self) -> None:
         life = Life(len(self.lives) + 1)
@@ -63,7 +63,7 @@ class Ordeal:
         code = await process.ended()
         life.seconds = time.monotonic() - began
         if code != (-signal.SIGKILL if life.killed else 0):
-            raise ProcessFailed(f"the import ended with {code}, see import.log")
+            raise process.failure(f"ended with {code}")
 
     async def _hear(self) -> Said:
         try:

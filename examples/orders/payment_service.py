@@ -108,6 +108,9 @@ class Books:
 class PaymentServer(ThreadingHTTPServer):
     """The service on a free port of 127.0.0.1; without a seed it has no faults but those given."""
 
+    # Closing waits for the late charges, which still need the books.
+    daemon_threads = False
+
     def __init__(
         self, books: Books, seed: int | None, faults: dict[str, Fate], stall_s: float
     ) -> None:

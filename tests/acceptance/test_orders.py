@@ -27,6 +27,8 @@ def crash_and_resume(*arguments: str, example: Path = EXAMPLE) -> tuple[int, dic
 
 
 def failures(outcome: dict[str, Any]) -> list[str]:
+    if "error" in outcome:
+        return [outcome["error"]]
     return [check["claim"] for check in outcome["checks"] if not check["holds"]]
 
 
