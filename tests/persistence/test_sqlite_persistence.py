@@ -14,6 +14,7 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, CheckpointWrite, Registration, Saved
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, WORKING
+from runtara_migrations.migrate import migrate
 from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
 from runtara_persistence.sqlite.connection import set_up_writer
 from runtara_persistence.sqlite.database import Database
@@ -133,13 +134,16 @@ async def test_a_file_that_is_no_database_is_not_opened(path: Path, content: byt
     assert await asyncio.to_thread(path.read_bytes) == content
 
 
-async def test_a_rust_made_file_is_not_opened(path: Path) -> None:
+async def test_a_rust_made_file_is_not_opened_nor_touched(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY)")
+    before = await asyncio.to_thread(path.read_bytes)
 
     with pytest.raises(DatabaseError, match="made by the Rust server"):
         async with SqlitePersistence(str(path)):
             pass
+
+    assert await asyncio.to_thread(path.read_bytes) == before
 
 
 async def test_a_folder_in_place_of_the_file_is_not_opened(tmp_path: Path) -> None:
@@ -156,6 +160,18 @@ async def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
             pass
 
 
+async def test_a_file_whose_journal_others_keep_from_changing_is_not_opened(path: Path) -> None:
+    """The migration command leaves it with another journal; the first to open it changes that."""
+    await migrate(f"sqlite:{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM instances").fetchall()
+
+        with pytest.raises(DatabaseError, match="another process holds it"):
+            async with SqlitePersistence(str(path), lock_timeout=0.05):
+                pass
+
+
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "x.db"
 
@@ -168,8 +184,8 @@ async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 async def test_a_database_that_does_not_write_ahead_is_refused() -> None:
     """SQLite takes another journal without a word, as it does in memory and on some networks."""
     async with aiosqlite.connect(":memory:") as connection:
-        with pytest.raises(DatabaseError, match="journal_mode = WAL: it stays memory"):
-            await set_up_writer(connection, "/network/x.db")
+        with pytest.raises(DatabaseError, match="journal_mode as it must be: it is memory"):
+            await set_up_writer(connection, "/network/x.db", 1)
 
 
 async def test_durability_is_in_force(path: Path) -> None:

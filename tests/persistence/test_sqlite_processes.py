@@ -1,10 +1,15 @@
 """What processes that share a file can rely on."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+
+import pytest
+
+from runtara_migrations.migrate import migrate
 
 WORKER = [sys.executable, "-m", "tests.persistence.sqlite_worker"]
 
@@ -29,9 +34,12 @@ def hear(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_of_sixteen_processes_exactly_one_saves(tmp_path: Path) -> None:
-    """They create the file together, too, and register the same instance."""
+@pytest.mark.parametrize("migrated", [False, True])
+def test_of_sixteen_processes_exactly_one_saves(tmp_path: Path, migrated: bool) -> None:
+    """They open or create the file together, too, and register the same instance."""
     path = tmp_path / "x.db"
+    if migrated:
+        asyncio.run(migrate(f"sqlite:{path}"))
     processes = [start("race", path) for _ in range(16)]
     assert [hear(process) for process in processes] == ["ready"] * 16
 
