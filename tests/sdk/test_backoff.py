@@ -1,6 +1,7 @@
 """How long a client waits before it tries again."""
 
 import pytest
+
 from runtara_sdk.backoff import delay
 
 

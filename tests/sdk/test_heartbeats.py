@@ -109,6 +109,20 @@ async def test_heartbeats_of_no_use_end(
     assert server.kinds().count("instance_event") == 1
 
 
+async def test_heartbeats_begin_again_with_the_next_registration(
+    server: FakeServer, beating: Client, log: LogWatch
+) -> None:
+    """Whatever ended those of the one before."""
+    server.script("instance_event", refuse("INSTANCE_NOT_FOUND", "gone"))
+    await beating.register()
+    await log.seen("heartbeats end: gone")
+
+    await beating.register()
+
+    await heartbeat_received(server)
+    await heartbeat_received(server)
+
+
 async def test_closing_does_not_wait_for_a_heartbeat(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:

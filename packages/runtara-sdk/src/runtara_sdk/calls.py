@@ -29,12 +29,13 @@ TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed, RequestReset)
 
 @dataclass(slots=True)
 class _Call:
-    """A request on its way, and what to raise if its time is up now."""
+    """A request on its way; `failure`: what became of it last, None while it may be answered."""
 
     request: RpcRequest
     is_repeatable: bool
-    at_timeout: RuntaraError
+    failure: RuntaraError | None = None
     failures: int = 0
+    is_sent: bool = False
 
     def may_repeat_after(self, failure: RuntaraError) -> bool:
         return isinstance(failure, TRANSIENT if self.is_repeatable else NOT_CARRIED_OUT)
@@ -62,7 +63,7 @@ class Calls:
         """
         if self._superseded is not None:
             raise InstanceSuperseded(self._superseded)
-        call = _Call(request, is_repeatable, self._not_connected())
+        call = _Call(request, is_repeatable)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
@@ -70,7 +71,7 @@ class Calls:
         except InstanceSuperseded as error:
             self._superseded = str(error)
             raise
-        raise call.at_timeout
+        raise call.failure or self._time_up(call)
 
     async def _repeat(self, call: _Call) -> RpcResponse:
         while True:
@@ -78,16 +79,16 @@ class Calls:
                 connection = await self._connection.connected()
             except ConnectionFailed as error:
                 # Nothing was sent, and the shared connection waits before it tries again.
-                call.at_timeout = error
+                call.failure = error
                 continue
-            call.at_timeout = self._unanswered()
+            call.is_sent, call.failure = True, None
             try:
                 with self._connection.doubted(connection):
                     response = await exchange(connection, call.request)
             except ConnectionLost as error:
-                call.at_timeout = await self._connection.lost(connection, error)
+                call.failure = await self._connection.lost(connection, error)
                 if not call.is_repeatable:
-                    raise call.at_timeout from error
+                    raise call.failure from error
             except RuntaraError as error:
                 await self._wait_after(call, error)
             else:
@@ -97,18 +98,12 @@ class Calls:
     async def _wait_after(self, call: _Call, failure: RuntaraError) -> None:
         if not call.may_repeat_after(failure):
             raise failure
-        call.at_timeout = failure
+        call.failure = failure
         call.failures += 1
         await asyncio.sleep(delay(call.failures))
 
-    def _not_connected(self) -> ConnectionFailed:
-        return ConnectionFailed(
-            f"no connection to the core at {self._connection.address} within {self._timeout:g} s;"
-            " nothing was sent"
-        )
-
-    def _unanswered(self) -> RequestTimeout:
-        return RequestTimeout(
-            f"no answer from the core at {self._connection.address} within {self._timeout:g} s;"
-            " whether it did what was asked is unknown"
-        )
+    def _time_up(self, call: _Call) -> RuntaraError:
+        within = f"from the core at {self._connection.address} within {self._timeout:g} s"
+        if call.is_sent:
+            return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
+        return ConnectionFailed(f"no word {within}; nothing was sent")

@@ -52,7 +52,8 @@ class RemoteInstance:
         response = await self._calls.ask(request)
         registration = translation.registration(response.register_instance)
         self._run = registration.run
-        if self._interval and self._heartbeats is None:
+        await self._end_heartbeats()
+        if self._interval:
             self._heartbeats = asyncio.create_task(beat(self.heartbeat, self._interval))
         return registration
 
