@@ -2,6 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from time import monotonic
 
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, QuicEvent
@@ -58,6 +59,9 @@ class Driver(ABC):
         for data, address in self._quic.datagrams_to_send(now):
             self._datapath.send(data, address)
         self._drain_events()
+        if self._quic._pacing_at is not None and not self._is_sending_due():
+            # It paces the packet after the last one even if there is nothing to put in it.
+            self._quic._pacing_at = None
         self._arm()
 
     def crash(self) -> None:
@@ -69,7 +73,7 @@ class Driver(ABC):
         if self.is_closed:
             return
         self._quic.close(error_code=code, reason_phrase=reason)
-        for data, address in self._quic.datagrams_to_send(self.loop.time()):
+        for data, address in self._quic.datagrams_to_send(monotonic()):
             self._datapath.send(data, address)
         self._end(reason)
 
@@ -97,7 +101,7 @@ class Driver(ABC):
         """Let the acknowledgement that is owed travel with what is sent, not alone later."""
         space = self._quic._spaces.get(Epoch.ONE_RTT)
         if space is not None and space.ack_at is not None:
-            space.ack_at = now
+            space.ack_at = now - 0.001  # Overdue, which goes before pacing.
 
     def _drain_events(self) -> None:
         next_event = self._quic.next_event
@@ -125,7 +129,7 @@ class Driver(ABC):
 
     def _fire(self) -> None:
         self._timer = None
-        now = self.loop.time()
+        now = monotonic()
         at = self._quic.get_timer()
         # uvloop's clock counts milliseconds: a timer may fire that much early.
         if at is not None and at <= now + 0.001:
