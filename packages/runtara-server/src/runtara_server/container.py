@@ -1,8 +1,6 @@
 """What the server is made of, and how its parts fit together; nothing in here opens anything."""
 
 from dependency_injector import containers, providers
-from runtara_persistence.connect import backend
-from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 from runtara_domain.activity import Activity
 from runtara_domain.sessions import Places
@@ -12,6 +10,8 @@ from runtara_domain.use_cases.core import Core
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent
 from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
 from runtara_migrations import location
+from runtara_persistence.connect import backend
+from runtara_persistence.sqlite.persistence import SqlitePersistence
 from runtara_server.config import Settings
 from runtara_server.router import Router
 
