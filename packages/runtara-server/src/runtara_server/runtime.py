@@ -130,9 +130,15 @@ async def _bound(listener: Listener, settings: Settings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _kept(activity: Activity) -> AsyncIterator[None]:
     keeper = asyncio.create_task(activity.keep())
+    keeper.add_done_callback(_report_failure)
     try:
         yield
     finally:
         keeper.cancel()
         await asyncio.wait([keeper])
         await activity.flush()
+
+
+def _report_failure(keeper: asyncio.Task[None]) -> None:
+    if not keeper.cancelled():
+        _log.error("activity is written no more", exc_info=keeper.exception())
