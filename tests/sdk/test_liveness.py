@@ -37,21 +37,26 @@ async def test_a_slow_server_that_lives_is_waited_for(
     server: FakeServer, settings: Callable[..., Settings], life: Act
 ) -> None:
     """Whatever it answers when asked for nothing."""
-    asked_for_nothing = asyncio.Event()
+    asked_for_nothing, may_answer = asyncio.Event(), asyncio.Event()
 
     async def show_life(stream: Stream) -> None:
         await life(stream)
         asked_for_nothing.set()
 
-    async def answer_after_that(stream: Stream) -> None:
-        await asked_for_nothing.wait()
+    async def answer_late(stream: Stream) -> None:
+        await may_answer.wait()
         await reply(DEFAULTS["checkpoint"])(stream)
 
-    server.script("checkpoint", answer_after_that)
+    server.script("checkpoint", answer_late)
     server.script("nothing", show_life)
 
     async with Client(settings(request_timeout_ms=3000)) as client:
-        await client.checkpoint("step-1", b"")
+        slow = asyncio.create_task(client.checkpoint("step-1", b""))
+        await asked_for_nothing.wait()
+        # Its answer tells that the sign of life has arrived as well.
+        await client.get_status()
+        may_answer.set()
+        await slow
 
     assert len(server.connections) == 1
 

@@ -108,13 +108,13 @@ class SharedConnection:
         try:
             connection = await self._greeted(await connect(self._settings))
         except (ConnectError, ConnectionLost) as error:
-            failure = ConnectionFailed(
+            reason = (
                 f"cannot reach the core: {error}; RUNTARA_SERVER_ADDR is {self.address},"
                 " RUNTARA_TLS_CA names the certificates to trust"
             )
             # Once an outage: the calls that wait for it tell the rest.
-            logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", failure)
-            raise failure from error
+            logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", reason)
+            raise ConnectionFailed(reason) from error
         self._open = connection
         return connection
 
