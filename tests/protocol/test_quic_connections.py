@@ -12,6 +12,7 @@ from tests.support.raw_client import raw_client
 
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_protocol.quic.client import ClientSettings, connect
+from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.error import ConnectError, ConnectionLost
 
 
@@ -148,6 +149,26 @@ async def test_handshakes_over_the_bound_are_refused() -> None:
     async with serving(Echo, max_incoming=0) as served:
         with pytest.raises(ConnectError, match="refused"):
             await served.connect()
+
+
+async def test_a_bug_in_one_connection_hurts_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """The connection it happens in is given up, with a traceback in the log."""
+    made: list[Echo] = []
+
+    def make(connection: Connection) -> Echo:
+        if made:
+            raise LookupError("a bug")
+        made.append(Echo(connection))
+        return made[0]
+
+    async with serving(make) as served, await served.connect() as connection:
+        assert await connection.exchange(b"before") == b"before"
+        async with await served.connect(idle_timeout=0.1) as other:
+            with pytest.raises(ConnectionLost):
+                await other.exchange(b"never")
+
+        assert await connection.exchange(b"after") == b"after"
+    assert "LookupError: a bug" in caplog.text
 
 
 async def test_garbage_and_other_versions_hurt_nobody() -> None:

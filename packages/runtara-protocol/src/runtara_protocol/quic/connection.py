@@ -275,6 +275,6 @@ class Connection(Driver):
             stream.fail(ConnectionLost(reason))
         self._streams.clear()
         self._window.abandon()
+        self._owner.gone(self)
         if self._handler is not None:
             self._handler.closed()
-        self._owner.gone(self)

@@ -104,12 +104,12 @@ class Datapath:
             try:
                 endpoint.receive(data, address, now)
             except Exception:
-                self._crashed(endpoint)
+                self.crashed(endpoint)
         for endpoint in touched:
             try:
                 endpoint.process(now)
             except Exception:
-                self._crashed(endpoint)
+                self.crashed(endpoint)
         if failure is not None:
             self._failed(failure)
 
@@ -123,13 +123,15 @@ class Datapath:
         now = monotonic()
         scheduled, self._scheduled = self._scheduled, []
         for endpoint in scheduled:
-            endpoint.is_scheduled = False
+            # Its timer may have been faster.
+            if not endpoint.is_scheduled:
+                continue
             try:
                 endpoint.transmit(now)
             except Exception:
-                self._crashed(endpoint)
+                self.crashed(endpoint)
 
-    def _crashed(self, endpoint: Endpoint) -> None:
+    def crashed(self, endpoint: Endpoint) -> None:
         """Keep one connection's bug, in the machine or in ours, from the others of this batch."""
         logger.exception("a connection is given up")
         endpoint.crash()

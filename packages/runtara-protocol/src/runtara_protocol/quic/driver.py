@@ -10,6 +10,11 @@ from aioquic.tls import Epoch
 
 from runtara_protocol.quic.datapath import Address, Datapath
 
+# Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
+ACK_DELAY = 0.004
+# A burst is acknowledged sooner, because its sender waits for that.
+ACK_EVERY = 10
+
 
 class Driver(ABC):
     """
@@ -26,6 +31,8 @@ class Driver(ABC):
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._unanswered = 0
+        quic._ack_delay = ACK_DELAY
         # How many streams the peer should at least be able to open.
         self._spare_streams = quic._local_max_streams_bidi.value // 2
 
@@ -39,14 +46,16 @@ class Driver(ABC):
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same turn."""
+        self._unanswered += 1
         self._quic.receive_datagram(data, address, now)
 
     def process(self, now: float) -> None:
         """Act on what was received, and send now only what can't wait for the delayed ACK."""
-        self._drain_events()
+        if not self.is_closed:
+            self._drain_events()
         if self.is_closed:
             return
-        if self._is_sending_due():
+        if self._unanswered >= ACK_EVERY or self._is_sending_due():
             self._datapath.schedule(self)
         else:
             self._arm()
@@ -55,6 +64,8 @@ class Driver(ABC):
         """Send what is queued, any acknowledgement that is owed with it."""
         if self.is_closed:
             return
+        self.is_scheduled = False
+        self._unanswered = 0
         self._acknowledge_along(now)
         for data, address in self._quic.datagrams_to_send(now):
             self._datapath.send(data, address)
@@ -134,9 +145,12 @@ class Driver(ABC):
         # uvloop's clock counts milliseconds: a timer may fire that much early.
         if at is not None and at <= now + 0.001:
             now = max(now, at)
-            self._quic.handle_timer(now)
-            self._drain_events()
-            self.transmit(now)
+            try:
+                self._quic.handle_timer(now)
+                self._drain_events()
+                self.transmit(now)
+            except Exception:
+                self._datapath.crashed(self)
         else:
             self._arm()
 
