@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -73,18 +73,21 @@ class ServerProcess:
 
     async def said(self, pattern: str) -> str:
         """Wait for a line of its log with this pattern in it."""
-        reading = self._output_is_read
+        await self.until(lambda: any(re.search(pattern, line) for line in self.lines))
+        return next(line for line in self.lines if re.search(pattern, line))
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something to be true of what it has said so far."""
         async with asyncio.timeout(PATIENCE):
-            while not (found := [line for line in self.lines if re.search(pattern, line)]):
-                assert not reading.done(), f"it ended without {pattern!r}: {self.lines}"
+            while not is_so():
+                assert not self._reader.done(), f"it has ended: {self.lines} {self.output!r}"
                 self._stir.clear()
                 await self._stir.wait()
-        return found[0]
 
     async def ended(self) -> int:
         """Wait for the process to end by itself; give its exit code."""
         async with asyncio.timeout(PATIENCE):
-            await asyncio.shield(self._output_is_read)
+            await asyncio.shield(self._reader)
             return await self.process.wait()
 
     async def terminate(self) -> int:
@@ -111,18 +114,27 @@ class ServerProcess:
         sys.stdout.writelines(f"{line}\n" for line in self.lines)
 
     @property
-    def _output_is_read(self) -> asyncio.Task[None]:
+    def _reader(self) -> asyncio.Task[None]:
         assert self._reading is not None, "it was never started"
         return self._reading
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
-        output = asyncio.create_task(process.stdout.read())
-        async for line in process.stderr:
-            self.lines.append(line.decode().rstrip("\n"))
+        await asyncio.gather(
+            self._take(process.stdout, self._printed), self._take(process.stderr, self._logged)
+        )
+
+    async def _take(self, pipe: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:
+        async for line in pipe:
+            take(line)
             self._stir.set()
-        self.output = await output
+
+    def _printed(self, line: bytes) -> None:
+        self.output += line
+
+    def _logged(self, line: bytes) -> None:
+        self.lines.append(line.decode().rstrip("\n"))
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
