@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.sdk.fake_server import FakeServer, be_silent, hang_up, refuse, reply, reset
+from tests.sdk.fake_server import Act, FakeServer, be_silent, hang_up, refuse, reply, reset
 from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.pb.instance_pb2 import CheckpointResponse, RpcResponse
@@ -16,6 +16,7 @@ from runtara_sdk import (
     DatabaseFailed,
     RequestReset,
     RequestTimeout,
+    RuntaraError,
     Settings,
 )
 
@@ -100,25 +101,22 @@ async def test_a_checkpoint_saved_by_the_lost_call_is_found(
     assert await client.checkpoint("step-1", b"mine") == Checkpoint(found=True, state=b"mine")
 
 
-async def test_a_custom_event_whose_answer_is_lost_is_not_repeated(
-    server: FakeServer, client: Client
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        (hang_up, ConnectionFailed),
+        (reset, RequestReset),
+        (refuse("DATABASE_ERROR"), DatabaseFailed),
+    ],
+    ids=["lost", "given up", "database"],
+)
+async def test_a_custom_event_that_may_be_stored_is_not_repeated(
+    server: FakeServer, client: Client, act: Act, error: type[RuntaraError]
 ) -> None:
     """Sent twice it would be two events."""
-    server.script("instance_event", hang_up)
+    server.script("instance_event", act)
 
-    with pytest.raises(ConnectionFailed, match="unknown"):
-        await client.custom_event("progress")
-
-    assert len(server.requests) == 1
-
-
-async def test_a_custom_event_the_server_gave_up_is_not_repeated(
-    server: FakeServer, client: Client
-) -> None:
-    """It may have been carried out before."""
-    server.script("instance_event", reset)
-
-    with pytest.raises(RequestReset):
+    with pytest.raises(error):
         await client.custom_event("progress")
 
     assert len(server.requests) == 1
@@ -134,18 +132,6 @@ async def test_a_custom_event_that_was_not_carried_out_is_repeated(
     await client.custom_event("progress")
 
     assert len(server.requests) == 2
-
-
-async def test_a_custom_event_that_may_be_stored_is_not_repeated(
-    server: FakeServer, client: Client
-) -> None:
-    """A database that gave no answer may have stored it."""
-    server.script("instance_event", refuse("DATABASE_ERROR"))
-
-    with pytest.raises(DatabaseFailed):
-        await client.custom_event("progress")
-
-    assert len(server.requests) == 1
 
 
 async def test_a_server_that_never_answers_ends_the_call_in_time(

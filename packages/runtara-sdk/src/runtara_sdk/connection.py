@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
 from runtara_protocol.quic.error import ConnectError, ConnectionLost
@@ -120,15 +120,14 @@ class SharedConnection:
 
     async def _greeted(self, connection: ClientConnection) -> ClientConnection:
         seconds = self._settings.connect_timeout
-        try:
-            async with asyncio.timeout(seconds):
-                await self._greet(connection)
-        except TimeoutError as error:
-            await connection.aclose()
-            raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
-        except BaseException:
-            await connection.aclose()
-            raise
+        async with AsyncExitStack() as closing:
+            await closing.enter_async_context(connection)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._greet(connection)
+            except TimeoutError as error:
+                raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
+            closing.pop_all()
         return connection
 
 
