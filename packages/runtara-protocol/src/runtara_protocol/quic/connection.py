@@ -98,11 +98,6 @@ class Connection(Driver):
         return cast(Address, self._quic.get_peer_address())
 
     @property
-    def is_established(self) -> bool:
-        """Tell whether the handshake is done and a handler serves it."""
-        return self._handler is not None
-
-    @property
     def is_delivered(self) -> bool:
         """Tell whether the client has acknowledged all that was sent and ended, or reset."""
         return self.is_closed or not any(
