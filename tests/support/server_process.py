@@ -145,10 +145,9 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[ServerProcess]:
-    """Run a server on `core.db` of the folder, unless told otherwise, for the block's length."""
-    process = ServerProcess(
-        folder, {"RUNTARA_DATABASE_URL": "sqlite:core.db"} | variables, arguments
-    )
+    """Run a server for the block's length, on `core.db` of the folder or what --dev takes."""
+    database = {} if "--dev" in arguments else {"RUNTARA_DATABASE_URL": "sqlite:core.db"}
+    process = ServerProcess(folder, database | variables, arguments)
     try:
         await process.start()
         yield process
