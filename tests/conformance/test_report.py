@@ -153,6 +153,16 @@ async def test_a_rule_of_the_kit_fails_a_server_that_breaks_it(answer: Answer, c
         assert came in outcome.came
 
 
+async def test_no_rule_is_kept_by_a_server_that_says_nothing() -> None:
+    rules = [rule for rule in RULES if rule.pace is Pace.QUICK and not rule.database]
+    async with serving(ends_empty) as port:
+        outcomes = await run_rules(rules, Server("127.0.0.1", port), lambda outcome: None)
+
+    kept = [str(outcome.rule) for outcome in outcomes if outcome.verdict is Verdict.PASS]
+    # It asks for nothing but a handshake.
+    assert kept == ["transport/a_client_without_alpn_is_accepted"]
+
+
 def test_the_command_lists_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert __main__.main(["--list", "--tier", "slice", "--rule", "checkpoints/"]) == 0
     lines = capsys.readouterr().out.splitlines()

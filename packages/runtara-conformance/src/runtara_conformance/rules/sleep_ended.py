@@ -10,7 +10,7 @@ from runtara_conformance.rule import Noun, Pace, Tier
 from runtara_conformance.rules.sleep import AT_ONCE, FOR_EVER, Stopwatch, asleep, woken
 from runtara_conformance.subject import Server
 
-rule = Noun("sleep ended", Tier.CORE)
+rule = Noun("sleep", Tier.CORE)
 
 PROMPTLY = 5.0
 
