@@ -7,12 +7,15 @@ Without either both are started, and measured in turn.
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvloop
 from aioquic.asyncio.server import serve
@@ -93,16 +96,29 @@ async def _serve(kind: str) -> None:
         await asyncio.to_thread(sys.stdin.read)
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server in a process of its own."""
+
+    port: int
+    pid: int
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @asynccontextmanager
-async def process(kind: str) -> AsyncIterator[int]:
-    """Run a server in a process of its own; yield its port."""
+async def process(kind: str) -> AsyncIterator[Server]:
+    """Run a server in a process of its own."""
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-m", "benchmarks.echo", f"--{kind}")
     server = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     assert server.stdin is not None
     assert server.stdout is not None
     try:
-        yield int(await server.stdout.readline())
+        yield Server(int(await server.stdout.readline()), server.pid)
     finally:
         server.stdin.close()
         await server.wait()
@@ -130,25 +146,31 @@ async def _connections(port: int, count: int) -> list[ClientConnection]:
 
 
 async def _compare(rounds: int, seconds: float) -> None:
-    async with process("stock") as stock_port, process("ours") as our_port:
-        ports = dict(zip(SERVERS, (stock_port, our_port), strict=True))
+    async with process("stock") as stock_server, process("ours") as our_server:
+        servers = dict(zip(SERVERS, (stock_server, our_server), strict=True))
         for load in LOADS:
-            open_ = {kind: await _connections(port, load) for kind, port in ports.items()}
+            open_ = {kind: await _connections(one.port, load) for kind, one in servers.items()}
             rates: dict[str, list[float]] = {kind: [] for kind in SERVERS}
+            costs: dict[str, list[float]] = {kind: [] for kind in SERVERS}
             for _ in range(rounds):
                 for kind in SERVERS:
-                    rates[kind].append(await rate(open_[kind], bytes(200), seconds))
-            _report(load, rates)
+                    before = servers[kind].cpu()
+                    reached = await rate(open_[kind], bytes(200), seconds)
+                    rates[kind].append(reached)
+                    costs[kind].append((servers[kind].cpu() - before) / (reached * seconds))
+            _report(load, rates, costs)
             for connection in (*open_["stock"], *open_["ours"]):
                 await connection.aclose()
 
 
-def _report(load: int, rates: dict[str, list[float]]) -> None:
+def _report(load: int, rates: dict[str, list[float]], costs: dict[str, list[float]]) -> None:
     ratios = sorted(ours / stock for stock, ours in zip(rates["stock"], rates["ours"], strict=True))
+    used = {kind: statistics.median(costs[kind]) * 1e6 for kind in SERVERS}
     print(
         f"{load:3} connections: stock {statistics.median(rates['stock']):6.0f}/s"
         f"  ours {statistics.median(rates['ours']):6.0f}/s"
         f"  ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        f"  server CPU an exchange: {used['stock']:.0f} and {used['ours']:.0f} µs"
     )
 
 

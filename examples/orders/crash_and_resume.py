@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kill_plan import faults_for, plan_kills
+from kill_plan import plan_faults, plan_kills
 from lives import Life, Ordeal
 from make_orders import make_orders
 from orders_csv import read_orders
@@ -47,8 +47,13 @@ def main() -> int:
     options = _options()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="runtara-orders-"))
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        print(f"{folder} is not empty", file=sys.stderr)
+        return 2
     try:
         outcome = asyncio.run(_demonstrate(options, folder.resolve()))
+    except KeyboardInterrupt:
+        return 130
     except (ProcessFailed, ValueError) as error:
         print(json.dumps({"ok": False, "error": str(error)}) if options.json else f"{error}")
         print(f"Its files are in {folder}", file=sys.stderr)
@@ -69,10 +74,11 @@ async def _demonstrate(options: argparse.Namespace, folder: Path) -> Outcome:
         orders = folder / "orders.csv"
         orders.write_bytes(make_orders(options.orders, options.seed).content)
     file = read_orders(orders)
-    plan = plan_kills([order.id for order in file.orders], options.kills, options.seed)
+    order_ids = [order.id for order in file.orders]
+    plan = plan_kills(order_ids, options.kills, options.seed)
     screen = Screen(file, quiet=options.json)
     async with Stage(folder, orders) as stage:
-        await stage.start_payments(options.seed, faults_for(plan))
+        await stage.start_payments(options.seed, plan_faults(plan, order_ids))
         with screen:
             ordeal = Ordeal(stage, plan, screen.watch)
             await ordeal.run()

@@ -18,7 +18,7 @@ from orders_csv import Order, UnusableFile, read_orders
 
 from runtara_sdk import Client
 
-ATTEMPTS, TIMEOUT_S = 8, 0.4
+ATTEMPTS, TIMEOUT_S = 8, 0.3
 
 
 async def import_orders(orders_path: Path, ledger_path: Path, payments_url: str) -> None:
@@ -77,7 +77,7 @@ async def charge(payments: httpx.AsyncClient, order: Order) -> bytes:
                 return response.raise_for_status().content
             trouble = str(response.status_code)
         print(f"retrying {order.id} after attempt {attempt}: {trouble}", flush=True)
-        await asyncio.sleep(0.02 * 2**attempt)
+        await asyncio.sleep(0.01 * 2**attempt)
     # This ends the process, not the import: run again, it goes on with this order.
     raise ConnectionError(f"no charge for {order.id} in {ATTEMPTS} attempts: {trouble}")
 

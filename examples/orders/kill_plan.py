@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from payment_service import Fate
 
@@ -11,9 +12,9 @@ from payment_service import Fate
 class Moment(StrEnum):
     """Where the work on an order is when something is killed."""
 
-    ASKED = "charge asked for, not made"
-    CHARGED = "charged, and not answered"
-    SAVED = "checkpoint saved"
+    ASKED = "asked, not charged"
+    CHARGED = "charged, no answer"
+    SAVED = "saved"
 
 
 class Victim(StrEnum):
@@ -21,7 +22,7 @@ class Victim(StrEnum):
 
     IMPORT = "the import"
     SERVER = "the server"
-    BOTH = "both"
+    BOTH = "the import and the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,7 @@ KINDS = (
     (Victim.SERVER, Moment.CHARGED),
     (Victim.BOTH, Moment.SAVED),
 )
-# A killed process may have begun the next order already; two kills must not meet there.
 ORDERS_A_KILL = 4
-# How the payment service must behave so that the moment lasts long enough to be met.
-FAULTS = {Moment.ASKED: Fate.LATE, Moment.CHARGED: Fate.MUTE}
 
 
 def plan_kills(order_ids: Sequence[str], kills: int, seed: int) -> list[Kill]:
@@ -59,11 +57,23 @@ def plan_kills(order_ids: Sequence[str], kills: int, seed: int) -> list[Kill]:
     plan = []
     for number, (victim, moment) in enumerate(kinds[:kills]):
         begin, end = (n * len(order_ids) // kills for n in (number, number + 1))
-        order_id = order_ids[rng.randrange(begin, end - 2)]
-        plan.append(Kill(order_id, moment, victim))
+        # In the first half of its part: the import may get on a little before it is dead, and must
+        # neither reach the next kill nor its end.
+        place = rng.randrange(begin, begin + (end - begin) // 2)
+        plan.append(Kill(order_ids[place], moment, victim))
     return plan
 
 
-def faults_for(plan: Sequence[Kill]) -> dict[str, Fate]:
-    """Say which orders the payment service must trip over for the plan to be carried out."""
-    return {kill.order_id: FAULTS[kill.moment] for kill in plan if kill.moment in FAULTS}
+def plan_faults(plan: Sequence[Kill], order_ids: Sequence[str]) -> dict[str, Fate]:
+    """Say which orders the payment service must keep waiting, so that each moment can be met."""
+    following = dict(pairwise(order_ids))
+    faults = {}
+    for kill in plan:
+        match kill.moment:
+            case Moment.ASKED:
+                faults[kill.order_id] = Fate.LATE
+            case Moment.CHARGED:
+                faults[kill.order_id] = Fate.MUTE
+            case Moment.SAVED:
+                faults[following[kill.order_id]] = Fate.LATE
+    return faults

@@ -48,7 +48,7 @@ class Ordeal:
             await self._live()
         code = await self._server.end(signal.SIGTERM)
         if code != 0:
-            raise ProcessFailed(f"the server ended with {code} when asked to, see server.log")
+            raise self._server.failure(f"ended with {code} when it was told to stop")
 
     async def _live(self) -> None:
         life = Life(len(self.lives) + 1)
@@ -62,8 +62,8 @@ class Ordeal:
                 await self._strike(self._plan.pop(0), life, process)
         code = await process.ended()
         life.seconds = time.monotonic() - began
-        if code != (-signal.SIGKILL if life.killed else 0):
-            raise ProcessFailed(f"the import ended with {code}, see import.log")
+        if code != 0 and not life.killed:
+            raise process.failure(f"ended with {code}")
 
     async def _hear(self) -> Said:
         try:
@@ -98,7 +98,10 @@ class Ordeal:
             Victim.SERVER: [self._server],
             Victim.BOTH: [process, self._server],
         }[kill.victim]
-        await asyncio.gather(*(victim.end(signal.SIGKILL) for victim in victims))
+        codes = await asyncio.gather(*(victim.end(signal.SIGKILL) for victim in victims))
+        for victim, code in zip(victims, codes, strict=True):
+            if code != -signal.SIGKILL:
+                raise victim.failure(f"ended with {code} before it was killed")
         if self._server in victims:
             self._server = await self._stage.start_server()
 

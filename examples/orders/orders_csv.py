@@ -96,7 +96,7 @@ def _sort(rows: Iterator[tuple[int, Sequence[str] | csv.Error]]) -> OrdersFile:
 def _faults(row: Sequence[str], taken: dict[str, tuple[int, Sequence[str]]]) -> list[str]:
     """Say everything that is wrong with a row, so that it needs mending only once."""
     if len(row) != len(COLUMNS):
-        return [f"{len(row)} columns instead of {len(COLUMNS)}"]
+        return [f"not {len(COLUMNS)} columns but {len(row)}"]
     if not _is_utf8(row):
         return ["the text is not UTF-8"]
     order_id, placed_on, _, amount, currency, _ = row

@@ -17,6 +17,7 @@ import socket
 import sqlite3
 import sys
 import threading
+from contextlib import closing
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -64,6 +65,10 @@ class Books:
             """
         )
 
+    def close(self) -> None:
+        """Close the file; nothing can be asked after that."""
+        self._db.close()
+
     def attempts(self, key: str) -> int:
         """Count the attempts noted for the key."""
         with self._lock:
@@ -101,9 +106,14 @@ class Books:
 
 
 class PaymentServer(ThreadingHTTPServer):
-    """The service on a free port of 127.0.0.1."""
+    """The service on a free port of 127.0.0.1; without a seed it has no faults but those given."""
 
-    def __init__(self, books: Books, seed: int, faults: dict[str, Fate], stall_s: float) -> None:
+    # Closing waits for the late charges, which still need the books.
+    daemon_threads = False
+
+    def __init__(
+        self, books: Books, seed: int | None, faults: dict[str, Fate], stall_s: float
+    ) -> None:
         super().__init__(("127.0.0.1", 0), PaymentHandler)
         self.books = books
         self.stall_s = stall_s
@@ -115,7 +125,7 @@ class PaymentServer(ThreadingHTTPServer):
         number = self.books.attempts(key) + 1
         if number == 1 and order_id in self._faults:
             return self._faults[order_id]
-        if number > LAST_BAD_ATTEMPT:
+        if self._seed is None or number > LAST_BAD_ATTEMPT:
             return Fate.FINE
         digest = hashlib.sha256(f"{self._seed}/{key}/{number}".encode()).digest()
         draw = int.from_bytes(digest[:8]) / 2**64
@@ -135,6 +145,8 @@ class PaymentHandler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    # Else an answer's body waits up to 40 ms for the client to acknowledge its header.
+    disable_nagle_algorithm = True
     server: PaymentServer
 
     def do_POST(self) -> None:
@@ -196,9 +208,12 @@ def main() -> None:
     parser.add_argument("--stall-s", type=float, default=1.0)
     options = parser.parse_args()
     faults = {order: Fate(fate) for order, _, fate in (f.partition("=") for f in options.fault)}
-    server = PaymentServer(Books(options.books), options.seed, faults, options.stall_s)
-    _tell("listening", port=server.server_port)
-    server.serve_forever()
+    with (
+        closing(Books(options.books)) as books,
+        PaymentServer(books, options.seed, faults, options.stall_s) as server,
+    ):
+        _tell("listening", port=server.server_port)
+        server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -36,10 +36,15 @@ class Process:
     """A child process: what it prints is told as it comes, and it is ready at its first line."""
 
     def __init__(
-        self, name: str, child: asyncio.subprocess.Process, tell: Callable[[Said], None]
+        self,
+        name: str,
+        child: asyncio.subprocess.Process,
+        log: Path,
+        tell: Callable[[Said], None],
     ) -> None:
         self.name = name
         self._child = child
+        self._log = log
         self._first_line: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(tell))
 
@@ -54,22 +59,23 @@ class Process:
     ) -> Self:
         """Start `python COMMAND` in the folder with only these RUNTARA_ variables."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("RUNTARA_")}
-        with (folder / f"{name}.log").open("ab") as log:
+        log = folder / f"{name}.log"
+        with log.open("ab") as stderr:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,
                 cwd=folder,
                 env={**inherited, **settings},
                 stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+                stderr=stderr,
             )
-        return cls(name, child, tell)
+        return cls(name, child, log, tell)
 
     async def ready(self) -> str:
         """Return its first line; raise ProcessFailed if it ends before or takes too long."""
         done, _ = await asyncio.wait({self._first_line}, timeout=READY_TIMEOUT_S)
         if not done or not self._first_line.result():
-            raise ProcessFailed(f"{self.name} did not start, see {self.name}.log")
+            raise self.failure("did not start")
         return self._first_line.result()
 
     async def ended(self) -> int:
@@ -82,6 +88,11 @@ class Process:
         if self._child.returncode is None:
             self._child.send_signal(number)
         return await self.ended()
+
+    def failure(self, what: str) -> ProcessFailed:
+        """Say what it did, with the last line of its complaints."""
+        last = self._log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+        return ProcessFailed(f"the {self.name} {what}: {last or 'and said nothing'}")
 
     async def _read(self, tell: Callable[[Said], None]) -> None:
         assert self._child.stdout is not None  # Asked for as a pipe.
@@ -132,7 +143,12 @@ class Stage:
 
     async def start_server(self) -> Process:
         """Start the Runtara server as a newcomer does, on the same port each time."""
-        settings = {"RUNTARA_QUIC_PORT": str(self._port)}
+        settings = {
+            "RUNTARA_QUIC_PORT": str(self._port),
+            # Asked to stop, it waits so long for clients to confirm what it sent them, and the
+            # ones that were killed never will.
+            "RUNTARA_SHUTDOWN_GRACE_MS": "1000",
+        }
         server = await self._start("server", ["-m", "runtara_server", "--dev"], settings)
         await server.ready()
         return server

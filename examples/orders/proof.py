@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -45,7 +46,7 @@ class Books:
     @classmethod
     def read(cls, path: Path) -> "Books":
         """Read the file the service has left."""
-        with sqlite3.connect(path) as db:
+        with closing(sqlite3.connect(path)) as db:
             charges = db.execute(
                 "SELECT charge_id, order_id, amount, currency, description FROM charges"
             )
@@ -118,18 +119,18 @@ def _ledger_complete(file: OrdersFile, books: Books, ledger: Path) -> Check:
 
 def _saved_once(file: OrdersFile, books: Books, database: Path) -> Check:
     charge_ids = {f"charge/{charge.order_id}": charge.charge_id for charge in books.charges}
-    with sqlite3.connect(database) as db:
-        [status] = db.execute(
+    with closing(sqlite3.connect(database)) as db:
+        statuses = db.execute(
             "SELECT status FROM instances WHERE instance_id = ?", (INSTANCE_ID,)
-        ).fetchone()
+        ).fetchall()
         saved = db.execute(
             "SELECT checkpoint_id, state FROM checkpoints WHERE instance_id = ?", (INSTANCE_ID,)
         ).fetchall()
     right = sum(charge_ids.get(key) == json.loads(state)["charge_id"] for key, state in saved)
     return Check(
         "Runtara has the instance completed, and the receipt of each charge",
-        status == "completed" and right == len(saved) == len(file.orders),
-        f"{status}, {right} checkpoints",
+        statuses == [("completed",)] and right == len(saved) == len(file.orders),
+        f"{' '.join(*statuses)}, {right} checkpoints",
     )
 
 

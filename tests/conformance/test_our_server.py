@@ -37,15 +37,16 @@ async def core(url: str) -> AsyncIterator[int]:
         stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(STARTS_WITHIN):
-        port = await port_of(process.stdout)
-    said = asyncio.create_task(process.stdout.read())
     try:
+        async with asyncio.timeout(STARTS_WITHIN):
+            port = await port_of(process.stdout)
+        said = asyncio.create_task(process.stdout.read())
         yield port
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
-        sys.stdout.write((await said).decode())
+    sys.stdout.write((await said).decode())
 
 
 async def port_of(log: asyncio.StreamReader) -> int:

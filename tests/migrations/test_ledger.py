@@ -93,6 +93,19 @@ async def test_a_failing_migration_leaves_nothing_of_itself(
     assert await run_sqlite(connection, [FIRST, SECOND]) == ("002_create_b",)
 
 
+async def test_a_full_disk_leaves_nothing_of_a_migration(
+    connection: aiosqlite.Connection,
+) -> None:
+    large = Migration(2, "002_fill_a", "INSERT INTO a VALUES (zeroblob(1000000));")
+    await connection.execute_fetchall("PRAGMA max_page_count = 20")
+
+    with pytest.raises(MigrationError, match="002_fill_a failed: database or disk is full"):
+        await run_sqlite(connection, [FIRST, large])
+
+    assert await tables(connection) == ["a", "runtara_migrations"]
+    assert await connection.execute_fetchall("SELECT * FROM a") == []
+
+
 async def test_a_trigger_is_one_statement(connection: aiosqlite.Connection) -> None:
     body = "BEGIN\n  INSERT INTO a VALUES (1);\n  DELETE FROM a WHERE x = 1;\nEND;"
     trigger = Migration(2, "002_add_trigger", f"CREATE TRIGGER t AFTER UPDATE ON a {body}")

@@ -71,7 +71,7 @@ async def _reach(server: Server) -> None:
     try:
         async with asyncio.timeout(REACHED_WITHIN), server.connect():
             pass
-    except (ConnectionError, TimeoutError, OSError) as error:
+    except OSError as error:
         raise ConnectionError(f"no server answers at {server.host}:{server.port}") from error
 
 

@@ -27,6 +27,7 @@ from aioquic.quic.events import (
     StreamDataReceived,
     StreamReset,
 )
+from aioquic.quic.packet import QuicProtocolVersion
 
 from runtara_conformance import envelope, frame
 from runtara_conformance.message import Message
@@ -195,12 +196,15 @@ class Connection(QuicConnectionProtocol):
 @asynccontextmanager
 async def connect(host: str, port: int) -> AsyncIterator[Connection]:
     """
-    Connect without ALPN, whatever certificate the server shows; close on leaving.
+    Connect by QUIC v1 without ALPN, whatever certificate the server shows; close on leaving.
 
     Raises ConnectionError if the server refuses or doesn't answer within the idle timeout.
     """
     configuration = QuicConfiguration(
-        is_client=True, verify_mode=ssl.CERT_NONE, idle_timeout=IDLE_TIMEOUT
+        is_client=True,
+        supported_versions=[QuicProtocolVersion.VERSION_1],
+        verify_mode=ssl.CERT_NONE,
+        idle_timeout=IDLE_TIMEOUT,
     )
     async with connect_quic(
         host, port, configuration=configuration, create_protocol=Connection

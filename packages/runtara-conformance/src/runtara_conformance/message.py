@@ -118,9 +118,7 @@ def _kinds(message: type[Message]) -> Iterator[tuple[str, Kind, object]]:
 
 
 def _utf8(value: str) -> bytes:
-    # A string read from bytes that are no UTF-8 is written back as it came, so that such a
-    # string can also be sent, to see it refused.
-    return value.encode("utf-8", "surrogateescape")
+    return value.encode("utf-8")
 
 
 def _text(value: Value) -> str:

@@ -1,5 +1,6 @@
 """Where a database is, told by its URL."""
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -39,10 +40,18 @@ def parse(url: str) -> SqliteLocation:
     return SqliteLocation(path if path == MEMORY else _file_path(path))
 
 
-def make_folder(path: str) -> None:
-    """Create the folder a database file will be in, unless it is there; raises OSError."""
-    if path != MEMORY:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+def create_missing(path: str) -> None:
+    """
+    Create a database file and its folder, unless they are there.
+
+    Raises OSError, or sqlite3.Error if the file can't be opened.
+    """
+    if path == MEMORY:
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # SQLite creates the file when it opens it. That it can be opened is seen here, because the
+    # thread of an aiosqlite connection that can't be opened may outlive the loop it reports to.
+    sqlite3.connect(path).close()
 
 
 def _check_parameters(query: str) -> None:

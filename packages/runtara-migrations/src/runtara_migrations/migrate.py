@@ -1,5 +1,6 @@
 """Bring a database up to date: by an open connection, or by URL."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -8,6 +9,9 @@ import aiosqlite
 
 from runtara_migrations import location
 from runtara_migrations.ledger import Entry, Migration, MigrationError, packaged, pending
+
+_LOCK_TIMEOUT = 30.0
+"""Seconds to wait for others who migrate, or use, the same database."""
 
 _CREATE_LEDGER = """
 CREATE TABLE IF NOT EXISTS runtara_migrations (
@@ -19,7 +23,9 @@ CREATE TABLE IF NOT EXISTS runtara_migrations (
 """
 _READ_LEDGER = "SELECT version, name, checksum FROM runtara_migrations ORDER BY version"
 _RECORD = "INSERT INTO runtara_migrations (version, name, checksum) VALUES (?, ?, ?)"
-_FIND_RUST_LEDGER = "SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'"
+_FIND_LEDGERS = (
+    "SELECT name FROM sqlite_master WHERE name IN ('runtara_migrations', '_sqlx_migrations')"
+)
 
 
 async def migrate(url: str) -> tuple[str, ...]:
@@ -30,8 +36,10 @@ async def migrate(url: str) -> tuple[str, ...]:
     """
     path = location.parse(url).path
     try:
-        location.make_folder(path)
-        async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await asyncio.to_thread(location.create_missing, path)
+        async with aiosqlite.connect(
+            path, isolation_level=None, timeout=_LOCK_TIMEOUT
+        ) as connection:
             return await run_sqlite(connection)
     except (OSError, sqlite3.Error) as error:
         raise MigrationError(f"{path}: {error}") from error
@@ -49,21 +57,28 @@ async def run_sqlite(
     """
     known = packaged("sqlite") if migrations is None else migrations
     applied: list[str] = []
-    while (name := await _apply_next(connection, known)) is not None:
-        applied.append(name)
+    while await _waiting(connection, known):
+        async with _transaction(connection):
+            # Again, now that no other process can be at it.
+            for migration in (await _waiting(connection, known))[:1]:
+                await _apply(connection, migration)
+                applied.append(migration.name)
     return tuple(applied)
 
 
-async def _apply_next(connection: aiosqlite.Connection, known: Sequence[Migration]) -> str | None:
-    async with _transaction(connection):
-        await _refuse_rust_made(connection)
-        await connection.execute(_CREATE_LEDGER)
-        rows = await connection.execute_fetchall(_READ_LEDGER)
-        waiting = pending(known, [Entry(*row) for row in rows])
-        if not waiting:
-            return None
-        await _apply(connection, waiting[0])
-        return waiting[0].name
+async def _waiting(
+    connection: aiosqlite.Connection, known: Sequence[Migration]
+) -> Sequence[Migration]:
+    ledgers = {name for (name,) in await connection.execute_fetchall(_FIND_LEDGERS)}
+    if "_sqlx_migrations" in ledgers:
+        raise MigrationError(
+            "This SQLite file was made by the Rust server (it has a table _sqlx_migrations) and"
+            " cannot be taken over: name another file"
+        )
+    if not ledgers:
+        return known
+    rows = await connection.execute_fetchall(_READ_LEDGER)
+    return pending(known, [Entry(*row) for row in rows])
 
 
 @asynccontextmanager
@@ -81,15 +96,8 @@ async def _transaction(connection: aiosqlite.Connection) -> AsyncIterator[None]:
         raise
 
 
-async def _refuse_rust_made(connection: aiosqlite.Connection) -> None:
-    if await connection.execute_fetchall(_FIND_RUST_LEDGER):
-        raise MigrationError(
-            "This SQLite file was made by the Rust server (it has a table _sqlx_migrations) and"
-            " cannot be taken over: name another file"
-        )
-
-
 async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
+    await connection.execute(_CREATE_LEDGER)
     try:
         for statement in _statements(migration.sql):
             await connection.execute(statement)

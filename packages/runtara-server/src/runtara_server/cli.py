@@ -10,6 +10,7 @@ from runtara_protocol.quic.certificates import Certificate, CertificateError
 from runtara_server import config, dev, logs
 from runtara_server.runtime import CoreRuntime, StartError
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
 
 
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _serve(settings: config.Settings, *, is_dev: bool) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         loop.add_signal_handler(number, told_to_end.set)
     authority = dev.authority() if is_dev else None
     certificate: Certificate | None = authority.issue() if authority else None
@@ -53,6 +54,8 @@ async def _serve(settings: config.Settings, *, is_dev: bool) -> None:
         if authority is not None:
             print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
         await told_to_end.wait()
+    # The loop takes its handlers along when it closes: told again after that, we would be killed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

@@ -21,6 +21,11 @@ def _supported(url: str) -> str:
     return url
 
 
+def _resolvable(host: str) -> str:
+    host.encode("idna")  # So it is looked up: what this refuses would fail there, less clearly.
+    return host
+
+
 def _readable(path: Path) -> Path:
     try:
         with path.open("rb"):
@@ -29,6 +34,7 @@ def _readable(path: Path) -> Path:
         raise PydanticCustomError("file", "{reason}", {"reason": error.strerror}) from error
 
 
+Host = Annotated[str, AfterValidator(_resolvable)]
 DatabaseUrl = Annotated[str, AfterValidator(_supported)]
 File = Annotated[Path, AfterValidator(_readable)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
@@ -52,7 +58,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(
         description="sqlite:PATH, sqlite://PATH or sqlite::memory:", min_length=1
     )
-    quic_host: str = Field("0.0.0.0", description="an address to listen on", min_length=1)
+    quic_host: Host = Field("0.0.0.0", description="an address to listen on", min_length=1)
     quic_port: int = Field(8001, ge=0, le=65535, description="a port, 0 (any free one) to 65535")
     max_concurrent_instances: int = Field(32, ge=1, description="a whole number, at least 1")
     tls_cert: File | None = Field(
@@ -94,6 +100,12 @@ def load(kind: type[Settings] = Settings) -> Settings:
     except ValidationError as error:
         lines = [_explain(kind, detail) for detail in error.errors()]
         raise ConfigurationError("\n".join(lines)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f".env is not UTF-8: {error.reason}, byte {error.start}"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f".env cannot be read: {error.strerror}") from error
 
 
 def _explain(kind: type[Settings], detail: ErrorDetails) -> str:

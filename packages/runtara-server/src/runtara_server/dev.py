@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field
 
 from runtara_protocol.quic.certificates import LocalAuthority
-from runtara_server.config import DatabaseUrl, Settings
+from runtara_server.config import DatabaseUrl, Host, Settings
+from runtara_server.runtime import StartError
 
 FOLDER = Path(".runtara")
 
@@ -32,14 +33,21 @@ class DevSettings(Settings):
         description=Settings.model_fields["database_url"].description,
         min_length=1,
     )
-    quic_host: str = Field(
+    quic_host: Host = Field(
         "127.0.0.1", description=Settings.model_fields["quic_host"].description, min_length=1
     )
 
 
 def authority() -> LocalAuthority:
-    """Open the local certificate authority, made at its first use."""
-    return LocalAuthority.open(FOLDER)
+    """
+    Open the local certificate authority, made at its first use.
+
+    Raises StartError, or CertificateError if what is there is none.
+    """
+    try:
+        return LocalAuthority.open(FOLDER)
+    except OSError as error:
+        raise StartError(f"Cannot use the folder {FOLDER}: {error.strerror}") from error
 
 
 def instructions(host: str, port: int, ca_path: Path) -> str:

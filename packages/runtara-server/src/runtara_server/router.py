@@ -7,7 +7,13 @@ from typing import Any, TypeAlias
 import structlog
 from google.protobuf.message import DecodeError
 
-from runtara_domain.error import CoreError, EmptyRequest, NoAnswer, ShuttingDown
+from runtara_domain.error import (
+    CoreError,
+    DatabaseError,
+    EmptyRequest,
+    NoAnswer,
+    ShuttingDown,
+)
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import MAX_PAYLOAD
@@ -65,6 +71,9 @@ class Router:
         operation = request.WhichOneof("request")
         try:
             response = await self._carry_out(session, operation, request)
+        except DatabaseError as error:
+            _log.error("database failed", operation=operation, reason=str(error))
+            response = _refusal(operation, error.code, str(error))
         except CoreError as error:
             response = _refusal(operation, error.code, str(error))
         except NoAnswer:

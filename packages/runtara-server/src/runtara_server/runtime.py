@@ -67,12 +67,12 @@ class CoreRuntime:
             await exits.enter_async_context(self.persistence)
             activity: Activity = self._container.activity()
             exits.push_async_callback(activity.flush)
-            for keep in (
-                activity.keep,
-                self._container.waits().keep,
-                self._container.held_sleeps().keep,
+            for name, keep in (
+                ("activity", activity.keep),
+                ("waits", self._container.waits().keep),
+                ("held sleeps", self._container.held_sleeps().keep),
             ):
-                await exits.enter_async_context(_running(keep()))
+                await exits.enter_async_context(_running(name, keep()))
             await exits.enter_async_context(_bound(self._listener, self._settings))
             self._exits = exits.pop_all()
         host, port = self.address
@@ -136,12 +136,16 @@ async def _bound(listener: Listener, settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
+async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report_failure)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        _log.error("background work has ended", work=task.get_name(), exc_info=task.exception())

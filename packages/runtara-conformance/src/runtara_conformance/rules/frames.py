@@ -184,10 +184,10 @@ async def a_slow_frame_is_answered(server: Server) -> None:
     async with server.connect() as connection:
         stream = connection.raw_stream()
         asked = question()
-        for at in range(3):
+        for at in range(2):
             stream.write(asked[at : at + 1])
-            await asyncio.sleep(12)
-        stream.write(asked[3:], end=True)
+            await asyncio.sleep(16)
+        stream.write(asked[2:], end=True)
 
         await serves(stream)
 

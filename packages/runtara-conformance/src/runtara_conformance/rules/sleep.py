@@ -1,6 +1,7 @@
 """Sleep: a deadline that is kept, whatever happens to who asked."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from runtara_conformance.client import Stream
 from runtara_conformance.expect import answered, eventually, expect, refused, same, within
@@ -34,12 +35,17 @@ class Stopwatch:
 async def asleep(one: Instance, checkpoint_id: str, duration_ms: int = AN_HOUR) -> Stream:
     """Begin a sleep whose answer is not waited for; give its stream once it is stored."""
     stream = one.connection.start(SleepRequest(one.id, duration_ms, checkpoint_id, b"dream"))
+    await eventually(5, "the sleep's checkpoint", stored(one, checkpoint_id))
+    return stream
 
-    async def stored() -> bool | None:
+
+def stored(one: Instance, checkpoint_id: str) -> Callable[[], Awaitable[bool | None]]:
+    """Look whether a checkpoint is there yet."""
+
+    async def look() -> bool | None:
         return (await one.get(checkpoint_id)).found or None
 
-    await eventually(5, "the sleep's checkpoint", stored)
-    return stream
+    return look
 
 
 async def woken(stream: Stream, seconds: float = 3.0) -> None:
@@ -164,8 +170,9 @@ async def a_sleep_that_keeps_running(server: Server) -> None:
         watch = Stopwatch()
         request = SleepRequest(one.id, 600, "nap", b"dream", keep_running=True)
         stream = one.connection.start(request)
-        await one.saves("work", b"1")
+        await eventually(5, "the sleep's checkpoint", stored(one, "nap"))
         await one.is_in(Status.RUNNING)
+        await one.saves("work", b"1")
         await woken(stream)
         watch.lies_between("an answer", 0.6, 0.6 + LATE)
         await one.is_in(Status.RUNNING)
@@ -203,6 +210,16 @@ async def a_checkpoint_stirs_the_sleeper(server: Server) -> None:
         await one.saves("work", b"1")
         await one.is_in(Status.RUNNING)
         await woken(stream)
+
+
+@rule("stir: asleep to RUNNING, its own run calls Checkpoint (and finds)")
+async def a_found_checkpoint_stirs_the_sleeper(server: Server) -> None:
+    async with server.instance() as one:
+        await one.saves("work", b"1")
+        await asleep(one, "nap")
+        await one.is_in(Status.SUSPENDED)
+        await one.finds("work", b"1")
+        await one.is_in(Status.RUNNING)
 
 
 @rule("sleep: only from RUNNING and asleep; a paused or finished instance is refused")

@@ -6,11 +6,11 @@ from typing import cast
 
 from runtara_conformance.expect import eventually, expect, refused, same, within
 from runtara_conformance.messages import EventType, SignalAck, SignalType, SleepRequest, Status
-from runtara_conformance.rule import Noun, Tier
+from runtara_conformance.rule import Noun, Pace, Tier
 from runtara_conformance.rules.sleep import AT_ONCE, FOR_EVER, Stopwatch, asleep, woken
 from runtara_conformance.subject import Server
 
-rule = Noun("sleep ended", Tier.CORE)
+rule = Noun("sleep", Tier.CORE)
 
 PROMPTLY = 5.0
 
@@ -20,9 +20,9 @@ async def the_instance_stays_asleep(server: Server) -> None:
     async with server.unborn() as one:
         async with server.connect() as dying:
             await one.on(dying).register()
-            await asleep(one.on(dying), "nap", 300)
+            await asleep(one.on(dying), "nap", 1500)
         await one.is_in(Status.SUSPENDED)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2)
         await one.is_in(Status.SUSPENDED)
 
 
@@ -175,6 +175,19 @@ async def a_held_sleep_is_claimed(server: Server) -> None:
         until = await eventually(PROMPTLY, "a claim", claim)
         left = (until - datetime.now(UTC)).total_seconds()
         expect("15 to 31 s of claim left", 15 < left < 31, f"{left:.1f} s")
+
+
+@rule("renewed every 10 s", database=True, pace=Pace.PATIENT)
+async def a_claim_is_renewed(server: Server) -> None:
+    async with server.instance() as one:
+        await asleep(one, "nap")
+        await asyncio.sleep(1)
+        first = await server.database.instance(one.id)
+        await asyncio.sleep(12)
+        later = await server.database.instance(one.id)
+        same("wake_claim_by", later["wake_claim_by"], first["wake_claim_by"])
+        claims = [cast(datetime, row["wake_claim_until"]) for row in (first, later)]
+        expect("a later wake_claim_until", claims[0] < claims[1], claims)
 
 
 @rule("Connection gone: released, the instance stays asleep", database=True)

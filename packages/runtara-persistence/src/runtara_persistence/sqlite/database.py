@@ -1,5 +1,6 @@
 """The open database: steps that write, steps that read, and errors in our words."""
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,7 +11,7 @@ import aiosqlite
 
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
-from runtara_migrations.location import MEMORY, make_folder
+from runtara_migrations.location import MEMORY, create_missing
 from runtara_migrations.migrate import run_sqlite
 from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
 from runtara_persistence.sqlite.failure import explain
@@ -38,8 +39,7 @@ class Database:
         Raises DatabaseError if it can't be opened.
         """
         async with AsyncExitStack() as stack:
-            with self._in_our_words("open the database"):
-                writer, reader = await self._connect(stack)
+            writer, reader = await self._connect(stack)
             self._writes.opened(writer)
             stack.push_async_callback(self._writes.close)
             self._reads.opened(reader)
@@ -70,18 +70,33 @@ class Database:
     async def _connect(
         self, stack: AsyncExitStack
     ) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
-        make_folder(self._path)
+        attempt = "open the database"
+        try:
+            with self._in_our_words(attempt):
+                await asyncio.to_thread(create_missing, self._path)
+                writer = await self._open_writer(stack)
+                return writer, await self._open_reader(stack, writer)
+        except (MigrationError, OSError) as error:
+            raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
+
+    async def _open_writer(self, stack: AsyncExitStack) -> aiosqlite.Connection:
         writer = await stack.enter_async_context(connect(self._path, self._lock_timeout))
-        await set_up_writer(writer, self._path)
+        # First: a file that is refused is left as it was.
         await run_sqlite(writer)
+        await set_up_writer(writer, self._path, self._lock_timeout)
+        return writer
+
+    async def _open_reader(
+        self, stack: AsyncExitStack, writer: aiosqlite.Connection
+    ) -> aiosqlite.Connection:
         if self._path == MEMORY:
             # A second connection would open another database. Sharing its cache would bring locks
             # on tables, which don't honour the timeout; the writer's thread does one at a time.
-            return writer, writer
+            return writer
         reader = await stack.enter_async_context(connect(self._path, self._lock_timeout))
         await set_up_reader(reader)
         self._log_path = _log_of(self._path)
-        return writer, reader
+        return reader
 
     @contextmanager
     def _in_our_words(self, attempt: str) -> Iterator[None]:
@@ -89,8 +104,6 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
-        except (MigrationError, OSError) as error:
-            raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
 
 
 def _log_of(path: str) -> str:

@@ -57,8 +57,12 @@ class Gathering:
         self._waiting.append(turn)
         if self._work is None:
             self._work = asyncio.create_task(self._carry_out_all(self._connection))
-        outcome: T = await turn.future
-        return outcome
+        outcome = await turn.future
+        if isinstance(outcome, Failed):
+            # An error shared with others of the group must not gather their tracebacks.
+            raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
+        value: T = outcome.value
+        return value
 
     async def _carry_out_all(self, connection: aiosqlite.Connection) -> None:
         try:
@@ -97,24 +101,17 @@ class Gathering:
         return group
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Turn:
     step: Step[Any]
-    future: asyncio.Future[Any]
+    future: asyncio.Future[Outcome]
     then: Callable[[Any], None] | None
 
     def end(self, outcome: Outcome) -> None:
         if self.then is not None and isinstance(outcome, Done):
             self.then(outcome.value)
-        if self.future.done():
-            return
-        match outcome:
-            case Done(value):
-                self.future.set_result(value)
-            case Failed(asyncio.CancelledError()):
-                self.future.cancel()
-            case Failed(error):
-                self.future.set_exception(error)
+        if not self.future.done():
+            self.future.set_result(outcome)
 
 
 async def _in_thread_of(

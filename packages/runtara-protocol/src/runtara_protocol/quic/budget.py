@@ -7,8 +7,6 @@ from aioquic.quic.packet import QuicFrameType
 # How far ahead of what has come a client may send; it counts for nobody, so small requests never
 # wait for others' large ones.
 AHEAD = 512 * 1024
-# Two of the largest frames: one can always come to its end, whatever else is half received.
-CEILING = 2 * (64 * 1024 * 1024) + 2 * 1024 * 1024
 # A client may leave this much of its allowance unused and still wait for more.
 MARGIN = 64 * 1024
 
@@ -71,13 +69,14 @@ class ReceiveWindow:
     released stays under the ceiling, and the pool has room for it.
     """
 
-    def __init__(self, claimant: Claimant, pool: Pool) -> None:
+    def __init__(self, claimant: Claimant, pool: Pool, ceiling: int) -> None:
         self.frame_type = QuicFrameType.MAX_DATA
         self.name = "max_data"
         self.used = 0
         self.sent = AHEAD
         self._claimant = claimant
         self._pool = pool
+        self._ceiling = ceiling
         self._pooled = 0
         self._released = 0
         self._granted = AHEAD
@@ -92,6 +91,11 @@ class ReceiveWindow:
         """Ignore aioquic's doubling."""
 
     @property
+    def held(self) -> int:
+        """How many bytes were received and not yet released."""
+        return self.used - self._released
+
+    @property
     def is_low(self) -> bool:
         """Tell whether the client should soon be given more."""
         return self._granted - self.used < AHEAD // 2
@@ -104,16 +108,16 @@ class ReceiveWindow:
     @property
     def is_widest(self) -> bool:
         """Tell whether it holds all that one connection may."""
-        return self._granted - self._released >= CEILING
+        return self._granted - self._released >= self._ceiling
 
     def advance(self) -> bool:
         """Let the client send on; False if the ceiling or the pool forbids it."""
-        wanted = self.used - self._released - AHEAD - self._pooled
+        wanted = self.held - AHEAD - self._pooled
         if wanted > 0:
             if not self._pool.take(self._claimant, wanted):
                 return False
             self._pooled += wanted
-        granted = min(self.used + AHEAD, self._released + CEILING)
+        granted = min(self.used + AHEAD, self._released + self._ceiling)
         has_more = granted > self._granted
         self._granted = max(granted, self._granted)
         return has_more
@@ -121,7 +125,7 @@ class ReceiveWindow:
     def release(self, size: int) -> None:
         """Let go of so many bytes that were received, and of their part of the pool."""
         self._released += size
-        self._give_back(self._pooled - max(0, self.used - self._released - AHEAD))
+        self._give_back(self._pooled - max(0, self.held - AHEAD))
 
     def abandon(self) -> None:
         """Give all back: the connection is gone."""

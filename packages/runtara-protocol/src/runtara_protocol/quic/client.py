@@ -6,6 +6,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Self, cast
 
@@ -89,7 +90,7 @@ class ClientConnection(Driver):
 
     async def established(self) -> None:
         """Wait for the handshake; raise ConnectError if it fails."""
-        self._quic.connect(self._address, self.loop.time())
+        self._quic.connect(self._address, monotonic())
         self._datapath.schedule(self)
         await self._established
 

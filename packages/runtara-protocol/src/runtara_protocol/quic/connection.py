@@ -19,9 +19,6 @@ from runtara_protocol.quic.stream import REFUSED, Stream
 logger = logging.getLogger(__name__)
 
 
-MAX_UNDELIVERED = 128 * 1024 * 1024
-
-
 class ConnectionHandler(Protocol):
     """What is done with one connection's streams."""
 
@@ -44,6 +41,8 @@ class ConnectionOwner(Protocol):
 
     tasks: set[asyncio.Task[None]]
     pool: Pool
+    max_held_each: int
+    max_undelivered_each: int
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
         """Return who serves it, or None if it can't be taken in."""
@@ -80,7 +79,7 @@ class Connection(Driver):
         self._streams: dict[int, Stream] = {}
         self._cids: set[bytes] = set()
         self._undelivered = 0
-        self._window = ReceiveWindow(self, owner.pool)
+        self._window = ReceiveWindow(self, owner.pool, owner.max_held_each)
         # See 0003-quic-on-aioquic.md: aioquic's own limit bounds nothing.
         quic._local_max_data = self._window  # type: ignore[assignment]  # Duck-typed Limit.
         # A union of event types has no common signature.
@@ -99,11 +98,6 @@ class Connection(Driver):
         return cast(Address, self._quic.get_peer_address())
 
     @property
-    def is_established(self) -> bool:
-        """Tell whether the handshake is done and a handler serves it."""
-        return self._handler is not None
-
-    @property
     def is_delivered(self) -> bool:
         """Tell whether the client has acknowledged all that was sent and ended, or reset."""
         return self.is_closed or not any(
@@ -116,9 +110,15 @@ class Connection(Driver):
     def is_overloaded(self) -> bool:
         """Tell whether the client leaves too much unread: it should be given nothing more now."""
         # Counted up with each reply, and only counted anew when that is over the bound.
-        if self._undelivered > MAX_UNDELIVERED:
+        most = self._owner.max_undelivered_each
+        if self._undelivered > most:
             self._undelivered = self.count_undelivered()
-        return self._undelivered > MAX_UNDELIVERED
+        return self._undelivered > most
+
+    @property
+    def held(self) -> int:
+        """How many bytes of requests that aren't handled yet it makes the server hold."""
+        return self._window.held
 
     def count_undelivered(self) -> int:
         """Return how many bytes of replies wait for their acknowledgement."""
@@ -270,6 +270,6 @@ class Connection(Driver):
             stream.fail(ConnectionLost(reason))
         self._streams.clear()
         self._window.abandon()
+        self._owner.gone(self)
         if self._handler is not None:
             self._handler.closed()
-        self._owner.gone(self)

@@ -2,12 +2,18 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from time import monotonic
 
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from aioquic.tls import Epoch
 
 from runtara_protocol.quic.datapath import Address, Datapath
+
+# Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
+ACK_DELAY = 0.004
+# A burst is acknowledged sooner, because its sender waits for that.
+ACK_EVERY = 10
 
 
 class Driver(ABC):
@@ -25,6 +31,10 @@ class Driver(ABC):
         self._datapath = datapath
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._unanswered = 0
+        quic._ack_delay = ACK_DELAY
+        # How many streams the peer should at least be able to open.
+        self._spare_streams = quic._local_max_streams_bidi.value // 2
 
     @abstractmethod
     def _on_event(self, event: QuicEvent) -> None:
@@ -36,14 +46,16 @@ class Driver(ABC):
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same turn."""
+        self._unanswered += 1
         self._quic.receive_datagram(data, address, now)
 
     def process(self, now: float) -> None:
         """Act on what was received, and send now only what can't wait for the delayed ACK."""
-        self._drain_events()
+        if not self.is_closed:
+            self._drain_events()
         if self.is_closed:
             return
-        if self._is_sending_due():
+        if self._unanswered >= ACK_EVERY or self._is_sending_due():
             self._datapath.schedule(self)
         else:
             self._arm()
@@ -52,10 +64,15 @@ class Driver(ABC):
         """Send what is queued, any acknowledgement that is owed with it."""
         if self.is_closed:
             return
+        self.is_scheduled = False
+        self._unanswered = 0
         self._acknowledge_along(now)
         for data, address in self._quic.datagrams_to_send(now):
             self._datapath.send(data, address)
         self._drain_events()
+        if self._quic._pacing_at is not None and not self._is_sending_due():
+            # It paces the packet after the last one even if there is nothing to put in it.
+            self._quic._pacing_at = None
         self._arm()
 
     def crash(self) -> None:
@@ -67,7 +84,7 @@ class Driver(ABC):
         if self.is_closed:
             return
         self._quic.close(error_code=code, reason_phrase=reason)
-        for data, address in self._quic.datagrams_to_send(self.loop.time()):
+        for data, address in self._quic.datagrams_to_send(monotonic()):
             self._datapath.send(data, address)
         self._end(reason)
 
@@ -80,10 +97,14 @@ class Driver(ABC):
         quic = self._quic
         if not quic._handshake_confirmed or quic._handshake_done_pending or quic._close_pending:
             return True
+        # Finished streams are only discarded, and new ones allowed, by an attempt to send.
+        streams = quic._local_max_streams_bidi
+        are_short = streams.sent - streams.used <= self._spare_streams
         return any(
             not stream.sender.buffer_is_empty
             or stream.sender.reset_pending
             or stream.receiver.stop_pending
+            or (are_short and stream.is_finished)
             for stream in quic._streams_queue
         )
 
@@ -91,7 +112,7 @@ class Driver(ABC):
         """Let the acknowledgement that is owed travel with what is sent, not alone later."""
         space = self._quic._spaces.get(Epoch.ONE_RTT)
         if space is not None and space.ack_at is not None:
-            space.ack_at = now
+            space.ack_at = now - 0.001  # Overdue, which goes before pacing.
 
     def _drain_events(self) -> None:
         next_event = self._quic.next_event
@@ -119,14 +140,17 @@ class Driver(ABC):
 
     def _fire(self) -> None:
         self._timer = None
-        now = self.loop.time()
+        now = monotonic()
         at = self._quic.get_timer()
         # uvloop's clock counts milliseconds: a timer may fire that much early.
         if at is not None and at <= now + 0.001:
             now = max(now, at)
-            self._quic.handle_timer(now)
-            self._drain_events()
-            self.transmit(now)
+            try:
+                self._quic.handle_timer(now)
+                self._drain_events()
+                self.transmit(now)
+            except Exception:
+                self._datapath.crashed(self)
         else:
             self._arm()
 

@@ -52,7 +52,7 @@ def version_negotiation(header: QuicHeader, configuration: QuicConfiguration) ->
     )
 
 
-def refusal(header: QuicHeader) -> bytes:
+def refusal(header: QuicHeader, reason: bytes) -> bytes:
     """Return a datagram that tells the client it is refused, at no state of ours."""
     assert header.version is not None
     crypto = CryptoPair()
@@ -66,10 +66,11 @@ def refusal(header: QuicHeader) -> bytes:
     )
     builder.start_packet(QuicPacketType.INITIAL, crypto)
     frame = builder.start_frame(
-        QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY
+        QuicFrameType.TRANSPORT_CLOSE, capacity=TRANSPORT_CLOSE_FRAME_CAPACITY + len(reason)
     )
     frame.push_uint_var(QuicErrorCode.CONNECTION_REFUSED)
     frame.push_uint_var(QuicFrameType.PADDING)
-    frame.push_uint_var(0)
+    frame.push_uint_var(len(reason))
+    frame.push_bytes(reason)
     datagrams, _ = builder.flush()
     return datagrams[0]

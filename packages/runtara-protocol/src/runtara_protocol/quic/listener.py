@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 # Connections are pinged in so many shares, one after the other, so that thousands make no burst.
 SHARES = 16
 HANDSHAKE_TIMEOUT = 10.0
+REFUSAL = "refused: the server takes no more connections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,11 @@ class ListenerSettings:
     # What all clients together may make the server hold of requests, beyond 512 KiB a
     # connection, and of replies; at least two of the largest frames.
     max_held: int = 512 << 20
+    # The same of one connection's requests; two of the largest frames and a little.
+    max_held_each: int = 130 << 20
     max_undelivered: int = 512 << 20
+    # The same of one connection's replies.
+    max_undelivered_each: int = 128 << 20
     # How long leaving waits for handlers to end and for what they sent to be acknowledged.
     grace: float = 10.0
 
@@ -64,6 +69,8 @@ class Listener:
     ) -> None:
         self.tasks: set[asyncio.Task[None]] = set()
         self.pool = Pool(settings.max_held)
+        self.max_held_each = settings.max_held_each
+        self.max_undelivered_each = settings.max_undelivered_each
         self._settings = settings
         self._accept = accept
         self._configuration = _configuration(settings)
@@ -145,9 +152,7 @@ class Listener:
         del self._handshaking[connection]
         self._established[connection] = None
         if not self._is_accepting or self._is_full(len(self._established) - 1):
-            connection.shut(
-                QuicErrorCode.CONNECTION_REFUSED, "the server takes no more connections"
-            )
+            connection.shut(QuicErrorCode.CONNECTION_REFUSED, REFUSAL)
             return None
         return self._accept(connection)
 
@@ -192,7 +197,7 @@ class Listener:
                 return connection
             if self._may_open():
                 return self._open(header.destination_cid)
-            answer = incoming.refusal(header)
+            answer = incoming.refusal(header, REFUSAL.encode())
         self._datapath.send(answer, address)
         return None
 

@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+.PHONY: help check test lint types format proto bench demo long
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+check: ## All that CI checks
+	.ci/run
+
+test: ## The tests alone
+	uv run pytest
+
+lint: ## Style, and the arrows between packages
+	uv run ruff check
+	uv run ruff format --check
+	uv run lint-imports
+
+types: ## mypy, strict
+	uv run mypy
+
+format: ## Put imports and layout in order
+	uv run ruff check --fix
+	uv run ruff format
+
+proto: ## Generate the protocol's messages anew
+	uv run python packages/runtara-protocol/generate.py
+
+bench: ## Checkpoints a second, beside an echo and bare commits
+	uv run python -m benchmarks.checkpoints
+
+demo: ## Import orders while everything crashes
+	uv run examples/orders/crash_and_resume.py
+
+long: ## What takes too long for every change
+	uv run pytest -m long

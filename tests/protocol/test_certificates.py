@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from runtara_protocol.quic.certificates import (
+    Certificate,
+    CertificateError,
+    LocalAuthority,
+    load,
+    self_signed,
+)
+
+
+def _save(certificate: Certificate, folder: Path) -> tuple[Path, Path]:
+    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    pems = [one.public_bytes(serialization.Encoding.PEM) for one in certificate.chain]
+    cert_path.write_bytes(b"".join(pems))
+    key_path.write_bytes(_pem(certificate, serialization.NoEncryption()))
+    return cert_path, key_path
+
+
+def _pem(certificate: Certificate, encryption: serialization.KeySerializationEncryption) -> bytes:
+    return certificate.private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
+
+
+def test_a_chain_and_its_key_are_loaded(tmp_path: Path) -> None:
+    """The server's own certificate comes first, those that vouch for it after it."""
+    issued = LocalAuthority.open(tmp_path).issue(["localhost"])
+
+    loaded = load(*_save(issued, tmp_path))
+
+    assert loaded.chain == issued.chain
+    assert len(loaded.chain) == 2
+
+
+def test_a_self_signed_certificate_names_this_machine() -> None:
+    """DNS:localhost and both loopback addresses."""
+    names = self_signed().chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+    assert names.value.get_values_for_type(x509.DNSName) == ["localhost"]
+    addresses = names.value.get_values_for_type(x509.IPAddress)
+    assert [str(address) for address in addresses] == ["127.0.0.1", "::1"]
+
+
+def test_an_authority_is_made_once_and_its_key_is_private(tmp_path: Path) -> None:
+    """Opening the folder again gives the same authority; only its owner reads the key."""
+    first = LocalAuthority.open(tmp_path / "new")
+    made = first.ca_path.read_bytes()
+
+    again = LocalAuthority.open(tmp_path / "new")
+
+    assert again.ca_path.read_bytes() == made
+    assert (tmp_path / "new" / "ca-key.pem").stat().st_mode & 0o777 == 0o600
+    issuer = x509.load_pem_x509_certificate(made)
+    again.issue(["localhost"]).chain[0].verify_directly_issued_by(issuer)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Which of the two, and what the system says."""
+    cert_path, key_path = _save(self_signed(), tmp_path)
+
+    with pytest.raises(CertificateError, match=r"gone\.pem: No such file"):
+        load(tmp_path / "gone.pem", key_path)
+    with pytest.raises(CertificateError, match=r"gone\.pem: No such file"):
+        load(cert_path, tmp_path / "gone.pem")
+
+
+def test_what_is_no_pem_is_named(tmp_path: Path) -> None:
+    """A file of the wrong kind is said to be one."""
+    cert_path, key_path = _save(self_signed(), tmp_path)
+    other = tmp_path / "other.pem"
+    other.write_text("nothing of the kind")
+
+    with pytest.raises(CertificateError, match=r"other\.pem holds no PEM certificate"):
+        load(other, key_path)
+    with pytest.raises(CertificateError, match=r"other\.pem holds no PEM private key"):
+        load(cert_path, other)
+
+
+def test_another_certificates_key_is_refused(tmp_path: Path) -> None:
+    """A key that doesn't fit would only fail at the first handshake."""
+    cert_path, _ = _save(self_signed(), tmp_path)
+    (tmp_path / "other").mkdir()
+    _, key_path = _save(self_signed(), tmp_path / "other")
+
+    with pytest.raises(CertificateError, match="is not the key"):
+        load(cert_path, key_path)
+
+
+def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
+    """There is nobody to ask for the password."""
+    certificate = self_signed()
+    cert_path, key_path = _save(certificate, tmp_path)
+    key_path.write_bytes(_pem(certificate, serialization.BestAvailableEncryption(b"secret")))
+
+    with pytest.raises(CertificateError, match="is encrypted"):
+        load(cert_path, key_path)

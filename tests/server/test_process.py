@@ -1,0 +1,162 @@
+"""The installed command: how it starts, how it ends, and what it says."""
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from tests.server.wire import connected
+from tests.support.server_process import HOST, ServerProcess, running
+
+from runtara_protocol.pb import instance_pb2 as pb
+
+PASSWORD = "s3cr3t-Pa55"
+
+
+async def failed(folder: Path, **variables: str) -> tuple[int, list[str], bytes]:
+    """Start a server that can't; give its exit code, its log and its output."""
+    process = ServerProcess(folder, variables)
+    await process.launch()
+    return await process.ended(), process.lines, process.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_with_0_when_told_to(tmp_path: Path, number: signal.Signals) -> None:
+    async with running(tmp_path) as server:
+        server.process.send_signal(number)
+
+        assert await server.ended() == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_being_told_twice_changes_nothing(tmp_path: Path, second: signal.Signals) -> None:
+    async with running(tmp_path) as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(second)
+
+        assert await server.ended() == 0
+
+
+async def test_being_told_again_at_its_very_end_changes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path) as server:
+        server.process.send_signal(signal.SIGTERM)
+        await server.said("stopped")
+        server.process.send_signal(signal.SIGTERM)
+
+        assert await server.ended() == 0
+
+
+async def test_a_port_in_use_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        port = str(taken.getsockname()[1])
+        code, lines, _ = await failed(
+            tmp_path, RUNTARA_DATABASE_URL="sqlite:x.db", RUNTARA_QUIC_PORT=port
+        )
+
+    assert code == 1
+    assert f"port {port}" in lines[-1]
+    assert "RUNTARA_QUIC_PORT" in lines[-1]
+    assert not [line for line in lines if "Traceback" in line]
+
+
+async def test_a_database_out_of_reach_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    code, lines, _ = await failed(tmp_path, RUNTARA_DATABASE_URL="sqlite:file/x.db")
+
+    assert code == 1
+    assert "file/x.db" in lines[-1]
+    assert not [line for line in lines if "Traceback" in line]
+
+
+async def test_bad_settings_are_a_line_each_and_exit_code_2(tmp_path: Path) -> None:
+    code, lines, output = await failed(
+        tmp_path,
+        RUNTARA_DATABASE_URL="sqlite:x.db",
+        RUNTARA_QUIC_PORT="many",
+        RUNTARA_SHUTDOWN_GRACE_MS="-1",
+    )
+
+    assert code == 2
+    assert len(lines) == 2
+    assert "RUNTARA_QUIC_PORT is 'many'" in lines[0]
+    assert "RUNTARA_SHUTDOWN_GRACE_MS is '-1'" in lines[1]
+    assert output == b""
+    assert os.listdir(tmp_path) == []
+
+
+async def test_files_that_hold_no_certificate_are_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("no certificate")
+
+    code, lines, _ = await failed(
+        tmp_path,
+        RUNTARA_DATABASE_URL="sqlite:x.db",
+        RUNTARA_TLS_CERT="cert.pem",
+        RUNTARA_TLS_KEY="cert.pem",
+    )
+
+    assert code == 2
+    assert "cert.pem" in lines[-1]
+    assert not (tmp_path / "x.db").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://user:{PASSWORD}@127.0.0.1/db",
+        f"mysql://user:{PASSWORD}@127.0.0.1/db",
+        f"sqlite:x.db?password={PASSWORD}",
+    ],
+)
+async def test_a_password_in_the_url_is_never_shown(tmp_path: Path, url: str) -> None:
+    code, lines, output = await failed(tmp_path, RUNTARA_DATABASE_URL=url)
+
+    assert code == 2
+    assert "RUNTARA_DATABASE_URL" in lines[0]
+    assert PASSWORD not in "".join(lines) + output.decode()
+
+
+async def test_the_log_is_json_lines_where_nobody_watches(tmp_path: Path) -> None:
+    async with running(tmp_path) as server:
+        await server.terminate()
+
+        assert len(server.log) == len(server.lines)
+        assert server.log[-1]["event"] == "stopped"
+        for entry in server.log:
+            assert {"event", "level", "logger", "timestamp"} <= entry.keys()
+        assert server.output == b""
+
+
+async def test_what_is_under_way_is_delivered_before_it_ends(tmp_path: Path) -> None:
+    async with running(tmp_path) as server, connected(server.port) as wire:
+        await wire.register("i-1")
+        asking = [
+            asyncio.create_task(wire.checkpoint("i-1", f"c-{number}", b"x" * 100_000))
+            for number in range(50)
+        ]
+        await asking[0]
+        server.process.send_signal(signal.SIGTERM)
+        answers = await asyncio.gather(*asking)
+        code = await server.ended()
+
+    assert code == 0
+    assert {answer.WhichOneof("response") for answer in answers} <= {"checkpoint", "error"}
+    assert {answer.error.code for answer in answers if answer.HasField("error")} <= {
+        "SHUTTING_DOWN"
+    }
+
+
+async def test_an_ending_that_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as server:
+        async with connected(server.port) as wire:
+            await wire.register("i-1")
+            await wire.event("i-1", pb.EVENT_COMPLETED, b"done")
+        await server.terminate()
+        await server.start()
+        async with connected(server.port) as wire:
+            status = await wire.status("i-1")
+
+    assert (status.status, status.output) == (pb.STATUS_COMPLETED, b"done")

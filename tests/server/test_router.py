@@ -1,0 +1,177 @@
+from typing import Never
+
+import pytest
+from structlog.testing import capture_logs
+
+from runtara_domain.error import CoreError, InstanceNotFound
+from runtara_domain.sessions import Places, Session
+from runtara_protocol.pb import instance_pb2 as pb
+from runtara_server.router import HANDLERS, MalformedRequest, Router
+
+REGISTER = pb.RpcRequest(
+    register_instance=pb.RegisterInstanceRequest(instance_id="i-1", tenant_id="t-1")
+)
+REQUESTS = [
+    pb.RpcRequest(
+        checkpoint=pb.CheckpointRequest(instance_id="i-1", checkpoint_id="c-1", state=b"one")
+    ),
+    pb.RpcRequest(get_checkpoint=pb.GetCheckpointRequest(instance_id="i-1", checkpoint_id="c-1")),
+    pb.RpcRequest(get_instance_status=pb.GetInstanceStatusRequest(instance_id="i-1")),
+    pb.RpcRequest(instance_event=pb.InstanceEvent(instance_id="i-1", event_type=pb.EVENT_CUSTOM)),
+    pb.RpcRequest(
+        instance_event=pb.InstanceEvent(instance_id="i-1", event_type=pb.EVENT_HEARTBEAT)
+    ),
+]
+
+
+class FailingOperations:
+    """A core that fails at everything, always in the same way."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def open_session(self) -> Session:
+        return Places(1).open_session()
+
+    async def register_instance(self, **_: object) -> Never:
+        raise self._error
+
+    async def get_instance_status(self, **_: object) -> Never:
+        raise self._error
+
+    async def save_checkpoint(self, **_: object) -> Never:
+        raise self._error
+
+    async def get_checkpoint(self, **_: object) -> Never:
+        raise self._error
+
+    async def record_event(self, **_: object) -> Never:
+        raise self._error
+
+    async def heartbeat(self, **_: object) -> Never:
+        raise self._error
+
+
+async def answer(
+    request: pb.RpcRequest | bytes, error: Exception, *, is_ending: bool = False
+) -> pb.RpcResponse:
+    """Ask a core that fails so."""
+    core = FailingOperations(error)
+    router = Router(core)
+    if is_ending:
+        router.end()
+    payload = request if isinstance(request, bytes) else request.SerializeToString()
+    response = await router.answer(core.open_session(), payload)
+    assert response is not None
+    return pb.RpcResponse.FromString(response)
+
+
+def name_of(request: pb.RpcRequest) -> str:
+    return request.WhichOneof("request") or "empty"
+
+
+@pytest.mark.parametrize("kind", CoreError.__subclasses__(), ids=lambda kind: kind.code)
+@pytest.mark.parametrize("request_", REQUESTS, ids=name_of)
+async def test_a_refusal_is_an_error_with_its_code_and_message(
+    kind: type[CoreError], request_: pb.RpcRequest
+) -> None:
+    error = kind("the reason")
+
+    response = await answer(request_, error)
+
+    assert response.WhichOneof("response") == "error"
+    assert (response.error.code, response.error.message) == (kind.code, str(error))
+
+
+@pytest.mark.parametrize("kind", CoreError.__subclasses__(), ids=lambda kind: kind.code)
+async def test_registering_reports_its_refusal_in_its_own_response(kind: type[CoreError]) -> None:
+    error = kind("the reason")
+
+    response = await answer(REGISTER, error)
+
+    assert response.WhichOneof("response") == "register_instance"
+    registered = response.register_instance
+    assert (registered.success, registered.error) == (False, str(error))
+    assert registered.code == kind.code
+    assert not registered.HasField("run")
+
+
+def test_the_codes_are_those_of_the_protocol() -> None:
+    codes = {kind.code for kind in CoreError.__subclasses__()} | {CoreError.code}
+
+    assert codes <= {
+        "EMPTY_REQUEST",
+        "VALIDATION_ERROR",
+        "INSTANCE_NOT_FOUND",
+        "INSTANCE_ALREADY_EXISTS",
+        "INVALID_INSTANCE_STATE",
+        "CHECKPOINT_NOT_FOUND",
+        "CHECKPOINT_SAVE_FAILED",
+        "SIGNAL_DELIVERY_FAILED",
+        "DATABASE_ERROR",
+        "INSTANCE_SUPERSEDED",
+        "TOO_MANY_INSTANCES",
+        "SHUTTING_DOWN",
+        "OVERLOADED",
+        "INTERNAL_ERROR",
+    }
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x9a\x06\x00", b"\x9a\x06\x03abc"], ids=["nothing", "from 99", "more of it"]
+)
+async def test_a_request_with_nothing_known_in_it_is_empty(payload: bytes) -> None:
+    response = await answer(payload, InstanceNotFound("never asked"))
+
+    assert response.error.code == "EMPTY_REQUEST"
+
+
+async def test_what_is_not_offered_yet_is_empty_too() -> None:
+    for field in pb.RpcRequest.DESCRIPTOR.oneofs_by_name["request"].fields:
+        request = pb.RpcRequest()
+        getattr(request, field.name).SetInParent()
+
+        response = await answer(request, InstanceNotFound("i-1"))
+
+        assert (response.error.code == "EMPTY_REQUEST") is (field.name not in HANDLERS)
+
+
+@pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x7f", b"\x42\x03\x0a\x01\xff"])
+async def test_bytes_that_are_no_request_are_not_answered(payload: bytes) -> None:
+    """A broken varint, a length beyond the end, an id that is not UTF-8."""
+    with pytest.raises(MalformedRequest):
+        await answer(payload, InstanceNotFound("never asked"))
+
+
+@pytest.mark.parametrize("request_", [REGISTER, *REQUESTS], ids=name_of)
+async def test_a_bug_is_logged_with_its_traceback_and_nothing_of_it_is_told(
+    request_: pb.RpcRequest,
+) -> None:
+    with capture_logs() as logs:
+        response = await answer(request_, ZeroDivisionError("a secret of ours"))
+
+    refusal = response.register_instance if request_ is REGISTER else response.error
+    assert refusal.code == "INTERNAL_ERROR"
+    assert b"secret" not in response.SerializeToString()
+    assert b"ZeroDivision" not in response.SerializeToString()
+    [entry] = logs
+    assert (entry["event"], entry["operation"]) == ("request failed", name_of(request_))
+    assert entry["exc_info"] is True
+
+
+async def test_what_the_database_fails_with_is_in_the_log() -> None:
+    [kind] = [kind for kind in CoreError.__subclasses__() if kind.code == "DATABASE_ERROR"]
+    with capture_logs() as logs:
+        await answer(REQUESTS[0], kind("the disk is full"))
+
+    assert [(entry["log_level"], entry["reason"]) for entry in logs] == [
+        ("error", "the disk is full")
+    ]
+
+
+@pytest.mark.parametrize("request_", [REGISTER, *REQUESTS], ids=name_of)
+async def test_when_it_ends_whatever_is_new_is_refused(request_: pb.RpcRequest) -> None:
+    response = await answer(request_, InstanceNotFound("never asked"), is_ending=True)
+
+    refusal = response.register_instance if request_ is REGISTER else response.error
+    assert refusal.code == "SHUTTING_DOWN"
