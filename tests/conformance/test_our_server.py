@@ -17,7 +17,7 @@ from runtara_conformance.rules import RULES
 from runtara_conformance.runner import Outcome, Verdict, run_rules
 from runtara_conformance.subject import Server
 
-TIERS = {Tier.SLICE}
+TIERS = {Tier.SLICE, Tier.CORE}
 OURS = [rule for rule in RULES if rule.tier in TIERS]
 STARTS_WITHIN = 30.0
 

@@ -110,7 +110,7 @@ def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
         case EventType.FAILED:
             return EventStep(caller, event, MOVES[Move.FAIL].sources, ending_of(event))
         case _:
-            raise InvalidValue(f"event_type: an instance cannot send {event.type!r}")
+            raise InvalidValue(f"event_type: an instance cannot send '{event.type}'")
 
 
 def judge(step: EventStep, recorded: Recorded) -> None:
@@ -118,7 +118,7 @@ def judge(step: EventStep, recorded: Recorded) -> None:
     standing = require_current(step.caller, recorded.before)
     if recorded.repeated:
         return
-    require_admitted(step.caller, standing, step.when, f"record {step.event.type!r}")
+    require_admitted(step.caller, standing, step.when, f"record the event {step.event.type}")
     if recorded.after is None:
         raise InvalidInstanceState(
             f"Instance {step.caller.instance_id!r} is {standing.state}: to suspend, it must be"
