@@ -161,7 +161,8 @@ class SqliteInstances:
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         pruned = 0
         while pruned < limit:
-            # Each its own transaction, so that the steps of others come in between.
+            # Each its own transaction, so that the steps of others come in between; a caller that
+            # is cancelled leaves the rest for the next time.
             step = pruning.batch(to_text(finished_before), limit - pruned)
             batch = await self._database.write("delete finished instances", step)
             pruned += batch.instances

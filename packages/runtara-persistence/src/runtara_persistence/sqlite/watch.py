@@ -46,13 +46,16 @@ class Watch:
     @asynccontextmanager
     async def watching(self, changed: Changed) -> AsyncIterator[None]:
         """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
+        log_path = self._database.log_path
+        log = None if log_path is None else _Log(log_path)
+        seen = await self._database.read("watch for signals", _look)
         self._told.append(changed)
         try:
             # Nobody else reaches a database in memory.
-            if self._database.log_path is None:
+            if log is None:
                 yield
             else:
-                async with _looking(self._database, self._database.log_path, changed):
+                async with _looking(self._database, log, seen, changed):
                     yield
         finally:
             self._told.remove(changed)
@@ -68,10 +71,9 @@ class _Seen:
 
 
 @asynccontextmanager
-async def _looking(database: Database, log_path: str, changed: Changed) -> AsyncIterator[None]:
-    log = _Log(log_path)
-    log.may_have_moved()
-    seen = await database.read("watch for signals", _look)
+async def _looking(
+    database: Database, log: "_Log", seen: _Seen, changed: Changed
+) -> AsyncIterator[None]:
     work = asyncio.create_task(_keep_looking(database, log, seen, changed))
     try:
         yield
@@ -106,11 +108,11 @@ async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: C
 
 
 class _Log:
-    """Tells from the outside, without a statement, that there may have been a commit."""
+    """Tells from the outside, without a statement, that there may have been a commit since."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._last: tuple[int, int] | None = None
+        self._last = self._stat()
         self._is_settled = False
 
     def may_have_moved(self) -> bool:

@@ -1,0 +1,87 @@
+"""How SQLite finds what is asked for: by indexes, never by walking through a large table."""
+
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from importlib import resources
+
+import pytest
+
+from runtara_persistence import queries
+from runtara_persistence.sqlite.persistence import SqlitePersistence
+
+FILES = ("instances", "checkpoints", "events", "signals", "claims")
+NAME = re.compile(r"^-- name: (.+)$", re.MULTILINE)
+EVERY = [
+    (file, name)
+    for file in FILES
+    for name in NAME.findall(
+        resources.files("runtara_persistence.sqlite").joinpath("sql", f"{file}.sql").read_text()
+    )
+]
+WALKS = {"count.any"}
+"""What can't be told without looking at every row of an index."""
+
+
+@pytest.fixture
+async def schema(persistence: SqlitePersistence, path: str) -> AsyncIterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path)) as connection:
+        yield connection
+
+
+def plan(connection: sqlite3.Connection, file: str, name: str) -> list[str]:
+    """Tell the steps SQLite will take for a query."""
+    query = queries.load("runtara_persistence.sqlite", f"{file}.sql")[name]
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", query))
+    return [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+
+
+@pytest.mark.parametrize(("file", "name"), EVERY)
+async def test_no_table_is_walked_through(schema: sqlite3.Connection, file: str, name: str) -> None:
+    """Every statement of the adapter, those not yet written too."""
+    scans = [step for step in plan(schema, file, name) if step.startswith("SCAN")]
+
+    walked = [step for step in scans if not re.match(r"SCAN (due|json_each)\b", step)]
+    assert (walked != []) is (name in WALKS)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "index"),
+    [
+        ("checkpoints", "page", "idx_checkpoints_instance (instance_id=? AND rowid>?)"),
+        ("events", "page", "idx_instance_events_instance (instance_id=? AND rowid>?)"),
+        ("instances", "page.any", "idx_instances_created (created_at<?)"),
+        ("instances", "page.of_tenant", "idx_instances_tenant (tenant_id=? AND created_at<?)"),
+        ("instances", "page.in_status", "idx_instances_status (status=? AND created_at<?)"),
+        ("instances", "page.of_tenant_in_status", "(status=? AND created_at<?)"),
+        ("instances", "prune.find", "idx_instances_finished (finished_at<?)"),
+    ],
+)
+async def test_a_page_is_read_in_order_from_its_first_row(
+    schema: sqlite3.Connection, file: str, name: str, index: str
+) -> None:
+    """Nothing is sorted, so what comes before and after the page costs nothing."""
+    found = "; ".join(plan(schema, file, name))
+
+    assert index in found
+    assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "index"),
+    [
+        ("claims", "renew_claims", "idx_instances_wake_claim (wake_claim_by=?)"),
+        ("claims", "release_claims", "idx_instances_wake_claim (wake_claim_by=?)"),
+        ("claims", "claim_due.find", "idx_instances_sleep_until (sleep_until<?)"),
+        ("claims", "claim_due.find", "COVERING INDEX idx_pending_signals_unacknowledged"),
+        ("signals", "watch.pending", "COVERING INDEX idx_pending_signals_unacknowledged"),
+        ("signals", "watch.custom", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("instances", "silent", "idx_instances_status (status=?)"),
+    ],
+)
+async def test_a_search_walks_through_what_it_may_find(
+    schema: sqlite3.Connection, file: str, name: str, index: str
+) -> None:
+    """However many others there are."""
+    assert index in "; ".join(plan(schema, file, name))

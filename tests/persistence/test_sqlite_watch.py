@@ -1,0 +1,234 @@
+"""Watching a SQLite file for signals: who is heard, what it costs, what an outage does."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Collection
+
+import pytest
+from tests.persistence.instances import START, ask_sql, put_running, run_sql
+from tests.persistence.statements import Outage, Statements
+
+from runtara_domain.model import Caller, CheckpointWrite, CustomSignal, NewInstance
+from runtara_domain.status import OPEN, WORKING
+from runtara_persistence.sqlite.persistence import SqlitePersistence
+
+PATIENCE = 20.0
+TICKS_A_SECOND = 25
+
+PUT = "INSERT INTO pending_signals (instance_id, signal_type) VALUES ('{}', 'pause')"
+PUT_CUSTOM = (
+    "INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id) VALUES ('{}', 'c')"
+)
+
+
+class Told:
+    """The instances a watch has told of."""
+
+    def __init__(self) -> None:
+        self.calls: asyncio.Queue[Collection[str] | None] = asyncio.Queue()
+
+    def __call__(self, instance_ids: Collection[str] | None) -> None:
+        self.calls.put_nowait(instance_ids)
+
+    async def next(self) -> set[str]:
+        async with asyncio.timeout(PATIENCE):
+            instance_ids = await self.calls.get()
+        assert instance_ids is not None
+        return set(instance_ids)
+
+
+class Looks:
+    """Counts how often the log was looked at from the outside."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left = 0
+        self._reached = asyncio.Event()
+        self._stat = os.stat
+        monkeypatch.setattr(os, "stat", self._counting)
+
+    async def pass_by(self, count: int) -> None:
+        """Return when there have been so many more."""
+        self._left = count
+        self._reached.clear()
+        async with asyncio.timeout(PATIENCE):
+            await self._reached.wait()
+
+    def _counting(self, path: str, **options: bool) -> os.stat_result:
+        if str(path).endswith("-wal"):
+            self._left -= 1
+            if self._left == 0:
+                self._reached.set()
+        return self._stat(path, **options)
+
+
+@pytest.mark.parametrize("put", [PUT, PUT_CUSTOM])
+async def test_another_process_is_heard(
+    persistence: SqlitePersistence, path: str, put: str
+) -> None:
+    """It needs nothing of ours: its own SQLite will do."""
+    put_running(path, "i", "other")
+    told = Told()
+    program = (
+        "import sqlite3, sys\n"
+        "with sqlite3.connect(sys.argv[1], timeout=30) as connection:\n"
+        "    connection.execute(sys.argv[2])\n"
+    )
+
+    async with persistence.watch(told):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, path, put.format("i")
+        )
+        heard = await told.next()
+
+    assert heard == {"i"}
+    assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("put", [PUT, PUT_CUSTOM])
+async def test_only_the_news_is_told(persistence: SqlitePersistence, path: str, put: str) -> None:
+    """What was there before is not, nor what was told."""
+    put_running(path, "old", "first", "second")
+    run_sql(path, put.format("old"))
+    told = Told()
+
+    async with persistence.watch(told):
+        run_sql(path, put.format("first"))
+        first = await told.next()
+        run_sql(path, put.format("second"))
+        second = await told.next()
+
+    assert (first, second) == ({"first"}, {"second"})
+
+
+async def test_another_signal_in_the_place_of_a_pending_one_is_news(
+    persistence: SqlitePersistence, path: str
+) -> None:
+    """Such as a cancel for what was to pause."""
+    put_running(path, "i")
+    run_sql(path, PUT.format("i"))
+    told = Told()
+
+    async with persistence.watch(told):
+        run_sql(path, "UPDATE pending_signals SET signal_type = 'cancel'")
+        heard = await told.next()
+
+    assert heard == {"i"}
+
+
+async def test_a_custom_signal_after_a_deleted_one_is_news(
+    persistence: SqlitePersistence, path: str
+) -> None:
+    """Its id is not that of the deleted one."""
+    put_running(path, "i")
+    run_sql(path, PUT_CUSTOM.format("i"))
+    told = Told()
+
+    async with persistence.watch(told):
+        run_sql(path, "DELETE FROM pending_checkpoint_signals")
+        run_sql(path, PUT_CUSTOM.format("i"))
+        heard = await told.next()
+
+    assert heard == {"i"}
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+async def test_at_rest_nothing_is_asked(
+    path: str, monkeypatch: pytest.MonkeyPatch, is_link: bool
+) -> None:
+    """However long somebody waits: fewer than 50 statements in ten seconds, on all connections."""
+    statements, looks = Statements(), Looks(monkeypatch)
+    statements.watch(monkeypatch)
+    if is_link:
+        os.symlink(path, path := f"{path}.link")
+
+    async with SqlitePersistence(path) as persistence, persistence.watch(Told()):
+        await looks.pass_by(2)
+        settled = len(statements.seen)
+        await looks.pass_by(10)
+        asked = len(statements.seen) - settled
+
+    assert settled > 0
+    assert asked * TICKS_A_SECOND < 50
+
+
+async def test_without_a_watch_nothing_is_looked_at(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even after one has ended."""
+    statements, looks = Statements(), Looks(monkeypatch)
+    statements.watch(monkeypatch)
+    metronome = SqlitePersistence(f"{path}.other")
+    async with metronome, metronome.watch(Told()), SqlitePersistence(path) as persistence:
+        put_running(path, "i")
+        async with persistence.watch(Told()):
+            await looks.pass_by(4)
+        statements.seen.clear()
+
+        run_sql(path, PUT.format("i"))
+        await looks.pass_by(4)
+
+    assert statements.of("PRAGMA data_version") == []
+
+
+async def test_own_checkpoints_are_a_few_statements_a_look(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their commits move the log too; the looks are no more for it."""
+    statements, looks = Statements(), Looks(monkeypatch)
+    statements.watch(monkeypatch)
+    async with SqlitePersistence(path) as persistence:
+        put_running(path, "i")
+        async with persistence.watch(Told()):
+            looking = asyncio.create_task(looks.pass_by(10))
+            saved = 0
+            while not looking.done():
+                write = CheckpointWrite(f"c{saved}", b"")
+                await persistence.checkpoints.save(Caller("i"), write, when=WORKING, at=START)
+                saved += 1
+            await looking
+
+    looked = statements.of("PRAGMA data_version")
+    assert len(ask_sql(path, "SELECT 1 FROM checkpoints")) == saved > 10
+    assert 1 < len(looked) <= 12
+    assert len(statements.of("SELECT id, instance_id\nFROM pending")) <= len(looked)
+    assert len(statements.of("SELECT instance_id, signal_type")) <= len(looked)
+
+
+async def test_a_database_in_memory_hears_its_own() -> None:
+    """Even of a sender that was cancelled when its signal was on its way."""
+    told = Told()
+    async with SqlitePersistence(":memory:") as persistence, persistence.watch(told):
+        await persistence.instances.create(NewInstance("i", "t"), at=START)
+        sending = asyncio.create_task(
+            persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+        sending.cancel()
+        heard = await told.next()
+
+    assert heard == {"i"}
+    assert sending.cancelled()
+
+
+async def test_an_outage_is_logged_once_and_nothing_is_lost(
+    path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was put in meanwhile is told when the database answers again."""
+    outage, looks, told = Outage(), Looks(monkeypatch), Told()
+    outage.strike(monkeypatch)
+    with caplog.at_level(logging.WARNING):
+        async with SqlitePersistence(path) as persistence:
+            put_running(path, "i")
+            async with persistence.watch(told):
+                outage.lasts = True
+                run_sql(path, PUT.format("i"))
+                await looks.pass_by(4)
+                outage.lasts = False
+                heard = await told.next()
+
+    assert heard == {"i"}
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message.startswith("signals not watched, will be tried again: Failed to watch")
