@@ -77,9 +77,9 @@ async def test_the_oldest_go_first_and_no_more_than_asked_for(
         finished_at = START - timedelta(minutes=minutes)
         await put_instance(database, State.FAILED, name, finished_at=finished_at)
         await put_belongings(database, name)
-    left = []
+    left: list[list[str]] = []
+    pruned: list[int] = []
 
-    pruned = []
     while not pruned or pruned[-1]:
         pruned.append(await persistence.instances.prune(START, limit=2))
         left.append(sorted(await names(database)))

@@ -1,23 +1,29 @@
 import asyncio
+from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import TENANT, put_instance
+from tests.contract.states import TENANT, WAKE, put_instance
 from tests.support.clock import START
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
     CheckpointWrite,
+    Claim,
     Ending,
     Event,
+    EventStep,
     EventType,
     Registration,
+    Signal,
+    Sleep,
 )
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import OPEN, WORKING, State
+from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
 
 ME = Caller("i")
+DEADLINE = START + timedelta(minutes=1)
 TURNS = pytest.mark.parametrize("turns", range(6))
 
 
@@ -94,6 +100,73 @@ async def test_a_cancelled_ending_is_whole_or_not_there(
     assert (status, await database.events("i")) in (("running", []), ("completed", ["completed"]))
 
 
+@TURNS
+async def test_a_cancelled_sleep_is_whole_or_not_there(
+    persistence: Persistence, database: Database, turns: int
+) -> None:
+    """The deadline is there exactly if the instance sleeps until it, under the claim."""
+    await put_instance(database, State.RUNNING)
+    task = asyncio.create_task(
+        persistence.checkpoints.sleep(
+            ME,
+            Sleep("c", b"", timedelta(minutes=1)),
+            when=WORKING,
+            claim=Claim("me", WAKE),
+            earliest=None,
+            at=START,
+        )
+    )
+    await cancel_after(turns, task)
+
+    await persistence.instances.touch([ME], at=START)
+
+    row = await database.row("i")
+    kept = [found["wake_at"] for found in await database.rows("checkpoints")]
+    assert (kept, row["sleep_until"], row["wake_claim_by"], row["status"]) in (
+        ([], None, None, "running"),
+        ([DEADLINE], DEADLINE, "me", "suspended"),
+    )
+
+
+@TURNS
+async def test_a_cancelled_batch_is_whole_or_not_there(
+    persistence: Persistence, database: Database, turns: int
+) -> None:
+    """All of its events, with the ending among them, or none."""
+    await put_instance(database, State.RUNNING)
+    word = EventStep(ME, Event(EventType.CUSTOM, b"", START), ANY)
+    done = Event(EventType.COMPLETED, b"", START)
+    end = EventStep(ME, done, WORKING, Ending(State.COMPLETED, output=b""))
+    task = asyncio.create_task(persistence.events.record_all([word, end, word], at=START))
+    await cancel_after(turns, task)
+
+    await persistence.instances.touch([ME], at=START)
+
+    status = (await database.row("i"))["status"]
+    assert (status, await database.events("i")) in (
+        ("running", []),
+        ("completed", ["custom", "completed", "custom"]),
+    )
+
+
+@TURNS
+async def test_a_cancelled_send_is_whole_or_not_there(
+    persistence: Persistence, database: Database, turns: int
+) -> None:
+    """The signal is there exactly if it has ended the instance that was never launched."""
+    await put_instance(database, State.PENDING)
+    task = asyncio.create_task(
+        persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START)
+    )
+    await cancel_after(turns, task)
+
+    await persistence.instances.touch([ME], at=START)
+
+    row = await database.row("i")
+    signals = [found["acknowledged_at"] for found in await database.rows("pending_signals")]
+    assert (row["status"], signals) in (("pending", []), ("cancelled", [START]))
+
+
 async def test_what_was_stored_is_there_when_it_is_opened_again(database: Database) -> None:
     """Every step is durable when its call returns."""
     async with database.connect() as persistence:
@@ -139,6 +212,27 @@ async def test_what_is_closed_says_so(database: Database) -> None:
         await persistence.instances.get("i")
     with pytest.raises(DatabaseError):
         await persistence.instances.register(Registration("i", TENANT), when=OPEN, at=START)
+
+
+async def test_an_open_database_answers(persistence: Persistence, database: Database) -> None:
+    """Being asked changes nothing, and costs no step its turn."""
+    stored = await database.snapshot()
+
+    await asyncio.gather(*(persistence.check() for _ in range(16)))
+
+    assert await database.snapshot() == stored
+
+
+async def test_a_closed_database_does_not_answer(database: Database) -> None:
+    """Before it was opened as little as after."""
+    persistence = database.connect()
+
+    with pytest.raises(DatabaseError):
+        await persistence.check()
+    async with persistence:
+        await persistence.check()
+    with pytest.raises(DatabaseError):
+        await persistence.check()
 
 
 async def test_what_its_user_raises_passes_through(database: Database) -> None:

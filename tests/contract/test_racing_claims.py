@@ -186,15 +186,18 @@ async def test_of_racing_acknowledgements_one_applies(
     await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.CANCEL)
 
-    *done, finished = await asyncio.gather(
+    acknowledging = asyncio.gather(
         *(
             (persistence, neighbour)[number % 2].signals.acknowledge(
                 ME, SignalType.CANCEL, at=START
             )
             for number in range(RACERS)
-        ),
-        neighbour.instances.finish(ME, Ending(State.FAILED, error="gone"), when=OPEN, at=START),
+        )
     )
+    finished = await neighbour.instances.finish(
+        ME, Ending(State.FAILED, error="gone"), when=OPEN, at=START
+    )
+    done = await acknowledging
 
     applied = [one.after for one in done if one.after is not None]
     row = await database.row("i")
