@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,7 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, put_checkpoint, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Event, EventStep, EventType
+from runtara_domain.model import Caller, Ending, Event, EventStep, EventType, NewInstance
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import ANY, FINAL, OPEN, SignalType, State
 
@@ -97,6 +98,26 @@ async def test_one_with_very_much_goes_whole(persistence: Persistence, database:
 
     assert await persistence.instances.prune(START, limit=1) == 1
     assert not any((await database.snapshot()).values())
+
+
+async def test_very_many_go_in_one_call(persistence: Persistence, database: Database) -> None:
+    """As many as were asked for, however an adapter divides the work."""
+    names = [f"i{number}" for number in range(250)]
+    await asyncio.gather(
+        *(persistence.instances.create(NewInstance(name, "tenant"), at=EARLIER) for name in names)
+    )
+    ending = Ending(State.CANCELLED)
+    await asyncio.gather(
+        *(
+            persistence.instances.finish(Caller(name), ending, when=OPEN, at=EARLIER)
+            for name in names
+        )
+    )
+
+    pruned = [await persistence.instances.prune(START, limit=240) for _ in range(3)]
+
+    assert pruned == [240, 10, 0]
+    assert await database.rows("instances") == []
 
 
 async def test_a_pruned_id_is_free(persistence: Persistence, database: Database) -> None:

@@ -11,11 +11,13 @@ from runtara_domain.model import (
     Caller,
     CheckpointWrite,
     Claim,
+    CustomSignal,
     Ending,
     Event,
     EventStep,
     EventType,
     Registration,
+    RetryAttempt,
     Signal,
     Sleep,
 )
@@ -172,13 +174,20 @@ async def test_what_was_stored_is_there_when_it_is_opened_again(database: Databa
     async with database.connect() as persistence:
         await persistence.instances.register(Registration("i", TENANT), when=OPEN, at=START)
         await persistence.checkpoints.save(ME, CheckpointWrite("c", b"1"), when=WORKING, at=START)
+        await persistence.signals.send("i", Signal(SignalType.PAUSE), when=OPEN, at=START)
+        await persistence.signals.send_custom("i", CustomSignal("c", b"2"), when=OPEN, at=START)
+        await persistence.checkpoints.record_retry(
+            ME, RetryAttempt("d", 1, START), when=OPEN, at=START
+        )
     stored = await database.snapshot()
 
     async with database.connect() as persistence:
         found = await persistence.checkpoints.get("i", "c")
+        told = await persistence.signals.pending(ME, "c")
 
     assert found is not None
     assert found.state == b"1"
+    assert (told.signal, told.custom_signal) == (Signal(SignalType.PAUSE), b"2")
     assert await database.snapshot() == stored
 
 
