@@ -159,7 +159,7 @@ def test_a_range_holds_both_its_ends(value: int, fits: bool) -> None:
         (b"boom", "boom"),
         ("é🦀\n".encode(), "é🦀\n"),
         (b"\xff\xfe", "(not UTF-8, 2 bytes) fffe"),
-        (b"a\0b", "(held NUL characters) a\ufffdb"),
+        (b"a\0b", "(held NUL, 3 bytes) a\ufffdb"),
     ],
 )
 def test_an_error_becomes_text_a_database_keeps(payload: bytes, text: str) -> None:

@@ -48,7 +48,9 @@ class Activity:
             return
         try:
             await self._instances.touch(heard, at=self._clock.now())
-        except DatabaseError as error:
-            _log.warning("activity not written, will be tried again: %s", error)
+        except BaseException as error:
             self._heard |= heard
             self._any.set()
+            if not isinstance(error, DatabaseError):
+                raise
+            _log.warning("activity not written, will be tried again: %s", error)

@@ -16,6 +16,7 @@ MAX_LISTED_STATE_BYTES = 64 * 1024
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)
+_SHOWN = 4096  # of a text that can't be kept, enough to see what it was
 _RETRY_ID = re.compile(r"::retry::[0-9]+\Z")
 
 
@@ -105,7 +106,7 @@ def storable_text(payload: bytes, missing: str) -> str:
     try:
         text = payload.decode()
     except UnicodeDecodeError:
-        return f"(not UTF-8, {len(payload)} bytes) {payload[:512].hex()}"
+        return f"(not UTF-8, {len(payload)} bytes) {payload[:_SHOWN].hex()}"
     if "\0" in text:
-        return f"(held NUL characters) {text.replace(chr(0), chr(0xFFFD))}"
+        return f"(held NUL, {len(payload)} bytes) {text[:_SHOWN].replace(chr(0), chr(0xFFFD))}"
     return text
