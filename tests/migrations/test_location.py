@@ -1,6 +1,6 @@
 import pytest
 
-from runtara_migrations.location import InvalidLocation, parse
+from runtara_migrations.location import InvalidLocation, SqliteLocation, parse
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from runtara_migrations.location import InvalidLocation, parse
     ],
 )
 def test_sqlite_is_spelled_as_sqlx_does(url: str, path: str) -> None:
-    assert parse(url).path == path
+    assert parse(url) == SqliteLocation(path)
 
 
 @pytest.mark.parametrize(

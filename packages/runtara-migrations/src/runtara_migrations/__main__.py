@@ -15,7 +15,11 @@ def main() -> int:
         prog="python -m runtara_migrations",
         description="Bring the schema of a Runtara database up to date.",
     )
-    parser.add_argument("url", metavar="URL", help="for example sqlite:///var/lib/runtara.db")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="for example sqlite:///var/lib/runtara.db, or postgresql://user@host/database",
+    )
     url: str = parser.parse_args().url
     try:
         applied = asyncio.run(migrate(url))

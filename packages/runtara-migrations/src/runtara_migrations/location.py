@@ -1,14 +1,28 @@
 """Where a database is, told by its URL."""
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote_to_bytes
+from types import MappingProxyType
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 MEMORY = ":memory:"
 TAKES = (
     "takes sqlite:PATH, sqlite://PATH (sqlite:///var/x.db is the absolute /var/x.db)"
-    " or sqlite::memory:, with ?mode=rwc or nothing after it"
+    " or sqlite::memory:, with ?mode=rwc or nothing after it,"
+    " or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+)
+
+_POSTGRES = frozenset({"postgres", "postgresql"})
+# What a parameter of a PostgreSQL URL takes, where a wrong value would only fail on opening.
+_CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
+        "target_session_attrs": frozenset(
+            {"any", "primary", "standby", "read-write", "read-only", "prefer-standby"}
+        ),
+    }
 )
 
 
@@ -23,9 +37,21 @@ class SqliteLocation:
     path: str
 
 
-def parse(url: str) -> SqliteLocation:
+@dataclass(frozen=True, slots=True)
+class PostgresLocation:
     """
-    Tell the database a URL names, spelled as sqlx does; nothing is opened.
+    A PostgreSQL database: its URL as asyncpg takes it, and what of it may be shown to anybody.
+
+    A URL may name several hosts, or a folder of sockets, and bring parameters for TLS.
+    """
+
+    url: str = field(repr=False)
+    shown: str
+
+
+def parse(url: str) -> SqliteLocation | PostgresLocation:
+    """
+    Tell the database a URL names, SQLite's spelled as sqlx does; nothing is opened.
 
     Raises InvalidLocation. What it says repeats nothing of the URL but its scheme and parameter
     names, for a URL may hold a password.
@@ -33,6 +59,8 @@ def parse(url: str) -> SqliteLocation:
     scheme, colon, rest = url.partition(":")
     if not colon:
         raise InvalidLocation(f"database URL: {TAKES}, got a text without a scheme")
+    if scheme in _POSTGRES:
+        return _postgres(url, rest)
     if scheme != "sqlite":
         raise InvalidLocation(f"database URL: {TAKES}, got the scheme {scheme!r}")
     path, _, query = rest.removeprefix("//").partition("?")
@@ -52,6 +80,54 @@ def create_missing(path: str) -> None:
     # SQLite creates the file when it opens it. That it can be opened is seen here, because the
     # thread of an aiosqlite connection that can't be opened may outlive the loop it reports to.
     sqlite3.connect(path).close()
+
+
+def _postgres(url: str, rest: str) -> PostgresLocation:
+    if not rest.startswith("//"):
+        raise InvalidLocation(f"database URL: {TAKES}, got no // after postgresql:")
+    if "#" in rest:
+        raise InvalidLocation(f"database URL: {TAKES}, got a # (in a password it is %23)")
+    address, _, query = rest[2:].partition("?")
+    authority, _, database = address.partition("/")
+    parameters = _parameters(query)
+    hosts = authority.rpartition("@")[2] or parameters.get("host", "")
+    for part in (authority.rpartition("@")[2], parameters.get("host", "")):
+        _check_ports(part)
+    name = unquote(database) or parameters.get("dbname") or parameters.get("database", "")
+    return PostgresLocation(url, shown=f"PostgreSQL {_described(unquote(hosts), name)}")
+
+
+def _described(hosts: str, name: str) -> str:
+    return f"{hosts or 'on this machine'}, database {name!r}" if name else hosts or "by default"
+
+
+def _parameters(query: str) -> Mapping[str, str]:
+    try:
+        parameters = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+    except ValueError as error:
+        raise InvalidLocation(
+            f"database URL: {TAKES}, got something other than name=value&... after the ?"
+        ) from error
+    for name, choices in _CHOICES.items():
+        if name in parameters and parameters[name] not in choices:
+            taken = ", ".join(sorted(choices))
+            raise InvalidLocation(f"database URL: {name} takes {taken}, got {parameters[name]!r}")
+    return parameters
+
+
+def _check_ports(hosts: str) -> None:
+    for port in _ports(hosts):
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            # What stands there may be a piece of a password that should have been escaped.
+            raise InvalidLocation(f"database URL: {TAKES}, got a port that is no number to 65535")
+
+
+def _ports(hosts: str) -> Iterator[str]:
+    for host in hosts.split(","):
+        # A colon inside the brackets of an IPv6 address belongs to it; a path has no port.
+        _, colon, port = host.rpartition("]")[2].rpartition(":")
+        if colon and not host.startswith("/"):
+            yield port
 
 
 def _check_parameters(query: str) -> None:

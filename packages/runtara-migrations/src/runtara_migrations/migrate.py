@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiosqlite
+import asyncpg
 
 from runtara_migrations import location
 from runtara_migrations.ledger import Entry, Migration, MigrationError, packaged, pending
+from runtara_migrations.location import PostgresLocation
+from runtara_migrations.postgres import run_postgres
 
 _LOCK_TIMEOUT = 30.0
 """Seconds to wait for others who migrate, or use, the same database."""
@@ -30,11 +33,26 @@ _FIND_LEDGERS = (
 
 async def migrate(url: str) -> tuple[str, ...]:
     """
-    Bring the database up to date, creating it and its folder if missing; tell what was applied.
+    Bring the database up to date, and tell what was applied.
 
-    Raises InvalidLocation for a URL it doesn't take, MigrationError when it could not be done.
+    A SQLite file and its folder are created if missing, a PostgreSQL database is not. Raises
+    InvalidLocation for a URL it doesn't take, MigrationError when it could not be done.
     """
-    path = location.parse(url).path
+    place = location.parse(url)
+    if isinstance(place, PostgresLocation):
+        return await _migrate_postgres(place)
+    return await _migrate_sqlite(place.path)
+
+
+async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
+    try:
+        async with asyncpg.create_pool(place.url, min_size=1, max_size=1) as pool:
+            return await run_postgres(pool)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(f"{place.shown}: {str(error) or type(error).__name__}") from error
+
+
+async def _migrate_sqlite(path: str) -> tuple[str, ...]:
     try:
         await asyncio.to_thread(location.create_missing, path)
         async with aiosqlite.connect(

