@@ -17,7 +17,6 @@ _INSERT = _QUERIES["sleep.insert"]
 _POINT = _QUERIES["sleep.point"]
 _SET_DEADLINE = _QUERIES["sleep.set_deadline"]
 _TOUCH = _QUERIES["sleep.touch"]
-_STIR = _QUERIES["sleep.stir"]
 _MOVE = _QUERIES["sleep.move"]
 
 
@@ -44,14 +43,25 @@ def sleep(
     if wake_at is None:
         wake_at = _keep_deadline(connection, key, asked, is_kept=kept_id is not None, at=at)
     signal = rows.signal(signal_type, payload)
-    connection.execute(_TOUCH, {**key, "at": to_text(at)})
-    if wake_at <= at or _is_cancel(signal):
-        return Slept(before, wake_at, signal, after=_stir(connection, key, before.state))
-    if asked.keep_running and before.state is State.RUNNING:
-        return Slept(before, wake_at, signal, after=before.state)
+    after = _lead(before.state, asked, is_over=wake_at <= at or _is_cancel(signal))
     asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
     until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
-    return Slept(before, wake_at, signal, after=_fall_asleep(connection, key, until, claim))
+    if after is State.ASLEEP:
+        _move(connection, key, after, until, claim, at)
+    elif after is not before.state:
+        _move(connection, key, after, None, None, at)
+    else:
+        connection.execute(_TOUCH, {**key, "at": to_text(at)})
+    return Slept(before, wake_at, signal, after)
+
+
+def _lead(state: State, asked: Sleep, *, is_over: bool) -> State:
+    if is_over:
+        stir = MOVES[Move.STIR]
+        return stir.target if state in stir.sources else state
+    if asked.keep_running and state is State.RUNNING:
+        return state
+    return MOVES[Move.SLEEP].target
 
 
 def _keep_deadline(
@@ -72,27 +82,23 @@ def _keep_deadline(
     return from_text(wake_at)
 
 
-def _stir(connection: sqlite3.Connection, key: Mapping[str, str], state: State) -> State:
-    stir = MOVES[Move.STIR]
-    if state not in stir.sources:
-        return state
-    connection.execute(_STIR, {**key, "status": stir.target.status})
-    return stir.target
-
-
-def _fall_asleep(
-    connection: sqlite3.Connection, key: Mapping[str, str], until: datetime, claim: Claim
-) -> State:
-    target = MOVES[Move.SLEEP].target
-    asleep = {
+def _move(
+    connection: sqlite3.Connection,
+    key: Mapping[str, str],
+    after: State,
+    until: datetime | None,
+    claim: Claim | None,
+    at: datetime,
+) -> None:
+    moved = {
         **key,
-        "status": target.status,
-        "sleep_until": to_text(until),
-        "wake_claim_until": to_text(claim.until),
-        "wake_claim_by": claim.token,
+        "status": after.status,
+        "sleep_until": None if until is None else to_text(until),
+        "wake_claim_until": None if claim is None else to_text(claim.until),
+        "wake_claim_by": None if claim is None else claim.token,
+        "at": to_text(at),
     }
-    connection.execute(_MOVE, asleep)
-    return target
+    connection.execute(_MOVE, moved)
 
 
 def _is_cancel(signal: Signal | None) -> bool:

@@ -1,6 +1,7 @@
 """Being told of signals that anybody puts in: this process, another, plain SQL."""
 
 import asyncio
+import json
 import logging
 import os
 import sqlite3
@@ -63,11 +64,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was there at the last look."""
+    """What was there at the last look. pending: an object of what tells signals apart, as JSON."""
 
     version: int
     last_custom: int
-    pending: frozenset[tuple[str, str, str]]
+    pending: str
 
 
 @asynccontextmanager
@@ -139,7 +140,8 @@ class _Log:
 def _look(connection: sqlite3.Connection) -> _Seen:
     [version] = connection.execute(_VERSION).fetchone()
     [last_custom] = connection.execute(_LAST_CUSTOM).fetchone()
-    return _Seen(version, last_custom, frozenset(connection.execute(_PENDING)))
+    [pending] = connection.execute(_PENDING).fetchone()
+    return _Seen(version, last_custom, pending)
 
 
 def _look_again(connection: sqlite3.Connection, last: _Seen) -> tuple[_Seen, set[str]]:
@@ -147,8 +149,19 @@ def _look_again(connection: sqlite3.Connection, last: _Seen) -> tuple[_Seen, set
     if version == last.version:
         return last, set()
     custom = connection.execute(_CUSTOM, {"last_custom": last.last_custom}).fetchall()
-    pending = frozenset(connection.execute(_PENDING))
-    news = {instance_id for _, instance_id in custom}
-    news.update(instance_id for instance_id, *_ in pending - last.pending)
+    [pending] = connection.execute(_PENDING).fetchone()
+    news = {instance_id for _, instance_id in custom} | _new_ones(last.pending, pending)
     last_custom = max((row_id for row_id, _ in custom), default=last.last_custom)
     return _Seen(version, last_custom, pending), news
+
+
+def _new_ones(last: str, now: str) -> set[str]:
+    # Many may be pending and seldom one is new: as one text they are compared in no time.
+    if now == last:
+        return set()
+    before: dict[str, str] = json.loads(last)
+    return {
+        instance_id
+        for instance_id, signal in json.loads(now).items()
+        if before.get(instance_id) != signal
+    }

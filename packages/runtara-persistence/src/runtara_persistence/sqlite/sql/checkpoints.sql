@@ -80,17 +80,10 @@ UPDATE instances
 SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
 
--- name: sleep.stir
-UPDATE instances
-SET status = :status,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
-WHERE instance_id = :instance_id;
-
 -- name: sleep.move
 UPDATE instances
 SET status = :status,
+    last_activity_at = max(coalesce(last_activity_at, ''), :at),
     sleep_until = :sleep_until,
     wake_claim_until = :wake_claim_until,
     wake_claim_by = :wake_claim_by

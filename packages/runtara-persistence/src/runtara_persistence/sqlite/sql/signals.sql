@@ -65,6 +65,6 @@ FROM pending_checkpoint_signals
 WHERE id > :last_custom;
 
 -- name: watch.pending
-SELECT instance_id, signal_type, created_at
+SELECT json_group_object(instance_id, signal_type || ' ' || created_at)
 FROM pending_signals
 WHERE acknowledged_at IS NULL;
