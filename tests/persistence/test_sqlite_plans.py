@@ -78,6 +78,9 @@ async def test_a_page_is_read_in_order_from_its_first_row(
         ("signals", "watch.pending", "COVERING INDEX idx_pending_signals_unacknowledged"),
         ("signals", "watch.custom", "INTEGER PRIMARY KEY (rowid>?)"),
         ("instances", "silent", "idx_instances_status (status=?)"),
+        ("instances", "count.of_tenant", "COVERING INDEX idx_instances_tenant"),
+        ("instances", "count.in_status", "COVERING INDEX idx_instances_status"),
+        ("instances", "count.of_tenant_in_status", "COVERING INDEX idx_instances_"),
     ],
 )
 async def test_a_search_walks_through_what_it_may_find(

@@ -85,10 +85,12 @@ CREATE TABLE pending_checkpoint_signals (
 -- event's subtype (an instance's events are few enough to look through).
 
 -- Lists of instances, newest first, ties by id: all, of a tenant, in a status (and with it the
--- running ones that fell silent).
+-- running ones that fell silent). The last holds the tenant too, to pass over those of others, or
+-- count, without reading the table.
 CREATE INDEX idx_instances_created ON instances (created_at DESC, instance_id);
 CREATE INDEX idx_instances_tenant ON instances (tenant_id, created_at DESC, instance_id);
-CREATE INDEX idx_instances_status ON instances (status, created_at DESC, instance_id);
+CREATE INDEX idx_instances_status
+ON instances (status, created_at DESC, instance_id, tenant_id);
 
 -- What is due: asleep and over (named by INDEXED BY: left alone, the planner takes the status's, and
 -- walks through all that is paused), or told to cancel or resume. The second holds all that claiming
