@@ -54,7 +54,11 @@ async def test_no_table_is_walked_through(schema: sqlite3.Connection, file: str,
         ("instances", "page.any", "idx_instances_created (created_at<?)"),
         ("instances", "page.of_tenant", "idx_instances_tenant (tenant_id=? AND created_at<?)"),
         ("instances", "page.in_status", "idx_instances_status (status=? AND created_at<?)"),
-        ("instances", "page.of_tenant_in_status", "(status=? AND created_at<?)"),
+        (
+            "instances",
+            "page.of_tenant_in_status",
+            "idx_instances_status (status=? AND created_at<?)",
+        ),
         ("instances", "prune.find", "idx_instances_finished (finished_at<?)"),
     ],
 )

@@ -154,7 +154,7 @@ SELECT
     finished_at,
     sleep_until,
     last_activity_at
-FROM instances
+FROM instances INDEXED BY idx_instances_status
 WHERE tenant_id = :tenant_id AND status = :status
     AND created_at <= :created_at
     AND (created_at < :created_at OR instance_id > :instance_id)
