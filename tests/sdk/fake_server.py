@@ -12,10 +12,13 @@ from runtara_protocol.pb.instance_pb2 import (
     GetCheckpointResponse,
     GetInstanceStatusResponse,
     InstanceEventResponse,
+    ListCheckpointsResponse,
+    PollSignalsResponse,
     RegisterInstanceResponse,
     RpcError,
     RpcRequest,
     RpcResponse,
+    SleepResponse,
 )
 from runtara_protocol.quic.certificates import Certificate, self_signed
 from runtara_protocol.quic.connection import Connection
@@ -33,8 +36,13 @@ DEFAULTS = {
     "get_checkpoint": RpcResponse(get_checkpoint=GetCheckpointResponse(found=False)),
     "instance_event": RpcResponse(instance_event=InstanceEventResponse(success=True)),
     "get_instance_status": RpcResponse(get_instance_status=GetInstanceStatusResponse()),
+    "list_checkpoints": RpcResponse(list_checkpoints=ListCheckpointsResponse()),
+    "sleep": RpcResponse(sleep=SleepResponse()),
+    "poll_signals": RpcResponse(poll_signals=PollSignalsResponse()),
     "nothing": RpcResponse(error=RpcError(code="EMPTY_REQUEST", message="nothing asked")),
 }
+
+ANSWERED_BY_THE_END = ("instance_event_batch", "signal_ack", "retry_attempt")
 
 
 def send(data: bytes) -> Act:
@@ -64,6 +72,14 @@ async def be_silent(stream: Stream) -> None:
     await asyncio.Event().wait()
 
 
+def hold_until(event: asyncio.Event, act: Act) -> Act:
+    async def held(stream: Stream) -> None:
+        await event.wait()
+        await act(stream)
+
+    return held
+
+
 class FakeServer:
     """
     Acts, for each kind of request, as `script` says and then by default; remembers what it got.
@@ -80,6 +96,7 @@ class FakeServer:
         self.gone: asyncio.Queue[None] = asyncio.Queue()
         self._scripts: dict[str, deque[Act]] = defaultdict(deque)
         self._defaults = {kind: reply(response) for kind, response in DEFAULTS.items()}
+        self._defaults |= dict.fromkeys(ANSWERED_BY_THE_END, send(b""))
 
     def listen(
         self, port: int = 0, certificate: Certificate | None = None
@@ -98,6 +115,14 @@ class FakeServer:
 
     def always(self, kind: str, act: Act) -> None:
         self._defaults[kind] = act
+
+    async def asked(self, kind: str) -> RpcRequest:
+        """Wait for the next request of a kind."""
+        async with asyncio.timeout(10):
+            while True:
+                request = await self.received.get()
+                if request.WhichOneof("request") == kind:
+                    return request
 
     def kinds(self) -> list[str | None]:
         return [request.WhichOneof("request") for request in self.requests]

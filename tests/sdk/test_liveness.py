@@ -15,8 +15,11 @@ from tests.sdk.fake_server import (
     reset,
 )
 
+from runtara_protocol.quic.client import ClientSettings, connect
+from runtara_protocol.quic.error import ConnectionLost
 from runtara_protocol.quic.stream import Stream
 from runtara_sdk import Client, Settings
+from runtara_sdk.liveness import Liveness
 
 
 async def test_a_server_that_is_gone_without_a_word_is_left(
@@ -72,3 +75,18 @@ async def test_a_connection_lost_while_it_is_checked_is_simply_lost(
         await client.checkpoint("step-1", b"")
 
     assert len(server.connections) == 2
+
+
+async def test_a_check_ends_with_the_connection_it_checks(server: FakeServer) -> None:
+    """Whoever hears of the loss first."""
+    server.script("nothing", hang_up)
+
+    async with server.listen() as listener:
+        host, port = listener.address
+        connection = await connect(ClientSettings(host=host, port=port, verify=False))
+        with Liveness(3).doubted(connection):
+            await server.gone.get()
+            with pytest.raises(ConnectionLost):
+                await connection.exchange(b"")
+
+    assert connection.is_closed

@@ -58,7 +58,8 @@ async def test_every_code_has_its_class(
     """With the server's message; one that is repeated is raised when the time is up."""
     server.always("checkpoint", refuse(code, "the reason"))
 
-    async with Client(settings(request_timeout_ms=100)) as client:
+    # Long enough to be up while the client waits to ask again, and not while it asks.
+    async with Client(settings(request_timeout_ms=500)) as client:
         with pytest.raises(error, match=r"^the reason$") as raised:
             await client.checkpoint("step-1", b"")
 

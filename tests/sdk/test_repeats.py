@@ -5,7 +5,17 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.sdk.fake_server import Act, FakeServer, be_silent, hang_up, refuse, reply, reset
+from tests.sdk.fake_server import (
+    ANSWERED_BY_THE_END,
+    DEFAULTS,
+    Act,
+    FakeServer,
+    be_silent,
+    hang_up,
+    refuse,
+    reply,
+    reset,
+)
 from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.pb.instance_pb2 import CheckpointResponse, RpcResponse
@@ -13,12 +23,19 @@ from runtara_sdk import (
     Checkpoint,
     Client,
     ConnectionFailed,
+    CustomEvent,
     DatabaseFailed,
     RequestReset,
     RequestTimeout,
     RuntaraError,
     Settings,
+    SignalType,
 )
+
+
+async def list_all(client: Client) -> None:
+    assert [entry async for entry in client.list_checkpoints()] == []
+
 
 SAFE: dict[str, Callable[[Client], Awaitable[object]]] = {
     "register": lambda client: client.register(),
@@ -29,12 +46,22 @@ SAFE: dict[str, Callable[[Client], Awaitable[object]]] = {
     "failed": lambda client: client.failed("broken"),
     "suspended": lambda client: client.suspended(),
     "get_status": lambda client: client.get_status(),
+    "list_checkpoints": list_all,
+    "sleep": lambda client: client.sleep(60, "nap"),
+    "record_retry_attempt": lambda client: client.record_retry_attempt("step-1", 1),
+    "poll_signals": lambda client: client.poll_signals(),
+    "acknowledge": lambda client: client.acknowledge(SignalType.PAUSE),
 }
 
-KINDS = ["register_instance", "checkpoint", "get_checkpoint", "instance_event"]
-KINDS += ["get_instance_status"]
+ONCE: dict[str, Callable[[Client], Awaitable[object]]] = {
+    "custom_event": lambda client: client.custom_event("progress"),
+    "events": lambda client: client.events([CustomEvent("progress")]),
+}
+
+KINDS = [*DEFAULTS, *ANSWERED_BY_THE_END]
 
 each_safe_call = pytest.mark.parametrize("call", SAFE.values(), ids=SAFE.keys())
+each_call_made_once = pytest.mark.parametrize("call", ONCE.values(), ids=ONCE.keys())
 
 
 @each_safe_call
@@ -110,26 +137,34 @@ async def test_a_checkpoint_saved_by_the_lost_call_is_found(
     ],
     ids=["lost", "given up", "database"],
 )
+@each_call_made_once
 async def test_a_custom_event_that_may_be_stored_is_not_repeated(
-    server: FakeServer, client: Client, act: Act, error: type[RuntaraError]
+    server: FakeServer,
+    client: Client,
+    call: Callable[[Client], Awaitable[object]],
+    act: Act,
+    error: type[RuntaraError],
 ) -> None:
     """Sent twice it would be two events."""
-    server.script("instance_event", act)
+    for kind in KINDS:
+        server.script(kind, act)
 
     with pytest.raises(error):
-        await client.custom_event("progress")
+        await call(client)
 
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("code", ["SHUTTING_DOWN", "OVERLOADED"])
+@each_call_made_once
 async def test_a_custom_event_that_was_not_carried_out_is_repeated(
-    server: FakeServer, client: Client, code: str
+    server: FakeServer, client: Client, call: Callable[[Client], Awaitable[object]], code: str
 ) -> None:
     """These refusals say that the server did nothing."""
-    server.script("instance_event", refuse(code))
+    for kind in KINDS:
+        server.script(kind, refuse(code))
 
-    await client.custom_event("progress")
+    await call(client)
 
     assert len(server.requests) == 2
 

@@ -27,7 +27,10 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.records import (
     Checkpoint,
+    CheckpointEntry,
+    CustomEvent,
     InstanceStatus,
+    Pending,
     Registration,
     Signal,
     SignalType,
@@ -37,12 +40,14 @@ from runtara_sdk.settings import Settings
 
 __all__ = [
     "Checkpoint",
+    "CheckpointEntry",
     "CheckpointNotFound",
     "CheckpointSaveFailed",
     "Client",
     "ClientNotOpen",
     "ConfigurationError",
     "ConnectionFailed",
+    "CustomEvent",
     "DatabaseFailed",
     "InstanceAlreadyExists",
     "InstanceNotFound",
@@ -51,6 +56,7 @@ __all__ = [
     "InternalServerError",
     "InvalidInstanceState",
     "Overloaded",
+    "Pending",
     "ProtocolError",
     "Registration",
     "RequestNotKnown",

@@ -1,10 +1,21 @@
 """The client of one workflow instance."""
 
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runtara_sdk.durations import duration as checked
 from runtara_sdk.errors import ClientNotOpen
-from runtara_sdk.records import Checkpoint, Registration, Status
+from runtara_sdk.records import (
+    Checkpoint,
+    CheckpointEntry,
+    CustomEvent,
+    Pending,
+    Registration,
+    SignalType,
+    Status,
+)
 from runtara_sdk.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,8 +32,10 @@ class Client:
     it is lost, and continues the same run.
 
     Every call ends within `request_timeout_ms`, repeats included, and may raise ConnectionFailed,
-    RequestTimeout, ProtocolError or a ServerError. A cancelled call leaves the client usable;
-    whether its request was carried out is then unknown.
+    RequestTimeout, ProtocolError or a ServerError; of a sleep and a waiting poll that time bounds
+    an outage alone. A cancelled call leaves the client usable; whether its request was carried out
+    is then unknown. Once the run is superseded every call raises InstanceSuperseded, and a sleep or
+    poll under way does so at once.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -76,6 +89,75 @@ class Client:
         """Read the state saved under an id: None if nothing was, while b"" is a state."""
         return await self._instance.get_checkpoint(checkpoint_id)
 
+    def list_checkpoints(self) -> AsyncIterator[CheckpointEntry]:
+        """
+        Read all checkpoints in the order they were saved, a page at a time as they are wanted.
+
+        A server that is too old for it raises RequestNotKnown at the first one: then do without,
+        and read each checkpoint by itself.
+        """
+        return self._instance.list_checkpoints()
+
+    async def sleep(
+        self,
+        duration: timedelta | float,
+        checkpoint_id: str,
+        state: bytes = b"",
+        *,
+        keep_running: bool = False,
+    ) -> None:
+        """
+        Sleep durably: the deadline is kept with the checkpoint, whatever becomes of this process.
+
+        Asked again with the same id, by whichever run, it sleeps only what is left, and one that is
+        over returns at once. `duration` is a timedelta or seconds; 100 years are the longest.
+        Meanwhile the instance is SUSPENDED and may be relaunched when it is due; with
+        `keep_running`, for a process whose other branches work on, it stays RUNNING.
+
+        A cancel ends the sleep early, and a pending one keeps it from beginning: this returns all
+        the same, so look at `poll_signals` before going on. A pause, or an end from outside, raises
+        InvalidInstanceState.
+
+        Lost connections are opened again and what is left is slept, for years if need be; only a
+        server that stays away for `request_timeout_ms` raises ConnectionFailed. The deadline stands
+        all the same.
+        """
+        await self._instance.sleep(
+            checked("duration", duration), checkpoint_id, state, keep_running=keep_running
+        )
+
+    async def record_retry_attempt(
+        self, checkpoint_id: str, attempt_number: int, error_message: str | None = None
+    ) -> None:
+        """
+        Record for people to see that work towards a checkpoint failed, attempts counted from 1.
+
+        It is no checkpoint. The same attempt again takes the place of the first.
+        """
+        await self._instance.record_retry_attempt(checkpoint_id, attempt_number, error_message)
+
+    async def poll_signals(
+        self, checkpoint_id: str | None = None, *, wait: timedelta | float = 0
+    ) -> Pending:
+        """
+        Read what the instance was told: the pending signal, and what was sent to the checkpoint.
+
+        With `wait`, a timedelta or seconds, this returns as soon as there is either, and with
+        neither when the time is over. The server holds the answer meanwhile; one that is too old
+        for that is asked once a second. A signal is pending until it is acknowledged, and what was
+        sent to a checkpoint for good: both are returned at once, every time.
+        """
+        return await self._instance.poll_signals(checkpoint_id, checked("wait", wait))
+
+    async def acknowledge(self, signal_type: SignalType, accepted: bool = True) -> None:
+        """
+        Answer the pending signal; one of another type, or none, is not touched, and no error.
+
+        Accepted, a cancel ends the instance and a pause suspends it: this process is to stop. A
+        signal not accepted stays pending.
+        """
+        await self._instance.acknowledge(signal_type, accepted=accepted)
+
     async def heartbeat(self) -> None:
         """Show that the instance is alive; the open client does so by itself, at intervals."""
         await self._instance.heartbeat()
@@ -111,7 +193,16 @@ class Client:
         It is sent again only when the server says that it did nothing: a lost answer raises, and
         leaves open whether the event was recorded.
         """
-        await self._instance.custom_event(subtype, payload)
+        await self._instance.custom_event(CustomEvent(subtype, payload))
+
+    async def events(self, events: Iterable[CustomEvent]) -> None:
+        """
+        Record up to 10,000 events of the workflow's own in one transaction, in their order.
+
+        One that the server cannot keep is left out, which only its log tells. They are sent again,
+        and a lost answer raises, as with `custom_event`.
+        """
+        await self._instance.events(events)
 
     async def get_status(self, instance_id: str | None = None) -> Status:
         """Read where an instance stands, this one unless named; an unknown one is no error."""

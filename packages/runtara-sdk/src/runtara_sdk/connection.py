@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
 from runtara_protocol.quic.error import ConnectError, ConnectionLost
 from runtara_sdk.address import Address
 from runtara_sdk.backoff import delay
 from runtara_sdk.errors import ClientNotOpen, ConnectionFailed
-from runtara_sdk.liveness import close_unless_alive
 
 logger = logging.getLogger(__name__)
 
@@ -20,24 +19,19 @@ class SharedConnection:
     A connection to one server that comes back when it is lost.
 
     `greet` is awaited on each new connection before anybody gets it; what it raises, everybody who
-    waits for that connection gets, and the connection is closed. `timeout` is that of a call, in
-    seconds: a dead connection is given up well within it.
+    waits for that connection gets, and the connection is closed.
     """
 
     def __init__(
         self,
         settings: ClientSettings,
         greet: Callable[[ClientConnection], Awaitable[None]],
-        timeout: float,
     ) -> None:
         self.address = Address(settings.host, settings.port)
         self._settings = settings
         self._greet = greet
         self._open: ClientConnection | None = None
         self._opening: asyncio.Task[ClientConnection] | None = None
-        self._check: asyncio.Task[None] | None = None
-        self._quiet_after = timeout / 30
-        self._dead_after = timeout / 3
         self._failures = 0
         self._is_closed = False
 
@@ -61,16 +55,6 @@ class SharedConnection:
         await asyncio.wait([opening])
         return await self.connected() if opening.cancelled() else opening.result()
 
-    @contextmanager
-    def doubted(self, connection: ClientConnection) -> Iterator[None]:
-        """Check the connection if this block takes long, and close it if the server is gone."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._quiet_after, self._start_check, connection)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
     def answered(self) -> None:
         """Note that the server is well: the next failure is a first one."""
         self._failures = 0
@@ -90,17 +74,11 @@ class SharedConnection:
     async def aclose(self) -> None:
         """Close the connection, and end an attempt to open one; calls under way raise."""
         self._is_closed = True
-        under_way = [task for task in (self._opening, self._check) if task is not None]
-        for task in under_way:
-            task.cancel()
-        if under_way:
-            await asyncio.wait(under_way)
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         if self._open is not None:
             await self._open.aclose()
-
-    def _start_check(self, connection: ClientConnection) -> None:
-        if self._check is None or self._check.done():
-            self._check = asyncio.create_task(close_unless_alive(connection, self._dead_after))
 
     async def _connect(self) -> ClientConnection:
         await asyncio.sleep(delay(self._failures))

@@ -6,27 +6,34 @@ from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import StreamReset
+from runtara_sdk.answers import refused
 from runtara_sdk.errors import ProtocolError, RequestReset, ValidationFailed
-from runtara_sdk.translation import refused
 
 _RESPONSE = frozenset({MessageType.RESPONSE})
+
+# To these an empty end is the answer; a frame comes only to refuse them.
+_ANSWERED_BY_THE_END = frozenset({"instance_event_batch", "signal_ack", "retry_attempt"})
 
 
 async def exchange(connection: ClientConnection, request: RpcRequest) -> RpcResponse:
     """
-    Return the answer, which is of the request's kind.
+    Return the answer, which is of the request's kind, or empty where the protocol has none.
 
     Raises ServerError for a refusal, RequestReset, ProtocolError, and runtara_protocol's
     ConnectionLost.
     """
+    asked = request.WhichOneof("request")
     try:
-        response = _read(await connection.exchange(_frame(request)))
+        data = await connection.exchange(_frame(request))
     except StreamReset as error:
         raise RequestReset(f"the server gave the request up: {error}") from error
+    if not data and asked in _ANSWERED_BY_THE_END:
+        return RpcResponse()
+    response = _read(data)
     refusal = refused(response)
     if refusal is not None:
         raise refusal
-    asked, answered = request.WhichOneof("request"), response.WhichOneof("response")
+    answered = response.WhichOneof("response")
     if asked != answered:
         raise ProtocolError(f"the server answered {asked} with {answered or 'nothing known here'}")
     return response

@@ -2,18 +2,29 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 
 from runtara_protocol.pb.instance_pb2 import InstanceEventType
 from runtara_protocol.quic.client import ClientConnection, ClientSettings
 from runtara_protocol.quic.error import ConnectionLost
-from runtara_sdk import translation
+from runtara_sdk import answers, requests
 from runtara_sdk.address import Address
 from runtara_sdk.calls import TRANSIENT, Calls
 from runtara_sdk.connection import SharedConnection
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.exchange import exchange
 from runtara_sdk.heartbeat import beat
-from runtara_sdk.records import Checkpoint, Registration, Status
+from runtara_sdk.polling import poll
+from runtara_sdk.records import (
+    Checkpoint,
+    CheckpointEntry,
+    CustomEvent,
+    Pending,
+    Registration,
+    SignalType,
+    Status,
+)
 from runtara_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,7 +48,7 @@ class RemoteInstance:
         self._tenant_id = settings.tenant_id
         self._interval = settings.heartbeat_interval_ms / 1000
         timeout = settings.request_timeout_ms / 1000
-        self._connection = SharedConnection(_client_settings(settings), self._continue_run, timeout)
+        self._connection = SharedConnection(_client_settings(settings), self._continue_run)
         self._calls = Calls(self._connection, timeout)
         self._run: int | None = None
         self._heartbeats: asyncio.Task[None] | None = None
@@ -46,11 +57,9 @@ class RemoteInstance:
         """Begin a run, and heartbeats with it."""
         # A run may begin though its answer is lost; the one known so far is superseded then.
         self._run = None
-        request = translation.register_request(
-            self._id, self._tenant_id, checkpoint_id=checkpoint_id
-        )
+        request = requests.register(self._id, self._tenant_id, checkpoint_id=checkpoint_id)
         response = await self._calls.ask(request)
-        registration = translation.registration(response.register_instance)
+        registration = answers.registration(response.register_instance)
         self._run = registration.run
         await self._end_heartbeats()
         if self._interval:
@@ -59,21 +68,52 @@ class RemoteInstance:
 
     async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
         """Save a state, or find the one that stands."""
-        request = translation.checkpoint_request(self._id, checkpoint_id, state)
-        response = await self._calls.ask(request)
-        return translation.checkpoint(response.checkpoint, state)
+        response = await self._calls.ask(requests.checkpoint(self._id, checkpoint_id, state))
+        return answers.checkpoint(response.checkpoint, state)
 
     async def get_checkpoint(self, checkpoint_id: str) -> bytes | None:
         """Read a state."""
-        request = translation.get_checkpoint_request(self._id, checkpoint_id)
-        response = await self._calls.ask(request)
-        return translation.saved_state(response.get_checkpoint)
+        response = await self._calls.ask(requests.get_checkpoint(self._id, checkpoint_id))
+        return answers.saved_state(response.get_checkpoint)
+
+    async def list_checkpoints(self) -> AsyncIterator[CheckpointEntry]:
+        """Read all checkpoints, a page at a time."""
+        after_id: int | None = 0
+        while after_id is not None:
+            response = await self._calls.ask(requests.list_checkpoints(self._id, after_id))
+            page = response.list_checkpoints
+            for message in page.checkpoints:
+                yield answers.entry(message)
+            after_id = page.next_id if page.HasField("next_id") else None
+
+    async def sleep(
+        self, duration: timedelta, checkpoint_id: str, state: bytes, *, keep_running: bool
+    ) -> None:
+        """Sleep until the server says that it is over."""
+        request = requests.sleep(
+            self._id, duration, checkpoint_id, state, keep_running=keep_running
+        )
+        await self._calls.hold(lambda: request)
+
+    async def record_retry_attempt(
+        self, checkpoint_id: str, attempt_number: int, error_message: str | None
+    ) -> None:
+        """Record a failed attempt."""
+        await self._calls.ask(
+            requests.retry_attempt(self._id, checkpoint_id, attempt_number, error_message)
+        )
+
+    async def poll_signals(self, checkpoint_id: str | None, wait: timedelta) -> Pending:
+        """Read what the instance was told, and wait for it."""
+        return await poll(self._calls, self._id, checkpoint_id, wait.total_seconds())
+
+    async def acknowledge(self, signal_type: SignalType, *, accepted: bool) -> None:
+        """Answer a signal."""
+        await self._calls.ask(requests.acknowledge(self._id, signal_type, accepted=accepted))
 
     async def heartbeat(self) -> None:
         """Show life."""
-        await self._calls.ask(
-            translation.event_request(self._id, InstanceEventType.EVENT_HEARTBEAT)
-        )
+        await self._calls.ask(requests.event(self._id, InstanceEventType.EVENT_HEARTBEAT))
 
     async def completed(self, output: bytes) -> None:
         """End well."""
@@ -88,18 +128,19 @@ class RemoteInstance:
         """Stop for now."""
         await self._end(InstanceEventType.EVENT_SUSPENDED, b"")
 
-    async def custom_event(self, subtype: str, payload: bytes) -> None:
+    async def custom_event(self, event: CustomEvent) -> None:
         """Record an event of the workflow's own."""
-        request = translation.event_request(
-            self._id, InstanceEventType.EVENT_CUSTOM, payload, subtype=subtype
-        )
-        await self._calls.ask(request, is_repeatable=False)
+        await self._calls.ask(requests.custom_event(self._id, event), is_repeatable=False)
+
+    async def events(self, events: Iterable[CustomEvent]) -> None:
+        """Record many at once."""
+        await self._calls.ask(requests.events(self._id, events), is_repeatable=False)
 
     async def get_status(self, instance_id: str | None) -> Status:
         """Read where an instance stands."""
-        request = translation.status_request(self._id if instance_id is None else instance_id)
+        request = requests.status(self._id if instance_id is None else instance_id)
         response = await self._calls.ask(request)
-        return translation.status(response.get_instance_status)
+        return answers.status(response.get_instance_status)
 
     async def aclose(self) -> None:
         """End the heartbeats and the connection."""
@@ -107,7 +148,7 @@ class RemoteInstance:
         await self._connection.aclose()
 
     async def _end(self, event_type: InstanceEventType, payload: bytes) -> None:
-        await self._calls.ask(translation.event_request(self._id, event_type, payload))
+        await self._calls.ask(requests.event(self._id, event_type, payload))
         await self._end_heartbeats()
 
     async def _end_heartbeats(self) -> None:
@@ -120,7 +161,7 @@ class RemoteInstance:
         """Bind a new connection to the run, so that the server sees it is no other's."""
         if self._run is None:
             return
-        request = translation.register_request(self._id, self._tenant_id, run=self._run)
+        request = requests.register(self._id, self._tenant_id, run=self._run)
         try:
             await exchange(connection, request)
         except InvalidInstanceState as error:

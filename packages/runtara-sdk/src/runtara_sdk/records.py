@@ -1,7 +1,7 @@
 """What the core answers, as values."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -34,6 +34,32 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """
+    What the instance was told, each None if there is none.
+
+    `signal` is the one not yet acknowledged, `custom_signal` the payload sent to the checkpoint
+    that was named.
+    """
+
+    signal: Signal | None = None
+    custom_signal: bytes | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomEvent:
+    """An event of the workflow's own; `happened_at` is aware, and now unless it is given."""
+
+    subtype: str
+    payload: bytes = b""
+    happened_at: datetime = field(default_factory=_now)
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """
     The run that begins: its number, and what the instance was created with.
@@ -58,6 +84,22 @@ class Checkpoint:
     state: bytes
     signal: Signal | None = None
     custom_signal: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointEntry:
+    """
+    A saved checkpoint in a list; times are aware, in UTC.
+
+    `state` is None above 64 KiB: `get_checkpoint` reads it. `wake_at` is when its sleep is over.
+    """
+
+    checkpoint_id: str
+    state: bytes | None
+    created_at: datetime
+    failed_attempts: int = 0
+    last_attempt_at: datetime | None = None
+    wake_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,174 @@
+"""What the client asks, as messages."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from runtara_protocol.pb.instance_pb2 import (
+    CheckpointRequest,
+    GetCheckpointRequest,
+    GetInstanceStatusRequest,
+    InstanceEvent,
+    InstanceEventBatch,
+    InstanceEventType,
+    ListCheckpointsRequest,
+    PollSignalsRequest,
+    RegisterInstanceRequest,
+    RetryAttemptEvent,
+    RpcRequest,
+    SignalAck,
+    SleepRequest,
+)
+from runtara_sdk.enums import SIGNALS
+from runtara_sdk.errors import ValidationFailed
+from runtara_sdk.records import CustomEvent, SignalType
+
+_MAX_ATTEMPT = 2**31 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_NUMBERS = {word: number for number, word in SIGNALS.items()}
+
+
+def register(
+    instance_id: str, tenant_id: str, *, checkpoint_id: str | None = None, run: int | None = None
+) -> RpcRequest:
+    """Ask for a new run, or, with `run`, to go on with that one."""
+    return RpcRequest(
+        register_instance=RegisterInstanceRequest(
+            instance_id=instance_id,
+            tenant_id=tenant_id,
+            checkpoint_id=checkpoint_id,
+            continue_run=run,
+        )
+    )
+
+
+def checkpoint(instance_id: str, checkpoint_id: str, state: bytes) -> RpcRequest:
+    """Ask to save a state, or for the one that stands."""
+    return RpcRequest(
+        checkpoint=CheckpointRequest(
+            instance_id=instance_id, checkpoint_id=checkpoint_id, state=state
+        )
+    )
+
+
+def get_checkpoint(instance_id: str, checkpoint_id: str) -> RpcRequest:
+    """Ask for a state."""
+    return RpcRequest(
+        get_checkpoint=GetCheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id)
+    )
+
+
+def list_checkpoints(instance_id: str, after_id: int) -> RpcRequest:
+    """Ask for the checkpoints behind that one, as many as the server finds fit."""
+    return RpcRequest(
+        list_checkpoints=ListCheckpointsRequest(instance_id=instance_id, after_id=after_id)
+    )
+
+
+def sleep(
+    instance_id: str,
+    duration: timedelta,
+    checkpoint_id: str,
+    state: bytes,
+    *,
+    keep_running: bool,
+) -> RpcRequest:
+    """Ask to sleep, never shorter than that."""
+    return RpcRequest(
+        sleep=SleepRequest(
+            instance_id=instance_id,
+            duration_ms=_milliseconds(duration),
+            checkpoint_id=checkpoint_id,
+            state=state,
+            keep_running=keep_running,
+        )
+    )
+
+
+def poll_signals(instance_id: str, checkpoint_id: str | None, wait: timedelta) -> RpcRequest:
+    """Ask what the instance was told, and to hold the answer until there is something to say."""
+    return RpcRequest(
+        poll_signals=PollSignalsRequest(
+            instance_id=instance_id,
+            checkpoint_id=checkpoint_id,
+            wait_ms=_milliseconds(wait) or None,
+        )
+    )
+
+
+def acknowledge(instance_id: str, signal_type: SignalType, *, accepted: bool) -> RpcRequest:
+    """Answer a signal."""
+    return RpcRequest(
+        signal_ack=SignalAck(
+            instance_id=instance_id,
+            signal_type=_NUMBERS[signal_type],
+            acknowledged=accepted,
+        )
+    )
+
+
+def retry_attempt(
+    instance_id: str, checkpoint_id: str, attempt_number: int, error_message: str | None
+) -> RpcRequest:
+    """Tell of an attempt that failed now."""
+    if not 1 <= attempt_number <= _MAX_ATTEMPT:
+        raise ValidationFailed(f"attempt_number: takes 1 to {_MAX_ATTEMPT}, got {attempt_number}")
+    return RpcRequest(
+        retry_attempt=RetryAttemptEvent(
+            instance_id=instance_id,
+            checkpoint_id=checkpoint_id,
+            attempt_number=attempt_number,
+            timestamp_ms=_timestamp(datetime.now(UTC)),
+            error_message=error_message,
+        )
+    )
+
+
+def event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"") -> RpcRequest:
+    """Tell of an event that happens now."""
+    return RpcRequest(
+        instance_event=InstanceEvent(
+            instance_id=instance_id,
+            event_type=event_type,
+            payload=payload,
+            timestamp_ms=_timestamp(datetime.now(UTC)),
+        )
+    )
+
+
+def custom_event(instance_id: str, event: CustomEvent) -> RpcRequest:
+    """Tell of an event of the workflow's own."""
+    return RpcRequest(instance_event=_custom_event(instance_id, event))
+
+
+def events(instance_id: str, events: Iterable[CustomEvent]) -> RpcRequest:
+    """Tell of many at once."""
+    return RpcRequest(
+        instance_event_batch=InstanceEventBatch(
+            events=[_custom_event(instance_id, event) for event in events]
+        )
+    )
+
+
+def status(instance_id: str) -> RpcRequest:
+    """Ask where an instance stands."""
+    return RpcRequest(get_instance_status=GetInstanceStatusRequest(instance_id=instance_id))
+
+
+def _custom_event(instance_id: str, event: CustomEvent) -> InstanceEvent:
+    return InstanceEvent(
+        instance_id=instance_id,
+        event_type=InstanceEventType.EVENT_CUSTOM,
+        payload=event.payload,
+        timestamp_ms=_timestamp(event.happened_at),
+        subtype=event.subtype,
+    )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    """Count a part of a millisecond as a whole one."""
+    return -(-duration // _MILLISECOND)
+
+
+def _timestamp(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MILLISECOND

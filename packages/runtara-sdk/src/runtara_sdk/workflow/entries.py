@@ -1,0 +1,86 @@
+"""Entries: what is saved under a key, as JSON that a person can read in the database."""
+
+import json
+import logging
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+
+logger = logging.getLogger(__name__)
+
+_LIMIT = 63 * 2**20
+_WARN = 48 * 2**20
+_COMPRESS = 2**20
+_COMPRESSED = b"zlib:"
+
+
+class Kind(StrEnum):
+    """What an entry says of its key."""
+
+    START = "start"  # the workflow's name, input and format
+    RESULT = "result"  # a step's, a promise's or any other value
+    FAILURE = "failure"  # a step's final failure
+    STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
+    UNTIL = "until"  # a deadline; value: when
+    INTENT = "intent"  # an effect is about to be tried
+    ATTEMPTS = "attempts"  # the first failure of a step that is tried again; value: when
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One saved state.
+
+    `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
+    call or has a key of its own; `call` shows the arguments of a step.
+    """
+
+    kind: Kind
+    value: bytes = b"null"
+    at: int | None = None
+    call: str | None = None
+
+    def encode(self) -> bytes:
+        """Write it; raises NotSaveable for more than the core takes."""
+        head: dict[str, object] = {"kind": self.kind}
+        if self.at is not None:
+            head["at"] = self.at
+        if self.call is not None:
+            head["call"] = self.call
+        text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
+        return _packed(text + b', "value": ' + self.value + b"}")
+
+
+def decode(key: str, state: bytes) -> Entry:
+    """Read one; raises StateUnreadable for what this layer did not write."""
+    try:
+        plain = (
+            zlib.decompress(state[len(_COMPRESSED) :]) if state.startswith(_COMPRESSED) else state
+        )
+        read = json.loads(plain)
+        return Entry(
+            Kind(read["kind"]),
+            json.dumps(read["value"], ensure_ascii=False).encode(errors="surrogatepass"),
+            read.get("at"),
+            read.get("call"),
+        )
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise StateUnreadable(
+            f"the state saved under {key!r} is none of a workflow of this SDK ({error}): it was"
+            " left alone; give the workflow another instance id"
+        ) from error
+
+
+def _packed(state: bytes) -> bytes:
+    if len(state) > _COMPRESS:
+        state = _COMPRESSED + zlib.compress(state, 1)
+    if len(state) > _LIMIT:
+        raise NotSaveable(
+            f"a state of {len(state)} bytes is more than the core keeps ({_LIMIT}): save the data"
+            " elsewhere and return where it is"
+        )
+    if len(state) > _WARN:
+        logger.warning("a state of %d bytes: the core keeps at most %d", len(state), _LIMIT)
+    return state

@@ -1,0 +1,63 @@
+"""What the workflow layer raises; each message says what to do next."""
+
+from runtara_sdk.errors import RuntaraError
+
+
+class WorkflowError(RuntaraError):
+    """Whatever a workflow, its code or its saved states are told by this layer."""
+
+
+class StepFailed(WorkflowError):
+    """
+    A step has failed for good, with something not named in its `raises=`.
+
+    The same live and on replay; the step's traceback is a note, `cause` its error's type.
+    """
+
+    def __init__(self, key: str, attempts: int, cause: str, message: str) -> None:
+        tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        super().__init__(f"{key} failed after {tries}: {cause}: {message}")
+        self.key = key
+        self.attempts = attempts
+        self.cause = cause
+        self.message = message
+
+
+class InsideStep(WorkflowError):
+    """Something durable was asked for inside a step, where nothing is."""
+
+
+class ForeignTask(WorkflowError):
+    """A durable call was made in an asyncio task that the workflow did not start."""
+
+
+class NotSaveable(WorkflowError):
+    """A value would not come back as it is; nothing of it was saved."""
+
+
+class Refused(WorkflowError):
+    """This code, or this input, is not the one the instance was run with; it stays as it is."""
+
+
+class Changed(Refused):
+    """The code asks for something else than what the instance has passed."""
+
+
+class StateUnreadable(Refused):
+    """A saved state does not fit its type any more; it is not overwritten."""
+
+
+class Infrastructure(WorkflowError):
+    """The core could not be reached within the budget; the instance goes on when run again."""
+
+
+class Unavailable(WorkflowError):
+    """The core did not answer this time; raised by a journal, which may be asked again."""
+
+
+class Superseded(WorkflowError):
+    """A newer run of the instance has begun; raised by a journal: this process must stop."""
+
+
+class OutsideWorkflow(WorkflowError):
+    """Something that only a running workflow has was asked for outside of one."""

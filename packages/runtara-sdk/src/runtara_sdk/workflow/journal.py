@@ -1,0 +1,109 @@
+"""The port: what the workflow layer needs of the core."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+
+class Told(StrEnum):
+    """What an instance can be told to do."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A saved state, and the attempts recorded for its key."""
+
+    state: bytes
+    failed_attempts: int = 0
+    last_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """
+    A run that has begun.
+
+    `passed` is all that is saved, by key; None: the core can't list it, so it is read key by key.
+    """
+
+    input: bytes | None
+    passed: Mapping[str, Passed] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state that stands under a key now, and what the instance was told meanwhile."""
+
+    state: bytes
+    told: Told | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the instance was told, and the value sent to the name asked for."""
+
+    told: Told | None = None
+    value: bytes | None = None
+
+
+class Journal(Protocol):
+    """
+    One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
+
+    A call that returns is durable. Raises Unavailable if the core can't be reached for now (what
+    became of the call is unknown, and it may be made again), Superseded if a newer run has begun,
+    InvalidInstanceState if the instance has ended or is paused.
+    """
+
+    @property
+    def instance_id(self) -> str: ...
+
+    async def begin(self) -> Begun:
+        """Begin a run, creating the instance if it is unknown."""
+        ...
+
+    async def save(self, key: str, state: bytes) -> Kept:
+        """Save a state unless there is one; the first one saved stands."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """Read a state without saving one; None if there is none."""
+        ...
+
+    async def attempt_failed(self, key: str, number: int, error: str) -> None:
+        """Record a failed attempt, counted from 1; the same again overwrites it."""
+        ...
+
+    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+        """
+        Put the instance to sleep until then, so that its process may end.
+
+        True: it is asleep now. False: it is not, because the time has come or a cancel is pending.
+        """
+        ...
+
+    async def hear(self, name: str | None, wait: timedelta) -> Heard:
+        """Read what is pending, and what was sent to the name; held until there is something."""
+        ...
+
+    async def acknowledge(self, told: Told) -> bool:
+        """
+        Do as told: CANCEL ends the instance, PAUSE pauses it, RESUME changes nothing.
+
+        False: something else was pending, and nothing has changed.
+        """
+        ...
+
+    async def complete(self, output: bytes) -> None:
+        """End the instance with its output."""
+        ...
+
+    async def fail(self, error: str) -> None:
+        """End the instance with what went wrong."""
+        ...

@@ -1,0 +1,56 @@
+"""Keys: branch path / name # n, the same on every replay."""
+
+from collections import Counter
+
+from runtara_sdk.workflow.errors import WorkflowError
+
+# The core takes 1024; what is saved beside a place (its intents, attempts) needs some of it.
+_LONGEST = 960
+
+OWN = "~"
+"""Begins the keys that belong to no call of the workflow's code."""
+
+
+def escaped(name: str) -> str:
+    """Make a name one segment of a path: nothing in it can be taken for a part of a key."""
+    if not name or "\0" in name:
+        raise WorkflowError(f"a name is at least one character, none of them NUL, got {name!r}")
+    # "!" and "~" are ours: they mark what is saved beside a call, and beside all calls.
+    for mark in "%/#!~":
+        name = name.replace(mark, f"%{ord(mark):02X}")
+    return name
+
+
+def joined(path: str, segment: str) -> str:
+    """Put a segment behind a path; raises WorkflowError if the key gets too long for the core."""
+    key = f"{path}/{segment}" if path else segment
+    if len(key.encode()) > _LONGEST:
+        raise WorkflowError(f"a key is at most {_LONGEST} bytes: use shorter names than {key!r}")
+    return key
+
+
+def branch_of(key: str) -> str:
+    """The path of the branch that a key belongs to; empty for the workflow's own."""
+    return key.rpartition("/")[0]
+
+
+class Numbers:
+    """Counts the calls of each name in one branch."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._counts: Counter[str] = Counter()
+
+    def call(self, name: str) -> str:
+        """The key of the next call of this name."""
+        return f"{joined(self._path, escaped(name))}#{self._next(name)}"
+
+    def branch(self, name: str) -> str:
+        """The path of the next branch of this name; the first one needs no number."""
+        number = self._next(f"{name}/")
+        path = joined(self._path, escaped(name))
+        return path if number == 1 else f"{path}#{number}"
+
+    def _next(self, name: str) -> int:
+        self._counts[name] += 1
+        return self._counts[name]

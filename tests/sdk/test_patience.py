@@ -1,0 +1,22 @@
+"""The time a call may take."""
+
+import asyncio
+
+import pytest
+
+from runtara_sdk.patience import Patience
+
+
+async def wait_after_the_end(seconds: float) -> None:
+    async with asyncio.timeout(seconds) as limit:
+        patience = Patience(limit, seconds)
+        with patience.extended(None):
+            patience.end()
+        with patience.extended(None):
+            await asyncio.Event().wait()
+
+
+async def test_time_that_is_up_for_good_is_not_given_back() -> None:
+    """Even if the answer that was held comes to another end at the same moment."""
+    with pytest.raises(TimeoutError):
+        await wait_after_the_end(60)

@@ -1,0 +1,194 @@
+"""Lists of checkpoints, batches of events, retry attempts."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import pytest
+from tests.sdk.fake_server import FakeServer, refuse, reply
+
+from runtara_protocol.pb.instance_pb2 import CheckpointEntry as WireEntry
+from runtara_protocol.pb.instance_pb2 import (
+    CheckpointResponse,
+    InstanceEvent,
+    InstanceEventBatch,
+    InstanceEventType,
+    ListCheckpointsRequest,
+    ListCheckpointsResponse,
+    RpcResponse,
+)
+from runtara_sdk import (
+    CheckpointEntry,
+    Client,
+    CustomEvent,
+    InstanceNotFound,
+    InstanceSuperseded,
+    ProtocolError,
+    RequestNotKnown,
+    SignalType,
+    ValidationFailed,
+)
+
+MOMENT = datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
+MOMENT_MS = 1_700_000_000_123
+
+ANSWERED_BY_THE_END: dict[str, Callable[[Client], Awaitable[None]]] = {
+    "signal_ack": lambda client: client.acknowledge(SignalType.CANCEL),
+    "retry_attempt": lambda client: client.record_retry_attempt("step-1", 1),
+    "instance_event_batch": lambda client: client.events([]),
+}
+
+each_answered_by_the_end = pytest.mark.parametrize(
+    ("kind", "call"), ANSWERED_BY_THE_END.items(), ids=ANSWERED_BY_THE_END.keys()
+)
+
+
+def page(*entries: WireEntry, next_id: int | None = None) -> RpcResponse:
+    return RpcResponse(
+        list_checkpoints=ListCheckpointsResponse(checkpoints=entries, next_id=next_id)
+    )
+
+
+async def test_a_list_goes_over_all_pages(server: FakeServer, client: Client) -> None:
+    """Each asked for when the one before it is read, one that is empty too."""
+    first = [WireEntry(checkpoint_id=f"step-{n}", state=b"") for n in (1, 2)]
+    server.script(
+        "list_checkpoints",
+        reply(page(*first, next_id=7)),
+        reply(page(next_id=9)),
+        reply(page(WireEntry(checkpoint_id="step-3"))),
+    )
+
+    entries = [(entry.checkpoint_id, entry.state) async for entry in client.list_checkpoints()]
+
+    assert entries == [("step-1", b""), ("step-2", b""), ("step-3", None)]
+    assert [request.list_checkpoints for request in server.requests] == [
+        ListCheckpointsRequest(instance_id="i-1", after_id=after_id) for after_id in (0, 7, 9)
+    ]
+
+
+async def test_an_entry_brings_what_is_known(server: FakeServer, client: Client) -> None:
+    """Times are aware and exact to the millisecond."""
+    message = WireEntry(
+        checkpoint_id="step-1",
+        state=b"s",
+        created_at_ms=MOMENT_MS,
+        failed_attempts=2,
+        last_attempt_ms=MOMENT_MS,
+        wake_at_ms=MOMENT_MS,
+    )
+    server.script("list_checkpoints", reply(page(message)))
+
+    assert [entry async for entry in client.list_checkpoints()] == [
+        CheckpointEntry("step-1", b"s", MOMENT, 2, MOMENT, MOMENT)
+    ]
+
+
+async def test_a_server_without_lists_is_told_by_its_own_class(
+    server: FakeServer, client: Client
+) -> None:
+    """So that the caller reads one checkpoint at a time instead."""
+    server.script("list_checkpoints", refuse("EMPTY_REQUEST"))
+
+    with pytest.raises(RequestNotKnown):
+        await anext(client.list_checkpoints())
+    assert await client.get_checkpoint("step-1") is None
+
+
+async def test_a_batch_is_one_request(server: FakeServer, client: Client) -> None:
+    """Its events in their order, each with the time it happened."""
+    before = datetime.now(UTC)
+    now = CustomEvent("progress", b"half")
+    await client.events([CustomEvent("begun", happened_at=MOMENT), now])
+    after = datetime.now(UTC)
+
+    assert before <= now.happened_at <= after
+    assert [request.instance_event_batch for request in server.requests] == [
+        InstanceEventBatch(
+            events=[
+                InstanceEvent(
+                    instance_id="i-1",
+                    event_type=InstanceEventType.EVENT_CUSTOM,
+                    subtype="begun",
+                    timestamp_ms=MOMENT_MS,
+                ),
+                InstanceEvent(
+                    instance_id="i-1",
+                    event_type=InstanceEventType.EVENT_CUSTOM,
+                    subtype="progress",
+                    payload=b"half",
+                    timestamp_ms=int(now.happened_at.timestamp() * 1000),
+                ),
+            ]
+        )
+    ]
+
+
+async def test_a_retry_attempt_is_recorded(server: FakeServer, client: Client) -> None:
+    """With the time it failed, and why if that is known."""
+    before = datetime.now(UTC)
+    await client.record_retry_attempt("step-1", 1)
+    await client.record_retry_attempt("step-1", 2**31 - 1, "")
+    after = datetime.now(UTC)
+
+    first, last = (request.retry_attempt for request in server.requests)
+    failed = datetime.fromtimestamp(first.timestamp_ms / 1000, UTC)
+    assert before.replace(microsecond=0) <= failed <= after
+    assert (first.instance_id, first.checkpoint_id, first.attempt_number) == ("i-1", "step-1", 1)
+    assert not first.HasField("error_message")
+    assert (last.attempt_number, last.HasField("error_message")) == (2**31 - 1, True)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2**31])
+async def test_an_attempt_that_cannot_be_counted_is_refused(
+    server: FakeServer, client: Client, number: int
+) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ValidationFailed, match=f"^attempt_number: takes 1 to .* got {number}$"):
+        await client.record_retry_attempt("step-1", number)
+
+    assert server.requests == []
+
+
+@each_answered_by_the_end
+async def test_an_end_after_an_error_is_no_success(
+    server: FakeServer,
+    client: Client,
+    kind: str,
+    call: Callable[[Client], Awaitable[None]],
+) -> None:
+    """Of those calls, too, that have no answer but the end."""
+    server.script(kind, refuse("INSTANCE_NOT_FOUND", "not found"))
+
+    with pytest.raises(InstanceNotFound, match="not found"):
+        await call(client)
+
+
+@each_answered_by_the_end
+async def test_another_answer_than_the_end_is_a_protocol_error(
+    server: FakeServer,
+    client: Client,
+    kind: str,
+    call: Callable[[Client], Awaitable[None]],
+) -> None:
+    """Whatever it says, it was not asked for."""
+    server.script(kind, reply(RpcResponse(checkpoint=CheckpointResponse())))
+
+    with pytest.raises(ProtocolError, match=f"answered {kind} with checkpoint"):
+        await call(client)
+
+
+@each_answered_by_the_end
+async def test_a_superseded_run_is_told_by_an_error_before_the_end(
+    server: FakeServer,
+    client: Client,
+    kind: str,
+    call: Callable[[Client], Awaitable[None]],
+) -> None:
+    """And every later call says so without asking."""
+    server.script(kind, refuse("INSTANCE_SUPERSEDED", "run 2"))
+
+    with pytest.raises(InstanceSuperseded):
+        await call(client)
+    with pytest.raises(InstanceSuperseded, match="run 2"):
+        await anext(client.list_checkpoints())
+    assert server.kinds() == [kind]
