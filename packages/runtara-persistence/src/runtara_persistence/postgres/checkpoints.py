@@ -1,0 +1,140 @@
+"""Checkpoints in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.error import DatabaseError
+from runtara_domain.model import (
+    Caller,
+    Checkpoint,
+    CheckpointPage,
+    CheckpointWrite,
+    Claim,
+    RetryAttempt,
+    Saved,
+    Sleep,
+    Slept,
+    Standing,
+)
+from runtara_domain.status import MOVES, Condition, Move, State
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.gathering import Gathering
+from runtara_persistence.postgres.saving import Save, save_all
+
+_QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
+_GET = _QUERIES["get"]
+_SLEEP = _QUERIES["sleep"]
+_RECORD_RETRY = _QUERIES["record_retry"]
+_PAGE = _QUERIES["page"]
+_COUNT = _QUERIES["count"]
+
+_GROUPS = 2
+"""How many groups of saves are under way at once: one is gathered while another is committed."""
+
+
+class PostgresCheckpoints:
+    """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._saves = Gathering[Save, Saved](
+            self._save_all,
+            key=lambda save: save.key,
+            size=lambda save: len(save.write.state),
+            groups=_GROUPS,
+        )
+
+    async def finish(self) -> None:
+        """Return when the saves under way are done."""
+        await self._saves.finish()
+
+    async def save(
+        self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
+    ) -> Saved:
+        return await self._saves.run(Save(caller, write, when, at))
+
+    async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
+        found = await self._database.read("read a checkpoint", _GET, instance_id, checkpoint_id)
+        return rows.checkpoint(found[0]) if found else None
+
+    async def sleep(
+        self,
+        caller: Caller,
+        sleep: Sleep,
+        *,
+        when: Condition,
+        claim: Claim,
+        earliest: datetime | None,
+        at: datetime,
+    ) -> Slept:
+        found = await self._database.write(
+            "begin a sleep",
+            _SLEEP,
+            caller.instance_id,
+            caller.run,
+            rows.states(when),
+            sleep.checkpoint_id,
+            sleep.state,
+            at,
+            at + min(sleep.duration, values.MAX_SLEEP),
+            sleep.keep_running,
+            earliest,
+            claim.until,
+            claim.token,
+            MOVES[Move.STIR].target.value,
+        )
+        if not found:
+            return Slept(before=None)
+        [row] = found
+        before = rows.standing(row)
+        if not row["is_admitted"]:
+            return Slept(before)
+        if row["after"] is None:
+            raise DatabaseError(
+                f"Failed to begin a sleep: the id {sleep.checkpoint_id!r} of instance"
+                f" {caller.instance_id!r} is taken by the audit row of a retry attempt"
+            )
+        return Slept(before, row["wake_at"], rows.signal(row), State(row["after"]))
+
+    async def record_retry(
+        self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        found = await self._database.write(
+            "record a retry attempt",
+            _RECORD_RETRY,
+            caller.instance_id,
+            caller.run,
+            rows.states(when),
+            attempt.row_id,
+            attempt.created_at,
+            attempt.attempt_number,
+            attempt.error_message,
+            at,
+            is_repeatable=True,
+        )
+        return rows.standing(found[0]) if found else None
+
+    async def page(
+        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+    ) -> CheckpointPage:
+        found = await self._database.read(
+            "list checkpoints",
+            _PAGE,
+            instance_id,
+            after_id,
+            limit + 1,
+            values.MAX_LISTED_STATE_BYTES,
+        )
+        entries = tuple(rows.entry(row) for row in found[:limit])
+        goes_on = len(found) > limit
+        return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
+
+    async def count(self, instance_id: str) -> int:
+        [row] = await self._database.read("count checkpoints", _COUNT, instance_id)
+        return int(row["count"])
+
+    async def _save_all(self, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
+        return await save_all(self._database, saves)

@@ -1,0 +1,174 @@
+"""The open database: steps on a pool of connections, repeated where that is safe."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+
+from runtara_domain.error import DatabaseError
+from runtara_migrations.ledger import MigrationError
+from runtara_migrations.location import PostgresLocation
+from runtara_migrations.postgres import run_postgres
+from runtara_persistence.postgres.failure import FAILURES, explain, was_lost, was_rolled_back
+from runtara_persistence.postgres.session import SETTINGS, check_session
+
+T = TypeVar("T")
+
+# In quotes: generic only to the type checker.
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Records: TypeAlias = "list[asyncpg.Record]"
+Work: TypeAlias = Callable[[Connection], Awaitable[T]]
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_CONNECT_TIMEOUT = 10.0
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.25
+
+
+class Database:
+    """
+    One PostgreSQL database, through a pool of connections.
+
+    patience: seconds within which a step is begun, and begun again. step_timeout: seconds a
+    statement may take; the database itself ends it a little earlier.
+    """
+
+    def __init__(
+        self, place: PostgresLocation, *, pool_size: int, patience: float, step_timeout: float
+    ) -> None:
+        self._place = place
+        self._pool_size = pool_size
+        self._patience = patience
+        self._step_timeout = step_timeout
+        self._pool: Pool | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """
+        Bring the schema up to date and take steps; finish those under way at the end.
+
+        Raises DatabaseError if it can't be opened.
+        """
+        pool = self._make_pool()
+        try:
+            await self._prepare(pool)
+            self._pool = pool
+            yield
+        finally:
+            self._pool = None
+            await pool.close()
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """Open a connection beside the pool; whoever asked closes it. Raises DatabaseError."""
+        self._require_pool()
+        try:
+            return await asyncpg.connect(
+                self._place.url, timeout=_CONNECT_TIMEOUT, server_settings=self._settings()
+            )
+        except FAILURES as error:
+            raise explain("connect", self._place.shown, error) from error
+
+    async def read(self, attempt: str, query: str, *arguments: object) -> Records:
+        """Run a statement that only reads."""
+        return await self.write(attempt, query, *arguments, is_repeatable=True)
+
+    async def write(
+        self, attempt: str, query: str, *arguments: object, is_repeatable: bool = False
+    ) -> Records:
+        """
+        Run a statement as a transaction of its own: what it did is durable when this returns.
+
+        is_repeatable: done twice it is as if done once. Otherwise it is only done again if it is
+        known to have left nothing behind.
+        """
+
+        async def work(connection: Connection) -> Records:
+            return await connection.fetch(query, *arguments, timeout=self._step_timeout)
+
+        return await self.run(attempt, work, is_repeatable=is_repeatable)
+
+    async def run(self, attempt: str, work: Work[T], *, is_repeatable: bool) -> T:
+        """
+        Do something with a connection, within the time there is for it.
+
+        is_repeatable: may be done again after an answer was lost. Raises DatabaseError.
+        """
+        pool = self._require_pool()
+        deadline = asyncio.get_running_loop().time() + self._patience
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await _once(pool, work, deadline)
+            except FAILURES as error:
+                failure = error.__cause__ if isinstance(error, _NotBegun) else error
+                is_safe = isinstance(error, _NotBegun) or was_rolled_back(error)
+                may = is_safe or (is_repeatable and was_lost(error))
+                if failure is None or not may or _is_late(deadline, pause):
+                    raise explain(attempt, self._place.shown, failure or error) from failure
+                if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
+                    # Each connection asks again which host is the primary.
+                    await pool.expire_connections()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _make_pool(self) -> Pool:
+        return asyncpg.create_pool(
+            self._place.url,
+            min_size=1,
+            max_size=self._pool_size,
+            # A connection is good for as long as it lasts, and so are its prepared statements.
+            max_queries=2**31,
+            max_cached_statement_lifetime=0,
+            timeout=_CONNECT_TIMEOUT,
+            # Nothing that a step does outlives it: to reset the session would be a round trip.
+            reset=_leave_as_it_is,
+            server_settings=self._settings(),
+        )
+
+    def _settings(self) -> dict[str, str]:
+        # Before the client gives up, so that the answer says why.
+        statement_timeout = max(1, int(self._step_timeout * 900))
+        return {**SETTINGS, "statement_timeout": f"{statement_timeout}ms"}
+
+    async def _prepare(self, pool: Pool) -> None:
+        try:
+            await pool
+            async with pool.acquire() as connection:
+                await check_session(connection)
+            await run_postgres(pool)
+        except MigrationError as error:
+            message = f"Failed to open the database in {self._place.shown}: {error}"
+            raise DatabaseError(message) from error
+        except (*FAILURES, ValueError) as error:
+            raise explain("open the database", self._place.shown, error) from error
+
+    def _require_pool(self) -> Pool:
+        if self._pool is None:
+            raise DatabaseError("The database is not open: it was closed, or never opened")
+        return self._pool
+
+
+class _NotBegun(OSError):
+    """There was no connection to be had; why is its cause."""
+
+
+async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
+    remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+    try:
+        connection = await pool.acquire(timeout=remaining)
+    except FAILURES as error:
+        raise _NotBegun from error
+    try:
+        return await work(connection)
+    finally:
+        await pool.release(connection)
+
+
+def _is_late(deadline: float, pause: float) -> bool:
+    return asyncio.get_running_loop().time() + pause >= deadline
+
+
+async def _leave_as_it_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    pass

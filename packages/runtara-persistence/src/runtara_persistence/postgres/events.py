@@ -1,0 +1,97 @@
+"""Events in PostgreSQL, and the moves that come with some of them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventFilter,
+    EventStep,
+    Recorded,
+    StoredEvent,
+)
+from runtara_domain.status import Condition
+from runtara_persistence import queries
+from runtara_persistence.postgres import recording, rows
+from runtara_persistence.postgres.database import Connection, Database
+
+_QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
+_LOCK = _QUERIES["record_all.lock"]
+_PAGE = _QUERIES["page"]
+_COUNT = _QUERIES["count"]
+
+_BATCH = "keep a batch of events"
+
+
+class PostgresEvents:
+    """Fits `runtara_domain.ports.events.Events`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(
+        self, caller: Caller, event: Event, *, when: Condition, at: datetime
+    ) -> Recorded:
+        statement = recording.append([EventStep(caller, event, when)], at)
+        [outcome] = await self._record("keep an event", statement)
+        return outcome
+
+    async def end(
+        self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
+    ) -> Recorded:
+        statement = recording.end(caller, event, ending, when, at)
+        [outcome] = await self._record("end an instance", statement)
+        return outcome
+
+    async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
+        statement = recording.suspend(caller, event, at)
+        [outcome] = await self._record("suspend an instance", statement)
+        return outcome
+
+    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
+        statements = list(recording.in_turn(steps, at))
+        if not statements:
+            return []
+        instance_ids = sorted({step.caller.instance_id for step in steps})
+
+        async def work(connection: Connection) -> list[Recorded]:
+            async with connection.transaction():
+                await connection.fetch(_LOCK, instance_ids)
+                return [
+                    outcome
+                    for each in statements
+                    for outcome in each.outcomes(
+                        await connection.fetch(each.query, *each.arguments)
+                    )
+                ]
+
+        if len(statements) == 1:
+            return await self._record(_BATCH, statements[0])
+        return await self._database.run(_BATCH, work, is_repeatable=False)
+
+    async def page(
+        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+    ) -> list[StoredEvent]:
+        found = await self._database.read("list events", _PAGE, *_asked(which), after_id, limit)
+        return [rows.event(row) for row in found]
+
+    async def count(self, which: EventFilter) -> int:
+        [row] = await self._database.read("count events", _COUNT, *_asked(which))
+        return int(row["count"])
+
+    async def _record(self, attempt: str, statement: recording.Statement) -> list[Recorded]:
+        found = await self._database.write(attempt, statement.query, *statement.arguments)
+        return statement.outcomes(found)
+
+
+def _asked(which: EventFilter) -> tuple[object, ...]:
+    return (
+        which.instance_id,
+        which.type,
+        which.subtype,
+        which.since,
+        which.until,
+        None if which.text is None else which.text.encode(),
+    )

@@ -1,0 +1,80 @@
+"""What a driver's error means: to a step that may be repeated, and to whoever runs the server."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import asyncpg
+
+from runtara_domain.error import DatabaseError
+
+FAILURES = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""All that the driver raises."""
+
+_ROLLED_BACK = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    # Ended by its operator, in the middle of a statement: one that is committing is let finish.
+    asyncpg.AdminShutdownError,
+    # What was the primary has become a standby.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.CannotConnectNowError,
+)
+_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+_OF_ONE_STEP = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    # The driver's own, for an argument it can't write.
+    ValueError,
+)
+
+_ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
+    {
+        asyncpg.InvalidAuthorizationSpecificationError: "check user and password in the URL",
+        asyncpg.InvalidCatalogNameError: "create the database first",
+        asyncpg.TooManyConnectionsError: "raise max_connections, or use a smaller pool",
+        asyncpg.DiskFullError: "free space on its disk",
+        asyncpg.InsufficientPrivilegeError: "grant its user what is missing",
+        asyncpg.QueryCanceledError: "it took longer than it may: look for what holds it up",
+        asyncpg.ReadOnlySQLTransactionError: (
+            "name the primary, or all hosts with target_session_attrs=read-write"
+        ),
+        asyncpg.ProtocolViolationError: (
+            "a pooler in between (PgBouncer) can't be used: connect to the server itself"
+        ),
+        asyncpg.InvalidSQLStatementNameError: (
+            "a pooler in between (PgBouncer) can't be used: connect to the server itself"
+        ),
+        TimeoutError: "no connection or no answer in time: see whether it is up, or overloaded",
+    }
+)
+
+
+def was_rolled_back(error: BaseException) -> bool:
+    """Whether the step is known to have left nothing behind, and may do better again."""
+    return isinstance(error, _ROLLED_BACK)
+
+
+def was_lost(error: BaseException) -> bool:
+    """Whether the connection went, and with it the answer."""
+    is_misuse = isinstance(error, ValueError)
+    return isinstance(error, _LOST) and not isinstance(error, TimeoutError) and not is_misuse
+
+
+def is_of_one_step(error: DatabaseError) -> bool:
+    """Whether the database refused a statement for what was in it."""
+    return isinstance(error.__cause__, _OF_ONE_STEP)
+
+
+def explain(attempt: str, place: str, error: BaseException) -> DatabaseError:
+    """Say what was attempted, where, what the driver says, and what to do about it."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    message = f"Failed to {attempt} in {place}: {said}"
+    advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)
+    return DatabaseError(message if advice is None else f"{message}; {advice}")

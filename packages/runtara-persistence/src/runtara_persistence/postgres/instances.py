@@ -1,0 +1,171 @@
+"""Instances in PostgreSQL."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    Claimed,
+    Ending,
+    Instance,
+    InstanceFilter,
+    InstanceSummary,
+    NewInstance,
+    Registered,
+    Registration,
+    Standing,
+    Woken,
+)
+from runtara_domain.status import MOVES, Condition, Move
+from runtara_persistence import queries
+from runtara_persistence.postgres import claims, listing, rows
+from runtara_persistence.postgres.database import Database
+
+_QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
+_REGISTER = _QUERIES["register"]
+_GET = _QUERIES["get"]
+_STANDING = _QUERIES["standing"]
+_TOUCH = _QUERIES["touch"]
+_CREATE = _QUERIES["create"]
+_INPUT = _QUERIES["input"]
+_STANDINGS = _QUERIES["standings"]
+_FINISH = _QUERIES["finish"]
+_PRUNE = _QUERIES["prune"]
+
+_MOST_PRUNED = 100
+"""How many instances go with one commit: each may have thousands of rows."""
+
+
+class PostgresInstances:
+    """Fits `runtara_domain.ports.instances.Instances`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(
+        self, registration: Registration, *, when: Condition, at: datetime
+    ) -> Registered:
+        while True:
+            [row] = await self._database.write(
+                "register an instance",
+                _REGISTER,
+                registration.instance_id,
+                registration.tenant_id,
+                registration.checkpoint_id,
+                registration.continue_run,
+                rows.states(when),
+                at,
+                MOVES[Move.REGISTER].target.status,
+            )
+            new_run = row["new_run"]
+            if row["state"] is not None:
+                run = row["run_epoch"] if new_run is None else new_run
+                return Registered(
+                    rows.standing(row),
+                    row["tenant_id"],
+                    row["checkpoint_exists"],
+                    run,
+                    row["input"],
+                )
+            unnamed = registration.checkpoint_id is None
+            cannot_exist = not unnamed or registration.continue_run is not None
+            if cannot_exist or new_run is not None:
+                return Registered(None, registration.tenant_id, unnamed, new_run or 0)
+            # Another has just created it, in a row this statement couldn't see yet.
+
+    async def get(self, instance_id: str) -> Instance | None:
+        found = await self._database.read("read an instance", _GET, instance_id)
+        return rows.instance(found[0]) if found else None
+
+    async def standing(self, instance_id: str) -> Standing | None:
+        found = await self._database.read("read how an instance stands", _STANDING, instance_id)
+        return rows.standing(found[0]) if found else None
+
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+        # One entry an instance: if any of its callers is current, so is the one of the newest run.
+        newest: dict[str, int | None] = {}
+        for caller in callers:
+            run = newest.setdefault(caller.instance_id, caller.run)
+            if run is not None and (caller.run is None or caller.run > run):
+                newest[caller.instance_id] = caller.run
+        await self._database.write(
+            "note signs of life",
+            _TOUCH,
+            list(newest),
+            list(newest.values()),
+            at,
+            is_repeatable=True,
+        )
+
+    async def create(self, new: NewInstance, *, at: datetime) -> bool:
+        created = await self._database.write(
+            "create an instance", _CREATE, new.instance_id, new.tenant_id, at, new.input
+        )
+        return bool(created)
+
+    async def input(self, instance_id: str) -> bytes | None:
+        found = await self._database.read("read an instance's input", _INPUT, instance_id)
+        return found[0]["input"] if found else None
+
+    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+        found = await self._database.read(
+            "read how instances stand", _STANDINGS, list(instance_ids)
+        )
+        return {row["instance_id"]: rows.standing(row) for row in found}
+
+    async def page(
+        self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
+    ) -> list[InstanceSummary]:
+        return await listing.page(self._database, which, after, limit)
+
+    async def count(self, which: InstanceFilter) -> int:
+        return await listing.count(self._database, which)
+
+    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        return await listing.silent(self._database, since, limit)
+
+    async def finish(
+        self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        found = await self._database.write(
+            "finish an instance",
+            _FINISH,
+            caller.instance_id,
+            caller.run,
+            rows.states(when),
+            ending.state.status,
+            ending.output,
+            ending.error,
+            ending.stderr,
+            ending.memory_peak_bytes,
+            ending.cpu_usage_usec,
+            at,
+        )
+        return rows.standing(found[0]) if found else None
+
+    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        return await claims.claim_due(self._database, claim, limit, at)
+
+    async def renew_claims(self, claim: Claim) -> frozenset[str]:
+        return await claims.renew(self._database, claim)
+
+    async def release_claims(
+        self, token: str, instance_ids: Collection[str], *, at: datetime
+    ) -> None:
+        await claims.release(self._database, token, instance_ids, at)
+
+    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
+        return await claims.wake(self._database, caller, token, when, at)
+
+    async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        pruned = 0
+        while pruned < limit:
+            most = min(limit - pruned, _MOST_PRUNED)
+            gone = await self._database.write(
+                "delete finished instances", _PRUNE, finished_before, most
+            )
+            pruned += len(gone)
+            if len(gone) < most:
+                break
+        return pruned

@@ -1,0 +1,68 @@
+"""The PostgreSQL adapter as a whole, and its lifetime."""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from runtara_migrations import location
+from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
+from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.events import PostgresEvents
+from runtara_persistence.postgres.instances import PostgresInstances
+from runtara_persistence.postgres.signals import PostgresSignals
+from runtara_persistence.postgres.watch import watching
+
+
+class PostgresPersistence:
+    """
+    Storage in a PostgreSQL database, which any number of servers may share.
+
+    Fits `runtara_domain.ports.persistence.Persistence`. url: as `runtara_migrations.location` takes
+    it. pool_size: connections at most, and one more while somebody watches. patience: seconds
+    within which a step is begun, and begun again where that is safe. step_timeout: seconds a
+    statement may take. Raises InvalidLocation.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        patience: float = 5.0,
+        step_timeout: float = 10.0,
+    ) -> None:
+        place = location.parse(url)
+        if not isinstance(place, location.PostgresLocation):
+            raise location.InvalidLocation(f"database URL: {location.TAKES}")
+        self._database = Database(
+            place, pool_size=pool_size, patience=patience, step_timeout=step_timeout
+        )
+        self._lifetime = AsyncExitStack()
+        self.checkpoints = PostgresCheckpoints(self._database)
+        self.instances = PostgresInstances(self._database)
+        self.events = PostgresEvents(self._database)
+        self.signals = PostgresSignals(self._database)
+
+    async def check(self) -> None:
+        await self._database.read("check the database", "SELECT FROM instances LIMIT 1")
+
+    def watch(
+        self, changed: Callable[[Collection[str] | None], None]
+    ) -> AbstractAsyncContextManager[None]:
+        return watching(self._database, changed)
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            await opening.enter_async_context(self._database.opened())
+            opening.push_async_callback(self.checkpoints.finish)
+            self._lifetime = opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._lifetime.__aexit__(kind, error, traceback)

@@ -1,0 +1,124 @@
+"""The statements that keep events, each with how its rows become outcomes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import asyncpg
+
+from runtara_domain.model import Caller, Ending, Event, EventStep, EventType, Recorded
+from runtara_domain.status import Condition, SignalType, State, settle
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+
+_QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
+_APPEND = _QUERIES["append"]
+_END = _QUERIES["end"]
+_SUSPEND = _QUERIES["suspend"]
+
+_NOTHING = ""
+_SETTLED = [
+    (state.value, pending or _NOTHING, after.value)
+    for state in State
+    for pending in (None, *SignalType)
+    if (after := settle(state, pending)) is not None
+]
+"""The domain's table: in this state, with this pending, to that state."""
+_SETTLING = [list(column) for column in zip(*_SETTLED, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A query with its arguments, and what its rows mean; one outcome a step it was made of."""
+
+    query: str
+    arguments: tuple[object, ...]
+    outcomes: Callable[[Sequence[asyncpg.Record]], list[Recorded]]
+
+
+def in_turn(steps: Sequence[EventStep], at: datetime) -> Iterator[Statement]:
+    """Make as few statements as keep the steps' order; those that only append share theirs."""
+    for only_append, neighbours in groupby(steps, key=_only_appends):
+        if only_append:
+            yield append(list(neighbours), at)
+        else:
+            yield from (_moving(step, at) for step in neighbours)
+
+
+def append(steps: Sequence[EventStep], at: datetime) -> Statement:
+    """Carry out `events.append` for each step."""
+    events = [step.event for step in steps]
+    arguments = (
+        [step.caller.instance_id for step in steps],
+        [step.caller.run for step in steps],
+        [rows.states_text(step.when) for step in steps],
+        [event.type for event in events],
+        [event.checkpoint_id for event in events],
+        [event.subtype for event in events],
+        [event.created_at for event in events],
+        [event.payload for event in events],
+        at,
+    )
+    return Statement(_APPEND, arguments, lambda found: [_appended(row) for row in found])
+
+
+def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datetime) -> Statement:
+    """Carry out `events.end`."""
+    arguments = (
+        caller.instance_id,
+        caller.run,
+        rows.states(when),
+        ending.state.status,
+        ending.output,
+        ending.error,
+        at,
+        event.type,
+        *_details(event),
+    )
+
+    def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
+        return [_ended(row, ending.state) for row in found] or [Recorded(before=None)]
+
+    return Statement(_END, arguments, outcomes)
+
+
+def suspend(caller: Caller, event: Event, at: datetime) -> Statement:
+    """Carry out `events.suspend`."""
+    arguments = (caller.instance_id, caller.run, *_SETTLING, at, *_details(event))
+
+    def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
+        return [_suspended(row) for row in found] or [Recorded(before=None)]
+
+    return Statement(_SUSPEND, arguments, outcomes)
+
+
+def _only_appends(step: EventStep) -> bool:
+    return step.ending is None and step.event.type is not EventType.SUSPENDED
+
+
+def _moving(step: EventStep, at: datetime) -> Statement:
+    if step.ending is None:
+        return suspend(step.caller, step.event, at)
+    return end(step.caller, step.event, step.ending, step.when, at)
+
+
+def _details(event: Event) -> tuple[object, ...]:
+    return event.checkpoint_id, event.payload, event.subtype, event.created_at
+
+
+def _appended(row: asyncpg.Record) -> Recorded:
+    if row["state"] is None:
+        return Recorded(before=None)
+    before = rows.standing(row)
+    return Recorded(before, after=before.state if row["is_admitted"] else None)
+
+
+def _ended(row: asyncpg.Record, state: State) -> Recorded:
+    is_ended = row["is_repeated"] or row["is_admitted"]
+    return Recorded(rows.standing(row), row["is_repeated"], state if is_ended else None)
+
+
+def _suspended(row: asyncpg.Record) -> Recorded:
+    after = None if row["after"] is None else State(row["after"])
+    return Recorded(rows.standing(row), after=after)

@@ -1,0 +1,111 @@
+"""Rows as records, and records as parameters."""
+
+from typing import Any
+
+import asyncpg
+
+from runtara_domain.model import (
+    Checkpoint,
+    CheckpointEntry,
+    Claimed,
+    EventType,
+    Instance,
+    InstanceSummary,
+    Signal,
+    Standing,
+    StoredEvent,
+)
+from runtara_domain.status import Condition, InstanceStatus, SignalType, State
+
+
+def states(when: Condition) -> list[str]:
+    """Hand in a condition."""
+    return [state.value for state in when]
+
+
+def states_text(when: Condition) -> str:
+    """Hand in a condition as one element of an array."""
+    return ",".join(states(when))
+
+
+def standing(row: asyncpg.Record) -> Standing:
+    """Build how an instance stood from the columns `state` and `run_epoch`."""
+    return Standing(State(row["state"]), row["run_epoch"])
+
+
+def signal(row: asyncpg.Record) -> Signal | None:
+    """Build the pending signal from `signal_type` and `payload`; None if there is none."""
+    if row["signal_type"] is None:
+        return None
+    return Signal(SignalType(row["signal_type"]), row["payload"] or b"")
+
+
+def custom_signal(row: asyncpg.Record) -> bytes | None:
+    """Give the payload of a custom signal; None if there is none."""
+    return row["custom_signal"] or b"" if row["has_custom_signal"] else None
+
+
+def summary(row: asyncpg.Record) -> InstanceSummary:
+    """Build a summary from its columns."""
+    return InstanceSummary(**_summary(row))
+
+
+def instance(row: asyncpg.Record) -> Instance:
+    """Build an instance from its columns."""
+    return Instance(
+        **_summary(row),
+        output=row["output"],
+        error=row["error"],
+        stderr=row["stderr"],
+        memory_peak_bytes=row["memory_peak_bytes"],
+        cpu_usage_usec=row["cpu_usage_usec"],
+    )
+
+
+def claimed(row: asyncpg.Record) -> Claimed:
+    """Build what whoever claimed an instance needs to launch it."""
+    return Claimed(
+        row["instance_id"],
+        row["tenant_id"],
+        row["run_epoch"],
+        row["checkpoint_id"],
+        row["sleep_until"],
+    )
+
+
+def checkpoint(row: asyncpg.Record) -> Checkpoint:
+    """Build a checkpoint from its columns."""
+    return Checkpoint(row["checkpoint_id"], row["state"], row["created_at"], row["wake_at"])
+
+
+def entry(row: asyncpg.Record) -> CheckpointEntry:
+    """Build an entry of a list, whose columns are named as its fields."""
+    return CheckpointEntry(**row)
+
+
+def event(row: asyncpg.Record) -> StoredEvent:
+    """Build a stored event from its columns."""
+    return StoredEvent(
+        id=row["id"],
+        instance_id=row["instance_id"],
+        type=EventType(row["event_type"]),
+        payload=row["payload"],
+        created_at=row["created_at"],
+        checkpoint_id=row["checkpoint_id"],
+        subtype=row["subtype"],
+    )
+
+
+def _summary(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "instance_id": row["instance_id"],
+        "tenant_id": row["tenant_id"],
+        "status": InstanceStatus(row["status"]),
+        "run": row["run_epoch"],
+        "checkpoint_id": row["checkpoint_id"],
+        "created_at": row["created_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
+        "sleep_until": row["sleep_until"],
+        "last_activity_at": row["last_activity_at"],
+    }

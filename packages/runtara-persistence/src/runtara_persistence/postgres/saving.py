@@ -1,0 +1,135 @@
+"""Saving checkpoints: together where several callers wait, alone where somebody is in the way."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import asyncpg
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
+from runtara_domain.status import MOVES, Condition, Move, State
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.failure import is_of_one_step
+
+_QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
+_ALONE = _QUERIES["save.alone"]
+_TOGETHER = _QUERIES["save.together"]
+
+_ATTEMPT = "save a checkpoint"
+_ASLEEP, _STIRRED = State.ASLEEP, MOVES[Move.STIR].target
+_MOST_READINGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """What one caller asks for."""
+
+    caller: Caller
+    write: CheckpointWrite
+    when: Condition
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What of its kind there is only one of."""
+        return self.caller.instance_id, self.write.checkpoint_id
+
+
+async def save_all(database: Database, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
+    """Carry out `checkpoints.save` for callers who ask for different checkpoints."""
+    if len(saves) == 1:
+        return [await _alone(database, saves[0])]
+    try:
+        found = await database.write(_ATTEMPT, _TOGETHER, *_columns(saves), _STIRRED.status)
+    except DatabaseError as error:
+        if not is_of_one_step(error):
+            raise
+        return await _each_alone(database, saves)
+    outcomes = [_outcome(row) for row in found]
+    again = [place for place, outcome in enumerate(outcomes) if outcome is None]
+    repeated = await _each_alone(database, [saves[place] for place in again])
+    by_place: dict[int, Saved | DatabaseError] = dict(zip(again, repeated, strict=True))
+    return [
+        by_place[place] if outcome is None else outcome
+        for place, outcome in enumerate(_in_turn(saves, outcomes))
+    ]
+
+
+async def _each_alone(database: Database, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
+    return await asyncio.gather(*(_alone(database, save) for save in saves))
+
+
+async def _alone(database: Database, save: Save) -> Saved | DatabaseError:
+    before: Standing | None = None
+    for _ in range(_MOST_READINGS):
+        try:
+            found = await database.write(_ATTEMPT, _ALONE, *_values(save), _STIRRED.status)
+        except DatabaseError as error:
+            return error
+        if not found:
+            return Saved(before=None)
+        before = before or rows.standing(found[0])
+        if (outcome := _judged(found[0], before)) is not None:
+            return outcome
+    instance_id, checkpoint_id = save.key
+    return DatabaseError(
+        f"Failed to {_ATTEMPT}: the id {checkpoint_id!r} of instance {instance_id!r} is taken by"
+        " the audit row of a retry attempt"
+    )
+
+
+def _in_turn(saves: Sequence[Save], outcomes: Sequence[Saved | None]) -> Iterator[Saved | None]:
+    """Let those of one instance stand as those before them in the group left it."""
+    stirred: set[str] = set()
+    for save, outcome in zip(saves, outcomes, strict=True):
+        if outcome is None or outcome.before is None:
+            yield outcome
+        elif save.caller.instance_id in stirred:
+            before = Standing(_STIRRED, outcome.before.run)
+            yield replace(outcome, before=before)
+        else:
+            if outcome.before.admits(save.caller, save.when) and outcome.before.state is _ASLEEP:
+                stirred.add(save.caller.instance_id)
+            yield outcome
+
+
+def _outcome(row: asyncpg.Record) -> Saved | None:
+    if row["is_held"]:
+        return None
+    return Saved(None) if row["state"] is None else _judged(row, rows.standing(row))
+
+
+def _judged(row: asyncpg.Record, before: Standing) -> Saved | None:
+    """Tell the outcome; None if another was first, in a row this statement couldn't see yet."""
+    if not row["is_admitted"]:
+        return Saved(before)
+    if not row["is_fresh"] and row["kept"] is None:
+        return None
+    kept = None if row["is_fresh"] else row["kept"]
+    return Saved(before, kept, rows.signal(row), rows.custom_signal(row))
+
+
+def _values(save: Save) -> tuple[object, ...]:
+    return (
+        save.caller.instance_id,
+        save.caller.run,
+        rows.states(save.when),
+        save.write.checkpoint_id,
+        save.write.state,
+        save.at,
+    )
+
+
+def _columns(saves: Sequence[Save]) -> tuple[list[object], ...]:
+    return (
+        [save.caller.instance_id for save in saves],
+        [save.caller.run for save in saves],
+        [rows.states_text(save.when) for save in saves],
+        [save.write.checkpoint_id for save in saves],
+        [save.write.state for save in saves],
+        [save.at for save in saves],
+    )

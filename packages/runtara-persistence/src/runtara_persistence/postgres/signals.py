@@ -1,0 +1,114 @@
+"""Signals in PostgreSQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from runtara_domain.model import (
+    Acknowledged,
+    Caller,
+    CustomSignal,
+    Delivered,
+    Pending,
+    Signal,
+)
+from runtara_domain.status import Condition, SignalType, State, acknowledge, replaces
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import Database, Records
+
+_QUERIES = queries.load("runtara_persistence.postgres", "signals.sql")
+_PENDING = _QUERIES["pending"]
+_ACKNOWLEDGE = _QUERIES["acknowledge"]
+_SEND = _QUERIES["send"]
+_SEND_CUSTOM = _QUERIES["send_custom"]
+
+_ACKNOWLEDGED: Mapping[SignalType, list[tuple[str, str]]] = MappingProxyType(
+    {
+        signal: [
+            (state.value, after.value)
+            for state in State
+            if (after := acknowledge(state, signal)) is not None
+        ]
+        for signal in SignalType
+    }
+)
+"""The domain's table: by the signal, from this state to that."""
+_REPLACED: Mapping[SignalType, list[str]] = MappingProxyType(
+    {
+        sent: [pending.value for pending in SignalType if replaces(sent, pending)]
+        for sent in SignalType
+    }
+)
+
+
+class PostgresSignals:
+    """Fits `runtara_domain.ports.signals.Signals`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+        found = await self._database.read(
+            "read the signals of an instance", _PENDING, caller.instance_id, checkpoint_id
+        )
+        if not found:
+            return Pending(before=None)
+        [row] = found
+        before = rows.standing(row)
+        if before.state.is_final or before.supersedes(caller):
+            return Pending(before)
+        return Pending(before, rows.signal(row), rows.custom_signal(row))
+
+    async def acknowledge(
+        self, caller: Caller, acknowledged: SignalType, *, at: datetime
+    ) -> Acknowledged:
+        moves = _ACKNOWLEDGED[acknowledged]
+        found = await self._database.write(
+            "acknowledge a signal",
+            _ACKNOWLEDGE,
+            caller.instance_id,
+            caller.run,
+            acknowledged,
+            [state for state, _ in moves],
+            [after for _, after in moves],
+            at,
+        )
+        if not found:
+            return Acknowledged(before=None)
+        [row] = found
+        after = None if row["after"] is None else State(row["after"])
+        return Acknowledged(rows.standing(row), after)
+
+    async def send(
+        self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        found = await self._database.write(
+            "send a signal",
+            _SEND,
+            instance_id,
+            rows.states(when),
+            signal.type,
+            signal.payload,
+            at,
+            _REPLACED[signal.type],
+        )
+        return _delivered(found)
+
+    async def send_custom(
+        self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
+    ) -> Delivered:
+        found = await self._database.write(
+            "send a custom signal",
+            _SEND_CUSTOM,
+            instance_id,
+            rows.states(when),
+            signal.checkpoint_id,
+            signal.payload,
+            at,
+        )
+        return _delivered(found)
+
+
+def _delivered(found: Records) -> Delivered:
+    return Delivered(rows.standing(found[0]), found[0]["stands"]) if found else Delivered(None)

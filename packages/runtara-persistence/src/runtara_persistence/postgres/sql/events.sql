@@ -1,0 +1,208 @@
+-- name: append
+WITH asked AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $1::text[],
+        $2::bigint[],
+        $3::text[],
+        $4::text[],
+        $5::text[],
+        $6::text[],
+        $7::timestamptz[],
+        $8::bytea[]
+    ) WITH ORDINALITY AS a (
+        instance_id, run, states, event_type, checkpoint_id, subtype, created_at, payload, place
+    )
+),
+found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = ANY ($1)
+    ORDER BY instance_id
+    FOR NO KEY UPDATE
+),
+admitted AS MATERIALIZED (
+    SELECT asked.*, found.state
+    FROM asked
+    JOIN found ON found.instance_id = asked.instance_id
+    WHERE found.state = ANY (string_to_array(asked.states, ','))
+        AND (asked.run IS NULL OR asked.run >= found.run_epoch)
+),
+added AS (
+    INSERT INTO instance_events (
+        instance_id, event_type, checkpoint_id, payload, subtype, created_at
+    )
+    SELECT
+        instance_id, event_type::instance_event_type, checkpoint_id, payload, subtype, created_at
+    FROM admitted
+    ORDER BY place
+),
+touched AS (
+    UPDATE instances AS i
+    SET last_activity_at = greatest(i.last_activity_at, $9)
+    FROM (
+        SELECT DISTINCT instance_id
+        FROM admitted
+        WHERE state NOT IN ('completed', 'failed', 'cancelled')
+    ) AS open
+    WHERE i.instance_id = open.instance_id
+)
+SELECT found.state, found.run_epoch, admitted.place IS NOT NULL AS is_admitted
+FROM asked
+LEFT JOIN found ON found.instance_id = asked.instance_id
+LEFT JOIN admitted ON admitted.place = asked.place
+ORDER BY asked.place;
+
+-- name: end
+WITH found AS MATERIALIZED (
+    SELECT
+        *,
+        is_current AND state = $4::text AND is_same AS is_repeated,
+        is_current AND state = ANY ($3::text[]) AND NOT (state = $4 AND is_same) AS is_admitted
+    FROM (
+        SELECT
+            instance_id,
+            CASE
+                WHEN status <> 'suspended' THEN status::text
+                WHEN sleep_until IS NULL THEN 'paused'
+                ELSE 'asleep'
+            END AS state,
+            run_epoch,
+            $2::bigint IS NULL OR $2 >= run_epoch AS is_current,
+            output IS NOT DISTINCT FROM $5::bytea AND error IS NOT DISTINCT FROM $6::text
+                AS is_same
+        FROM instances
+        WHERE instance_id = $1
+        FOR NO KEY UPDATE
+    ) AS locked
+),
+added AS (
+    INSERT INTO instance_events (
+        instance_id, event_type, checkpoint_id, payload, subtype, created_at
+    )
+    SELECT instance_id, $8::text::instance_event_type, $9, $10, $11, $12
+    FROM found
+    WHERE is_admitted
+),
+moved AS (
+    UPDATE instances AS i
+    SET status = $4::instance_status,
+        output = $5,
+        error = $6,
+        finished_at = $7,
+        last_activity_at = greatest(i.last_activity_at, $7),
+        sleep_until = NULL,
+        wake_claim_until = NULL,
+        wake_claim_by = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id AND found.is_admitted
+)
+SELECT state, run_epoch, is_repeated, is_admitted
+FROM found;
+
+-- name: suspend
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+told AS MATERIALIZED (
+    SELECT s.signal_type::text AS signal_type
+    FROM found
+    JOIN pending_signals AS s ON s.instance_id = found.instance_id
+    WHERE s.acknowledged_at IS NULL
+    -- As it is now, whatever it was when the statement began.
+    FOR NO KEY UPDATE OF s
+),
+settled AS MATERIALIZED (
+    SELECT found.instance_id, found.state, moves.after
+    FROM found
+    LEFT JOIN told ON TRUE
+    JOIN unnest($3::text[], $4::text[], $5::text[]) AS moves (state, told, after)
+        ON moves.state = found.state AND moves.told = coalesce(told.signal_type, '')
+    WHERE $2::bigint IS NULL OR $2 >= found.run_epoch
+),
+added AS (
+    INSERT INTO instance_events (
+        instance_id, event_type, checkpoint_id, payload, subtype, created_at
+    )
+    SELECT instance_id, 'suspended', $7, $8, $9, $10
+    FROM settled
+),
+acknowledged AS (
+    UPDATE pending_signals AS s
+    SET acknowledged_at = $6
+    FROM settled
+    WHERE s.instance_id = settled.instance_id
+        AND s.signal_type IN ('cancel', 'pause')
+        AND s.acknowledged_at IS NULL
+),
+moved AS (
+    UPDATE instances AS i
+    SET last_activity_at = greatest(i.last_activity_at, $6),
+        status = CASE
+            WHEN after IN ('paused', 'asleep') THEN 'suspended'
+            ELSE after::instance_status
+        END,
+        finished_at = CASE WHEN after = 'cancelled' THEN $6 ELSE i.finished_at END,
+        sleep_until = CASE WHEN after = state THEN i.sleep_until END,
+        wake_claim_until = CASE WHEN after = state THEN i.wake_claim_until END,
+        wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
+    FROM settled
+    WHERE i.instance_id = settled.instance_id
+)
+SELECT found.state, found.run_epoch, settled.after
+FROM found
+LEFT JOIN settled ON TRUE;
+
+-- name: record_all.lock
+SELECT
+FROM instances
+WHERE instance_id = ANY ($1::text[])
+ORDER BY instance_id
+FOR NO KEY UPDATE;
+
+-- name: page
+SELECT
+    id,
+    instance_id,
+    event_type::text AS event_type,
+    coalesce(payload, '') AS payload,
+    created_at,
+    checkpoint_id,
+    subtype
+FROM instance_events
+WHERE instance_id = $1
+    AND ($2::text IS NULL OR event_type = $2::instance_event_type)
+    AND ($3::text IS NULL OR subtype = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0)
+    AND id > $7::bigint
+ORDER BY id
+LIMIT $8;
+
+-- name: count
+SELECT count(*)
+FROM instance_events
+WHERE instance_id = $1
+    AND ($2::text IS NULL OR event_type = $2::instance_event_type)
+    AND ($3::text IS NULL OR subtype = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0);

@@ -1,0 +1,310 @@
+-- name: register
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        tenant_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch,
+        input,
+        $3::text IS NULL OR EXISTS (
+            SELECT FROM checkpoints AS c
+            WHERE c.instance_id = instances.instance_id
+                AND c.checkpoint_id = $3
+                AND c.is_retry_attempt IS NOT TRUE
+        ) AS checkpoint_exists
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+begun AS (
+    UPDATE instances AS i
+    SET status = $7::text::instance_status,
+        run_epoch = i.run_epoch + 1,
+        started_at = coalesce(i.started_at, $6),
+        last_activity_at = greatest(i.last_activity_at, $6),
+        sleep_until = NULL,
+        wake_claim_until = NULL,
+        wake_claim_by = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.tenant_id = $2
+        AND found.checkpoint_exists
+        AND $4::bigint IS NULL
+        AND found.state = ANY ($5::text[])
+    RETURNING i.instance_id, i.run_epoch
+),
+created AS (
+    INSERT INTO instances (
+        instance_id, tenant_id, status, run_epoch, created_at, started_at, last_activity_at
+    )
+    SELECT $1, $2, $7::instance_status, 1, $6, $6, $6
+    WHERE NOT EXISTS (SELECT FROM found) AND $3 IS NULL AND $4 IS NULL
+    ON CONFLICT (instance_id) DO NOTHING
+    RETURNING instance_id, run_epoch
+),
+settled AS (
+    UPDATE pending_signals AS s
+    SET acknowledged_at = $6
+    FROM begun
+    WHERE s.instance_id = begun.instance_id
+        AND s.signal_type = 'resume'
+        AND s.acknowledged_at IS NULL
+),
+runs AS (
+    SELECT * FROM begun
+    UNION ALL
+    SELECT * FROM created
+),
+started AS (
+    INSERT INTO instance_events (instance_id, event_type, created_at, payload)
+    SELECT instance_id, 'started', $6, ''
+    FROM runs
+)
+SELECT
+    found.tenant_id,
+    found.state,
+    found.run_epoch,
+    found.input,
+    found.checkpoint_exists,
+    (SELECT run_epoch FROM runs) AS new_run
+FROM (VALUES (1)) AS always (one)
+LEFT JOIN found ON TRUE;
+
+-- name: get
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    output,
+    error,
+    stderr,
+    memory_peak_bytes,
+    cpu_usage_usec
+FROM instances
+WHERE instance_id = $1;
+
+-- name: standing
+SELECT
+    CASE
+        WHEN status <> 'suspended' THEN status::text
+        WHEN sleep_until IS NULL THEN 'paused'
+        ELSE 'asleep'
+    END AS state,
+    run_epoch
+FROM instances
+WHERE instance_id = $1;
+
+-- name: touch
+WITH heard AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[]) AS h (instance_id, run)
+),
+found AS MATERIALIZED (
+    SELECT i.instance_id
+    FROM instances AS i
+    JOIN heard ON heard.instance_id = i.instance_id
+    WHERE i.status IN ('pending', 'running', 'suspended')
+        AND (heard.run IS NULL OR heard.run >= i.run_epoch)
+        AND (i.last_activity_at IS NULL OR i.last_activity_at < $3)
+    ORDER BY i.instance_id
+    FOR NO KEY UPDATE OF i
+)
+UPDATE instances AS i
+SET last_activity_at = $3
+FROM found
+WHERE i.instance_id = found.instance_id;
+
+-- name: create
+INSERT INTO instances (instance_id, tenant_id, created_at, input)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (instance_id) DO NOTHING
+RETURNING instance_id;
+
+-- name: input
+SELECT input
+FROM instances
+WHERE instance_id = $1;
+
+-- name: standings
+SELECT
+    instance_id,
+    CASE
+        WHEN status <> 'suspended' THEN status::text
+        WHEN sleep_until IS NULL THEN 'paused'
+        ELSE 'asleep'
+    END AS state,
+    run_epoch
+FROM instances
+WHERE instance_id = ANY ($1::text[]);
+
+-- name: page.any
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: page.of_tenant
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE tenant_id = $4
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: page.in_status
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE status = $4::text::instance_status
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: page.of_tenant_in_status
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE tenant_id = $4
+    AND status = $5::text::instance_status
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: count.any
+SELECT count(*)
+FROM instances;
+
+-- name: count.of_tenant
+SELECT count(*)
+FROM instances
+WHERE tenant_id = $1;
+
+-- name: count.in_status
+SELECT count(*)
+FROM instances
+WHERE status = $1::text::instance_status;
+
+-- name: count.of_tenant_in_status
+SELECT count(*)
+FROM instances
+WHERE tenant_id = $1 AND status = $2::text::instance_status;
+
+-- name: silent
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at
+FROM instances
+WHERE status = 'running'
+    AND coalesce(last_activity_at, started_at, created_at) < $1
+ORDER BY coalesce(last_activity_at, started_at, created_at), instance_id COLLATE "C"
+LIMIT $2;
+
+-- name: finish
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+moved AS (
+    UPDATE instances AS i
+    SET status = $4::text::instance_status,
+        output = $5,
+        error = $6,
+        stderr = $7,
+        memory_peak_bytes = $8,
+        cpu_usage_usec = $9,
+        finished_at = $10,
+        sleep_until = NULL,
+        wake_claim_until = NULL,
+        wake_claim_by = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.state = ANY ($3::text[])
+        AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
+)
+SELECT state, run_epoch
+FROM found;
+
+-- name: prune
+WITH oldest AS MATERIALIZED (
+    SELECT instance_id
+    FROM instances
+    WHERE finished_at < $1 AND status IN ('completed', 'failed', 'cancelled')
+    ORDER BY finished_at
+    LIMIT $2
+    -- Others may be deleting too: each takes what nobody else has.
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM instances AS i
+USING oldest
+WHERE i.instance_id = oldest.instance_id
+RETURNING i.instance_id;

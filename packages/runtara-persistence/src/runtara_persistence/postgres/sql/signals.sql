@@ -1,0 +1,142 @@
+-- name: pending
+SELECT
+    CASE
+        WHEN i.status <> 'suspended' THEN i.status::text
+        WHEN i.sleep_until IS NULL THEN 'paused'
+        ELSE 'asleep'
+    END AS state,
+    i.run_epoch,
+    s.signal_type::text AS signal_type,
+    s.payload,
+    p.id IS NOT NULL AS has_custom_signal,
+    p.payload AS custom_signal
+FROM instances AS i
+LEFT JOIN pending_signals AS s ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+LEFT JOIN pending_checkpoint_signals AS p
+    ON p.instance_id = i.instance_id AND p.checkpoint_id = $2::text
+WHERE i.instance_id = $1;
+
+-- name: acknowledge
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+told AS MATERIALIZED (
+    SELECT s.instance_id
+    FROM found
+    JOIN pending_signals AS s ON s.instance_id = found.instance_id
+    WHERE s.acknowledged_at IS NULL AND s.signal_type = $3::text::signal_type
+    -- As it is now, whatever it was when the statement began.
+    FOR NO KEY UPDATE OF s
+),
+settled AS MATERIALIZED (
+    SELECT found.instance_id, found.state, moves.after
+    FROM found
+    JOIN told ON told.instance_id = found.instance_id
+    JOIN unnest($4::text[], $5::text[]) AS moves (state, after) ON moves.state = found.state
+    WHERE $2::bigint IS NULL OR $2 >= found.run_epoch
+),
+acknowledged AS (
+    UPDATE pending_signals AS s
+    SET acknowledged_at = $6
+    FROM settled
+    WHERE s.instance_id = settled.instance_id
+),
+moved AS (
+    UPDATE instances AS i
+    SET last_activity_at = greatest(i.last_activity_at, $6),
+        status = CASE
+            WHEN after IN ('paused', 'asleep') THEN 'suspended'
+            ELSE after::instance_status
+        END,
+        finished_at = CASE WHEN after = 'cancelled' THEN $6 ELSE i.finished_at END,
+        sleep_until = CASE WHEN after = state THEN i.sleep_until END,
+        wake_claim_until = CASE WHEN after = state THEN i.wake_claim_until END,
+        wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
+    FROM settled
+    WHERE i.instance_id = settled.instance_id
+)
+SELECT found.state, found.run_epoch, settled.after
+FROM found
+LEFT JOIN settled ON TRUE;
+
+-- name: send
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+put AS (
+    INSERT INTO pending_signals AS s (
+        instance_id, signal_type, payload, created_at, acknowledged_at
+    )
+    SELECT
+        instance_id,
+        $3::text::signal_type,
+        $4,
+        $5,
+        CASE WHEN $3 = 'cancel' AND state = 'pending' THEN $5 END
+    FROM found
+    WHERE state = ANY ($2::text[])
+    ON CONFLICT (instance_id) DO UPDATE
+    SET signal_type = excluded.signal_type,
+        payload = excluded.payload,
+        created_at = excluded.created_at,
+        acknowledged_at = excluded.acknowledged_at
+    WHERE s.acknowledged_at IS NOT NULL OR s.signal_type::text = ANY ($6::text[])
+    RETURNING instance_id, acknowledged_at
+),
+moved AS (
+    UPDATE instances AS i
+    SET status = 'cancelled',
+        finished_at = put.acknowledged_at,
+        sleep_until = NULL,
+        wake_claim_until = NULL,
+        wake_claim_by = NULL
+    FROM put
+    WHERE i.instance_id = put.instance_id AND put.acknowledged_at IS NOT NULL
+)
+SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
+FROM found;
+
+-- name: send_custom
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+put AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT instance_id, $3, $4, $5
+    FROM found
+    WHERE state = ANY ($2::text[])
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+)
+SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
+FROM found;

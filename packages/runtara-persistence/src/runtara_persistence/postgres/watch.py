@@ -1,0 +1,120 @@
+"""Being told of signals that anybody puts in: triggers notify whoever listens."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+
+from runtara_domain.error import DatabaseError
+from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.failure import FAILURES
+
+_CHANNEL = "runtara_signals"
+_ALIVE_EVERY = 30.0
+_ALIVE_TIMEOUT = 5.0
+_PAUSE = 0.25
+
+_log = logging.getLogger(__name__)
+
+Changed: TypeAlias = Callable[[Collection[str] | None], None]
+_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@asynccontextmanager
+async def watching(database: Database, changed: Changed) -> AsyncIterator[None]:
+    """
+    Fits `runtara_domain.ports.persistence.Persistence.watch`.
+
+    Listens on a connection of its own. Should that be lost, another is opened as soon as can be,
+    and `changed` is told that anything may have been put in meanwhile.
+    """
+    listener = _Listener(database, changed)
+    await listener.listen()
+    work = asyncio.create_task(listener.keep_listening())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait([work])
+        await listener.close()
+        if not work.cancelled():
+            work.result()
+
+
+class _Listener:
+    def __init__(self, database: Database, changed: Changed) -> None:
+        self._database = database
+        self._changed = changed
+        self._connection: _Connection | None = None
+        self._lost = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Open a connection and listen; raises DatabaseError."""
+        connection = await self._database.connect()
+        try:
+            self._lost.clear()
+            connection.add_termination_listener(self._on_termination)
+            await connection.add_listener(_CHANNEL, self._on_notification)
+        except FAILURES as error:
+            connection.terminate()
+            raise DatabaseError(f"Failed to listen for signals: {error}") from error
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+
+    async def keep_listening(self) -> None:
+        """Listen anew whenever the connection was lost, until cancelled."""
+        while True:
+            if await self._is_alive():
+                continue
+            _log.warning("signals not watched: the connection was lost, will be opened again")
+            await self.close()
+            await self._listen_again()
+            self._changed(None)
+
+    async def close(self) -> None:
+        """End the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.remove_termination_listener(self._on_termination)
+            # Nothing is under way on it, and nobody waits for a farewell.
+            connection.terminate()
+
+    async def _is_alive(self) -> bool:
+        """Wait until it is lost, or has answered once more: a network may swallow its end."""
+        try:
+            async with asyncio.timeout(_ALIVE_EVERY):
+                await self._lost.wait()
+        except TimeoutError:
+            return await self._answers()
+        return False
+
+    async def _answers(self) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            await self._connection.execute("SELECT 1", timeout=_ALIVE_TIMEOUT)
+        except FAILURES as error:
+            _log.warning("the connection that listens for signals does not answer: %s", error)
+            return False
+        return True
+
+    async def _listen_again(self) -> None:
+        while True:
+            try:
+                return await self.listen()
+            except DatabaseError as error:
+                _log.debug("signals not watched yet: %s", error)
+            await asyncio.sleep(_PAUSE)
+
+    def _on_termination(self, connection: object) -> None:
+        self._lost.set()
+
+    def _on_notification(
+        self, connection: object, process: int, channel: str, payload: object
+    ) -> None:
+        self._changed([payload] if isinstance(payload, str) and payload else None)
