@@ -1,16 +1,25 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
+from tests.contract.postgres import PostgresDatabase
+from tests.support import postgres
 from tests.support.clock import FrozenClock
 
 from runtara_domain.ports.persistence import Persistence
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    return MemoryDatabase() if request.param == "memory" else SqliteDatabase(tmp_path / "x.db")
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    match request.param:
+        case "memory":
+            yield MemoryDatabase()
+        case "sqlite":
+            yield SqliteDatabase(tmp_path / "x.db")
+        case _:
+            with postgres.migrated_database() as url:
+                yield PostgresDatabase(url)
 
 
 @pytest.fixture
