@@ -37,6 +37,7 @@ class HeldSleeps:
         self._deadlines: dict[str, Counter[datetime]] = {}
         self._runs: dict[str, int] = {}
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._dropped: set[str] = set()
         self._any = asyncio.Event()
 
     @property
@@ -49,8 +50,10 @@ class HeldSleeps:
         return Claim(self.token, self._clock.now() + CLAIM)
 
     def earliest(self, instance_id: str) -> datetime | None:
-        """Tell the first deadline held for an instance; None if none is."""
-        return min(self._deadlines.get(instance_id, ()), default=None)
+        """Tell the first deadline held for an instance that is still to come; None if none is."""
+        now = self._clock.now()
+        deadlines = self._deadlines.get(instance_id, ())
+        return min((each for each in deadlines if each > now), default=None)
 
     @asynccontextmanager
     async def turn(self, instance_id: str) -> AsyncIterator[None]:
@@ -76,30 +79,62 @@ class HeldSleeps:
             yield
         finally:
             deadlines[deadline] -= 1
-            if not +deadlines:
+            if not deadlines[deadline]:
+                del deadlines[deadline]
+            if not deadlines:
                 del self._deadlines[caller.instance_id], self._runs[caller.instance_id]
 
+    def drop(self, instance_id: str) -> None:
+        """Have `keep` release the claim, where nobody can wait for that."""
+        self._dropped.add(instance_id)
+        self._any.set()
+
     async def release(self, instance_id: str) -> None:
-        """Give the claim back, unless another sleep of the instance is held here."""
-        if instance_id not in self._deadlines:
-            await self._instances.release_claims(self.token, [instance_id], at=self._clock.now())
+        """
+        Give the claim back, unless another sleep of the instance is held here.
+
+        What the database does not take, or a cancelled caller leaves, `keep` does later.
+        """
+        self.drop(instance_id)
+        try:
+            # A sleep that begins meanwhile has its turn first, and keeps the claim.
+            async with self.turn(instance_id):
+                await self._give_back(instance_id)
+        except DatabaseError as error:
+            _log.warning("wake claim not given back, will be tried again: %s", error)
+
+    async def release_dropped(self) -> None:
+        """Give back what is left to be given back."""
+        for instance_id in list(self._dropped):
+            await self.release(instance_id)
 
     async def keep(self) -> None:
         """Renew what is claimed, in one statement each time, until cancelled."""
         while True:
             await self._any.wait()
             await self._clock.sleep_until(self._clock.now() + RENEWAL)
-            if not self._deadlines:
+            await self.release_dropped()
+            if self._deadlines:
+                await self._try_to_renew()
+            elif not self._dropped:
                 self._any.clear()
-                continue
-            try:
-                await self._renew()
-            except DatabaseError as error:
-                _log.warning("wake claims not renewed, will be tried again: %s", error)
+
+    async def _give_back(self, instance_id: str) -> None:
+        # Another sleep of it may have ended meanwhile, and have done this.
+        if instance_id in self._dropped and instance_id not in self._deadlines:
+            await self._instances.release_claims(self.token, [instance_id], at=self._clock.now())
+        self._dropped.discard(instance_id)
+
+    async def _try_to_renew(self) -> None:
+        try:
+            await self._renew()
+        except DatabaseError as error:
+            _log.warning("wake claims not renewed, will be tried again: %s", error)
 
     async def _renew(self) -> None:
+        held = list(self._deadlines)
         renewed = await self._instances.renew_claims(self.claim())
-        others = [instance_id for instance_id in self._deadlines if instance_id not in renewed]
+        others = [instance_id for instance_id in held if instance_id not in renewed]
         if others:
             standings = await self._instances.standings(others)
             self._waits.tell(

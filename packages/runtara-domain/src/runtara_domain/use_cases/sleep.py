@@ -1,9 +1,11 @@
 """Sleeping durably: put down at once, held until the deadline."""
 
+import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
-from runtara_domain.error import NoAnswer
+from runtara_domain.error import DatabaseError, NoAnswer
 from runtara_domain.held_sleeps import HeldSleeps
 from runtara_domain.model import Caller, Signal, Sleep, Slept
 from runtara_domain.ports.checkpoints import Checkpoints
@@ -30,7 +32,13 @@ class SleepDurably:
     clock: Clock
 
     async def __call__(self, *, session: Session, caller: Caller, sleep: Sleep) -> None:
-        if not await self._slept(session, caller, sleep):
+        try:
+            is_over = await self._slept(session, caller, sleep)
+        except (DatabaseError, asyncio.CancelledError):
+            # It may have been claimed, and nobody is here any more to wake it.
+            self.held.drop(caller.instance_id)
+            raise
+        if not is_over:
             await self.held.release(caller.instance_id)
             raise NoAnswer
 
@@ -38,23 +46,24 @@ class SleepDurably:
         with ExitStack() as holding:
             async with self.held.turn(caller.instance_id):
                 wait = holding.enter_context(self.waits.hold(session, caller.instance_id))
-                slept = await self._begin(caller, sleep)
+                now = self.clock.now()
+                slept = await self._begin(caller, sleep, now)
                 standing = require_admitted(caller, slept.before, WORKING, _ACTION)
-                if slept.wake_at is None or _is_cancel(slept.signal):
+                if slept.wake_at is None or slept.wake_at <= now or _is_cancel(slept.signal):
                     return True
                 sleeper = Caller(caller.instance_id, standing.run)
                 holding.enter_context(self.held.hold(sleeper, slept.wake_at))
             self.waits.ring(wait, slept.wake_at)
             return await self._until_woken(wait, sleeper)
 
-    async def _begin(self, caller: Caller, sleep: Sleep) -> Slept:
+    async def _begin(self, caller: Caller, sleep: Sleep, now: datetime) -> Slept:
         return await self.checkpoints.sleep(
             caller,
             sleep,
             when=WORKING,
             claim=self.held.claim(),
             earliest=self.held.earliest(caller.instance_id),
-            at=self.clock.now(),
+            at=now,
         )
 
     async def _until_woken(self, wait: Wait, sleeper: Caller) -> bool:
