@@ -129,8 +129,7 @@ class Waits:
                 await self._until(lambda: self._count > 0)
                 await self._watch_once()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._disarm()
 
     async def _watch_once(self) -> None:
         try:
@@ -161,16 +160,22 @@ class Waits:
         self._count -= 1
         if self._count == 0:
             self._changed.set()
+            self._moments.clear()
+            self._disarm()
         if len(self._moments) > 2 * self._count + 64:
             self._moments = [moment for moment in self._moments if not moment[2].is_left]
             heapq.heapify(self._moments)
 
     def _arm(self) -> None:
         if self._moments and (self._timer_at is None or self._moments[0][0] < self._timer_at):
-            if self._timer is not None:
-                self._timer.cancel()
+            self._disarm()
             self._timer_at = self._moments[0][0]
             self._timer = asyncio.create_task(self._ring_at(self._timer_at))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._timer_at = None
 
     async def _ring_at(self, moment: datetime) -> None:
         await self._clock.sleep_until(moment)
