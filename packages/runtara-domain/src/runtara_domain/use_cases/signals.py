@@ -48,8 +48,10 @@ class PollSignals:
                 pending = await self._read(caller, checkpoint_id)
                 if pending.signal or pending.custom_signal is not None:
                     return pending
-                if await held.next() is not Wake.TOLD:
+                news = await held.next()
+                if news is Wake.DUE:  # At the other ends nobody shows that it lives.
                     self.activity.note(caller)
+                if news is not Wake.TOLD:
                     return pending
 
     async def _read(self, caller: Caller, checkpoint_id: str | None) -> Pending:
