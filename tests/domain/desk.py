@@ -1,22 +1,45 @@
 """The core at a desk: all its use cases by hand, on one adapter and one clock."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from tests.support.clock import FrozenClock
 
 from runtara_domain.activity import Activity
-from runtara_domain.model import CheckpointWrite, Event, EventType, Registered, Registration
+from runtara_domain.held_sleeps import HeldSleeps
+from runtara_domain.model import (
+    CheckpointWrite,
+    Event,
+    EventType,
+    Pending,
+    Registered,
+    Registration,
+    Sleep,
+)
 from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.sessions import Places, Session
 from runtara_domain.status import SignalType, State
-from runtara_domain.use_cases.checkpoints import GetCheckpoint, SaveCheckpoint
-from runtara_domain.use_cases.events import Heartbeat, RecordEvent
+from runtara_domain.use_cases.checkpoints import (
+    GetCheckpoint,
+    ListCheckpoints,
+    RecordRetryAttempt,
+    SaveCheckpoint,
+)
+from runtara_domain.use_cases.core import Core
+from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
 from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
+from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
+from runtara_domain.use_cases.sleep import SleepDurably
+from runtara_domain.waits import Waits
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_persistence.memory.store import CheckpointRow, InstanceRow, SignalRow
 
 TENANT = "t-1"
 ID = "i-1"
+TOKEN = "this-server"
 
 
 class Desk:
@@ -29,16 +52,66 @@ class Desk:
         self.clock = clock
         self.places = Places(limit)
         self.activity = Activity(persistence.instances, clock)
+        self.waits = Waits(persistence.watch, clock)
         self.save_checkpoint = SaveCheckpoint(persistence.checkpoints, self.activity, clock)
         self.get_checkpoint = GetCheckpoint(persistence.checkpoints, self.activity)
-        self.record_event = RecordEvent(persistence.events, clock)
+        self.list_checkpoints = ListCheckpoints(persistence.checkpoints, self.activity)
+        self.record_retry_attempt = RecordRetryAttempt(persistence.checkpoints, clock)
+        self.record_event = RecordEvent(persistence.events, self.waits, clock)
+        self.record_events = RecordEvents(persistence.events, self.waits, self.activity, clock)
         self.heartbeat = Heartbeat(persistence.instances, self.activity)
         self.get_instance_status = GetInstanceStatus(persistence.instances, self.activity)
+        self.poll_signals = PollSignals(persistence.signals, self.waits, self.activity, clock)
+        self.acknowledge_signal = AcknowledgeSignal(
+            persistence.signals, self.waits, self.activity, clock
+        )
         self.register_on(persistence.instances)
+        self.sleep_on(persistence)
 
     def register_on(self, instances: Instances) -> None:
         """Let registrations go to another adapter."""
-        self.register_instance = RegisterInstance(instances, self.clock)
+        self.register_instance = RegisterInstance(instances, self.waits, self.clock)
+
+    def sleep_on(self, persistence: Persistence) -> None:
+        """Let sleeps, and what keeps their claims, go to another adapter."""
+        self.held = HeldSleeps(TOKEN, persistence.instances, self.waits, self.clock)
+        self.sleep_durably = SleepDurably(
+            persistence.checkpoints,
+            persistence.instances,
+            persistence.signals,
+            self.waits,
+            self.held,
+            self.clock,
+        )
+
+    def core(self) -> Core:
+        """Put all of it together, as a transport is given it."""
+        return Core(
+            places=self.places,
+            register_instance=self.register_instance,
+            get_instance_status=self.get_instance_status,
+            save_checkpoint=self.save_checkpoint,
+            get_checkpoint=self.get_checkpoint,
+            list_checkpoints=self.list_checkpoints,
+            record_retry_attempt=self.record_retry_attempt,
+            sleep=self.sleep_durably,
+            record_event=self.record_event,
+            record_events=self.record_events,
+            heartbeat=self.heartbeat,
+            poll_signals=self.poll_signals,
+            acknowledge_signal=self.acknowledge_signal,
+        )
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Keep waits and claims for the length of the block."""
+        work = [asyncio.create_task(self.waits.keep()), asyncio.create_task(self.held.keep())]
+        try:
+            yield
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
 
     def session(self) -> Session:
         return self.places.open_session()
@@ -69,6 +142,51 @@ class Desk:
             caller=session.caller(ID), write=CheckpointWrite(checkpoint_id, state)
         )
         return saved.kept
+
+    async def sleep(
+        self,
+        session: Session,
+        checkpoint_id: str = "nap",
+        seconds: float = 60,
+        *,
+        instance_id: str = ID,
+        keep_running: bool = False,
+    ) -> None:
+        """Sleep, and return when it is over."""
+        await self.sleep_durably(
+            session=session,
+            caller=session.caller(instance_id),
+            sleep=Sleep(checkpoint_id, b"", timedelta(seconds=seconds), keep_running),
+        )
+
+    async def asleep(
+        self,
+        session: Session,
+        checkpoint_id: str = "nap",
+        seconds: float = 60,
+        *,
+        instance_id: str = ID,
+        keep_running: bool = False,
+    ) -> "asyncio.Task[None]":
+        """Begin a sleep; give it once it is held."""
+        held = self.waits.held
+        sleep = self.sleep(
+            session, checkpoint_id, seconds, instance_id=instance_id, keep_running=keep_running
+        )
+        task = asyncio.create_task(sleep)
+        await until(lambda: self.waits.held > held)
+        await settled()
+        return task
+
+    async def poll(
+        self, session: Session, seconds: float = 0, *, checkpoint_id: str | None = None
+    ) -> Pending:
+        return await self.poll_signals(
+            session=session,
+            caller=session.caller(ID),
+            checkpoint_id=checkpoint_id,
+            wait=timedelta(seconds=seconds),
+        )
 
     async def say(
         self,
@@ -114,9 +232,29 @@ class Desk:
         )
         return row_id
 
+    @property
+    def row(self) -> InstanceRow:
+        """How the instance is stored."""
+        return self.store.instances[ID]
+
     def state(self) -> State:
         return self.store.instances[ID].state
 
     def said(self) -> list[tuple[EventType, bytes | None]]:
         """What is kept of what instances said, in order."""
         return [(row.event_type, row.payload) for row in self.store.instance_events]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Give the loop turns until something is true; on a frozen clock nothing else passes."""
+    for _ in range(1000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came true")
+
+
+async def settled() -> None:
+    """Give the loop so many turns that all that can happen at a frozen time has happened."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -52,16 +52,7 @@ class ScriptedStream:
 
 
 def core_on(persistence: MemoryPersistence) -> Core:
-    desk = Desk(persistence, FrozenClock())
-    return Core(
-        places=desk.places,
-        register_instance=desk.register_instance,
-        get_instance_status=desk.get_instance_status,
-        save_checkpoint=desk.save_checkpoint,
-        get_checkpoint=desk.get_checkpoint,
-        record_event=desk.record_event,
-        heartbeat=desk.heartbeat,
-    )
+    return Desk(persistence, FrozenClock()).core()
 
 
 async def served(stream: ScriptedStream, *, progress_timeout: float = 30.0) -> ScriptedStream:
