@@ -97,6 +97,7 @@ async def test_pages_follow_each_other(
         assert len(events) <= limit
         read += [event.payload for event in events]
         after_id = events[-1].id
+        assert len(read) <= 4
 
     assert read == [b"0", b"2", b"4", b"6"]
     assert await persistence.events.count(which) == 4

@@ -78,6 +78,7 @@ async def test_pages_follow_each_other(
         assert len(page) <= limit
         read += names(page)
         last = page[-1]
+        assert len(read) <= 6
 
     assert read == ["a", "b", "c", "d", "e", "f"]
 
