@@ -1,11 +1,13 @@
-"""A fake server, and a client of it."""
+"""A fake server and a client of it; the real server."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.sdk.fake_server import FakeServer
 from tests.sdk.log_watch import LogWatch
+from tests.support.server_process import ServerProcess, running
 
 from runtara_sdk import Client, Settings
 
@@ -49,3 +51,10 @@ async def settings(server: FakeServer) -> AsyncIterator[Callable[..., Settings]]
 async def client(settings: Callable[..., Settings]) -> AsyncIterator[Client]:
     async with Client(settings()) as client:
         yield client
+
+
+@pytest.fixture
+async def real_server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """The installed command, on `core.db` in `tmp_path`."""
+    async with running(tmp_path) as server:
+        yield server

@@ -1,81 +1,21 @@
 """The client and the installed server, each as it is."""
 
-import asyncio
-import json
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-
 import pytest
+from tests.sdk.real_instance import instance
+from tests.support.server_process import ServerProcess
 
 from runtara_sdk import (
     Checkpoint,
-    Client,
     InstanceStatus,
     InstanceSuperseded,
     InvalidInstanceState,
-    Settings,
     ValidationFailed,
 )
 
 
-@asynccontextmanager
-async def serving(folder: Path, port: int = 0) -> AsyncIterator[int]:
-    """Run the server on the folder's database; the port it listens on. Killed, not ended."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "runtara_server",
-        env=os.environ
-        | {
-            "RUNTARA_DATABASE_URL": f"sqlite:{folder / 'core.db'}",
-            "RUNTARA_QUIC_HOST": "127.0.0.1",
-            "RUNTARA_QUIC_PORT": str(port),
-        },
-        cwd=folder,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield await _port(process)
-    finally:
-        process.kill()
-        await process.communicate()
-
-
-async def _port(process: asyncio.subprocess.Process) -> int:
-    assert process.stderr is not None
-    lines = []
-    async for line in process.stderr:
-        lines.append(line.decode())
-        if line.startswith(b"{") and json.loads(line).get("event") == "listening":
-            return int(json.loads(line)["port"])
-    raise AssertionError(f"the server did not start: {''.join(lines)}")
-
-
-@pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[int]:
-    async with serving(tmp_path) as port:
-        yield port
-
-
-def instance(port: int, instance_id: str = "i-1") -> Client:
-    return Client(
-        Settings(
-            instance_id=instance_id,
-            tenant_id="t-1",
-            server_addr=f"127.0.0.1:{port}",
-            skip_cert_verification=True,
-            # A third of it passes before a server that was killed is given up.
-            request_timeout_ms=9000,
-        )
-    )
-
-
-async def test_a_workflow_goes_from_its_first_step_to_its_end(port: int) -> None:
+async def test_a_workflow_goes_from_its_first_step_to_its_end(real_server: ServerProcess) -> None:
     """Every call, and what the core says of the instance afterwards."""
-    async with instance(port) as client:
+    async with instance(real_server) as client:
         registration = await client.register()
         fresh = await client.checkpoint("step-1", b"first")
         found = await client.checkpoint("step-1", b"second")
@@ -99,9 +39,9 @@ async def test_a_workflow_goes_from_its_first_step_to_its_end(port: int) -> None
     assert status.started_at <= status.finished_at
 
 
-async def test_a_second_run_finds_what_the_first_has_passed(port: int) -> None:
+async def test_a_second_run_finds_what_the_first_has_passed(real_server: ServerProcess) -> None:
     """And the first is told to stop."""
-    async with instance(port) as first, instance(port) as second:
+    async with instance(real_server) as first, instance(real_server) as second:
         await first.register()
         await first.checkpoint("step-1", b"done")
 
@@ -115,25 +55,25 @@ async def test_a_second_run_finds_what_the_first_has_passed(port: int) -> None:
     assert (status.status, status.error) == (InstanceStatus.FAILED, "broken")
 
 
-async def test_a_workflow_does_not_notice_that_the_server_was_killed(tmp_path: Path) -> None:
+async def test_a_workflow_does_not_notice_that_the_server_was_killed(
+    real_server: ServerProcess,
+) -> None:
     """It goes on with the same run, on the server's next process."""
-    async with AsyncExitStack() as stack:
-        async with serving(tmp_path) as port:
-            client = await stack.enter_async_context(instance(port))
-            await client.register()
-            await client.checkpoint("step-1", b"1")
-        async with serving(tmp_path, port):
-            await client.checkpoint("step-2", b"2")
-            await client.completed()
-            status = await client.get_status()
+    async with instance(real_server) as client:
+        await client.register()
+        await client.checkpoint("step-1", b"1")
+        await real_server.restart()
+        await client.checkpoint("step-2", b"2")
+        await client.completed()
+        status = await client.get_status()
 
     assert status.status is InstanceStatus.COMPLETED
     assert status.checkpoint_id == "step-2"
 
 
-async def test_refusals_arrive_as_their_classes(port: int) -> None:
+async def test_refusals_arrive_as_their_classes(real_server: ServerProcess) -> None:
     """With messages for a person."""
-    async with instance(port) as client:
+    async with instance(real_server) as client:
         await client.register()
         with pytest.raises(ValidationFailed, match="checkpoint_id"):
             await client.checkpoint("", b"")
@@ -142,9 +82,9 @@ async def test_refusals_arrive_as_their_classes(port: int) -> None:
             await client.checkpoint("step-1", b"")
 
 
-async def test_an_unknown_instance_is_no_error(port: int) -> None:
+async def test_an_unknown_instance_is_no_error(real_server: ServerProcess) -> None:
     """Its status says so."""
-    async with instance(port) as client:
+    async with instance(real_server) as client:
         status = await client.get_status("nobody")
 
     assert status.status is InstanceStatus.UNKNOWN
