@@ -248,6 +248,23 @@ async def test_what_one_call_learns_ends_all_that_are_held(
     ] * 4
 
 
+async def test_what_is_held_for_the_run_before_ends_alone(
+    server: FakeServer, client: Client
+) -> None:
+    """A client that registers anew supersedes itself: its next run goes on."""
+    registered = asyncio.Event()
+    server.script("sleep", hold_until(registered, refuse("INSTANCE_SUPERSEDED", "run 2")))
+    await client.register()
+    sleep = asyncio.create_task(client.sleep(60, "nap"))
+    await server.asked("sleep")
+
+    await client.register()
+    registered.set()
+    with pytest.raises(InstanceSuperseded):
+        await sleep
+    await client.checkpoint("step-1", b"")
+
+
 async def test_a_pause_under_a_held_sleep_is_told(server: FakeServer, client: Client) -> None:
     """The server's word for it, at once."""
     paused = asyncio.Event()

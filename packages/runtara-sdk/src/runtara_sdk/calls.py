@@ -61,7 +61,12 @@ class Calls:
         self._liveness = Liveness(timeout)
         self._timeout = timeout
         self._superseded: str | None = None
+        self._runs = 0
         self._held: set[Patience] = set()
+
+    def begin_run(self) -> None:
+        """Take what is under way as of the run before: that it is superseded ends only itself."""
+        self._runs += 1
 
     async def ask(self, request: RpcRequest, *, is_repeatable: bool = True) -> RpcResponse:
         """
@@ -86,15 +91,15 @@ class Calls:
 
     async def _until_answered(self, call: _Call) -> RpcResponse:
         self._stop_if_superseded()
+        run = self._runs
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout) as limit:
                     with self._patience(call, limit) as patience:
                         return await self._repeat(call, patience)
         except InstanceSuperseded as error:
-            self._superseded = str(error)
-            for patience in self._held:
-                patience.end()
+            if run == self._runs:
+                self._stop(str(error))
             raise
         self._stop_if_superseded()
         raise call.failure or self._time_up(call)
@@ -102,6 +107,11 @@ class Calls:
     def _stop_if_superseded(self) -> None:
         if self._superseded is not None:
             raise InstanceSuperseded(self._superseded)
+
+    def _stop(self, reason: str) -> None:
+        self._superseded = reason
+        for patience in self._held:
+            patience.end()
 
     @contextmanager
     def _patience(self, call: _Call, limit: asyncio.Timeout) -> Iterator[Patience]:

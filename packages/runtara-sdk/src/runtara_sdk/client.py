@@ -119,8 +119,9 @@ class Client:
         InvalidInstanceState.
 
         Lost connections are opened again and what is left is slept, for years if need be; only a
-        server that stays away for `request_timeout_ms` raises ConnectionFailed. The deadline stands
-        all the same.
+        server that stays away for `request_timeout_ms` raises ConnectionFailed. Then, and when the
+        caller is cancelled, the deadline stands, and the instance stays SUSPENDED until its next
+        checkpoint.
         """
         await self._instance.sleep(
             checked("duration", duration), checkpoint_id, state, keep_running=keep_running

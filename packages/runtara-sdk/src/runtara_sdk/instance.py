@@ -57,6 +57,7 @@ class RemoteInstance:
         """Begin a run, and heartbeats with it."""
         # A run may begin though its answer is lost; the one known so far is superseded then.
         self._run = None
+        self._calls.begin_run()
         request = requests.register(self._id, self._tenant_id, checkpoint_id=checkpoint_id)
         response = await self._calls.ask(request)
         registration = answers.registration(response.register_instance)
