@@ -237,6 +237,10 @@ class Desk:
         """How the instance is stored."""
         return self.store.instances[ID]
 
+    def claimed_by(self) -> str | None:
+        """Tell who has claimed the right to wake it."""
+        return self.row.wake_claim_by
+
     def state(self) -> State:
         return self.store.instances[ID].state
 

@@ -1,0 +1,164 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from tests.domain.desk import ID, TOKEN, Desk, settled, until
+from tests.support.clock import FrozenClock
+from tests.support.interposed import Interposed
+
+from runtara_domain.error import DatabaseError, NoAnswer
+from runtara_domain.held_sleeps import CLAIM, RENEWAL
+from runtara_domain.sessions import Session
+from runtara_domain.status import State
+from runtara_persistence.memory.persistence import MemoryPersistence
+
+HOUR = 3600
+
+
+@pytest.fixture
+def steps(persistence: MemoryPersistence) -> Interposed:
+    return Interposed(persistence)
+
+
+@pytest.fixture
+async def session(desk: Desk, steps: Interposed) -> AsyncIterator[Session]:
+    """Give a session of an instance whose sleeps' steps are interposed, and nothing left after."""
+    desk.sleep_on(steps.port)
+    async with desk.at_work():
+        yield await desk.registered()
+        await settled()
+    assert (desk.waits.held, desk.held.held) == (0, 0)
+
+
+async def leave(session: Session, *sleeps: "asyncio.Task[None]") -> None:
+    """Let the connection go, and see every sleep on it end without an answer."""
+    session.close()
+    for one in await asyncio.gather(*sleeps, return_exceptions=True):
+        assert isinstance(one, NoAnswer)
+
+
+async def test_a_claim_of_which_the_answer_was_lost_is_given_back(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """Otherwise it would be renewed for as long as others sleep, and nobody would wake it."""
+    await desk.register(session, "i-2")
+    other = await desk.asleep(session, instance_id="i-2", seconds=HOUR)
+    steps.unanswered.add("sleep")
+    with pytest.raises(DatabaseError):
+        await desk.sleep(session)
+    assert desk.claimed_by() == TOKEN
+
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+    await leave(session, other)
+
+
+@pytest.mark.parametrize("step", ["pending", "wake"])
+async def test_a_held_sleep_the_database_fails_is_answered_so_and_its_claim_given_back(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock, step: str
+) -> None:
+    sleep = await desk.asleep(session)
+    steps.failing.add(step)
+    if step == "pending":
+        desk.waits.tell([ID])
+    else:
+        clock.advance(timedelta(seconds=60))
+    with pytest.raises(DatabaseError):
+        await sleep
+
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+
+
+async def test_a_sleep_repeated_after_a_failure_keeps_its_claim(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    steps.unanswered.add("sleep")
+    with pytest.raises(DatabaseError):
+        await desk.sleep(session, seconds=HOUR)
+    steps.unanswered.clear()
+    again = await desk.asleep(session, seconds=HOUR)
+
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert desk.claimed_by() == TOKEN
+    await leave(session, again)
+
+
+async def test_a_claim_the_database_does_not_take_back_is_offered_again(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    sleep = await desk.asleep(session)
+    steps.failing.add("release_claims")
+    await leave(session, sleep)
+    clock.advance(RENEWAL)
+    await settled()
+    assert desk.claimed_by() == TOKEN
+
+    steps.failing.clear()
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert desk.claimed_by() is None
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_a_caller_cancelled_at_any_moment_leaves_no_claim(
+    desk: Desk, session: Session, clock: FrozenClock, turns: int
+) -> None:
+    sleep = asyncio.create_task(desk.sleep(session))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    sleep.cancel()
+    await asyncio.wait([sleep])
+    await desk.held.release_dropped()
+
+    assert sleep.cancelled()
+    assert desk.claimed_by() is None
+    assert (desk.waits.held, desk.held.held) == (0, 0)
+
+
+async def test_a_release_that_is_cancelled_is_made_up_for(
+    desk: Desk, session: Session, steps: Interposed
+) -> None:
+    sleep = await desk.asleep(session)
+    steps.gates["release_claims"] = asyncio.Event()
+    session.close()
+    await until(lambda: steps.calls["release_claims"] == 1)
+    sleep.cancel()
+    await asyncio.wait([sleep])
+    assert desk.claimed_by() == TOKEN
+
+    steps.gates["release_claims"].set()
+    await desk.held.release_dropped()
+
+    assert desk.claimed_by() is None
+
+
+async def test_a_renewal_that_fails_is_made_again(
+    desk: Desk,
+    session: Session,
+    steps: Interposed,
+    clock: FrozenClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.failing.add("renew_claims")
+    clock.advance(RENEWAL)
+    await settled()
+    assert ["not renewed" in record.message for record in caplog.records] == [True]
+
+    steps.failing.clear()
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert desk.row.wake_claim_until == clock.now() + CLAIM
+    assert not sleep.done()
+    await leave(session, sleep)

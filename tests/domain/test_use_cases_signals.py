@@ -1,0 +1,271 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from tests.domain.desk import ID, Desk, settled, until
+from tests.support.clock import FrozenClock
+from tests.support.interposed import Interposed
+
+from runtara_domain.error import (
+    DatabaseError,
+    InstanceNotFound,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    InvalidValue,
+)
+from runtara_domain.model import CustomSignal, Pending, Signal
+from runtara_domain.sessions import Session
+from runtara_domain.status import FINAL, SignalType, State
+from runtara_domain.use_cases.signals import PollSignals, SendCustomSignal, SendSignal
+from runtara_persistence.memory.persistence import MemoryPersistence
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+async def at_work(desk: Desk) -> AsyncIterator[None]:
+    """See that every test leaves nothing that waits, and no task."""
+    tasks = len(asyncio.all_tasks())
+    async with desk.at_work():
+        yield
+    await settled()
+    assert (desk.waits.held, len(asyncio.all_tasks())) == (0, tasks)
+
+
+@pytest.fixture
+def send(persistence: MemoryPersistence, clock: FrozenClock) -> SendSignal:
+    return SendSignal(persistence.signals, clock)
+
+
+@pytest.fixture
+def send_custom(persistence: MemoryPersistence, clock: FrozenClock) -> SendCustomSignal:
+    return SendCustomSignal(persistence.signals, clock)
+
+
+async def polling(
+    desk: Desk, session: Session, *, checkpoint_id: str | None = None
+) -> "asyncio.Task[Pending]":
+    """Begin a poll that waits, and see that it does."""
+    held = desk.waits.held
+    task = asyncio.create_task(desk.poll(session, 60, checkpoint_id=checkpoint_id))
+    await until(lambda: desk.waits.held > held)
+    await settled()
+    assert not task.done()
+    return task
+
+
+async def acknowledge(
+    desk: Desk, session: Session, kind: SignalType, *, accepted: bool = True
+) -> None:
+    await desk.acknowledge_signal(
+        session=session, caller=session.caller(ID), signal=kind, accepted=accepted
+    )
+
+
+async def test_a_poll_that_does_not_wait_tells_what_is_pending_or_nothing(desk: Desk) -> None:
+    session = await desk.registered()
+    assert await desk.poll(session) == Pending(desk.row.standing)
+
+    desk.put_signal(SignalType.PAUSE)
+
+    for _ in range(2):
+        assert (await desk.poll(session)).signal == Signal(SignalType.PAUSE)
+
+
+async def test_a_poll_waits_for_a_signal_and_tells_it(desk: Desk, send: SendSignal) -> None:
+    poll = await polling(desk, await desk.registered())
+
+    assert await send(instance_id=ID, signal=Signal(SignalType.RESUME, b"go"))
+
+    assert (await poll).signal == Signal(SignalType.RESUME, b"go")
+
+
+async def test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other(
+    desk: Desk, send_custom: SendCustomSignal
+) -> None:
+    poll = await polling(desk, await desk.registered(), checkpoint_id="c-1")
+
+    await send_custom(instance_id=ID, signal=CustomSignal("c-2", b"other"))
+    await settled()
+    assert not poll.done()
+    await send_custom(instance_id=ID, signal=CustomSignal("c-1", b""))
+
+    assert (await poll).custom_signal == b""
+
+
+async def test_a_poll_with_something_to_say_says_it_at_once(desk: Desk) -> None:
+    desk.put_signal(SignalType.CANCEL)
+    session = await desk.registered()
+
+    assert (await desk.poll(session, 60)).signal == Signal(SignalType.CANCEL)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_signal_that_comes_while_a_poll_begins_is_not_missed(
+    desk: Desk, send: SendSignal, turns: int
+) -> None:
+    poll = asyncio.create_task(desk.poll(await desk.registered(), 60))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    await send(instance_id=ID, signal=Signal(SignalType.PAUSE))
+
+    assert (await poll).signal == Signal(SignalType.PAUSE)
+
+
+async def test_a_poll_ends_empty_when_its_time_is_over(desk: Desk, clock: FrozenClock) -> None:
+    poll = await polling(desk, await desk.registered())
+    clock.advance(MINUTE - timedelta(milliseconds=1))
+    await settled()
+    assert not poll.done()
+
+    clock.advance(timedelta(milliseconds=1))
+
+    assert (await poll).signal is None
+
+
+async def test_a_poll_is_answered_empty_when_the_core_ends(desk: Desk) -> None:
+    poll = await polling(desk, await desk.registered())
+
+    desk.waits.end()
+
+    assert (await poll).signal is None
+
+
+async def test_a_poll_ends_with_its_connection_and_shows_no_life_then(
+    desk: Desk, clock: FrozenClock
+) -> None:
+    session = await desk.registered()
+    poll = await polling(desk, session)
+    await desk.activity.flush()
+    heard_at = clock.now()
+    clock.advance(MINUTE / 2)
+
+    session.close()
+    await poll
+    await desk.activity.flush()
+
+    assert desk.row.last_activity_at == heard_at
+
+
+async def test_a_poll_that_is_cancelled_leaves_nothing(desk: Desk) -> None:
+    poll = await polling(desk, await desk.registered())
+
+    poll.cancel()
+    await asyncio.wait([poll])
+
+    assert desk.waits.held == 0
+
+
+async def test_a_waiting_poll_of_a_superseded_run_is_told(desk: Desk) -> None:
+    poll = await polling(desk, await desk.registered())
+
+    await desk.registered()
+
+    with pytest.raises(InstanceSuperseded):
+        await poll
+
+
+async def test_a_waiting_poll_the_database_fails_is_answered_so(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
+) -> None:
+    steps = Interposed(persistence)
+    desk.poll_signals = PollSignals(steps.port.signals, desk.waits, desk.activity, clock)
+    poll = await polling(desk, await desk.registered())
+    steps.failing.add("pending")
+
+    desk.waits.tell([ID])
+
+    with pytest.raises(DatabaseError):
+        await poll
+
+
+async def test_there_is_nothing_for_unknown_instances(desk: Desk) -> None:
+    assert await desk.poll(desk.session()) == Pending(None)
+
+
+@pytest.mark.parametrize("seconds", [-0.001, 60.001])
+async def test_no_poll_waits_longer_than_a_minute(desk: Desk, seconds: float) -> None:
+    with pytest.raises(InvalidValue, match="wait_ms"):
+        await desk.poll(await desk.registered(), seconds)
+
+
+async def test_an_ack_of_a_cancel_ends_the_instance_and_frees_its_place(desk: Desk) -> None:
+    session = await desk.registered()
+    desk.put_signal(SignalType.CANCEL)
+
+    await acknowledge(desk, session, SignalType.CANCEL)
+
+    assert (desk.state(), desk.places.taken) == (State.CANCELLED, 0)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_an_ack_that_is_refused_or_of_another_type_leaves_it_pending(
+    desk: Desk, accepted: bool
+) -> None:
+    session = await desk.registered()
+    desk.put_signal(SignalType.CANCEL)
+
+    await acknowledge(
+        desk, session, SignalType.PAUSE if accepted else SignalType.CANCEL, accepted=accepted
+    )
+
+    assert desk.state() is State.RUNNING
+    assert (await desk.poll(session)).signal == Signal(SignalType.CANCEL)
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_an_ack_of_an_old_run_or_an_unknown_instance_is_refused(
+    desk: Desk, accepted: bool
+) -> None:
+    with pytest.raises(InstanceNotFound):
+        await acknowledge(desk, desk.session(), SignalType.CANCEL, accepted=accepted)
+    old = await desk.registered()
+    await desk.registered()
+
+    with pytest.raises(InstanceSuperseded):
+        await acknowledge(desk, old, SignalType.CANCEL, accepted=accepted)
+
+
+async def test_a_cancel_is_replaced_by_nothing(desk: Desk, send: SendSignal) -> None:
+    session = await desk.registered()
+    sent = [SignalType.PAUSE, SignalType.RESUME, SignalType.CANCEL, SignalType.PAUSE]
+
+    stands = [await send(instance_id=ID, signal=Signal(kind)) for kind in sent]
+
+    assert stands == [True, True, True, False]
+    assert (await desk.poll(session)).signal == Signal(SignalType.CANCEL)
+
+
+async def test_the_first_custom_signal_stands(desk: Desk, send_custom: SendCustomSignal) -> None:
+    session = await desk.registered()
+
+    stands = [
+        await send_custom(instance_id=ID, signal=CustomSignal("c-1", payload))
+        for payload in (b"first", b"second")
+    ]
+
+    assert stands == [True, False]
+    assert (await desk.poll(session, checkpoint_id="c-1")).custom_signal == b"first"
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+async def test_a_finished_instance_takes_no_more_signals(
+    desk: Desk, send: SendSignal, send_custom: SendCustomSignal, state: State
+) -> None:
+    desk.put(state)
+
+    with pytest.raises(InvalidInstanceState, match=state):
+        await send(instance_id=ID, signal=Signal(SignalType.CANCEL))
+    with pytest.raises(InvalidInstanceState, match=state):
+        await send_custom(instance_id=ID, signal=CustomSignal("c-1"))
+
+
+async def test_nobody_can_be_told_who_is_unknown(
+    send: SendSignal, send_custom: SendCustomSignal
+) -> None:
+    with pytest.raises(InstanceNotFound):
+        await send(instance_id=ID, signal=Signal(SignalType.CANCEL))
+    with pytest.raises(InstanceNotFound):
+        await send_custom(instance_id=ID, signal=CustomSignal("c-1"))

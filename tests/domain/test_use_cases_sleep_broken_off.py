@@ -1,0 +1,178 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from tests.domain.desk import ID, TENANT, Desk, settled
+from tests.support.clock import FrozenClock
+
+from runtara_domain.error import (
+    InstanceNotFound,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    NoAnswer,
+)
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    Ending,
+    EventType,
+    Registration,
+    Signal,
+)
+from runtara_domain.status import OPEN, SignalType, State
+from runtara_persistence.memory.persistence import MemoryPersistence
+
+
+@pytest.fixture(autouse=True)
+async def at_work(desk: Desk) -> AsyncIterator[None]:
+    """See that every test leaves nothing that waits, and no task."""
+    tasks = len(asyncio.all_tasks())
+    async with desk.at_work():
+        yield
+        await settled()
+        assert (desk.waits.held, desk.held.held) == (0, 0)
+    await settled()
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_paused_under_a_held_sleep_it_is_answered_with_the_error(
+    desk: Desk, persistence: MemoryPersistence
+) -> None:
+    session = await desk.registered()
+    sleep = await desk.asleep(session)
+    await persistence.signals.send(ID, Signal(SignalType.PAUSE), when=OPEN, at=desk.clock.now())
+
+    await desk.acknowledge_signal(
+        session=session, caller=session.caller(ID), signal=SignalType.PAUSE, accepted=True
+    )
+
+    with pytest.raises(InvalidInstanceState, match="paused"):
+        await sleep
+    assert desk.state() is State.PAUSED
+
+
+@pytest.mark.parametrize("ending", [EventType.COMPLETED, EventType.FAILED])
+async def test_ended_under_a_held_sleep_it_is_answered_with_the_error(
+    desk: Desk, ending: EventType
+) -> None:
+    session = await desk.registered()
+    sleep = await desk.asleep(session)
+
+    await desk.say(session, ending)
+
+    with pytest.raises(InvalidInstanceState):
+        await sleep
+
+
+async def test_superseded_under_a_held_sleep_it_is_answered_with_the_error(desk: Desk) -> None:
+    """Also where the sleeper never registered: it sleeps for the run that was current."""
+    await desk.registered()
+    nameless = desk.session()
+    sleep = await desk.asleep(nameless)
+
+    await desk.registered()
+
+    with pytest.raises(InstanceSuperseded):
+        await sleep
+    assert desk.state() is State.RUNNING
+
+
+async def test_a_run_that_goes_on_elsewhere_sleeps_on(desk: Desk, clock: FrozenClock) -> None:
+    sleep = await desk.asleep(await desk.registered())
+
+    await desk.register(desk.session(), continue_run=1)
+    await settled()
+
+    assert not sleep.done()
+    clock.advance(timedelta(seconds=60))
+    await sleep
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed(
+    desk: Desk, clock: FrozenClock, turns: int
+) -> None:
+    session = await desk.registered()
+    sleep = asyncio.create_task(desk.sleep(session))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    session.close()
+
+    with pytest.raises(NoAnswer):
+        await sleep
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+    assert desk.row.sleep_until == clock.now() + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_shutdown_at_any_moment_leaves_it_asleep_and_unclaimed(
+    desk: Desk, turns: int
+) -> None:
+    sleep = asyncio.create_task(desk.sleep(await desk.registered()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    desk.waits.end()
+
+    with pytest.raises(NoAnswer):
+        await sleep
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+
+
+async def test_one_whom_another_server_claimed_waits_until_that_claim_has_run_out(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
+) -> None:
+    """Somebody may be launching it anew; only if nobody does, the sleeper is woken here."""
+    sleep = await desk.asleep(await desk.registered(), seconds=60)
+    desk.row.claim(Claim("environment", clock.now() + timedelta(seconds=75)))
+
+    clock.advance(timedelta(seconds=60))
+    await settled()
+    assert (sleep.done(), desk.state()) == (False, State.ASLEEP)
+    clock.advance(timedelta(seconds=15))
+
+    await sleep
+    assert desk.state() is State.RUNNING
+
+
+async def test_one_whom_another_server_launched_anew_is_told(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
+) -> None:
+    sleep = await desk.asleep(await desk.registered(), seconds=60)
+
+    await persistence.instances.register(
+        Registration(ID, TENANT, None, None), when=OPEN, at=clock.now()
+    )
+    clock.advance(timedelta(seconds=60))
+
+    with pytest.raises(InstanceSuperseded):
+        await sleep
+
+
+async def test_one_whom_another_server_ended_is_told(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
+) -> None:
+    """Within the time claims are renewed in: nobody told this process."""
+    sleep = await desk.asleep(await desk.registered(), seconds=3600)
+
+    await persistence.instances.finish(
+        Caller(ID), Ending(State.CANCELLED), when=OPEN, at=clock.now()
+    )
+    await settled()
+    assert not sleep.done()
+    clock.advance(timedelta(seconds=10))
+
+    with pytest.raises(InvalidInstanceState, match="cancelled"):
+        await sleep
+
+
+async def test_one_that_was_deleted_meanwhile_is_told(desk: Desk, clock: FrozenClock) -> None:
+    sleep = await desk.asleep(await desk.registered(), seconds=3600)
+
+    desk.store.delete([ID])
+    clock.advance(timedelta(seconds=10))
+
+    with pytest.raises(InstanceNotFound):
+        await sleep

@@ -1,0 +1,63 @@
+"""A persistence with something put in front of its steps: counted, held up, or failing."""
+
+import asyncio
+from collections import Counter
+from typing import Any, cast
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.ports.persistence import Persistence
+
+
+class Interposed:
+    """
+    Hands every step on to a persistence, by its name.
+
+    calls: how often each was begun. failing: those that are not carried out. unanswered: those that
+    are carried out and fail all the same. gates: what a step waits for before it is carried out.
+    replies: what its caller waits for afterwards.
+    """
+
+    def __init__(self, persistence: Persistence) -> None:
+        self.calls: Counter[str] = Counter()
+        self.failing: set[str] = set()
+        self.unanswered: set[str] = set()
+        self.gates: dict[str, asyncio.Event] = {}
+        self.replies: dict[str, asyncio.Event] = {}
+        self.instances = _Port(self, persistence.instances)
+        self.checkpoints = _Port(self, persistence.checkpoints)
+        self.events = _Port(self, persistence.events)
+        self.signals = _Port(self, persistence.signals)
+        self.watch = persistence.watch
+
+    @property
+    def port(self) -> Persistence:
+        """This, as whoever uses it knows it."""
+        return cast(Persistence, self)
+
+    async def carry_out(self, name: str, step: Any, *values: Any, **named: Any) -> Any:
+        """Do with a step as is laid down for it."""
+        self.calls[name] += 1
+        if name in self.gates:
+            await self.gates[name].wait()
+        if name in self.failing:
+            raise DatabaseError("the disk is gone")
+        outcome = await step(*values, **named)
+        if name in self.replies:
+            await self.replies[name].wait()
+        if name in self.unanswered:
+            raise DatabaseError("the answer is gone")
+        return outcome
+
+
+class _Port:
+    def __init__(self, interposed: Interposed, port: object) -> None:
+        self._interposed = interposed
+        self._port = port
+
+    def __getattr__(self, name: str) -> Any:
+        step = getattr(self._port, name)
+
+        async def call(*values: Any, **named: Any) -> Any:
+            return await self._interposed.carry_out(name, step, *values, **named)
+
+        return call
