@@ -1,5 +1,6 @@
 """From a request's field to its handler, and from whatever comes of it to an answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from runtara_domain.error import (
     DatabaseError,
     EmptyRequest,
     NoAnswer,
+    Overloaded,
     ShuttingDown,
 )
 from runtara_domain.ports.transport import Operations
@@ -39,6 +41,11 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
     }
 )
 
+# A request of a few bytes may be answered with 64 MiB: so few of these are read at once that what
+# waits for delivery is known before the next.
+_LARGE_ANSWERS = frozenset({"get_checkpoint", "get_instance_status", "list_checkpoints"})
+_AT_ONCE = 4
+
 _log = structlog.get_logger(__name__)
 
 
@@ -52,14 +59,23 @@ class Router:
     def __init__(self, core: Operations) -> None:
         self._core = core
         self._is_ending = False
+        self._large_answers = asyncio.Semaphore(_AT_ONCE)
 
     def end(self) -> None:
         """Refuse from now on whatever has not been begun, with SHUTTING_DOWN."""
         self._is_ending = True
 
-    async def answer(self, session: Session, payload: bytes) -> bytes | None:
+    async def answer(
+        self,
+        session: Session,
+        payload: bytes,
+        *,
+        is_overloaded: Callable[[], bool] = lambda: False,
+    ) -> bytes | None:
         """
         Carry out one request and give the payload of its answer, None if it has none.
+
+        is_overloaded: whether there is too much to deliver already; then it is refused.
 
         Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
         goes wrong is one.
@@ -70,7 +86,7 @@ class Router:
             raise MalformedRequest(str(error)) from error
         operation = request.WhichOneof("request")
         try:
-            response = await self._carry_out(session, operation, request)
+            response = await self._admit(session, operation, request, is_overloaded)
         except DatabaseError as error:
             _log.error("database failed", operation=operation, reason=str(error))
             response = _refusal(operation, error.code, str(error))
@@ -83,13 +99,31 @@ class Router:
             response = _refusal(operation, CoreError.code, "The server failed; its log says why")
         return None if response is None else _fitting(operation, response)
 
+    async def _admit(
+        self,
+        session: Session,
+        operation: str | None,
+        request: pb.RpcRequest,
+        is_overloaded: Callable[[], bool],
+    ) -> pb.RpcResponse | None:
+        if operation not in _LARGE_ANSWERS:
+            return await self._carry_out(session, operation, request, is_overloaded)
+        async with self._large_answers:
+            return await self._carry_out(session, operation, request, is_overloaded)
+
     async def _carry_out(
-        self, session: Session, operation: str | None, request: pb.RpcRequest
+        self,
+        session: Session,
+        operation: str | None,
+        request: pb.RpcRequest,
+        is_overloaded: Callable[[], bool],
     ) -> pb.RpcResponse | None:
         if operation is None:
             raise EmptyRequest("The request holds no operation this server knows")
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")
+        if is_overloaded():
+            raise Overloaded("Too many answers wait to be read: read them first, then try again")
         return await HANDLERS[operation](self._core, session, getattr(request, operation))
 
 

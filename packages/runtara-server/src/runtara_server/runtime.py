@@ -67,6 +67,7 @@ class CoreRuntime:
             await exits.enter_async_context(self.persistence)
             activity: Activity = self._container.activity()
             exits.push_async_callback(activity.flush)
+            exits.push_async_callback(self._container.held_sleeps().release_dropped)
             for name, keep in (
                 ("activity", activity.keep),
                 ("waits", self._container.waits().keep),
@@ -91,8 +92,13 @@ class CoreRuntime:
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 
-    def _accept(self, _: Connection) -> InstanceStreams:
-        return InstanceStreams(self.operations.open_session(), self._container.router())
+    def _accept(self, connection: Connection) -> InstanceStreams:
+        return InstanceStreams(
+            self.operations.open_session(),
+            self._container.router(),
+            is_overloaded=lambda: connection.is_overloaded or self._listener.is_overloaded,
+            max_under_way=self._settings.quic_max_bi_streams,
+        )
 
 
 def _certificate(settings: Settings) -> Certificate:

@@ -1,6 +1,7 @@
 """One connection's streams: a request frame in, its answer out."""
 
 import asyncio
+from collections.abc import Callable
 
 from runtara_domain.error import NoAnswer
 from runtara_domain.sessions import Session
@@ -9,6 +10,7 @@ from runtara_protocol.quic.stream import Stream
 from runtara_server.router import MalformedRequest, Router
 
 _PROGRESS_TIMEOUT = 30.0
+_MAX_UNDER_WAY = 1000
 
 _REQUESTS = frozenset({MessageType.REQUEST})
 
@@ -17,21 +19,32 @@ class InstanceStreams:
     """
     Serves one connection's streams for as long as its session lasts.
 
-    progress_timeout: seconds an unfinished frame may go without another byte.
+    progress_timeout: seconds an unfinished frame may go without another byte. is_overloaded: tells
+    when so much waits for delivery that nothing more is carried out. max_under_way: how many
+    requests may be carried out at once.
     """
 
     def __init__(
-        self, session: Session, router: Router, *, progress_timeout: float = _PROGRESS_TIMEOUT
+        self,
+        session: Session,
+        router: Router,
+        *,
+        progress_timeout: float = _PROGRESS_TIMEOUT,
+        is_overloaded: Callable[[], bool] = lambda: False,
+        max_under_way: int = _MAX_UNDER_WAY,
     ) -> None:
         self._session = session
         self._router = router
         self._progress_timeout = progress_timeout
+        self._is_overloaded = is_overloaded
+        self._max_under_way = max_under_way
+        self._under_way = 0
 
     async def stream(self, stream: Stream) -> None:
         """Answer the one request of a stream, or refuse the stream if its bytes are none."""
         try:
             request = await self._request(stream)
-            payload = await self._router.answer(self._session, request)
+            payload = await self._answer(request)
         except (FrameError, MalformedRequest, TimeoutError):
             stream.refuse()
             return
@@ -43,6 +56,17 @@ class InstanceStreams:
     def closed(self) -> None:
         """End the session: the connection is gone."""
         self._session.close()
+
+    async def _answer(self, request: bytes) -> bytes | None:
+        # A client that drops its streams may open more: those it dropped are still at work.
+        is_full = self._under_way >= self._max_under_way
+        self._under_way += 1
+        try:
+            return await self._router.answer(
+                self._session, request, is_overloaded=lambda: is_full or self._is_overloaded()
+            )
+        finally:
+            self._under_way -= 1
 
     async def _request(self, stream: Stream) -> bytes:
         decoder = FrameDecoder(accept=_REQUESTS)
