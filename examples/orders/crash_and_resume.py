@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kill_plan import plan_faults, plan_kills
+from kill_plan import TooManyKills, plan_faults, plan_kills
 from lives import Life, Ordeal
 from make_orders import make_orders
 from orders_csv import read_orders
@@ -54,8 +54,12 @@ def main() -> int:
         outcome = asyncio.run(_demonstrate(options, folder.resolve()))
     except KeyboardInterrupt:
         return 130
-    except (ProcessFailed, ValueError) as error:
-        print(json.dumps({"ok": False, "error": str(error)}) if options.json else f"{error}")
+    except TooManyKills as error:
+        shutil.rmtree(folder)
+        print(error, file=sys.stderr)
+        return 2
+    except ProcessFailed as error:
+        print(json.dumps({"ok": False, "error": str(error)}) if options.json else error)
         print(f"Its files are in {folder}", file=sys.stderr)
         return 1
     if options.json:

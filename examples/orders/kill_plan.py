@@ -25,6 +25,10 @@ class Victim(StrEnum):
     BOTH = "the import and the server"
 
 
+class TooManyKills(ValueError):
+    """There is no room for them between so few orders."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kill:
     """SIGKILL for the victim as soon as the work on this order has reached the moment."""
@@ -47,9 +51,9 @@ ORDERS_A_KILL = 4
 
 
 def plan_kills(order_ids: Sequence[str], kills: int, seed: int) -> list[Kill]:
-    """Plan so many kills, one in each equal part of the orders; raises ValueError if too many."""
+    """Plan so many kills, one in each equal part of the orders; raises TooManyKills."""
     if kills * ORDERS_A_KILL > len(order_ids):
-        raise ValueError(f"{kills} kills need {kills * ORDERS_A_KILL} orders or more")
+        raise TooManyKills(f"{kills} kills need {kills * ORDERS_A_KILL} orders or more")
     rng = random.Random(seed)
     kinds: list[tuple[Victim, Moment]] = []
     while len(kinds) < kills:

@@ -135,10 +135,12 @@ class PaymentServer(ThreadingHTTPServer):
             draw -= odds
         return Fate.FINE
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
         """Clients are killed here for a living: their broken connections are no news."""
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it came
+            super().handle_error(request, client_address)
 
 
 class PaymentHandler(BaseHTTPRequestHandler):

@@ -63,7 +63,9 @@ def test_the_proof_fails_if_each_life_makes_up_its_own_idempotency_keys(tmp_path
     text = workflow.read_text().replace("import sys\n", "import os\nimport sys\n")
     workflow.write_text(text.replace('f"order/{order.id}"', 'f"{os.getpid()}/{order.id}"'))
 
-    code, outcome = crash_and_resume("--seed=14", "--orders=8", "--kills=1", example=example)
+    code, outcome = crash_and_resume(
+        "--seed=14", "--orders=8", "--kills=1", f"--folder={tmp_path / 'kept'}", example=example
+    )
 
     assert outcome["lives"][0]["killed"]["moment"] == "charged, no answer"
     assert (code, outcome["ok"], outcome["charges"]) == (1, False, 9)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kill_plan import ORDERS_A_KILL, plan_faults, plan_kills
+from kill_plan import ORDERS_A_KILL, TooManyKills, plan_faults, plan_kills
 from make_orders import make_orders
 from orders_csv import UnusableFile, read_orders
 from payment_service import Books, Fate, PaymentServer
@@ -149,5 +149,5 @@ def test_kills_are_planned_one_after_the_other_with_room_between(seed: int) -> N
 
 def test_more_kills_than_there_is_room_for_are_refused() -> None:
     """Better no demonstration than one that kills less often than it was told to."""
-    with pytest.raises(ValueError, match="3 kills need 12 orders"):
+    with pytest.raises(TooManyKills, match="3 kills need 12 orders"):
         plan_kills(["a"] * 11, 3, seed=1)

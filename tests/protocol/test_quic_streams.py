@@ -254,3 +254,19 @@ async def test_loss_costs_time_and_nothing_else(seed: int) -> None:
 
     assert answers == requests
     assert proxy.lost > 0
+
+
+async def test_an_exchange_costs_two_datagrams() -> None:
+    """A request and its answer carry the acknowledgements of what came before them."""
+    async with (
+        serving(Echo, grace=0.0) as served,
+        lossy_proxy(served.listener.address, loss=0) as (proxy, port),
+        await served.connect(port=port) as connection,
+    ):
+        await connection.exchange(b"the handshake is behind us")
+        before = proxy.passed
+        for _ in range(100):
+            await connection.exchange(bytes(200))
+
+    # A machine at its limit may pause longer than an acknowledgement can wait.
+    assert proxy.passed - before < 250

@@ -148,6 +148,13 @@ def test_an_env_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
     assert refusal().startswith(".env is not UTF-8")
 
 
+def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> None:
+    """The first page of a process's memory is no one's to read, whoever runs the tests."""
+    (tmp_path / ".env").symlink_to("/proc/self/mem")
+
+    assert refusal().startswith(".env cannot be read")
+
+
 @pytest.mark.parametrize(
     ("given", "missing"),
     [

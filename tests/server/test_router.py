@@ -2,9 +2,12 @@ from typing import Never
 
 import pytest
 from structlog.testing import capture_logs
+from tests.support.clock import START
 
 from runtara_domain.error import CoreError, InstanceNotFound
+from runtara_domain.model import Checkpoint
 from runtara_domain.sessions import Places, Session
+from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.router import HANDLERS, MalformedRequest, Router
 
@@ -42,7 +45,7 @@ class FailingOperations:
     async def save_checkpoint(self, **_: object) -> Never:
         raise self._error
 
-    async def get_checkpoint(self, **_: object) -> Never:
+    async def get_checkpoint(self, **_: object) -> Checkpoint | None:
         raise self._error
 
     async def record_event(self, **_: object) -> Never:
@@ -50,6 +53,13 @@ class FailingOperations:
 
     async def heartbeat(self, **_: object) -> Never:
         raise self._error
+
+
+class HugeOperations(FailingOperations):
+    """A core with a checkpoint that somebody else stored, larger than ours may be."""
+
+    async def get_checkpoint(self, **_: object) -> Checkpoint | None:
+        return Checkpoint("c-1", bytes(MAX_PAYLOAD), START)
 
 
 async def answer(
@@ -157,6 +167,18 @@ async def test_a_bug_is_logged_with_its_traceback_and_nothing_of_it_is_told(
     [entry] = logs
     assert (entry["event"], entry["operation"]) == ("request failed", name_of(request_))
     assert entry["exc_info"] is True
+
+
+async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
+    core = HugeOperations(AssertionError("nothing else is asked"))
+    request = pb.RpcRequest(
+        get_checkpoint=pb.GetCheckpointRequest(instance_id="i-1", checkpoint_id="c-1")
+    )
+
+    payload = await Router(core).answer(core.open_session(), request.SerializeToString())
+
+    assert payload is not None
+    assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
 
 
 async def test_what_the_database_fails_with_is_in_the_log() -> None:

@@ -13,6 +13,7 @@ class LossyProxy(asyncio.DatagramProtocol):
     def __init__(self, server: tuple[str, int], loss: float, seed: int) -> None:
         self.loss = loss
         self.lost = 0
+        self.passed = 0
         self._server = server
         self._random = random.Random(seed)
         self._client: tuple[str, int] | None = None
@@ -28,6 +29,7 @@ class LossyProxy(asyncio.DatagramProtocol):
         if self._random.random() < self.loss:
             self.lost += 1
         else:
+            self.passed += 1
             self._transport.sendto(data, self._client if address == self._server else self._server)
 
 

@@ -106,12 +106,15 @@ class ServerProcess:
         await self.start()
 
     async def close(self) -> None:
-        """End it if it still runs; what it logged is shown with a failing test."""
-        if self._process is not None:
-            if self._process.returncode is None:
-                await self.terminate()
+        """End it if it still runs, by force if it must be; its log is shown with a failing test."""
+        try:
+            if self.process.returncode is None:
+                self.process.terminate()
             await self.ended()
-        sys.stdout.writelines(f"{line}\n" for line in self.lines)
+        finally:
+            if self.process.returncode is None:
+                self.process.kill()
+            sys.stdout.writelines(f"{line}\n" for line in self.lines)
 
     @property
     def _reader(self) -> asyncio.Task[None]:

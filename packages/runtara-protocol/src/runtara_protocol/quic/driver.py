@@ -11,8 +11,11 @@ from aioquic.tls import Epoch
 from runtara_protocol.quic.datapath import Address, Datapath
 
 # Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
-ACK_DELAY = 0.004
-# A burst is acknowledged sooner, because its sender waits for that.
+ACK_DELAY = 0.020
+# A burst is acknowledged sooner, because its sender may wait for that: the least congestion window
+# is two datagrams.
+BURST = 2048
+BURST_ACK_DELAY = 0.004
 ACK_EVERY = 10
 
 
@@ -32,6 +35,7 @@ class Driver(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._unanswered = 0
+        self._unanswered_bytes = 0
         quic._ack_delay = ACK_DELAY
         # How many streams the peer should at least be able to open.
         self._spare_streams = quic._local_max_streams_bidi.value // 2
@@ -47,6 +51,7 @@ class Driver(ABC):
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same turn."""
         self._unanswered += 1
+        self._unanswered_bytes += len(data)
         self._quic.receive_datagram(data, address, now)
 
     def process(self, now: float) -> None:
@@ -57,16 +62,19 @@ class Driver(ABC):
             return
         if self._unanswered >= ACK_EVERY or self._is_sending_due():
             self._datapath.schedule(self)
-        else:
-            self._arm()
+            return
+        if self._unanswered_bytes >= BURST:
+            self._acknowledge_by(now + BURST_ACK_DELAY)
+        self._arm()
 
     def transmit(self, now: float) -> None:
         """Send what is queued, any acknowledgement that is owed with it."""
         if self.is_closed:
             return
         self.is_scheduled = False
-        self._unanswered = 0
-        self._acknowledge_along(now)
+        self._unanswered = self._unanswered_bytes = 0
+        # What is owed travels with what is sent, not alone later: overdue, it goes before pacing.
+        self._acknowledge_by(now - 0.001)
         for data, address in self._quic.datagrams_to_send(now):
             self._datapath.send(data, address)
         self._drain_events()
@@ -108,11 +116,11 @@ class Driver(ABC):
             for stream in quic._streams_queue
         )
 
-    def _acknowledge_along(self, now: float) -> None:
-        """Let the acknowledgement that is owed travel with what is sent, not alone later."""
+    def _acknowledge_by(self, at: float) -> None:
+        """Let the acknowledgement that is owed, if any, be due then at the latest."""
         space = self._quic._spaces.get(Epoch.ONE_RTT)
-        if space is not None and space.ack_at is not None:
-            space.ack_at = now - 0.001  # Overdue, which goes before pacing.
+        if space is not None and space.ack_at is not None and space.ack_at > at:
+            space.ack_at = at
 
     def _drain_events(self) -> None:
         next_event = self._quic.next_event

@@ -1,0 +1,31 @@
+"""The README's table of settings is the one the server has."""
+
+import re
+from collections.abc import Iterator
+
+from tests.architecture.house import ROOT
+
+from runtara_server.config import Settings
+
+_ROW = re.compile(r"^\| (?P<variables>`RUNTARA_[^|]+) \| (?P<default>[^|]+) \|", re.MULTILINE)
+
+
+def rows() -> Iterator[tuple[str, str]]:
+    """Give each variable of the table with its default."""
+    for row in _ROW.finditer((ROOT / "README.md").read_text()):
+        for variable in re.findall("`(.+?)`", row["variables"]):
+            yield variable, row["default"].strip()
+
+
+def default_of(field: str) -> str:
+    """Write a setting's default as the table does."""
+    info = Settings.model_fields[field]
+    if info.is_required():
+        return "required"
+    return "none" if info.default is None else str(info.default)
+
+
+def test_each_variable_is_named_once_with_its_default() -> None:
+    expected = {f"RUNTARA_{field.upper()}": default_of(field) for field in Settings.model_fields}
+
+    assert sorted(rows()) == sorted(expected.items())
