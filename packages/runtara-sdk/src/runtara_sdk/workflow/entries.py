@@ -62,7 +62,7 @@ def decode(key: str, state: bytes) -> Entry:
         read = json.loads(plain)
         return Entry(
             Kind(read["kind"]),
-            json.dumps(read["value"], ensure_ascii=False).encode(errors="surrogatepass"),
+            json.dumps(read["value"], ensure_ascii=False).encode(errors="backslashreplace"),
             read.get("at"),
             read.get("call"),
         )

@@ -1,0 +1,125 @@
+"""Values to JSON and back, as their annotations say, by pydantic; imported at first use."""
+
+import types
+import typing
+from functools import cache
+from typing import Any, get_args, get_origin
+
+import typing_extensions
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.likeness import alike
+
+_CONFIG = ConfigDict(
+    ser_json_bytes="base64",
+    val_json_bytes="base64",
+    ser_json_inf_nan="strings",
+)
+
+
+def encode(what: str, value: object, annotation: object) -> bytes:
+    """
+    Write a value as JSON that gives the same value back, its types included.
+
+    Raises NotSaveable, which names `what`, if it would not.
+    """
+    adapter = _adapter_for(what, annotation)
+    try:
+        text = adapter.dump_json([value], warnings="error")[1:-1]
+        back = adapter.validate_json(b"[" + text + b"]")[0]
+    except (PydanticSerializationError, ValidationError, ValueError) as error:
+        raise NotSaveable(_refusal(what, value, annotation, str(error))) from error
+    if not alike(value, back):
+        raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {back!r}"))
+    return text
+
+
+def decode(what: str, text: bytes, annotation: object) -> object:
+    """Read what `encode` wrote; raises StateUnreadable if it does not fit the annotation."""
+    try:
+        found: list[object] = _adapter_for(what, annotation).validate_json(b"[" + text + b"]")
+    except ValidationError as error:
+        raise StateUnreadable(
+            f"what is saved for {what} is no {_shown(annotation)} any more, and was left alone:"
+            f" let the annotation take the saved {text[:200].decode(errors='replace')!r} too"
+            f" ({error.errors()[0]['msg']})"
+        ) from error
+    return found[0]
+
+
+def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
+    shown = repr(value)
+    if len(shown) > 200:
+        shown = shown[:200] + "…"
+    return (
+        f"{what} gave {shown}, which would not come back the same as {_shown(annotation)}: {reason}"
+        "; annotate the type it has, or make it one of dataclasses, pydantic models (bytes in them"
+        ' need ser_json_bytes="base64"), typed dicts and plain values'
+    )
+
+
+def _shown(annotation: object) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+
+
+def _adapter_for(what: str, annotation: object) -> TypeAdapter[list[Any]]:
+    try:
+        return _cached(annotation)
+    except TypeError:  # An annotation that is not hashable.
+        return _adapter(annotation)
+    except PydanticUserError as error:
+        raise NotSaveable(
+            f"{what} is annotated with {_shown(annotation)}, which can't be saved: {error.message}"
+        ) from error
+
+
+@cache
+def _cached(annotation: object) -> TypeAdapter[list[Any]]:
+    return _adapter(annotation)
+
+
+def _adapter(annotation: object) -> TypeAdapter[list[Any]]:
+    # In a list, because the settings reach what is in it: typed dicts and dataclasses have their
+    # own, and refuse others.
+    kind: Any = types.GenericAlias(list, (_with_typed_dicts(annotation),))
+    return TypeAdapter(kind, config=_CONFIG)
+
+
+def _with_typed_dicts(annotation: Any) -> Any:
+    """Take typing's typed dicts for typing_extensions': before 3.12 pydantic takes only those."""
+    if typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        fields = {name: _with_typed_dicts(hint) for name, hint in hints.items()}
+        for name in annotation.__optional_keys__:
+            fields[name] = typing_extensions.NotRequired[fields[name]]
+        made: Any = typing_extensions.TypedDict
+        return made(annotation.__name__, fields)
+    arguments = get_args(annotation)
+    changed = tuple(_with_typed_dicts(argument) for argument in arguments)
+    if changed == arguments or get_origin(annotation) is typing.Literal:
+        return annotation
+    if isinstance(annotation, types.UnionType):
+        return typing.Union[changed]  # noqa: UP007 - made of a tuple, which | can't be
+    return (
+        annotation.copy_with(changed)
+        if hasattr(annotation, "copy_with")
+        else (types.GenericAlias(get_origin(annotation), changed))
+    )
+
+
+def decode_named(
+    what: str, text: bytes, kinds: dict[str, Any], required: frozenset[str]
+) -> dict[str, Any]:
+    """Read an object of values that each have an annotation; raises StateUnreadable."""
+    fields = {
+        name: kind if name in required else typing_extensions.NotRequired[kind]
+        for name, kind in kinds.items()
+    }
+    made: Any = typing_extensions.TypedDict
+    shape = made("Input", fields)
+    shape.__pydantic_config__ = ConfigDict(**_CONFIG, extra="forbid")
+    found = decode(what, text, shape)
+    assert isinstance(found, dict)
+    return found

@@ -1,0 +1,110 @@
+"""Where the code that runs now stands: in a workflow, in a step, or in neither."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+from runtara_sdk.workflow.errors import ForeignTask, InsideStep, OutsideWorkflow
+from runtara_sdk.workflow.places import Branch
+
+if TYPE_CHECKING:
+    from runtara_sdk.workflow.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class InWorkflow:
+    """Between steps."""
+
+    run: "Run"
+    branch: Branch
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """
+    What the code that runs now may know of itself.
+
+    `key` is empty between steps. `idempotency_key` is the same for all attempts of a step, before
+    and after crashes; outside a workflow it is a random one. `attempt` counts from 1.
+    """
+
+    instance_id: str = ""
+    key: str = ""
+    attempt: int = 1
+    idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+_where: ContextVar[Union[InWorkflow, Current, None]] = ContextVar("runtara_workflow", default=None)  # noqa: UP007 - a forward reference
+
+
+def idempotency_key(instance_id: str, key: str) -> str:
+    """32 hexadecimal digits, the same for the same call of the same instance."""
+    return hashlib.sha256(f"{instance_id}\0{key}".encode()).hexdigest()[:32]
+
+
+def current() -> Current:
+    """Tell which instance, step and attempt this code runs for."""
+    where = _where.get()
+    if isinstance(where, InWorkflow):
+        return Current(where.run.instance_id, idempotency_key=where.run.instance_id)
+    return Current() if where is None else where
+
+
+def in_workflow() -> InWorkflow | None:
+    """Where a step may be durable: None inside a step and outside a workflow, where it is not."""
+    where = _where.get()
+    if not isinstance(where, InWorkflow):
+        return None
+    _check_task(where.branch)
+    return where
+
+
+def required(what: str) -> InWorkflow:
+    """Where something is durable; raises InsideStep, OutsideWorkflow or ForeignTask."""
+    where = in_workflow()
+    if where is not None:
+        return where
+    if _where.get() is None:
+        raise OutsideWorkflow(
+            f"{what} is durable, and no workflow runs here: call it in a function decorated with"
+            " @workflow, and run that"
+        )
+    raise InsideStep(
+        f"{what} is durable, and inside a step nothing is: return from the step and call it in the"
+        " workflow"
+    )
+
+
+@contextmanager
+def entered(where: InWorkflow | Current) -> Iterator[None]:
+    """Let the code of this block stand there."""
+    token = _where.set(where)
+    try:
+        yield
+    finally:
+        _where.reset(token)
+
+
+def _check_task(branch: Branch) -> None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # This is a thread without a loop.
+        task = None
+    if task is None or branch.task is not task:
+        raise ForeignTask(
+            "a durable call in a task the workflow does not know would get another key on every"
+            " replay: start the coroutine as a branch with a name,\n"
+            "    async with TaskGroup() as group:\n"
+            '        group.create_task(coroutine(), name="...")\n'
+            "or with map_steps; asyncio.gather is safe only for steps called in its arguments"
+        )
+
+
+def where_now() -> InWorkflow | Current | None:
+    """Where the code that runs now stands, whatever its task; None: in neither."""
+    return _where.get()

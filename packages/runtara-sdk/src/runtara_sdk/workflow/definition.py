@@ -1,0 +1,129 @@
+"""Workflows: functions of steps, known to the core by a name."""
+
+import inspect
+import typing
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.errors import NotSaveable, Refused, StateUnreadable
+from runtara_sdk.workflow.patience import Patience
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Workflow(Generic[P, R]):
+    """A workflow's function and stored name; called, it is its function, and nothing is durable."""
+
+    def __init__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], name: str, patience: Patience
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.patience = patience
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return self.function(*args, **kwargs)
+
+    def arguments(self, text: bytes | None) -> dict[str, Any]:
+        """
+        Read an input: JSON of the one parameter, or an object of several by name.
+
+        Raises Refused if it does not fit.
+        """
+        from runtara_sdk.workflow import codec
+
+        hints = self._hints()
+        names = list(inspect.signature(self.function).parameters)
+        if text is None:
+            return self._without_input(names)
+        try:
+            if len(names) == 1:
+                return {names[0]: codec.decode("the input", text, hints.get(names[0], Any))}
+            kinds = {name: hints.get(name, Any) for name in names}
+            return codec.decode_named("the input", text, kinds, self._required())
+        except StateUnreadable as error:
+            raise Refused(
+                f"the input {text[:200].decode(errors='replace')!r} is none for workflow"
+                f" {self.name!r}({', '.join(names)}): {error.__cause__ or error}"
+            ) from error
+
+    def output(self, value: object) -> bytes:
+        """Write what it returned; raises NotSaveable if that does not fit its annotation."""
+        from runtara_sdk.workflow import codec
+
+        return codec.encode(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+
+    def _without_input(self, names: list[str]) -> dict[str, Any]:
+        missing = [name for name in names if name in self._required()]
+        if missing:
+            raise Refused(
+                f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: give it"
+                " with --input, or create the instance with one"
+            )
+        return {}
+
+    def _required(self) -> frozenset[str]:
+        parameters = inspect.signature(self.function).parameters.values()
+        return frozenset(one.name for one in parameters if one.default is one.empty)
+
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(self.function, include_extras=True)
+        except NameError as error:
+            raise NotSaveable(
+                f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
+                " they name at run time"
+            ) from error
+
+
+class _Decorator:
+    """What `workflow(...)` gives: to be put on a function."""
+
+    def __init__(self, name: str | None, patience: Patience) -> None:
+        self._name = name
+        self._patience = patience
+
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"a workflow is an async function: {function!r} is none")
+        return Workflow(function, self._name or function.__name__, self._patience)
+
+
+@overload
+def workflow(function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(
+    *,
+    name: str | None = None,
+    hold: Duration = "60s",
+    look: Duration = "15m",
+    budget: Duration = "5m",
+) -> _Decorator: ...
+
+
+def workflow(
+    function: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    hold: Duration = "60s",
+    look: Duration = "15m",
+    budget: Duration = "5m",
+) -> Any:
+    """
+    Make an async function a workflow.
+
+    `name` is what the core keeps: the function may be renamed then. Waits shorter than `hold` keep
+    the process, longer ones end it; what waits for somebody then is looked at every `look`. The
+    core may be out of reach for as long as `budget`.
+    """
+    patience = Patience(duration(budget), duration(hold), max(duration(look), timedelta(seconds=1)))
+    decorator = _Decorator(name, patience)
+    return decorator if function is None else decorator(function)

@@ -1,0 +1,91 @@
+"""Ears: one waiting poll hears what the instance is told, and what is sent to its promises."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from runtara_sdk.workflow.journal import Heard, Told
+
+if TYPE_CHECKING:
+    from runtara_sdk.workflow.run import Run
+
+_QUIET = 0.1
+"""Seconds until a run without promises listens: short ones hear with the answers to their saves."""
+
+_HELD = timedelta(seconds=60)
+_TURN = timedelta(milliseconds=250)
+"""How long one of several names is listened for: a poll can name but one."""
+
+
+class Ears:
+    """Listens for one run, from when that may be of use."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._values: dict[str, asyncio.Future[bytes]] = {}
+        self._changed = asyncio.Event()
+
+    @contextmanager
+    def promised(self, name: str) -> Iterator["asyncio.Future[bytes]"]:
+        """Within the block, listen for what is sent to this name."""
+        value: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._values[name] = value
+        self._changed.set()
+        try:
+            yield value
+        finally:
+            del self._values[name]
+
+    async def listen(self) -> None:
+        """Listen until cancelled."""
+        await self._until_changed(_QUIET)
+        while True:
+            self._changed.clear()
+            names = [name for name, value in self._values.items() if not value.done()]
+            for name in names[1:]:
+                self._take(name, await self._hear(name, timedelta(0)))
+            await self._once(names[0] if names else None, is_shared=len(names) > 1)
+
+    async def _once(self, name: str | None, *, is_shared: bool) -> None:
+        # A pending cancel or pause is told at once, again and again, until it is acknowledged.
+        is_told = self._run.is_cancelled or self._run.is_pausing
+        if is_told:
+            if name is not None:
+                self._take(name, await self._hear(name, timedelta(0)))
+            await self._until_changed(_TURN.total_seconds())
+            return
+        hearing = asyncio.create_task(self._hear(name, _TURN if is_shared else _HELD))
+        changing = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait({hearing, changing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changing.cancel()
+            hearing.cancel()
+        if hearing.done() and not hearing.cancelled():
+            heard = hearing.result()
+            await self.answer(heard)
+            if name is not None:
+                self._take(name, heard)
+
+    async def answer(self, heard: Heard) -> None:
+        """Pass on what the instance is told; a resume is done with that."""
+        if heard.told is not None:
+            if heard.told is Told.RESUME:
+                await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))
+            self._run.told(heard.told)
+
+    def _take(self, name: str, heard: Heard) -> None:
+        value = self._values.get(name)
+        if value is not None and heard.value is not None and not value.done():
+            value.set_result(heard.value)
+
+    async def _hear(self, name: str | None, wait: timedelta) -> Heard:
+        return await self._run.reach(lambda: self._run.journal.hear(name, wait))
+
+    async def _until_changed(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return

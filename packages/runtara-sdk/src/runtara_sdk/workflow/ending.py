@@ -1,0 +1,39 @@
+"""How a run can end."""
+
+import asyncio
+import ctypes
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of an instance in this run; SUSPENDED: another run goes on."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a run: the output as JSON if it is DONE, what went wrong if it FAILED."""
+
+    outcome: Outcome
+    output: bytes = b""
+    error: str = ""
+
+
+def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:
+    """
+    Let tasks stay where they are for the rest of the process: nothing of theirs is unwound.
+
+    Neither the end of their loop nor that of the interpreter may throw at them.
+    """
+    for task in tasks:
+        if not task.done():
+            # Documented for makers of tasks: asyncio.run cancels what it finds registered.
+            asyncio._unregister_task(task)
+            # A frame that is freed is unwound first; one that is always referred to never is.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))

@@ -1,0 +1,164 @@
+"""Executing: a workflow's instance from its registration to the end of the run."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.context import InWorkflow, entered
+from runtara_sdk.workflow.definition import Workflow
+from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import NotSaveable, Refused
+from runtara_sdk.workflow.journal import Begun, Journal, Told
+from runtara_sdk.workflow.keys import OWN
+from runtara_sdk.workflow.reports import report
+from runtara_sdk.workflow.run import Run, utc_now
+
+START = f"{OWN}workflow"
+"""The key of the first checkpoint: the workflow's name and input, and the format of all others."""
+
+FORMAT = 1
+
+T = TypeVar("T")
+
+
+async def execute(
+    workflow: Workflow[..., Any],
+    journal: Journal,
+    given: bytes | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Ended:
+    """
+    Run an instance until it ends or its process is of no use for long.
+
+    `given` is the input as JSON; None: the one saved before, or that the instance was created with.
+    Raises Refused if workflow, input or code are not the instance's, Infrastructure if the core is
+    out of reach for long, Superseded if a newer run has begun. User code is never unwound by any of
+    this: its coroutine stays where it is.
+    """
+    begun = await journal.begin()
+    run = Run(journal, begun, workflow.patience, clock)
+    starting = asyncio.create_task(_started(run, workflow, begun, given))
+    listening: asyncio.Task[None] | None = None
+    try:
+        arguments = await _unless_over(run, starting)
+        listening = asyncio.create_task(run.ears.listen())
+        with entered(InWorkflow(run, run.root)):
+            task = asyncio.create_task(workflow.function(**arguments), name=workflow.name)
+        return await _ended(run, workflow, task)
+    finally:
+        run.end(Ended(Outcome.SUSPENDED))
+        run.over.exception()
+        run.idleness.close()
+        if listening is not None:
+            listening.cancel()
+            await asyncio.wait([listening])
+        run.leave()
+
+
+async def _ended(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[Any]") -> Ended:
+    run.root.task = task
+    await asyncio.wait({task, run.over}, return_when=asyncio.FIRST_COMPLETED)
+    if run.over.done():
+        return run.over.result()
+    ending = asyncio.create_task(_settled(run, workflow, task))
+    return await _unless_over(run, ending)
+
+
+async def _unless_over(run: Run, task: "asyncio.Task[T]") -> T:
+    """Give what a task of ours gives, unless the run can't go on: raises why then."""
+    first: set[asyncio.Future[Any]] = {task, run.over}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        run.over.result()
+    return await task
+
+
+async def _started(
+    run: Run, workflow: Workflow[..., Any], begun: Begun, given: bytes | None
+) -> dict[str, Any]:
+    """Agree with what was saved at the first start, or save it; gives the arguments."""
+    saved = await _first(run, begun)
+    if saved is None:
+        text = begun.input if given is None else given
+        arguments = workflow.arguments(text)
+        said = {"workflow": workflow.name, "format": FORMAT, "input": json.loads(text or b"null")}
+        value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
+        await run.save(START, Entry(Kind.START, value))
+        return arguments
+    _check(run.instance_id, workflow, saved, given)
+    heard = await run.reach(lambda: run.journal.hear(None, timedelta(0)))
+    if heard.told is not None:
+        await run.ears.answer(heard)
+    text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
+    return workflow.arguments(None if saved["input"] is None else text)
+
+
+async def _first(run: Run, begun: Begun) -> dict[str, Any] | None:
+    entry = run.history.peek(START)
+    if entry is None and begun.passed is None:
+        state = await run.reach(lambda: run.journal.read(START))
+        entry = None if state is None else entries.decode(START, state)
+    if entry is None:
+        if begun.passed:
+            raise Refused(
+                f"instance {run.instance_id!r} has checkpoints that no workflow of this SDK saved,"
+                f" such as {next(iter(begun.passed))!r}: give the workflow another instance id"
+            )
+        return None
+    found: dict[str, Any] = json.loads(entry.value)
+    return found
+
+
+def _check(
+    instance_id: str, workflow: Workflow[..., Any], saved: dict[str, Any], given: bytes | None
+) -> None:
+    if saved["format"] != FORMAT:
+        raise Refused(
+            f"instance {instance_id!r} is saved in format {saved['format']}, and this SDK reads"
+            f" {FORMAT}: run it with the version that began it"
+        )
+    if saved["workflow"] != workflow.name:
+        raise Refused(
+            f"instance {instance_id!r} is one of workflow {saved['workflow']!r}, not of"
+            f" {workflow.name!r}: run that one, or use another instance id"
+        )
+    if given is not None and json.loads(given) != saved["input"]:
+        raise Refused(
+            f"instance {instance_id!r} was started with input {_short(saved['input'])}, not with"
+            f" {_short(json.loads(given))}: leave the input out, or use another instance id"
+        )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[Any]") -> Ended:
+    """Tell the core how the workflow's function ended."""
+    error = _error_of(task)
+    is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.struck
+    if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):
+        return Ended(Outcome.CANCELLED)
+    left_out = run.left_out()
+    if left_out is not None:
+        raise left_out from error
+    if error is None:
+        try:
+            output = workflow.output(task.result())
+        except NotSaveable as refusal:
+            error = refusal
+        else:
+            await run.reach(lambda: run.journal.complete(output))
+            return Ended(Outcome.DONE, output=output)
+    text = report(error)
+    await run.reach(lambda: run.journal.fail(text))
+    return Ended(Outcome.FAILED, error=text)
+
+
+def _error_of(task: "asyncio.Task[Any]") -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()

@@ -1,0 +1,212 @@
+"""Groups: branches of a workflow that run at the same time, each with a name of its own."""
+
+import asyncio
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from runtara_sdk.workflow.context import InWorkflow, entered, required
+from runtara_sdk.workflow.keys import Numbers
+from runtara_sdk.workflow.places import Branch, Scope, Wait
+from runtara_sdk.workflow.run import Run
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+_STRUCK = "struck"
+
+
+class BranchTask(Generic[T]):
+    """One branch of a group; `result` is to be asked for when the group has ended."""
+
+    def __init__(self, task: "asyncio.Task[T]", branch: Branch) -> None:
+        self._task = task
+        self.branch = branch
+
+    def result(self) -> T:
+        """What the branch returned; raises what it raised, CancelledError if it was struck."""
+        return self._task.result()
+
+    def done(self) -> bool:
+        """Tell whether it has ended."""
+        return self._task.done()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it raised, if it did and was not cancelled."""
+        return None if self._task.cancelled() else self._task.exception()
+
+
+class TaskGroup:
+    """
+    `async with TaskGroup() as group`: run coroutines as branches, and wait for all of them.
+
+    Fails as asyncio's does: when one fails the others are cancelled, at their durable calls, and
+    an ExceptionGroup has what they raised, in the order in which they were created.
+    """
+
+    def __init__(self) -> None:
+        self._where: InWorkflow | None = None
+        self._children: list[BranchTask[Any]] = []
+        self._is_aborting = False
+        self._wait: Wait | None = None
+        self._on_done: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> "TaskGroup":
+        where = required("TaskGroup()")
+        if where.run.over.done():
+            await where.run.park()
+        self._where = where
+        self._place = where.run.place(where.branch, "group", is_counted=False)
+        self._scope = Scope(self._place.key)
+        self._struck = await where.run.beside(self._place, _STRUCK)
+        where.run.enter(where.branch, self._scope)
+        return self
+
+    def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> BranchTask[T]:
+        """Run a coroutine as a branch; a name used before in the same branch gets a number."""
+        return self._open(self._entered("create_task").branch.numbers.branch(name), coroutine)
+
+    def _open(self, path: str, coroutine: Coroutine[Any, Any, T]) -> BranchTask[T]:
+        where = self._entered("create_task")
+        branch = Branch(path, Numbers(path))
+        where.run.branches.add(branch)
+        inside = InWorkflow(where.run, branch)
+        with entered(inside):
+            task = asyncio.create_task(coroutine, name=path)
+        branch.task = task
+        child = BranchTask(task, branch)
+        self._children.append(child)
+        task.add_done_callback(lambda _: self._done(child))
+        if self._is_aborting:
+            where.run.strike_branch(branch, self._place.key)
+        return child
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        where = self._entered("the end")
+        where.run.exit(where.branch, self._scope)
+        if error is not None:
+            self._abort()
+        struck = await self._join(where.run, may_strike=not _is_struck(error))
+        errors = [child.error for child in self._children if child.error is not None]
+        if error is not None and not _is_struck(error):
+            errors.append(error)
+        if errors:
+            raise BaseExceptionGroup(f"branches of {self._place.key} have failed", errors) from None
+        if struck is not None and error is None:
+            raise struck
+
+    def _entered(self, what: str) -> InWorkflow:
+        if self._where is None:
+            raise RuntimeError(f"{what} of a TaskGroup is for inside its `async with`")
+        return self._where
+
+    async def _join(self, run: Run, *, may_strike: bool) -> asyncio.CancelledError | None:
+        """Wait for all branches; what strikes meanwhile is saved, and ends them."""
+        struck = None
+        if self._struck is not None:
+            struck = self._thrown(json.loads(self._struck.value))
+        with run.flight(self._place):
+            while not all(child.done() for child in self._children):
+                is_strikable = may_strike and struck is None
+                by = self._place.striker(run.clock()) if is_strikable else None
+                if by is None:
+                    wait = run.waiting()
+                    self._wait = wait
+                    by = await run.linger(self._place, wait)
+                if by is not None and is_strikable:
+                    await run.save_strike(self._place, by, self._place.beside(_STRUCK))
+                    struck = self._thrown(by)
+        return struck
+
+    def _thrown(self, by: str) -> asyncio.CancelledError:
+        self._place.settle(by)
+        self._abort()
+        return asyncio.CancelledError(f"{by} at {self._place.key}")
+
+    def _done(self, child: BranchTask[Any]) -> None:
+        where = self._entered("a branch")
+        where.run.branches.discard(child.branch)
+        if child.error is not None and not self._is_aborting:
+            self._abort()
+            if self._scope in where.branch.scopes:
+                where.run.strike_in(self._scope)
+        if self._on_done is not None:
+            self._on_done()
+        if self._wait is not None:
+            self._wait.end()
+        where.run.idleness.look()
+
+    def _abort(self) -> None:
+        """Let every branch that still runs be struck at its next durable call."""
+        self._is_aborting = True
+        where = self._entered("a branch")
+        for child in self._children:
+            if not child.done():
+                where.run.strike_branch(child.branch, self._place.key)
+
+
+async def map_steps(
+    function: Callable[[Item], Coroutine[Any, Any, T]],
+    items: Iterable[Item],
+    *,
+    key: Callable[[Item], str],
+    limit: int = 10,
+) -> list[T]:
+    """
+    Call a step, or a coroutine of steps, for each item, at most `limit` at once.
+
+    Each item is a branch named by its `key`, which no other has. The results are in the order of
+    the items; fails as TaskGroup does, and then begins no more.
+    """
+    if limit < 1:
+        raise ValueError(f"limit is at least 1, got {limit}")
+    async with TaskGroup() as group:
+        mapping = _Mapping(group, function, items, key, limit)
+        group._on_done = mapping.feed
+        mapping.feed()
+    return [child.result() for child in mapping.children]
+
+
+class _Mapping(Generic[Item, T]):
+    """Opens a group's branches one after the other."""
+
+    def __init__(
+        self,
+        group: TaskGroup,
+        function: Callable[[Item], Coroutine[Any, Any, T]],
+        items: Iterable[Item],
+        key: Callable[[Item], str],
+        limit: int,
+    ) -> None:
+        self.children: list[BranchTask[T]] = []
+        self._group, self._function, self._limit = group, function, limit
+        named = [(key(item), item) for item in items]
+        names = Counter(name for name, _ in named)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise ValueError(f"map_steps: key gives {twice[0]!r} for more than one item")
+        self._where = group._entered("map_steps")
+        numbers = self._where.branch.numbers
+        self._left = deque((numbers.branch(name), item) for name, item in named)
+
+    def feed(self) -> None:
+        """Open branches up to the limit; when the group ends early, only those begun before."""
+        while self._left and sum(not child.done() for child in self.children) < self._limit:
+            path, item = self._left.popleft()
+            if not self._group._is_aborting or self._where.run.history.holds(path):
+                self.children.append(self._group._open(path, self._one(item)))
+
+    async def _one(self, item: Item) -> T:
+        return await self._function(item)
+
+
+def _is_struck(error: BaseException | None) -> bool:
+    return isinstance(error, asyncio.CancelledError)

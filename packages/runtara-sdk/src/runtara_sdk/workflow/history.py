@@ -1,0 +1,103 @@
+"""History: what earlier runs of an instance have passed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.entries import Entry
+from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.journal import Passed
+from runtara_sdk.workflow.keys import OWN, branch_of
+from runtara_sdk.workflow.places import Place
+
+
+class History:
+    """All saved entries by key and by place; each is given out once."""
+
+    def __init__(self, passed: Mapping[str, Passed]) -> None:
+        self._entries = {key: entries.decode(key, one.state) for key, one in passed.items()}
+        self._attempts = {
+            key: (one.failed_attempts, one.last_attempt_at) for key, one in passed.items()
+        }
+        self._places: dict[tuple[str, int], str] = {}
+        self._last: dict[str, int] = {}
+        for key, entry in self._entries.items():
+            if entry.at is not None:
+                path = branch_of(key)
+                self._places[path, entry.at] = key
+                self._last[path] = max(entry.at, self._last.get(path, 0))
+
+    def peek(self, key: str) -> Entry | None:
+        """Read one that may be asked for again."""
+        return self._entries.get(key)
+
+    def take(self, place: Place) -> Entry | None:
+        """
+        Give what is saved for a place: None if nothing is.
+
+        A place renamed since gets the key it had. Raises Changed if the code had another call
+        here, or the same one with other arguments.
+        """
+        self._rename(place)
+        entry = self._entries.pop(place.key, None)
+        if entry is not None:
+            check(place, entry)
+        return entry
+
+    def attempts(self, key: str) -> tuple[int, datetime | None]:
+        """How many failed attempts were recorded for a key, and when the last."""
+        return self._attempts.get(key, (0, None))
+
+    def holds(self, path: str) -> bool:
+        """Tell whether anything was saved in a branch or below."""
+        return any(key.startswith(f"{path}/") for key in self._entries)
+
+    def last(self, path: str) -> int:
+        """The last place of a branch for which something is saved; 0: nothing is."""
+        return self._last.get(path, 0)
+
+    def had(self, path: str, at: int) -> str | None:
+        """The key of what was saved at a place."""
+        return self._places.get((path, at))
+
+    def unvisited(self) -> list[str]:
+        """The keys of calls that were made and not made again."""
+        return [
+            key
+            for key, entry in self._entries.items()
+            if entry.at is not None and not key.startswith(OWN)
+        ]
+
+    def _rename(self, place: Place) -> None:
+        if place.at is None:
+            return
+        had = self.had(place.branch.path, place.at)
+        if had is None or had == place.key:
+            return
+        if had not in place.was:
+            raise Changed(
+                f"the code calls {place.key!r} where the instance has passed {had!r} (call"
+                f" {place.at} of {_named(place.branch.path)}): call that first, declare the new"
+                " call with `if await patched(...)`, or a new name with was=..."
+            )
+        place.key = had
+
+
+def check(place: Place, entry: Entry) -> None:
+    """Raises Changed unless the entry was saved by this call."""
+    if entry.at != place.at:
+        raise Changed(
+            f"{place.key!r} is call {place.at} of {_named(place.branch.path)}, and was call"
+            f" {entry.at} when the instance passed it: put what was added behind"
+            " `if await patched(...)`, and leave in what was removed"
+        )
+    if entry.call != place.call:
+        raise Changed(
+            f"{place.key!r} is called with ({place.call}), and was called with ({entry.call}) when"
+            " the instance passed it: arguments must come from the input, from steps, or from"
+            " now(), uuid4() and random() of runtara_sdk"
+        )
+
+
+def _named(path: str) -> str:
+    return f"branch {path!r}" if path else "the workflow"

@@ -1,0 +1,127 @@
+"""Idleness: when all branches only wait, the process is of no use and ends."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.keys import OWN
+from runtara_sdk.workflow.patience import Patience
+from runtara_sdk.workflow.places import Place
+
+if TYPE_CHECKING:
+    from runtara_sdk.workflow.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+class Idleness:
+    """Sees when every branch of a run waits, and releases the process if that takes long."""
+
+    def __init__(self, run: "Run", patience: Patience) -> None:
+        self._run = run
+        self._patience = patience
+        self._timer: asyncio.TimerHandle | None = None
+        self._releasing: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Look again, once what is on its way now has come."""
+        self._set(timedelta(0))
+
+    def go_on(self) -> None:
+        """Let places that were paused go on."""
+        for place in self._run.in_flight:
+            if place.wait is not None and place.wait.is_pause:
+                place.wait.end()
+
+    def close(self) -> None:
+        """End what goes on in the background."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._releasing is not None:
+            self._releasing.cancel()
+
+    def _set(self, after: timedelta) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(after.total_seconds(), self._consider)
+
+    def _consider(self) -> None:
+        if self._run.over.done() or not self._is_idle() or self._is_releasing():
+            return
+        if self._run.is_pausing:
+            self._releasing = asyncio.create_task(self._pause())
+            return
+        left = self._held_for()
+        if left > timedelta(0):
+            self._set(left)
+        else:
+            self._releasing = asyncio.create_task(self._release())
+
+    def _is_releasing(self) -> bool:
+        return self._releasing is not None and not self._releasing.done()
+
+    def _is_idle(self) -> bool:
+        """Tell whether every branch has a call under way, and all calls wait."""
+        busy = {place.runner for place in self._run.in_flight}
+        return busy >= self._run.branches and all(map(_waits, self._run.in_flight))
+
+    def _held_for(self) -> timedelta:
+        """How long the process is kept for what may end the waiting soon."""
+        now, wake = self._run.clock(), self._wake()[0]
+        if wake is not None and wake - now <= self._patience.hold:
+            return wake - now + timedelta(milliseconds=50)
+        began = [
+            place.wait.since for place in self._run.in_flight if place.wait and place.wait.is_open
+        ]
+        return max((since + self._patience.hold - now for since in began), default=timedelta(0))
+
+    def _wake(self) -> tuple[datetime | None, str]:
+        """When something ends a wait by itself, and the key that it is saved under."""
+        known: list[tuple[datetime, str]] = []
+        for place in self._run.in_flight:
+            if place.wait is not None and place.wait.until is not None:
+                known.append((place.wait.until, place.key))
+            known += [
+                (s.until, s.key) for s in place.scopes if s.until is not None and not s.struck
+            ]
+        return min(known, default=(None, ""))
+
+    async def _release(self) -> None:
+        run = self._run
+        wake, key = self._wake()
+        latest = run.clock() + self._patience.look
+        if wake is None or (wake > latest and self._waits_for_somebody()):
+            wake, key = latest, f"{OWN}look/{latest.isoformat(timespec='milliseconds')}"
+        moment, name = wake, key
+        entry = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode())
+        is_asleep = await run.reach(lambda: run.journal.release(name, entry.encode(), moment))
+        if is_asleep and self._is_idle() and not run.is_pausing:
+            run.end(Ended(Outcome.SUSPENDED))
+            return
+        heard = await run.reach(lambda: run.journal.hear(None, timedelta(0)))
+        self._releasing = None
+        if heard.told is not None:
+            run.told(heard.told)
+        self._set(timedelta(milliseconds=100))
+
+    def _waits_for_somebody(self) -> bool:
+        return any(place.wait is not None and place.wait.is_open for place in self._run.in_flight)
+
+    async def _pause(self) -> None:
+        run = self._run
+        if await run.reach(lambda: run.journal.acknowledge(Told.PAUSE)):
+            run.end(Ended(Outcome.SUSPENDED))
+            return
+        # Something else has taken its place: that comes with the next answer.
+        run.is_pausing = False
+        self._releasing = None
+        self.go_on()
+
+
+def _waits(place: Place) -> bool:
+    return place.wait is not None and not place.wait.ended.done()

@@ -1,0 +1,49 @@
+"""How a step is carried out, as its decorator says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.retry import NEVER, Retry
+
+
+class NotDone:
+    """Says that an effect in doubt has not happened: it is tried again."""
+
+    def __repr__(self) -> str:
+        return "NotDone()"
+
+
+class Doubt(StrEnum):
+    """What to do about an effect in doubt when there is no function to ask."""
+
+    STOP = "stop"
+    AGAIN = "again"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    A step's options, checked.
+
+    `is_interruptible`: what strikes may end it while it works; a thread can't be ended, and an
+    effect shall not be.
+    """
+
+    name: str
+    raises: tuple[type[Exception], ...] = ()
+    retry: Retry = NEVER
+    timeout: Duration | None = None
+    is_external: bool = False
+    is_interruptible: bool = True
+    doubt: Doubt = Doubt.STOP
+    was: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            duration(self.timeout)
+            if not self.is_interruptible and not self.is_external:
+                raise ValueError(
+                    f"step {self.name!r} is a plain function: a thread can't be ended by a"
+                    " timeout, so make it an async one, or give its calls timeouts of their own"
+                )

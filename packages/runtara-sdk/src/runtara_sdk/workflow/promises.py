@@ -1,0 +1,72 @@
+"""Promises: values that somebody sends to the instance, each under a name, once."""
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+from runtara_sdk.workflow.context import required
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.places import Place
+from runtara_sdk.workflow.run import Run
+from runtara_sdk.workflow.values import value_of
+
+T = TypeVar("T")
+
+_PREFIX = "promise:"
+
+
+def promise(name: str, kind: type[T]) -> Coroutine[Any, Any, T]:
+    """
+    Wait for the value that is sent to the instance under this name, as a custom signal.
+
+    The value is JSON of that type, or for bytes whatever was sent. The first one sent stands; a
+    name waited for a second time is another promise, `name#2`, and so on. In a branch the path of
+    the branch is before the name.
+    """
+    where = required(f"promise({name!r})")
+    place = where.run.place(where.branch, _PREFIX + name)
+    return _kept(where.run, place, kind)
+
+
+def signal_name(place: Place) -> str:
+    """The checkpoint id that a promise's value is to be sent to."""
+    path, slash, own = place.key.rpartition("/")
+    return f"{path}{slash}{own.removeprefix(_PREFIX).removesuffix('#1')}"
+
+
+async def _kept(run: Run, place: Place, kind: type[T]) -> T:
+    entry = await run.passed(place)
+    if entry is not None:
+        return cast("T", await value_of(run, place, entry, kind))
+    with run.flight(place):
+        await run.admit(place)
+        name = signal_name(place)
+        sent = await heard(run, place, name)
+        entry = Entry(Kind.RESULT, _as_json(name, sent, kind), place.at)
+        entry = await run.save(place.key, entry)
+        return cast("T", await value_of(run, place, entry, kind))
+
+
+async def heard(run: Run, place: Place, name: str) -> bytes:
+    """Wait for what is sent to a name; throws what strikes the place."""
+    with run.ears.promised(name) as value:
+        wait = run.waiting(is_open=True)
+        value.add_done_callback(lambda _: wait.end())
+        await run.wait(place, wait, place.key)
+        return value.result()
+
+
+def _as_json(name: str, sent: bytes, kind: type[T]) -> bytes:
+    # Only now: it imports pydantic.
+    from runtara_sdk.workflow import codec
+
+    what = f"promise {name!r}"
+    if kind is bytes:
+        return codec.encode(what, sent, bytes)
+    try:
+        return codec.encode(what, codec.decode(what, sent, kind), kind)
+    except StateUnreadable as error:
+        raise NotSaveable(
+            f"{what} was sent {sent[:200]!r}, which is no {kind.__qualname__}; what was sent first"
+            f" stands, so wait for another name ({error.__cause__})"
+        ) from error

@@ -1,0 +1,336 @@
+"""A run: one process's way through a workflow, from what is saved to where it ends or waits."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NoReturn, TypeVar
+
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.ears import Ears
+from runtara_sdk.workflow.ending import Ended, leave_parked
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import Changed, Infrastructure, Refused, Unavailable
+from runtara_sdk.workflow.history import History, check
+from runtara_sdk.workflow.idleness import Idleness
+from runtara_sdk.workflow.journal import Begun, Journal, Told
+from runtara_sdk.workflow.keys import Numbers, escaped, joined
+from runtara_sdk.workflow.patience import Patience
+from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MANY = 10_000
+
+
+def utc_now() -> datetime:
+    """The time: aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Run:
+    """
+    What the durable calls of one workflow share.
+
+    `over` gets the end of the run, or why it can't go on, when user code must not run any further;
+    whoever asks for something durable then stays where it is.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        begun: Begun,
+        patience: Patience,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.journal = journal
+        self.instance_id = journal.instance_id
+        self.history = History(begun.passed or {})
+        self.clock = clock
+        self.root = Branch("", Numbers(""))
+        self.branches = {self.root}
+        self.in_flight: set[Place] = set()
+        self.over: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self.is_cancelled = False
+        self.is_pausing = False
+        self.idleness = Idleness(self, patience)
+        self.ears = Ears(self)
+        self._patience = patience
+        self._reads_each = begun.passed is None
+        self._saved = len(begun.passed or {})
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    # Places
+
+    def place(
+        self,
+        branch: Branch,
+        name: str,
+        *,
+        key: str | None = None,
+        call: str | None = None,
+        was: tuple[str, ...] = (),
+        is_counted: bool = True,
+    ) -> Place:
+        """Take the place of a call that is made now."""
+        if key is None:
+            own = branch.numbers.call(name)
+            old = tuple(joined(branch.path, escaped(one)) + own[own.rindex("#") :] for one in was)
+        else:
+            own, old, is_counted = joined(branch.path, escaped(key)), (), False
+        if is_counted:
+            branch.position += 1
+        return Place(
+            own,
+            branch,
+            branch,
+            branch.position if is_counted else None,
+            call,
+            old,
+            tuple(branch.scopes),
+        )
+
+    async def passed(self, place: Place) -> Entry | None:
+        """
+        Give what is saved for a place; None: it is live.
+
+        Stays here for ever if the run is over or the code has changed.
+        """
+        if self.over.done():
+            await self.park()
+        try:
+            entry = self.history.take(place)
+            if entry is None and self._reads_each:
+                entry = await self._read(place.key)
+                if entry is not None:
+                    check(place, entry)
+        except Refused as error:
+            await self.refuse(error)
+        return entry
+
+    async def beside(self, place: Place, what: str) -> Entry | None:
+        """Give what is saved beside a place."""
+        entry = self.history.peek(place.beside(what))
+        if entry is None and self._reads_each:
+            entry = await self._read(place.beside(what))
+        return entry
+
+    async def save(self, key: str, entry: Entry) -> Entry:
+        """Save an entry; the one that stands then, which is another if there was one."""
+        state = entry.encode()
+        kept = await self.reach(lambda: self.journal.save(key, state))
+        self._saved += 1
+        if self._saved == _MANY:
+            logger.warning(
+                "instance %r has %d checkpoints: let the workflow go on under another id now and"
+                " then, with restart_as",
+                self.instance_id,
+                _MANY,
+            )
+        if kept.told is not None:
+            self.told(kept.told)
+        return entry if kept.state == state else entries.decode(key, kept.state)
+
+    async def _read(self, key: str) -> Entry | None:
+        state = await self.reach(lambda: self.journal.read(key))
+        return None if state is None else entries.decode(key, state)
+
+    async def reach(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the core until it answers; stays here if it can't be reached within the budget."""
+        pauses = self._patience.pauses()
+        while True:
+            try:
+                return await call()
+            except Unavailable as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    await self.stop(
+                        Infrastructure(
+                            f"the core could not be reached for {self._patience.budget}: {error};"
+                            " run the instance again when it is back: what was saved is kept"
+                        )
+                    )
+                await asyncio.sleep(pause)
+            except RuntaraError as error:
+                # Superseded, ended by somebody, or refused: whatever it is, code can't mend it.
+                await self.stop(error)
+
+    # Live calls
+
+    @contextmanager
+    def flight(self, place: Place) -> Iterator[None]:
+        """Let a live call be seen by what may strike it, and by who looks whether all wait."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.in_flight.add(place)
+        try:
+            yield
+        finally:
+            self.in_flight.discard(place)
+
+    async def admit(self, place: Place) -> None:
+        """Return when a live call may go on; throws what strikes it."""
+        while self.is_pausing:
+            await self.linger(place, Wait(self._future(), self.clock(), is_pause=True))
+        by = place.striker(self.clock())
+        if by is not None:
+            await self.strike(place, by, place.key)
+
+    async def interruptible(self, place: Place, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work, and let what strikes end it: thrown then, once its place is saved."""
+        place.task = asyncio.current_task()
+        assert place.task is not None
+        try:
+            return await work()
+        except BaseException:
+            if place.by is None:
+                raise
+            by = place.by
+        finally:
+            task, place.task = place.task, None
+            if place.by is not None:
+                task.uncancel()
+                place.by = None
+        return await self.strike(place, by, place.key)
+
+    async def wait(self, place: Place, wait: Wait, struck_key: str) -> None:
+        """Wait until it is over; throws what strikes it, saved under this key."""
+        by = place.striker(self.clock()) or await self.linger(place, wait)
+        if by is not None:
+            await self.strike(place, by, struck_key)
+        while self.is_pausing:
+            await self.linger(place, Wait(self._future(), self.clock(), is_pause=True))
+
+    async def strike(self, place: Place, by: str, key: str) -> NoReturn:
+        """Save that it was struck here, then throw."""
+        self.thrown(place, await self.save_strike(place, by, key))
+
+    async def save_strike(self, place: Place, by: str, key: str) -> Entry:
+        """Save that it was struck here."""
+        at, call = (place.at, place.call) if key == place.key else (None, None)
+        entry = Entry(Kind.STRUCK, json.dumps(by, ensure_ascii=False).encode(), at, call)
+        await self.save(key, entry)
+        return entry
+
+    def thrown(self, place: Place, entry: Entry) -> NoReturn:
+        """Throw what struck here, as it did in the run that saved it."""
+        by = json.loads(entry.value)
+        place.settle(by)
+        raise asyncio.CancelledError(f"{by} at {place.key}")
+
+    async def linger(self, place: Place, wait: Wait) -> str | None:
+        """Wait until it is over (None), or something strikes (its key): nothing is thrown."""
+        timer = None
+        if wait.until is not None:
+            left = (wait.until - self.clock()).total_seconds()
+            timer = asyncio.get_running_loop().call_later(max(left, 0), wait.end)
+        place.wait = wait
+        self.idleness.look()
+        try:
+            return await wait.ended
+        finally:
+            place.wait = None
+            if timer is not None:
+                timer.cancel()
+
+    def _future(self) -> "asyncio.Future[str | None]":
+        return asyncio.get_running_loop().create_future()
+
+    def waiting(self, until: datetime | None = None, *, is_open: bool = False) -> Wait:
+        """A wait that begins now."""
+        return Wait(self._future(), self.clock(), until, is_open)
+
+    # Scopes
+
+    def enter(self, branch: Branch, scope: Scope) -> None:
+        """Let the calls made from here on be struck by a scope, when its time has come."""
+        if scope.until is not None:
+            left = (scope.until - self.clock()).total_seconds()
+            loop = asyncio.get_running_loop()
+            scope.timer = loop.call_later(max(left, 0), self.strike_in, scope)
+        branch.scopes.append(scope)
+
+    def exit(self, branch: Branch, scope: Scope) -> None:
+        """End a scope: it strikes no more."""
+        branch.scopes.remove(scope)
+        scope.wanted, scope.until = False, None
+        if scope.timer is not None:
+            scope.timer.cancel()
+
+    def strike_in(self, scope: Scope) -> None:
+        """Strike what is live in a scope, or else the next that will be."""
+        scope.wanted = True
+        for place in list(self.in_flight):
+            if scope in place.scopes and not scope.struck:
+                place.strike(scope.key)
+
+    def strike_branch(self, branch: Branch, by: str) -> None:
+        """Strike what is live in a branch, or else the next that will be; once."""
+        if branch.cancel_by is None:
+            branch.cancel_by = by
+            for place in list(self.in_flight):
+                if place.runner is branch and not branch.struck:
+                    place.strike(by)
+
+    # What the instance is told
+
+    def told(self, told: Told) -> None:
+        """Hear what the instance shall do; it is done when a durable call allows."""
+        if told is Told.PAUSE:
+            self.is_pausing = not self.is_cancelled
+            self.idleness.look()
+            return
+        self.is_pausing = False
+        if told is Told.CANCEL:
+            self.is_cancelled = True
+            self.strike_branch(self.root, CANCEL)
+        self.idleness.go_on()
+
+    # The end
+
+    async def stop(self, end: Ended | Exception) -> NoReturn:
+        """End the run here: no user code goes on, and none is unwound."""
+        self.end(end)
+        await self.park()
+
+    def end(self, end: Ended | Exception) -> None:
+        """Say how the run ends, unless that was said."""
+        if not self.over.done():
+            if isinstance(end, Ended):
+                self.over.set_result(end)
+            else:
+                self.over.set_exception(end)
+
+    async def refuse(self, error: Exception) -> NoReturn:
+        """End the run because the code can't go on with what is saved; the instance stays open."""
+        await self.stop(error)
+
+    async def park(self) -> NoReturn:
+        """Stay here for ever."""
+        task = asyncio.current_task()
+        assert task is not None
+        leave_parked([task])
+        while True:
+            await self._future()
+
+    def leave(self) -> None:
+        """Leave all the workflow's tasks where they are."""
+        known = {branch.task for branch in self.branches if branch.task is not None}
+        leave_parked(known | self._tasks)
+
+    def left_out(self) -> Changed | None:
+        """What the code has not called again at its end, as an error; None: nothing."""
+        keys = self.history.unvisited()
+        if not keys:
+            return None
+        return Changed(
+            f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
+            " instance has passed: leave the calls in for instances that are under way, or declare"
+            " the change with `if await patched(...)`"
+        )

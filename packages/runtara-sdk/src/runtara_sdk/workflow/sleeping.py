@@ -1,0 +1,87 @@
+"""Sleeping: waits whose end is saved when they begin."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+from runtara_sdk.workflow.context import InWorkflow, required
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.places import Place, Scope
+from runtara_sdk.workflow.run import Run
+
+_STRUCK = "struck"
+
+
+def sleep(how_long: Duration) -> Coroutine[Any, Any, None]:
+    """
+    Sleep, counted from when an instance first comes here, whatever becomes of its processes.
+
+    A long sleep ends the process; another one goes on when it is over.
+    """
+    length = duration(how_long)
+    where = required(f"sleep({how_long!r})")
+    return _slept(where.run, where.run.place(where.branch, "sleep"), length)
+
+
+async def _slept(run: Run, place: Place, length: timedelta) -> None:
+    until = await _deadline(run, place, length)
+    struck = await run.beside(place, _STRUCK)
+    if struck is not None:
+        run.thrown(place, struck)
+    if until > run.clock():
+        with run.flight(place):
+            await run.wait(place, run.waiting(until), place.beside(_STRUCK))
+
+
+async def _deadline(run: Run, place: Place, length: timedelta) -> datetime:
+    """The deadline saved for a place, now if it is live; throws what has struck before it was."""
+    entry = await run.passed(place)
+    if entry is None:
+        with run.flight(place):
+            await run.admit(place)
+            text = json.dumps((run.clock() + length).isoformat()).encode()
+            entry = await run.save(place.key, Entry(Kind.UNTIL, text, place.at))
+    if entry.kind is Kind.STRUCK:
+        run.thrown(place, entry)
+    if entry.kind is not Kind.UNTIL:
+        await run.refuse(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
+    return datetime.fromisoformat(json.loads(entry.value))
+
+
+class timeout:
+    """
+    `async with timeout("7d")`: raise TimeoutError at a durable call when the time is over.
+
+    The deadline is saved at entry, and so is the call that is struck: a replay raises there again.
+    """
+
+    def __init__(self, how_long: Duration) -> None:
+        self._length = duration(how_long)
+        self._how_long = how_long
+        self._where: InWorkflow | None = None
+        self._scope: Scope | None = None
+
+    async def __aenter__(self) -> "timeout":
+        where = required(f"timeout({self._how_long!r})")
+        place = where.run.place(where.branch, "timeout")
+        until = await _deadline(where.run, place, self._length)
+        self._where, self._scope = where, Scope(place.key, until)
+        where.run.enter(where.branch, self._scope)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._where is not None
+        assert self._scope is not None
+        self._where.run.exit(self._where.branch, self._scope)
+        if self._scope.struck and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError(f"{self._scope.key}: timeout({self._how_long!r}) is over") from error

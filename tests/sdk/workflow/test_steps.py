@@ -1,0 +1,102 @@
+"""Steps run once, and give on replay what they gave."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal
+
+from runtara_sdk.workflow import Ended, Outcome, StepFailed, execute, step, workflow
+
+
+class Declined(Exception):
+    pass
+
+
+DONE: Counter[str] = Counter()
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    DONE.clear()
+
+
+@step
+async def double(number: int) -> int:
+    DONE["double"] += 1
+    return number * 2
+
+
+@step
+def shout(text: str) -> str:
+    DONE["shout"] += 1
+    return text.upper()
+
+
+@step(raises=Declined)
+async def charge(amount: int) -> int:
+    DONE["charge"] += 1
+    if amount > 100:
+        raise Declined("too much", amount)
+    if amount < 0:
+        raise ValueError("negative")
+    return amount
+
+
+async def test_a_workflow_runs_its_steps_and_ends_with_its_output() -> None:
+    """One save a step, and one for the input."""
+
+    @workflow
+    async def adding(number: int) -> str:
+        first = await double(number)
+        second = await double(first)
+        return await shout(f"{second}x")
+
+    core = Core()
+    ended = await execute(adding, MemoryJournal(core), b"2")
+
+    assert ended == Ended(Outcome.DONE, b'"8X"')
+    assert core.ended == ("completed", b'"8X"')
+    assert core.calls == [
+        "save ~workflow",
+        "save double#1",
+        "save double#2",
+        "save shout#1",
+        "complete",
+    ]
+
+
+async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
+    """Alike for failures: `raises` as themselves, others as StepFailed."""
+    seen: list[object] = []
+
+    @workflow
+    async def trying() -> int:
+        for amount in (5, 500, -1):
+            try:
+                seen.append(await charge(amount))
+            except (Declined, StepFailed) as error:
+                seen.append(
+                    (
+                        type(error),
+                        error.args,
+                        str(error),
+                        tuple(error.__notes__) if isinstance(error, StepFailed) else (),
+                    )
+                )
+        a, b = await asyncio.gather(double(1), double(2))
+        return a + b
+
+    core = Core()
+    first = await execute(trying, MemoryJournal(core))
+    live, ran = list(seen), DONE.copy()
+    seen.clear()
+    core.ended = None
+    second = await execute(trying, MemoryJournal(core))
+
+    assert first == second == Ended(Outcome.DONE, b"6")
+    assert seen == live
+    assert DONE == ran
+    assert live[1][:2] == (Declined, ("too much", 500))
+    assert live[2][0] is StepFailed
+    assert "ValueError: negative" in live[2][2]
