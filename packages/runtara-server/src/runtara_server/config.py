@@ -56,7 +56,10 @@ class Settings(BaseSettings):
     )
 
     database_url: DatabaseUrl = Field(
-        description="sqlite:PATH, sqlite://PATH or sqlite::memory:", min_length=1
+        description="postgres://…, sqlite:PATH, sqlite://PATH or sqlite::memory:", min_length=1
+    )
+    db_pool_size: int = Field(
+        10, ge=1, le=1000, description="PostgreSQL connections at most, 1 to 1000"
     )
     quic_host: Host = Field("0.0.0.0", description="an address to listen on", min_length=1)
     quic_port: int = Field(8001, ge=0, le=65535, description="a port, 0 (any free one) to 65535")
