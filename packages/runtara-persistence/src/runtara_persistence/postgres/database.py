@@ -23,6 +23,7 @@ Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _CONNECT_TIMEOUT = 10.0
+_CLOSE_TIMEOUT = 5.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -43,6 +44,9 @@ class Database:
         self._patience = patience
         self._step_timeout = step_timeout
         self._pool: Pool | None = None
+        self._under_way = 0
+        self._none_under_way = asyncio.Event()
+        self._none_under_way.set()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -58,7 +62,8 @@ class Database:
             yield
         finally:
             self._pool = None
-            await pool.close()
+            await self._none_under_way.wait()
+            await _close(pool)
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Open a connection beside the pool; whoever asked closes it. Raises DatabaseError."""
@@ -96,6 +101,16 @@ class Database:
         is_repeatable: may be done again after an answer was lost. Raises DatabaseError.
         """
         pool = self._require_pool()
+        self._under_way += 1
+        self._none_under_way.clear()
+        try:
+            return await self._run(pool, attempt, work, is_repeatable)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._none_under_way.set()
+
+    async def _run(self, pool: Pool, attempt: str, work: Work[T], is_repeatable: bool) -> T:
         deadline = asyncio.get_running_loop().time() + self._patience
         pause = _FIRST_PAUSE
         while True:
@@ -164,6 +179,15 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
         return await work(connection)
     finally:
         await pool.release(connection)
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await pool.close()
+    except TimeoutError:
+        # The server does not take its leave; nothing is under way any more.
+        pool.terminate()
 
 
 def _is_late(deadline: float, pause: float) -> bool:

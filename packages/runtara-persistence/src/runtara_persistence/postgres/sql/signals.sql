@@ -91,7 +91,7 @@ put AS (
         instance_id,
         $3::text::signal_type,
         $4,
-        $5,
+        $5::timestamptz,
         CASE WHEN $3 = 'cancel' AND state = 'pending' THEN $5 END
     FROM found
     WHERE state = ANY ($2::text[])

@@ -1,0 +1,50 @@
+"""The back door to PostgreSQL: rows as plain SQL would put and see them."""
+
+import asyncpg
+from tests.contract.database import Database, Row
+
+from runtara_domain.ports.persistence import Persistence
+from runtara_persistence.postgres.persistence import PostgresPersistence
+
+_ENUMS = {
+    ("instances", "status"): "instance_status",
+    ("instance_events", "event_type"): "instance_event_type",
+    ("pending_signals", "signal_type"): "signal_type",
+}
+# These have no number; an update moves a row, so that its place in the table says nothing.
+_UNNUMBERED = frozenset({"instances", "pending_signals"})
+
+
+class PostgresDatabase(Database):
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._put: list[str] = []
+        self._back_door: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def close(self) -> None:
+        if self._back_door is not None:
+            await self._back_door.close()
+
+    def connect(self) -> Persistence:
+        return PostgresPersistence(self._url)
+
+    async def put(self, table: str, row: Row) -> None:
+        self._put.append(row["instance_id"])
+        marks = ", ".join(_mark(table, name, place) for place, name in enumerate(row, start=1))
+        await self._run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
+
+    async def rows(self, table: str) -> list[Row]:
+        if table not in _UNNUMBERED:
+            return await self._run(f"SELECT * FROM {table} ORDER BY id")
+        order = "array_position($1::text[], instance_id), created_at, instance_id"
+        return await self._run(f"SELECT * FROM {table} ORDER BY {order}", self._put)
+
+    async def _run(self, statement: str, *values: object) -> list[Row]:
+        if self._back_door is None:
+            self._back_door = await asyncpg.connect(self._url)
+        return [dict(row) for row in await self._back_door.fetch(statement, *values)]
+
+
+def _mark(table: str, name: str, place: int) -> str:
+    enum = _ENUMS.get((table, name))
+    return f"${place}" if enum is None else f"${place}::text::{enum}"
