@@ -36,6 +36,8 @@ class Driver(ABC):
         self._timer_at = 0.0
         self._unanswered = 0
         self._unanswered_bytes = 0
+        # When a datagram last came, by the loop's clock.
+        self.heard_at = self.loop.time()
         quic._ack_delay = ACK_DELAY
         # How many streams the peer should at least be able to open.
         self._spare_streams = quic._local_max_streams_bidi.value // 2
@@ -50,6 +52,7 @@ class Driver(ABC):
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same turn."""
+        self.heard_at = now
         self._unanswered += 1
         self._unanswered_bytes += len(data)
         self._quic.receive_datagram(data, address, now)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 # Connections are pinged in so many shares, one after the other, so that thousands make no burst.
 SHARES = 16
 HANDSHAKE_TIMEOUT = 10.0
+# Seconds within which a peer that lives acknowledges something of what it was sent.
+SILENCE = 2.0
 REFUSAL = "refused: the server takes no more connections"
 
 
@@ -134,9 +137,7 @@ class Listener:
             async with asyncio.timeout(self._settings.grace):
                 if self.tasks:
                     await asyncio.wait(set(self.tasks))
-                while not all(connection.is_delivered for connection in self._established):
-                    self._progress.clear()
-                    await self._progress.wait()
+                await self._deliver()
         except TimeoutError:
             logger.warning("the grace is over with %d requests unfinished", len(self.tasks))
         finally:
@@ -144,6 +145,18 @@ class Listener:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _deliver(self) -> None:
+        """Wait until all that was sent has arrived, but not for peers that fell silent."""
+        began = self._loop.time()
+        while any(
+            not one.is_delivered and self._loop.time() < max(one.heard_at, began) + SILENCE
+            for one in self._established
+        ):
+            self._progress.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SILENCE / 4):
+                    await self._progress.wait()
 
     # What connections tell their owner.
 
