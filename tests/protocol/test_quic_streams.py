@@ -84,17 +84,20 @@ async def test_the_grace_bounds_the_wait_for_handlers(caplog: pytest.LogCaptureF
 
 async def test_leaving_waits_for_no_peer_that_fell_silent() -> None:
     """An answer to a client that was killed keeps nobody up for the rest of the grace."""
-    async with asyncio.timeout(30), serving(Gated, grace=3600.0) as served:
-        async with lossy_proxy(("127.0.0.1", served.port), loss=0.0) as (proxy, port):
-            connection = await served.connect(port=port)
-            exchange = asyncio.create_task(connection.exchange(b"last words"))
-            handler = await served.handler()
-            await handler.received.get()
-            proxy.loss = 1.0
-            handler.gate.set()
-            await handler.answered.get()
-            await connection.aclose()
-            await asyncio.wait([exchange])
+    async with (
+        asyncio.timeout(30),
+        serving(Gated, grace=3600.0) as served,
+        lossy_proxy(("127.0.0.1", served.port), loss=0.0) as (proxy, port),
+    ):
+        connection = await served.connect(port=port)
+        exchange = asyncio.create_task(connection.exchange(b"last words"))
+        handler = await served.handler()
+        await handler.received.get()
+        proxy.loss = 1.0
+        handler.gate.set()
+        await handler.answered.get()
+        await connection.aclose()
+        await asyncio.wait([exchange])
 
     assert isinstance(exchange.exception(), ConnectionLost)
 
