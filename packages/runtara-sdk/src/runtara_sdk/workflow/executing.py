@@ -39,7 +39,7 @@ async def execute(
     out of reach for long, Superseded if a newer run has begun. User code is never unwound by any of
     this: its coroutine stays where it is.
     """
-    begun = await journal.begin()
+    begun = await workflow.patience.persist(journal.begin)
     run = Run(journal, begun, workflow.patience, clock)
     starting = asyncio.create_task(_started(run, workflow, begun, given))
     listening: asyncio.Task[None] | None = None

@@ -13,7 +13,7 @@ from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.ears import Ears
 from runtara_sdk.workflow.ending import Ended, leave_parked
 from runtara_sdk.workflow.entries import Entry, Kind
-from runtara_sdk.workflow.errors import Changed, Infrastructure, Refused, Unavailable
+from runtara_sdk.workflow.errors import Changed, Refused
 from runtara_sdk.workflow.history import History, check
 from runtara_sdk.workflow.idleness import Idleness
 from runtara_sdk.workflow.journal import Begun, Journal, Told
@@ -142,23 +142,11 @@ class Run:
 
     async def reach(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core until it answers; stays here if it can't be reached within the budget."""
-        pauses = self._patience.pauses()
-        while True:
-            try:
-                return await call()
-            except Unavailable as error:
-                pause = next(pauses, None)
-                if pause is None:
-                    await self.stop(
-                        Infrastructure(
-                            f"the core could not be reached for {self._patience.budget}: {error};"
-                            " run the instance again when it is back: what was saved is kept"
-                        )
-                    )
-                await asyncio.sleep(pause)
-            except RuntaraError as error:
-                # Superseded, ended by somebody, or refused: whatever it is, code can't mend it.
-                await self.stop(error)
+        try:
+            return await self._patience.persist(call)
+        except RuntaraError as error:
+            # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.
+            await self.stop(error)
 
     # Live calls
 

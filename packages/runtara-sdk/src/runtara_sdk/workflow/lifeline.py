@@ -1,0 +1,105 @@
+"""The lifeline: a thread that shows life, and sees when the workflow's loop is blocked."""
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from runtara_sdk.client import Client
+from runtara_sdk.heartbeat import beat
+from runtara_sdk.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BLOCKED = 1.0
+"""Seconds without a turn after which a loop is named."""
+
+_TICK = 0.25
+
+
+class Lifeline:
+    """
+    Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
+
+    A loop that has no turn for a second is logged, once, with the stack that blocks it. `interval`
+    is in seconds; 0 sends no heartbeats.
+    """
+
+    def __init__(self, settings: Settings, interval: float) -> None:
+        self._settings = settings
+        self._interval = interval
+        self._thread: threading.Thread | None = None
+        self._watched = threading.get_ident()
+        self._turn = monotonic()
+        self._tick: asyncio.TimerHandle | None = None
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._thread is not None:
+            self._ready.wait()
+            assert self._loop is not None
+            assert self._end is not None
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+
+    def begin(self) -> None:
+        """Begin to show life; called in the loop that is watched. A second call does nothing."""
+        if self._thread is None:
+            self._turned()
+            # A process that ends at once doesn't wait for it.
+            self._thread = threading.Thread(target=self._live, name="runtara-life", daemon=True)
+            self._thread.start()
+
+    def _turned(self) -> None:
+        self._turn = monotonic()
+        self._tick = asyncio.get_running_loop().call_later(_TICK, self._turned)
+
+    def _live(self) -> None:
+        asyncio.run(self._until_ended())
+
+    async def _until_ended(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        tasks = [asyncio.create_task(self._watch())]
+        if self._interval:
+            tasks.append(asyncio.create_task(self._beat()))
+        await self._end.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _beat(self) -> None:
+        async with Client(self._settings) as client:
+            await beat(client.heartbeat, self._interval)
+
+    async def _watch(self) -> None:
+        named = None
+        while True:
+            await asyncio.sleep(_TICK)
+            turn = self._turn
+            if turn == named or monotonic() - turn < _BLOCKED:
+                continue
+            named = turn
+            frame = sys._current_frames().get(self._watched)
+            stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
+            logger.warning(
+                "the workflow's event loop has been blocked for a second: make what blocks it a"
+                " step that is a plain function, which runs in a thread\n%s",
+                stack,
+            )

@@ -1,0 +1,162 @@
+"""The port over QUIC: a client of one instance."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+
+from runtara_sdk.client import Client
+from runtara_sdk.errors import (
+    ConnectionFailed,
+    DatabaseFailed,
+    InstanceSuperseded,
+    InternalServerError,
+    Overloaded,
+    RequestNotKnown,
+    RequestReset,
+    RequestTimeout,
+    ShuttingDown,
+    TooManyInstances,
+)
+from runtara_sdk.records import InstanceStatus, Signal, SignalType
+from runtara_sdk.settings import Settings
+from runtara_sdk.workflow.errors import Superseded, Unavailable
+from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
+from runtara_sdk.workflow.lifeline import Lifeline
+from runtara_sdk.workflow.run import utc_now
+
+_FOR_NOW = (
+    ConnectionFailed,
+    RequestTimeout,
+    RequestReset,
+    DatabaseFailed,
+    ShuttingDown,
+    Overloaded,
+    InternalServerError,
+    TooManyInstances,
+)
+
+_LONGEST_TEXT = 1000
+
+
+class RemoteJournal:
+    """One instance on a core that is reached over QUIC."""
+
+    def __init__(self, client: Client, settings: Settings, lifeline: Lifeline) -> None:
+        self.instance_id = settings.instance_id
+        self._client = client
+        self._lifeline = lifeline
+        self._sleeps: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> Begun:
+        with _told_apart():
+            registration = await self._client.register()
+            self._lifeline.begin()
+            return Begun(registration.input, await self._passed())
+
+    async def save(self, key: str, state: bytes) -> Kept:
+        with _told_apart():
+            kept = await self._client.checkpoint(key, state)
+            return Kept(kept.state, _told(kept.signal))
+
+    async def read(self, key: str) -> bytes | None:
+        with _told_apart():
+            return await self._client.get_checkpoint(key)
+
+    async def attempt_failed(self, key: str, number: int, error: str) -> None:
+        with _told_apart():
+            await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
+
+    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+        left = max(wake - utc_now(), timedelta(0))
+        sleep = asyncio.create_task(self._client.sleep(left, key, state))
+        self._sleeps.add(sleep)
+        sleep.add_done_callback(self._sleeps.discard)
+        with _told_apart():
+            if await self._is_asleep(sleep):
+                return True
+            await sleep
+            return False
+
+    async def hear(self, name: str | None, wait: timedelta) -> Heard:
+        with _told_apart():
+            pending = await self._client.poll_signals(name, wait=wait)
+            return Heard(_told(pending.signal), pending.custom_signal)
+
+    async def acknowledge(self, told: Told) -> bool:
+        with _told_apart():
+            await self._client.acknowledge(SignalType(told))
+            status = (await self._client.get_status()).status
+            match told:
+                case Told.CANCEL:
+                    return status is InstanceStatus.CANCELLED
+                case Told.PAUSE:
+                    return status is InstanceStatus.SUSPENDED
+                case Told.RESUME:
+                    return True
+
+    async def complete(self, output: bytes) -> None:
+        with _told_apart():
+            await self._client.completed(output)
+
+    async def fail(self, error: str) -> None:
+        with _told_apart():
+            await self._client.failed(error)
+
+    async def aclose(self) -> None:
+        """Let go of sleeps that the core holds: the instance stays asleep."""
+        for sleep in list(self._sleeps):
+            sleep.cancel()
+        await asyncio.gather(*self._sleeps, return_exceptions=True)
+
+    async def _passed(self) -> dict[str, Passed] | None:
+        found = {}
+        try:
+            async for entry in self._client.list_checkpoints():
+                state = entry.state
+                if state is None:
+                    state = await self._client.get_checkpoint(entry.checkpoint_id)
+                found[entry.checkpoint_id] = Passed(
+                    state or b"", entry.failed_attempts, entry.last_attempt_at
+                )
+        except RequestNotKnown:
+            return None
+        return found
+
+    async def _is_asleep(self, sleep: "asyncio.Task[None]") -> bool:
+        """Tell whether a sleep has begun: its answer comes only at its end."""
+        pause = 0.001
+        while not sleep.done():
+            if (await self._client.get_status()).status is InstanceStatus.SUSPENDED:
+                return True
+            await asyncio.wait({sleep}, timeout=pause)
+            pause = min(pause * 2, 0.1)
+        return False
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[RemoteJournal]:
+    """Open a journal; the instance shows life by a connection of its own."""
+    quiet = settings.model_copy(update={"heartbeat_interval_ms": 0})
+    with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
+        async with Client(quiet) as client:
+            journal = RemoteJournal(client, quiet, lifeline)
+            try:
+                yield journal
+            finally:
+                await journal.aclose()
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell what may pass from what may not."""
+    try:
+        yield
+    except _FOR_NOW as error:
+        raise Unavailable(str(error)) from error
+    except InstanceSuperseded as error:
+        raise Superseded(str(error)) from error
+
+
+def _told(signal: Signal | None) -> Told | None:
+    return None if signal is None else Told(signal.type)

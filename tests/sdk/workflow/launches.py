@@ -1,0 +1,114 @@
+"""Workflows run as processes against the installed server, as a launcher would."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.support.server_process import ServerProcess, environment, running
+
+from runtara_persistence import (
+    CustomSignal,
+    Instance,
+    SendCustomSignal,
+    SendSignal,
+    Signal,
+    SignalType,
+    SystemClock,
+    connect,
+)
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 30.0
+
+
+class Launcher:
+    """Starts runs of the instance `i-1` of the workflows in `orders`."""
+
+    def __init__(self, folder: Path, server: ServerProcess) -> None:
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self._folder = folder
+        self._server = server
+        self._url = f"sqlite:{folder / 'core.db'}"
+
+    async def start(
+        self, workflow: str, value: object = None, **variables: str
+    ) -> asyncio.subprocess.Process:
+        """Start a run; with an input if there is one."""
+        arguments = ["run", f"tests.sdk.workflow.orders:{workflow}", "--instance-id", "i-1"]
+        if value is not None:
+            (self._folder / "input.json").write_text(json.dumps(value))
+            arguments += ["--input", str(self._folder / "input.json")]
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtara_sdk", *arguments),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(
+                {
+                    "RUNTARA_TENANT_ID": "t-1",
+                    "RUNTARA_SERVER_ADDR": f"127.0.0.1:{self._server.port}",
+                    "RUNTARA_SKIP_CERT_VERIFICATION": "true",
+                    "NOTES": str(self.notes),
+                }
+                | variables
+            ),
+        )
+
+    async def run(
+        self, workflow: str, value: object = None, **variables: str
+    ) -> tuple[int, str, str]:
+        """Run to the end of the process: its exit code and what it said."""
+        return await ended(await self.start(workflow, value, **variables))
+
+    async def noted(self, count: int) -> list[str]:
+        """Wait for so many lines of notes."""
+        async with asyncio.timeout(PATIENCE):
+            # A file tells nobody that it grows.
+            while len(lines := self.notes.read_text().splitlines()) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return lines
+
+    async def until_known(self) -> None:
+        """Wait until the core knows the instance."""
+        async with asyncio.timeout(PATIENCE), connect(self._url) as persistence:
+            # Nor does a table.
+            while await persistence.instances.get("i-1") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def instance(self) -> Instance:
+        """Read the instance."""
+        async with connect(self._url) as persistence:
+            found = await persistence.instances.get("i-1")
+        assert found is not None
+        return found
+
+    async def tell(self, kind: SignalType) -> None:
+        """Send a signal."""
+        async with connect(self._url) as persistence:
+            send = SendSignal(persistence.signals, SystemClock())
+            await send(instance_id="i-1", signal=Signal(kind))
+
+    async def send(self, name: str, value: bytes) -> None:
+        """Send a promise's value."""
+        async with connect(self._url) as persistence:
+            send = SendCustomSignal(persistence.signals, SystemClock())
+            await send(instance_id="i-1", signal=CustomSignal(name, value))
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
+    """Wait for a process: its exit code, and what it said on both outputs."""
+    async with asyncio.timeout(PATIENCE):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def launching(folder: Path) -> AsyncIterator[Launcher]:
+    """Run a server, and give a launcher for it."""
+    async with running(folder) as server:
+        yield Launcher(folder, server)

@@ -1,0 +1,62 @@
+"""Workflows that tests run as processes; what they do is in a file, a line each time."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from runtara_sdk.workflow import TaskGroup, promise, sleep, step, workflow
+
+
+def note(line: str) -> None:
+    with Path(os.environ["NOTES"]).open("a") as notes:
+        notes.write(f"{line}\n")
+
+
+@step
+async def ten(number: int) -> int:
+    note(f"ten {number}")
+    await asyncio.sleep(float(os.environ.get("PACE", "0")))
+    return number * 10
+
+
+@step
+def label(number: int) -> str:
+    note(f"label {number}")
+    return f"<{number}>"
+
+
+@workflow(name="counting")
+async def counting(count: int) -> list[str]:
+    return [await label(await ten(number)) for number in range(count)]
+
+
+@workflow(hold="0s")
+async def napping(seconds: float) -> str:
+    await ten(1)
+    await sleep(seconds)
+    return await label(2)
+
+
+@workflow
+async def asking(name: str) -> int:
+    number = await promise(name, int)
+    return await ten(number)
+
+
+@workflow(hold="0s")
+async def cleaning() -> None:
+    try:
+        await sleep("1d")
+    finally:
+        await label(0)
+
+
+async def pair(number: int) -> str:
+    return await label(await ten(number))
+
+
+@workflow
+async def fanning(count: int) -> list[str]:
+    async with TaskGroup() as group:
+        tasks = [group.create_task(pair(number), name=str(number)) for number in range(count)]
+    return [task.result() for task in tasks]

@@ -1,0 +1,108 @@
+"""Workflows as processes: killed, suspended, told things, and run again."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.sdk.workflow.launches import Launcher, ended, launching
+
+from runtara_persistence import InstanceStatus, SignalType
+
+
+@pytest.fixture
+async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
+    async with launching(tmp_path) as launcher:
+        yield launcher
+
+
+async def test_a_killed_workflow_goes_on_with_the_step_it_was_at(launcher: Launcher) -> None:
+    """No finished step runs again; the one under way does."""
+    process = await launcher.start("counting", 3, PACE="0.3")
+    await launcher.noted(3)
+    process.kill()
+    await ended(process)
+    code, output, said = await launcher.run("counting", PACE="0")
+
+    assert (code, output) == (0, '["<0>","<10>","<20>"]\n'), said
+    assert await launcher.noted(7) == [
+        "ten 0",
+        "label 0",
+        "ten 1",
+        "ten 1",
+        "label 10",
+        "ten 2",
+        "label 20",
+    ]
+    assert (await launcher.instance()).output == b'["<0>","<10>","<20>"]'
+
+
+async def test_a_long_sleep_ends_the_process(launcher: Launcher) -> None:
+    """With 75; the instance is asleep until its time, and goes on in the next process."""
+    first = await launcher.run("napping", 0.5)
+    asleep = await launcher.instance()
+    codes = [first[0]]
+    while codes[-1] == 75:
+        codes.append((await launcher.run("napping"))[0])
+
+    assert first[0] == 75, first
+    assert (asleep.status, asleep.sleep_until is not None) == (InstanceStatus.SUSPENDED, True)
+    assert codes[-1] == 0
+    assert await launcher.noted(2) == ["ten 1", "label 2"]
+
+
+async def test_a_cancelled_sleeper_is_due_and_cleans_up(launcher: Launcher) -> None:
+    """Durably, before the cancel is acknowledged; it ends with 130."""
+    assert (await launcher.run("cleaning"))[0] == 75
+    assert (await launcher.instance()).status is InstanceStatus.SUSPENDED
+    await launcher.tell(SignalType.CANCEL)
+    code, _, said = await launcher.run("cleaning")
+
+    assert code == 130, said
+    assert await launcher.noted(1) == ["label 0"]
+    assert (await launcher.instance()).status is InstanceStatus.CANCELLED
+
+
+async def test_a_promise_is_what_was_sent_first(launcher: Launcher) -> None:
+    """Before or while the workflow waits for it."""
+    process = await launcher.start("asking", "approval")
+    await launcher.until_known()
+    await launcher.send("approval", b"4")
+    await launcher.send("approval", b"5")
+
+    assert (await ended(process))[:2] == (0, "40\n")
+
+
+async def test_a_pause_stops_at_the_next_step_and_a_resume_goes_on(launcher: Launcher) -> None:
+    """The step under way ends; the process too, with 75."""
+    process = await launcher.start("counting", 3, PACE="0.5")
+    await launcher.noted(1)
+    await launcher.tell(SignalType.PAUSE)
+    code, _, said = await ended(process)
+    paused = await launcher.instance()
+    await launcher.tell(SignalType.RESUME)
+
+    assert code == 75, said
+    assert (paused.status, paused.sleep_until) == (InstanceStatus.SUSPENDED, None)
+    assert await launcher.noted(1) == ["ten 0"]
+    assert (await launcher.run("counting"))[0] == 0
+
+
+async def test_a_superseded_process_exits_at_once(launcher: Launcher) -> None:
+    """With 3, though a step of it is under way."""
+    first = await launcher.start("counting", 2, PACE="20")
+    await launcher.noted(1)
+    second = await launcher.start("counting", PACE="0")
+
+    assert (await ended(second))[0] == 0
+    assert (await ended(first))[0] == 3
+
+
+async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
+    """Each with its own steps."""
+    process = await launcher.start("fanning", 4, PACE="0.2")
+    await launcher.noted(4)
+    process.kill()
+    await ended(process)
+    code, output, said = await launcher.run("fanning", PACE="0")
+
+    assert (code, output) == (0, '["<0>","<10>","<20>","<30>"]\n'), said
