@@ -36,7 +36,7 @@ class PostgresDatabase(Database):
     async def rows(self, table: str) -> list[Row]:
         if table not in _UNNUMBERED:
             return await self._run(f"SELECT * FROM {table} ORDER BY id")
-        order = "array_position($1::text[], instance_id), created_at, instance_id"
+        order = "array_position($1::text[], instance_id), age(xmin) DESC"
         return await self._run(f"SELECT * FROM {table} ORDER BY {order}", self._put)
 
     async def _run(self, statement: str, *values: object) -> list[Row]:

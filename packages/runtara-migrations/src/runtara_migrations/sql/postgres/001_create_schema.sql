@@ -29,7 +29,7 @@ CREATE TABLE instances (
     stderr TEXT,
     input BYTEA,
     CONSTRAINT instance_id_not_empty CHECK (instance_id <> ''),
-    CONSTRAINT valid_attempt CHECK (1 <= attempt AND attempt <= max_attempts)
+    CONSTRAINT valid_attempt CHECK (attempt >= 1 AND attempt <= max_attempts)
 );
 
 CREATE TABLE checkpoints (
