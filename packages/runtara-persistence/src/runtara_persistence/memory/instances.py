@@ -102,7 +102,8 @@ class MemoryInstances:
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         await self._store.turn()
         running = self._in(frozenset({State.RUNNING}))
-        rows = sorted((row for row in running if _heard_at(row) < since), key=_heard_at)
+        silent = (row for row in running if _heard_at(row) < since)
+        rows = sorted(silent, key=lambda row: (_heard_at(row), row.instance_id))
         return [records.summary(row) for row in rows[:limit]]
 
     async def finish(
@@ -123,11 +124,11 @@ class MemoryInstances:
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         await self._store.turn()
         waiting = [
-            (max(due, row.wake_claim_until or due), row)
+            (max(due, row.wake_claim_until or due), row.instance_id, row)
             for row in self._in(frozenset({State.ASLEEP, State.PAUSED}))
             if (due := self._due_since(row, at)) is not None and not row.is_claimed(at)
         ]
-        rows = [row for _, row in sorted(waiting, key=lambda pair: pair[0])[:limit]]
+        rows = [row for *_, row in sorted(waiting, key=lambda place: place[:2])[:limit]]
         for row in rows:
             row.claim(claim)
         return [records.claimed(row) for row in rows]
