@@ -1,0 +1,92 @@
+"""What must hold of all that is stored, whatever the steps were."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from tests.model.tables import FINAL, OPEN, Row, state_of
+
+Tables: TypeAlias = Mapping[str, list[Row]]
+
+
+def check(before: Tables, after: Tables, *, single: bool) -> None:
+    """Check what is stored now, and what became of what was; single: by one step alone."""
+    for row in after["instances"]:
+        _check_row(row)
+        _check_runs(row, after)
+    _check_kept(before, after)
+    old, new = _by_id(before["instances"]), _by_id(after["instances"])
+    for name in old.keys() & new.keys():
+        _check_way(old[name], new[name])
+        if single:
+            _check_will_be_woken(new[name], _pending(before, name), _pending(after, name))
+    for name in old.keys() - new.keys():
+        assert state_of(old[name]) in FINAL, "only finished instances are deleted"
+
+
+def _check_row(row: Row) -> None:
+    state = state_of(row)
+    assert (row["finished_at"] is not None) == (state in FINAL), "finished_at: in final states"
+    assert (row["sleep_until"] is not None) == (state == "asleep"), "sleep_until: asleep"
+    assert row["started_at"] is not None or row["run_epoch"] == 0, "started_at: the first start"
+    if row["wake_claim_by"] is not None:
+        assert row["status"] == "suspended", "only what can be woken is claimed"
+    if row["output"] is not None or row["error"] is not None:
+        assert state in FINAL, "output and error come with the end"
+
+
+def _check_runs(row: Row, now: Tables) -> None:
+    events = [one for one in now["instance_events"] if one["instance_id"] == row["instance_id"]]
+    started = [one for one in events if one["event_type"] == "started"]
+    assert len(started) == row["run_epoch"], "one `started` event a run"
+
+
+def _check_way(old: Row, new: Row) -> None:
+    if state_of(old) in FINAL:
+        assert new == old, "nothing in a finished row changes"
+    assert new["run_epoch"] >= old["run_epoch"], "runs only grow"
+    for name in ("tenant_id", "input", "created_at"):
+        assert new[name] == old[name], f"{name} is set once"
+    if old["started_at"] is not None:
+        assert new["started_at"] == old["started_at"], "started_at is the first start"
+    if old["last_activity_at"] is not None:
+        assert new["last_activity_at"] >= old["last_activity_at"], "activity moves forward"
+
+
+def _check_will_be_woken(row: Row, told: str | None, tells: str | None) -> None:
+    """
+    Nobody is left that will never be woken: PENDING is launched, RUNNING found when it is silent,
+    asleep due at a known time; paused waits for a resume or cancel, and with one it is due.
+
+    So what would make an instance due is never taken for heard while it goes to, or stays in,
+    pause. A pause that an operator sent later may have replaced a resume.
+    """
+    if state_of(row) == "paused" and told in ("cancel", "resume"):
+        assert tells == "cancel" or (told == "resume" and tells is not None), "told, and lost"
+    if told == "cancel" and state_of(row) in OPEN:
+        assert tells == "cancel", "a cancel stays until it is heard"
+
+
+def _check_kept(before: Tables, after: Tables) -> None:
+    names = {row["instance_id"] for row in after["instances"]}
+    kept = {_key(row): row for row in after["checkpoints"]}
+    for row in before["checkpoints"]:
+        if row["instance_id"] in names and not row["is_retry_attempt"]:
+            now = kept[_key(row)]
+            deadline = row["wake_at"] or now["wake_at"]
+            assert now == row | {"wake_at": deadline}, "a checkpoint never changes"
+    for table in ("instance_events", "pending_checkpoint_signals"):
+        for row in before[table]:
+            assert row in after[table] or row["instance_id"] not in names, f"{table} are kept"
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["instance_id"], row["checkpoint_id"]
+
+
+def _by_id(rows: list[Row]) -> dict[str, Row]:
+    return {row["instance_id"]: row for row in rows}
+
+
+def _pending(tables: Tables, name: str) -> str | None:
+    row = _by_id(tables["pending_signals"]).get(name)
+    return None if row is None or row["acknowledged_at"] is not None else row["signal_type"]

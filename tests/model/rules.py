@@ -1,0 +1,284 @@
+"""Every step of every port, as rules of a state machine."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+from tests.model.machine import ModelMachine
+from tests.model.step import Listing, Step
+from tests.model.values import (
+    SECOND,
+    ages,
+    checkpoints,
+    chosen_events,
+    chosen_instances,
+    durations,
+    endings,
+    finals,
+    keeps_running,
+    limits,
+    mortals,
+    names,
+    payloads,
+    small,
+    spans,
+    tenants,
+    tokens,
+)
+
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    Claim,
+    CustomSignal,
+    Ending,
+    Event,
+    EventFilter,
+    EventStep,
+    EventType,
+    InstanceFilter,
+    NewInstance,
+    Registration,
+    RetryAttempt,
+    Signal,
+    Sleep,
+)
+from runtara_domain.status import (
+    ANY,
+    MOVES,
+    OPEN,
+    WORKING,
+    Condition,
+    Move,
+    SignalType,
+    State,
+)
+
+
+class PortsMachine(ModelMachine):
+    """A rule for each method of the four ports, and for clocks, restarts and togetherness."""
+
+    @precondition(lambda self: not self.is_gathering)
+    @rule(count=st.integers(2, 4))
+    def together(self, count: int) -> None:
+        self.gather(count)
+
+    @precondition(lambda self: not self.is_gathering)
+    @rule()
+    def close_and_open(self) -> None:
+        self.restart()
+
+    @rule(span=spans | st.just(-SECOND))
+    def move_the_clock(self, span: timedelta) -> None:
+        self.now += span
+
+    @initialize()
+    def begin(self) -> None:
+        self.register_simply("b")
+        self.register_simply("a")
+        self.create("p", "t", b"given")
+
+    # What would seldom come together by chance
+
+    @rule(name=names, span=spans)
+    def fall_asleep(self, name: str, span: timedelta) -> None:
+        until = self.now + span
+        sleep = Sleep(f"asleep until {until}", b"", span)
+        claim = Claim("server", until)
+        caller = self.caller(name, 0)
+        self.step("checkpoints", "sleep", caller, sleep, when=WORKING, claim=claim, earliest=None)
+
+    @rule(name=names)
+    def acknowledge_pending(self, name: str) -> None:
+        pending = self.model.pending(name)
+        if pending is not None:
+            self.step("signals", "acknowledge", self.caller(name, 0), pending.type)
+
+    @rule(span=spans, token=tokens, limit=limits)
+    def relaunch(self, span: timedelta, token: str, limit: int) -> None:
+        self.now += span
+        self.claim_due(token, SECOND, limit)
+
+    @rule(name=names)
+    def pause_and_resume(self, name: str) -> None:
+        self.suspend(name, 0)
+        self.send(name, SignalType.RESUME, b"")
+
+    # Instances
+
+    @rule(name=names, tenant=tenants, given=st.none() | small)
+    def create(self, name: str, tenant: str, given: bytes | None) -> None:
+        self.step("instances", "create", NewInstance(name, tenant, given))
+
+    @rule(
+        name=names,
+        tenant=tenants,
+        checkpoint=st.none() | checkpoints,
+        age=st.none() | ages,
+    )
+    def register(self, name: str, tenant: str, checkpoint: str | None, age: int | None) -> None:
+        asked = Registration(name, tenant, checkpoint, self.caller(name, age).run)
+        self.step("instances", "register", asked, when=MOVES[Move.REGISTER].sources)
+
+    @rule(name=names)
+    def register_simply(self, name: str) -> None:
+        asked = Registration(name, "t")
+        self.step("instances", "register", asked, when=MOVES[Move.REGISTER].sources)
+
+    @rule(name=names, age=ages)
+    def touch(self, name: str, age: int | None) -> None:
+        self.step("instances", "touch", [self.caller(name, age), Caller("nobody")])
+
+    @rule(name=mortals, age=ages, ending=finals)
+    def finish(self, name: str, age: int | None, ending: Ending) -> None:
+        sources = MOVES[Move.TERMINATE].sources
+        self.step("instances", "finish", self.caller(name, age), ending, when=sources)
+
+    @rule(token=tokens, span=spans, limit=limits)
+    def claim_due(self, token: str, span: timedelta, limit: int) -> None:
+        self.step("instances", "claim_due", Claim(token, self.now + span), limit=limit)
+
+    @rule(token=tokens, span=spans)
+    def renew_claims(self, token: str, span: timedelta) -> None:
+        self.step("instances", "renew_claims", Claim(token, self.now + span), at=False)
+
+    @rule(token=tokens, some=st.lists(names, unique=True))
+    def release_claims(self, token: str, some: list[str]) -> None:
+        self.step("instances", "release_claims", token, some)
+
+    @rule(name=names, age=ages, token=tokens)
+    def wake(self, name: str, age: int | None, token: str) -> None:
+        sources = MOVES[Move.WAKE].sources
+        self.step("instances", "wake", self.caller(name, age), token=token, when=sources)
+
+    @precondition(lambda self: not self.is_gathering)  # Several transactions, as it may be.
+    @rule(age=spans)
+    def prune(self, age: timedelta) -> None:
+        self.step("instances", "prune", self.now - age, at=False)
+
+    # Checkpoints
+
+    @rule(name=names, age=ages, checkpoint=checkpoints, state=payloads)
+    def save(self, name: str, age: int | None, checkpoint: str, state: bytes) -> None:
+        write = CheckpointWrite(checkpoint, state)
+        self.step("checkpoints", "save", self.caller(name, age), write, when=WORKING)
+
+    @rule(
+        name=names,
+        age=ages,
+        sleep=st.builds(Sleep, checkpoints, small, durations, keeps_running),
+        token=tokens,
+        claimed=spans,
+        earliest=st.none() | spans,
+    )
+    def sleep(
+        self,
+        name: str,
+        age: int | None,
+        sleep: Sleep,
+        token: str,
+        claimed: timedelta,
+        earliest: timedelta | None,
+    ) -> None:
+        self.step(
+            "checkpoints",
+            "sleep",
+            self.caller(name, age),
+            sleep,
+            when=WORKING,
+            claim=Claim(token, self.now + claimed),
+            earliest=None if earliest is None else self.now + earliest,
+        )
+
+    @rule(name=names, age=ages, checkpoint=checkpoints, number=st.sampled_from([1, 10]))
+    def record_retry(self, name: str, age: int | None, checkpoint: str, number: int) -> None:
+        attempt = RetryAttempt(checkpoint, number, self.now - SECOND, f"failed at {self.now}")
+        self.step("checkpoints", "record_retry", self.caller(name, age), attempt, when=OPEN)
+
+    # Events
+
+    @rule(name=names, age=ages, payload=small, subtype=st.sampled_from([None, "", "s"]))
+    def say(self, name: str, age: int | None, payload: bytes, subtype: str | None) -> None:
+        event = Event(EventType.CUSTOM, payload, self.now - SECOND, "c", subtype)
+        self.step("events", "append", self.caller(name, age), event, when=ANY)
+
+    @rule(name=mortals, age=ages, ending=endings)
+    def end(self, name: str, age: int | None, ending: Ending) -> None:
+        event = self.ending(ending)
+        self.step("events", "end", self.caller(name, age), event, ending, when=WORKING)
+
+    @rule(name=names, age=ages)
+    def suspend(self, name: str, age: int | None) -> None:
+        event = Event(EventType.SUSPENDED, b"", self.now)
+        self.step("events", "suspend", self.caller(name, age), event)
+
+    @rule(said=st.lists(st.tuples(names, ages, st.sampled_from("csf")), max_size=4))
+    def say_all(self, said: list[tuple[str, int | None, str]]) -> None:
+        steps = [self.batched(self.caller(name, age), kind) for name, age, kind in said]
+        self.step("events", "record_all", steps)
+
+    # Signals
+
+    @rule(name=names, type=st.sampled_from(SignalType), payload=small)
+    def send(self, name: str, type: SignalType, payload: bytes) -> None:
+        self.step("signals", "send", name, Signal(type, payload), when=OPEN)
+
+    @rule(name=names, signal=st.builds(CustomSignal, checkpoints, small))
+    def send_custom(self, name: str, signal: CustomSignal) -> None:
+        self.step("signals", "send_custom", name, signal, when=OPEN)
+
+    @rule(name=names, age=ages, type=st.sampled_from(SignalType))
+    def acknowledge(self, name: str, age: int | None, type: SignalType) -> None:
+        self.step("signals", "acknowledge", self.caller(name, age), type)
+
+    @rule(name=names, age=ages, checkpoint=st.none() | checkpoints)
+    def poll(self, name: str, age: int | None, checkpoint: str | None) -> None:
+        self.step("signals", "pending", self.caller(name, age), checkpoint, at=False)
+
+    # Reads
+
+    @rule(name=names, checkpoint=checkpoints, span=spans, limit=limits)
+    def read(self, name: str, checkpoint: str, span: timedelta, limit: int) -> None:
+        for method in ("get", "input", "standing"):
+            self.step("instances", method, name, at=False)
+        self.step("instances", "standings", [name, "nobody"], at=False)
+        self.step("instances", "silent", self.now - span, limit=limit, at=False)
+        self.step("checkpoints", "get", name, checkpoint, at=False)
+
+    @precondition(lambda self: not self.is_gathering)  # A page a call.
+    @rule(name=names, instances=chosen_instances, events=chosen_events, limit=limits)
+    def read_lists(
+        self, name: str, instances: InstanceFilter, events: EventFilter, limit: int
+    ) -> None:
+        self.take(Listing("instances", "page", (instances,), limit=limit))
+        self.take(Listing("checkpoints", "page", (name,), limit=limit))
+        self.take(Listing("events", "page", (events,), limit=limit))
+        self.step("instances", "count", instances, at=False)
+        self.step("checkpoints", "count", name, at=False)
+        self.step("events", "count", events, at=False)
+
+    def step(
+        self,
+        noun: str,
+        method: str,
+        *arguments: object,
+        when: Condition | None = None,
+        at: bool = True,
+        **options: object,
+    ) -> None:
+        """Take a step now; the condition is for the adapter, the model knows its own."""
+        if at:
+            options["at"] = self.now
+        self.take(Step(noun, method, arguments, options, {} if when is None else {"when": when}))
+
+    def ending(self, ending: Ending) -> Event:
+        return Event(EventType(ending.state.value), ending.output or b"", self.now)
+
+    def batched(self, caller: Caller, kind: str) -> EventStep:
+        """Lay down an event of a batch: custom, suspended or failed."""
+        if kind == "c":
+            return EventStep(caller, Event(EventType.CUSTOM, b"1", self.now), ANY)
+        if kind == "s":
+            return EventStep(caller, Event(EventType.SUSPENDED, b"", self.now), OPEN)
+        ending = Ending(State.FAILED, error="broken")
+        return EventStep(caller, self.ending(ending), WORKING, ending)

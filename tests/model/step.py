@@ -1,0 +1,64 @@
+"""One step of a port, to be asked of an adapter and of the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.model.reference import Reference
+
+from runtara_domain.model import CheckpointPage
+from runtara_domain.ports.persistence import Persistence
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    A call of noun.method.
+
+    options: for both. told: what the domain hands to adapters alone, such as `when`.
+    """
+
+    noun: str
+    method: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    async def ask(self, persistence: Persistence) -> object:
+        port = getattr(persistence, self.noun)
+        outcome: object = await getattr(port, self.method)(
+            *self.arguments, **self.options, **self.told
+        )
+        return outcome
+
+    def expect(self, model: Reference) -> object:
+        step = getattr(model, f"{self.noun}_{self.method}")
+        return step(*self.arguments, **self.options)
+
+
+@dataclass(frozen=True)
+class Listing(Step):
+    """A whole list, read in pages of `limit`."""
+
+    limit: int = 100
+
+    async def ask(self, persistence: Persistence) -> object:
+        read = getattr(getattr(persistence, self.noun), self.method)
+        found: list[Any] = []
+        more: dict[str, Any] = {}
+        while True:
+            page = await read(*self.arguments, limit=self.limit, **more)
+            entries = list(page.entries if isinstance(page, CheckpointPage) else page)
+            found += entries
+            is_last = page.next_id is None if isinstance(page, CheckpointPage) else not entries
+            if is_last:
+                return self._without_ids(found)
+            behind = found[-1]
+            more = {"after": behind} if self.noun == "instances" else {"after_id": behind.id}
+
+    def _without_ids(self, found: list[Any]) -> list[Any]:
+        if self.noun == "instances":
+            return found
+        ids = [one.id for one in found]
+        assert ids == sorted(set(ids)), "ids grow in the order of a list"
+        return [replace(one, id=0) for one in found]

@@ -1,0 +1,63 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
+from tests.contract.postgres import PostgresDatabase
+from tests.model.rules import PortsMachine
+from tests.support import postgres
+
+# Examples a test: about as long for each.
+ADAPTERS = {"memory": 150, "sqlite": 60, "postgres": 10}
+
+QUICK = settings(
+    stateful_step_count=40,
+    # The same examples each time: what fails in CI fails here.
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(QUICK, stateful_step_count=80, derandomize=False)
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_does_what_the_model_does(adapter: str, tmp_path: Path) -> None:
+    """Whatever the order of steps, runs, clocks, restarts: outcomes and all that is stored."""
+    run_state_machine_as_test(
+        _machine(adapter, tmp_path), settings=settings(QUICK, max_examples=ADAPTERS[adapter])
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_does_what_the_model_does_for_long(adapter: str, tmp_path: Path) -> None:
+    """The same, at random and far longer."""
+    run_state_machine_as_test(
+        _machine(adapter, tmp_path), settings=settings(LONG, max_examples=20 * ADAPTERS[adapter])
+    )
+
+
+def _machine(adapter: str, folder: Path) -> type[PortsMachine]:
+    class Machine(PortsMachine):
+        def __init__(self) -> None:
+            super().__init__(lambda: _opened(adapter, folder))
+
+    return Machine
+
+
+@contextmanager
+def _opened(adapter: str, folder: Path) -> Iterator[Database]:
+    match adapter:
+        case "memory":
+            yield MemoryDatabase()
+        case "postgres":
+            with postgres.migrated_database() as url:
+                yield PostgresDatabase(url)
+        case _:
+            with TemporaryDirectory(dir=folder) as path:
+                yield SqliteDatabase(Path(path) / "x.db")
