@@ -4,29 +4,23 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
 from runtara_sdk.workflow.errors import Superseded
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
 
 
-class Crash(BaseException):
-    """The process is dead: nothing catches this but the test."""
-
-
 @dataclass
 class Core:
-    """
-    What is kept of one instance, whatever becomes of its runs.
-
-    `calls` names each call made so far; `hook` is told of each before and after it is done.
-    """
+    """What is kept of one instance, whatever becomes of its runs, and the calls so far."""
 
     input: bytes | None = None
     states: dict[str, bytes] = field(default_factory=dict)
     attempts: dict[str, list[int]] = field(default_factory=dict)
     told: Told | None = None
     sent: dict[str, bytes] = field(default_factory=dict)
-    ended: tuple[str, bytes | str] | None = None
+    ended: Ended | None = None
     wake: datetime | None = None
     run: int = 0
     lists: bool = True
@@ -51,14 +45,20 @@ class Core:
 
 
 class MemoryJournal:
-    """The port over a `Core`; `meet` is awaited before (False) and after (True) each call."""
+    """
+    The port over a `Core`.
+
+    `dies` is asked before (False) and after (True) each call whether the process dies there: `dead`
+    is set then, and no call of this run gets an answer any more.
+    """
 
     instance_id = "i-1"
 
-    def __init__(self, core: Core, meet: Callable[[str, bool], None] | None = None) -> None:
+    def __init__(self, core: Core, dies: Callable[[str, bool], bool] | None = None) -> None:
+        self.dead = asyncio.Event()
         self._core = core
         self._run = 0
-        self._meet = meet or (lambda call, is_done: None)
+        self._dies = dies or (lambda call, is_done: False)
 
     async def begin(self) -> Begun:
         core = self._core
@@ -72,32 +72,32 @@ class MemoryJournal:
         return Begun(core.input, passed if core.lists else None)
 
     async def save(self, key: str, state: bytes) -> Kept:
-        self._before(f"save {key}")
+        await self._before(f"save {key}")
         kept = self._core.states.setdefault(key, state)
-        self._after(f"save {key}")
+        await self._after(f"save {key}")
         return Kept(kept, self._core.told)
 
     async def read(self, key: str) -> bytes | None:
-        self._before(f"read {key}")
+        await self._before(f"read {key}")
         return self._core.states.get(key)
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        self._before(f"attempt {key} {number}")
+        await self._before(f"attempt {key} {number}")
         assert key in self._core.states
         self._core.attempts.setdefault(key, []).append(number)
-        self._after(f"attempt {key} {number}")
+        await self._after(f"attempt {key} {number}")
 
     async def release(self, key: str, state: bytes, wake: datetime) -> bool:
-        self._before(f"release {key}")
+        await self._before(f"release {key}")
         self._core.states.setdefault(key, state)
         if self._core.told is Told.CANCEL or wake <= self._core.now:
             return False
         self._core.wake = wake
-        self._after(f"release {key}")
+        await self._after(f"release {key}")
         return True
 
     async def hear(self, name: str | None, wait: timedelta) -> Heard:
-        self._check()
+        await self._check()
         core = self._core
         if wait:
             async with core.stir:
@@ -105,33 +105,76 @@ class MemoryJournal:
         return Heard(core.told, None if name is None else core.sent.get(name))
 
     async def acknowledge(self, told: Told) -> bool:
-        self._before(f"acknowledge {told}")
+        await self._before(f"acknowledge {told}")
         if self._core.told is not told:
             return False
         self._core.told = None
         if told is Told.CANCEL:
-            self._core.ended = ("cancelled", b"")
-        self._after(f"acknowledge {told}")
+            self._core.ended = Ended(Outcome.CANCELLED)
+        await self._after(f"acknowledge {told}")
         return True
 
     async def complete(self, output: bytes) -> None:
-        self._before("complete")
-        self._core.ended = self._core.ended or ("completed", output)
-        self._after("complete")
+        await self._before("complete")
+        self._core.ended = self._core.ended or Ended(Outcome.DONE, output=output)
+        await self._after("complete")
 
     async def fail(self, error: str) -> None:
-        self._before("fail")
-        self._core.ended = self._core.ended or ("failed", error)
-        self._after("fail")
+        await self._before("fail")
+        self._core.ended = self._core.ended or Ended(Outcome.FAILED, error=error)
+        await self._after("fail")
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
+        if self.dead.is_set():
+            await asyncio.get_running_loop().create_future()
         if self._run != self._core.run:
             raise Superseded("a newer run of 'i-1' has begun")
 
-    def _before(self, call: str) -> None:
-        self._check()
+    async def _before(self, call: str) -> None:
+        await self._check()
         self._core.calls.append(call)
-        self._meet(call, False)
+        await self._meet(call, is_done=False)
 
-    def _after(self, call: str) -> None:
-        self._meet(call, True)
+    async def _after(self, call: str) -> None:
+        await self._meet(call, is_done=True)
+
+    async def _meet(self, call: str, *, is_done: bool) -> None:
+        if self._dies(call, is_done):
+            self.dead.set()
+        if self.dead.is_set():
+            await asyncio.get_running_loop().create_future()
+
+
+async def life(
+    workflow: Workflow[..., Any],
+    core: Core,
+    given: bytes | None = None,
+    dies: Callable[[str, bool], bool] | None = None,
+) -> Ended | None:
+    """Run an instance once, until it ends (how), or its process dies (None)."""
+    journal = MemoryJournal(core, dies)
+    running = asyncio.create_task(execute(workflow, journal, given, core.clock))
+    dying = asyncio.create_task(journal.dead.wait())
+    await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
+    dying.cancel()
+    if running.done():
+        return running.result()
+    running.cancel()
+    await asyncio.wait({running})
+    return None
+
+
+async def lives(
+    workflow: Workflow[..., Any],
+    core: Core,
+    given: bytes | None = None,
+    dies: Callable[[str, bool], bool] | None = None,
+) -> Ended:
+    """Run an instance again and again until it has ended; sleeps are over at once."""
+    while True:
+        ended = await life(workflow, core, given, dies)
+        if ended is not None and ended.outcome is not Outcome.SUSPENDED:
+            return ended
+        if core.ended is not None:
+            return core.ended
+        core.now = max(core.now, core.wake or core.now)

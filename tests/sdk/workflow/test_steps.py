@@ -56,7 +56,7 @@ async def test_a_workflow_runs_its_steps_and_ends_with_its_output() -> None:
     ended = await execute(adding, MemoryJournal(core), b"2")
 
     assert ended == Ended(Outcome.DONE, b'"8X"')
-    assert core.ended == ("completed", b'"8X"')
+    assert core.ended == ended
     assert core.calls == [
         "save ~workflow",
         "save double#1",

@@ -18,6 +18,8 @@ _CONFIG = ConfigDict(
     ser_json_inf_nan="strings",
 )
 
+_SHOWN = 200
+
 
 def encode(what: str, value: object, annotation: object) -> bytes:
     """
@@ -32,7 +34,7 @@ def encode(what: str, value: object, annotation: object) -> bytes:
     except (PydanticSerializationError, ValidationError, ValueError) as error:
         raise NotSaveable(_refusal(what, value, annotation, str(error))) from error
     if not alike(value, back):
-        raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {back!r}"))
+        raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {_cut(back)}"))
     return text
 
 
@@ -50,14 +52,16 @@ def decode(what: str, text: bytes, annotation: object) -> object:
 
 
 def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
-    shown = repr(value)
-    if len(shown) > 200:
-        shown = shown[:200] + "…"
     return (
-        f"{what} gave {shown}, which would not come back the same as {_shown(annotation)}: {reason}"
-        "; annotate the type it has, or make it one of dataclasses, pydantic models (bytes in them"
+        f"{what} gave {_cut(value)}, which would not come back the same as {_shown(annotation)}:"
+        f" {reason}; annotate the type it has, or make it one of dataclasses, pydantic models (bytes in them"
         ' need ser_json_bytes="base64"), typed dicts and plain values'
     )
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _shown(annotation: object) -> str:

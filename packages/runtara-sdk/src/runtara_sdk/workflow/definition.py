@@ -103,7 +103,7 @@ def workflow(
     *,
     name: str | None = None,
     hold: Duration = "60s",
-    look: Duration = "15m",
+    look: Duration = "1h",
     budget: Duration = "5m",
 ) -> _Decorator: ...
 
@@ -114,7 +114,7 @@ def workflow(
     *,
     name: str | None = None,
     hold: Duration = "60s",
-    look: Duration = "15m",
+    look: Duration = "1h",
     budget: Duration = "5m",
 ) -> Any:
     """

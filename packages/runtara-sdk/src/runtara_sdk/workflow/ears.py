@@ -43,17 +43,26 @@ class Ears:
         await self._until_changed(_QUIET)
         while True:
             self._changed.clear()
-            names = [name for name, value in self._values.items() if not value.done()]
-            for name in names[1:]:
-                self._take(name, await self._hear(name, timedelta(0)))
+            names = self._names()
+            await self._look(names[1:])
             await self._once(names[0] if names else None, is_shared=len(names) > 1)
+
+    async def look(self) -> None:
+        """Read what has been sent to promises by now."""
+        await self._look(self._names())
+
+    async def _look(self, names: list[str]) -> None:
+        for name in names:
+            self._take(name, await self._hear(name, timedelta(0)))
+
+    def _names(self) -> list[str]:
+        return [name for name, value in self._values.items() if not value.done()]
 
     async def _once(self, name: str | None, *, is_shared: bool) -> None:
         # A pending cancel or pause is told at once, again and again, until it is acknowledged.
         is_told = self._run.is_cancelled or self._run.is_pausing
         if is_told:
-            if name is not None:
-                self._take(name, await self._hear(name, timedelta(0)))
+            await self.look()
             await self._until_changed(_TURN.total_seconds())
             return
         hearing = asyncio.create_task(self._hear(name, _TURN if is_shared else _HELD))

@@ -71,10 +71,13 @@ async def _ended(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[Any
 async def _unless_over(run: Run, task: "asyncio.Task[T]") -> T:
     """Give what a task of ours gives, unless the run can't go on: raises why then."""
     first: set[asyncio.Future[Any]] = {task, run.over}
-    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
-        run.over.result()
-    return await task
+    try:
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            run.over.result()
+        return await task
+    finally:
+        task.cancel()
 
 
 async def _started(

@@ -50,6 +50,7 @@ class TaskGroup:
     def __init__(self) -> None:
         self._where: InWorkflow | None = None
         self._children: list[BranchTask[Any]] = []
+        self._running: set[BranchTask[Any]] = set()
         self._is_aborting = False
         self._wait: Wait | None = None
         self._on_done: Callable[[], None] | None = None
@@ -79,6 +80,7 @@ class TaskGroup:
         branch.task = task
         child = BranchTask(task, branch)
         self._children.append(child)
+        self._running.add(child)
         task.add_done_callback(lambda _: self._done(child))
         if self._is_aborting:
             where.run.strike_branch(branch, self._place.key)
@@ -114,7 +116,7 @@ class TaskGroup:
         if self._struck is not None:
             struck = self._thrown(json.loads(self._struck.value))
         with run.flight(self._place):
-            while not all(child.done() for child in self._children):
+            while self._running:
                 is_strikable = may_strike and struck is None
                 by = self._place.striker(run.clock()) if is_strikable else None
                 if by is None:
@@ -134,6 +136,7 @@ class TaskGroup:
     def _done(self, child: BranchTask[Any]) -> None:
         where = self._entered("a branch")
         where.run.branches.discard(child.branch)
+        self._running.discard(child)
         if child.error is not None and not self._is_aborting:
             self._abort()
             if self._scope in where.branch.scopes:
@@ -148,7 +151,7 @@ class TaskGroup:
         """Let every branch that still runs be struck at its next durable call."""
         self._is_aborting = True
         where = self._entered("a branch")
-        for child in self._children:
+        for child in self._running:
             if not child.done():
                 where.run.strike_branch(child.branch, self._place.key)
 

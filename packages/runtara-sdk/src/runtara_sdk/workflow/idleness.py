@@ -93,6 +93,9 @@ class Idleness:
 
     async def _release(self) -> None:
         run = self._run
+        await run.ears.look()
+        if not self._is_idle():
+            return
         wake, key = self._wake()
         latest = run.clock() + self._patience.look
         if wake is None or (wake > latest and self._waits_for_somebody()):
@@ -100,6 +103,8 @@ class Idleness:
         moment, name = wake, key
         entry = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode())
         is_asleep = await run.reach(lambda: run.journal.release(name, entry.encode(), moment))
+        # What was sent before that has woken nobody.
+        await run.ears.look()
         if is_asleep and self._is_idle() and not run.is_pausing:
             run.end(Ended(Outcome.SUSPENDED))
             return

@@ -25,7 +25,7 @@ class Patience:
 
     budget: timedelta = timedelta(minutes=5)
     hold: timedelta = timedelta(seconds=60)
-    look: timedelta = timedelta(minutes=15)
+    look: timedelta = timedelta(hours=1)
 
     async def persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core until it answers; raises Infrastructure when the budget is used up."""

@@ -1,0 +1,194 @@
+"""Whatever call of the core a process dies at, the next one goes on as if nothing had been."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.sdk.workflow.memory_journal import Core, life, lives
+
+from runtara_sdk.workflow import (
+    Ended,
+    NotDone,
+    Outcome,
+    Retry,
+    StepFailed,
+    TaskGroup,
+    Workflow,
+    current,
+    map_steps,
+    now,
+    patched,
+    promise,
+    sleep,
+    step,
+    timeout,
+    uuid4,
+    workflow,
+)
+from runtara_sdk.workflow.journal import Told
+
+Dies = Callable[[str, bool], bool]
+
+
+class Declined(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Receipt:
+    number: int
+    text: str
+
+
+world: Counter[str] = Counter()
+"""The effects in the world outside, by the key that it knows them by."""
+
+
+@step
+async def charge(number: int) -> Receipt:
+    return Receipt(number, f"r{number}")
+
+
+@step(raises=Declined)
+def decline(number: int) -> int:
+    raise Declined("no", number)
+
+
+@step(retry=Retry(attempts=4, wait=0))
+async def flaky(good_at: int) -> int:
+    if current().attempt < good_at:
+        raise ConnectionError(f"attempt {current().attempt}")
+    return current().attempt
+
+
+@step(effect="external", raises=Declined)
+async def refund(receipt: Receipt) -> str:
+    world[current().idempotency_key] += 1
+    return receipt.text
+
+
+@refund.in_doubt
+async def find_refund(receipt: Receipt) -> str | NotDone:
+    return receipt.text if world[current().idempotency_key] else NotDone()
+
+
+@workflow(hold="0s")
+async def everything(count: int) -> dict[str, object]:
+    seen: list[object] = []
+    receipt = await charge(count)
+    try:
+        await decline(1)
+    except Declined as error:
+        seen.append(list(error.args))
+    seen += [await flaky(3)]
+    try:
+        await flaky(9)
+    except StepFailed as error:
+        seen.append(str(error))
+    seen.append(await refund(receipt))
+    await sleep("3d")
+    seen.append(await promise("approval", int))
+    seen += [r.number for r in await asyncio.gather(charge(1), charge(2))]
+    async with TaskGroup() as group:
+        tasks = [group.create_task(branch(number), name=f"n/{number}") for number in range(3)]
+    seen += [task.result() for task in tasks]
+    seen += [r.text for r in await map_steps(charge, range(5), key=str, limit=2)]
+    if await patched("new"):
+        seen.append("patched")
+    try:
+        async with timeout("1h"):
+            await promise("never", int)
+    except TimeoutError:
+        seen.append("late")
+    assert await now() <= await now()
+    assert await uuid4() != await uuid4()
+    return {"seen": seen}
+
+
+async def branch(number: int) -> str:
+    first = await charge(number)
+    await sleep(number)
+    second = await charge(number + 10)
+    return first.text + second.text
+
+
+@workflow(hold="0s")
+async def cancelled() -> None:
+    try:
+        async with TaskGroup() as group:
+            group.create_task(clean_branch(1), name="one")
+            group.create_task(clean_branch(2), name="two")
+    except asyncio.CancelledError:
+        await refund(Receipt(3, "root"))
+        raise
+
+
+async def clean_branch(number: int) -> None:
+    try:
+        await sleep("1d")
+    finally:
+        await refund(Receipt(number, "branch"))
+
+
+def dying_at(number: int, *, is_done: bool) -> Dies:
+    """Die once, at the call of this number, before or after it is carried out."""
+    calls = itertools.count()
+    return lambda call, after: after == is_done and next(calls) == number
+
+
+@dataclass(frozen=True)
+class Story:
+    """A whole life of an instance: how it ended, what it saved, what was done to the world."""
+
+    ended: Ended
+    keys: frozenset[str]
+    effects: dict[str, int]
+
+
+async def story(
+    flow: Workflow[..., Any], given: bytes | None, dies: Dies | None, told: Told | None = None
+) -> tuple[Story, int]:
+    """Live one, and count the calls of the core in it; `told` when it is suspended first."""
+    world.clear()
+    core = Core(sent={"approval": b"7"})
+    if told is not None:
+        await life(flow, core, given)
+        await core.tell(told)
+        core.calls.clear()
+    ended = await lives(flow, core, given, dies)
+    keys = frozenset(key for key in core.states if not key.startswith("~"))
+    return Story(ended, keys, dict(world)), len(core.calls)
+
+
+async def check_all_deaths(
+    flow: Workflow[..., Any], given: bytes | None = None, told: Told | None = None
+) -> Story:
+    whole, calls = await story(flow, given, None, told)
+    for number, is_done in itertools.product(range(calls), (False, True)):
+        crashed, _ = await story(flow, given, dying_at(number, is_done=is_done), told)
+        assert crashed == whole, (number, is_done)
+    return whole
+
+
+async def test_dying_at_any_call_changes_nothing() -> None:
+    """Same output, same keys, and each external effect exactly once."""
+    whole = await check_all_deaths(everything, b"4")
+
+    assert whole.ended.outcome is Outcome.DONE
+    assert set(whole.effects.values()) == {1}
+
+
+async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
+    """Each branch cleans up once, then the workflow, and then the cancel is acknowledged."""
+    whole = await check_all_deaths(cancelled, told=Told.CANCEL)
+
+    assert whole.ended.outcome is Outcome.CANCELLED
+    assert sorted(whole.effects.values()) == [1, 1, 1]
+    assert {key for key in whole.keys if key.endswith("!struck")} == {
+        "group#1!struck",
+        "one/sleep#1!struck",
+        "two/sleep#1!struck",
+    }
