@@ -16,11 +16,12 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import uvloop
 
-from benchmarks.echo import HOST, LOADS, process, rate
+from benchmarks.echo import HOST, LOADS, Server, process, rate
 from runtara_protocol.frame import FrameDecoder, MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
@@ -31,9 +32,35 @@ COLUMNS = ("echo", "stock echo", "checkpoints", "commits", "grouped")
 Figures = dict[str, list[float]]
 
 
+@dataclass(slots=True)
+class Report:
+    """One load's figures: rates a second, and either side's CPU for one, in microseconds."""
+
+    rates: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
+    server: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
+    client: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
+    latency: float = 0.0
+
+    def ratio(self, column: str) -> str:
+        """Compare checkpoints with a column, round by round: the median and the spread."""
+        pairs = zip(self.rates["checkpoints"], self.rates[column], strict=True)
+        ratios = sorted(saved / other for saved, other in pairs)
+        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+
+    def cost(self, column: str) -> str:
+        """Tell the medians of the server's and of the client's CPU for one request."""
+        server, client = self.server[column], self.client[column]
+        return f"{statistics.median(server):.0f}+{statistics.median(client):.0f}"
+
+    def allowed(self) -> float:
+        """Return what goal 3 allows a serial checkpoint, in seconds."""
+        medians = [statistics.median(self.rates[column]) for column in ("echo", "commits")]
+        return 1.2 * sum(1 / rate for rate in medians)
+
+
 @asynccontextmanager
-async def core(database: Path) -> AsyncIterator[int]:
-    """Run the server on a SQLite file; yield its port."""
+async def core(database: Path) -> AsyncIterator[Server]:
+    """Run the server on a SQLite file, in a process of its own."""
     environment = {
         **os.environ,
         "RUNTARA_DATABASE_URL": f"sqlite:{database}",
@@ -57,7 +84,7 @@ async def core(database: Path) -> AsyncIterator[int]:
                 break
         else:
             raise RuntimeError("the server did not start")
-        yield int(entry["port"])
+        yield Server(int(entry["port"]), server.pid)
     finally:
         server.terminate()
         await server.wait()
@@ -143,47 +170,48 @@ def check_durability(database: Path) -> None:
     assert mode == "wal", mode
 
 
-async def compare(rounds: int, seconds: float) -> dict[int, tuple[Figures, float]]:
-    """Measure every load, all columns in turn, round after round; with the median latency."""
-    report: dict[int, tuple[Figures, float]] = {}
+async def compare(rounds: int, seconds: float) -> dict[int, Report]:
+    """Measure every load, all columns in turn, round after round."""
+    reports: dict[int, Report] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database = folder / "core.db"
         commits = Commits(folder)
-        async with core(database) as port, process("ours") as ours, process("stock") as stock:
+        database = folder / "core.db"
+        async with core(database) as saving, process("ours") as ours, process("stock") as stock:
             check_durability(database)
+            servers = {"echo": ours, "stock echo": stock, "checkpoints": saving}
             for load in LOADS:
-                report[load] = await _load(
-                    load, (ours, stock, port), commits, rounds=rounds, seconds=seconds
-                )
-                _print_row(load, *report[load])
-    return report
+                reports[load] = await _load(load, servers, commits, rounds, seconds)
+                _print_row(load, reports[load])
+    return reports
 
 
 async def _load(
-    load: int, ports: tuple[int, int, int], commits: Commits, *, rounds: int, seconds: float
-) -> tuple[Figures, float]:
-    ours, stock, saving = [await _connections(port, load) for port in ports]
-    instances = Instances(saving, f"load-{load}")
+    load: int, servers: dict[str, Server], commits: Commits, rounds: int, seconds: float
+) -> Report:
+    report = Report()
+    connections = {name: await _connections(one.port, load) for name, one in servers.items()}
+    instances = Instances(connections["checkpoints"], f"load-{load}")
     await instances.register()
-
-    async def bare(group: int) -> float:
-        return commits.rate(seconds / 2, group)
-
-    columns: dict[str, Callable[[], Awaitable[float]]] = {
-        "echo": lambda: rate(ours, bytes(250), seconds),
-        "stock echo": lambda: rate(stock, bytes(250), seconds),
+    measures: dict[str, Callable[[], Awaitable[float]]] = {
+        "echo": lambda: rate(connections["echo"], bytes(250), seconds),
+        "stock echo": lambda: rate(connections["stock echo"], bytes(250), seconds),
         "checkpoints": lambda: instances.save(seconds),
-        "commits": lambda: bare(1),
-        "grouped": lambda: bare(load),
     }
-    figures: Figures = {column: [] for column in COLUMNS}
     for _ in range(rounds):
-        for column, measure in columns.items():
-            figures[column].append(await measure())
-    for connection in (*ours, *stock, *saving):
+        for name, measure in measures.items():
+            before = servers[name].cpu(), time.process_time()
+            reached = await measure()
+            used = servers[name].cpu() - before[0], time.process_time() - before[1]
+            report.rates[name].append(reached)
+            report.server[name].append(used[0] / (reached * seconds) * 1e6)
+            report.client[name].append(used[1] / (reached * seconds) * 1e6)
+        report.rates["commits"].append(commits.rate(seconds / 2, 1))
+        report.rates["grouped"].append(commits.rate(seconds / 2, load))
+    for connection in [one for several in connections.values() for one in several]:
         await connection.aclose()
-    return figures, statistics.median(instances.latencies)
+    report.latency = statistics.median(instances.latencies)
+    return report
 
 
 async def _connections(port: int, count: int) -> list[ClientConnection]:
@@ -191,28 +219,28 @@ async def _connections(port: int, count: int) -> list[ClientConnection]:
     return [await connect(settings) for _ in range(count)]
 
 
-def _ratio(figures: Figures, column: str) -> str:
-    ratios = sorted(
-        saved / other for saved, other in zip(figures["checkpoints"], figures[column], strict=True)
-    )
-    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
-
-
 def _print_head() -> None:
     print(
-        "A second, medians. commits: rows by SQLite alone, one a commit; grouped: as many a commit"
-        " as there are instances.\n"
+        "Medians, a second. commits: rows by SQLite alone, one a commit; grouped: as many a commit"
+        " as there are instances.\nCPU: the server's + this client's for one request, in"
+        " microseconds: echo / stock echo / checkpoint.\nms: a checkpoint's median; of one at once,"
+        " what goal 3 allows as well.\n"
     )
-    print(f"{'':>9}", *(f"{column:>12}" for column in COLUMNS), end="")
-    print("   of echo            of stock echo      median ms")
+    print(f"{'':>10}", *(f"{column:>11}" for column in COLUMNS), end="")
+    print("  of echo           of stock echo     CPU                         ms")
 
 
-def _print_row(load: int, figures: Figures, latency: float) -> None:
+def _print_row(load: int, report: Report) -> None:
     print(f"{load:>3} at once", end="")
     for column in COLUMNS:
-        print(f"{statistics.median(figures[column]):>13.0f}", end="")
-    ratios = f"{_ratio(figures, 'echo'):<18} {_ratio(figures, 'stock echo'):<18}"
-    print(f"   {ratios} {latency * 1000:.2f}", flush=True)
+        print(f"{statistics.median(report.rates[column]):>12.0f}", end="")
+    costs = " / ".join(report.cost(column) for column in ("echo", "stock echo", "checkpoints"))
+    allowed = f" (allowed {report.allowed() * 1000:.2f})" if load == 1 else ""
+    print(
+        f"   {report.ratio('echo'):<17} {report.ratio('stock echo'):<17}"
+        f" {costs:<27} {report.latency * 1000:.2f}{allowed}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -225,7 +253,7 @@ def main() -> None:
     _print_head()
     report = uvloop.run(compare(options.rounds, options.seconds))
     if options.json:
-        figures = {load: {**columns, "latency": ms} for load, (columns, ms) in report.items()}
+        figures = {load: asdict(one) for load, one in report.items()}
         options.json.write_text(json.dumps(figures, indent=2))
 
 
