@@ -20,6 +20,12 @@ from pathlib import Path
 _TEMPLATE = "runtara_template"
 _TIMEOUT = 60
 _numbers = itertools.count(1)
+# Waits for the end of its input, that is, of the process that holds the other end of the pipe.
+_REMOVE = """
+cat
+if [ -e "$2/data/postmaster.pid" ]; then "$1" --pgdata="$2/data" --mode=immediate stop; fi
+rm -rf "$2"
+"""
 _clean: list[str] = []
 """Clones of the template that were used and emptied."""
 
@@ -35,6 +41,16 @@ class PostgresServer:
         self._as_user = _server_user()
         if self._as_user is not None:
             shutil.chown(self.folder, self._as_user)
+        self._remover = subprocess.Popen(
+            ["/bin/sh", "-c", _REMOVE, "sh", self._bin / "pg_ctl", self.folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            user=self._as_user,
+            # Not by a signal meant for the tests: it has their end to wait for.
+            start_new_session=True,
+        )
         self._run(
             "initdb",
             "--auth=trust",
@@ -60,9 +76,8 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop if it runs, and delete all there is of it."""
-        if (self.folder / "data" / "postmaster.pid").exists():
-            self.stop("immediate")
-        shutil.rmtree(self.folder)
+        # It does so too when this process is gone without having asked for it.
+        self._remover.communicate(timeout=_TIMEOUT)
 
     def url(self, database: str) -> str:
         """Name one of its databases."""
@@ -114,11 +129,15 @@ class PostgresServer:
 def shared_server() -> PostgresServer:
     """Give the server that the tests of this process share, started when first asked for."""
     server = PostgresServer("max_connections=200")
+    try:
+        server.start()
+        server.execute(f"CREATE DATABASE {_TEMPLATE}")
+        command = [sys.executable, "-m", "runtara_migrations", server.url(_TEMPLATE)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT)
+    except BaseException:
+        server.remove()
+        raise
     atexit.register(server.remove)
-    server.start()
-    server.execute(f"CREATE DATABASE {_TEMPLATE}")
-    command = [sys.executable, "-m", "runtara_migrations", server.url(_TEMPLATE)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=_TIMEOUT)
     return server
 
 

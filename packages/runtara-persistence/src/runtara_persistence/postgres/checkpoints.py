@@ -22,7 +22,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.gathering import Gathering
-from runtara_persistence.postgres.saving import Save, save_all
+from runtara_persistence.postgres.saving import Save, save_alone, save_together
 
 _QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
 _GET = _QUERIES["get"]
@@ -40,21 +40,20 @@ class PostgresCheckpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Gathering[Save, Saved](
-            self._save_all,
+        self._saves = Gathering[Save, Saved | None](
+            self._save_together,
             key=lambda save: save.key,
             size=lambda save: len(save.write.state),
             groups=_GROUPS,
         )
 
-    async def finish(self) -> None:
-        """Return when the saves under way are done."""
-        await self._saves.finish()
-
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
-        return await self._saves.run(Save(caller, write, when, at))
+        save = Save(caller, write, when, at)
+        with self._database.step():
+            saved = await self._saves.run(save)
+            return saved or await save_alone(self._database, save)
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
         found = await self._database.read("read a checkpoint", _GET, instance_id, checkpoint_id)
@@ -136,5 +135,5 @@ class PostgresCheckpoints:
         [row] = await self._database.read("count checkpoints", _COUNT, instance_id)
         return int(row["count"])
 
-    async def _save_all(self, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
-        return await save_all(self._database, saves)
+    async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
+        return await save_together(self._database, saves)

@@ -1,8 +1,8 @@
 """The open database: steps on a pool of connections, repeated where that is safe."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -61,8 +61,8 @@ class Database:
             self._pool = pool
             yield
         finally:
-            self._pool = None
             await self._none_under_way.wait()
+            self._pool = None
             await _close(pool)
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
@@ -100,11 +100,17 @@ class Database:
 
         is_repeatable: may be done again after an answer was lost. Raises DatabaseError.
         """
-        pool = self._require_pool()
+        with self.step():
+            return await self._run(self._require_pool(), attempt, work, is_repeatable)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Keep the database open for the time of the block; raises DatabaseError if it is not."""
+        self._require_pool()
         self._under_way += 1
         self._none_under_way.clear()
         try:
-            return await self._run(pool, attempt, work, is_repeatable)
+            yield
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -177,6 +183,10 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
         raise _NotBegun from error
     try:
         return await work(connection)
+    except asyncpg.InternalClientError:
+        # The driver has lost track of where this connection is.
+        connection.terminate()
+        raise
     finally:
         await pool.release(connection)
 

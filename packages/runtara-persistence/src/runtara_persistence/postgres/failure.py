@@ -58,13 +58,19 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
 
 def was_rolled_back(error: BaseException) -> bool:
     """Whether the step is known to have left nothing behind, and may do better again."""
-    return isinstance(error, _ROLLED_BACK)
+    return isinstance(error, _ROLLED_BACK) or _was_not_sent(error)
 
 
 def was_lost(error: BaseException) -> bool:
     """Whether the connection went, and with it the answer."""
     is_misuse = isinstance(error, ValueError)
     return isinstance(error, _LOST) and not isinstance(error, TimeoutError) and not is_misuse
+
+
+def _was_not_sent(error: BaseException) -> bool:
+    # What it says when the server has just ended a connection that nobody was using.
+    is_confused = isinstance(error, asyncpg.InternalClientError)
+    return is_confused and str(error).startswith("cannot switch to state")
 
 
 def is_of_one_step(error: DatabaseError) -> bool:

@@ -6,12 +6,10 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from runtara_domain.error import DatabaseError
-
 Step = TypeVar("Step")
 Outcome = TypeVar("Outcome")
 
-CarryOut: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome | DatabaseError]]]"
+CarryOut: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome]]]"
 
 MAX_STEPS = 128
 """How many steps share a statement at most, so that the first doesn't wait for ever more."""
@@ -54,11 +52,6 @@ class Gathering(Generic[Step, Outcome]):
         if len(self._work) < self._groups:
             self._work.add(asyncio.create_task(self._carry_out_all()))
         return await turn.future
-
-    async def finish(self) -> None:
-        """Return when those taken have their outcomes."""
-        while self._work:
-            await asyncio.wait(self._work)
 
     async def _carry_out_all(self) -> None:
         try:
@@ -122,10 +115,8 @@ class _Turn(Generic[Step, Outcome]):
     step: Step
     future: "asyncio.Future[Outcome]"
 
-    def end(self, outcome: "Outcome | DatabaseError") -> None:
-        if isinstance(outcome, DatabaseError):
-            self.fail(outcome)
-        elif not self.future.done():
+    def end(self, outcome: Outcome) -> None:
+        if not self.future.done():
             self.future.set_result(outcome)
 
     def fail(self, error: Exception) -> None:

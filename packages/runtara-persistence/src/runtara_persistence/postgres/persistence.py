@@ -53,10 +53,7 @@ class PostgresPersistence:
         return watching(self._database, changed)
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as opening:
-            await opening.enter_async_context(self._database.opened())
-            opening.push_async_callback(self.checkpoints.finish)
-            self._lifetime = opening.pop_all()
+        await self._lifetime.enter_async_context(self._database.opened())
         return self
 
     async def __aexit__(

@@ -1,6 +1,5 @@
 """Saving checkpoints: together where several callers wait, alone where somebody is in the way."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,44 +38,34 @@ class Save:
         return self.caller.instance_id, self.write.checkpoint_id
 
 
-async def save_all(database: Database, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
-    """Carry out `checkpoints.save` for callers who ask for different checkpoints."""
-    if len(saves) == 1:
-        return [await _alone(database, saves[0])]
+async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[Saved | None]:
+    """
+    Carry out `checkpoints.save` for callers who ask for different checkpoints.
+
+    None for one that is to be asked for alone: somebody was in the way, or one of them brings what
+    can't be stored.
+    """
     try:
         found = await database.write(_ATTEMPT, _TOGETHER, *_columns(saves), _STIRRED.status)
     except DatabaseError as error:
         if not is_of_one_step(error):
             raise
-        return await _each_alone(database, saves)
-    outcomes = [_outcome(row) for row in found]
-    again = [place for place, outcome in enumerate(outcomes) if outcome is None]
-    repeated = await _each_alone(database, [saves[place] for place in again])
-    by_place: dict[int, Saved | DatabaseError] = dict(zip(again, repeated, strict=True))
-    return [
-        by_place[place] if outcome is None else outcome
-        for place, outcome in enumerate(_in_turn(saves, outcomes))
-    ]
+        return [None] * len(saves)
+    return list(_in_turn(saves, [_outcome(row) for row in found]))
 
 
-async def _each_alone(database: Database, saves: Sequence[Save]) -> list[Saved | DatabaseError]:
-    return await asyncio.gather(*(_alone(database, save) for save in saves))
-
-
-async def _alone(database: Database, save: Save) -> Saved | DatabaseError:
+async def save_alone(database: Database, save: Save) -> Saved:
+    """Carry out `checkpoints.save` for one caller, waiting for whoever is in the way."""
     before: Standing | None = None
     for _ in range(_MOST_READINGS):
-        try:
-            found = await database.write(_ATTEMPT, _ALONE, *_values(save), _STIRRED.status)
-        except DatabaseError as error:
-            return error
+        found = await database.write(_ATTEMPT, _ALONE, *_values(save), _STIRRED.status)
         if not found:
             return Saved(before=None)
         before = before or rows.standing(found[0])
         if (outcome := _judged(found[0], before)) is not None:
             return outcome
     instance_id, checkpoint_id = save.key
-    return DatabaseError(
+    raise DatabaseError(
         f"Failed to {_ATTEMPT}: the id {checkpoint_id!r} of instance {instance_id!r} is taken by"
         " the audit row of a retry attempt"
     )
