@@ -23,6 +23,7 @@ class Core:
     ended: Ended | None = None
     wake: datetime | None = None
     run: int = 0
+    successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
     calls: list[str] = field(default_factory=list)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,6 +114,11 @@ class MemoryJournal:
             self._core.ended = Ended(Outcome.CANCELLED)
         await self._after(f"acknowledge {told}")
         return True
+
+    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+        await self._before(f"hand over {instance_id}")
+        self._core.successors.setdefault(instance_id, {}).setdefault(key, state)
+        await self._after(f"hand over {instance_id}")
 
     async def complete(self, output: bytes) -> None:
         await self._before("complete")

@@ -21,6 +21,7 @@ from runtara_sdk.workflow.logs import logger
 from runtara_sdk.workflow.patches import patched
 from runtara_sdk.workflow.plan import NotDone
 from runtara_sdk.workflow.promises import promise
+from runtara_sdk.workflow.restarts import restart_as
 from runtara_sdk.workflow.retry import Retry
 from runtara_sdk.workflow.sleeping import sleep, timeout
 from runtara_sdk.workflow.steps import Step, step
@@ -54,6 +55,7 @@ __all__ = [
     "patched",
     "promise",
     "random",
+    "restart_as",
     "sleep",
     "step",
     "timeout",

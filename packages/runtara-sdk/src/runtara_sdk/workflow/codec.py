@@ -54,8 +54,8 @@ def decode(what: str, text: bytes, annotation: object) -> object:
 def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
     return (
         f"{what} gave {_cut(value)}, which would not come back the same as {_shown(annotation)}:"
-        f" {reason}; annotate the type it has, or make it one of dataclasses, pydantic models (bytes in them"
-        ' need ser_json_bytes="base64"), typed dicts and plain values'
+        f" {reason}; annotate the type it has, or make it one of dataclasses, typed dicts, pydantic"
+        ' models (bytes in them need ser_json_bytes="base64") and plain values'
     )
 
 

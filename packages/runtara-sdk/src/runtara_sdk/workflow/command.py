@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
     ConfigurationError,
@@ -20,6 +20,9 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Refused, Superseded
 from runtara_sdk.workflow.executing import execute
+
+if TYPE_CHECKING:
+    from runtara_sdk.settings import Settings
 
 DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
 
@@ -96,17 +99,27 @@ async def _run(
 ) -> NoReturn:
     # Only now: they import what speaks to the core.
     from runtara_sdk.settings import Settings
-    from runtara_sdk.workflow.remote_journal import connected
 
     named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
     try:
         settings = Settings(**{name: value for name, value in named.items() if value is not None})
-        async with connected(settings) as journal:
-            ended = await execute(workflow, journal, given)
+        ended = await _lived(workflow, settings, given)
     except RuntaraError as error:
         _leave(_code_of(error), f"{type(error).__name__}: {error}")
     # Here and not after the loop's end, which would wait for threads and end other tasks.
     _leave(_CODES[ended.outcome], _said(ended))
+
+
+async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: bytes | None) -> Ended:
+    """Run an instance, and those that it restarts as."""
+    from runtara_sdk.workflow.remote_journal import connected
+
+    while True:
+        async with connected(settings) as journal:
+            ended = await execute(workflow, journal, given)
+        if ended.outcome is not Outcome.RESTARTED:
+            return ended
+        settings, given = settings.model_copy(update={"instance_id": ended.successor}), None
 
 
 def _code_of(error: RuntaraError) -> int:

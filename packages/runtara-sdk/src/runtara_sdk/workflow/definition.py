@@ -1,8 +1,9 @@
 """Workflows: functions of steps, known to the core by a name."""
 
 import inspect
+import json
 import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -51,6 +52,20 @@ class Workflow(Generic[P, R]):
                 f"the input {text[:200].decode(errors='replace')!r} is none for workflow"
                 f" {self.name!r}({', '.join(names)}): {error.__cause__ or error}"
             ) from error
+
+    def input(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
+        """Write arguments as an input; raises NotSaveable for one that is not annotated so."""
+        from runtara_sdk.workflow import codec
+
+        bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        hints = self._hints()
+        texts = {
+            name: codec.encode(f"{self.name}({name}=...)", value, hints.get(name, Any))
+            for name, value in bound.items()
+        }
+        if len(inspect.signature(self.function).parameters) == 1:
+            return next(iter(texts.values()), b"null")
+        return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
     def output(self, value: object) -> bytes:
         """Write what it returned; raises NotSaveable if that does not fit its annotation."""

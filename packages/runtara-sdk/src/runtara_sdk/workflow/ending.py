@@ -8,21 +8,32 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of an instance in this run; SUSPENDED: another run goes on."""
+    """
+    What became of an instance in this run.
+
+    SUSPENDED: another run goes on with it. RESTARTED: another instance does.
+    """
 
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUSPENDED = "suspended"
+    RESTARTED = "restarted"
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a run: the output as JSON if it is DONE, what went wrong if it FAILED."""
+    """
+    The end of a run.
+
+    The output is JSON if it is DONE, what went wrong is told if it FAILED, and `successor` is the
+    instance that goes on if it was RESTARTED.
+    """
 
     outcome: Outcome
     output: bytes = b""
     error: str = ""
+    successor: str = ""
 
 
 def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:

@@ -10,17 +10,11 @@ from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.context import InWorkflow, entered
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
-from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import NotSaveable, Refused
+from runtara_sdk.workflow.first import FORMAT, START, first_entry
 from runtara_sdk.workflow.journal import Begun, Journal, Told
-from runtara_sdk.workflow.keys import OWN
 from runtara_sdk.workflow.reports import report
 from runtara_sdk.workflow.run import Run, utc_now
-
-START = f"{OWN}workflow"
-"""The key of the first checkpoint: the workflow's name and input, and the format of all others."""
-
-FORMAT = 1
 
 T = TypeVar("T")
 
@@ -40,7 +34,7 @@ async def execute(
     this: its coroutine stays where it is.
     """
     begun = await workflow.patience.persist(journal.begin)
-    run = Run(journal, begun, workflow.patience, clock)
+    run = Run(journal, begun, workflow, clock)
     starting = asyncio.create_task(_started(run, workflow, begun, given))
     listening: asyncio.Task[None] | None = None
     try:
@@ -88,9 +82,7 @@ async def _started(
     if saved is None:
         text = begun.input if given is None else given
         arguments = workflow.arguments(text)
-        said = {"workflow": workflow.name, "format": FORMAT, "input": json.loads(text or b"null")}
-        value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
-        await run.save(START, Entry(Kind.START, value))
+        await run.save(START, first_entry(workflow.name, text or b"null"))
         return arguments
     _check(run.instance_id, workflow, saved, given)
     heard = await run.reach(lambda: run.journal.hear(None, timedelta(0)))

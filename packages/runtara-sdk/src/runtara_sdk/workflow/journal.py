@@ -100,6 +100,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+        """Create an instance with its first checkpoint; one that has it is left as it is."""
+        ...
+
     async def complete(self, output: bytes) -> None:
         """End the instance with its output."""
         ...

@@ -44,6 +44,7 @@ class RemoteJournal:
 
     def __init__(self, client: Client, settings: Settings, lifeline: Lifeline) -> None:
         self.instance_id = settings.instance_id
+        self._settings = settings
         self._client = client
         self._lifeline = lifeline
         self._sleeps: set[asyncio.Task[None]] = set()
@@ -94,6 +95,13 @@ class RemoteJournal:
                     return status is InstanceStatus.SUSPENDED
                 case Told.RESUME:
                     return True
+
+    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+        with _told_apart():
+            settings = self._settings.model_copy(update={"instance_id": instance_id})
+            async with Client(settings) as successor:
+                await successor.register()
+                await successor.checkpoint(key, state)
 
     async def complete(self, output: bytes) -> None:
         with _told_apart():

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ears import Ears
 from runtara_sdk.workflow.ending import Ended, leave_parked
 from runtara_sdk.workflow.entries import Entry, Kind
@@ -18,7 +19,6 @@ from runtara_sdk.workflow.history import History, check
 from runtara_sdk.workflow.idleness import Idleness
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.keys import Numbers, escaped, joined
-from runtara_sdk.workflow.patience import Patience
 from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Run:
         self,
         journal: Journal,
         begun: Begun,
-        patience: Patience,
+        workflow: Workflow[..., Any],
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.journal = journal
@@ -58,9 +58,10 @@ class Run:
         self.over: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self.is_cancelled = False
         self.is_pausing = False
-        self.idleness = Idleness(self, patience)
+        self.idleness = Idleness(self, workflow.patience)
         self.ears = Ears(self)
-        self._patience = patience
+        self.workflow = workflow
+        self._patience = workflow.patience
         self._reads_each = begun.passed is None
         self._saved = len(begun.passed or {})
         self._tasks: set[asyncio.Task[object]] = set()

@@ -1,0 +1,18 @@
+"""The first checkpoint of an instance: which workflow it is of, and what it was started with."""
+
+import json
+
+from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.keys import OWN
+
+START = f"{OWN}workflow"
+"""Its key."""
+
+FORMAT = 1
+"""The format of all other checkpoints."""
+
+
+def first_entry(workflow: str, text: bytes) -> Entry:
+    """Make it; `text` is the input as JSON."""
+    said = {"workflow": workflow, "format": FORMAT, "input": json.loads(text)}
+    return Entry(Kind.START, json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace"))

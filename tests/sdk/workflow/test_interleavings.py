@@ -1,0 +1,113 @@
+"""Branches get the same keys and results in whatever order their steps end, before and after."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal
+
+from runtara_sdk.workflow import TaskGroup, Workflow, current, execute, map_steps, step, workflow
+
+STEPS = 2
+ORDERS = sorted(set(itertools.permutations("AB" * STEPS)))
+
+
+class Gates:
+    """Lets steps end one after the other, in a given order of their branches."""
+
+    def __init__(self, order: tuple[str, ...]) -> None:
+        self._order = list(order)
+        self._open = {name: asyncio.Semaphore(0) for name in "AB"}
+        self.ended = 0
+        self.moved = asyncio.Event()
+
+    async def through(self, name: str) -> None:
+        await self._open[name].acquire()
+        self.ended += 1
+
+    def let(self, count: int) -> None:
+        """Open the first gates of the order."""
+        for name in self._order[:count]:
+            self._open[name].release()
+
+
+gates = Gates(())
+
+
+@contextmanager
+def gated(order: tuple[str, ...], count: int) -> Iterator[None]:
+    global gates
+    gates = Gates(order)
+    gates.let(count)
+    yield
+
+
+@step
+async def work(name: str, number: int) -> str:
+    await gates.through(name)
+    return f"{name}{number} {current().key}"
+
+
+async def several(name: str) -> list[str]:
+    return [await work(name, number) for number in range(STEPS)]
+
+
+@workflow
+async def grouped() -> list[list[str]]:
+    async with TaskGroup() as group:
+        tasks = [group.create_task(several(name), name=name) for name in "AB"]
+    return [task.result() for task in tasks]
+
+
+@workflow
+async def mapped() -> list[list[str]]:
+    return await map_steps(several, ["A", "B"], key=str)
+
+
+@workflow
+async def gathered() -> list[list[str]]:
+    pairs = [await asyncio.gather(work("A", n), work("B", n)) for n in range(STEPS)]
+    return [list(pair) for pair in pairs]
+
+
+async def killed_after(flow: Workflow[[], object], core: Core, count: int) -> None:
+    """Run until so many steps are saved, and no further."""
+    saved = itertools.count(1)
+    enough = asyncio.Event()
+
+    def dies(call: str, is_done: bool) -> bool:
+        if "work#" in call and is_done and next(saved) == count:
+            enough.set()
+        return enough.is_set()
+
+    journal = MemoryJournal(core, dies)
+    running = asyncio.create_task(execute(flow, journal, clock=core.clock))
+    await journal.dead.wait()
+    running.cancel()
+    await asyncio.wait({running})
+
+
+@pytest.mark.parametrize("flow", [grouped, mapped, gathered], ids=lambda flow: flow.name)
+async def test_every_order_before_a_crash_and_every_order_after_it(
+    flow: Workflow[[], object],
+) -> None:
+    """Give the same output and the same checkpoints as no crash at all."""
+    seen = set()
+    for live, count, again in itertools.product(ORDERS, range(1, 2 * STEPS + 1), ORDERS):
+        core = Core()
+        if flow is gathered and not _fits(live, count):
+            continue
+        with gated(live, count):
+            await killed_after(flow, core, count)
+        with gated(again, 2 * STEPS):
+            ended = await execute(flow, MemoryJournal(core), clock=core.clock)
+        seen.add((ended, tuple(sorted(core.states.items()))))
+
+    assert len(seen) == 1, seen
+
+
+def _fits(order: tuple[str, ...], count: int) -> bool:
+    """Tell whether steps that go in pairs can end in this order."""
+    return all(set(order[n : n + 2]) == {"A", "B"} for n in range(0, count - 1, 2))
