@@ -1,0 +1,80 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.server.wire import Wire, connected
+
+from runtara_domain.model import EventFilter, Signal
+from runtara_domain.status import OPEN, SignalType
+from runtara_domain.system_clock import SystemClock
+from runtara_protocol.frame import MessageType, encode
+from runtara_protocol.pb import instance_pb2 as pb
+from runtara_server.config import Settings
+from runtara_server.runtime import CoreRuntime
+
+Made = Callable[..., Settings]
+
+
+@pytest.fixture
+async def runtime(settings: Made) -> AsyncIterator[CoreRuntime]:
+    async with CoreRuntime(settings()) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def wire(runtime: CoreRuntime) -> AsyncIterator[Wire]:
+    """A client that has registered the instance i."""
+    async with connected(runtime.address[1]) as wire:
+        await wire.register("i")
+        yield wire
+
+
+async def test_a_heartbeat_adds_no_row(runtime: CoreRuntime, wire: Wire) -> None:
+    answer = await wire.event("i", pb.EVENT_HEARTBEAT)
+
+    assert answer.instance_event.success
+    assert await runtime.persistence.events.count(EventFilter("i")) == 1  # It was started.
+
+
+async def test_a_sleep_that_keeps_running_leaves_it_running(
+    runtime: CoreRuntime, wire: Wire
+) -> None:
+    """Held or not: its other branches work on."""
+    message = pb.SleepRequest(
+        instance_id="i", checkpoint_id="nap", duration_ms=3_600_000, keep_running=True
+    )
+
+    held = asyncio.create_task(wire.ask(pb.RpcRequest(sleep=message)))
+    async with asyncio.timeout(10):
+        while not (await wire.read("i", "nap")).found:
+            pass
+
+    assert (await wire.status("i")).status == pb.STATUS_RUNNING
+    held.cancel()
+    await asyncio.wait([held])
+
+
+async def test_a_batch_has_a_bound(wire: Wire) -> None:
+    """Of 10,000 events."""
+    event = pb.InstanceEvent(instance_id="i", event_type=pb.EVENT_CUSTOM)
+    message = pb.InstanceEventBatch(events=[event] * 10_001)
+
+    answer = await wire.ask(pb.RpcRequest(instance_event_batch=message))
+
+    assert answer.error.code == "VALIDATION_ERROR"
+    assert "events" in answer.error.message
+
+
+@pytest.mark.parametrize("is_accepted", [False, True])
+async def test_a_signal_not_accepted_stays_pending(
+    runtime: CoreRuntime, wire: Wire, is_accepted: bool
+) -> None:
+    now = SystemClock().now()
+    await runtime.persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=now)
+    message = pb.SignalAck(instance_id="i", signal_type=pb.SIGNAL_CANCEL, acknowledged=is_accepted)
+
+    request = pb.RpcRequest(signal_ack=message).SerializeToString()
+    await wire.connection.exchange(encode(MessageType.REQUEST, request))
+
+    expected = pb.STATUS_CANCELLED if is_accepted else pb.STATUS_RUNNING
+    assert (await wire.status("i")).status == expected
