@@ -1,6 +1,8 @@
 """Durable workflows in Python, on the Runtara core: see README.md."""
 
-from runtara_sdk.client import Client
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from runtara_sdk.errors import (
     CheckpointNotFound,
     CheckpointSaveFailed,
@@ -36,9 +38,48 @@ from runtara_sdk.records import (
     SignalType,
     Status,
 )
-from runtara_sdk.settings import Settings
+from runtara_sdk.workflow import (
+    BranchTask,
+    Changed,
+    Current,
+    Ended,
+    ForeignTask,
+    Infrastructure,
+    InsideStep,
+    NotDone,
+    NotSaveable,
+    Outcome,
+    OutsideWorkflow,
+    Refused,
+    Retry,
+    StateUnreadable,
+    Step,
+    StepFailed,
+    TaskGroup,
+    Workflow,
+    WorkflowError,
+    current,
+    logger,
+    map_steps,
+    now,
+    patched,
+    promise,
+    random,
+    restart_as,
+    sleep,
+    step,
+    timeout,
+    uuid4,
+    workflow,
+)
+
+if TYPE_CHECKING:
+    from runtara_sdk.client import Client
+    from runtara_sdk.settings import Settings
 
 __all__ = [
+    "BranchTask",
+    "Changed",
     "Checkpoint",
     "CheckpointEntry",
     "CheckpointNotFound",
@@ -47,21 +88,32 @@ __all__ = [
     "ClientNotOpen",
     "ConfigurationError",
     "ConnectionFailed",
+    "Current",
     "CustomEvent",
     "DatabaseFailed",
+    "Ended",
+    "ForeignTask",
+    "Infrastructure",
+    "InsideStep",
     "InstanceAlreadyExists",
     "InstanceNotFound",
     "InstanceStatus",
     "InstanceSuperseded",
     "InternalServerError",
     "InvalidInstanceState",
+    "NotDone",
+    "NotSaveable",
+    "Outcome",
+    "OutsideWorkflow",
     "Overloaded",
     "Pending",
     "ProtocolError",
+    "Refused",
     "Registration",
     "RequestNotKnown",
     "RequestReset",
     "RequestTimeout",
+    "Retry",
     "RuntaraError",
     "ServerError",
     "Settings",
@@ -69,7 +121,37 @@ __all__ = [
     "Signal",
     "SignalDeliveryFailed",
     "SignalType",
+    "StateUnreadable",
     "Status",
+    "Step",
+    "StepFailed",
+    "TaskGroup",
     "TooManyInstances",
     "ValidationFailed",
+    "Workflow",
+    "WorkflowError",
+    "current",
+    "logger",
+    "map_steps",
+    "now",
+    "patched",
+    "promise",
+    "random",
+    "restart_as",
+    "sleep",
+    "step",
+    "timeout",
+    "uuid4",
+    "workflow",
 ]
+
+# What these bring along takes longer to import than most workflows run between two steps.
+_AT_FIRST_USE = {"Client": "runtara_sdk.client", "Settings": "runtara_sdk.settings"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _AT_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_AT_FIRST_USE[name]), name)
+    globals()[name] = found
+    return found
