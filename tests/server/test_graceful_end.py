@@ -72,8 +72,8 @@ async def test_under_load_everything_is_answered_and_what_was_saved_is_there(
             ]
             await saves[0].reply()
             began = monotonic()
-            for number in signals:
-                server.process.send_signal(number)
+            for each in signals:
+                server.process.send_signal(each)
             saved = [await one.reply() for one in saves]
             polled = [await one.reply() for one in polls]
             slept = [await one.reply() for one in sleeps]
