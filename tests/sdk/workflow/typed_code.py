@@ -1,0 +1,90 @@
+"""What users write, for type checkers alone: every line that is wrong says which error it is."""
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from runtara_sdk import (
+    NotDone,
+    Retry,
+    Step,
+    TaskGroup,
+    map_steps,
+    patched,
+    promise,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    number: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    text: str
+
+
+@step(retry=Retry(attempts=5, on=(OSError, TimeoutError), wait="1s"), raises=ValueError)
+async def charge(order: Order, *, twice: bool = False) -> Receipt:
+    return Receipt(f"{order.number} {twice}")
+
+
+@step
+def render(receipt: Receipt) -> bytes:
+    return receipt.text.encode()
+
+
+@step(effect="external")
+async def refund(receipt: Receipt) -> int:
+    return len(receipt.text)
+
+
+@refund.in_doubt
+async def find_refund(receipt: Receipt) -> int | NotDone:
+    return len(receipt.text) or NotDone()
+
+
+class Shop:
+    @step
+    async def pack(self, order: Order) -> list[str]:
+        return [str(order.number)]
+
+    @step(timeout="5s")
+    async def send(self, parcel: list[str], to: str) -> bool:
+        return bool(parcel and to)
+
+
+@workflow(name="fulfil")
+async def fulfil(order: Order) -> str:
+    receipt = assert_type(await charge(order, twice=True), Receipt)
+    assert_type(await render(receipt), bytes)
+    assert_type(await refund(receipt), int)
+    assert_type(await charge.keyed("again")(order), Receipt)
+    shop = Shop()
+    parcel = assert_type(await shop.pack(order), list[str])
+    assert_type(await shop.send(parcel, to="me"), bool)
+    await sleep("3d")
+    async with timeout("7d"):
+        assert_type(await promise("approval", Receipt), Receipt)
+    async with TaskGroup() as group:
+        task = group.create_task(charge(order), name="one")
+    assert_type(task.result(), Receipt)
+    assert_type(await map_steps(charge, [order], key=str, limit=3), list[Receipt])
+    assert_type(await patched("x"), bool)
+    return receipt.text
+
+
+async def wrong(order: Order) -> None:
+    await charge(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await charge(order, thrice=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await render(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await Shop().send(["a"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await fulfil("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await promise("x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+taken: Step[[Receipt], int] = refund
