@@ -22,6 +22,8 @@ CREATE INDEX idx_instances_tenant
 ON instances (tenant_id, created_at DESC, instance_id COLLATE "C");
 CREATE INDEX idx_instances_status
 ON instances (status, created_at DESC, instance_id COLLATE "C");
+CREATE INDEX idx_instances_tenant_status
+ON instances (tenant_id, status, created_at DESC, instance_id COLLATE "C");
 
 -- What is due: asleep and over, or told something and not yet settled.
 CREATE INDEX idx_instances_sleep_until ON instances (sleep_until)

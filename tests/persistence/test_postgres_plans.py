@@ -1,0 +1,112 @@
+"""Statements use the indexes meant for them, with the planner's default settings."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from tests.support import postgres
+
+from runtara_persistence.postgres.session import SETTINGS
+from runtara_persistence.queries import load
+
+# Small, but of the shape that matters: most instances are finished, a few asleep or running.
+FILL = """
+INSERT INTO instances (
+    instance_id, tenant_id, status, created_at, finished_at, sleep_until, wake_claim_by
+)
+SELECT
+    'i' || n,
+    't' || n % 50,
+    (
+        CASE n % 100 WHEN 0 THEN 'suspended' WHEN 1 THEN 'running' ELSE 'completed' END
+    )::instance_status,
+    now() - n * interval '1 second',
+    CASE WHEN n % 100 > 1 THEN now() END,
+    CASE WHEN n % 200 = 0 THEN now() + n * interval '1 second' END,
+    CASE WHEN n % 200 = 0 THEN 'owner' || n % 7 END
+FROM generate_series(1, 10000) AS n;
+INSERT INTO checkpoints (instance_id, checkpoint_id, state)
+SELECT 'i' || n % 10000 + 1, 'c' || n, 'x' FROM generate_series(1, 50000) AS n;
+INSERT INTO instance_events (instance_id, event_type)
+SELECT 'i' || n % 10000 + 1, 'started' FROM generate_series(1, 20000) AS n;
+INSERT INTO pending_signals (instance_id, signal_type, acknowledged_at)
+SELECT 'i' || n, 'pause', now() FROM generate_series(1, 10000) AS n;
+INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id)
+SELECT 'i' || n % 10000 + 1, 'c' || n FROM generate_series(1, 20000) AS n;
+ANALYZE;
+"""
+TABLES = ("instances", "checkpoints", "instance_events", "pending")
+INDEXES = {
+    "checkpoints": {
+        "save.alone": "checkpoints_instance_id_checkpoint_id_key",
+        "save.together": "checkpoints_instance_id_checkpoint_id_key",
+        "get": "checkpoints_instance_id_checkpoint_id_key",
+        "sleep": "instances_pkey",
+        "record_retry": "instances_pkey",
+        "page": "idx_checkpoints_instance",
+    },
+    "claims": {
+        "claim_due": "idx_instances_sleep_until",
+        "renew_claims": "idx_instances_wake_claim",
+        "release_claims": "instances_pkey",
+        "wake": "instances_pkey",
+    },
+    "events": {
+        "append": "instances_pkey",
+        "end": "instances_pkey",
+        "suspend": "instances_pkey",
+        "page": "idx_instance_events_instance",
+        "count": "idx_instance_events_instance",
+    },
+    "instances": {
+        "register": "instances_pkey",
+        "standing": "instances_pkey",
+        "touch": "instances_pkey",
+        "page.any": "idx_instances_created",
+        "page.of_tenant": "idx_instances_tenant",
+        "page.in_status": "idx_instances_status",
+        "page.of_tenant_in_status": "idx_instances_tenant_status",
+        "silent": "idx_instances_status",
+        "finish": "instances_pkey",
+        "prune": "idx_instances_finished",
+    },
+    "signals": {
+        "pending": "pending_checkpoint_signals_instance_id_checkpoint_id_key",
+        "acknowledge": "instances_pkey",
+        "send": "instances_pkey",
+        "send_custom": "instances_pkey",
+    },
+}
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    with postgres.migrated_database() as url:
+        connection = await asyncpg.connect(url, server_settings=dict(SETTINGS))
+        await connection.execute(FILL)
+        yield connection
+        await connection.close()
+
+
+async def plan(connection: "asyncpg.Connection[asyncpg.Record]", query: str) -> str:
+    """The plan for values yet unknown, as a prepared statement has it."""
+    parameters = (await connection.prepare(query)).get_parameters()
+    await connection.execute(f"PREPARE explained AS {query}")
+    nulls = ", ".join(["NULL"] * len(parameters))
+    rows = await connection.fetch(f"EXPLAIN EXECUTE explained({nulls})")
+    await connection.execute("DEALLOCATE explained")
+    return "\n".join(line for (line,) in rows)
+
+
+async def test_no_hot_statement_reads_a_table_through(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    for noun, expected in INDEXES.items():
+        queries = load("runtara_persistence.postgres", f"{noun}.sql")
+        for name, index in expected.items():
+            explained = await plan(connection, queries[name])
+
+            assert index in explained, f"{noun} {name}\n{explained}"
+            assert not any(f"Seq Scan on {table}" in explained for table in TABLES), explained
+            is_list = name.startswith("page")
+            assert not (is_list and "Sort" in explained), f"{noun} {name}\n{explained}"
