@@ -55,7 +55,8 @@ def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
     return (
         f"{what} gave {_cut(value)}, which would not come back the same as {_shown(annotation)}:"
         f" {reason}; annotate the type it has, or make it one of dataclasses, typed dicts, pydantic"
-        ' models (bytes in them need ser_json_bytes="base64") and plain values'
+        ' models (for bytes, with ser_json_bytes="base64" and val_json_bytes="base64") and plain'
+        " values"
     )
 
 
