@@ -32,4 +32,4 @@ demo: ## Import orders while everything crashes
 	uv run examples/orders/crash_and_resume.py
 
 long: ## What takes too long for every change
-	uv run pytest -m long
+	uv run --group fuzz pytest -m long
