@@ -11,8 +11,14 @@ _ENUMS = {
     ("instance_events", "event_type"): "instance_event_type",
     ("pending_signals", "signal_type"): "signal_type",
 }
-# These have no number; an update moves a row, so that its place in the table says nothing.
 _UNNUMBERED = frozenset({"instances", "pending_signals"})
+# These rows have no number, and an update moves them: what was put in by this door comes first, then
+# whatever registered first, then whatever was left alone longest.
+_ORDER = """
+    array_position($1::text[], instance_id),
+    (SELECT min(id) FROM instance_events AS e WHERE e.instance_id = t.instance_id),
+    age(xmin) DESC
+"""
 
 
 class PostgresDatabase(Database):
@@ -36,8 +42,7 @@ class PostgresDatabase(Database):
     async def rows(self, table: str) -> list[Row]:
         if table not in _UNNUMBERED:
             return await self._run(f"SELECT * FROM {table} ORDER BY id")
-        order = "array_position($1::text[], instance_id), age(xmin) DESC"
-        return await self._run(f"SELECT * FROM {table} ORDER BY {order}", self._put)
+        return await self._run(f"SELECT * FROM {table} AS t ORDER BY {_ORDER}", self._put)
 
     async def _run(self, statement: str, *values: object) -> list[Row]:
         if self._back_door is None:
