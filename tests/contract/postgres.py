@@ -12,8 +12,8 @@ _ENUMS = {
     ("pending_signals", "signal_type"): "signal_type",
 }
 _UNNUMBERED = frozenset({"instances", "pending_signals"})
-# These rows have no number, and an update moves them: what was put in by this door comes first, then
-# whatever registered first, then whatever was left alone longest.
+# These rows have no number, and an update moves them: what was put in by this door comes first,
+# then whatever registered first, then whatever was left alone longest.
 _ORDER = """
     array_position($1::text[], instance_id),
     (SELECT min(id) FROM instance_events AS e WHERE e.instance_id = t.instance_id),

@@ -37,9 +37,11 @@ ANALYZE;
 """
 TABLES = ("instances", "checkpoints", "instance_events", "pending")
 INDEXES = {
-    "checkpoints": {
+    "saving": {
         "save.alone": "checkpoints_instance_id_checkpoint_id_key",
         "save.together": "checkpoints_instance_id_checkpoint_id_key",
+    },
+    "checkpoints": {
         "get": "checkpoints_instance_id_checkpoint_id_key",
         "sleep": "instances_pkey",
         "record_retry": "instances_pkey",
@@ -62,13 +64,15 @@ INDEXES = {
         "register": "instances_pkey",
         "standing": "instances_pkey",
         "touch": "instances_pkey",
+        "finish": "instances_pkey",
+        "prune": "idx_instances_finished",
+    },
+    "listing": {
         "page.any": "idx_instances_created",
         "page.of_tenant": "idx_instances_tenant",
         "page.in_status": "idx_instances_status",
         "page.of_tenant_in_status": "idx_instances_tenant_status",
         "silent": "idx_instances_status",
-        "finish": "instances_pkey",
-        "prune": "idx_instances_finished",
     },
     "signals": {
         "pending": "pending_checkpoint_signals_instance_id_checkpoint_id_key",

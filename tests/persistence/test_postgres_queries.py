@@ -6,7 +6,15 @@ from tests.support import postgres
 
 from runtara_persistence.queries import Queries, load
 
-FILES = ("checkpoints.sql", "claims.sql", "events.sql", "instances.sql", "signals.sql")
+FILES = (
+    "checkpoints.sql",
+    "claims.sql",
+    "events.sql",
+    "instances.sql",
+    "listing.sql",
+    "saving.sql",
+    "signals.sql",
+)
 
 
 def names(queries: Queries) -> list[str]:

@@ -7,7 +7,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
+_QUERIES = queries.load("runtara_persistence.postgres", "listing.sql")
 # By what is asked for: of one tenant, in one status. Each has an index.
 _PAGE = {
     (False, False): _QUERIES["page.any"],

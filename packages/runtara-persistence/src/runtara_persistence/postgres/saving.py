@@ -14,7 +14,7 @@ from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.failure import is_of_one_step
 
-_QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
+_QUERIES = queries.load("runtara_persistence.postgres", "saving.sql")
 _ALONE = _QUERIES["save.alone"]
 _TOGETHER = _QUERIES["save.together"]
 

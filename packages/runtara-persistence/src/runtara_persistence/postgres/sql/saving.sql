@@ -1,0 +1,152 @@
+-- name: save.alone
+WITH found AS MATERIALIZED (
+    SELECT *, state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch) AS is_admitted
+    FROM (
+        SELECT
+            instance_id,
+            CASE
+                WHEN status <> 'suspended' THEN status::text
+                WHEN sleep_until IS NULL THEN 'paused'
+                ELSE 'asleep'
+            END AS state,
+            run_epoch
+        FROM instances
+        WHERE instance_id = $1
+        FOR NO KEY UPDATE
+    ) AS locked
+),
+kept AS MATERIALIZED (
+    SELECT c.state
+    FROM found
+    JOIN checkpoints AS c ON c.instance_id = found.instance_id AND c.checkpoint_id = $4
+    WHERE found.is_admitted AND c.is_retry_attempt IS NOT TRUE
+),
+saved AS (
+    INSERT INTO checkpoints (instance_id, checkpoint_id, state, created_at)
+    SELECT instance_id, $4, $5, $6
+    FROM found
+    WHERE is_admitted AND NOT EXISTS (SELECT FROM kept)
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id, checkpoint_id, created_at
+),
+moved AS (
+    UPDATE instances AS i
+    SET checkpoint_id = coalesce(saved.checkpoint_id, i.checkpoint_id),
+        last_activity_at = greatest(i.last_activity_at, saved.created_at),
+        status = CASE WHEN found.state = 'asleep' THEN $7::text::instance_status ELSE i.status END,
+        sleep_until = CASE WHEN found.state <> 'asleep' THEN i.sleep_until END,
+        wake_claim_until = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_until END,
+        wake_claim_by = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_by END
+    FROM found
+    LEFT JOIN saved ON saved.instance_id = found.instance_id
+    WHERE i.instance_id = found.instance_id
+        AND found.is_admitted
+        AND (saved.instance_id IS NOT NULL OR found.state = 'asleep')
+)
+SELECT
+    found.state,
+    found.run_epoch,
+    found.is_admitted,
+    EXISTS (SELECT FROM saved) AS is_fresh,
+    (SELECT state FROM kept) AS kept,
+    s.signal_type::text AS signal_type,
+    s.payload,
+    p.id IS NOT NULL AS has_custom_signal,
+    p.payload AS custom_signal
+FROM found
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = found.instance_id AND s.acknowledged_at IS NULL AND found.is_admitted
+LEFT JOIN pending_checkpoint_signals AS p
+    ON p.instance_id = found.instance_id AND p.checkpoint_id = $4 AND found.is_admitted;
+
+-- name: save.together
+WITH asked AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        $1::text[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[]
+    ) WITH ORDINALITY AS a (instance_id, run, states, checkpoint_id, state, at, place)
+),
+found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = ANY ($1)
+    ORDER BY instance_id
+    -- One that somebody else holds would keep the others waiting: it is asked for alone.
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+admitted AS MATERIALIZED (
+    SELECT asked.*, found.state AS before
+    FROM asked
+    JOIN found ON found.instance_id = asked.instance_id
+    WHERE found.state = ANY (string_to_array(asked.states, ','))
+        AND (asked.run IS NULL OR asked.run >= found.run_epoch)
+),
+kept AS MATERIALIZED (
+    SELECT admitted.place, c.state
+    FROM admitted
+    JOIN checkpoints AS c
+        ON c.instance_id = admitted.instance_id AND c.checkpoint_id = admitted.checkpoint_id
+    WHERE c.is_retry_attempt IS NOT TRUE
+),
+saved AS (
+    INSERT INTO checkpoints (instance_id, checkpoint_id, state, created_at)
+    SELECT instance_id, checkpoint_id, state, at
+    FROM admitted
+    WHERE NOT EXISTS (SELECT FROM kept WHERE kept.place = admitted.place)
+    ORDER BY place
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING id, instance_id, checkpoint_id, created_at
+),
+newest AS (
+    SELECT DISTINCT ON (instance_id) instance_id, checkpoint_id, created_at
+    FROM saved
+    ORDER BY instance_id, id DESC
+),
+stirred AS (
+    SELECT DISTINCT instance_id, before = 'asleep' AS is_asleep
+    FROM admitted
+),
+moved AS (
+    UPDATE instances AS i
+    SET checkpoint_id = coalesce(newest.checkpoint_id, i.checkpoint_id),
+        last_activity_at = greatest(i.last_activity_at, newest.created_at),
+        status = CASE WHEN is_asleep THEN $7::text::instance_status ELSE i.status END,
+        sleep_until = CASE WHEN NOT is_asleep THEN i.sleep_until END,
+        wake_claim_until = CASE WHEN NOT is_asleep THEN i.wake_claim_until END,
+        wake_claim_by = CASE WHEN NOT is_asleep THEN i.wake_claim_by END
+    FROM stirred
+    LEFT JOIN newest ON newest.instance_id = stirred.instance_id
+    WHERE i.instance_id = stirred.instance_id
+        AND (newest.instance_id IS NOT NULL OR is_asleep)
+)
+SELECT
+    found.state,
+    found.run_epoch,
+    found.instance_id IS NULL
+        AND EXISTS (SELECT FROM instances AS i WHERE i.instance_id = asked.instance_id)
+        AS is_held,
+    admitted.place IS NOT NULL AS is_admitted,
+    saved.id IS NOT NULL AS is_fresh,
+    kept.state AS kept,
+    s.signal_type::text AS signal_type,
+    s.payload,
+    p.id IS NOT NULL AS has_custom_signal,
+    p.payload AS custom_signal
+FROM asked
+LEFT JOIN found ON found.instance_id = asked.instance_id
+LEFT JOIN admitted ON admitted.place = asked.place
+LEFT JOIN saved
+    ON saved.instance_id = asked.instance_id AND saved.checkpoint_id = asked.checkpoint_id
+LEFT JOIN kept ON kept.place = asked.place
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = admitted.instance_id AND s.acknowledged_at IS NULL
+LEFT JOIN pending_checkpoint_signals AS p
+    ON p.instance_id = admitted.instance_id AND p.checkpoint_id = admitted.checkpoint_id
+ORDER BY asked.place;
