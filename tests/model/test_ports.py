@@ -1,10 +1,11 @@
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
 from tests.contract.postgres import PostgresDatabase
@@ -14,12 +15,16 @@ from tests.support import postgres
 # Examples a test: about as long for each.
 ADAPTERS = {"memory": 150, "sqlite": 60, "postgres": 10}
 
+# A mutant is to be caught; the smallest example that does it interests nobody.
+_SHRINKS = os.environ.get("RUNTARA_TEST_SHRINK") != "no"
+
 QUICK = settings(
     stateful_step_count=40,
     # The same examples each time: what fails in CI fails here.
     derandomize=True,
     database=None,
     deadline=None,
+    phases=[phase for phase in Phase if _SHRINKS or phase is not Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
 LONG = settings(QUICK, stateful_step_count=80, derandomize=False)

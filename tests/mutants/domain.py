@@ -1,0 +1,218 @@
+"""What could go wrong in the domain."""
+
+from tests.mutants.mutant import Mutant
+
+DOMAIN = (
+    Mutant(
+        "Any signal takes the place of a pending cancel.",
+        "runtara_domain/status.py",
+        "return pending is not SignalType.CANCEL or sent is SignalType.CANCEL",
+        "return True",
+        (
+            "tests/domain/test_status.py::test_the_later_signal_replaces_the_earlier_but_for_a_cancel",
+        ),
+    ),
+    Mutant(
+        "`suspended` does not settle a pending cancel.",
+        "runtara_domain/status.py",
+        "if pending in (SignalType.CANCEL, SignalType.PAUSE):",
+        "if pending is SignalType.PAUSE:",
+        ("tests/domain/test_status.py::test_suspended_settles_what_is_pending",),
+    ),
+    Mutant(
+        "A paused instance acknowledges a resume, and nobody wakes it any more.",
+        "runtara_domain/status.py",
+        "case SignalType.RESUME if state in OPEN - {State.PAUSED}:",
+        "case SignalType.RESUME if state in OPEN:",
+        (
+            "tests/domain/test_status.py::test_acknowledging_leads_where_the_signal_asks",
+            "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",
+        ),
+    ),
+    Mutant(
+        "A step does not ask which run its caller is of.",
+        "runtara_domain/model/caller.py",
+        "return self.state in when and not self.supersedes(caller)",
+        "return self.state in when",
+        ("tests/contract/test_checkpoints.py::test_a_superseded_run_is_left_outside",),
+    ),
+    Mutant(
+        "The newest run is taken for superseded.",
+        "runtara_domain/model/caller.py",
+        "caller.run < self.run",
+        "caller.run <= self.run",
+        ("tests/domain/test_model.py::test_only_an_older_run_is_superseded",),
+    ),
+    Mutant(
+        "One instance more than the limit is served.",
+        "runtara_domain/sessions.py",
+        "len(self._holders) >= self._limit",
+        "len(self._holders) > self._limit",
+        (
+            "tests/domain/test_use_cases_register.py"
+            "::test_one_instance_more_than_the_limit_is_refused_before_it_is_written",
+        ),
+    ),
+    Mutant(
+        "A registration that fails keeps the place it took.",
+        "runtara_domain/sessions.py",
+        "            self._places.give_back(instance_id, self)\n            raise\n",
+        "            raise\n",
+        (
+            "tests/domain/test_use_cases_register.py"
+            "::test_a_place_is_given_back_when_the_database_fails",
+            "tests/domain/test_sessions.py"
+            "::test_a_registration_that_is_cancelled_gives_its_place_back",
+        ),
+    ),
+    Mutant(
+        "A session that closes leaves its places taken.",
+        "runtara_domain/sessions.py",
+        "            self._places.leave(self, self._runs)\n",
+        "",
+        ("tests/domain/test_sessions.py::test_a_place_that_is_free_again_can_be_taken",),
+    ),
+    Mutant(
+        "An instance that ends keeps its place.",
+        "runtara_domain/sessions.py",
+        "        self._places.free(instance_id)\n",
+        "",
+        (
+            "tests/domain/test_sessions.py"
+            "::test_an_instance_that_ends_frees_its_place_for_every_session",
+        ),
+    ),
+    Mutant(
+        "An instance of another tenant is not refused.",
+        "runtara_domain/use_cases/instances.py",
+        "if found.tenant_id != asked.tenant_id:",
+        "if False:",
+        ("tests/domain/test_use_cases_register.py::test_an_instance_of_another_tenant_is_refused",),
+    ),
+    Mutant(
+        "Whoever goes on with an older run is not told to stop.",
+        "runtara_domain/use_cases/instances.py",
+        "asked.continue_run != found.run:",
+        "asked.continue_run > found.run:",
+        ("tests/domain/test_use_cases_register.py::test_any_other_run_is_superseded",),
+    ),
+    Mutant(
+        "Reading another's status shows that one alive.",
+        "runtara_domain/use_cases/instances.py",
+        "if caller.run is not None:",
+        "if True:",
+        (
+            "tests/domain/test_activity.py"
+            "::test_asking_about_an_instance_one_has_not_registered_shows_nothing",
+        ),
+    ),
+    Mutant(
+        "A checkpoint may have the id of a retry attempt.",
+        "runtara_domain/values.py",
+        "if _RETRY_ID.search(value):",
+        "if False:",
+        ("tests/domain/test_values.py::test_the_ids_of_audit_rows_are_not_given_to_checkpoints",),
+    ),
+    Mutant(
+        "An event has whatever time its client claims.",
+        "runtara_domain/values.py",
+        "return claimed if _EARLIEST <= claimed <= now + _AHEAD else now",
+        "return claimed",
+        (
+            "tests/domain/test_use_cases_events.py"
+            "::test_a_time_from_2000_to_a_day_ahead_is_believed",
+        ),
+    ),
+    Mutant(
+        "A poll does not wait, whatever `wait_ms` says.",
+        "runtara_domain/use_cases/signals.py",
+        "if not wait:",
+        "if True:",
+        ("tests/domain/test_use_cases_signals.py::test_a_poll_waits_for_a_signal_and_tells_it",),
+    ),
+    Mutant(
+        "A waiting poll ends with the first stir, having nothing to say.",
+        "runtara_domain/use_cases/signals.py",
+        "if news is not Wake.TOLD:",
+        "if news:",
+        (
+            "tests/domain/test_use_cases_signals.py"
+            "::test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other",
+        ),
+    ),
+    Mutant(
+        "A heartbeat is answered whatever state its instance is in.",
+        "runtara_domain/use_cases/events.py",
+        '        require_admitted(caller, before, OPEN, "send a heartbeat")\n',
+        "",
+        (
+            "tests/domain/test_use_cases_events.py::test_a_heartbeat_of_a_finished_instance_is_refused",
+        ),
+    ),
+    Mutant(
+        "A batch of a superseded run is answered as if it had been kept.",
+        "runtara_domain/use_cases/events.py",
+        "        if superseded is not None:\n            raise superseded\n",
+        "",
+        (
+            "tests/domain/test_use_cases_batches.py"
+            "::test_a_superseded_run_is_told_so_and_nothing_of_it_is_kept",
+        ),
+    ),
+    Mutant(
+        "A shutdown answers held sleeps, as if they were over.",
+        "runtara_domain/use_cases/sleep.py",
+        "case Wake.GONE | Wake.ENDING:",
+        "case Wake.ENDING:\n                    return True\n                case Wake.GONE:",
+        (
+            "tests/domain/test_use_cases_sleep_broken_off.py"
+            "::test_a_shutdown_at_any_moment_leaves_it_asleep_and_unclaimed",
+        ),
+    ),
+    Mutant(
+        "A sleep whose connection is gone keeps its claim.",
+        "runtara_domain/use_cases/sleep.py",
+        "            await self.held.release(caller.instance_id)\n",
+        "",
+        (
+            "tests/domain/test_use_cases_sleep_broken_off.py"
+            "::test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed",
+        ),
+    ),
+    Mutant(
+        "A sleep that is over is answered as a success to a run that was superseded.",
+        "runtara_domain/use_cases/sleep.py",
+        "        standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)\n",
+        "        standing = woken.before\n        assert standing is not None\n",
+        (
+            "tests/domain/test_use_cases_sleep_broken_off.py"
+            "::test_one_whom_another_server_launched_anew_is_told",
+        ),
+    ),
+    Mutant(
+        "Any signal ends a held sleep.",
+        "runtara_domain/use_cases/sleep.py",
+        "        return _is_cancel(pending.signal)\n",
+        "        return pending.signal is not None\n",
+        ("tests/domain/test_use_cases_sleep.py::test_other_signals_let_a_sleeper_sleep",),
+    ),
+    Mutant(
+        "What is heard while the database fails is forgotten.",
+        "runtara_domain/activity.py",
+        "            self._heard |= heard\n",
+        "",
+        (
+            "tests/domain/test_activity.py"
+            "::test_what_the_database_does_not_take_is_kept_and_tried_again",
+        ),
+    ),
+    Mutant(
+        "Of two sleeps of an instance, the first to end gives both their claim back.",
+        "runtara_domain/held_sleeps.py",
+        "if instance_id in self._dropped and instance_id not in self._deadlines:",
+        "if instance_id in self._dropped:",
+        (
+            "tests/domain/test_held_sleeps.py::test_of_several_sleeps_only_the_last_gives_the_claim_back",
+        ),
+    ),
+)

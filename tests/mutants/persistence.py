@@ -1,0 +1,207 @@
+"""What could go wrong in the adapters."""
+
+from tests.mutants.mutant import Mutant
+
+PERSISTENCE = (
+    Mutant(
+        "A group is answered before it is committed: with the next one.",
+        "runtara_persistence/sqlite/group_commit.py",
+        '        connection.execute("BEGIN IMMEDIATE")\n'
+        "        done = [_carry_out(connection, step) for step in steps]\n"
+        '        connection.execute("COMMIT")\n',
+        "        if connection.in_transaction:\n"
+        '            connection.execute("COMMIT")\n'
+        '        connection.execute("BEGIN IMMEDIATE")\n'
+        "        done = [_carry_out(connection, step) for step in steps]\n",
+        (
+            "tests/persistence/test_sqlite_processes.py::test_what_was_acknowledged_survives_sigkill",
+        ),
+    ),
+    Mutant(
+        "One step that fails fails all that shared its commit.",
+        "runtara_persistence/sqlite/group_commit.py",
+        "        if len(steps) == 1:\n            return [Failed(failure.error, own_doing=True)]\n",
+        "        return [Failed(failure.error, own_doing=True)] * len(steps)\n",
+        ("tests/persistence/test_sqlite_group_commit.py::test_a_failing_step_fails_alone",),
+    ),
+    Mutant(
+        "A step that raises is not rolled back.",
+        "runtara_persistence/sqlite/group_commit.py",
+        '            connection.execute("ROLLBACK")\n',
+        '            connection.execute("COMMIT")\n',
+        ("tests/persistence/test_sqlite_group_commit.py::test_a_lone_failing_step_leaves_nothing",),
+    ),
+    Mutant(
+        "A commit is not written through to the disk.",
+        "runtara_persistence/sqlite/connection.py",
+        '    await connection.execute_fetchall("PRAGMA synchronous = FULL")\n'
+        '    await _expect(connection, "synchronous", _FULL)\n',
+        '    await connection.execute_fetchall("PRAGMA synchronous = NORMAL")\n',
+        ("tests/persistence/test_sqlite_persistence.py::test_durability_is_in_force",),
+    ),
+    Mutant(
+        "A group has no bound.",
+        "runtara_persistence/sqlite/gathering.py",
+        "while self._waiting and len(group) < MAX_GROUP:",
+        "while self._waiting:",
+        ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
+    ),
+    Mutant(
+        "Asked for again, a sleep begins anew.",
+        "runtara_persistence/sqlite/sleep.py",
+        "    if wake_at is None:\n",
+        "    if True:\n",
+        ("tests/contract/test_checkpoints_sleep.py::test_asked_again_only_what_is_left_is_slept",),
+    ),
+    Mutant(
+        "`sleep_until` is the deadline of the latest sleep, not of the first to end.",
+        "runtara_persistence/sqlite/sleep.py",
+        "until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)",
+        "until = wake_at",
+        (
+            "tests/contract/test_checkpoints_sleeps.py"
+            "::test_the_instance_sleeps_until_the_first_of_its_deadlines",
+        ),
+    ),
+    Mutant(
+        "One told to keep running is put to sleep.",
+        "runtara_persistence/sqlite/sleep.py",
+        "if asked.keep_running and state is State.RUNNING:",
+        "if asked.keep_running and state is State.ASLEEP:",
+        (
+            "tests/contract/test_checkpoints_sleeps.py"
+            "::test_keep_running_keeps_the_deadline_and_moves_no_state",
+        ),
+    ),
+    Mutant(
+        "A cancel that is pending lets an instance fall asleep.",
+        "runtara_persistence/sqlite/sleep.py",
+        "is_over=wake_at <= at or _is_cancel(signal))",
+        "is_over=wake_at <= at)",
+        (
+            "tests/contract/test_checkpoints_sleep.py::test_with_a_cancel_pending_nobody_falls_asleep",
+        ),
+    ),
+    Mutant(
+        "A checkpoint that is found moves the instance's pointer.",
+        "runtara_persistence/sqlite/checkpoints.py",
+        "    if before.state in MOVES[Move.STIR].sources:\n",
+        '    connection.execute(_SAVE_POINT, {**key, "at": to_text(at)})\n'
+        "    if before.state in MOVES[Move.STIR].sources:\n",
+        ("tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",),
+    ),
+    Mutant(
+        "An empty state is taken for none.",
+        "runtara_persistence/sqlite/checkpoints.py",
+        "    if kept is None:\n",
+        "    if not kept:\n",
+        ("tests/contract/test_checkpoints.py::test_a_state_is_kept_to_the_byte",),
+    ),
+    Mutant(
+        "A checkpoint does not stir its sleeping instance.",
+        "runtara_persistence/sqlite/sql/checkpoints.sql",
+        "-- name: save.stir\nUPDATE instances\nSET status = :status,\n    sleep_until = NULL,\n",
+        "-- name: save.stir\nUPDATE instances\nSET status = :status,\n",
+        (
+            "tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",
+            "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
+        ),
+    ),
+    Mutant(
+        "A retry attempt's audit row is a checkpoint to whoever asks for its id.",
+        "runtara_persistence/sqlite/sql/checkpoints.sql",
+        "    AND checkpoint_id = :checkpoint_id\n    AND NOT is_retry_attempt;\n",
+        "    AND checkpoint_id = :checkpoint_id;\n",
+        (
+            "tests/contract/test_checkpoints.py::test_an_audit_row_of_a_retry_is_no_checkpoint",
+            "tests/contract/test_checkpoints_retries.py::test_an_attempt_is_never_a_checkpoint",
+        ),
+    ),
+    Mutant(
+        "A server wakes what another has claimed.",
+        "runtara_persistence/sqlite/claims.py",
+        "if claimed_until is not None or not before.admits(caller, when):",
+        "if not before.admits(caller, when):",
+        (
+            "tests/contract/test_instances_claims.py"
+            "::test_an_instance_is_woken_unless_another_token_claims_it",
+        ),
+    ),
+    Mutant(
+        "A claim that has run out still keeps others from waking.",
+        "runtara_persistence/sqlite/sql/claims.sql",
+        "AND wake_claim_until > :at THEN wake_claim_until END",
+        "AND wake_claim_until IS NOT NULL THEN wake_claim_until END",
+        (
+            "tests/contract/test_instances_claims.py"
+            "::test_an_instance_is_woken_unless_another_token_claims_it",
+        ),
+    ),
+    Mutant(
+        "A claim that is still running is taken over.",
+        "runtara_persistence/sqlite/sql/claims.sql",
+        "    AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= :at)\n",
+        "",
+        (
+            "tests/contract/test_instances_claim.py"
+            "::test_what_is_claimed_is_not_claimed_again_until_that_ends",
+        ),
+    ),
+    Mutant(
+        "A paused instance with a resume pending is not due.",
+        "runtara_persistence/sqlite/sql/claims.sql",
+        "signal_type IN ('cancel', 'resume')",
+        "signal_type IN ('cancel')",
+        (
+            "tests/contract/test_instances_claim.py::test_exactly_what_is_due_is_claimed",
+            "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
+        ),
+    ),
+    Mutant(
+        "One that can't be launched stays at the head of the queue.",
+        "runtara_persistence/sqlite/sql/claims.sql",
+        "ORDER BY max(min(due.since), coalesce(i.wake_claim_until, '')), i.instance_id",
+        "ORDER BY min(due.since), i.instance_id",
+        (
+            "tests/contract/test_instances_claim.py"
+            "::test_one_that_cannot_be_launched_goes_to_the_back",
+        ),
+    ),
+    Mutant(
+        "An instance of another tenant is registered.",
+        "runtara_persistence/sqlite/registration.py",
+        "owned = tenant_id == registration.tenant_id",
+        "owned = True",
+        (
+            "tests/contract/test_instances_register.py"
+            "::test_another_tenant_is_told_whose_it_is_and_changes_nothing",
+        ),
+    ),
+    Mutant(
+        "A run begins with two `started` events.",
+        "runtara_persistence/sqlite/registration.py",
+        "    connection.execute(_ADD_STARTED, begun)\n",
+        "    connection.execute(_ADD_STARTED, begun)\n" * 2,
+        (
+            "tests/contract/test_instances_register.py"
+            "::test_runs_are_counted_from_one_with_one_started_event_each",
+        ),
+    ),
+    Mutant(
+        "Registering leaves a resume pending.",
+        "runtara_persistence/sqlite/registration.py",
+        "    connection.execute(_SETTLE_RESUME, begun)\n",
+        "",
+        (
+            "tests/contract/test_instances_register.py"
+            "::test_registering_settles_a_pending_resume_and_no_other_signal",
+        ),
+    ),
+    Mutant(
+        "Going on with a run begins another.",
+        "runtara_persistence/sqlite/registration.py",
+        "begins = registration.continue_run is None and before.state in when",
+        "begins = before.state in when",
+        ("tests/contract/test_instances_continue.py::test_continuing_moves_and_adds_nothing",),
+    ),
+)

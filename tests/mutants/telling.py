@@ -1,0 +1,141 @@
+"""What could go wrong in the adapters with events, signals and lists."""
+
+from tests.mutants.mutant import Mutant
+
+TELLING = (
+    Mutant(
+        "Activity moves backward when a sign of life comes late.",
+        "runtara_persistence/sqlite/sql/instances.sql",
+        "    AND (:run IS NULL OR :run >= run_epoch)\n"
+        "    AND (last_activity_at IS NULL OR last_activity_at < :at);\n",
+        "    AND (:run IS NULL OR :run >= run_epoch);\n",
+        (
+            "tests/contract/test_instances_read.py"
+            "::test_touch_moves_activity_forward_and_nothing_else",
+        ),
+    ),
+    Mutant(
+        "One never heard of is silent since its creation, not its start.",
+        "runtara_persistence/sqlite/sql/instances.sql",
+        "    AND coalesce(last_activity_at, started_at, created_at) < :since\n",
+        "    AND coalesce(last_activity_at, created_at) < :since\n",
+        ("tests/contract/test_instances_silent.py::test_the_last_known_sign_of_life_counts",),
+    ),
+    Mutant(
+        "Pruning takes whatever has a time of its end, also if it is open.",
+        "runtara_persistence/sqlite/sql/instances.sql",
+        "WHERE finished_at < :finished_before\n"
+        "    AND status IN ('completed', 'failed', 'cancelled')\n",
+        "WHERE finished_at < :finished_before\n",
+        ("tests/persistence/test_sqlite_batches.py::test_what_is_not_finished_is_never_pruned",),
+    ),
+    Mutant(
+        "A finished instance can be finished again from outside.",
+        "runtara_persistence/sqlite/instances.py",
+        "if before is not None and before.admits(caller, when):",
+        "if before is not None and not before.supersedes(caller):",
+        ("tests/contract/test_instances_finish.py::test_a_finished_instance_stays_as_it_is",),
+    ),
+    Mutant(
+        "A later custom signal takes the place of the first.",
+        "runtara_persistence/sqlite/sql/signals.sql",
+        "ON CONFLICT (instance_id, checkpoint_id) DO NOTHING",
+        "ON CONFLICT (instance_id, checkpoint_id) DO UPDATE SET payload = excluded.payload",
+        ("tests/contract/test_signals_custom.py::test_the_first_one_stands",),
+    ),
+    Mutant(
+        "A second signal takes the place of a cancel.",
+        "runtara_persistence/sqlite/signals.py",
+        "before.state not in when or not replaces(signal.type, pending):",
+        "before.state not in when:",
+        (
+            "tests/contract/test_signals_send.py"
+            "::test_the_later_replaces_the_earlier_but_a_cancel_yields_to_nothing_else",
+        ),
+    ),
+    Mutant(
+        "A cancel leaves an instance open that was never launched.",
+        "runtara_persistence/sqlite/signals.py",
+        "    if ends:\n",
+        "    if False:\n",
+        (
+            "tests/contract/test_signals_send.py"
+            "::test_a_cancel_ends_an_instance_that_was_never_launched",
+        ),
+    ),
+    Mutant(
+        "Acknowledging takes for heard whatever is pending.",
+        "runtara_persistence/sqlite/signals.py",
+        "or before.supersedes(caller) or pending is not acknowledged:",
+        "or before.supersedes(caller) or pending is None:",
+        (
+            "tests/contract/test_signals_acknowledge.py"
+            "::test_only_an_acknowledgement_of_what_is_pending_does_anything",
+        ),
+    ),
+    Mutant(
+        "Acknowledging a resume takes a sleeper's deadline away.",
+        "runtara_persistence/sqlite/signals.py",
+        "    if after is not before.state:\n        _move(",
+        "    if True:\n        _move(",
+        (
+            "tests/contract/test_signals_acknowledge.py"
+            "::test_what_stays_where_it_is_keeps_its_deadline_and_claim",
+            "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
+        ),
+    ),
+    Mutant(
+        "Nobody who waits is told of a signal of this process.",
+        "runtara_persistence/sqlite/signals.py",
+        '_database.write("send a signal", step, then=tell)',
+        '_database.write("send a signal", step)',
+        ("tests/persistence/test_sqlite_watch.py::test_a_database_in_memory_hears_its_own",),
+    ),
+    Mutant(
+        "An ending that is refused leaves its event behind.",
+        "runtara_persistence/sqlite/events.py",
+        "    if not before.admits(caller, when):\n"
+        "        return Recorded(before)\n"
+        "    _add(connection, caller, event)\n"
+        "    connection.execute(_END_MOVE, ended)\n",
+        "    _add(connection, caller, event)\n"
+        "    if not before.admits(caller, when):\n"
+        "        return Recorded(before)\n"
+        "    connection.execute(_END_MOVE, ended)\n",
+        ("tests/contract/test_events_end.py::test_an_instance_that_does_not_run_cannot_end",),
+    ),
+    Mutant(
+        "The same ending again is refused.",
+        "runtara_persistence/sqlite/events.py",
+        "if before.state is ending.state and _has_ended_so(connection, ended):",
+        "if False:",
+        (
+            "tests/contract/test_events_end.py"
+            "::test_the_same_ending_again_is_repeated_and_recorded_once",
+        ),
+    ),
+    Mutant(
+        "Another output is taken for the same ending again.",
+        "runtara_persistence/sqlite/events.py",
+        "if before.state is ending.state and _has_ended_so(connection, ended):",
+        "if before.state is ending.state:",
+        ("tests/contract/test_events_end.py::test_another_ending_changes_nothing",),
+    ),
+    Mutant(
+        "`suspended` obeys a pause and leaves it pending.",
+        "runtara_persistence/sqlite/events.py",
+        "    connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)\n",
+        "",
+        (
+            "tests/contract/test_events_suspend.py"
+            "::test_a_pending_cancel_or_pause_is_acknowledged_by_it",
+        ),
+    ),
+    Mutant(
+        "In memory, an expired claim still keeps others from claiming.",
+        "runtara_persistence/memory/store.py",
+        "self.wake_claim_until is not None and self.wake_claim_until > at",
+        "self.wake_claim_until is not None",
+        ("tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",),
+    ),
+)

@@ -1,0 +1,112 @@
+"""What could go wrong between the core and the wire."""
+
+from tests.mutants.mutant import Mutant
+
+WIRE = (
+    Mutant(
+        "The largest payload is refused.",
+        "runtara_protocol/frame.py",
+        "        if length > MAX_PAYLOAD:\n",
+        "        if length >= MAX_PAYLOAD:\n",
+        ("tests/protocol/test_frame.py::test_the_maximum_itself_is_allowed",),
+    ),
+    Mutant(
+        "A payload of a byte more than the largest is accepted.",
+        "runtara_protocol/frame.py",
+        "        if length > MAX_PAYLOAD:\n",
+        "        if length > MAX_PAYLOAD + 1:\n",
+        (
+            "tests/protocol/test_frame.py"
+            "::test_a_length_over_the_maximum_is_refused_from_the_header",
+        ),
+    ),
+    Mutant(
+        "A stream may end inside a frame.",
+        "runtara_protocol/frame.py",
+        "        if not self.is_complete:\n",
+        "        if not self.is_complete and not self._size:\n",
+        ("tests/protocol/test_frame.py::test_an_end_inside_a_frame_is_an_error",),
+    ),
+    Mutant(
+        "A frame of any type is taken for a request.",
+        "runtara_protocol/frame.py",
+        "if message_type not in self._accept:",
+        "if message_type == 0:",
+        ("tests/protocol/test_frame.py::test_any_other_type_is_refused_from_the_header",),
+    ),
+    Mutant(
+        "A refused stream is reset with code 0.",
+        "runtara_protocol/quic/stream.py",
+        "REFUSED = 1\n",
+        "REFUSED = 0\n",
+        ("tests/protocol/test_quic_streams.py::test_a_refused_stream_is_reset_with_code_1",),
+    ),
+    Mutant(
+        "A client that wants no answer is an error of ours.",
+        "runtara_protocol/quic/connection.py",
+        "        except (RuntimeError, ValueError):\n",
+        "        except ZeroDivisionError:\n",
+        ("tests/protocol/test_quic_streams.py::test_a_client_may_stop_reading_before_it_sends",),
+    ),
+    Mutant(
+        "A connection that is gone keeps its session, and with it its places.",
+        "runtara_server/streams.py",
+        "        self._session.close()\n",
+        "        self._session.is_closed = True\n",
+        ("tests/server/test_runtime.py::test_a_place_is_free_when_its_connection_is_gone",),
+    ),
+    Mutant(
+        "A stream without a whole frame waits for ever.",
+        "runtara_server/streams.py",
+        "asyncio.timeout(self._progress_timeout)",
+        "asyncio.timeout(None)",
+        ("tests/server/test_streams.py::test_a_frame_that_gets_no_further_is_refused",),
+    ),
+    Mutant(
+        "An event of an unknown kind is taken for the first we know.",
+        "runtara_server/instance_handlers/translation.py",
+        "return _EVENTS[number]",
+        "return _EVENTS.get(number, EventType.COMPLETED)",
+        (
+            "tests/server/test_translation.py::test_an_unknown_number_is_refused_naming_what_is_taken",
+        ),
+    ),
+    Mutant(
+        "A server that ends takes new work.",
+        "runtara_server/router.py",
+        "if self._is_ending:",
+        "if False:",
+        ("tests/server/test_router.py::test_when_it_ends_whatever_is_new_is_refused",),
+    ),
+    Mutant(
+        "A heartbeat adds a row.",
+        "runtara_server/instance_handlers/events.py",
+        "        await core.heartbeat(caller=caller)\n",
+        "        beat = Event(translation.event_type(4), b'', translation.moment(0))\n"
+        "        await core.record_event(session=session, caller=caller, event=beat)\n",
+        ("tests/server/test_instance_handlers.py::test_a_heartbeat_adds_no_row",),
+    ),
+    Mutant(
+        "`keep_running` is not passed on.",
+        "runtara_server/instance_handlers/checkpoints.py",
+        "keep_running=request.keep_running,",
+        "keep_running=False,",
+        (
+            "tests/server/test_instance_handlers.py::test_a_sleep_that_keeps_running_leaves_it_running",
+        ),
+    ),
+    Mutant(
+        "A batch may hold any number of events.",
+        "runtara_server/instance_handlers/events.py",
+        '    values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)\n',
+        "",
+        ("tests/server/test_instance_handlers.py::test_a_batch_has_a_bound",),
+    ),
+    Mutant(
+        "A signal that was not accepted is taken for acknowledged.",
+        "runtara_server/instance_handlers/signals.py",
+        "accepted=request.acknowledged,",
+        "accepted=True,",
+        ("tests/server/test_instance_handlers.py::test_a_signal_not_accepted_stays_pending",),
+    ),
+)
