@@ -75,7 +75,7 @@ class Attempts:
         self.number = max(failed, 1) + 1
         until = await self.run.beside(self.place, f"wait#{self.number}")
         if until is not None:
-            await self._wait(datetime.fromisoformat(json.loads(until.value)))
+            await self._wait(datetime.fromisoformat(json.loads(until.value)), is_saved=True)
 
     async def _once(self, work: Work) -> object:
         where = Current(
@@ -111,9 +111,10 @@ class Attempts:
         key, number, text = self.place.beside("attempts"), self.number, _text(error)
         await self.run.reach(lambda: self.run.journal.attempt_failed(key, number, text))
         self.number += 1
-        if next_at - now > _DURABLE:
+        is_durable = next_at - now > _DURABLE
+        if is_durable:
             await self._save(f"wait#{self.number}", Kind.UNTIL, next_at)
-        await self._wait(next_at)
+        await self._wait(next_at, is_saved=is_durable)
 
     def _retry(self, error: Exception, since: datetime, now: datetime) -> datetime | None:
         is_late = self.plan.timeout is not None and isinstance(error, TimeoutError)
@@ -121,9 +122,10 @@ class Attempts:
             return None
         return self.plan.retry.next_attempt(self.number, error, since, now)
 
-    async def _wait(self, until: datetime) -> None:
+    async def _wait(self, until: datetime, *, is_saved: bool) -> None:
         if until > self.run.clock():
-            await self.run.wait(self.place, self.run.waiting(until), self.place.key)
+            key = self.place.beside(f"wait#{self.number}") if is_saved else None
+            await self.run.wait(self.place, self.run.waiting(until, key=key), self.place.key)
 
     async def _intend(self) -> None:
         if self.plan.is_external:

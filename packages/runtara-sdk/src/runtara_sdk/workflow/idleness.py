@@ -85,7 +85,7 @@ class Idleness:
         known: list[tuple[datetime, str]] = []
         for place in self._run.in_flight:
             if place.wait is not None and place.wait.until is not None:
-                known.append((place.wait.until, place.key))
+                known.append((place.wait.until, place.wait.key or _own(place.wait.until)))
             known += [
                 (s.until, s.key) for s in place.scopes if s.until is not None and not s.struck
             ]
@@ -99,7 +99,7 @@ class Idleness:
         wake, key = self._wake()
         latest = run.clock() + self._patience.look
         if wake is None or (wake > latest and self._waits_for_somebody()):
-            wake, key = latest, f"{OWN}look/{latest.isoformat(timespec='milliseconds')}"
+            wake, key = latest, _own(latest)
         moment, name = wake, key
         entry = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode())
         is_asleep = await run.reach(lambda: run.journal.release(name, entry.encode(), moment))
@@ -126,6 +126,11 @@ class Idleness:
         run.is_pausing = False
         self._releasing = None
         self.go_on()
+
+
+def _own(moment: datetime) -> str:
+    """A key for a moment that is saved under none."""
+    return f"{OWN}look/{moment.isoformat(timespec='milliseconds')}"
 
 
 def _waits(place: Place) -> bool:

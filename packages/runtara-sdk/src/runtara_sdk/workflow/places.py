@@ -48,13 +48,14 @@ class Wait:
     A place that waits and could as well wait in another process.
 
     `ended` becomes None when the wait is over, else the key of what struck. `until`: when it is
-    over by itself. `since`: when it began. `is_open`: it waits for somebody, who may be quick.
-    `is_pause`: it waits because the instance is to pause.
+    over by itself, and `key` what that is saved under, if it is. `since`: when it began. `is_open`:
+    it waits for somebody, who may be quick. `is_pause`: it waits because the instance is to pause.
     """
 
     ended: "asyncio.Future[str | None]"
     since: datetime
     until: datetime | None = None
+    key: str | None = None
     is_open: bool = False
     is_pause: bool = False
 

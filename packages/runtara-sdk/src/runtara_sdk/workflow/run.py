@@ -231,9 +231,11 @@ class Run:
     def _future(self) -> "asyncio.Future[str | None]":
         return asyncio.get_running_loop().create_future()
 
-    def waiting(self, until: datetime | None = None, *, is_open: bool = False) -> Wait:
-        """A wait that begins now."""
-        return Wait(self._future(), self.clock(), until, is_open)
+    def waiting(
+        self, until: datetime | None = None, *, key: str | None = None, is_open: bool = False
+    ) -> Wait:
+        """A wait that begins now; `key`: what its end is saved under."""
+        return Wait(self._future(), self.clock(), until, key, is_open)
 
     # Scopes
 

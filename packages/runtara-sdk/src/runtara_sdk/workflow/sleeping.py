@@ -35,7 +35,7 @@ async def _slept(run: Run, place: Place, length: timedelta) -> None:
         run.thrown(place, struck)
     if until > run.clock():
         with run.flight(place):
-            await run.wait(place, run.waiting(until), place.beside(_STRUCK))
+            await run.wait(place, run.waiting(until, key=place.key), place.beside(_STRUCK))
 
 
 async def _deadline(run: Run, place: Place, length: timedelta) -> datetime:
