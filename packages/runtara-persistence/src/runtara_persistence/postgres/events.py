@@ -1,6 +1,6 @@
 """Events in PostgreSQL, and the moves that come with some of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from runtara_domain.model import (
@@ -16,6 +16,7 @@ from runtara_domain.status import Condition
 from runtara_persistence import queries
 from runtara_persistence.postgres import recording, rows
 from runtara_persistence.postgres.database import Connection, Database
+from runtara_persistence.postgres.turns import Turns
 
 _QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
 _LOCK = _QUERIES["record_all.lock"]
@@ -30,24 +31,25 @@ class PostgresEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = Turns()
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
         statement = recording.append([EventStep(caller, event, when)], at)
-        [outcome] = await self._record("keep an event", statement)
+        [outcome] = await self._record("keep an event", statement, {caller.instance_id})
         return outcome
 
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
         statement = recording.end(caller, event, ending, when, at)
-        [outcome] = await self._record("end an instance", statement)
+        [outcome] = await self._record("end an instance", statement, {caller.instance_id})
         return outcome
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         statement = recording.suspend(caller, event, at)
-        [outcome] = await self._record("suspend an instance", statement)
+        [outcome] = await self._record("suspend an instance", statement, {caller.instance_id})
         return outcome
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
@@ -68,8 +70,9 @@ class PostgresEvents:
                 ]
 
         if len(statements) == 1:
-            return await self._record(_BATCH, statements[0])
-        return await self._database.run(_BATCH, work, is_repeatable=False)
+            return await self._record(_BATCH, statements[0], instance_ids)
+        async with self._turns.turn(instance_ids):
+            return await self._database.run(_BATCH, work, is_repeatable=False)
 
     async def page(
         self, which: EventFilter, *, after_id: int = 0, limit: int = 100
@@ -81,8 +84,11 @@ class PostgresEvents:
         [row] = await self._database.read("count events", _COUNT, *_asked(which))
         return int(row["count"])
 
-    async def _record(self, attempt: str, statement: recording.Statement) -> list[Recorded]:
-        found = await self._database.write(attempt, statement.query, *statement.arguments)
+    async def _record(
+        self, attempt: str, statement: recording.Statement, instance_ids: Collection[str]
+    ) -> list[Recorded]:
+        async with self._turns.turn(instance_ids):
+            found = await self._database.write(attempt, statement.query, *statement.arguments)
         return statement.outcomes(found)
 
 

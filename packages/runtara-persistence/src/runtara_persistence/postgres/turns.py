@@ -1,0 +1,33 @@
+"""Steps of an instance, one after another as they were asked for, though connections are many."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+
+class Turns:
+    """Who comes first for an instance goes first; different instances don't wait for each other."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def turn(self, instance_ids: Collection[str]) -> AsyncIterator[None]:
+        """Wait for all that asked before for any of these instances; then it is this one's turn."""
+        before = {self._last[each] for each in instance_ids if each in self._last}
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last.update(dict.fromkeys(instance_ids, mine))
+        try:
+            if before:
+                # Not by awaiting them: a cancelled caller would cancel them for the others.
+                await asyncio.wait(before)
+            yield
+        finally:
+            # Who gave up waiting still stands between those before and those after.
+            asyncio.gather(*before).add_done_callback(lambda _: self._pass_on(instance_ids, mine))
+
+    def _pass_on(self, instance_ids: Collection[str], mine: "asyncio.Future[None]") -> None:
+        mine.set_result(None)
+        for each in instance_ids:
+            if self._last.get(each) is mine:
+                del self._last[each]

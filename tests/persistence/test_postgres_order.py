@@ -1,0 +1,75 @@
+"""Events told at the same time, stored in the order they were told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.clock import START
+from tests.support.postgres import migrated_database
+
+from runtara_domain.model import (
+    Caller,
+    Event,
+    EventFilter,
+    EventStep,
+    EventType,
+    Recorded,
+    Registration,
+)
+from runtara_domain.status import ANY, OPEN
+from runtara_persistence.postgres.persistence import PostgresPersistence
+
+EVENTS = 100
+
+
+@pytest.fixture
+async def persistence() -> AsyncIterator[PostgresPersistence]:
+    with migrated_database() as url:
+        async with PostgresPersistence(url) as persistence:
+            for instance_id in ("i", "j"):
+                await persistence.instances.register(
+                    Registration(instance_id, "t"), when=OPEN, at=START
+                )
+            yield persistence
+
+
+def custom(number: int) -> Event:
+    return Event(EventType.CUSTOM, b"%d" % number, START)
+
+
+async def tell(persistence: PostgresPersistence, instance_id: str, number: int) -> Recorded:
+    """Tell an event, every tenth in a batch with one of another instance."""
+    me, other = Caller(instance_id), Caller("j" if instance_id == "i" else "i")
+    if number % 10:
+        return await persistence.events.append(me, custom(number), when=ANY, at=START)
+    steps = [EventStep(other, custom(-1), ANY), EventStep(me, custom(number), ANY)]
+    return (await persistence.events.record_all(steps, at=START))[1]
+
+
+async def stored(persistence: PostgresPersistence, instance_id: str) -> list[int]:
+    which = EventFilter(instance_id=instance_id, type=EventType.CUSTOM)
+    page = await persistence.events.page(which, limit=1000)
+    numbers = [int(event.payload or b"") for event in page]
+    return [number for number in numbers if number >= 0]
+
+
+async def test_events_are_stored_in_the_order_they_were_told(
+    persistence: PostgresPersistence,
+) -> None:
+    telling = [tell(persistence, each, n) for n in range(EVENTS) for each in ("i", "j")]
+    await asyncio.gather(*telling)
+
+    for instance_id in ("i", "j"):
+        assert await stored(persistence, instance_id) == list(range(EVENTS))
+
+
+async def test_who_gives_up_lets_nobody_pass(persistence: PostgresPersistence) -> None:
+    telling = [asyncio.create_task(tell(persistence, "i", n)) for n in range(EVENTS)]
+    await asyncio.sleep(0)
+    for given_up in telling[1::3]:
+        given_up.cancel()
+    await asyncio.gather(*telling, return_exceptions=True)
+
+    kept = await stored(persistence, "i")
+    assert kept == sorted(kept)
+    assert {n for n in range(EVENTS) if n % 3 != 1} <= set(kept)
