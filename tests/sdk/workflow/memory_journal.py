@@ -25,12 +25,25 @@ class Core:
     run: int = 0
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
+    clock_runs: bool = False
+    listeners: int = 0
     calls: list[str] = field(default_factory=list)
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     stir: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def clock(self) -> datetime:
-        return self.now
+        """The time stands still, unless it runs."""
+        return datetime.now(UTC) if self.clock_runs else self.now
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something to be true of who listens."""
+        async with asyncio.timeout(10), self.stir:
+            await self.stir.wait_for(is_so)
+
+    async def listening(self, number: int) -> None:
+        """Count who listens."""
+        self.listeners += number
+        self.stir.notify_all()
 
     async def tell(self, told: Told) -> None:
         """Send a signal; a cancel is not replaced."""
@@ -102,7 +115,11 @@ class MemoryJournal:
         core = self._core
         if wait:
             async with core.stir:
-                await core.stir.wait_for(lambda: core.told is not None or name in core.sent)
+                await core.listening(1)
+                try:
+                    await core.stir.wait_for(lambda: core.told is not None or name in core.sent)
+                finally:
+                    await core.listening(-1)
         return Heard(core.told, None if name is None else core.sent.get(name))
 
     async def acknowledge(self, told: Told) -> bool:

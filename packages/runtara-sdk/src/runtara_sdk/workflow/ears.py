@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runtara_sdk.workflow.journal import Heard, Told
+from runtara_sdk.workflow.places import Wait
 
 if TYPE_CHECKING:
     from runtara_sdk.workflow.run import Run
@@ -24,19 +25,19 @@ class Ears:
 
     def __init__(self, run: "Run") -> None:
         self._run = run
-        self._values: dict[str, asyncio.Future[bytes]] = {}
+        self._waits: dict[str, Wait] = {}
+        self._values: dict[str, bytes] = {}
         self._changed = asyncio.Event()
 
     @contextmanager
-    def promised(self, name: str) -> Iterator["asyncio.Future[bytes]"]:
-        """Within the block, listen for what is sent to this name."""
-        value: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._values[name] = value
+    def promised(self, name: str, wait: Wait) -> Iterator[None]:
+        """Within the block, listen for what is sent to this name: it ends the wait."""
+        self._waits[name] = wait
         self._changed.set()
         try:
-            yield value
+            yield
         finally:
-            del self._values[name]
+            del self._waits[name]
 
     async def listen(self) -> None:
         """Listen until cancelled."""
@@ -56,7 +57,11 @@ class Ears:
             self._take(name, await self._hear(name, timedelta(0)))
 
     def _names(self) -> list[str]:
-        return [name for name, value in self._values.items() if not value.done()]
+        return [name for name in self._waits if name not in self._values]
+
+    def value(self, name: str) -> bytes:
+        """What was sent to a name whose wait is over."""
+        return self._values[name]
 
     async def _once(self, name: str | None, *, is_shared: bool) -> None:
         # A pending cancel or pause is told at once, again and again, until it is acknowledged.
@@ -86,9 +91,9 @@ class Ears:
             self._run.told(heard.told)
 
     def _take(self, name: str, heard: Heard) -> None:
-        value = self._values.get(name)
-        if value is not None and heard.value is not None and not value.done():
-            value.set_result(heard.value)
+        if heard.value is not None and name in self._waits:
+            self._values.setdefault(name, heard.value)
+            self._waits[name].end()
 
     async def _hear(self, name: str | None, wait: timedelta) -> Heard:
         return await self._run.reach(lambda: self._run.journal.hear(name, wait))

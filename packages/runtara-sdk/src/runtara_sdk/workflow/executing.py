@@ -39,7 +39,7 @@ async def execute(
     listening: asyncio.Task[None] | None = None
     try:
         arguments = await _unless_over(run, starting)
-        listening = asyncio.create_task(run.ears.listen())
+        listening = run.in_background(run.ears.listen())
         with entered(InWorkflow(run, run.root)):
             task = asyncio.create_task(workflow.function(**arguments), name=workflow.name)
         return await _ended(run, workflow, task)

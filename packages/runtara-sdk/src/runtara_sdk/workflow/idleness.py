@@ -54,13 +54,13 @@ class Idleness:
         if self._run.over.done() or not self._is_idle() or self._is_releasing():
             return
         if self._run.is_pausing:
-            self._releasing = asyncio.create_task(self._pause())
+            self._releasing = self._run.in_background(self._pause())
             return
         left = self._held_for()
         if left > timedelta(0):
             self._set(left)
         else:
-            self._releasing = asyncio.create_task(self._release())
+            self._releasing = self._run.in_background(self._release())
 
     def _is_releasing(self) -> bool:
         return self._releasing is not None and not self._releasing.done()

@@ -49,11 +49,10 @@ async def _kept(run: Run, place: Place, kind: type[T]) -> T:
 
 async def heard(run: Run, place: Place, name: str) -> bytes:
     """Wait for what is sent to a name; throws what strikes the place."""
-    with run.ears.promised(name) as value:
-        wait = run.waiting(is_open=True)
-        value.add_done_callback(lambda _: wait.end())
+    wait = run.waiting(is_open=True)
+    with run.ears.promised(name, wait):
         await run.wait(place, wait, place.key)
-        return value.result()
+    return run.ears.value(name)
 
 
 def _as_json(name: str, sent: bytes, kind: type[T]) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
@@ -297,6 +297,17 @@ class Run:
                 self.over.set_result(end)
             else:
                 self.over.set_exception(end)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do something beside the workflow; what it raises ends the run."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._looked_after)
+        return task
+
+    def _looked_after(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self.end(error)
 
     async def refuse(self, error: Exception) -> NoReturn:
         """End the run because the code can't go on with what is saved; the instance stays open."""

@@ -1,0 +1,292 @@
+"""Cancels and timeouts strike at durable calls alone, and a replay strikes there again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+
+from runtara_sdk import (
+    Ended,
+    Outcome,
+    TaskGroup,
+    map_steps,
+    now,
+    promise,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
+from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.journal import Told
+
+seen: list[str] = []
+
+
+class Gate:
+    """Where a step has begun, and whether it may go on."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.opened = asyncio.Event()
+
+
+gate: Gate
+
+
+@pytest.fixture(autouse=True)
+async def nothing_seen() -> None:
+    global gate
+    seen.clear()
+    gate = Gate()
+
+
+@step
+async def note(text: str) -> str:
+    seen.append(text)
+    return text
+
+
+@step
+async def hang() -> None:
+    gate.begun.set()
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        seen.append("hang ended")
+
+
+@step(effect="external")
+async def pay() -> str:
+    gate.begun.set()
+    await gate.opened.wait()
+    return "paid"
+
+
+@workflow
+async def hanging() -> None:
+    try:
+        await hang()
+    finally:
+        await note("cleaned")
+
+
+@workflow
+async def paying() -> str:
+    paid = await pay()
+    try:
+        await note("after")
+    except asyncio.CancelledError:
+        await note("struck after it")
+        raise
+    return paid
+
+
+async def running(flow: Callable[[], Awaitable[Ended]]) -> "asyncio.Task[Ended]":
+    async def run() -> Ended:
+        return await flow()
+
+    task = asyncio.create_task(run())
+    await gate.begun.wait()
+    return task
+
+
+async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
+    """It is acknowledged when that is done; on a replay it strikes there again."""
+    core = Core()
+    task = await running(lambda: execute(hanging, MemoryJournal(core), clock=core.clock))
+    await core.tell(Told.CANCEL)
+    ended = await task
+    assert core.calls[-3:] == ["save hang#1", "save note#1", "acknowledge cancel"]
+    core.told = Told.CANCEL
+    again = await life(hanging, core)
+
+    assert ended == again == Ended(Outcome.CANCELLED)
+    assert seen == ["hang ended", "cleaned"]
+
+
+async def test_an_effect_is_not_ended_by_a_cancel() -> None:
+    """It is awaited and saved, and the next durable call is struck."""
+    core = Core()
+    task = await running(lambda: execute(paying, MemoryJournal(core), clock=core.clock))
+    await core.until(lambda: core.listeners == 1)
+    await core.tell(Told.CANCEL)
+    await core.until(lambda: core.listeners == 0)
+    gate.opened.set()
+
+    assert await task == Ended(Outcome.CANCELLED)
+    assert seen == ["struck after it"]
+    assert b'"paid"' in core.states["pay#1"]
+
+
+async def test_during_a_replay_nothing_strikes() -> None:
+    """A cancel that is pending waits for the first call that is live."""
+
+    @workflow(hold="0s")
+    async def walking() -> None:
+        await note("one")
+        await note("two")
+        try:
+            await sleep("1d")
+        except asyncio.CancelledError:
+            await note("struck")
+            raise
+
+    core = Core()
+    await life(walking, core)
+    await core.tell(Told.CANCEL)
+    ended = await lives(walking, core)
+
+    assert ended == Ended(Outcome.CANCELLED)
+    assert seen == ["one", "two", "struck"]
+
+
+async def test_a_timeout_counts_from_its_first_entry() -> None:
+    """Processes come and go; it raises TimeoutError where it struck, on every replay."""
+
+    @workflow(hold="0s")
+    async def limited() -> str:
+        began = await now()
+        try:
+            async with timeout("2d"):
+                await sleep("1d")
+                await promise("never", int)
+        except TimeoutError:
+            passed = await now() - began
+            return f"{passed.days}"
+        return "in time"
+
+    core = Core()
+    ended = await lives(limited, core)
+    core.ended = None
+    core.now += timedelta(days=10)
+
+    assert ended == await lives(limited, core) == Ended(Outcome.DONE, b'"2"')
+
+
+async def test_an_inner_and_an_outer_timeout_are_told_apart() -> None:
+    """Each raises where it was entered."""
+
+    @workflow(hold="0s")
+    async def nested() -> str:
+        try:
+            async with timeout("1h"):
+                try:
+                    async with timeout("2h"):
+                        await promise("never", int)
+                except TimeoutError:
+                    return "inner"
+        except TimeoutError:
+            return "outer"
+        return "none"
+
+    assert await lives(nested, Core()) == Ended(Outcome.DONE, b'"outer"')
+
+
+async def test_a_timeout_around_a_group_ends_its_branches() -> None:
+    """Each cleans up, before TimeoutError is raised."""
+
+    async def branch(name: str) -> None:
+        try:
+            await sleep("9d")
+        finally:
+            await note(name)
+
+    @workflow(hold="0s")
+    async def grouped() -> str:
+        try:
+            async with timeout("1h"), TaskGroup() as group:
+                for name in ("one", "two"):
+                    group.create_task(branch(name), name=name)
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    core = Core()
+    assert await lives(grouped, core) == Ended(Outcome.DONE, b'"late"')
+    assert sorted(seen) == ["one", "two"]
+    core.ended = None
+    assert await lives(grouped, core) == Ended(Outcome.DONE, b'"late"')
+    assert sorted(seen) == ["one", "two"]
+
+
+async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
+    """All of it again on a replay, in an ExceptionGroup."""
+
+    async def failing() -> None:
+        await note("failing")
+        raise ValueError("failed")
+
+    async def waiting() -> None:
+        try:
+            await sleep("9d")
+        finally:
+            await note("ended")
+
+    @workflow(hold="0s")
+    async def grouped() -> list[str]:
+        try:
+            async with TaskGroup() as group:
+                group.create_task(waiting(), name="waiting")
+                group.create_task(failing(), name="failing")
+                await sleep("8d")
+        except ExceptionGroup as errors:
+            return [str(error) for error in errors.exceptions]
+        return []
+
+    core = Core()
+    first = await lives(grouped, core)
+    core.ended = None
+
+    assert first == await lives(grouped, core) == Ended(Outcome.DONE, b'["failed"]')
+    assert seen == ["failing", "ended"]
+
+
+async def test_a_mapping_that_fails_begins_no_more() -> None:
+    """And a replay begins those that had begun."""
+
+    @step
+    async def third_fails(number: int) -> int:
+        seen.append(str(number))
+        if number == 2:
+            raise ValueError("third")
+        return number
+
+    @workflow
+    async def mapping() -> list[int]:
+        return await map_steps(third_fails, range(100), key=str, limit=1)
+
+    core = Core()
+    first = await life(mapping, core)
+    core.ended = None
+    again = await life(mapping, core)
+
+    assert first is not None
+    assert again is not None
+    assert first.outcome is again.outcome is Outcome.FAILED
+    assert "third_fails#1 failed after 1 attempt: ValueError: third" in first.error
+    assert seen == ["0", "1", "2"]
+    assert set(core.states) == {"~workflow", *(f"{n}/third_fails#1" for n in range(3))}
+
+
+async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:
+    """And all do."""
+    at_once: list[int] = [0]
+
+    @step
+    async def counted(number: int) -> int:
+        at_once.append(at_once[-1] + 1)
+        await asyncio.sleep(0)
+        at_once.append(at_once[-1] - 1)
+        return number
+
+    @workflow
+    async def mapping() -> list[int]:
+        return await map_steps(counted, range(20), key=str, limit=3)
+
+    ended = await life(mapping, Core())
+
+    assert ended == Ended(Outcome.DONE, str([*range(20)]).replace(" ", "").encode())
+    assert max(at_once) == 3

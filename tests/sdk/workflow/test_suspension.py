@@ -1,0 +1,294 @@
+"""Suspended, superseded or out of reach: no user code is unwound, and another run goes on."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+
+from runtara_sdk import (
+    Changed,
+    Ended,
+    Infrastructure,
+    Outcome,
+    TaskGroup,
+    promise,
+    restart_as,
+    sleep,
+    step,
+    workflow,
+)
+from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.errors import Superseded, Unavailable
+from runtara_sdk.workflow.journal import Kept, Told
+from runtara_sdk.workflow.restarts import successor_of
+
+seen: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+@step
+async def note(text: str) -> str:
+    seen.append(text)
+    return text
+
+
+class Context:
+    async def __aenter__(self) -> None:
+        seen.append("entered")
+
+    async def __aexit__(self, *error: object) -> None:
+        seen.append("exited")
+
+
+@workflow(hold="0s")
+async def napping() -> str:
+    try:
+        async with Context():
+            await sleep("1d")
+        return "awake"
+    except BaseException:
+        seen.append("except")
+        raise
+    finally:
+        seen.append("finally")
+
+
+async def test_a_suspension_unwinds_nothing() -> None:
+    """In the same process, later runs go on in frames of their own."""
+    core = Core()
+    first = await life(napping, core)
+    assert (first, seen) == (Ended(Outcome.SUSPENDED), ["entered"])
+    assert core.wake == core.now + timedelta(days=1)
+    early = await life(napping, core)
+    core.now += timedelta(days=1)
+    last = await life(napping, core)
+
+    assert (early, last) == (Ended(Outcome.SUSPENDED), Ended(Outcome.DONE, b'"awake"'))
+    assert seen == ["entered", "entered", "entered", "exited", "finally"]
+
+
+def test_nor_does_the_end_of_the_loop() -> None:
+    """Which cancels whatever else it finds."""
+    ended = asyncio.run(execute(napping, MemoryJournal(core := Core()), clock=core.clock))
+
+    assert ended == Ended(Outcome.SUSPENDED)
+    assert seen == ["entered"]
+
+
+async def test_a_process_is_released_only_when_all_branches_wait() -> None:
+    """With the earliest of their deadlines."""
+
+    async def waiting(days: int) -> None:
+        await sleep(timedelta(days=days))
+        await note(str(days))
+
+    async def working() -> None:
+        for number in range(3):
+            await note(f"working {number}")
+            await asyncio.sleep(0.01)
+
+    @workflow(hold="0s")
+    async def several() -> None:
+        async with TaskGroup() as group:
+            group.create_task(waiting(3), name="three")
+            group.create_task(working(), name="working")
+            group.create_task(waiting(2), name="two")
+
+    core = Core()
+    first = await life(several, core)
+
+    assert first == Ended(Outcome.SUSPENDED)
+    assert seen == ["working 0", "working 1", "working 2"]
+    assert core.wake == core.now + timedelta(days=2)
+    assert (await lives(several, core)).outcome is Outcome.DONE
+    assert seen[3:] == ["2", "3"]
+
+
+async def test_a_short_wait_is_held() -> None:
+    """In the process, which sees what comes meanwhile."""
+
+    @workflow
+    async def asking() -> int:
+        await sleep(0.01)
+        return await promise("number", int)
+
+    core = Core(clock_runs=True)
+    running = asyncio.create_task(life(asking, core))
+    await core.until(lambda: core.listeners > 0)
+    await core.send("number", b"3")
+
+    assert await running == Ended(Outcome.DONE, b"3")
+
+
+async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
+    """A loop's are numbered, a branch's have its path."""
+
+    async def branch(name: str) -> int:
+        return await promise("in", int)
+
+    @workflow(hold="0s")
+    async def asking() -> list[int]:
+        both = [await promise("loop", int) for _ in range(2)]
+        async with TaskGroup() as group:
+            tasks = [group.create_task(branch(name), name=name) for name in "ab"]
+        return both + [task.result() for task in tasks]
+
+    core = Core(sent={"loop": b"1", "loop#2": b"2", "b/in": b"4", "a/in": b"3"})
+
+    assert await life(asking, core) == Ended(Outcome.DONE, b"[1,2,3,4]")
+
+
+async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
+    """A resume lets the next run go on."""
+
+    @step
+    async def paused() -> None:
+        await core.tell(Told.PAUSE)
+        seen.append("paused")
+
+    @workflow
+    async def stepping() -> str:
+        await note("one")
+        await paused()
+        return await note("two")
+
+    core = Core()
+    first = await life(stepping, core)
+    assert (first, seen) == (Ended(Outcome.SUSPENDED), ["one", "paused"])
+    core.told = Told.RESUME
+    last = await life(stepping, core)
+
+    assert (last, core.told) == (Ended(Outcome.DONE, b'"two"'), None)
+    assert core.calls.count("acknowledge pause") == 1
+
+
+async def test_a_superseded_run_stops_where_it_is() -> None:
+    """Nothing is unwound, and nothing is saved any more."""
+
+    @workflow
+    async def stepping() -> str:
+        try:
+            await note("one")
+            core.run += 1
+            await note("two")
+            return await note("never")
+        finally:
+            seen.append("finally")
+
+    core = Core()
+    with pytest.raises(Superseded):
+        await life(stepping, core)
+
+    assert seen == ["one", "two"]
+    assert "note#2" not in core.states
+
+
+class FlakyJournal(MemoryJournal):
+    """Cannot be reached so many times from the second save on."""
+
+    failures = 0
+
+    async def save(self, key: str, state: bytes) -> Kept:
+        if key == "note#1" and self.failures:
+            self.failures -= 1
+            raise Unavailable("no route to host")
+        return await super().save(key, state)
+
+
+@workflow(budget="0.3s")
+async def saving() -> str:
+    try:
+        return await note("one")
+    finally:
+        seen.append("finally")
+
+
+async def test_a_result_waits_for_the_core() -> None:
+    """The step is not made again for it."""
+    core = Core()
+    journal = FlakyJournal(core)
+    journal.failures = 2
+
+    assert await execute(saving, journal, clock=core.clock) == Ended(Outcome.DONE, b'"one"')
+    assert seen == ["one", "finally"]
+
+
+async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow() -> None:
+    """It ends the run and leaves the instance as it is."""
+    core = Core()
+    journal = FlakyJournal(core)
+    journal.failures = 1000
+
+    with pytest.raises(Infrastructure, match="no route to host; run the instance again"):
+        await execute(saving, journal, clock=core.clock)
+
+    assert (seen, core.ended) == (["one"], None)
+
+
+async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
+    """With the same results, and the same checks."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        one = await note("one")
+        await sleep("1d")
+        return one + await note("two")
+
+    @workflow(name="flow")
+    async def changed() -> str:
+        return await note("other")
+
+    core = Core(lists=False)
+    ended = await lives(flow, core)
+    core.ended = None
+    again = await lives(flow, core)
+
+    assert ended == again == Ended(Outcome.DONE, b'"onetwo"')
+    assert seen == ["one", "two"]
+    with pytest.raises(Changed, match=r'\(text="other"\), and was called with \(text="one"\)'):
+        await life(changed, core)
+
+
+async def test_a_new_step_costs_one_call() -> None:
+    """And a replayed one none."""
+
+    @workflow
+    async def many() -> None:
+        for number in range(50):
+            await note(str(number))
+
+    core = Core()
+    await life(many, core)
+    assert len(core.calls) == 52
+    core.ended = None
+    core.calls.clear()
+    await life(many, core)
+
+    assert core.calls == ["complete"]
+
+
+async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
+    """Which has its input; the old one is done, and names it."""
+
+    @workflow
+    async def agent(turn: int) -> None:
+        await note(str(turn))
+        try:
+            await restart_as(turn + 1)
+        finally:
+            seen.append("finally")
+
+    core = Core()
+    ended = await life(agent, core, b"1")
+
+    assert ended == Ended(Outcome.RESTARTED, b'{"restarted_as": "i-1~2"}', successor="i-1~2")
+    assert seen == ["1"]
+    heir = Core(states=core.successors["i-1~2"])
+    assert (await life(agent, heir)) is not None
+    assert seen == ["1", "2"]
+    assert successor_of("i-1~2") == "i-1~3"
