@@ -2,6 +2,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 from tests.domain.desk import ID, Desk
@@ -10,6 +11,7 @@ from tests.support.clock import START, FrozenClock
 from runtara_domain.activity import DELAY, Activity
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, Instance, Registered, Registration, Standing
+from runtara_domain.ports.instances import Instances
 from runtara_domain.status import Condition, State
 
 
@@ -46,7 +48,8 @@ def instances() -> TouchedInstances:
 
 @pytest.fixture
 def activity(instances: TouchedInstances, clock: FrozenClock) -> Activity:
-    return Activity(instances, clock)
+    # It has what activity asks of them.
+    return Activity(cast(Instances, instances), clock)
 
 
 @pytest.fixture

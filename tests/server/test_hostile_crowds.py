@@ -66,7 +66,7 @@ async def test_connections_that_come_and_go_leave_nothing_behind(tmp_path: Path)
     """The one place is free again each time, whatever was under way."""
     async with running(tmp_path, RUNTARA_MAX_CONCURRENT_INSTANCES="2") as server:
         async with neighbour_of(server):
-            for number in range(30):
+            for number in range(10):
                 async with connect(HOST, server.port) as connection:
                     await register(connection, "i-1")
                     connection.start(PollSignalsRequest("i-1", wait_ms=60_000))

@@ -24,6 +24,14 @@ REQUESTS = [
     pb.RpcRequest(
         instance_event=pb.InstanceEvent(instance_id="i-1", event_type=pb.EVENT_HEARTBEAT)
     ),
+    pb.RpcRequest(instance_event_batch=pb.InstanceEventBatch()),
+    pb.RpcRequest(list_checkpoints=pb.ListCheckpointsRequest(instance_id="i-1")),
+    pb.RpcRequest(sleep=pb.SleepRequest(instance_id="i-1", checkpoint_id="c-1")),
+    pb.RpcRequest(poll_signals=pb.PollSignalsRequest(instance_id="i-1")),
+    pb.RpcRequest(signal_ack=pb.SignalAck(instance_id="i-1")),
+    pb.RpcRequest(
+        retry_attempt=pb.RetryAttemptEvent(instance_id="i-1", checkpoint_id="c-1", attempt_number=1)
+    ),
 ]
 
 
@@ -52,6 +60,24 @@ class FailingOperations:
         raise self._error
 
     async def heartbeat(self, **_: object) -> Never:
+        raise self._error
+
+    async def list_checkpoints(self, **_: object) -> Never:
+        raise self._error
+
+    async def record_retry_attempt(self, **_: object) -> Never:
+        raise self._error
+
+    async def sleep(self, **_: object) -> Never:
+        raise self._error
+
+    async def record_events(self, **_: object) -> Never:
+        raise self._error
+
+    async def poll_signals(self, **_: object) -> Never:
+        raise self._error
+
+    async def acknowledge_signal(self, **_: object) -> Never:
         raise self._error
 
 
