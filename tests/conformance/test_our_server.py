@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from tests.support.postgres import migrated_database
 
 from runtara_conformance.database import open_database
 from runtara_conformance.report import line
@@ -20,6 +21,8 @@ from runtara_conformance.subject import Server
 TIERS = {Tier.SLICE, Tier.CORE}
 OURS = [rule for rule in RULES if rule.tier in TIERS]
 STARTS_WITHIN = 30.0
+
+Outcomes: TypeAlias = Mapping[str, Outcome]
 
 
 @asynccontextmanager
@@ -64,21 +67,32 @@ def tell(outcome: Outcome) -> None:
     sys.stdout.write(f"{line(outcome)}\n")
 
 
-async def check(folder: Path) -> dict[str, Outcome]:
-    """Run every rule against a server of its own."""
-    url = f"sqlite:{folder / 'core.db'}"
+async def check(url: str) -> Outcomes:
+    """Run every rule against a server of its own on this database."""
     async with core(url) as port:
         server = Server("127.0.0.1", port, open_database(url))
         outcomes = await run_rules(OURS, server, tell)
     return {str(outcome.rule): outcome for outcome in outcomes}
 
 
+async def check_all(urls: Mapping[str, str]) -> Mapping[str, Outcomes]:
+    """Run the rules on every database, beside each other: most of the time they wait."""
+    return dict(zip(urls, await asyncio.gather(*map(check, urls.values())), strict=True))
+
+
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcomes]:
     """Run the rules together, as the command does: some take half a minute of waiting."""
-    return asyncio.run(check(tmp_path_factory.mktemp("core")))
+    with migrated_database() as postgres:
+        sqlite = f"sqlite:{tmp_path_factory.mktemp('core') / 'core.db'}"
+        return asyncio.run(check_all({"sqlite": sqlite, "postgres": postgres}))
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
 @pytest.mark.parametrize("name", [str(rule) for rule in OURS])
-def test_our_server_keeps_the_rule(name: str, outcomes: Mapping[str, Outcome]) -> None:
-    assert outcomes[name].verdict is Verdict.PASS, line(outcomes[name])
+def test_our_server_keeps_the_rule(
+    name: str, database: str, outcomes: Mapping[str, Outcomes]
+) -> None:
+    outcome = outcomes[database][name]
+
+    assert outcome.verdict is Verdict.PASS, line(outcome)

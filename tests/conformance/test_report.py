@@ -11,8 +11,13 @@ import pytest
 from aioquic.quic.connection import QuicConnection
 from tests.conformance.fake_server import Answer, serving
 
-from runtara_conformance import __main__, frame, protobuf, report
-from runtara_conformance.database import DatabaseUrlError, SqliteDatabase, open_database
+from runtara_conformance import __main__, database, frame, protobuf, report
+from runtara_conformance.database import (
+    DatabaseUrlError,
+    PostgresDatabase,
+    SqliteDatabase,
+    open_database,
+)
 from runtara_conformance.expect import BrokenError
 from runtara_conformance.messages import GetInstanceStatusResponse, RpcError
 from runtara_conformance.rule import RULES, Check, Pace, Rule, Tier
@@ -178,7 +183,6 @@ def test_the_command_lists_rules(capsys: pytest.CaptureFixture[str]) -> None:
         ["nowhere"],
         ["127.0.0.1:http"],
         ["127.0.0.1:1", "--rule", "no such rule"],
-        ["127.0.0.1:1", "--database-url", "postgresql://db"],
         ["127.0.0.1:1", "--database-url", "mysql://db"],
         ["127.0.0.1:1", "--database-url", "sqlite:/no/such/file.db"],
     ],
@@ -221,8 +225,17 @@ def test_a_server_out_of_reach_is_said_once(
     assert capsys.readouterr().out == "no server answers at 127.0.0.1:9\n"
 
 
-def test_postgresql_is_refused_in_one_clear_line() -> None:
-    with pytest.raises(DatabaseUrlError, match="PostgreSQL is not supported yet"):
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_postgresql_urls_are_spelled_as_the_servers(scheme: str) -> None:
+    assert isinstance(open_database(f"{scheme}://localhost/core"), PostgresDatabase)
+
+
+def test_without_asyncpg_postgresql_is_refused_in_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda name: None)
+
+    with pytest.raises(DatabaseUrlError, match=r"pip install 'runtara-conformance\[postgres\]'"):
         open_database("postgres://localhost/core")
 
 

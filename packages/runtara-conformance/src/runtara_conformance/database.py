@@ -1,6 +1,6 @@
 """
 What only the database shows, and the signals that no instance can send: plain SQL on the tables
-that core.md names. One class a database; so far SQLite.
+that core.md names. One class a database.
 """
 
 import asyncio
@@ -9,12 +9,16 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 Row = Mapping[str, object]
 BUSY_TIMEOUT = 10.0
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+_TAKES = "sqlite:PATH, sqlite://PATH or postgresql://…"
+_TO_INSTALL = "asyncpg is missing, pip install 'runtara-conformance[postgres]'"
 
 
 class DatabaseUrlError(ValueError):
@@ -108,12 +112,68 @@ class SqliteDatabase:
         return [{key: _value(key, row[key]) for key in row.keys()} for row in rows]  # noqa: SIM118 - a Row iterates over its values
 
 
+class PostgresDatabase:
+    """A PostgreSQL database, opened anew for every statement; needs asyncpg."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def instance(self, instance_id: str) -> Row:
+        """Read its row; an empty one if there is none."""
+        return _only(await self._run("SELECT * FROM instances WHERE instance_id = $1", instance_id))
+
+    async def checkpoints(self, instance_id: str) -> Sequence[Row]:
+        """Read its checkpoints and retry attempts, in order of id."""
+        sql = "SELECT * FROM checkpoints WHERE instance_id = $1 ORDER BY id"
+        return await self._run(sql, instance_id)
+
+    async def events(self, instance_id: str, event_type: str | None = None) -> Sequence[Row]:
+        """Read its events, of one type if named, in order of id."""
+        sql = "SELECT * FROM instance_events WHERE instance_id = $1 ORDER BY id"
+        rows = await self._run(sql, instance_id)
+        return [row for row in rows if event_type in (None, row["event_type"])]
+
+    async def signal(self, instance_id: str) -> Row:
+        """Read its row in pending_signals; an empty one if there is none."""
+        sql = "SELECT * FROM pending_signals WHERE instance_id = $1"
+        return _only(await self._run(sql, instance_id))
+
+    async def put_signal(self, instance_id: str, signal_type: str, payload: bytes = b"") -> None:
+        """Send a signal, in place of whatever is there."""
+        await self._run("DELETE FROM pending_signals WHERE instance_id = $1", instance_id)
+        columns = "(instance_id, signal_type, payload)"
+        sql = f"INSERT INTO pending_signals {columns} VALUES ($1, $2::text::signal_type, $3)"
+        await self._run(sql, instance_id, signal_type, payload)
+
+    async def put_custom_signal(self, instance_id: str, checkpoint_id: str, payload: bytes) -> None:
+        """Send a custom signal."""
+        columns = "(instance_id, checkpoint_id, payload)"
+        sql = f"INSERT INTO pending_checkpoint_signals {columns} VALUES ($1, $2, $3)"
+        await self._run(sql, instance_id, checkpoint_id, payload)
+
+    async def put_instance(self, instance_id: str, tenant_id: str, given: bytes) -> None:
+        """Create an instance as the environment does: PENDING, with this input."""
+        sql = "INSERT INTO instances (instance_id, tenant_id, input) VALUES ($1, $2, $3)"
+        await self._run(sql, instance_id, tenant_id, given)
+
+    async def _run(self, sql: str, *values: object) -> Sequence[Row]:
+        import asyncpg
+
+        connection = await asyncpg.connect(self._url)
+        try:
+            return [dict(row) for row in await connection.fetch(sql, *values)]
+        finally:
+            await connection.close()
+
+
 def open_database(url: str) -> Database:
     """Open what the URL names; raise `DatabaseUrlError` in one line if that can't be."""
     if url.startswith(("postgres://", "postgresql://")):
-        raise DatabaseUrlError(f"--database-url {url}: PostgreSQL is not supported yet")
+        if find_spec("asyncpg") is None:
+            raise DatabaseUrlError(f"--database-url for PostgreSQL: {_TO_INSTALL}")
+        return PostgresDatabase(url)
     if not url.startswith("sqlite:"):
-        raise DatabaseUrlError(f"--database-url {url}: it takes sqlite:PATH or sqlite://PATH")
+        raise DatabaseUrlError(f"--database-url {url}: it takes {_TAKES}")
     path = Path(url.removeprefix("sqlite:").removeprefix("//").partition("?")[0])
     if not path.is_file():
         raise DatabaseUrlError(f"--database-url {url}: there is no file {path}")
