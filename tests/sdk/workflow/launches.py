@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -79,10 +79,10 @@ class Launcher:
             while await persistence.instances.get("i-1") is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
-    async def instance(self) -> Instance:
-        """Read the instance."""
+    async def instance(self, instance_id: str = "i-1") -> Instance:
+        """Read an instance."""
         async with connect(self._url) as persistence:
-            found = await persistence.instances.get("i-1")
+            found = await persistence.instances.get(instance_id)
         assert found is not None
         return found
 
@@ -94,9 +94,19 @@ class Launcher:
 
     async def send(self, name: str, value: bytes) -> None:
         """Send a promise's value."""
+        async with self.sending() as send:
+            await send(name, value)
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[Callable[[str, bytes], Awaitable[None]]]:
+        """Send the values of promises, one after the other."""
         async with connect(self._url) as persistence:
             send = SendCustomSignal(persistence.signals, SystemClock())
-            await send(instance_id="i-1", signal=CustomSignal(name, value))
+
+            async def one(name: str, value: bytes) -> None:
+                await send(instance_id="i-1", signal=CustomSignal(name, value))
+
+            yield one
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
-from runtara_sdk.workflow import TaskGroup, promise, sleep, step, workflow
+from runtara_sdk import TaskGroup, promise, restart_as, sleep, step, workflow
 
 
 def note(line: str) -> None:
@@ -60,3 +61,27 @@ async def fanning(count: int) -> list[str]:
     async with TaskGroup() as group:
         tasks = [group.create_task(pair(number), name=str(number)) for number in range(count)]
     return [task.result() for task in tasks]
+
+
+@workflow
+async def hearing(count: int) -> list[float]:
+    return [time.time() - await promise(f"at-{number}", float) for number in range(count)]
+
+
+@workflow
+async def blocking() -> int:
+    time.sleep(1.6)  # noqa: ASYNC251 - the mistake that is to be named
+    return await ten(1)
+
+
+@workflow
+async def agent(turn: int) -> int:
+    await ten(turn)
+    if turn < 3:
+        await restart_as(turn + 1)
+    return turn
+
+
+@workflow
+async def broken(number: int) -> int:
+    return await ten(number) // 0

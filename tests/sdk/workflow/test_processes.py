@@ -1,5 +1,9 @@
 """Workflows as processes: killed, suspended, told things, and run again."""
 
+import asyncio
+import json
+import statistics
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -106,3 +110,63 @@ async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
     code, output, said = await launcher.run("fanning", PACE="0")
 
     assert (code, output) == (0, '["<0>","<10>","<20>","<30>"]\n'), said
+
+
+async def test_a_sender_is_heard_within_milliseconds(launcher: Launcher) -> None:
+    """In the median; on SQLite, which is watched, it takes longer than on PostgreSQL."""
+    count = 20
+    process = await launcher.start("hearing", count)
+    await launcher.until_known()
+    async with launcher.sending() as send:
+        for number in range(count):
+            await send(f"at-{number}", str(time.time()).encode())
+            # Until it waits for the next one.
+            await asyncio.sleep(0.05)
+    code, output, said = await ended(process)
+
+    assert code == 0, said
+    assert statistics.median(json.loads(output)) < 0.1
+
+
+async def test_a_blocked_loop_is_named_with_its_stack(launcher: Launcher) -> None:
+    """And goes on as if nothing had been."""
+    code, output, said = await launcher.run("blocking")
+
+    assert (code, output) == (0, "10\n")
+    assert "blocked for a second" in said
+    assert "time.sleep(1.6)" in said
+
+
+async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None:
+    """As one instance after the other, in one process."""
+    code, output, said = await launcher.run("agent", 1)
+
+    assert (code, output) == (0, "3\n"), said
+    assert (await launcher.instance()).output == b'{"restarted_as": "i-1~2"}'
+    assert (await launcher.instance("i-1~3")).output == b"3"
+
+
+async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher) -> None:
+    """And 1."""
+    code, _, said = await launcher.run("broken", 1)
+    error = (await launcher.instance()).error
+
+    assert code == 1
+    assert error is not None
+    assert error.startswith("ZeroDivisionError: ")
+    assert "orders.py" in error
+    assert "runtara_sdk/workflow" not in error
+    assert error in said
+
+
+async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:
+    """2, with what to do; the instance is left as it is."""
+    assert (await launcher.run("counting", 1))[0] == 0
+    ended_already = await launcher.run("counting", 1)
+    nothing = await launcher.run("nothing")
+    assert (await launcher.run("napping", 60))[0] == 2
+    no_input = await launcher.run("counting", None, RUNTARA_SERVER_ADDR="x")
+
+    assert (ended_already[0], "completed" in ended_already[2]) == (2, True)
+    assert (nothing[0], "@workflow" in nothing[2]) == (2, True)
+    assert (no_input[0], "RUNTARA_SERVER_ADDR" in no_input[2]) == (2, True)

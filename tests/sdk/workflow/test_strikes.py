@@ -11,7 +11,6 @@ from runtara_sdk import (
     Ended,
     Outcome,
     TaskGroup,
-    map_steps,
     now,
     promise,
     sleep,
@@ -244,49 +243,24 @@ async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
     assert seen == ["failing", "ended"]
 
 
-async def test_a_mapping_that_fails_begins_no_more() -> None:
-    """And a replay begins those that had begun."""
+async def test_a_step_handed_to_a_group_is_ended_with_it() -> None:
+    """Though its key is one of the branch that called it."""
 
-    @step
-    async def third_fails(number: int) -> int:
-        seen.append(str(number))
-        if number == 2:
-            raise ValueError("third")
-        return number
+    async def failing() -> None:
+        await gate.begun.wait()
+        await note("failing")
+        raise ValueError("failed")
 
     @workflow
-    async def mapping() -> list[int]:
-        return await map_steps(third_fails, range(100), key=str, limit=1)
+    async def grouped() -> None:
+        async with TaskGroup() as group:
+            group.create_task(hang(), name="hang")
+            group.create_task(failing(), name="failing")
 
     core = Core()
-    first = await life(mapping, core)
-    core.ended = None
-    again = await life(mapping, core)
+    ended = await life(grouped, core)
 
-    assert first is not None
-    assert again is not None
-    assert first.outcome is again.outcome is Outcome.FAILED
-    assert "third_fails#1 failed after 1 attempt: ValueError: third" in first.error
-    assert seen == ["0", "1", "2"]
-    assert set(core.states) == {"~workflow", *(f"{n}/third_fails#1" for n in range(3))}
-
-
-async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:
-    """And all do."""
-    at_once: list[int] = [0]
-
-    @step
-    async def counted(number: int) -> int:
-        at_once.append(at_once[-1] + 1)
-        await asyncio.sleep(0)
-        at_once.append(at_once[-1] - 1)
-        return number
-
-    @workflow
-    async def mapping() -> list[int]:
-        return await map_steps(counted, range(20), key=str, limit=3)
-
-    ended = await life(mapping, Core())
-
-    assert ended == Ended(Outcome.DONE, str([*range(20)]).replace(" ", "").encode())
-    assert max(at_once) == 3
+    assert ended is not None
+    assert "ValueError: failed" in ended.error
+    assert seen == ["failing", "hang ended"]
+    assert set(core.states) == {"~workflow", "failing/note#1", "hang#1"}

@@ -139,7 +139,7 @@ async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[A
     is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.struck
     if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):
         return Ended(Outcome.CANCELLED)
-    left_out = run.left_out()
+    left_out = run.history.left_out()
     if left_out is not None:
         raise left_out from error
     if error is None:

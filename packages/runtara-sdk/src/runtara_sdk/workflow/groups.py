@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -60,7 +60,7 @@ class TaskGroup:
         if where.run.over.done():
             await where.run.park()
         self._where = where
-        self._place = where.run.place(where.branch, "group", is_counted=False)
+        self._place = where.branch.place("group", is_counted=False)
         self._scope = Scope(self._place.key)
         self._struck = await where.run.beside(self._place, _STRUCK)
         where.run.enter(where.branch, self._scope)
@@ -171,8 +171,9 @@ async def map_steps(
     """
     if limit < 1:
         raise ValueError(f"limit is at least 1, got {limit}")
+    named = _named(items, key)
     async with TaskGroup() as group:
-        mapping = _Mapping(group, function, items, key, limit)
+        mapping = _Mapping(group, function, named, limit)
         group._on_done = mapping.feed
         mapping.feed()
     return [child.result() for child in mapping.children]
@@ -185,17 +186,11 @@ class _Mapping(Generic[Item, T]):
         self,
         group: TaskGroup,
         function: Callable[[Item], Coroutine[Any, Any, T]],
-        items: Iterable[Item],
-        key: Callable[[Item], str],
+        named: Sequence[tuple[str, Item]],
         limit: int,
     ) -> None:
         self.children: list[BranchTask[T]] = []
         self._group, self._function, self._limit = group, function, limit
-        named = [(key(item), item) for item in items]
-        names = Counter(name for name, _ in named)
-        twice = [name for name, count in names.items() if count > 1]
-        if twice:
-            raise ValueError(f"map_steps: key gives {twice[0]!r} for more than one item")
         self._where = group._entered("map_steps")
         numbers = self._where.branch.numbers
         self._left = deque((numbers.branch(name), item) for name, item in named)
@@ -209,6 +204,15 @@ class _Mapping(Generic[Item, T]):
 
     async def _one(self, item: Item) -> T:
         return await self._function(item)
+
+
+def _named(items: Iterable[Item], key: Callable[[Item], str]) -> list[tuple[str, Item]]:
+    named = [(key(item), item) for item in items]
+    names = Counter(name for name, _ in named)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ValueError(f"map_steps: key gives {twice[0]!r} for more than one item")
+    return named
 
 
 def _is_struck(error: BaseException | None) -> bool:

@@ -7,7 +7,7 @@ from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.entries import Entry
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.journal import Passed
-from runtara_sdk.workflow.keys import OWN, branch_of
+from runtara_sdk.workflow.keys import branch_of
 from runtara_sdk.workflow.places import Place
 
 
@@ -60,13 +60,16 @@ class History:
         """The key of what was saved at a place."""
         return self._places.get((path, at))
 
-    def unvisited(self) -> list[str]:
-        """The keys of calls that were made and not made again."""
-        return [
-            key
-            for key, entry in self._entries.items()
-            if entry.at is not None and not key.startswith(OWN)
-        ]
+    def left_out(self) -> Changed | None:
+        """The calls that were made and not made again, as an error; None: there are none."""
+        keys = [key for key, entry in self._entries.items() if entry.at is not None]
+        if not keys:
+            return None
+        return Changed(
+            f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
+            " instance has passed: leave the calls in for instances that are under way, or declare"
+            " the change with `if await patched(...)`"
+        )
 
     def _rename(self, place: Place) -> None:
         if place.at is None:

@@ -20,7 +20,7 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     where = required(f"patched({name!r})")
     run, branch = where.run, where.branch
     had = run.history.had(branch.path, branch.position + 1)
-    place = run.place(branch, f"patched:{name}")
+    place = branch.place(f"patched:{name}")
     is_past = had is None and run.history.last(branch.path) >= branch.position
     if is_past or had not in (None, place.key):
         branch.position -= 1

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runtara_sdk.workflow.keys import Numbers
+from runtara_sdk.workflow.keys import Numbers, escaped, joined
 
 CANCEL = "cancel"
 """What strikes when the instance was told to cancel; everything else that does is a scope's key."""
@@ -40,6 +40,28 @@ class Branch:
     scopes: list[Scope] = field(default_factory=list)
     cancel_by: str | None = None
     struck: bool = False
+
+    def place(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        call: str | None = None,
+        was: tuple[str, ...] = (),
+        is_counted: bool = True,
+    ) -> "Place":
+        """Take the place of a call that is made now; a key that is given is not counted."""
+        old: tuple[str, ...] = ()
+        if key is None:
+            own = self.numbers.call(name)
+            number = own[own.rindex("#") :]
+            old = tuple(joined(self.path, escaped(one)) + number for one in was)
+        else:
+            own, is_counted = joined(self.path, escaped(key)), False
+        if is_counted:
+            self.position += 1
+        at = self.position if is_counted else None
+        return Place(own, self, self, at, call, old, tuple(self.scopes))
 
 
 @dataclass(eq=False, slots=True)

@@ -24,7 +24,7 @@ def promise(name: str, kind: type[T]) -> Coroutine[Any, Any, T]:
     the branch is before the name.
     """
     where = required(f"promise({name!r})")
-    place = where.run.place(where.branch, _PREFIX + name)
+    place = where.branch.place(_PREFIX + name)
     return _kept(where.run, place, kind)
 
 

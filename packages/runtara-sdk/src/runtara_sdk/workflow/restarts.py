@@ -23,7 +23,7 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     """
     where = required("restart_as()")
     text = where.run.workflow.input(args, kwargs)
-    place = where.run.place(where.branch, "restart")
+    place = where.branch.place("restart")
     return _restarted(where.run, place, text)
 
 
@@ -40,9 +40,9 @@ async def _restarted(run: Run, place: Place, text: bytes) -> NoReturn:
         run.thrown(place, entry)
     with run.flight(place):
         await run.admit(place)
-        left_out = run.left_out()
+        left_out = run.history.left_out()
         if left_out is not None:
-            await run.refuse(left_out)
+            await run.stop(left_out)
         successor = successor_of(run.instance_id)
         state = first_entry(run.workflow.name, text).encode()
         await run.reach(lambda: run.journal.hand_over(successor, START, state))

@@ -10,15 +10,16 @@ from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.context import InWorkflow, where_now
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ears import Ears
 from runtara_sdk.workflow.ending import Ended, leave_parked
 from runtara_sdk.workflow.entries import Entry, Kind
-from runtara_sdk.workflow.errors import Changed, Refused
+from runtara_sdk.workflow.errors import Refused
 from runtara_sdk.workflow.history import History, check
 from runtara_sdk.workflow.idleness import Idleness
 from runtara_sdk.workflow.journal import Begun, Journal, Told
-from runtara_sdk.workflow.keys import Numbers, escaped, joined
+from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
 
 logger = logging.getLogger(__name__)
@@ -66,35 +67,7 @@ class Run:
         self._saved = len(begun.passed or {})
         self._tasks: set[asyncio.Task[object]] = set()
 
-    # Places
-
-    def place(
-        self,
-        branch: Branch,
-        name: str,
-        *,
-        key: str | None = None,
-        call: str | None = None,
-        was: tuple[str, ...] = (),
-        is_counted: bool = True,
-    ) -> Place:
-        """Take the place of a call that is made now."""
-        if key is None:
-            own = branch.numbers.call(name)
-            old = tuple(joined(branch.path, escaped(one)) + own[own.rindex("#") :] for one in was)
-        else:
-            own, old, is_counted = joined(branch.path, escaped(key)), (), False
-        if is_counted:
-            branch.position += 1
-        return Place(
-            own,
-            branch,
-            branch,
-            branch.position if is_counted else None,
-            call,
-            old,
-            tuple(branch.scopes),
-        )
+    # What is saved
 
     async def passed(self, place: Place) -> Entry | None:
         """
@@ -111,7 +84,7 @@ class Run:
                 if entry is not None:
                     check(place, entry)
         except Refused as error:
-            await self.refuse(error)
+            await self.stop(error)
         return entry
 
     async def beside(self, place: Place, what: str) -> Entry | None:
@@ -154,8 +127,10 @@ class Run:
     @contextmanager
     def flight(self, place: Place) -> Iterator[None]:
         """Let a live call be seen by what may strike it, and by who looks whether all wait."""
-        task = asyncio.current_task()
+        task, where = asyncio.current_task(), where_now()
         assert task is not None
+        assert isinstance(where, InWorkflow)
+        place.runner = where.branch
         self._tasks.add(task)
         self.in_flight.add(place)
         try:
@@ -309,10 +284,6 @@ class Run:
         if isinstance(error, Exception):
             self.end(error)
 
-    async def refuse(self, error: Exception) -> NoReturn:
-        """End the run because the code can't go on with what is saved; the instance stays open."""
-        await self.stop(error)
-
     async def park(self) -> NoReturn:
         """Stay here for ever."""
         task = asyncio.current_task()
@@ -325,14 +296,3 @@ class Run:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
         leave_parked(known | self._tasks)
-
-    def left_out(self) -> Changed | None:
-        """What the code has not called again at its end, as an error; None: nothing."""
-        keys = self.history.unvisited()
-        if not keys:
-            return None
-        return Changed(
-            f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
-            " instance has passed: leave the calls in for instances that are under way, or declare"
-            " the change with `if await patched(...)`"
-        )

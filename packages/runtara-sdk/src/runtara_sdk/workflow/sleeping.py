@@ -25,7 +25,7 @@ def sleep(how_long: Duration) -> Coroutine[Any, Any, None]:
     """
     length = duration(how_long)
     where = required(f"sleep({how_long!r})")
-    return _slept(where.run, where.run.place(where.branch, "sleep"), length)
+    return _slept(where.run, where.branch.place("sleep"), length)
 
 
 async def _slept(run: Run, place: Place, length: timedelta) -> None:
@@ -49,7 +49,7 @@ async def _deadline(run: Run, place: Place, length: timedelta) -> datetime:
     if entry.kind is Kind.STRUCK:
         run.thrown(place, entry)
     if entry.kind is not Kind.UNTIL:
-        await run.refuse(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
+        await run.stop(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
     return datetime.fromisoformat(json.loads(entry.value))
 
 
@@ -68,7 +68,7 @@ class timeout:
 
     async def __aenter__(self) -> "timeout":
         where = required(f"timeout({self._how_long!r})")
-        place = where.run.place(where.branch, "timeout")
+        place = where.branch.place("timeout")
         until = await _deadline(where.run, place, self._length)
         self._where, self._scope = where, Scope(place.key, until)
         where.run.enter(where.branch, self._scope)

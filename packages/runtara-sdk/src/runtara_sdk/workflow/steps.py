@@ -63,9 +63,7 @@ class Step(Generic[P, R]):
             return self._work(self._self + args, kwargs)
         # What the method belongs to is no argument: it need not be the same in another process.
         call = fingerprint(self._function, self._self + args, kwargs, skip=len(self._self))
-        place = where.run.place(
-            where.branch, self._plan.name, key=self._key, call=call, was=self._plan.was
-        )
+        place = where.branch.place(self._plan.name, key=self._key, call=call, was=self._plan.was)
         return self._durable(where, place, self._self + args, kwargs)
 
     def keyed(self, key: str) -> "Step[P, R]":
@@ -137,7 +135,7 @@ class Step(Generic[P, R]):
         try:
             error = failures.decode(place.key, entry.value, self._plan.raises)
         except StateUnreadable as unreadable:
-            await run.refuse(unreadable)
+            await run.stop(unreadable)
         raise error
 
     def _returns(self, place: Place) -> object:

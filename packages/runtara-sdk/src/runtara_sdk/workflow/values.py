@@ -18,19 +18,19 @@ T = TypeVar("T")
 def now() -> Coroutine[Any, Any, datetime]:
     """Tell the time, in UTC: that of the first run that came here."""
     where = required("now()")
-    return _made(where.run, where.run.place(where.branch, "now"), where.run.clock, datetime)
+    return _made(where.run, where.branch.place("now"), where.run.clock, datetime)
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """Give a random UUID."""
     where = required("uuid4()")
-    return _made(where.run, where.run.place(where.branch, "uuid4"), uuid.uuid4, uuid.UUID)
+    return _made(where.run, where.branch.place("uuid4"), uuid.uuid4, uuid.UUID)
 
 
 def random() -> Coroutine[Any, Any, float]:
     """Give a random number, at least 0 and less than 1."""
     where = required("random()")
-    return _made(where.run, where.run.place(where.branch, "random"), _random.random, float)
+    return _made(where.run, where.branch.place("random"), _random.random, float)
 
 
 async def _made(run: Run, place: Place, make: Callable[[], T], kind: type[T]) -> T:
@@ -60,4 +60,4 @@ async def value_of(run: Run, place: Place, entry: Entry, annotation: object) -> 
             )
         return codec.decode(place.key, entry.value, annotation)
     except (Changed, StateUnreadable) as error:
-        await run.refuse(error)
+        await run.stop(error)

@@ -1,0 +1,73 @@
+"""Steps over many items: each a branch, so many at once."""
+
+import asyncio
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life
+
+from runtara_sdk import Ended, Outcome, map_steps, step, workflow
+
+
+async def test_a_mapping_that_fails_begins_no_more() -> None:
+    """And a replay begins those that had begun."""
+    seen: list[str] = []
+
+    @step
+    async def third_fails(number: int) -> int:
+        seen.append(str(number))
+        if number == 2:
+            raise ValueError("third")
+        return number
+
+    @workflow
+    async def mapping() -> list[int]:
+        return await map_steps(third_fails, range(100), key=str, limit=1)
+
+    core = Core()
+    first = await life(mapping, core)
+    core.ended = None
+    again = await life(mapping, core)
+
+    assert first is not None
+    assert again is not None
+    assert first.outcome is again.outcome is Outcome.FAILED
+    assert "third_fails#1 failed after 1 attempt: ValueError: third" in first.error
+    assert seen == ["0", "1", "2"]
+    assert set(core.states) == {"~workflow", *(f"{n}/third_fails#1" for n in range(3))}
+
+
+async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:
+    """And all do."""
+    at_once: list[int] = [0]
+
+    @step
+    async def counted(number: int) -> int:
+        at_once.append(at_once[-1] + 1)
+        await asyncio.sleep(0)
+        at_once.append(at_once[-1] - 1)
+        return number
+
+    @workflow
+    async def mapping() -> list[int]:
+        return await map_steps(counted, range(20), key=str, limit=3)
+
+    ended = await life(mapping, Core())
+
+    assert ended == Ended(Outcome.DONE, str([*range(20)]).replace(" ", "").encode())
+    assert max(at_once) == 3
+
+
+async def test_each_item_needs_a_name_of_its_own() -> None:
+    """Two of the same name would get their keys by chance."""
+
+    @step
+    async def same(number: int) -> int:
+        return number
+
+    @workflow
+    async def mapping() -> str:
+        with pytest.raises(ValueError, match="'x' for more than one item"):
+            await map_steps(same, [1, 2], key=lambda _: "x")
+        return "refused"
+
+    assert await life(mapping, Core()) == Ended(Outcome.DONE, b'"refused"')
