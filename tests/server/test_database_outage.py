@@ -66,10 +66,10 @@ class Client:
             self.told.add(name)
             self._news.set()
 
-    async def until_another(self) -> None:
-        """Wait until what it asks for now is taken."""
+    async def until_told(self, more: int) -> None:
+        """Wait until it has told so many more events."""
         count = len(self.told)
-        while len(self.told) < count + 2:
+        while len(self.told) < count + more:
             self._news.clear()
             await self._news.wait()
 
@@ -157,14 +157,14 @@ async def test_a_database_stopped_under_load_is_used_again(
         await asyncio.gather(*(each.wire.register(each.instance_id) for each in clients))
         for client in clients:
             work.create_task(client.work())
-        await asyncio.gather(*(client.until_another() for client in clients))
+        await asyncio.gather(*(client.until_told(20) for client in clients))
         await asyncio.to_thread(database.stop, "immediate")
         # How long it is out is what this is about.
         await asyncio.sleep(seconds)
         await asyncio.gather(*(client.until_refused() for client in clients))
         await asyncio.to_thread(database.start)
         began = time.monotonic()
-        await asyncio.gather(*(client.until_another() for client in clients))
+        await asyncio.gather(*(client.until_told(2) for client in clients))
         took = time.monotonic() - began
         for client in clients:
             client.is_done = True
