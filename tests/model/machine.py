@@ -134,7 +134,6 @@ class ModelMachine(RuleBasedStateMachine):
 
     async def _close(self) -> None:
         await self._stack.aclose()
-        await asyncio.sleep(0)  # Sockets that were closed are let go of in the loop's next turn.
 
     async def _wake_everybody(self) -> None:
         """

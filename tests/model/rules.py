@@ -7,6 +7,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from tests.model.machine import ModelMachine
 from tests.model.step import Listing, Step
 from tests.model.values import (
+    HOUR,
     SECOND,
     ages,
     checkpoints,
@@ -88,11 +89,17 @@ class PortsMachine(ModelMachine):
         caller = self.caller(name, 0)
         self.step("checkpoints", "sleep", caller, sleep, when=WORKING, claim=claim, earliest=None)
 
-    @rule(name=names)
-    def acknowledge_pending(self, name: str) -> None:
-        pending = self.model.pending(name)
-        if pending is not None:
-            self.step("signals", "acknowledge", self.caller(name, 0), pending.type)
+    @rule(name=names, span=spans, checkpoint=checkpoints)
+    def sleep_and_stir(self, name: str, span: timedelta, checkpoint: str) -> None:
+        self.fall_asleep(name, span)
+        self.save(name, 0, checkpoint, b"1")
+
+    @rule(name=names, type=st.sampled_from(SignalType), is_asleep=st.booleans())
+    def tell_and_obey(self, name: str, type: SignalType, is_asleep: bool) -> None:
+        if is_asleep:
+            self.fall_asleep(name, HOUR)
+        self.send(name, type, b"")
+        self.acknowledge(name, 0, type)
 
     @rule(span=spans, token=tokens, limit=limits)
     def relaunch(self, span: timedelta, token: str, limit: int) -> None:

@@ -29,7 +29,7 @@ PERSISTENCE = (
         "runtara_persistence/sqlite/group_commit.py",
         '            connection.execute("ROLLBACK")\n',
         '            connection.execute("COMMIT")\n',
-        ("tests/persistence/test_sqlite_group_commit.py::test_a_lone_failing_step_leaves_nothing",),
+        ("tests/persistence/test_sqlite_group_commit.py::test_a_failing_step_fails_alone",),
     ),
     Mutant(
         "A commit is not written through to the disk.",

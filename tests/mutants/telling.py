@@ -85,10 +85,10 @@ TELLING = (
         ),
     ),
     Mutant(
-        "Nobody who waits is told of a signal of this process.",
+        "Nobody who waits is told of a custom signal of this process.",
         "runtara_persistence/sqlite/signals.py",
-        '_database.write("send a signal", step, then=tell)',
-        '_database.write("send a signal", step)',
+        '_database.write("send a custom signal", step, then=tell)',
+        '_database.write("send a custom signal", step)',
         ("tests/persistence/test_sqlite_watch.py::test_a_database_in_memory_hears_its_own",),
     ),
     Mutant(
