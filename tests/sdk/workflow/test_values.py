@@ -92,7 +92,7 @@ REFUSED: list[tuple[Any, object]] = [
     (Point, Near(1)),
     (list[int], (1,)),
     (str, "\udc80"),
-    (object, object()),
+    pytest.param(object, object(), id="an object"),
 ]
 
 
