@@ -2,10 +2,23 @@
 
 import asyncio
 import os
+import random
 import time
 from pathlib import Path
 
-from runtara_sdk import TaskGroup, promise, restart_as, sleep, step, workflow
+from runtara_sdk import (
+    NotDone,
+    Retry,
+    TaskGroup,
+    current,
+    map_steps,
+    promise,
+    restart_as,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
 
 
 def note(line: str) -> None:
@@ -85,3 +98,46 @@ async def agent(turn: int) -> int:
 @workflow
 async def broken(number: int) -> int:
     return await ten(number) // 0
+
+
+def done(key: str) -> bool:
+    """Tell whether an effect is noted already."""
+    return any(line.startswith(f"{key} ") for line in Path(os.environ["NOTES"]).open())
+
+
+@step(effect="external", retry=Retry(attempts=3, wait="10ms"))
+async def book(what: str) -> str:
+    await asyncio.sleep(random.random() / 50)
+    note(f"{current().idempotency_key} booked {what}")
+    await asyncio.sleep(random.random() / 50)
+    return f"{what} booked"
+
+
+@book.in_doubt
+async def find_booking(what: str) -> str | NotDone:
+    return f"{what} booked" if done(current().idempotency_key) else NotDone()
+
+
+@step(effect="external")
+async def undo(booked: str) -> str:
+    await asyncio.sleep(random.random() / 50)
+    note(f"{current().idempotency_key} undone {booked}")
+    await asyncio.sleep(random.random() / 50)
+    return booked
+
+
+@undo.in_doubt
+async def find_undone(booked: str) -> str | NotDone:
+    return booked if done(current().idempotency_key) else NotDone()
+
+
+@workflow(name="trip", hold="100ms")
+async def trip(towns: list[str]) -> list[str]:
+    """A saga: what was booked is undone, the last first, when nobody approves in time."""
+    booked = await map_steps(book, towns, key=str, limit=3)
+    try:
+        async with timeout("1s"):
+            await promise("approval", bool)
+    except TimeoutError:
+        return [await undo(one) for one in reversed(booked)]
+    return booked

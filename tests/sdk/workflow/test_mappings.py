@@ -33,7 +33,11 @@ async def test_a_mapping_that_fails_begins_no_more() -> None:
     assert first.outcome is again.outcome is Outcome.FAILED
     assert "third_fails#1 failed after 1 attempt: ValueError: third" in first.error
     assert seen == ["0", "1", "2"]
-    assert set(core.states) == {"~workflow", *(f"{n}/third_fails#1" for n in range(3))}
+    assert set(core.states) == {
+        "~workflow",
+        "group#1",
+        *(f"{n}/third_fails#1" for n in range(3)),
+    }
 
 
 async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -170,3 +171,25 @@ async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> No
     assert (ended_already[0], "completed" in ended_already[2]) == (2, True)
     assert (nothing[0], "@workflow" in nothing[2]) == (2, True)
     assert (no_input[0], "RUNTARA_SERVER_ADDR" in no_input[2]) == (2, True)
+
+
+async def test_a_saga_killed_at_random_books_and_undoes_once(launcher: Launcher) -> None:
+    """Whenever its processes die; what a crash left open is asked about."""
+    chance = random.Random(17)
+    codes: list[int] = []
+    while codes[-1:] != [0]:
+        process = await launcher.start("trip", ["Oslo", "Bergen", "Narvik", "Alta"])
+        # Before, between and behind all that it does; imports alone take half a second.
+        killing = asyncio.get_running_loop().call_later(
+            0.4 + 0.8 * chance.random(), process.kill if len(codes) < 8 else int
+        )
+        code, output, said = await ended(process)
+        killing.cancel()
+        codes.append(code)
+        assert code in (0, 75, -9), said
+
+    notes = await launcher.noted(0)
+    booked = [line.split()[2] for line in notes if "booked" in line.split()[1]]
+    undone = [line.split()[2] for line in notes if "undone" in line.split()[1]]
+    assert sorted(booked) == sorted(undone) == ["Alta", "Bergen", "Narvik", "Oslo"], notes
+    assert [one.split()[0] for one in json.loads(output)] == undone

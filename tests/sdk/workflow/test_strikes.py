@@ -263,4 +263,4 @@ async def test_a_step_handed_to_a_group_is_ended_with_it() -> None:
     assert ended is not None
     assert "ValueError: failed" in ended.error
     assert seen == ["failing", "hang ended"]
-    assert set(core.states) == {"~workflow", "failing/note#1", "hang#1"}
+    assert set(core.states) == {"~workflow", "failing/note#1", "hang#1", "group#1"}

@@ -8,14 +8,13 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from runtara_sdk.workflow.context import InWorkflow, entered, required
+from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.places import Branch, Scope, Wait
 from runtara_sdk.workflow.run import Run
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-_STRUCK = "struck"
 
 
 class BranchTask(Generic[T]):
@@ -57,12 +56,10 @@ class TaskGroup:
 
     async def __aenter__(self) -> "TaskGroup":
         where = required("TaskGroup()")
-        if where.run.over.done():
-            await where.run.park()
         self._where = where
         self._place = where.branch.place("group", is_counted=False)
         self._scope = Scope(self._place.key)
-        self._struck = await where.run.beside(self._place, _STRUCK)
+        self._joined = await where.run.passed(self._place)
         where.run.enter(where.branch, self._scope)
         return self
 
@@ -113,19 +110,23 @@ class TaskGroup:
     async def _join(self, run: Run, *, may_strike: bool) -> asyncio.CancelledError | None:
         """Wait for all branches; what strikes meanwhile is saved, and ends them."""
         struck = None
-        if self._struck is not None:
-            struck = self._thrown(json.loads(self._struck.value))
+        if self._joined is not None and self._joined.kind is Kind.STRUCK:
+            struck = self._thrown(json.loads(self._joined.value))
+        # One that was joined is not struck by what came later, nor is one that was struck.
+        is_live = may_strike and self._joined is None
         with run.flight(self._place):
             while self._running:
-                is_strikable = may_strike and struck is None
+                is_strikable = is_live and struck is None
                 by = self._place.striker(run.clock()) if is_strikable else None
                 if by is None:
                     wait = run.waiting()
                     self._wait = wait
                     by = await run.linger(self._place, wait)
                 if by is not None and is_strikable:
-                    await run.save_strike(self._place, by, self._place.beside(_STRUCK))
+                    await run.save_strike(self._place, by, self._place.key)
                     struck = self._thrown(by)
+            if is_live and struck is None:
+                await run.save(self._place.key, Entry(Kind.RESULT))
         return struck
 
     def _thrown(self, by: str) -> asyncio.CancelledError:

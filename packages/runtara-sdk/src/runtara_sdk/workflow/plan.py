@@ -23,27 +23,27 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """
-    A step's options, checked.
-
-    `is_interruptible`: what strikes may end it while it works; a thread can't be ended, and an
-    effect shall not be.
-    """
+    """A step's options, checked."""
 
     name: str
     raises: tuple[type[Exception], ...] = ()
     retry: Retry = NEVER
     timeout: Duration | None = None
     is_external: bool = False
-    is_interruptible: bool = True
+    is_thread: bool = False
     doubt: Doubt = Doubt.STOP
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.timeout is not None:
             duration(self.timeout)
-            if not self.is_interruptible and not self.is_external:
+            if self.is_thread:
                 raise ValueError(
                     f"step {self.name!r} is a plain function: a thread can't be ended by a"
                     " timeout, so make it an async one, or give its calls timeouts of their own"
                 )
+
+    @property
+    def is_interruptible(self) -> bool:
+        """Whether what strikes may end it: a thread can't be ended, and an effect shall not be."""
+        return not (self.is_thread or self.is_external)

@@ -67,8 +67,6 @@ class Run:
         self._saved = len(begun.passed or {})
         self._tasks: set[asyncio.Task[object]] = set()
 
-    # What is saved
-
     async def passed(self, place: Place) -> Entry | None:
         """
         Give what is saved for a place; None: it is live.
@@ -122,8 +120,6 @@ class Run:
             # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.
             await self.stop(error)
 
-    # Live calls
-
     @contextmanager
     def flight(self, place: Place) -> Iterator[None]:
         """Let a live call be seen by what may strike it, and by who looks whether all wait."""
@@ -141,7 +137,7 @@ class Run:
     async def admit(self, place: Place) -> None:
         """Return when a live call may go on; throws what strikes it."""
         while self.is_pausing:
-            await self.linger(place, Wait(self._future(), self.clock(), is_pause=True))
+            await self.linger(place, Wait(_future(), self.clock(), is_pause=True))
         by = place.striker(self.clock())
         if by is not None:
             await self.strike(place, by, place.key)
@@ -152,8 +148,9 @@ class Run:
         assert place.task is not None
         try:
             return await work()
-        except BaseException:
+        except BaseException as error:
             if place.by is None:
+                _warn_of(place, error)
                 raise
             by = place.by
         finally:
@@ -169,7 +166,7 @@ class Run:
         if by is not None:
             await self.strike(place, by, struck_key)
         while self.is_pausing:
-            await self.linger(place, Wait(self._future(), self.clock(), is_pause=True))
+            await self.linger(place, Wait(_future(), self.clock(), is_pause=True))
 
     async def strike(self, place: Place, by: str, key: str) -> NoReturn:
         """Save that it was struck here, then throw."""
@@ -203,16 +200,11 @@ class Run:
             if timer is not None:
                 timer.cancel()
 
-    def _future(self) -> "asyncio.Future[str | None]":
-        return asyncio.get_running_loop().create_future()
-
     def waiting(
         self, until: datetime | None = None, *, key: str | None = None, is_open: bool = False
     ) -> Wait:
         """A wait that begins now; `key`: what its end is saved under."""
-        return Wait(self._future(), self.clock(), until, key, is_open)
-
-    # Scopes
+        return Wait(_future(), self.clock(), until, key, is_open)
 
     def enter(self, branch: Branch, scope: Scope) -> None:
         """Let the calls made from here on be struck by a scope, when its time has come."""
@@ -244,8 +236,6 @@ class Run:
                 if place.runner is branch and not branch.struck:
                     place.strike(by)
 
-    # What the instance is told
-
     def told(self, told: Told) -> None:
         """Hear what the instance shall do; it is done when a durable call allows."""
         if told is Told.PAUSE:
@@ -257,8 +247,6 @@ class Run:
             self.is_cancelled = True
             self.strike_branch(self.root, CANCEL)
         self.idleness.go_on()
-
-    # The end
 
     async def stop(self, end: Ended | Exception) -> NoReturn:
         """End the run here: no user code goes on, and none is unwound."""
@@ -290,9 +278,22 @@ class Run:
         assert task is not None
         leave_parked([task])
         while True:
-            await self._future()
+            await _future()
 
     def leave(self) -> None:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
         leave_parked(known | self._tasks)
+
+
+def _warn_of(place: Place, error: BaseException) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        logger.warning(
+            "%s was cancelled by something that no replay knows of: use timeout and TaskGroup of"
+            " runtara_sdk instead of asyncio's",
+            place.key,
+        )
+
+
+def _future() -> "asyncio.Future[str | None]":
+    return asyncio.get_running_loop().create_future()

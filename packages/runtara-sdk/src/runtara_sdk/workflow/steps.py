@@ -214,7 +214,7 @@ def _made(
         retry=retry,
         timeout=timeout,
         is_external=_is_external(effect),
-        is_interruptible=inspect.iscoroutinefunction(function) and effect is None,
+        is_thread=not inspect.iscoroutinefunction(function),
         doubt=Doubt(doubt),
         was=(was,) if isinstance(was, str) else was,
     )
