@@ -192,12 +192,13 @@ async def lives(
     core: Core,
     given: bytes | None = None,
     dies: Callable[[str, bool], bool] | None = None,
+    later: timedelta = timedelta(0),
 ) -> Ended:
-    """Run an instance again and again until it has ended; sleeps are over at once."""
+    """Run an instance until it has ended; sleeps are over at once, `later` passes at a death."""
     while True:
         ended = await life(workflow, core, given, dies)
         if ended is not None and ended.outcome is not Outcome.SUSPENDED:
             return ended
         if core.ended is not None:
             return core.ended
-        core.now = max(core.now, core.wake or core.now)
+        core.now = max(core.now, core.wake or core.now) + (later if ended is None else timedelta(0))

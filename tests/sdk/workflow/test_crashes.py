@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tests.sdk.workflow.memory_journal import Core, life, lives
@@ -192,3 +193,18 @@ async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
         "one/sleep#1!struck",
         "two/sleep#1!struck",
     }
+
+
+async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> None:
+    """What had been passed before its deadline is passed again behind it."""
+    _, calls = await story(everything, b"4", None)
+    for number, is_done in itertools.product(range(calls), (False, True)):
+        world.clear()
+        core = Core(sent={"approval": b"7"})
+        dies = dying_at(number, is_done=is_done)
+        ended = await lives(everything, core, b"4", dies, timedelta(days=30))
+        core.ended, core.now = None, core.now + timedelta(days=30)
+
+        assert ended.outcome is Outcome.DONE, (number, is_done)
+        assert await lives(everything, core, b"4") == ended
+        assert set(world.values()) == {1}

@@ -89,7 +89,7 @@ class Opaque:
         return "an opaque object"
 
 
-REFUSED: list[tuple[Any, object]] = [
+REFUSED: list[Any] = [
     (Any, (1, 2)),
     (Any, NOW),
     (Any, Point(1)),

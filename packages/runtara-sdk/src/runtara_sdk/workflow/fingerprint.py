@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 _SHOWN = 200
@@ -48,7 +48,8 @@ def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         named = {field.name: _plain(getattr(value, field.name, None)) for field in fields(value)}
         return {type(value).__qualname__: named}
-    return _of_pydantic(value)
+    # To show an iterator would use it up.
+    return _typed(value) if isinstance(value, Iterator) else _of_pydantic(value)
 
 
 def _of_pydantic(value: object) -> object:
@@ -58,4 +59,8 @@ def _of_pydantic(value: object) -> object:
     try:
         return to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="strings")
     except PydanticSerializationError:
-        return f"<{type(value).__qualname__}>"
+        return _typed(value)
+
+
+def _typed(value: object) -> str:
+    return f"<{type(value).__qualname__}>"

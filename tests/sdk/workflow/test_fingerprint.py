@@ -1,0 +1,68 @@
+"""Arguments are shown the same in every process, and are not touched."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel, SecretStr
+
+from runtara_sdk.workflow.fingerprint import fingerprint
+
+
+class Model(BaseModel):
+    key: SecretStr
+
+
+@dataclass
+class Point:
+    x: int
+
+
+def call(*args: object, **kwargs: object) -> str:
+    def function(one: object, two: object = None) -> None: ...
+
+    return fingerprint(function, args, kwargs)
+
+
+def test_values_are_shown_by_name() -> None:
+    """However they are given; those that have no value of their own by their type."""
+    assert call(1, "x") == call(two="x", one=1) == 'one=1, two="x"'
+    assert call(Point(1)) == 'one={"Point": {"x": 1}}'
+    assert call({"b": b"\xff", "a": (1, None)}) == 'one={"a": [1, null], "b": "_w=="}'
+    assert call(Model(key=SecretStr("s"))) == 'one={"key": "**********"}'
+    assert call(object()) == 'one="<object>"'
+
+
+def test_long_ones_are_cut_and_still_told_apart() -> None:
+    """By a digest."""
+    one, other = call("x" * 1000), call("x" * 999 + "y")
+
+    assert one != other
+    assert len(one) < 300
+
+
+def test_an_iterator_is_not_used_up() -> None:
+    """It is the step's."""
+
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    given = numbers()
+
+    assert call(given) == 'one="<generator>"'
+    assert [*given] == [1]
+
+
+def test_sets_are_shown_in_one_order() -> None:
+    """Though strings hash otherwise in each process."""
+    code = (
+        "from runtara_sdk.workflow.fingerprint import fingerprint\n"
+        "print(fingerprint(lambda one: None, ({'a', 'b', 'c', 'd', 'e'},), {}))"
+    )
+    shown = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        for _ in range(3)
+    }
+
+    assert len(shown) == 1
