@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import signal
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -158,6 +159,17 @@ async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher
     assert "orders.py" in error
     assert "runtara_sdk/workflow" not in error
     assert error in said
+
+
+async def test_an_interrupted_process_can_be_run_again(launcher: Launcher) -> None:
+    """Nothing has failed by it: 4."""
+    process = await launcher.start("counting", 1, PACE="20")
+    await launcher.noted(1)
+    process.send_signal(signal.SIGINT)
+    code, _, said = await ended(process)
+
+    assert (code, "run the instance again" in said) == (4, True)
+    assert (await launcher.instance()).status is InstanceStatus.RUNNING
 
 
 async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:

@@ -20,6 +20,7 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Refused, Superseded
 from runtara_sdk.workflow.executing import execute
+from runtara_sdk.workflow.reports import report
 
 if TYPE_CHECKING:
     from runtara_sdk.settings import Settings
@@ -47,7 +48,10 @@ def main(arguments: list[str]) -> NoReturn:
         given = _read(options.input)
     except _Unusable as error:
         _leave(USAGE, str(error))
-    asyncio.run(_run(workflow, given, options))
+    try:
+        asyncio.run(_run(workflow, given, options))
+    except KeyboardInterrupt:
+        _leave(INFRASTRUCTURE, "interrupted: run the instance again, and it goes on")
     raise AssertionError("the run has ended the process")
 
 
@@ -75,6 +79,9 @@ def _found(target: str) -> Workflow[..., Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise _Unusable(f"{target}: {error}; run this where it can be imported") from error
+    except Exception as error:
+        # Whatever a module of the user's raises, the instance has not failed by it.
+        raise _Unusable(f"{target} can't be imported: {report(error)}") from error
     found = getattr(module, name, None)
     if not isinstance(found, Workflow):
         raise _Unusable(f"{target}: {name!r} is no function decorated with @workflow")
