@@ -10,6 +10,7 @@ URL = "sqlite:core.db"
 
 # The tables of core.md and protocol.md: variable, default, a good value and what it means.
 TABLE = [
+    ("RUNTARA_DB_POOL_SIZE", 10, "1", 1),
     ("RUNTARA_QUIC_PORT", 8001, "0", 0),
     ("RUNTARA_MAX_CONCURRENT_INSTANCES", 32, "1", 1),
     ("RUNTARA_QUIC_HOST", "0.0.0.0", "::1", "::1"),
@@ -27,6 +28,7 @@ TABLE = [
 ]
 
 BAD = [
+    ("RUNTARA_DB_POOL_SIZE", ["0", "1001", "many"]),
     ("RUNTARA_QUIC_PORT", ["", "many", "-1", "65536", "1.5"]),
     ("RUNTARA_MAX_CONCURRENT_INSTANCES", ["0", "-1", "all", "9" * 5000]),
     ("RUNTARA_QUIC_HOST", ["", "a..b"]),
@@ -103,7 +105,7 @@ def test_a_bad_value_is_one_line_naming_the_variable_and_what_it_takes(
 def test_a_missing_database_url_is_said_to_be_missing(variables: pytest.MonkeyPatch) -> None:
     variables.delenv("RUNTARA_DATABASE_URL")
 
-    assert refusal().startswith("RUNTARA_DATABASE_URL is not set: it takes sqlite:")
+    assert refusal().startswith("RUNTARA_DATABASE_URL is not set: it takes postgres://")
 
 
 def test_each_of_several_bad_values_has_its_line(variables: pytest.MonkeyPatch) -> None:
@@ -122,7 +124,7 @@ def test_each_of_several_bad_values_has_its_line(variables: pytest.MonkeyPatch) 
 def test_what_is_said_of_a_url_does_not_show_its_password(
     variables: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    variables.setenv("RUNTARA_DATABASE_URL", f"{scheme}://user:Pa55word@host/db")
+    variables.setenv("RUNTARA_DATABASE_URL", f"{scheme}://user:Pa55word@host:no-port/db")
 
     assert "Pa55word" not in refusal()
 
