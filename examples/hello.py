@@ -1,24 +1,26 @@
-"""A workflow of three steps: kill it between two of them and run it again."""
+"""A workflow of steps and a durable sleep: kill it anywhere and run it again."""
 
 import asyncio
 
-from runtara_sdk import Client
+from runtara_sdk import Retry, sleep, step, workflow
 
 
-async def step(client: Client, name: str, work: str) -> str:
-    if (kept := await client.get_checkpoint(name)) is not None:
-        return f"{name}: {kept.decode()} (done before)"
-    await asyncio.sleep(2)  # the real work
-    saved = await client.checkpoint(name, work.encode())  # durable when this returns
-    return f"{name}: {saved.state.decode()}"
+@step
+async def fetch(order: str) -> list[str]:
+    await asyncio.sleep(1)  # the real work
+    return [f"{order}/{number}" for number in range(3)]
 
 
-async def main() -> None:
-    async with Client() as client:  # RUNTARA_* say who and where
-        await client.register()
-        for name, work in {"fetch": "42 orders", "charge": "42 receipts", "mail": "sent"}.items():
-            print(await step(client, name, work))
-        await client.completed(b"all done")
+@step(retry=Retry(attempts=5, on=OSError, wait="1s"))
+async def charge(item: str) -> str:
+    print("charging", item)
+    await asyncio.sleep(1)
+    return f"receipt for {item}"
 
 
-asyncio.run(main())
+@workflow(name="hello")
+async def hello(order: str) -> list[str]:
+    items = await fetch(order)
+    receipts = [await charge(item) for item in items]
+    await sleep("3s")  # the deadline is kept, whoever dies meanwhile
+    return receipts

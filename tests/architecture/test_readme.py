@@ -29,3 +29,8 @@ def test_each_variable_is_named_once_with_its_default() -> None:
     expected = {f"RUNTARA_{field.upper()}": default_of(field) for field in Settings.model_fields}
 
     assert sorted(rows()) == sorted(expected.items())
+
+
+def test_its_workflow_is_the_example_that_is_there() -> None:
+    """What the first screen shows is a file that runs."""
+    assert (ROOT / "examples/hello.py").read_text() in (ROOT / "README.md").read_text()

@@ -42,6 +42,8 @@ class _Unusable(Exception):
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # aioquic's: every connection that opens and closes is no news to a workflow.
+    logging.getLogger("quic").setLevel(logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
         workflow = _found(options.workflow)
