@@ -1,12 +1,15 @@
 """Events told at the same time, stored in the order they were told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 from tests.support.clock import START
 from tests.support.postgres import migrated_database
 
+from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
     Event,
@@ -20,17 +23,22 @@ from runtara_domain.status import ANY, OPEN
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 EVENTS = 100
+ME = Caller("i")
 
 
 @pytest.fixture
-async def persistence() -> AsyncIterator[PostgresPersistence]:
+def url() -> Iterator[str]:
     with migrated_database() as url:
-        async with PostgresPersistence(url) as persistence:
-            for instance_id in ("i", "j"):
-                await persistence.instances.register(
-                    Registration(instance_id, "t"), when=OPEN, at=START
-                )
-            yield persistence
+        yield url
+
+
+@pytest.fixture
+async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
+    async with PostgresPersistence(url, patience=1.0, step_timeout=2.0) as persistence:
+        for instance_id in ("i", "j"):
+            registration = Registration(instance_id, "t")
+            await persistence.instances.register(registration, when=OPEN, at=START)
+        yield persistence
 
 
 def custom(number: int) -> Event:
@@ -73,3 +81,23 @@ async def test_who_gives_up_lets_nobody_pass(persistence: PostgresPersistence) -
     kept = await stored(persistence, "i")
     assert kept == sorted(kept)
     assert {n for n in range(EVENTS) if n % 3 != 1} <= set(kept)
+
+
+async def test_nobody_waits_for_ever_for_those_before(
+    url: str, persistence: PostgresPersistence
+) -> None:
+    """However many they are; and who comes later has its turn."""
+    stranger = await asyncpg.connect(url)
+    async with stranger.transaction():
+        await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
+        began = time.monotonic()
+        telling = [persistence.events.append(ME, custom(n), when=ANY, at=START) for n in range(20)]
+        ends = await asyncio.gather(*telling, return_exceptions=True)
+        took = time.monotonic() - began
+    await stranger.close()
+    recorded = await persistence.events.append(ME, custom(20), when=ANY, at=START)
+
+    assert {type(end) for end in ends} == {DatabaseError}
+    assert took < 4
+    assert recorded.before is not None
+    assert await stored(persistence, "i") == [20]

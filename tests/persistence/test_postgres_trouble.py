@@ -194,11 +194,11 @@ async def test_one_who_is_cancelled_leaves_no_connection_behind(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     """And no half of a step: it is done or not, and the next caller gets its turn."""
-    event = Event(EventType.CUSTOM, b"", START)
     async with stranger.transaction():
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
+        mine = Registration("i", "t")
         steps = [
-            asyncio.create_task(persistence.events.append(ME, event, when=ANY, at=START))
+            asyncio.create_task(persistence.instances.register(mine, when=OPEN, at=START))
             for _ in range(8)
         ]
         while await stranger.fetchval(SOMEBODY_WAITS) < 4:

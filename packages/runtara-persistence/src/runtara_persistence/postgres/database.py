@@ -48,6 +48,11 @@ class Database:
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
 
+    @property
+    def patience(self) -> float:
+        """Seconds within which a step is begun, and begun again."""
+        return self._patience
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """

@@ -31,7 +31,7 @@ class PostgresEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns = Turns()
+        self._turns = Turns(database.patience)
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
