@@ -16,7 +16,7 @@ from tests.support.server_process import PATIENCE, ServerProcess, running
 from runtara_protocol.pb import instance_pb2 as pb
 
 CLIENTS = 8
-ANSWERED_WITHIN = 15.0  # seconds: five to begin a step, ten for the step
+ANSWERED_WITHIN = 15.0  # seconds: five to begin a step, ten for it; nobody here waits for a turn
 BACK_WITHIN = 5.0
 HOUR_MS = 3_600_000
 
