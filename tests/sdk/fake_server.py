@@ -99,10 +99,10 @@ class FakeServer:
         self._defaults |= dict.fromkeys(ANSWERED_BY_THE_END, send(b""))
 
     def listen(
-        self, port: int = 0, certificate: Certificate | None = None
+        self, port: int = 0, certificate: Certificate | None = None, host: str = "127.0.0.1"
     ) -> AbstractAsyncContextManager[Listener]:
         settings = ListenerSettings(
-            host="127.0.0.1",
+            host=host,
             port=port,
             certificate=certificate or self_signed(),
             keep_alive=None,

@@ -7,7 +7,9 @@ import pytest
 from runtara_sdk import Client, ConfigurationError, Settings
 from runtara_sdk.address import Address
 
-ADDRESS = "host:port, an IPv6 host in brackets, the port from 1 to 65535"
+ADDRESS = (
+    "host:port, an IPv6 host in brackets, the port from 1 to 65535, or several with commas between"
+)
 ID = "1 to 1024 bytes of UTF-8 without NUL"
 DAY = "86400000 (a day)"
 
@@ -48,6 +50,7 @@ def test_the_defaults_are_those_of_a_server_on_this_machine() -> None:
     ("name", "value"),
     [
         ("server_addr", "core.example.org:9001"),
+        ("server_addr", "a:8001,b:8001,[::1]:8001"),
         ("server_name", "core.example.org"),
         ("skip_cert_verification", True),
         ("connect_timeout_ms", 1),
@@ -100,6 +103,8 @@ def test_what_is_given_goes_before_the_environment() -> None:
         ("SERVER_ADDR", "::1:8001", ADDRESS),
         ("SERVER_ADDR", "[localhost]:8001", ADDRESS),
         ("SERVER_ADDR", "https://core:8001", ADDRESS),
+        ("SERVER_ADDR", "a:8001,", ADDRESS),
+        ("SERVER_ADDR", "a:8001;b:8001", ADDRESS),
         ("TLS_CA", "/nowhere/ca.pem", "a readable PEM file holding the certificates to trust"),
         ("TLS_CA", "/dev/null", "a readable PEM file holding the certificates to trust"),
         ("SKIP_CERT_VERIFICATION", "maybe", "true or false"),

@@ -27,6 +27,15 @@ class Address:
             raise ValueError(f"no port from 1 to 65535 after the last colon of {text!r}")
         return cls(_host(host), int(port))
 
+    @classmethod
+    def parse_all(cls, text: str) -> tuple[Self, ...]:
+        """
+        Read one or several, with commas between.
+
+        Raises ValueError.
+        """
+        return tuple(cls.parse(one.strip()) for one in text.split(","))
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

@@ -153,7 +153,7 @@ class Calls:
         await asyncio.sleep(delay(patience.failures))
 
     def _time_up(self, call: _Call) -> RuntaraError:
-        within = f"from the core at {self._connection.address} within {self._timeout:g} s"
+        within = f"from the core at {self._connection.addresses} within {self._timeout:g} s"
         if call.is_sent:
             return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
         return ConnectionFailed(f"no word {within}; nothing was sent")

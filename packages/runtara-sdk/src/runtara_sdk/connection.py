@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
@@ -16,19 +16,20 @@ logger = logging.getLogger(__name__)
 
 class SharedConnection:
     """
-    A connection to one server that comes back when it is lost.
+    A connection to one of several servers that comes back when it is lost.
 
+    They are tried in turn, each for its connect timeout, beginning with the one that worked last.
     `greet` is awaited on each new connection before anybody gets it; what it raises, everybody who
     waits for that connection gets, and the connection is closed.
     """
 
     def __init__(
         self,
-        settings: ClientSettings,
+        servers: Sequence[ClientSettings],
         greet: Callable[[ClientConnection], Awaitable[None]],
     ) -> None:
-        self.address = Address(settings.host, settings.port)
-        self._settings = settings
+        self.addresses = ", ".join(str(_address(server)) for server in servers)
+        self._servers = list(servers)
         self._greet = greet
         self._open: ClientConnection | None = None
         self._opening: asyncio.Task[ClientConnection] | None = None
@@ -64,10 +65,10 @@ class SharedConnection:
         if self._open is connection:
             self._open = None
             self._failures += 1
-            logger.warning("the connection to the core at %s was lost: %s", self.address, error)
+            logger.warning("the connection to the core at %s was lost: %s", self._nearest, error)
             await connection.aclose()
         return ConnectionFailed(
-            f"the connection to the core at {self.address} was lost ({error}) before it answered;"
+            f"the connection to the core at {self._nearest} was lost ({error}) before it answered;"
             " whether it did what was asked is unknown"
         )
 
@@ -80,24 +81,39 @@ class SharedConnection:
         if self._open is not None:
             await self._open.aclose()
 
+    @property
+    def _nearest(self) -> Address:
+        """The server that worked last."""
+        return _address(self._servers[0])
+
     async def _connect(self) -> ClientConnection:
         await asyncio.sleep(delay(self._failures))
         self._failures += 1
-        try:
-            connection = await self._greeted(await connect(self._settings))
-        except (ConnectError, ConnectionLost) as error:
-            reason = (
-                f"cannot reach the core: {error}; RUNTARA_SERVER_ADDR is {self.address},"
-                " RUNTARA_TLS_CA names the certificates to trust"
-            )
-            # Once an outage: the calls that wait for it tell the rest.
-            logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", reason)
-            raise ConnectionFailed(reason) from error
-        self._open = connection
-        return connection
+        reasons: list[str] = []
+        for server in list(self._servers):
+            try:
+                connection = await self._greeted(await connect(server), server.connect_timeout)
+            except ConnectError as error:
+                reasons.append(str(error))
+            except ConnectionLost as error:
+                reasons.append(f"{_address(server)}: {error}")
+            else:
+                self._servers.remove(server)
+                self._servers.insert(0, server)
+                self._open = connection
+                return connection
+        raise self._out_of_reach("; ".join(reasons))
 
-    async def _greeted(self, connection: ClientConnection) -> ClientConnection:
-        seconds = self._settings.connect_timeout
+    def _out_of_reach(self, reasons: str) -> ConnectionFailed:
+        reason = (
+            f"cannot reach the core: {reasons}; RUNTARA_SERVER_ADDR is {self.addresses},"
+            " RUNTARA_TLS_CA names the certificates to trust"
+        )
+        # Once an outage: the calls that wait for it tell the rest.
+        logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", reason)
+        return ConnectionFailed(reason)
+
+    async def _greeted(self, connection: ClientConnection, seconds: float) -> ClientConnection:
         async with AsyncExitStack() as closing:
             await closing.enter_async_context(connection)
             try:
@@ -107,6 +123,10 @@ class SharedConnection:
                 raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
             closing.pop_all()
         return connection
+
+
+def _address(server: ClientSettings) -> Address:
+    return Address(server.host, server.port)
 
 
 def _take_note(opening: asyncio.Task[ClientConnection]) -> None:

@@ -48,7 +48,7 @@ class RemoteInstance:
         self._tenant_id = settings.tenant_id
         self._interval = settings.heartbeat_interval_ms / 1000
         timeout = settings.request_timeout_ms / 1000
-        self._connection = SharedConnection(_client_settings(settings), self._continue_run)
+        self._connection = SharedConnection(_servers(settings), self._continue_run)
         self._calls = Calls(self._connection, timeout)
         self._run: int | None = None
         self._heartbeats: asyncio.Task[None] | None = None
@@ -173,13 +173,15 @@ class RemoteInstance:
             raise ConnectionLost(str(error)) from error
 
 
-def _client_settings(settings: Settings) -> ClientSettings:
-    address = Address.parse(settings.server_addr)
-    return ClientSettings(
-        host=address.host,
-        port=address.port,
-        server_name=settings.server_name,
-        ca_path=settings.tls_ca,
-        verify=not settings.skip_cert_verification,
-        connect_timeout=settings.connect_timeout_ms / 1000,
-    )
+def _servers(settings: Settings) -> list[ClientSettings]:
+    return [
+        ClientSettings(
+            host=address.host,
+            port=address.port,
+            server_name=settings.server_name,
+            ca_path=settings.tls_ca,
+            verify=not settings.skip_cert_verification,
+            connect_timeout=settings.connect_timeout_ms / 1000,
+        )
+        for address in Address.parse_all(settings.server_addr)
+    ]

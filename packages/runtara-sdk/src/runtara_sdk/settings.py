@@ -25,8 +25,8 @@ def _check_id(value: str) -> str:
     return value
 
 
-def _check_address(value: str) -> str:
-    return str(Address.parse(value))
+def _check_addresses(value: str) -> str:
+    return ",".join(map(str, Address.parse_all(value)))
 
 
 def _check_pem(value: Path) -> Path:
@@ -62,8 +62,11 @@ class Settings(BaseSettings):
     tenant_id: _Id
     server_addr: Annotated[
         str,
-        AfterValidator(_check_address),
-        Field(description="host:port, an IPv6 host in brackets, the port from 1 to 65535"),
+        AfterValidator(_check_addresses),
+        Field(
+            description="host:port, an IPv6 host in brackets, the port from 1 to 65535,"
+            " or several with commas between"
+        ),
     ] = "127.0.0.1:8001"
     server_name: Annotated[
         str, Field(min_length=1, description="the name the server's certificate is made out to")

@@ -43,17 +43,42 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     """
     Return an established connection.
 
-    Raises ConnectError saying why there is none: the name is unknown, nothing listens, nothing
+    A name's addresses are tried one after the other, each for its share of the time. Raises
+    ConnectError saying, for each, why there is none: the name is unknown, nothing listens, nothing
     answers in time, the certificate isn't trusted or bears another name, the server refused.
     """
-    sock, address = await _socket(settings)
-    connection = ClientConnection(settings, sock, address)
+    infos = await _resolved(settings)
+    until = monotonic() + settings.connect_timeout
+    reasons: list[str] = []
+    for left, (family, address) in zip(range(len(infos), 0, -1), infos, strict=True):
+        try:
+            return await _connected(settings, family, address, (until - monotonic()) / left)
+        except ConnectError as error:
+            at = "" if address[0] == settings.host else f"{address[0]}: "
+            reasons.append(f"{at}{error}")
+            cause = error
+    raise ConnectError(f"{_where(settings)}: {'; '.join(reasons)}") from cause
+
+
+async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
+    """Give the families and addresses of the host, each once, best first."""
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(settings.connect_timeout):
+        infos = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise ConnectError(f"{settings.host}: {error.strerror}") from error
+    return list(dict.fromkeys((info[0], cast(Address, info[4])) for info in infos))
+
+
+async def _connected(
+    settings: ClientSettings, family: int, address: Address, seconds: float
+) -> "ClientConnection":
+    connection = ClientConnection(settings, _socket(family, address), address)
+    try:
+        async with asyncio.timeout(seconds):
             await connection.established()
     except TimeoutError as error:
-        seconds = f"{settings.connect_timeout:g} s"
-        raise ConnectError(f"{_where(settings)}: no answer within {seconds}") from error
+        raise ConnectError(f"no answer within {seconds:.3g} s") from error
     finally:
         if not connection.is_established:
             await connection.aclose()
@@ -204,7 +229,7 @@ class ClientConnection(Driver):
         if self._ping is not None:
             self._ping.cancel()
         if not self._established.done():
-            self._established.set_exception(ConnectError(f"{_where(self._settings)}: {reason}"))
+            self._established.set_exception(ConnectError(reason))
         for exchange in (*self._exchanges.values(), *self._unopened):
             if not exchange.answer.done():
                 exchange.answer.set_exception(ConnectionLost(reason))
@@ -228,15 +253,8 @@ def _configuration(settings: ClientSettings) -> QuicConfiguration:
     )
 
 
-async def _socket(settings: ClientSettings) -> tuple[socket.socket, Address]:
+def _socket(family: int, address: Address) -> socket.socket:
     """Return a socket connected to the server, which tells us when nothing listens there."""
-    loop = asyncio.get_running_loop()
-    try:
-        infos = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)
-    except socket.gaierror as error:
-        raise ConnectError(f"{settings.host}: {error.strerror}") from error
-    family, _, _, _, found = infos[0]
-    address = cast(Address, found)
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
@@ -244,5 +262,5 @@ async def _socket(settings: ClientSettings) -> tuple[socket.socket, Address]:
         sock.connect(address)
     except OSError as error:
         sock.close()
-        raise ConnectError(f"{_where(settings)}: {error.strerror}") from error
-    return sock, address
+        raise ConnectError(str(error.strerror)) from error
+    return sock
