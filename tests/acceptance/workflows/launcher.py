@@ -1,0 +1,145 @@
+"""A launcher that kills what it launches, and launches it again until it has ended."""
+
+import asyncio
+import json
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from tests.acceptance.workflows.world import Doom, World, world
+from tests.support.server_process import environment, running
+
+from runtara_persistence import (
+    Claim,
+    CustomSignal,
+    Instance,
+    InstanceStatus,
+    Persistence,
+    SendCustomSignal,
+    SendSignal,
+    Signal,
+    SignalType,
+    SystemClock,
+    connect,
+)
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 60.0
+ENDED = {InstanceStatus.COMPLETED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
+SUSPENDED, KILLED = 75, -signal.SIGKILL
+
+
+class Launcher:
+    """Runs the examples on a server and a world; SIGKILL strikes `kills` times an instance."""
+
+    def __init__(
+        self, folder: Path, port: int, world: World, core: Persistence, seed: int, kills: int
+    ) -> None:
+        self.world = world
+        self.core = core
+        self.codes: list[int] = []
+        self.plan: list[tuple[int, str]] = []  # Kills that are not by lot, and come first.
+        self._folder = folder
+        self._kills = kills
+        self._chance = random.Random(seed)
+        self._clock = SystemClock()
+        self._variables = {
+            "RUNTARA_TENANT_ID": "acme",
+            "RUNTARA_SERVER_ADDR": f"127.0.0.1:{port}",
+            "RUNTARA_SKIP_CERT_VERIFICATION": "true",
+            "RUNTARA_DATABASE_URL": f"sqlite:{folder / 'core.db'}",
+            "SERVICE_URL": world.url,
+        }
+
+    async def until_ended(self, target: str, instance_id: str, value: object = None) -> Instance:
+        """Run an instance, and those that it restarts as, until the last one has ended."""
+        kills = self._kills
+        async with asyncio.timeout(PATIENCE):
+            while (last := await self.last_of(instance_id)) is None or last.status not in ENDED:
+                if last is not None and last.status is InstanceStatus.SUSPENDED:
+                    await self._until_due(last.instance_id)
+                is_first = last is None or last.instance_id == instance_id
+                name = instance_id if last is None else last.instance_id
+                code = await self._life(target, name, value if is_first else None, kills > 0)
+                kills -= code == KILLED
+        return last
+
+    async def last_of(self, instance_id: str) -> Instance | None:
+        """The instance, or the last of those that it has restarted as; None: not known yet."""
+        found = await self.core.instances.get(instance_id)
+        while found is not None and b"restarted_as" in (found.output or b""):
+            found = await self.core.instances.get(json.loads(found.output or b"")["restarted_as"])
+        return found
+
+    async def until_known(self, instance_id: str) -> None:
+        """Wait until the core knows an instance."""
+        async with asyncio.timeout(PATIENCE):
+            # A table tells nobody that it grows.
+            while await self.core.instances.get(instance_id) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def send(self, instance_id: str, name: str, value: object) -> None:
+        """Send the value of a promise."""
+        send = SendCustomSignal(self.core.signals, self._clock)
+        signal = CustomSignal(name, json.dumps(value).encode())
+        await send(instance_id=instance_id, signal=signal)
+
+    async def cancel(self, instance_id: str) -> None:
+        """Send a cancel."""
+        send = SendSignal(self.core.signals, self._clock)
+        await send(instance_id=instance_id, signal=Signal(SignalType.CANCEL))
+
+    async def _until_due(self, instance_id: str) -> None:
+        while True:
+            claim = Claim(instance_id, until=self._clock.now() + timedelta(seconds=30))
+            due = await self.core.instances.claim_due(claim, limit=10, at=self._clock.now())
+            others = [one.instance_id for one in due if one.instance_id != instance_id]
+            if others:
+                now = self._clock.now()
+                await self.core.instances.release_claims(claim.token, others, at=now)
+            if len(due) > len(others):
+                return
+            await asyncio.sleep(0.05)
+
+    def _doom(self, pid: int) -> Doom:
+        if self.plan:
+            request, moment = self.plan.pop(0)
+            return Doom(pid, request, moment, delay=0)
+        return Doom.draw(pid, self._chance)
+
+    async def _life(self, target: str, instance_id: str, value: object, is_killed: bool) -> int:
+        arguments = ["run", f"examples.workflows.{target}", "--instance-id", instance_id]
+        if value is not None:
+            path = self._folder / f"{target.partition(':')[0]}.json"
+            path.write_text(json.dumps(value))
+            arguments += ["--input", str(path)]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtara_sdk", *arguments),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(self._variables),
+        )
+        try:
+            self.world.doom(self._doom(process.pid) if is_killed else None)
+            _, said = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert process.returncode in (0, 1, 130, SUSPENDED, KILLED), said.decode()
+        sys.stdout.write(f"{instance_id}: {process.returncode} {said.decode()}\n")
+        self.codes.append(process.returncode)
+        return process.returncode
+
+
+@asynccontextmanager
+async def launching(folder: Path, seed: int, kills: int = 3) -> AsyncIterator[Launcher]:
+    """Run a server and a world; the seed of the kills is shown with a failing test."""
+    sys.stdout.write(f"seed {seed}\n")
+    async with running(folder) as server, connect(f"sqlite:{folder / 'core.db'}") as core:
+        with world() as served:
+            yield Launcher(folder, server.port, served, core, seed, kills)

@@ -1,0 +1,28 @@
+"""A polling agent that sleeps and restarts itself, killed at random points."""
+
+import asyncio
+from pathlib import Path
+
+from tests.acceptance.workflows.launcher import KILLED, SUSPENDED, launching
+
+INPUT = {"number": 0, "every": "200ms"}
+
+
+async def test_each_message_is_answered_once_over_sleeps_and_restarts(tmp_path: Path) -> None:
+    """Messages that come while no process is there are found by the next one."""
+    async with launching(tmp_path, seed=1) as launcher:
+        messages = launcher.world.messages
+        messages += ["one", "two", "three", "four"]
+        running = asyncio.create_task(launcher.until_ended("polling_agent:agent", "agent", INPUT))
+        async with asyncio.timeout(30):
+            while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list tells nobody that it grows
+                await asyncio.sleep(0.02)
+        messages += ["five", "stop"]
+        ended = await running
+
+    assert ended.output == b"5"
+    assert launcher.world.done("replies") == [
+        {"to": number, "text": text.upper()} for number, text in enumerate(messages[:-1])
+    ]
+    assert ended.instance_id.startswith("agent~")
+    assert KILLED in launcher.codes

@@ -1,0 +1,189 @@
+"""The service that the examples act on: it keeps books, and kills who acts when told to."""
+
+import json
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+# What the service takes twice under one key, as many do.
+RUDE = "emails"
+
+MOVES = [
+    {"tool": "search", "argument": "flights to Oslo"},
+    {"tool": "send_email", "argument": "ann@example.org"},
+    {"tool": "search", "argument": "hotels in Oslo"},
+    {"tool": "send_email", "argument": "bob@example.org"},
+    {"tool": "answer", "argument": "both have been told"},
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """Kill a process at its n-th request: before or after that is booked, or after the answer."""
+
+    pid: int
+    request: int
+    moment: str
+    delay: float
+
+    @classmethod
+    def draw(cls, pid: int, chance: random.Random) -> "Doom":
+        """Decide by lot."""
+        moment = chance.choice(["before", "booked", "answered"])
+        return cls(pid, chance.choice([1, 1, 2, 3]), moment, chance.random() / 10)
+
+    def strike(self) -> None:
+        """Kill it, unless it has ended."""
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # It was faster.
+
+
+class World(ThreadingHTTPServer):
+    """
+    The service on a free port; `books` has what it did, in order: a kind and what was asked.
+
+    `found` has the answers to who asked what became of an effect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.books: list[tuple[str, Any]] = []
+        self.sold_out: set[str] = set()
+        self.messages: list[str] = []
+        self.found: list[int] = []
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self._keys: dict[tuple[str, str], int] = {}
+        self._doom: Doom | None = None
+        self._requests = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def done(self, kind: str) -> list[Any]:
+        """What was done of a kind, in order."""
+        return [what for each, what in self.books if each == kind]
+
+    def doom(self, doom: Doom | None) -> None:
+        """Have a process killed; requests are counted from now on."""
+        with self.lock:
+            self._doom, self._requests = doom, 0
+
+    def struck(self) -> Doom | None:
+        """The doom of whoever makes this request, if it is the one."""
+        with self.lock:
+            self._requests += 1
+            doom = self._doom
+            return doom if doom is not None and doom.request == self._requests else None
+
+    def book(self, kind: str, key: str, asked: Any) -> tuple[int, Any]:
+        """Do what is asked, once a key unless it is rude."""
+        if kind == "model":
+            return 200, MOVES[len(asked) - 1]
+        if asked.get("item") in self.sold_out:
+            return 409, {"error": f"no {asked['item']} left"}
+        with self.lock:
+            if kind == RUDE or (kind, key) not in self._keys:
+                self.books.append((kind, asked))
+                self._keys[kind, key] = len(self.books)
+            return 201, {"number": self._keys[kind, key]}
+
+    def find(self, kind: str, what: str) -> tuple[int, Any]:
+        """Tell of what was done under a key, or of a message."""
+        if kind == "inbox":
+            is_open = int(what) < len(self.messages)
+            return 200, {"text": self.messages[int(what)] if is_open else None}
+        number = self._keys.get((kind, what))
+        self.found.append(404 if number is None else 200)
+        return self.found[-1], {"number": number}
+
+    def undo(self, kind: str, item: str) -> tuple[int, Any]:
+        """Undo what was done about an item, once."""
+        with self.lock:
+            is_there = any(what.get("item") == item for what in self.done(kind))
+            if not is_there or item in self.done("undone"):
+                return 404, {}
+            self.books.append(("undone", item))
+            return 200, {}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: World
+
+    def do_POST(self) -> None:
+        """Do something."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        key = self.headers.get("Idempotency-Key", "")
+        with self._counted():
+            self._handle(lambda: self.server.book(self._path()[0], key, asked))
+
+    def do_GET(self) -> None:
+        """Tell of something."""
+        self._handle(lambda: self.server.find(*self._path()))
+
+    def do_DELETE(self) -> None:
+        """Undo something."""
+        self._handle(lambda: self.server.undo(*self._path()))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the books tell."""
+
+    def _path(self) -> list[str]:
+        return [unquote(part) for part in self.path.strip("/").split("/")]
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        world = self.server
+        with world.lock:
+            world.at_once += 1
+            world.most_at_once = max(world.most_at_once, world.at_once)
+        try:
+            yield
+        finally:
+            with world.lock:
+                world.at_once -= 1
+
+    def _handle(self, act: Any) -> None:
+        doom = self.server.struck()
+        if doom is not None and doom.moment == "before":
+            doom.strike()
+            return
+        status, body = act()
+        if doom is not None and doom.moment == "booked":
+            doom.strike()
+            return
+        self._answer(status, body)
+        if doom is not None:
+            threading.Timer(doom.delay, doom.strike).start()
+
+    def _answer(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Serve within the block."""
+    with World() as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield served
+        finally:
+            served.shutdown()
+            thread.join()
