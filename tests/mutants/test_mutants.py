@@ -82,5 +82,5 @@ def _python(
 
 
 def _unmeasured() -> dict[str, str]:
-    """The environment without what makes a child measure coverage: what a copy covers is nothing."""
+    """Keep a child from measuring coverage: what a copy covers is not ours."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
