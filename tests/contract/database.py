@@ -41,6 +41,9 @@ TABLES = (
 class Database(ABC):
     """One database, empty at first."""
 
+    async def close(self) -> None:  # noqa: B027 -- most have no door that stays open
+        """Shut the back door, if it was opened and stays open."""
+
     @abstractmethod
     def connect(self) -> Persistence:
         """Give an adapter to it, unopened; all that were given share what is stored."""

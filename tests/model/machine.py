@@ -83,6 +83,7 @@ class ModelMachine(RuleBasedStateMachine):
                 self._runner.run(self._wake_everybody())
         finally:
             self._runner.run(self._close())
+            self._runner.run(self._database.close())
             self._runner.close()
             self._opened.__exit__(None, None, None)
 

@@ -13,7 +13,7 @@ from tests.model.rules import PortsMachine
 from tests.support import postgres
 
 # Examples a test: about as long for each.
-ADAPTERS = {"memory": 150, "sqlite": 60}
+ADAPTERS = {"memory": 150, "sqlite": 60, "postgres": 25}
 
 # A mutant is to be caught; the smallest example that does it interests nobody.
 _SHRINKS = os.environ.get("RUNTARA_TEST_SHRINK") != "no"
