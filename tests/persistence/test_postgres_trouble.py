@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -29,6 +31,12 @@ async def waiting(stranger: "asyncpg.Connection[asyncpg.Record]") -> int:
     await stranger.execute("SELECT pg_stat_clear_snapshot()")
     count: int = await stranger.fetchval(SOMEBODY_WAITS)
     return count
+
+
+OUR_BACKEND = """
+SELECT pid FROM pg_stat_activity
+WHERE application_name = 'runtara' AND datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -216,6 +224,29 @@ async def test_one_who_is_cancelled_leaves_no_connection_behind(
 
     assert all(isinstance(one, asyncio.CancelledError) for one in ended)
     assert all(await asyncio.gather(*(save(persistence, f"c{n}") for n in range(8))))
+
+
+async def test_a_cancellation_stays_one_though_the_server_is_frozen(
+    url: str, stranger: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """The server can't be told to stop: that is not what the caller hears."""
+    async with PostgresPersistence(url, pool_size=1, patience=0.5) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        async with stranger.transaction():
+            await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
+            touching = asyncio.create_task(persistence.instances.touch([ME], at=LATER))
+            while not await stranger.fetchval(SOMEBODY_WAITS):
+                pass
+            [backend] = await stranger.fetchrow(OUR_BACKEND) or []
+            os.kill(backend, signal.SIGSTOP)
+            try:
+                touching.cancel()
+                await asyncio.wait([touching])
+            finally:
+                os.kill(backend, signal.SIGCONT)
+
+        assert touching.cancelled()
+        assert await save(persistence, "c")
 
 
 async def test_a_database_that_forgets_is_warned_of(

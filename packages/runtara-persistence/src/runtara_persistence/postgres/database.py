@@ -1,6 +1,7 @@
 """The open database: steps on a pool of connections, repeated where that is safe."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias, TypeVar
@@ -26,6 +27,8 @@ _CONNECT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
+
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -193,7 +196,15 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
         connection.terminate()
         raise
     finally:
+        await _release(pool, connection)
+
+
+async def _release(pool: Pool, connection: Connection) -> None:
+    try:
         await pool.release(connection)
+    except FAILURES as error:
+        # It is closed, and the next is another. How the step ended stands: in a cancellation, too.
+        _log.debug("a connection could not be given back: %s", error)
 
 
 async def _close(pool: Pool) -> None:
