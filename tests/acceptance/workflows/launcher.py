@@ -95,7 +95,8 @@ class Launcher:
 
     async def _until_due(self, instance_id: str) -> None:
         while True:
-            claim = Claim(instance_id, until=self._clock.now() + timedelta(seconds=30))
+            # Short: one that is killed before it has registered is due again only after that.
+            claim = Claim(instance_id, until=self._clock.now() + timedelta(seconds=1))
             due = await self.core.instances.claim_due(claim, limit=10, at=self._clock.now())
             others = [one.instance_id for one in due if one.instance_id != instance_id]
             if others:

@@ -1,0 +1,44 @@
+"""A parent and its child, both killed at random points."""
+
+import asyncio
+from pathlib import Path
+
+from tests.acceptance.workflows.launcher import KILLED, Launcher, launching
+
+from runtara_persistence import Instance, InstanceStatus
+
+
+async def family(launcher: Launcher, delivery: str) -> tuple[Instance, Instance]:
+    """Run the parent, and the child as soon as there is one."""
+    given = {"order": {"item": "desk", "delivery": delivery}, "every": "300ms"}
+    both = asyncio.gather(launcher.until_ended("children:parent", "p-1", given), child(launcher))
+    return await both
+
+
+async def child(launcher: Launcher) -> Instance:
+    await launcher.until_known("p-1/child")
+    return await launcher.until_ended("children:child", "p-1/child")
+
+
+async def test_a_parent_gets_what_its_child_gives(tmp_path: Path) -> None:
+    """There is one child, however often its start was made."""
+    async with launching(tmp_path, seed=1, kills=2) as launcher:
+        parent, _ = await family(launcher, "500ms")
+
+    assert parent.output == b'"p-1/child: completed 1"'
+    assert launcher.world.books == [("orders", {"item": "desk"})]
+    assert KILLED in launcher.codes
+
+
+async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
+    """Each cleans up, and only then is cancelled."""
+    async with launching(tmp_path, seed=2, kills=2) as launcher:
+        running = asyncio.create_task(family(launcher, "1h"))
+        async with asyncio.timeout(30):
+            while not launcher.world.done("orders"):  # noqa: ASYNC110 - a list tells nobody that it grows
+                await asyncio.sleep(0.02)
+        await launcher.cancel("p-1")
+        parent, child = await running
+
+    assert (parent.status, child.status) == (InstanceStatus.CANCELLED, InstanceStatus.CANCELLED)
+    assert launcher.world.books == [("orders", {"item": "desk"}), ("undone", "desk")]
