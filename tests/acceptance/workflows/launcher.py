@@ -82,6 +82,25 @@ class Launcher:
             while await self.core.instances.get(instance_id) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
+    async def until_status(self, instance_id: str, status: InstanceStatus) -> None:
+        """Wait until an instance has a status."""
+        async with asyncio.timeout(PATIENCE):
+            # A table tells nobody that it changes.
+            while (one := await self.last_of(instance_id)) is None or one.status is not status:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def python(
+        self, *arguments: str, stderr: int | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start a Python in the repository's root, with the variables that a run takes."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, *arguments),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=stderr,
+            env=environment(self._variables),
+        )
+
     async def send(self, instance_id: str, name: str, value: object) -> None:
         """Send the value of a promise."""
         send = SendCustomSignal(self.core.signals, self._clock)
@@ -118,13 +137,7 @@ class Launcher:
             path = self._folder / f"{target.partition(':')[0]}.json"
             path.write_text(json.dumps(value))
             arguments += ["--input", str(path)]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "runtara_sdk", *arguments),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment(self._variables),
-        )
+        process = await self.python("-m", "runtara_sdk", *arguments, stderr=asyncio.subprocess.PIPE)
         try:
             self.world.doom(self._doom(process.pid) if is_killed else None)
             _, said = await process.communicate()
