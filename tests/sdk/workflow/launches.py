@@ -27,12 +27,12 @@ PATIENCE = 30.0
 class Launcher:
     """Starts runs of the instance `i-1` of the workflows in `orders`."""
 
-    def __init__(self, folder: Path, server: ServerProcess) -> None:
+    def __init__(self, folder: Path, server: ServerProcess, url: str | None = None) -> None:
         self.notes = folder / "notes"
         self.notes.touch()
         self._folder = folder
         self._server = server
-        self._url = f"sqlite:{folder / 'core.db'}"
+        self._url = url or f"sqlite:{folder / 'core.db'}"
 
     async def start(
         self, workflow: str, value: object = None, **variables: str
@@ -118,7 +118,8 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
 
 
 @asynccontextmanager
-async def launching(folder: Path) -> AsyncIterator[Launcher]:
-    """Run a server, and give a launcher for it."""
-    async with running(folder) as server:
-        yield Launcher(folder, server)
+async def launching(folder: Path, url: str | None = None) -> AsyncIterator[Launcher]:
+    """Run a server, on SQLite unless a URL is given, and give a launcher for it."""
+    variables = {} if url is None else {"RUNTARA_DATABASE_URL": url}
+    async with running(folder, **variables) as server:
+        yield Launcher(folder, server, url)

@@ -76,9 +76,22 @@ async def fanning(count: int) -> list[str]:
     return [task.result() for task in tasks]
 
 
+async def delay_of(name: str) -> float:
+    """How long ago what has come now was sent; it says when."""
+    sent = await promise(name, float)
+    return time.time() - sent
+
+
 @workflow
 async def hearing(count: int) -> list[float]:
-    return [time.time() - await promise(f"at-{number}", float) for number in range(count)]
+    return [await delay_of(f"at-{number}") for number in range(count)]
+
+
+@workflow
+async def hearing_at_once(count: int) -> list[float]:
+    async with TaskGroup() as group:
+        tasks = [group.create_task(delay_of("sent"), name=str(number)) for number in range(count)]
+    return [task.result() for task in tasks]
 
 
 @workflow

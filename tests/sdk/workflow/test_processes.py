@@ -4,8 +4,6 @@ import asyncio
 import json
 import random
 import signal
-import statistics
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -112,22 +110,6 @@ async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
     code, output, said = await launcher.run("fanning", PACE="0")
 
     assert (code, output) == (0, '["<0>","<10>","<20>","<30>"]\n'), said
-
-
-async def test_a_sender_is_heard_within_milliseconds(launcher: Launcher) -> None:
-    """In the median; on SQLite, which is watched, it takes longer than on PostgreSQL."""
-    count = 20
-    process = await launcher.start("hearing", count)
-    await launcher.until_known()
-    async with launcher.sending() as send:
-        for number in range(count):
-            await send(f"at-{number}", str(time.time()).encode())
-            # Until it waits for the next one.
-            await asyncio.sleep(0.05)
-    code, output, said = await ended(process)
-
-    assert code == 0, said
-    assert statistics.median(json.loads(output)) < 0.1
 
 
 async def test_a_blocked_loop_is_named_with_its_stack(launcher: Launcher) -> None:

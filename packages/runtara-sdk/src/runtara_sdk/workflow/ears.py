@@ -1,4 +1,4 @@
-"""Ears: one waiting poll hears what the instance is told, and what is sent to its promises."""
+"""Ears: waiting polls hear what the instance is told, and what is sent to its promises."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 _QUIET = 0.1
 """Seconds until a run without promises listens: short ones hear with the answers to their saves."""
 
+_AT_ONCE = 16
+"""
+How many polls wait at the same time, as each can name but one promise.
+
+More would cost: each packet walks all open streams of its connection.
+"""
+
 _HELD = timedelta(seconds=60)
 _TURN = timedelta(milliseconds=250)
-"""How long one of several names is listened for: a poll can name but one."""
+"""How long a promise is listened for where there are more of them than polls."""
 
 
 class Ears:
@@ -28,6 +35,8 @@ class Ears:
         self._waits: dict[str, Wait] = {}
         self._values: dict[str, bytes] = {}
         self._changed = asyncio.Event()
+        self._polls: dict[str | None, asyncio.Task[Heard]] = {}
+        self._hold = _HELD
 
     @contextmanager
     def promised(self, name: str, wait: Wait) -> Iterator[None]:
@@ -42,19 +51,29 @@ class Ears:
     async def listen(self) -> None:
         """Listen until cancelled."""
         await self._until_changed(_QUIET)
-        while True:
-            self._changed.clear()
-            names = self._names()
-            await self._look(names[1:])
-            await self._once(names[0] if names else None, is_shared=len(names) > 1)
+        try:
+            while True:
+                self._changed.clear()
+                await self._listen_once()
+        finally:
+            self._drop_polls()
+
+    async def _listen_once(self) -> None:
+        if self._run.is_cancelled or self._run.is_pausing:
+            # That is told at once, again and again, until it is acknowledged.
+            self._drop_polls()
+            await self.look()
+            await self._until_changed(_TURN.total_seconds())
+        else:
+            self._poll()
+            await self._answers()
 
     async def look(self) -> None:
         """Read what has been sent to promises by now."""
-        await self._look(self._names())
-
-    async def _look(self, names: list[str]) -> None:
-        for name in names:
-            self._take(name, await self._hear(name, timedelta(0)))
+        names = self._names()
+        heard = await asyncio.gather(*(self._hear(name, timedelta(0)) for name in names))
+        for name, one in zip(names, heard, strict=True):
+            self._take(name, one)
 
     def _names(self) -> list[str]:
         return [name for name in self._waits if name not in self._values]
@@ -63,25 +82,45 @@ class Ears:
         """What was sent to a name whose wait is over."""
         return self._values[name]
 
-    async def _once(self, name: str | None, *, is_shared: bool) -> None:
-        # A pending cancel or pause is told at once, again and again, until it is acknowledged.
-        is_told = self._run.is_cancelled or self._run.is_pausing
-        if is_told:
-            await self.look()
-            await self._until_changed(_TURN.total_seconds())
-            return
-        hearing = asyncio.create_task(self._hear(name, _TURN if is_shared else _HELD))
+    def _poll(self) -> None:
+        """Let a poll wait for each name, or for as many as there may be, the longest unheard."""
+        names = self._names()
+        hold = _TURN if len(names) > _AT_ONCE else _HELD
+        if hold != self._hold:
+            self._drop_polls()
+            self._hold = hold
+        wanted: list[str | None] = [*names] or [None]
+        for name in self._polls.keys() - set(wanted):
+            self._polls.pop(name).cancel()
+        unheard = [name for name in wanted if name not in self._polls]
+        for name in unheard[: _AT_ONCE - len(self._polls)]:
+            self._polls[name] = asyncio.create_task(self._hear(name, hold))
+
+    def _drop_polls(self) -> None:
+        for poll in self._polls.values():
+            poll.cancel()
+        self._polls.clear()
+
+    async def _answers(self) -> None:
+        """Wait for polls to be answered, or for other names to be wanted."""
         changing = asyncio.create_task(self._changed.wait())
         try:
-            await asyncio.wait({hearing, changing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {changing, *self._polls.values()}, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             changing.cancel()
-            hearing.cancel()
-        if hearing.done() and not hearing.cancelled():
-            heard = hearing.result()
-            await self.answer(heard)
+        heard = {name: poll.result() for name, poll in self._polls.items() if poll.done()}
+        for name in heard:
+            del self._polls[name]
+        told = [one for one in heard.values() if one.told is not None]
+        if told:
+            # The others would say it too, when it may be so no more.
+            self._drop_polls()
+            await self.answer(told[0])
+        for name, one in heard.items():
             if name is not None:
-                self._take(name, heard)
+                self._take(name, one)
 
     async def answer(self, heard: Heard) -> None:
         """Pass on what the instance is told; a resume is done with that."""
@@ -91,9 +130,14 @@ class Ears:
             self._run.told(heard.told)
 
     def _take(self, name: str, heard: Heard) -> None:
-        if heard.value is not None and name in self._waits:
+        wait = self._waits.pop(name, None)
+        if wait is None:
+            return
+        # Heard just now, it is the last to be heard again.
+        self._waits[name] = wait
+        if heard.value is not None:
             self._values.setdefault(name, heard.value)
-            self._waits[name].end()
+            wait.end()
 
     async def _hear(self, name: str | None, wait: timedelta) -> Heard:
         return await self._run.reach(lambda: self._run.journal.hear(name, wait))
