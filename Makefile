@@ -1,4 +1,5 @@
 .DEFAULT_GOAL := help
+DEBIAN := /usr/lib/postgresql/15/bin
 .PHONY: help check test lint types format proto bench demo long
 
 help: ## Show this list
@@ -31,5 +32,8 @@ bench: ## Checkpoints a second, beside an echo and bare commits
 demo: ## Import orders while everything crashes
 	uv run examples/orders/crash_and_resume.py
 
-long: ## What takes too long for every change
+long: ## What takes too long for every change; on Debian's PostgreSQL 15 and PgBouncer, too
+	@test -x $(DEBIAN)/postgres -a -x /usr/sbin/pgbouncer || \
+	    { echo "make long: apt-get install postgresql-15 pgbouncer, for $(DEBIAN)"; exit 1; }
 	uv run --group fuzz pytest -m long
+	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest tests/contract tests/migrations tests/persistence

@@ -17,32 +17,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+"""The binaries of the package postgresql-15, which `make long` wants."""
+
 _TEMPLATE = "runtara_template"
 _TIMEOUT = 60
 _numbers = itertools.count(1)
 # Waits for the end of its input, that is, of the process that holds the other end of the pipe.
 _REMOVE = """
 cat
-if [ -e "$2/data/postmaster.pid" ]; then "$1" --pgdata="$2/data" --mode=immediate stop; fi
-rm -rf "$2"
+if [ -e "$2/data/postmaster.pid" ]; then "$1" --pgdata="$2/data" --mode="$3" stop; fi
+if [ "$3" = immediate ]; then rm -rf "$2"; fi
 """
 _clean: list[str] = []
 """Clones of the template that were used and emptied."""
 
 
 class PostgresServer:
-    """One cluster in a folder of its own, reached by a socket in it; fsync is on."""
+    """
+    One cluster in a folder of its own, reached by a socket in it; fsync is on.
 
-    def __init__(self, *settings: str) -> None:
-        self._bin = _binaries()
+    kept_in: the folder, made if it is not there, in which it is kept and found again. programs: the
+    folder of other binaries than the tests are run on.
+    """
+
+    def __init__(
+        self, *settings: str, kept_in: Path | None = None, programs: Path | None = None
+    ) -> None:
+        self._bin = programs or _binaries()
         # Short: the path of a socket may have a hundred characters.
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=_fast_folder()))
+        self.folder = kept_in or Path(tempfile.mkdtemp(prefix="pg-", dir=_fast_folder()))
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._settings = settings
         self._as_user = _server_user()
         if self._as_user is not None:
             shutil.chown(self.folder, self._as_user)
+        end = "immediate" if kept_in is None else "fast"
         self._remover = subprocess.Popen(
-            ["/bin/sh", "-c", _REMOVE, "sh", self._bin / "pg_ctl", self.folder],
+            ["/bin/sh", "-c", _REMOVE, "sh", self._bin / "pg_ctl", self.folder, end],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -51,14 +63,8 @@ class PostgresServer:
             # Not by a signal meant for the tests: it has their end to wait for.
             start_new_session=True,
         )
-        self._run(
-            "initdb",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--no-sync",
-            f"--pgdata={self.folder}/data",
-        )  # fmt: skip -- one flag a line says no more
+        if not (self.folder / "data").exists():
+            self._create()
 
     def start(self) -> None:
         """Start, and return when it takes connections; raises RuntimeError with its log."""
@@ -75,7 +81,7 @@ class PostgresServer:
         self._control("stop", "-w", f"--mode={mode}")
 
     def remove(self) -> None:
-        """Stop if it runs, and delete all there is of it."""
+        """Stop if it runs, and delete all there is of it, unless it is kept."""
         # It does so too when this process is gone without having asked for it.
         self._remover.communicate(timeout=_TIMEOUT)
 
@@ -101,6 +107,16 @@ class PostgresServer:
         name = f"test_{next(_numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
+
+    def _create(self) -> None:
+        self._run(
+            "initdb",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-sync",
+            f"--pgdata={self.folder}/data",
+        )  # fmt: skip -- one flag a line says no more
 
     def _control(self, *arguments: str) -> None:
         self._run("pg_ctl", f"--pgdata={self.folder}/data", f"--timeout={_TIMEOUT}", *arguments)

@@ -51,6 +51,7 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
         asyncpg.InvalidSQLStatementNameError: (
             "a pooler in between (PgBouncer) can't be used: connect to the server itself"
         ),
+        FileNotFoundError: "a socket or a file that the URL names is not there",
         TimeoutError: "no connection or no answer in time: see whether it is up, or overloaded",
     }
 )
