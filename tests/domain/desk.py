@@ -58,7 +58,9 @@ class Desk:
         self.list_checkpoints = ListCheckpoints(persistence.checkpoints, self.activity)
         self.record_retry_attempt = RecordRetryAttempt(persistence.checkpoints, clock)
         self.record_event = RecordEvent(persistence.events, self.waits, clock)
-        self.record_events = RecordEvents(persistence.events, self.waits, self.activity, clock)
+        self.record_events = RecordEvents(
+            persistence.events, persistence.instances, self.waits, self.activity, clock
+        )
         self.heartbeat = Heartbeat(persistence.instances, self.activity)
         self.get_instance_status = GetInstanceStatus(persistence.instances, self.activity)
         self.poll_signals = PollSignals(persistence.signals, self.waits, self.activity, clock)
@@ -70,7 +72,7 @@ class Desk:
 
     def register_on(self, instances: Instances) -> None:
         """Let registrations go to another adapter."""
-        self.register_instance = RegisterInstance(instances, self.waits, self.clock)
+        self.register_instance = RegisterInstance(instances, self.places, self.waits, self.clock)
 
     def sleep_on(self, persistence: Persistence) -> None:
         """Let sleeps, and what keeps their claims, go to another adapter."""

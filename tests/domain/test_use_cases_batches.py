@@ -99,6 +99,15 @@ async def test_a_heartbeat_in_it_shows_life_and_adds_nothing(desk: Desk) -> None
     assert desk.row.last_activity_at == desk.clock.now()
 
 
+async def test_a_heartbeat_of_an_older_run_in_it_is_told_so(desk: Desk) -> None:
+    """A process that shows life by batches alone must learn that it has to stop."""
+    older = (await desk.registered()).caller(ID)
+    newer = await desk.registered()
+
+    with pytest.raises(InstanceSuperseded):
+        await desk.record_events(session=newer, entries=(), heartbeats=[older])
+
+
 async def test_an_ending_in_it_ends_a_held_sleep(desk: Desk) -> None:
     async with desk.at_work():
         session = await desk.registered()

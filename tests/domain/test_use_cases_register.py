@@ -14,7 +14,7 @@ from runtara_domain.error import (
     TooManyInstances,
 )
 from runtara_domain.model import EventType
-from runtara_domain.status import FINAL, OPEN, SignalType, State
+from runtara_domain.status import FINAL, OPEN, InstanceStatus, SignalType, State
 from runtara_persistence.memory.persistence import MemoryPersistence
 
 
@@ -186,6 +186,18 @@ async def test_one_instance_more_than_the_limit_is_refused_before_it_is_written(
 
     assert "RUNTARA_MAX_CONCURRENT_INSTANCES" in said
     assert ID not in desk.store.instances
+
+
+async def test_the_place_of_an_instance_that_others_ended_is_free(desk: Desk) -> None:
+    """Ended by an operator, say: this server sees it when it has no other place left."""
+    await desk.registered("i-2")
+    await desk.registered("i-3")
+    ended = desk.store.instances["i-2"]
+    ended.status = InstanceStatus.CANCELLED
+
+    await desk.registered()
+
+    assert desk.places.instance_ids == {ID, "i-3"}
 
 
 async def test_a_refusal_keeps_the_place_of_a_session_that_holds_it(desk: Desk) -> None:

@@ -81,6 +81,16 @@ async def test_a_poll_waits_for_a_signal_and_tells_it(desk: Desk, send: SendSign
     assert (await poll).signal == Signal(SignalType.RESUME, b"go")
 
 
+async def test_a_poll_that_is_due_looks_once_more(desk: Desk) -> None:
+    """What was put in just before is not left to the next poll, told or not."""
+    poll = await polling(desk, await desk.registered())
+    desk.put_signal(SignalType.PAUSE)
+
+    desk.clock.advance(timedelta(minutes=1))
+
+    assert (await poll).signal == Signal(SignalType.PAUSE)
+
+
 async def test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other(
     desk: Desk, send_custom: SendCustomSignal
 ) -> None:

@@ -133,8 +133,8 @@ DOMAIN = (
     Mutant(
         "A waiting poll ends with the first stir, having nothing to say.",
         "runtara_domain/use_cases/signals.py",
-        "if news is not Wake.TOLD:",
-        "if news:",
+        "case Wake.GONE | Wake.ENDING:  # Nobody",
+        "case _:  # Nobody",
         (
             "tests/domain/test_use_cases_signals.py"
             "::test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other",
@@ -143,7 +143,7 @@ DOMAIN = (
     Mutant(
         "A heartbeat is answered whatever state its instance is in.",
         "runtara_domain/use_cases/events.py",
-        '        require_admitted(caller, before, OPEN, "send a heartbeat")\n',
+        '    require_admitted(caller, before, OPEN, "send a heartbeat")\n',
         "",
         (
             "tests/domain/test_use_cases_events.py::test_a_heartbeat_of_a_finished_instance_is_refused",
@@ -152,8 +152,8 @@ DOMAIN = (
     Mutant(
         "A batch of a superseded run is answered as if it had been kept.",
         "runtara_domain/use_cases/events.py",
-        "        if superseded is not None:\n            raise superseded\n",
-        "",
+        "            if isinstance(refusal, InstanceSuperseded):\n                raise refusal\n",
+        "            pass\n",
         (
             "tests/domain/test_use_cases_batches.py"
             "::test_a_superseded_run_is_told_so_and_nothing_of_it_is_kept",
@@ -209,10 +209,27 @@ DOMAIN = (
     Mutant(
         "Of two sleeps of an instance, the first to end gives both their claim back.",
         "runtara_domain/held_sleeps.py",
-        "if instance_id in self._dropped and instance_id not in self._deadlines:",
-        "if instance_id in self._dropped:",
+        "freed = [each for each in left if each not in self._deadlines]",
+        "freed = left",
         (
             "tests/domain/test_held_sleeps.py::test_of_several_sleeps_only_the_last_gives_the_claim_back",
         ),
+    ),
+    Mutant(
+        "The place of an instance that others have ended is held until its connection goes.",
+        "runtara_domain/use_cases/instances.py",
+        "            if standing.state.is_final:\n",
+        "            if False:\n",
+        (
+            "tests/domain/test_use_cases_register.py"
+            "::test_the_place_of_an_instance_that_others_ended_is_free",
+        ),
+    ),
+    Mutant(
+        "A poll that is due in the turn it is told in answers that there is nothing.",
+        "runtara_domain/use_cases/signals.py",
+        "                        return await self._read(caller, checkpoint_id)\n",
+        "                        return pending\n",
+        ("tests/domain/test_use_cases_signals.py::test_a_poll_that_is_due_looks_once_more",),
     ),
 )

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
@@ -96,34 +96,38 @@ class HeldSleeps:
         What the database does not take, or a cancelled caller leaves, `keep` does later.
         """
         self.drop(instance_id)
-        try:
-            # A sleep that begins meanwhile has its turn first, and keeps the claim.
-            async with self.turn(instance_id):
-                await self._give_back(instance_id)
-        except DatabaseError as error:
-            _log.warning("wake claim not given back, will be tried again: %s", error)
+        await self._release([instance_id])
 
     async def release_dropped(self) -> None:
-        """Give back what is left to be given back."""
-        for instance_id in list(self._dropped):
-            await self.release(instance_id)
+        """Give back what is left to be given back, in one statement."""
+        await self._release(sorted(self._dropped))
 
     async def keep(self) -> None:
         """Renew what is claimed, in one statement each time, until cancelled."""
         while True:
             await self._any.wait()
             await self._clock.sleep_until(self._clock.now() + RENEWAL)
-            await self.release_dropped()
             if self._deadlines:
                 await self._try_to_renew()
-            elif not self._dropped:
+            await self.release_dropped()
+            if not self._deadlines and not self._dropped:
                 self._any.clear()
 
-    async def _give_back(self, instance_id: str) -> None:
-        # Another sleep of it may have ended meanwhile, and have done this.
-        if instance_id in self._dropped and instance_id not in self._deadlines:
-            await self._instances.release_claims(self.token, [instance_id], at=self._clock.now())
-        self._dropped.discard(instance_id)
+    async def _release(self, instance_ids: Sequence[str]) -> None:
+        async with AsyncExitStack() as turns:
+            # A sleep that begins meanwhile has its turn first, and keeps the claim.
+            for instance_id in instance_ids:
+                await turns.enter_async_context(self.turn(instance_id))
+            # Another may have done it by now, too.
+            left = [each for each in instance_ids if each in self._dropped]
+            freed = [each for each in left if each not in self._deadlines]
+            try:
+                if freed:
+                    await self._instances.release_claims(self.token, freed, at=self._clock.now())
+            except DatabaseError as error:
+                _log.warning("wake claims not given back, will be tried again: %s", error)
+            else:
+                self._dropped.difference_update(left)
 
     async def _try_to_renew(self) -> None:
         try:

@@ -84,13 +84,27 @@ class Places:
         """How many places are held."""
         return len(self._holders)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no place is left."""
+        return len(self._holders) >= self._limit
+
+    @property
+    def instance_ids(self) -> frozenset[str]:
+        """Whose places are held."""
+        return frozenset(self._holders)
+
+    def holds(self, instance_id: str) -> bool:
+        """Whether the instance has a place."""
+        return instance_id in self._holders
+
     def open_session(self) -> Session:
         """Begin a session for a new connection; whoever opens it closes it."""
         return Session(self)
 
     def take(self, instance_id: str, session: Session) -> None:
         """Count the session among the place's holders; raises TooManyInstances if none is left."""
-        if instance_id not in self._holders and len(self._holders) >= self._limit:
+        if self.is_full and not self.holds(instance_id):
             raise TooManyInstances(
                 f"This server serves {self._limit} instances at most, and all places are taken:"
                 " try again later, or raise RUNTARA_MAX_CONCURRENT_INSTANCES"

@@ -65,7 +65,7 @@ class Container(containers.DeclarativeContainer):
     core = providers.Singleton(
         Core,
         places=places,
-        register_instance=providers.Singleton(RegisterInstance, instances, waits, clock),
+        register_instance=providers.Singleton(RegisterInstance, instances, places, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
         save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
         get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, activity),
@@ -75,7 +75,7 @@ class Container(containers.DeclarativeContainer):
             SleepDurably, checkpoints, instances, signals, waits, held_sleeps, clock
         ),
         record_event=providers.Singleton(RecordEvent, events, waits, clock),
-        record_events=providers.Singleton(RecordEvents, events, waits, activity, clock),
+        record_events=providers.Singleton(RecordEvents, events, instances, waits, activity, clock),
         heartbeat=providers.Singleton(Heartbeat, instances, activity),
         poll_signals=providers.Singleton(PollSignals, signals, waits, activity, clock),
         acknowledge_signal=providers.Singleton(AcknowledgeSignal, signals, waits, activity, clock),

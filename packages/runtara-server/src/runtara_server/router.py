@@ -123,7 +123,10 @@ class Router:
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")
         if is_overloaded():
-            raise Overloaded("Too many answers wait to be read: read them first, then try again")
+            raise Overloaded(
+                "Too much is under way on this connection, or waits to be read from it:"
+                " wait for some of it, or use another connection"
+            )
         return await HANDLERS[operation](self._core, session, getattr(request, operation))
 
 

@@ -1,7 +1,7 @@
 """What instances say of themselves: that they are alive, how they ended, and words of their own."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,15 @@ from runtara_domain.error import (
     InvalidInstanceState,
     InvalidValue,
 )
-from runtara_domain.model import Caller, Ending, Event, EventStep, EventType, Recorded
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventStep,
+    EventType,
+    Recorded,
+    Standing,
+)
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
@@ -33,9 +41,13 @@ class Heartbeat:
     activity: Activity
 
     async def __call__(self, *, caller: Caller) -> None:
-        before = await self.instances.standing(caller.instance_id)
-        require_admitted(caller, before, OPEN, "send a heartbeat")
-        self.activity.note(caller)
+        hear(self.activity, caller, await self.instances.standing(caller.instance_id))
+
+
+def hear(activity: Activity, caller: Caller, before: Standing | None) -> None:
+    """Take a heartbeat as a sign of life, or raise why it is none."""
+    require_admitted(caller, before, OPEN, "send a heartbeat")
+    activity.note(caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class RecordEvents:
     """
 
     events: Events
+    instances: Instances
     waits: Waits
     activity: Activity
     clock: Clock
@@ -81,20 +94,39 @@ class RecordEvents:
         heartbeats: Sequence[Caller] = (),
     ) -> None:
         now = self.clock.now()
-        for caller in heartbeats:
-            self.activity.note(caller)
         steps = [event_step(caller, event, now) for caller, event in entries]
         outcomes = await self.events.record_all(steps, at=now)
-        superseded: InstanceSuperseded | None = None
+        refusals = [
+            *self._follow(session, steps, outcomes),
+            *await self._hear(heartbeats),
+        ]
+        for refusal in refusals:
+            _log.warning("event of a batch skipped: %s", refusal)
+        for refusal in refusals:
+            if isinstance(refusal, InstanceSuperseded):
+                raise refusal
+
+    def _follow(
+        self, session: Session, steps: Sequence[EventStep], outcomes: Sequence[Recorded]
+    ) -> Iterator[CoreError]:
         for step, recorded in zip(steps, outcomes, strict=True):
             try:
                 judge(step, recorded)
                 follow(session, self.waits, step, recorded)
             except CoreError as error:
-                _log.warning("event of a batch skipped: %s", error)
-                superseded = error if isinstance(error, InstanceSuperseded) else superseded
-        if superseded is not None:
-            raise superseded
+                yield error
+
+    async def _hear(self, heartbeats: Sequence[Caller]) -> list[CoreError]:
+        refusals: list[CoreError] = []
+        if not heartbeats:
+            return refusals
+        standings = await self.instances.standings({each.instance_id for each in heartbeats})
+        for caller in heartbeats:
+            try:
+                hear(self.activity, caller, standings.get(caller.instance_id))
+            except CoreError as error:
+                refusals.append(error)
+        return refusals
 
 
 def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:

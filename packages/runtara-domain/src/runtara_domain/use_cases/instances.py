@@ -12,7 +12,7 @@ from runtara_domain.error import (
 from runtara_domain.model import Caller, Instance, Registered, Registration
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
-from runtara_domain.sessions import Session
+from runtara_domain.sessions import Places, Session
 from runtara_domain.status import MOVES, Move
 from runtara_domain.use_cases.admission import superseded
 from runtara_domain.waits import Waits
@@ -23,10 +23,13 @@ class RegisterInstance:
     """Begin a run of an instance, or go on with it on a new connection."""
 
     instances: Instances
+    places: Places
     waits: Waits
     clock: Clock
 
     async def __call__(self, *, session: Session, registration: Registration) -> Registered:
+        if self.places.is_full and not self.places.holds(registration.instance_id):
+            await self._free_places()
         with session.place(registration.instance_id):
             found = await self.instances.register(
                 registration, when=MOVES[Move.REGISTER].sources, at=self.clock.now()
@@ -35,6 +38,13 @@ class RegisterInstance:
             session.bind(registration.instance_id, found.run)
         self.waits.tell([registration.instance_id])  # Older runs that wait must learn of it.
         return found
+
+    async def _free_places(self) -> None:
+        """Notice who was ended by others: by an operator, an environment, another server."""
+        standings = await self.instances.standings(self.places.instance_ids)
+        for instance_id, standing in standings.items():
+            if standing.state.is_final:
+                self.places.free(instance_id)
 
 
 def _refuse(asked: Registration, found: Registered) -> None:

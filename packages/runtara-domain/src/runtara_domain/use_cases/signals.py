@@ -48,11 +48,13 @@ class PollSignals:
                 pending = await self._read(caller, checkpoint_id)
                 if pending.signal or pending.custom_signal is not None:
                     return pending
-                news = await held.next()
-                if news is Wake.DUE:  # At the other ends nobody shows that it lives.
-                    self.activity.note(caller)
-                if news is not Wake.TOLD:
-                    return pending
+                match await held.next():
+                    case Wake.DUE:
+                        self.activity.note(caller)
+                        # Told in the same turn, it would say nothing of it.
+                        return await self._read(caller, checkpoint_id)
+                    case Wake.GONE | Wake.ENDING:  # Nobody shows that it lives.
+                        return pending
 
     async def _read(self, caller: Caller, checkpoint_id: str | None) -> Pending:
         pending = await self.signals.pending(caller, checkpoint_id)
