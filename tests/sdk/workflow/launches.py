@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from tests.support.server_process import ServerProcess, environment, running
@@ -78,6 +79,17 @@ class Launcher:
             # Nor does a table.
             while await persistence.instances.get("i-1") is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+    async def shown_life(self, after: datetime) -> datetime:
+        """Wait until the core has heard of the instance after a moment; say when."""
+        async with asyncio.timeout(PATIENCE), connect(self._url) as persistence:
+            while True:
+                found = await persistence.instances.get("i-1")
+                if found is not None and (found.last_activity_at or after) > after:
+                    assert found.last_activity_at is not None
+                    return found.last_activity_at
+                # Nor does a row.
+                await asyncio.sleep(0.05)
 
     async def instance(self, instance_id: str = "i-1") -> Instance:
         """Read an instance."""

@@ -101,6 +101,19 @@ async def blocking() -> int:
 
 
 @workflow
+async def blocked_for(seconds: float) -> int:
+    note("blocked")
+    time.sleep(seconds)  # noqa: ASYNC251 - the mistake that is to do no harm
+    note("free")
+    return await ten(1)
+
+
+@workflow(budget="1s")
+async def impatient(count: int) -> list[int]:
+    return [await ten(number) for number in range(count)]
+
+
+@workflow
 async def agent(turn: int) -> int:
     await ten(turn)
     if turn < 3:

@@ -1,0 +1,64 @@
+"""A loop that is blocked, and a server that goes away: processes against the installed server."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.sdk.workflow.launches import Launcher, ended, launching
+from tests.support.server_process import running
+
+from runtara_persistence import InstanceStatus
+
+INFRASTRUCTURE = 4
+
+
+async def test_a_blocked_loop_goes_on_showing_life(tmp_path: Path) -> None:
+    """For seconds, from a thread with a connection of its own."""
+    async with launching(tmp_path) as launcher:
+        process = await launcher.start("blocked_for", 6, RUNTARA_HEARTBEAT_INTERVAL_MS="300")
+        await launcher.noted(1)
+        # What it did before it was blocked is written within a second.
+        first = await launcher.shown_life(datetime.now(UTC) + timedelta(seconds=1))
+        second = await launcher.shown_life(first)
+        notes = await launcher.noted(1)
+        code, output, said = await ended(process)
+
+    assert notes == ["blocked"], "it was free again before it showed life"
+    assert second > first
+    assert (code, output) == (0, "10\n"), said
+
+
+async def test_a_server_away_for_longer_than_the_budget_is_no_failure(tmp_path: Path) -> None:
+    """The process ends with 4 and says what to do; run again, the instance goes on."""
+    async with running(tmp_path) as server:
+        launcher = Launcher(tmp_path, server)
+        short = {"RUNTARA_REQUEST_TIMEOUT_MS": "1000"}
+        process = await launcher.start("impatient", 3, PACE="1", **short)
+        await launcher.noted(2)
+        await server.kill()
+        code, output, said = await ended(process)
+        left = await launcher.instance()
+        await server.start()
+        again = await launcher.run("impatient")
+
+    assert (code, output) == (INFRASTRUCTURE, "")
+    assert "Infrastructure: the core could not be reached for 0:00:01" in said
+    assert "run the instance again when it is back" in said
+    assert left.status is InstanceStatus.RUNNING
+    assert again[:2] == (0, "[0,10,20]\n"), again
+    # The second was at work when the server went: its result could not be saved.
+    assert await launcher.noted(4) == ["ten 0", "ten 1", "ten 1", "ten 2"]
+
+
+async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_path: Path) -> None:
+    """4 as well, naming all addresses that were tried."""
+    async with running(tmp_path) as server:
+        launcher = Launcher(tmp_path, server)
+        code, _, said = await launcher.run(
+            "impatient",
+            1,
+            RUNTARA_SERVER_ADDR="127.0.0.1:1,[::1]:1",
+            RUNTARA_REQUEST_TIMEOUT_MS="500",
+        )
+
+    assert code == INFRASTRUCTURE
+    assert "RUNTARA_SERVER_ADDR is 127.0.0.1:1, [::1]:1" in said
