@@ -118,6 +118,6 @@ def _explain(kind: type[Settings], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{variable} is not set: it {takes}"
     if detail["type"] == "database_url":  # It may hold a password, which nobody should see.
-        return f"{variable}: {detail['msg']}"
+        return f"{variable}: {detail['msg'].removeprefix('database URL: ')}"
     reason = f" ({detail['msg']})" if detail["type"] == "file" else ""
     return f"{variable} is {str(detail['input'])!r}: it {takes}{reason}"

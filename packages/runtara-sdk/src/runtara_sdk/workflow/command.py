@@ -42,8 +42,8 @@ class _Unusable(Exception):
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # aioquic's: every connection that opens and closes is no news to a workflow.
-    logging.getLogger("quic").setLevel(logging.WARNING)
+    # aioquic's: what of a connection matters to a workflow, the client says.
+    logging.getLogger("quic").setLevel(logging.ERROR)
     options = _parser().parse_args(arguments)
     try:
         workflow = _found(options.workflow)
@@ -80,7 +80,10 @@ def _found(target: str) -> Workflow[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise _Unusable(f"{target}: {error}; run this where it can be imported") from error
+        raise _Unusable(
+            f"{target}: {error}; name a module as `import` does,"
+            " and run this where it can be imported"
+        ) from error
     except Exception as error:
         # Whatever a module of the user's raises, the instance has not failed by it.
         raise _Unusable(f"{target} can't be imported: {report(error)}") from error
@@ -143,6 +146,8 @@ def _said(ended: Ended) -> str:
     if ended.outcome is Outcome.DONE:
         sys.stdout.write(ended.output.decode() + "\n")
         return ""
+    if ended.outcome is Outcome.SUSPENDED:
+        return f"suspended: run the instance again when it is due (exit code {SUSPENDED})"
     return ended.error
 
 
