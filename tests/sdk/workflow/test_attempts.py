@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -147,15 +147,19 @@ async def test_no_attempt_begins_behind_the_budget() -> None:
 
 
 def test_the_other_side_says_when() -> None:
-    """By Retry-After, in seconds; dates and nonsense are none."""
+    """By Retry-After, in seconds or until a date; nonsense is none."""
+    now = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
     def error(value: str) -> Exception:
         request = httpx.Request("GET", "http://x")
         response = httpx.Response(429, headers={"Retry-After": value})
         return httpx.HTTPStatusError("429", request=request, response=response)
 
-    said = [retry_after(error(value)) for value in ("120", "Wed, 21 Oct 2026", "-1", "nan")]
-    assert said == [timedelta(seconds=120), *[timedelta(0)] * 3]
+    waits = ["120", "Wed, 21 Oct 2026 07:29:30 GMT", "Wed, 21 Oct 2026 07:29:30 -0000"]
+    none = ["Wed, 21 Oct 2026 07:27:00 GMT", "Wed, 99 Oct", "-1", "nan", "inf", "soon"]
+
+    assert [retry_after(error(value), now).total_seconds() for value in waits] == [120, 90, 90]
+    assert {retry_after(error(value), now) for value in none} == {timedelta(0)}
 
 
 @step(effect="external")

@@ -2,7 +2,8 @@
 
 import random
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from runtara_sdk.workflow.duration import Duration, duration
 
@@ -41,7 +42,7 @@ class Retry:
         """When the attempt after this one, the `number`th, begins; None: there is none."""
         if number >= self.attempts:
             return None
-        at = now + max(self._backoff(number), retry_after(error))
+        at = now + max(self._backoff(number), retry_after(error, now))
         late = self.budget is not None and at > since + duration(self.budget)
         return None if late else at
 
@@ -55,8 +56,8 @@ class Retry:
 NEVER = Retry(attempts=1)
 
 
-def retry_after(error: Exception) -> timedelta:
-    """How long the other side asked to be left alone; zero if it did not say so in seconds."""
+def retry_after(error: Exception, now: datetime) -> timedelta:
+    """How long the other side asked to be left alone, in seconds or until a date; zero if not."""
     said = getattr(error, "retry_after", None)
     if said is None:
         headers = getattr(getattr(error, "response", None), "headers", {})
@@ -64,4 +65,13 @@ def retry_after(error: Exception) -> timedelta:
     try:
         return timedelta(seconds=max(float(said or 0), 0))
     except (TypeError, ValueError, OverflowError):
+        return _until_date(said, now)
+
+
+def _until_date(said: object, now: datetime) -> timedelta:
+    """As HTTP writes dates; "-0000" for a zone leaves it out, and GMT is meant."""
+    try:
+        date = parsedate_to_datetime(str(said))
+    except ValueError:
         return timedelta(0)
+    return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
