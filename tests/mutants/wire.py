@@ -109,4 +109,14 @@ WIRE = (
         "accepted=True,",
         ("tests/server/test_instance_handlers.py::test_a_signal_not_accepted_stays_pending",),
     ),
+    Mutant(
+        "A signal is put beside a state with which it does not fit a frame.",
+        "runtara_server/instance_handlers/translation.py",
+        "    if pending is not None and _has_room(response, pending):\n",
+        "    if pending is not None:\n",
+        (
+            "tests/server/test_answers_that_fit.py"
+            "::test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_fit",
+        ),
+    ),
 )

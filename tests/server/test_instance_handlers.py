@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from tests.server.wire import Wire, connected
 
-from runtara_domain.model import EventFilter, Signal
+from runtara_domain.model import CustomSignal, EventFilter, Signal
 from runtara_domain.status import OPEN, SignalType
 from runtara_domain.system_clock import SystemClock
 from runtara_protocol.frame import MessageType, encode
@@ -78,3 +78,25 @@ async def test_a_signal_not_accepted_stays_pending(
 
     expected = pb.STATUS_CANCELLED if is_accepted else pb.STATUS_RUNNING
     assert (await wire.status("i")).status == expected
+
+
+@pytest.mark.long
+async def test_the_largest_state_is_found_while_the_largest_signals_wait(
+    runtime: CoreRuntime, wire: Wire
+) -> None:
+    """The pending one is heard by a poll: the three don't fit one frame."""
+    state, payload = bytes(63 * 1024 * 1024), bytes(512 * 1024)
+    now = SystemClock().now()
+    signals = runtime.persistence.signals
+    await signals.send("i", Signal(SignalType.CANCEL, payload), when=OPEN, at=now)
+    await signals.send_custom("i", CustomSignal("c", payload), when=OPEN, at=now)
+
+    await wire.checkpoint("i", "c", state)
+    found = (await wire.checkpoint("i", "c")).checkpoint
+    poll = pb.PollSignalsRequest(instance_id="i")
+    polled = (await wire.ask(pb.RpcRequest(poll_signals=poll))).poll_signals
+
+    assert (found.found, found.state) == (True, state)
+    assert found.custom_signal.payload == payload
+    assert not found.HasField("pending_signal")
+    assert polled.signal.payload == payload

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
+from google.protobuf.message import Message
+
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import (
     CheckpointEntry,
@@ -14,8 +16,12 @@ from runtara_domain.model import (
     Signal,
 )
 from runtara_domain.status import InstanceStatus, SignalType
+from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
 
+# What a field of the answer may add to its own bytes, tag and length, and so may the answer itself.
+_AROUND = 16
+_ROOM = MAX_PAYLOAD - _AROUND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -80,22 +86,32 @@ def signal_type(number: int) -> SignalType:
 
 
 def status(instance_id: str, instance: Instance | None) -> pb.GetInstanceStatusResponse:
-    """Describe an instance, known or not."""
+    """Describe an instance, known or not; an error text that doesn't fit its answer is cut."""
     if instance is None:
         return pb.GetInstanceStatusResponse(
             instance_id=instance_id,
             status=pb.STATUS_UNKNOWN,
             error=f"Instance {instance_id!r} not found",
         )
-    return pb.GetInstanceStatusResponse(
+    response = pb.GetInstanceStatusResponse(
         instance_id=instance_id,
         status=_STATUSES[instance.status],
         checkpoint_id=instance.checkpoint_id,
         started_at_ms=milliseconds(instance.started_at) if instance.started_at else 0,
         finished_at_ms=milliseconds(instance.finished_at) if instance.finished_at else None,
         output=instance.output,
-        error=instance.error,
     )
+    if instance.error is not None:
+        response.error = _cut(instance.error, _ROOM - _AROUND - response.ByteSize())
+    return response
+
+
+def _cut(text: str, room: int) -> str:
+    encoded = text.encode()
+    if len(encoded) <= room:
+        return text
+    note = f" [cut: {len(encoded)} bytes in all]"
+    return encoded[: max(0, room - len(note))].decode(errors="ignore") + note
 
 
 def signal(instance_id: str, pending: Signal | None) -> pb.Signal | None:
@@ -115,13 +131,24 @@ def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal 
 
 
 def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.CheckpointResponse:
-    """Describe a checkpoint saved or found."""
-    return pb.CheckpointResponse(
-        found=outcome.kept is not None,
-        state=outcome.kept or b"",
-        pending_signal=signal(instance_id, outcome.signal),
-        custom_signal=custom_signal(checkpoint_id, outcome.custom_signal),
-    )
+    """
+    Describe a checkpoint saved or found.
+
+    A signal that doesn't fit beside the state is left out, the pending one first: it is told again
+    and again, while a replay must find the custom one where its first run did.
+    """
+    response = pb.CheckpointResponse(found=outcome.kept is not None, state=outcome.kept or b"")
+    custom = custom_signal(checkpoint_id, outcome.custom_signal)
+    if custom is not None and _has_room(response, custom):
+        response.custom_signal.CopyFrom(custom)
+    pending = signal(instance_id, outcome.signal)
+    if pending is not None and _has_room(response, pending):
+        response.pending_signal.CopyFrom(pending)
+    return response
+
+
+def _has_room(response: Message, more: Message) -> bool:
+    return response.ByteSize() + more.ByteSize() + _AROUND <= _ROOM
 
 
 def page(outcome: CheckpointPage) -> pb.ListCheckpointsResponse:
