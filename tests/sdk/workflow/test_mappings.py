@@ -31,7 +31,10 @@ async def test_a_mapping_that_fails_begins_no_more() -> None:
     assert first is not None
     assert again is not None
     assert first.outcome is again.outcome is Outcome.FAILED
-    assert "third_fails#1 failed after 1 attempt: ValueError: third" in first.error
+    assert (
+        "step 'third_fails' (2/third_fails#1) failed after 1 attempt: ValueError: third"
+        in first.error
+    )
     assert seen == ["0", "1", "2"]
     assert set(core.states) == {
         "~workflow",

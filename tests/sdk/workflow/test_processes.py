@@ -113,12 +113,13 @@ async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
 
 
 async def test_a_blocked_loop_is_named_with_its_stack(launcher: Launcher) -> None:
-    """And goes on as if nothing had been."""
+    """The frames of user code alone; and goes on as if nothing had been."""
     code, output, said = await launcher.run("blocking")
 
     assert (code, output) == (0, "10\n")
     assert "blocked for a second" in said
     assert "time.sleep(1.6)" in said
+    assert said.count('File "') == 1
 
 
 async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None:

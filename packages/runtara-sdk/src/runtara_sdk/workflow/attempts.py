@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,16 +85,24 @@ class Attempts:
         )
 
         async def attempt() -> object:
-            async with AsyncExitStack() as stack:
-                stack.enter_context(entered(where))
-                if self.plan.timeout is not None:
-                    limit = duration(self.plan.timeout).total_seconds()
-                    await stack.enter_async_context(asyncio.timeout(limit))
-                return await work()
+            with entered(where):
+                return await work() if self.plan.timeout is None else await self._in_time(work)
 
         if self.plan.is_interruptible:
             return await self.run.interruptible(self.place, attempt)
         return await attempt()
+
+    async def _in_time(self, work: Work) -> object:
+        assert self.plan.timeout is not None
+        try:
+            async with asyncio.timeout(duration(self.plan.timeout).total_seconds()) as limit:
+                return await work()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeoutError(
+                f"the attempt took longer than timeout={self.plan.timeout!r}"
+            ) from error
 
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""
@@ -110,6 +117,14 @@ class Attempts:
             await self._save("attempts", Kind.ATTEMPTS, since)
         key, number, text = self.place.beside("attempts"), self.number, _text(error)
         await self.run.reach(lambda: self.run.journal.attempt_failed(key, number, text))
+        logger.warning(
+            "%s: attempt %d of %d failed, the next is made in %.3g s: %s",
+            self.place.key,
+            number,
+            self.plan.retry.attempts,
+            max((next_at - now).total_seconds(), 0),
+            text,
+        )
         self.number += 1
         is_durable = next_at - now > _DURABLE
         if is_durable:

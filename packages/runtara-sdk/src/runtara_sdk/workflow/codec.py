@@ -32,7 +32,7 @@ def encode(what: str, value: object, annotation: object) -> bytes:
         text = adapter.dump_json([value], warnings="error")[1:-1]
         back = adapter.validate_json(b"[" + text + b"]")[0]
     except (PydanticSerializationError, ValidationError, ValueError) as error:
-        raise NotSaveable(_refusal(what, value, annotation, str(error))) from error
+        raise NotSaveable(_refusal(what, value, annotation, str(error))) from None
     if not alike(value, back):
         raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {_cut(back)}"))
     return text

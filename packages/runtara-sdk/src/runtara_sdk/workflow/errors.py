@@ -14,9 +14,10 @@ class StepFailed(WorkflowError):
     The same live and on replay; the step's traceback is a note, `cause` its error's type.
     """
 
-    def __init__(self, key: str, attempts: int, cause: str, message: str) -> None:
+    def __init__(self, step: str, key: str, attempts: int, cause: str, message: str) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"{key} failed after {tries}: {cause}: {message}")
+        super().__init__(f"step {step!r} ({key}) failed after {tries}: {cause}: {message}")
+        self.step = step
         self.key = key
         self.attempts = attempts
         self.cause = cause

@@ -1,7 +1,6 @@
 """A step's final failure, saved and raised again."""
 
 import inspect
-import traceback
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import BaseModel, JsonValue
 from runtara_sdk.workflow import codec
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable, StepFailed
 from runtara_sdk.workflow.likeness import alike
+from runtara_sdk.workflow.reports import traced
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
@@ -33,20 +33,28 @@ def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exce
         type=_name(type(error)),
         message=str(error),
         attempts=attempts,
-        traceback=_formatted(error),
+        traceback=traced(error)[-_TRACEBACK:],
     )
     if isinstance(error, tuple(raises)):
         failure.args, failure.fields = _parts(key, error)
     return failure.model_dump_json(exclude_none=True).encode()
 
 
-def decode(key: str, text: bytes, raises: Sequence[type[Exception]]) -> Exception:
-    """Read a failure, to be raised; raises StateUnreadable if its type is not in `raises`."""
+def decode(step: str, key: str, text: bytes, raises: Sequence[type[Exception]]) -> Exception:
+    """
+    Read a failure, to be raised with the step's traceback as a note.
+
+    Raises StateUnreadable if its type is not in `raises`.
+    """
     failure = _Failure.model_validate_json(text)
+    error = _read(step, key, failure, raises)
+    error.add_note(f"In {key}, attempt {failure.attempts}: {failure.traceback}")
+    return error
+
+
+def _read(step: str, key: str, failure: _Failure, raises: Sequence[type[Exception]]) -> Exception:
     if failure.args is None or failure.fields is None:
-        failed = StepFailed(key, failure.attempts, failure.type, failure.message)
-        failed.add_note(failure.traceback)
-        return failed
+        return StepFailed(step, key, failure.attempts, failure.type, failure.message)
     kind = next((kind for kind in _tree(raises) if _name(kind) == failure.type), None)
     if kind is None:
         raise StateUnreadable(
@@ -70,10 +78,6 @@ def _tree(kinds: Sequence[type[Exception]]) -> list[type[Exception]]:
     for kind in found:
         found += kind.__subclasses__()
     return found
-
-
-def _formatted(error: Exception) -> str:
-    return "".join(traceback.format_exception(error))[-_TRACEBACK:]
 
 
 def _parts(key: str, error: Exception) -> tuple[list[JsonValue], dict[str, JsonValue]]:

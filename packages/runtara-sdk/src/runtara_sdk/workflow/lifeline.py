@@ -4,7 +4,6 @@ import asyncio
 import logging
 import sys
 import threading
-import traceback
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -12,6 +11,7 @@ from typing import Self
 from runtara_sdk.client import Client
 from runtara_sdk.heartbeat import beat
 from runtara_sdk.settings import Settings
+from runtara_sdk.workflow.reports import stack
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +97,8 @@ class Lifeline:
                 continue
             named = turn
             frame = sys._current_frames().get(self._watched)
-            stack = "".join(traceback.format_stack(frame)) if frame is not None else "(no stack)"
             logger.warning(
                 "the workflow's event loop has been blocked for a second: make what blocks it a"
                 " step that is a plain function, which runs in a thread\n%s",
-                stack,
+                "(no stack)" if frame is None else stack(frame),
             )

@@ -1,23 +1,78 @@
 """Reports of errors, for whoever wrote the workflow."""
 
+import asyncio
+import concurrent.futures
+import contextlib
+import os
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
-from traceback import StackSummary, TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException
+from types import FrameType
 
-_OURS = str(Path(__file__).parent)
+from runtara_sdk.errors import RuntaraError
+
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
+
+# What stands between our frames and those that they call; elsewhere it is left in.
+_BETWEEN = (
+    "<frozen ",
+    contextlib.__file__,
+    *(str(each.__file__).removesuffix("__init__.py") for each in (asyncio, concurrent.futures)),
+)
 
 
 def report(error: BaseException) -> str:
     """The error in one line, then its traceback with the frames of user code alone."""
     head = f"{type(error).__qualname__}: {error}"
+    found = _trimmed(error)
+    # One of ours with none of the user's frames says it all in its message.
+    is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
+    return (head if is_all else f"{head}\n\n{_text(found)}").replace("\0", "")
+
+
+def traced(error: BaseException) -> str:
+    """The error's traceback, and those of what caused it, with the frames of user code alone."""
+    return _text(_trimmed(error))
+
+
+def stack(frame: FrameType) -> str:
+    """Where code stands now: the frames of user code, innermost last."""
+    frames = traceback.extract_stack(frame)
+    return "".join(StackSummary.from_list(_users(frames) or frames).format()).rstrip("\n")
+
+
+def _text(found: TracebackException) -> str:
+    return "".join(found.format()).rstrip("\n")
+
+
+def _trimmed(error: BaseException) -> TracebackException:
     found = TracebackException.from_exception(error)
-    _without_ours(found)
-    return "\n".join([head, "", *(line.rstrip("\n") for line in found.format())]).replace("\0", "")
+    _trim(found, error)
+    return found
 
 
-def _without_ours(found: TracebackException) -> None:
-    users = [frame for frame in found.stack if not frame.filename.startswith(_OURS)]
+def _trim(found: TracebackException, error: BaseException) -> None:
+    users = _users(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
-    for inner in (found.__cause__, found.__context__, *(found.exceptions or ())):
-        if inner is not None:
-            _without_ours(inner)
+    elif isinstance(error, RuntaraError) or error.__cause__ is not None:
+        found.stack = None  # type: ignore[assignment]  # as it is for one never raised
+    inner = [(found.__cause__, error.__cause__), (found.__context__, error.__context__)]
+    if isinstance(error, BaseExceptionGroup):
+        inner += zip(found.exceptions or (), error.exceptions, strict=False)
+    for part, cause in inner:
+        if part is not None and cause is not None:
+            _trim(part, cause)
+
+
+def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
+    """Leave out our frames, and what stands before, between and behind them on the way."""
+    kept, is_ours = [], True
+    for frame in frames:
+        if frame.filename.startswith(_OURS):
+            is_ours = True
+        elif not (is_ours and frame.filename.startswith(_BETWEEN)):
+            is_ours = False
+            kept.append(frame)
+    return kept

@@ -133,7 +133,7 @@ class Step(Generic[P, R]):
         from runtara_sdk.workflow import failures
 
         try:
-            error = failures.decode(place.key, entry.value, self._plan.raises)
+            error = failures.decode(self._plan.name, place.key, entry.value, self._plan.raises)
         except StateUnreadable as unreadable:
             await run.stop(unreadable)
         raise error

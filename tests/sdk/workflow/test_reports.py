@@ -1,0 +1,180 @@
+"""What is told of a failure: the frames of user code, and what to do."""
+
+import asyncio
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life
+
+from runtara_sdk import (
+    Outcome,
+    Retry,
+    Step,
+    StepFailed,
+    TaskGroup,
+    Workflow,
+    current,
+    step,
+    workflow,
+)
+
+
+class Declined(Exception):
+    """An answer."""
+
+
+def look_up(number: int) -> int:
+    try:
+        return {0: 0}[number]
+    except KeyError as error:
+        raise ValueError(f"no {number}") from error
+
+
+@step
+async def looking(number: int) -> int:
+    return look_up(number)
+
+
+@step
+def looking_in_a_thread(number: int) -> int:
+    return look_up(number)
+
+
+@step(raises=Declined)
+async def declining(number: int) -> int:
+    raise Declined(number)
+
+
+@step(timeout="10ms")
+async def dawdling(number: int) -> int:
+    await asyncio.Event().wait()
+    return number
+
+
+def calling(one: Step[[int], int]) -> Workflow[[], int]:
+    @workflow
+    async def caller() -> int:
+        return await one(7)
+
+    return caller
+
+
+def files(report: str) -> set[str]:
+    """The files whose frames a report shows."""
+    lines = [line.strip(" |").split('"') for line in report.splitlines()]
+    return {parts[1].rpartition("/")[2] for parts in lines if parts[0] == "File "}
+
+
+async def told(called: Workflow[[], int]) -> str:
+    """How a life ends that fails, and another that replays it, alike."""
+    core = Core()
+    live = await life(called, core)
+    core.ended = None
+    replayed = await life(called, core)
+
+    assert live is not None
+    assert live.outcome is Outcome.FAILED
+    assert live == replayed
+    return live.error
+
+
+@pytest.mark.parametrize("one", [looking, looking_in_a_thread], ids=["task", "thread"])
+async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
+    one: Step[[int], int],
+) -> None:
+    """The call in the workflow, then the way through the step; a thread's frames are none."""
+    name = one.__name__  # type: ignore[attr-defined]  # as of the function it wraps
+    report = await told(calling(one))
+
+    assert files(report) == {"test_reports.py"}
+    assert report.startswith(
+        f"StepFailed: step {name!r} ({name}#1) failed after 1 attempt: ValueError: no 7\n"
+    )
+    told_of = [
+        "return await one(7)",
+        f"In {name}#1, attempt 1: Traceback",
+        "KeyError: 7",
+        "The above exception was the direct cause of the following exception:\n\nTraceback",
+        "return look_up(number)",
+        "ValueError: no 7",
+    ]
+    places = [report.rindex(each) for each in told_of]
+    assert places == sorted(places)
+
+
+async def test_an_answer_that_nobody_takes_tells_where_it_came_from() -> None:
+    """It is raised as itself, and the step's frames are a note."""
+    report = await told(calling(declining))
+
+    assert report.startswith("Declined: 7\n")
+    assert "In declining#1, attempt 1: Traceback" in report
+    assert "raise Declined(number)" in report
+
+
+async def test_an_attempt_that_took_too_long_says_so_and_where_it_was() -> None:
+    """The exception of a timeout has no words of its own."""
+    report = await told(calling(dawdling))
+
+    assert "TimeoutError: the attempt took longer than timeout='10ms'" in report.splitlines()[0]
+    assert "await asyncio.Event().wait()" in report
+    assert "attempts.py" not in report
+
+
+async def test_a_timeout_of_the_users_own_stays_what_it_was() -> None:
+    """Also in a step that has one."""
+
+    @step(timeout="1h")
+    async def hurrying(number: int) -> int:
+        raise TimeoutError("mine")
+
+    assert "TimeoutError: mine" in (await told(calling(hurrying))).splitlines()[0]
+
+
+async def test_branches_are_told_of_with_user_frames() -> None:
+    """Each of the group's errors."""
+
+    @workflow
+    async def grouping() -> int:
+        async with TaskGroup() as group:
+            group.create_task(caught(), name="a")
+        return 0
+
+    async def caught() -> int:
+        try:
+            return await looking(7)
+        except StepFailed as error:
+            raise LookupError("not found") from error
+
+    report = await told(grouping)
+
+    assert files(report) == {"test_reports.py"}
+    assert "LookupError: not found" in report
+    assert "step 'looking' (a/looking#1) failed" in report
+
+
+async def test_an_output_that_cannot_be_saved_is_one_line() -> None:
+    """No frame of the user's has part in it."""
+
+    @workflow
+    async def wrong() -> int:
+        return object  # type: ignore[return-value]
+
+    report = await told(wrong)
+
+    assert report.startswith("NotSaveable: workflow 'wrong' gave <class 'object'>, which would")
+    assert report.count("\n") == 0
+
+
+async def test_an_attempt_that_is_made_again_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """With its number, its error, and when the next is made."""
+
+    @step(retry=Retry(attempts=2, wait="1ms"))
+    async def second_time(number: int) -> int:
+        return look_up(0 if current().attempt == 2 else number)
+
+    ended = await life(calling(second_time), Core())
+
+    assert ended is not None
+    assert ended.output == b"0"
+    (line,) = [each for each in caplog.messages if "second_time" in each]
+    assert line.startswith("second_time#1: attempt 1 of 2 failed, the next is made in ")
+    assert line.endswith("s: ValueError: no 7")
