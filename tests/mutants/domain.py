@@ -216,6 +216,13 @@ DOMAIN = (
         ),
     ),
     Mutant(
+        "A poll waits by the wall clock, which may be set back.",
+        "runtara_domain/waits.py",
+        "self._spans.set(wait, self._clock.uptime() + span)",
+        "self._moments.set(wait, self._clock.now() + span)",
+        ("tests/domain/test_clock_that_is_set.py::test_set_back_a_poll_waits_no_longer",),
+    ),
+    Mutant(
         "The place of an instance that others have ended is held until its connection goes.",
         "runtara_domain/use_cases/instances.py",
         "            if standing.state.is_final:\n",

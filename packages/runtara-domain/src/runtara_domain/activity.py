@@ -37,7 +37,7 @@ class Activity:
         """Write what is noted, again and again, until cancelled."""
         while True:
             await self._any.wait()
-            await self._clock.sleep_until(self._clock.now() + DELAY)
+            await self._clock.pause(DELAY)
             await self.flush()
 
     async def flush(self) -> None:

@@ -106,7 +106,7 @@ class HeldSleeps:
         """Renew what is claimed, in one statement each time, until cancelled."""
         while True:
             await self._any.wait()
-            await self._clock.sleep_until(self._clock.now() + RENEWAL)
+            await self._clock.pause(RENEWAL)
             if self._deadlines:
                 await self._try_to_renew()
             await self.release_dropped()

@@ -1,9 +1,10 @@
 """The machine's clock."""
 
 import asyncio
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
-_LONGEST_NAP = 60.0  # seconds; a wall clock that is set meanwhile is noticed within it
+_LONGEST_NAP = 1.0  # seconds; a wall clock that is set meanwhile is noticed within it
 
 
 class SystemClock:
@@ -13,7 +14,13 @@ class SystemClock:
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
+    def uptime(self) -> timedelta:
+        return timedelta(seconds=time.monotonic())
+
     async def sleep_until(self, moment: datetime) -> None:
         # A wall clock sets no event when it is moved: it can only be looked at.
         while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, _LONGEST_NAP))
+
+    async def pause(self, span: timedelta) -> None:
+        await asyncio.sleep(span.total_seconds())

@@ -1,13 +1,13 @@
-"""Everything that waits, sleeps and polls alike: one timer and one watch for all of it."""
+"""Everything that waits, sleeps and polls alike: one timer each, and one watch for all of it."""
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from runtara_domain.alarms import Alarms
 from runtara_domain.error import DatabaseError
 from runtara_domain.ports.clock import Clock
 from runtara_domain.sessions import Session
@@ -61,6 +61,10 @@ class Wait:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def ring(self) -> None:
+        """Let it hear that its moment has come."""
+        self.wake(Wake.DUE)
+
 
 class Waits:
     """
@@ -73,13 +77,11 @@ class Waits:
         self._watch = watch
         self._clock = clock
         self._held: dict[str, set[Wait]] = {}
-        self._moments: list[tuple[datetime, int, Wait]] = []
+        self._moments = Alarms(clock.now, clock.sleep_until)
+        self._spans = Alarms(clock.uptime, self._pause_until)
         self._count = 0
-        self._serial = 0
         self._is_ending = False
         self._changed = asyncio.Event()
-        self._timer: asyncio.Task[None] | None = None
-        self._timer_at: datetime | None = None
 
     @property
     def held(self) -> int:
@@ -104,10 +106,12 @@ class Waits:
             self._leave(wait)
 
     def ring(self, wait: Wait, moment: datetime) -> None:
-        """Wake it with DUE at this moment."""
-        self._serial += 1
-        heapq.heappush(self._moments, (moment, self._serial, wait))
-        self._arm()
+        """Wake it with DUE at this moment, by the wall clock."""
+        self._moments.set(wait, moment)
+
+    def ring_after(self, wait: Wait, span: timedelta) -> None:
+        """Wake it with DUE when so much time has passed, whatever becomes of the wall clock."""
+        self._spans.set(wait, self._clock.uptime() + span)
 
     def tell(self, instance_ids: Collection[str] | None) -> None:
         """Let the waits of these instances look again; None: all of them."""
@@ -129,7 +133,8 @@ class Waits:
                 await self._until(lambda: self._count > 0)
                 await self._watch_once()
         finally:
-            self._disarm()
+            self._moments.stop()
+            self._spans.stop()
 
     async def _watch_once(self) -> None:
         try:
@@ -138,7 +143,7 @@ class Waits:
                 await self._until(lambda: self._count == 0)
         except DatabaseError as error:
             _log.warning("signals not watched, will be tried again: %s", error)
-            await self._clock.sleep_until(self._clock.now() + _RETRY)
+            await self._clock.pause(_RETRY)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -160,27 +165,8 @@ class Waits:
         self._count -= 1
         if self._count == 0:
             self._changed.set()
-            self._moments.clear()
-            self._disarm()
-        if len(self._moments) > 2 * self._count + 64:
-            self._moments = [moment for moment in self._moments if not moment[2].is_left]
-            heapq.heapify(self._moments)
+        self._moments.tidy(self._count)
+        self._spans.tidy(self._count)
 
-    def _arm(self) -> None:
-        if self._moments and (self._timer_at is None or self._moments[0][0] < self._timer_at):
-            self._disarm()
-            self._timer_at = self._moments[0][0]
-            self._timer = asyncio.create_task(self._ring_at(self._timer_at))
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._timer_at = None
-
-    async def _ring_at(self, moment: datetime) -> None:
-        await self._clock.sleep_until(moment)
-        now = self._clock.now()
-        while self._moments and self._moments[0][0] <= now:
-            heapq.heappop(self._moments)[2].wake(Wake.DUE)
-        self._timer, self._timer_at = None, None
-        self._arm()
+    async def _pause_until(self, uptime: timedelta) -> None:
+        await self._clock.pause(uptime - self._clock.uptime())

@@ -1,16 +1,32 @@
 """Time, as the core sees it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one source of time: nothing in the core or an adapter asks another."""
+    """
+    The one source of time: nothing in the core or an adapter asks another.
+
+    A moment is waited for on the wall clock, which may be set; a span on one that never is.
+    """
 
     def now(self) -> datetime:
         """Tell the time: aware, UTC, whole milliseconds."""
         ...
 
+    def uptime(self) -> timedelta:
+        """Tell the time gone by since some moment; whoever sets the clock doesn't move it."""
+        ...
+
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once `now()` has reached the moment; at once if it has already."""
+        """
+        Return once `now()` has reached the moment; at once if it has already.
+
+        A clock that is set meanwhile, and a machine that was suspended, are noticed in a second.
+        """
+        ...
+
+    async def pause(self, span: timedelta) -> None:
+        """Return once `uptime()` has grown by the span."""
         ...

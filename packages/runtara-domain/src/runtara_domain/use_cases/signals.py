@@ -43,7 +43,7 @@ class PollSignals:
         if not wait:
             return await self._read(caller, checkpoint_id)
         with self.waits.hold(session, caller.instance_id) as held:
-            self.waits.ring(held, self.clock.now() + wait)
+            self.waits.ring_after(held, wait)
             while True:
                 pending = await self._read(caller, checkpoint_id)
                 if pending.signal or pending.custom_signal is not None:
