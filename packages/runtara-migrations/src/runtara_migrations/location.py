@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 MEMORY = ":memory:"
@@ -19,11 +20,13 @@ _POSTGRES = frozenset({"postgres", "postgresql"})
 _CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
-        "target_session_attrs": frozenset(
-            {"any", "primary", "standby", "read-write", "read-only", "prefer-standby"}
-        ),
+        # A standby can't be written to, so what asyncpg takes beside these is of no use.
+        "target_session_attrs": frozenset({"any", "primary", "read-write"}),
     }
 )
+
+Address: TypeAlias = tuple[str, int | None]
+"""A host, or a folder of sockets, and its port; None where the URL names none."""
 
 
 class InvalidLocation(ValueError):
@@ -42,11 +45,13 @@ class PostgresLocation:
     """
     A PostgreSQL database: its URL as asyncpg takes it, and what of it may be shown to anybody.
 
-    A URL may name several hosts, or a folder of sockets, and bring parameters for TLS.
+    A URL may name several hosts, or a folder of sockets, and bring parameters for TLS. hosts: those
+    it names, as it orders them.
     """
 
     url: str = field(repr=False)
     shown: str
+    hosts: tuple[Address, ...] = ()
 
 
 def parse(url: str) -> SqliteLocation | PostgresLocation:
@@ -90,11 +95,14 @@ def _postgres(url: str, rest: str) -> PostgresLocation:
     address, _, query = rest[2:].partition("?")
     authority, _, database = address.partition("/")
     parameters = _parameters(query)
-    hosts = authority.rpartition("@")[2] or parameters.get("host", "")
-    for part in (authority.rpartition("@")[2], parameters.get("host", "")):
-        _check_ports(part)
+    named = authority.rpartition("@")[2]
+    hosts = named or parameters.get("host", "")
+    addresses = tuple(_addresses(named, "")) or tuple(
+        _addresses(parameters.get("host", ""), parameters.get("port", ""))
+    )
     name = unquote(database) or parameters.get("dbname") or parameters.get("database", "")
-    return PostgresLocation(url, shown=f"PostgreSQL {_described(unquote(hosts), name)}")
+    shown = f"PostgreSQL {_described(unquote(hosts), name)}"
+    return PostgresLocation(url, shown, addresses)
 
 
 def _described(hosts: str, name: str) -> str:
@@ -115,19 +123,32 @@ def _parameters(query: str) -> Mapping[str, str]:
     return parameters
 
 
-def _check_ports(hosts: str) -> None:
-    for port in _ports(hosts):
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            # What stands there may be a piece of a password that should have been escaped.
-            raise InvalidLocation(f"database URL: {TAKES}, got a port that is no number to 65535")
+def _addresses(hosts: str, ports: str) -> Iterator[Address]:
+    """Tell hosts that are divided by commas; each brings its port, or has it from those."""
+    names = hosts.split(",") if hosts else []
+    theirs = ports.split(",")
+    if len(theirs) not in (1, len(names)) and names:
+        raise InvalidLocation(f"database URL: {len(names)} hosts, got {len(theirs)} ports")
+    for place, each in enumerate(names):
+        name, colon, port = _name_and_port(each)
+        default = theirs[place % len(theirs)]
+        yield unquote(name), _port(port) if colon else _port(default) if default else None
 
 
-def _ports(hosts: str) -> Iterator[str]:
-    for host in hosts.split(","):
-        # A colon inside the brackets of an IPv6 address belongs to it; a path has no port.
-        _, colon, port = host.rpartition("]")[2].rpartition(":")
-        if colon and not host.startswith("/"):
-            yield port
+def _name_and_port(host: str) -> tuple[str, str, str]:
+    # A colon inside the brackets of an IPv6 address belongs to it; a path has no port.
+    if host.startswith("/"):
+        return host, "", ""
+    inside, bracket, rest = host.rpartition("]")
+    name, colon, port = rest.rpartition(":") if ":" in rest else (rest, "", "")
+    return (inside.removeprefix("[") if bracket else name), colon, port
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    # What stands there may be a piece of a password that should have been escaped.
+    raise InvalidLocation(f"database URL: {TAKES}, got a port that is no number to 65535")
 
 
 def _check_parameters(query: str) -> None:

@@ -13,6 +13,7 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
 from runtara_migrations.postgres import run_postgres
 from runtara_persistence.postgres.failure import FAILURES, explain, was_lost, was_rolled_back
+from runtara_persistence.postgres.opening import Opening
 from runtara_persistence.postgres.session import SETTINGS, check_session
 
 T = TypeVar("T")
@@ -23,8 +24,8 @@ Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-_CONNECT_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 5.0
+_RELEASE_TIMEOUT = 2.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -46,6 +47,7 @@ class Database:
         self._pool_size = pool_size
         self._patience = patience
         self._step_timeout = step_timeout
+        self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
         self._under_way = 0
         self._none_under_way = asyncio.Event()
@@ -77,9 +79,7 @@ class Database:
         """Open a connection beside the pool; whoever asked closes it. Raises DatabaseError."""
         self._require_pool()
         try:
-            return await asyncpg.connect(
-                self._place.url, timeout=_CONNECT_TIMEOUT, server_settings=self._settings()
-            )
+            return await self._opening()
         except FAILURES as error:
             raise explain("connect", self._place.shown, error) from error
 
@@ -144,16 +144,13 @@ class Database:
 
     def _make_pool(self) -> Pool:
         return asyncpg.create_pool(
-            self._place.url,
-            min_size=1,
+            connect=self._opening,
+            # Not to be kept up by the driver: it writes a traceback whenever it can't.
+            min_size=0,
             max_size=self._pool_size,
-            # A connection is good for as long as it lasts, and so are its prepared statements.
             max_queries=2**31,
-            max_cached_statement_lifetime=0,
-            timeout=_CONNECT_TIMEOUT,
             # Nothing that a step does outlives it: to reset the session would be a round trip.
             reset=_leave_as_it_is,
-            server_settings=self._settings(),
         )
 
     def _settings(self) -> dict[str, str]:
@@ -201,7 +198,8 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
 
 async def _release(pool: Pool, connection: Connection) -> None:
     try:
-        await pool.release(connection)
+        # A server that is frozen doesn't even hear that a statement is to be given up.
+        await pool.release(connection, timeout=_RELEASE_TIMEOUT)
     except FAILURES as error:
         # It is closed, and the next is another. How the step ended stands: in a cancellation, too.
         _log.debug("a connection could not be given back: %s", error)

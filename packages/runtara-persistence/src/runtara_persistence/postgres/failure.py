@@ -1,5 +1,6 @@
 """What a driver's error means: to a step that may be repeated, and to whoever runs the server."""
 
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -43,13 +44,19 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
         asyncpg.InsufficientPrivilegeError: "grant its user what is missing",
         asyncpg.QueryCanceledError: "it took longer than it may: look for what holds it up",
         asyncpg.ReadOnlySQLTransactionError: (
-            "name the primary, or all hosts with target_session_attrs=read-write"
+            "see why it takes no writes; if it is a standby, name all hosts in the URL"
         ),
         asyncpg.ProtocolViolationError: (
             "a pooler in between (PgBouncer) can't be used: connect to the server itself"
         ),
         asyncpg.InvalidSQLStatementNameError: (
             "a pooler in between (PgBouncer) can't be used: connect to the server itself"
+        ),
+        asyncpg.TargetServerAttributeNotMatched: (
+            "of the hosts that answer none is the primary: name it, or all hosts, in the URL"
+        ),
+        ssl.SSLCertVerificationError: (
+            "name the host as its certificate does, and in sslrootcert who signed that"
         ),
         FileNotFoundError: "a socket or a file that the URL names is not there",
         TimeoutError: "no connection or no answer in time: see whether it is up, or overloaded",
