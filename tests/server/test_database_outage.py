@@ -103,8 +103,8 @@ async def test_a_database_stopped_under_load_is_used_again(
     for server in servers:
         errors = {entry["event"] for entry in server.log if entry["level"] == "error"}
         assert errors <= {"database failed"}
-        told = (entry["event"].partition(":")[0] for entry in server.log)
-        about = [event for event in told if event.startswith("the database is")]
+        events = (entry["event"].partition(":")[0] for entry in server.log)
+        about = [event for event in events if event.startswith("the database is")]
         assert about == ["the database is out of reach", "the database is back"]
         assert not any("Traceback" in line for line in server.lines)
 
