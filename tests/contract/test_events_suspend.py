@@ -1,11 +1,23 @@
+import asyncio
+from dataclasses import replace
+
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import EARLIER, WAKE, put_instance
+from tests.contract.states import EARLIER, TENANT, WAKE, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Event, EventType, Recorded
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventStep,
+    EventType,
+    Recorded,
+    Registration,
+    Standing,
+)
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import InstanceStatus, SignalType, State, settle
+from runtara_domain.status import ANY, OPEN, InstanceStatus, SignalType, State, settle
 
 ME = Caller("i")
 EVENT = Event(EventType.SUSPENDED, b"why", EARLIER)
@@ -146,6 +158,93 @@ async def test_a_superseded_run_settles_nothing(
 
     assert recorded == Recorded(before, after=State.CANCELLED if admitted else None)
     assert (await database.snapshot() != stored) is admitted
+
+
+@pytest.mark.parametrize("run", [2, 3, None])
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_what_settled_a_cancel_may_come_again_and_is_recorded_once(
+    persistence: Persistence, database: Database, state: State, run: int | None
+) -> None:
+    """The answer was lost: whoever asks again is told it has happened, whatever was said since."""
+    await put_signalled(database, state, SignalType.CANCEL)
+    await persistence.events.suspend(ME, EVENT, at=EARLIER)
+    late = Event(EventType.CUSTOM, b"late", EARLIER)
+    await persistence.events.append(ME, late, when=ANY, at=EARLIER)
+    stored = await database.snapshot()
+
+    recorded = await persistence.events.suspend(Caller("i", run), EVENT, at=START)
+
+    assert recorded == Recorded(Standing(State.CANCELLED, 2), repeated=True, after=State.CANCELLED)
+    assert await database.snapshot() == stored
+
+
+async def test_in_a_batch_it_is_recognised_too(
+    persistence: Persistence, database: Database
+) -> None:
+    """Also when the batch itself brought it first."""
+    await put_signalled(database, State.RUNNING, SignalType.CANCEL)
+    steps = [EventStep(ME, EVENT, OPEN)] * 2
+
+    first, second = await persistence.events.record_all(steps, at=START)
+    third, _ = await persistence.events.record_all(steps, at=START)
+
+    assert (first.repeated, second.repeated, third.repeated) == (False, True, True)
+    assert await database.events("i") == ["suspended"]
+
+
+async def test_of_racing_ones_each_is_told_that_it_ended(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """The first may still be under way when its repeat comes, here or on another server."""
+    await put_signalled(database, State.RUNNING, SignalType.CANCEL)
+
+    recorded = await asyncio.gather(
+        *(each.events.suspend(ME, EVENT, at=START) for each in [persistence, neighbour] * 4)
+    )
+
+    assert [one.after for one in recorded] == [State.CANCELLED] * 8
+    assert sorted(one.repeated for one in recorded) == [False] + [True] * 7
+    assert await database.events("i") == ["suspended"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "run"), [(b"another", 2), (b"", 2), (b"why", 1)], ids=["other", "empty", "older"]
+)
+async def test_another_one_changes_nothing(
+    persistence: Persistence, database: Database, payload: bytes, run: int
+) -> None:
+    """Another payload, or a run that was superseded."""
+    await put_signalled(database, State.RUNNING, SignalType.CANCEL)
+    await persistence.events.suspend(ME, EVENT, at=EARLIER)
+    stored = await database.snapshot()
+
+    again = replace(EVENT, payload=payload)
+    recorded = await persistence.events.suspend(Caller("i", run), again, at=START)
+
+    assert recorded == Recorded(Standing(State.CANCELLED, 2))
+    assert await database.snapshot() == stored
+
+
+async def test_one_that_another_end_came_before_is_refused(
+    persistence: Persistence, database: Database
+) -> None:
+    """It paused the instance, which was ended from outside; or it is of a life before."""
+    await put_instance(database, State.RUNNING)
+    await put_instance(database, State.RUNNING, "other")
+    for name in ("i", "other"):
+        await persistence.events.suspend(Caller(name), EVENT, at=EARLIER)
+    await persistence.instances.finish(ME, Ending(State.CANCELLED), when=OPEN, at=EARLIER)
+    again = Registration("other", TENANT)
+    await persistence.instances.register(again, when=OPEN, at=EARLIER)
+    await database.put_signal("other", SignalType.CANCEL)
+    await persistence.signals.acknowledge(Caller("other"), SignalType.CANCEL, at=EARLIER)
+
+    recorded = [
+        await persistence.events.suspend(Caller(name), EVENT, at=START) for name in ("i", "other")
+    ]
+
+    assert [one.repeated for one in recorded] == [False, False]
+    assert [one.after for one in recorded] == [None, None]
 
 
 async def test_an_unknown_instance_cannot_suspend(

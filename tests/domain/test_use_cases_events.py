@@ -153,6 +153,20 @@ async def test_suspended_is_refused_where_nothing_runs(desk: Desk, state: State)
     assert (desk.state(), desk.said()) == (state, [])
 
 
+async def test_suspended_that_settled_a_cancel_may_come_again(desk: Desk) -> None:
+    """Its answer was lost: from the same connection and from another, it is kept once."""
+    session = await desk.registered()
+    desk.put_signal(SignalType.CANCEL)
+
+    for connection in (session, session, desk.session()):
+        await desk.say(connection, EventType.SUSPENDED, b"why")
+
+    assert (desk.state(), desk.places.taken) == (State.CANCELLED, 0)
+    assert desk.said().count((EventType.SUSPENDED, b"why")) == 1
+    with pytest.raises(InvalidInstanceState):
+        await desk.say(session, EventType.SUSPENDED, b"another")
+
+
 async def test_suspended_under_a_cancel_frees_the_place(desk: Desk) -> None:
     session = await desk.registered()
     desk.put_signal(SignalType.CANCEL)

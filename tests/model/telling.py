@@ -25,6 +25,7 @@ from runtara_domain.model import (
     EventStep,
     Recorded,
     Signal,
+    Standing,
 )
 from runtara_domain.status import SignalType, State
 
@@ -62,6 +63,8 @@ class Telling(Reading):
     def events_suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         name = caller.instance_id
         before = self.instances_standing(name)
+        if before is not None and self._has_suspended_so(before, caller, event):
+            return Recorded(before, repeated=True, after=before.state)
         if before is None or not admits(before, caller, OPEN):
             return Recorded(before)
         after, signal = before.state, self.pending(name)
@@ -79,6 +82,22 @@ class Telling(Reading):
         if after != before.state:
             move(row, after, at)
         return Recorded(before, after=after)
+
+    def _has_suspended_so(self, before: Standing, caller: Caller, event: Event) -> bool:
+        """The same ending again: the last word of the process, as it acknowledged a cancel."""
+        name = caller.instance_id
+        told = self.signals.get(name)
+        said = [
+            (row["event_type"], row["payload"])
+            for row in self.events
+            if row["instance_id"] == name and row["event_type"] in ("started", "suspended")
+        ]
+        return (
+            admits(before, caller, {"cancelled"})
+            and told is not None
+            and (told["signal_type"], told["acknowledged_at"] is None) == ("cancel", False)
+            and said[-1:] == [("suspended", event.payload)]
+        )
 
     def events_record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
         outcomes = []

@@ -183,7 +183,8 @@ class Client:
         """
         Say that this process stops for now, by itself or because it was told to pause or cancel.
 
-        A pending cancel ends the instance, a pending pause is acknowledged. Heartbeats stop.
+        A pending cancel ends the instance, a pending pause is acknowledged; the same once more is
+        no error. Heartbeats stop.
         """
         await self._instance.suspended()
 

@@ -168,6 +168,16 @@ async def a_finished_run_is_not_continued(server: Server) -> None:
         unregistered(reply, "INVALID_INSTANCE_STATE", naming=["completed"])
 
 
+@rule("The same ending again, from a newer connection of the same run, is a success")
+async def an_ending_is_repeated_on_a_newer_connection(server: Server) -> None:
+    async with server.instance() as one, server.connect() as again:
+        await one.on(again).register(continue_run=1)
+        await one.complete(b"done")
+        before = await one.status()
+        await one.on(again).complete(b"done")
+        same("the status", await one.status(), before)
+
+
 @rule("`continue_run` is a registration: the tenant must be the same")
 async def another_tenant_continues_nothing(server: Server) -> None:
     async with server.instance() as one, server.connect() as again:

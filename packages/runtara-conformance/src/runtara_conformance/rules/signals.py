@@ -6,6 +6,7 @@ from runtara_conformance.messages import (
     CheckpointRequest,
     CustomSignal,
     EventType,
+    InstanceEvent,
     RegisterInstanceRequest,
     Signal,
     SignalAck,
@@ -127,6 +128,18 @@ async def a_resume_is_acknowledged(server: Server) -> None:
         await is_settled(server, one)
 
 
+@rule("SignalAck once more (the answer was lost): an empty end, and nothing is done")
+async def an_ack_that_comes_again(server: Server) -> None:
+    for word, number in KINDS:
+        async with server.instance() as one, server.connect() as other:
+            await server.database.put_signal(one.id, word)
+            await one.acknowledge(number)
+            before = await one.status()
+            await one.acknowledge(number)
+            await one.on(other).acknowledge(number)
+            same("the status", await one.status(), before)
+
+
 @rule("`acknowledged` false leaves it pending")
 async def an_ack_that_says_no(server: Server) -> None:
     for word, number in KINDS:
@@ -155,6 +168,20 @@ async def suspended_settles_a_cancel(server: Server) -> None:
         await one.suspend()
         status = await one.is_in(Status.CANCELLED)
         expect("an end", status.finished_at_ms is not None, status)
+
+
+@rule("The same ending again (the answer was lost) is a success recorded once: suspended")
+async def suspended_twice_under_a_cancel(server: Server) -> None:
+    async with server.instance() as one, server.connect() as other:
+        await server.database.put_signal(one.id, "cancel")
+        await one.suspend()
+        before = await one.status()
+        await one.suspend()
+        await one.on(other).suspend()
+        same("the status", await one.status(), before)
+        same("suspended events", len(await server.database.events(one.id, "suspended")), 1)
+        reply = await one.ask(InstanceEvent(one.id, EventType.SUSPENDED, payload=b"another"))
+        refused(reply, "INVALID_INSTANCE_STATE", naming=[one.id, "cancelled"])
 
 
 @rule("suspended settles the pending signal in the same step: pause to acknowledged, paused")

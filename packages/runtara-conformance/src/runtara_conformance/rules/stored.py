@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from runtara_conformance import envelope, frame
 from runtara_conformance.client import Connection
 from runtara_conformance.expect import answered, expect, same
 from runtara_conformance.messages import (
@@ -199,6 +200,21 @@ async def events_keep_their_order(server: Server) -> None:
         await report_in_order(one.connection, one.id, 100)
         events = await server.database.events(one.id, "custom")
         same("the order", [event["subtype"] for event in events], [str(n) for n in range(100)])
+
+
+@rule("stored in the order they arrived: an event has arrived when its frame is complete")
+async def an_event_that_is_held_up_is_overtaken(server: Server) -> None:
+    async with server.instance() as one:
+        held_up = InstanceEvent(one.id, EventType.CUSTOM, subtype="begun first")
+        request = frame.encode(envelope.wrap(held_up))
+        stream = one.connection.raw_stream()
+        stream.write(request[:-1])
+        await one.event(EventType.CUSTOM, subtype="complete first")
+        stream.write(request[-1:], end=True)
+        answered(await stream.reply(), InstanceEventResponse)
+        events = await server.database.events(one.id, "custom")
+        order = [event["subtype"] for event in events]
+        same("the order", order, ["complete first", "begun first"])
 
 
 async def report_in_order(connection: Connection, instance_id: str, count: int) -> None:

@@ -48,7 +48,9 @@ class Events(Protocol):
 
         A pending cancel or pause is acknowledged by it; a move to CANCELLED sets `finished_at`;
         every move clears `sleep_until` and the wake claim. Where `settle` gives None, or the caller
-        is superseded, nothing is written and `after` is None.
+        is superseded, nothing is written and `after` is None; unless the cancel was acknowledged
+        and the last `started` or `suspended` kept is this event, with the same payload: that one
+        ended the instance, and this is `repeated`.
         """
         ...
 

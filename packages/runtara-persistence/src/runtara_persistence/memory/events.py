@@ -13,7 +13,7 @@ from runtara_domain.model import (
     Recorded,
     StoredEvent,
 )
-from runtara_domain.status import Condition, SignalType, settle
+from runtara_domain.status import Condition, SignalType, State, settle
 from runtara_persistence.memory import records
 from runtara_persistence.memory.store import EventRow, InstanceRow, Store
 
@@ -97,6 +97,8 @@ class MemoryEvents:
             return Recorded(before=None)
         before = row.standing
         signal = self._store.pending_signal(caller.instance_id)
+        if not before.supersedes(caller) and self._suspended_so(before.state, caller, event):
+            return Recorded(before, repeated=True, after=before.state)
         after = settle(before.state, None if signal is None else signal.type)
         if after is None or before.supersedes(caller):
             return Recorded(before)
@@ -106,6 +108,20 @@ class MemoryEvents:
         if after is not before.state:
             row.move(after, at)
         return Recorded(before, after=after)
+
+    def _suspended_so(self, state: State, caller: Caller, event: Event) -> bool:
+        """Whether it was this very event that acknowledged a cancel, and so ended the instance."""
+        told = self._store.pending_signals.get(caller.instance_id)
+        if state is not State.CANCELLED or told is None or told.acknowledged_at is None:
+            return False
+        said = [
+            (row.event_type, row.payload or b"")
+            for row in self._store.instance_events
+            if row.instance_id == caller.instance_id
+            and row.event_type in (EventType.STARTED, EventType.SUSPENDED)
+        ]
+        last = (EventType.SUSPENDED, event.payload)
+        return told.signal_type is SignalType.CANCEL and said[-1:] == [last]
 
     def _chosen(self, which: EventFilter) -> Iterator[EventRow]:
         rows = sorted(self._store.instance_events, key=lambda row: row.id)

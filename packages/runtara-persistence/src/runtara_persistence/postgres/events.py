@@ -9,16 +9,18 @@ from runtara_domain.model import (
     Event,
     EventFilter,
     EventStep,
+    EventType,
     Recorded,
     StoredEvent,
 )
-from runtara_domain.status import Condition
+from runtara_domain.status import Condition, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import recording, rows
 from runtara_persistence.postgres.database import Connection, Database
 from runtara_persistence.postgres.turns import Turns
 
 _QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
+_SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
 _LOCK = _QUERIES["record_all.lock"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
@@ -50,9 +52,16 @@ class PostgresEvents:
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
         statement = recording.suspend(caller, event, at)
         [outcome] = await self._record("suspend an instance", statement, {caller.instance_id})
-        return outcome
+        return await self._recognised(caller, event, outcome)
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
+        outcomes = await self._record_in_turn(steps, at)
+        return [
+            await self._recognised(step.caller, step.event, outcome)
+            for step, outcome in zip(steps, outcomes, strict=True)
+        ]
+
+    async def _record_in_turn(self, steps: Sequence[EventStep], at: datetime) -> list[Recorded]:
         statements = list(recording.in_turn(steps, at))
         if not statements:
             return []
@@ -83,6 +92,25 @@ class PostgresEvents:
     async def count(self, which: EventFilter) -> int:
         [row] = await self._database.read("count events", _COUNT, *_asked(which))
         return int(row["count"])
+
+    async def _recognised(self, caller: Caller, event: Event, outcome: Recorded) -> Recorded:
+        """Tell a `suspended` that ended the instance before from one that came too late."""
+        before = outcome.before
+        if (
+            event.type is not EventType.SUSPENDED
+            or outcome.after is not None
+            or before is None
+            or before.state is not State.CANCELLED
+            or before.supersedes(caller)
+        ):
+            return outcome
+        # Its own statement: the step's snapshot may be older than the end it found.
+        found = await self._database.read(
+            "read how an instance ended", _SUSPEND_ENDED_SO, caller.instance_id, event.payload
+        )
+        if not found or not found[0]["is_same"]:
+            return outcome
+        return Recorded(before, repeated=True, after=before.state)
 
     async def _record(
         self, attempt: str, statement: recording.Statement, instance_ids: Collection[str]

@@ -15,7 +15,7 @@ from runtara_domain.model import (
     Standing,
     StoredEvent,
 )
-from runtara_domain.status import Condition, SignalType, settle
+from runtara_domain.status import Condition, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.database import Database
@@ -27,6 +27,7 @@ _ADD = _QUERIES["add"]
 _TOUCH = _QUERIES["touch"]
 _END_ENDED_SO = _QUERIES["end.ended_so"]
 _END_MOVE = _QUERIES["end.move"]
+_SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
 _SUSPEND_SETTLE_SIGNAL = _QUERIES["suspend.settle_signal"]
 _SUSPEND_MOVE = _QUERIES["suspend.move"]
 _PAGE = _QUERIES["page"]
@@ -151,6 +152,8 @@ def _suspend(connection: sqlite3.Connection, caller: Caller, event: Event, at: s
     before, pending = _find(connection, caller)
     if before is None or before.supersedes(caller):
         return Recorded(before)
+    if before.state is State.CANCELLED and _has_suspended_so(connection, caller, event):
+        return Recorded(before, repeated=True, after=before.state)
     after = settle(before.state, pending)
     if after is None:
         return Recorded(before)
@@ -194,3 +197,9 @@ def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:
 def _has_ended_so(connection: sqlite3.Connection, ended: dict[str, object]) -> bool:
     [same] = connection.execute(_END_ENDED_SO, ended).fetchone()
     return bool(same)
+
+
+def _has_suspended_so(connection: sqlite3.Connection, caller: Caller, event: Event) -> bool:
+    said = {"instance_id": caller.instance_id, "payload": event.payload}
+    row = connection.execute(_SUSPEND_ENDED_SO, said).fetchone()
+    return row is not None and bool(row[0])

@@ -170,6 +170,19 @@ SELECT found.state, found.run_epoch, settled.after
 FROM found
 LEFT JOIN settled ON TRUE;
 
+-- name: suspend.ended_so
+SELECT event_type = 'suspended' AND coalesce(payload, '') = $2 AS is_same
+FROM instance_events
+WHERE instance_id = $1
+    AND event_type IN ('started', 'suspended')
+    AND EXISTS (
+        SELECT
+        FROM pending_signals
+        WHERE instance_id = $1 AND signal_type = 'cancel' AND acknowledged_at IS NOT NULL
+    )
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: record_all.lock
 SELECT
 FROM instances

@@ -33,6 +33,21 @@ SET status = :status,
     wake_claim_by = NULL
 WHERE instance_id = :instance_id;
 
+-- name: suspend.ended_so
+SELECT event_type = 'suspended' AND CAST(coalesce(payload, '') AS BLOB) = :payload
+FROM instance_events
+WHERE instance_id = :instance_id
+    AND event_type IN ('started', 'suspended')
+    AND EXISTS (
+        SELECT 1
+        FROM pending_signals
+        WHERE instance_id = :instance_id
+            AND signal_type = 'cancel'
+            AND acknowledged_at IS NOT NULL
+    )
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: suspend.settle_signal
 UPDATE pending_signals
 SET acknowledged_at = :at
