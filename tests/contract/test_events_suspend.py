@@ -1,4 +1,3 @@
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -189,21 +188,6 @@ async def test_in_a_batch_it_is_recognised_too(
     third, _ = await persistence.events.record_all(steps, at=START)
 
     assert (first.repeated, second.repeated, third.repeated) == (False, True, True)
-    assert await database.events("i") == ["suspended"]
-
-
-async def test_of_racing_ones_each_is_told_that_it_ended(
-    persistence: Persistence, neighbour: Persistence, database: Database
-) -> None:
-    """The first may still be under way when its repeat comes, here or on another server."""
-    await put_signalled(database, State.RUNNING, SignalType.CANCEL)
-
-    recorded = await asyncio.gather(
-        *(each.events.suspend(ME, EVENT, at=START) for each in [persistence, neighbour] * 4)
-    )
-
-    assert [one.after for one in recorded] == [State.CANCELLED] * 8
-    assert sorted(one.repeated for one in recorded) == [False] + [True] * 7
     assert await database.events("i") == ["suspended"]
 
 
