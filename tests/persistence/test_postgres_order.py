@@ -12,6 +12,7 @@ from tests.support.postgres import migrated_database
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
+    Ending,
     Event,
     EventFilter,
     EventStep,
@@ -19,10 +20,11 @@ from runtara_domain.model import (
     Recorded,
     Registration,
 )
-from runtara_domain.status import ANY, OPEN
+from runtara_domain.status import ANY, OPEN, WORKING, State
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 EVENTS = 100
+MANY = 10_000
 ME = Caller("i")
 
 
@@ -56,7 +58,7 @@ async def tell(persistence: PostgresPersistence, instance_id: str, number: int) 
 
 async def stored(persistence: PostgresPersistence, instance_id: str) -> list[int]:
     which = EventFilter(instance_id=instance_id, type=EventType.CUSTOM)
-    page = await persistence.events.page(which, limit=1000)
+    page = await persistence.events.page(which, limit=2 * MANY)
     numbers = [int(event.payload or b"") for event in page]
     return [number for number in numbers if number >= 0]
 
@@ -69,6 +71,42 @@ async def test_events_are_stored_in_the_order_they_were_told(
 
     for instance_id in ("i", "j"):
         assert await stored(persistence, instance_id) == list(range(EVENTS))
+
+
+async def test_very_many_events_told_at_once_are_all_stored(url: str) -> None:
+    """In the order they were told, and what ends the instance behind them."""
+    ended = Event(EventType.COMPLETED, b"", START)
+    async with PostgresPersistence(url) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        telling = [
+            persistence.events.append(ME, custom(number), when=WORKING, at=START)
+            for number in range(MANY)
+        ]
+        ending = persistence.events.end(ME, ended, Ending(State.COMPLETED), when=WORKING, at=START)
+        late = persistence.events.append(ME, custom(MANY), when=WORKING, at=START)
+        *recorded, refused = await asyncio.gather(*telling, ending, late)
+
+        assert all(each.after is not None for each in recorded)
+        assert refused.after is None
+        assert await stored(persistence, "i") == list(range(MANY))
+
+
+async def test_one_that_cannot_be_stored_fails_alone(persistence: PostgresPersistence) -> None:
+    """Those told before and after it are stored in their order."""
+    bad = Event(EventType.CUSTOM, b"", START)
+    # It can't be written, and never comes from a client, where it is checked.
+    object.__setattr__(bad, "subtype", "\ud800")
+    told = [custom(1), bad, custom(2)]
+
+    before, refused, after = await asyncio.gather(
+        *(persistence.events.append(ME, event, when=ANY, at=START) for event in told),
+        return_exceptions=True,
+    )
+
+    assert isinstance(before, Recorded)
+    assert isinstance(refused, DatabaseError)
+    assert isinstance(after, Recorded)
+    assert await stored(persistence, "i") == [1, 2]
 
 
 async def test_who_gives_up_lets_nobody_pass(persistence: PostgresPersistence) -> None:

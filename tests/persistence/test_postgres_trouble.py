@@ -163,7 +163,8 @@ async def test_a_pool_used_up_is_told_in_time(
             await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
             event = Event(EventType.CUSTOM, b"", START)
             held = asyncio.create_task(persistence.events.append(ME, event, when=ANY, at=START))
-            await asyncio.sleep(0)
+            while not await waiting(stranger):
+                pass
             with pytest.raises(DatabaseError, match="no connection or no answer in time"):
                 await persistence.instances.get("i")
         recorded = await held

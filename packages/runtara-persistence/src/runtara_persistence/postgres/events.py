@@ -16,6 +16,7 @@ from runtara_domain.model import (
 from runtara_domain.status import Condition, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import recording, rows
+from runtara_persistence.postgres.appending import Appending
 from runtara_persistence.postgres.database import Connection, Database
 from runtara_persistence.postgres.turns import Turns
 
@@ -34,13 +35,12 @@ class PostgresEvents:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turns = Turns(database.patience)
+        self._appending = Appending(database, self._turns)
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
-        statement = recording.append([EventStep(caller, event, when)], at)
-        [outcome] = await self._record("keep an event", statement, {caller.instance_id})
-        return outcome
+        return await self._appending.append(EventStep(caller, event, when), at)
 
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime

@@ -36,7 +36,7 @@ class Gathering(Generic[Step, Outcome]):
         self._key = key
         self._size = size
         self._groups = groups
-        self._waiting: deque[_Turn[Step, Outcome]] = deque()
+        self._waiting: deque[Waiting[Step, Outcome]] = deque()
         self._under_way: set[Hashable] = set()
         self._work: set[asyncio.Task[None]] = set()
 
@@ -47,7 +47,7 @@ class Gathering(Generic[Step, Outcome]):
         A cancelled caller gets its cancellation at once; its step is dropped if it has not begun,
         and otherwise carried out.
         """
-        turn = _Turn[Step, Outcome](step, asyncio.get_running_loop().create_future())
+        turn = Waiting[Step, Outcome](step, asyncio.get_running_loop().create_future())
         self._waiting.append(turn)
         if len(self._work) < self._groups:
             self._work.add(asyncio.create_task(self._carry_out_all()))
@@ -70,7 +70,7 @@ class Gathering(Generic[Step, Outcome]):
             # Not in a callback of the task: whoever comes before that would wait for nobody.
             self._work -= {task for task in self._work if task is asyncio.current_task()}
 
-    async def _carry_out_group(self, group: "Sequence[_Turn[Step, Outcome]]") -> None:
+    async def _carry_out_group(self, group: "Sequence[Waiting[Step, Outcome]]") -> None:
         keys = {self._key(turn.step) for turn in group}
         self._under_way |= keys
         try:
@@ -87,9 +87,9 @@ class Gathering(Generic[Step, Outcome]):
                 # Left without an outcome only if this task was cancelled, at the end of the loop.
                 turn.future.cancel()
 
-    def _next_group(self) -> "list[_Turn[Step, Outcome]]":
-        group: list[_Turn[Step, Outcome]] = []
-        left: list[_Turn[Step, Outcome]] = []
+    def _next_group(self) -> "list[Waiting[Step, Outcome]]":
+        group: list[Waiting[Step, Outcome]] = []
+        left: list[Waiting[Step, Outcome]] = []
         keys: set[Hashable] = set()
         size = 0
         while self._waiting and len(group) < MAX_STEPS and size <= MAX_BYTES:
@@ -111,14 +111,18 @@ class Gathering(Generic[Step, Outcome]):
 
 
 @dataclass(slots=True, eq=False)
-class _Turn(Generic[Step, Outcome]):
+class Waiting(Generic[Step, Outcome]):
+    """A caller who waits for the outcome of a step, unless it was cancelled."""
+
     step: Step
     future: "asyncio.Future[Outcome]"
 
     def end(self, outcome: Outcome) -> None:
+        """Give the outcome."""
         if not self.future.done():
             self.future.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
+        """Give an error in place of the outcome."""
         if not self.future.done():
             self.future.set_exception(error)
