@@ -78,7 +78,7 @@ async def _signal(persistence: PostgresPersistence, me: Caller) -> None:
     signals = persistence.signals
     pause = Signal(SignalType.PAUSE)
     await signals.send(me.instance_id, pause, when=OPEN, at=now)
-    await signals.pending(me, "step-5")
+    await signals.pending(me, ["step-5", "step-6"])
     await signals.acknowledge(me, SignalType.PAUSE, at=now)
     await persistence.events.suspend(me, Event(EventType.SUSPENDED, b"", now), at=now)
 

@@ -37,7 +37,11 @@ REQUESTS: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(messages.SignalAck, TEXT, st.integers(-(2**31), 2**31 - 1), st.booleans()),
     st.builds(
-        messages.PollSignalsRequest, TEXT, st.none() | TEXT, st.none() | st.integers(0, 2**32 - 1)
+        messages.PollSignalsRequest,
+        TEXT,
+        st.none() | TEXT,
+        st.none() | st.integers(0, 2**32 - 1),
+        st.lists(TEXT).map(tuple),
     ),
 )
 

@@ -58,7 +58,7 @@ OUTSIDE: dict[str, Step] = {
     "get": lambda p: p.instances.get("i"),
     "get checkpoint": lambda p: p.checkpoints.get("i", "c"),
     "list checkpoints": lambda p: p.checkpoints.page("i"),
-    "pending": lambda p: p.signals.pending(ME, "c"),
+    "pending": lambda p: p.signals.pending(ME, ["c"]),
     "send cancel": lambda p: p.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START),
     "send custom": lambda p: p.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START),
     "create": lambda p: p.instances.create(NewInstance("i", TENANT, b"other"), at=START),

@@ -183,11 +183,11 @@ async def test_what_was_stored_is_there_when_it_is_opened_again(database: Databa
 
     async with database.connect() as persistence:
         found = await persistence.checkpoints.get("i", "c")
-        told = await persistence.signals.pending(ME, "c")
+        told = await persistence.signals.pending(ME, ["c"])
 
     assert found is not None
     assert found.state == b"1"
-    assert (told.signal, told.custom_signal) == (Signal(SignalType.PAUSE), b"2")
+    assert (told.signal, told.custom_signals) == (Signal(SignalType.PAUSE), {"c": b"2"})
     assert await database.snapshot() == stored
 
 

@@ -59,14 +59,14 @@ async def test_it_is_never_used_up(persistence: Persistence, database: Database)
         await persistence.checkpoints.save(
             Caller("i"), CheckpointWrite("c", b""), when=WORKING, at=START
         )
-        await persistence.signals.pending(Caller("i"), "c")
+        await persistence.signals.pending(Caller("i"), ["c"])
 
     later = await persistence.signals.send_custom(
         "i", CustomSignal("c", b"later"), when=OPEN, at=START
     )
 
-    told = await persistence.signals.pending(Caller("i"), "c")
-    assert (later.stands, told.custom_signal) == (False, b"first")
+    told = await persistence.signals.pending(Caller("i"), ["c"])
+    assert (later.stands, told.custom_signals) == (False, {"c": b"first"})
 
 
 async def test_each_checkpoint_of_each_instance_has_its_own(
@@ -86,7 +86,7 @@ async def test_each_checkpoint_of_each_instance_has_its_own(
     ]
 
     told = [
-        (await persistence.signals.pending(Caller(one), name)).custom_signal
+        (await persistence.signals.pending(Caller(one), [name])).custom_signals.get(name)
         for one in ("i", "I")
         for name in ids
     ]

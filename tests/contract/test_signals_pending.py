@@ -3,6 +3,7 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, put_instance
 from tests.support.clock import START
 
+from runtara_domain import values
 from runtara_domain.model import Caller, CustomSignal, Pending, Signal
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, SignalType, State
@@ -32,9 +33,9 @@ async def test_what_waits_is_told_again_and_again(
     assert await database.snapshot() == stored
 
 
-@pytest.mark.parametrize("checkpoint_id", [None, "c"])
+@pytest.mark.parametrize("named", [[], ["c"], ["c", "d"]])
 async def test_nothing_waits_at_first(
-    persistence: Persistence, database: Database, checkpoint_id: str | None
+    persistence: Persistence, database: Database, named: list[str]
 ) -> None:
     """The outcome tells how the instance stands all the same."""
     before = await put_instance(database, State.RUNNING)
@@ -42,7 +43,7 @@ async def test_nothing_waits_at_first(
     await database.put_signal("other", SignalType.CANCEL)
     await database.put_custom_signal("other", "c", b"theirs")
 
-    told = await persistence.signals.pending(ME, checkpoint_id)
+    told = await persistence.signals.pending(ME, named)
 
     assert told == Pending(before)
 
@@ -67,13 +68,53 @@ async def test_a_custom_signal_is_told_to_whoever_names_its_checkpoint(
     await database.put_custom_signal("i", "c", payload)
     await database.put_custom_signal("i", "c::retry::1", b"odd")
 
-    named = [await persistence.signals.pending(ME, "c") for _ in range(2)]
-    others = [await persistence.signals.pending(ME, name) for name in (None, "C", "d")]
-    odd = await persistence.signals.pending(ME, "c::retry::1")
+    named = [await persistence.signals.pending(ME, ["c"]) for _ in range(2)]
+    others = [await persistence.signals.pending(ME, names) for names in ([], ["C"], ["d"])]
+    odd = await persistence.signals.pending(ME, ["c::retry::1"])
 
-    assert named == [Pending(before, None, payload or b"")] * 2
+    assert named == [Pending(before, None, {"c": payload or b""})] * 2
     assert others == [Pending(before)] * 3
-    assert odd.custom_signal == b"odd"
+    assert odd.custom_signals == {"c::retry::1": b"odd"}
+
+
+async def test_what_was_sent_for_each_named_checkpoint_is_told(
+    persistence: Persistence, database: Database
+) -> None:
+    """However many there are, and one that is named twice once."""
+    before = await put_instance(database, State.RUNNING)
+    await put_instance(database, State.RUNNING, "other")
+    sent = {f"c-{number}": b"%d" % number for number in range(40)}
+    for name, payload in sent.items():
+        await database.put_custom_signal("i", name, payload)
+        await database.put_custom_signal("other", name, b"theirs")
+
+    names = [f"c-{number}" for number in range(0, 1000, 2)]
+    told = await persistence.signals.pending(ME, [*names, "c-0"])
+
+    assert told == Pending(before, None, {name: sent[name] for name in names if name in sent})
+
+
+async def test_of_much_that_was_sent_the_first_is_told(
+    persistence: Persistence, database: Database
+) -> None:
+    """What fits an answer; who asks without it is told the rest."""
+    await put_instance(database, State.RUNNING)
+    half = bytes(values.MAX_POLLED_BYTES // 2)
+    sent = {"z": half, "none": None, "empty": b"", "a": half, "m": b"1", "b": half + half}
+    for name, payload in sent.items():
+        await database.put_custom_signal("i", name, payload)
+
+    told = []
+    names = sorted(sent)
+    while names:
+        told.append(dict((await persistence.signals.pending(ME, names)).custom_signals))
+        names = [name for name in names if name not in told[-1]]
+
+    assert told == [
+        {"z": half, "none": b"", "empty": b"", "a": half},
+        {"m": b"1"},
+        {"b": half + half},
+    ]
 
 
 async def test_both_kinds_are_told_at_once(persistence: Persistence, database: Database) -> None:
@@ -82,9 +123,9 @@ async def test_both_kinds_are_told_at_once(persistence: Persistence, database: D
     await database.put_signal("i", SignalType.PAUSE, b"why")
     await database.put_custom_signal("i", "c", b"answer")
 
-    told = await persistence.signals.pending(ME, "c")
+    told = await persistence.signals.pending(ME, ["c"])
 
-    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), b"answer")
+    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), {"c": b"answer"})
 
 
 async def test_payloads_over_the_limits_are_told(
@@ -96,9 +137,9 @@ async def test_payloads_over_the_limits_are_told(
     await database.put_signal("i", SignalType.CANCEL, payload)
     await database.put_custom_signal("i", "c", payload)
 
-    told = await persistence.signals.pending(ME, "c")
+    told = await persistence.signals.pending(ME, ["c"])
 
-    assert told == Pending(before, Signal(SignalType.CANCEL, payload), payload)
+    assert told == Pending(before, Signal(SignalType.CANCEL, payload), {"c": payload})
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
@@ -110,7 +151,7 @@ async def test_a_finished_instance_is_told_nothing(
     await database.put_signal("i", SignalType.CANCEL)
     await database.put_custom_signal("i", "c", b"answer")
 
-    assert await persistence.signals.pending(ME, "c") == Pending(before)
+    assert await persistence.signals.pending(ME, ["c"]) == Pending(before)
 
 
 @pytest.mark.parametrize(("run", "admitted"), [(1, False), (2, True), (3, True), (None, True)])
@@ -122,10 +163,12 @@ async def test_a_superseded_run_is_told_nothing(
     await database.put_signal("i", SignalType.CANCEL)
     await database.put_custom_signal("i", "c", b"answer")
 
-    told = await persistence.signals.pending(Caller("i", run), "c")
+    told = await persistence.signals.pending(Caller("i", run), ["c"])
 
     assert told == (
-        Pending(before, Signal(SignalType.CANCEL), b"answer") if admitted else Pending(before)
+        Pending(before, Signal(SignalType.CANCEL), {"c": b"answer"})
+        if admitted
+        else Pending(before)
     )
 
 
@@ -133,7 +176,7 @@ async def test_an_unknown_instance_is_told_nothing(
     persistence: Persistence, database: Database
 ) -> None:
     """Nothing is created for it."""
-    assert await persistence.signals.pending(ME, "c") == Pending(before=None)
+    assert await persistence.signals.pending(ME, ["c"]) == Pending(before=None)
     assert await database.rows("instances") == []
 
 
@@ -146,5 +189,5 @@ async def test_what_a_neighbour_sent_is_told(
     await neighbour.signals.send("i", Signal(SignalType.PAUSE, b"why"), when=OPEN, at=START)
     await neighbour.signals.send_custom("i", CustomSignal("c", b"answer"), when=OPEN, at=START)
 
-    told = await persistence.signals.pending(ME, "c")
-    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), b"answer")
+    told = await persistence.signals.pending(ME, ["c"])
+    assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), {"c": b"answer"})

@@ -1,7 +1,7 @@
 """The core at a desk: all its use cases by hand, on one adapter and one clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.transport import Unread, read_to_the_end
 from runtara_domain.sessions import Places, Session
 from runtara_domain.status import SignalType, State
 from runtara_domain.use_cases.checkpoints import (
@@ -181,12 +182,18 @@ class Desk:
         return task
 
     async def poll(
-        self, session: Session, seconds: float = 0, *, checkpoint_id: str | None = None
+        self,
+        session: Session,
+        seconds: float = 0,
+        *,
+        named: Collection[str] = (),
+        unread: Unread = read_to_the_end,
     ) -> Pending:
         return await self.poll_signals(
             session=session,
             caller=session.caller(ID),
-            checkpoint_id=checkpoint_id,
+            checkpoint_ids=named,
+            unread=unread,
             wait=timedelta(seconds=seconds),
         )
 

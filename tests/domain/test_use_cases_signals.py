@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from runtara_domain.error import (
     InvalidValue,
 )
 from runtara_domain.model import CustomSignal, Pending, Signal
+from runtara_domain.ports.transport import Unread, read_to_the_end
 from runtara_domain.sessions import Session
 from runtara_domain.status import FINAL, SignalType, State
 from runtara_domain.use_cases.signals import PollSignals, SendCustomSignal, SendSignal
@@ -44,11 +46,15 @@ def send_custom(persistence: MemoryPersistence, clock: FrozenClock) -> SendCusto
 
 
 async def polling(
-    desk: Desk, session: Session, *, checkpoint_id: str | None = None
+    desk: Desk,
+    session: Session,
+    *,
+    named: Collection[str] = (),
+    unread: Unread = read_to_the_end,
 ) -> "asyncio.Task[Pending]":
     """Begin a poll that waits, and see that it does."""
     held = desk.waits.held
-    task = asyncio.create_task(desk.poll(session, 60, checkpoint_id=checkpoint_id))
+    task = asyncio.create_task(desk.poll(session, 60, named=named, unread=unread))
     await until(lambda: desk.waits.held > held)
     await settled()
     assert not task.done()
@@ -94,14 +100,14 @@ async def test_a_poll_that_is_due_looks_once_more(desk: Desk) -> None:
 async def test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other(
     desk: Desk, send_custom: SendCustomSignal
 ) -> None:
-    poll = await polling(desk, await desk.registered(), checkpoint_id="c-1")
+    poll = await polling(desk, await desk.registered(), named=["c-1"])
 
     await send_custom(instance_id=ID, signal=CustomSignal("c-2", b"other"))
     await settled()
     assert not poll.done()
     await send_custom(instance_id=ID, signal=CustomSignal("c-1", b""))
 
-    assert (await poll).custom_signal == b""
+    assert (await poll).custom_signals == {"c-1": b""}
 
 
 async def test_a_poll_with_something_to_say_says_it_at_once(desk: Desk) -> None:
@@ -157,6 +163,47 @@ async def test_a_poll_ends_with_its_connection_and_shows_no_life_then(
     await desk.activity.flush()
 
     assert desk.row.last_activity_at == heard_at
+
+
+async def test_a_poll_ends_when_its_answer_is_no_longer_wanted(desk: Desk) -> None:
+    """Of all that its connection waits for, it alone."""
+    session = await desk.registered()
+    dropped: list[Callable[[], None]] = []
+
+    @contextmanager
+    def unread(told: Callable[[], None]) -> Iterator[None]:
+        dropped.append(told)
+        yield
+
+    poll = await polling(desk, session, unread=unread)
+    another = await polling(desk, session)
+
+    dropped[0]()
+    await poll
+    await settled()
+
+    assert (another.done(), desk.waits.held) == (False, 1)
+    session.close()
+    await another
+
+
+async def test_a_poll_waits_for_each_checkpoint_it_names(
+    desk: Desk, send_custom: SendCustomSignal
+) -> None:
+    session = await desk.registered()
+    names = [f"c-{number}" for number in range(5)]
+    for name in reversed(names):
+        poll = await polling(desk, session, named=names)
+        await send_custom(instance_id=ID, signal=CustomSignal("another"))
+        await send_custom(instance_id=ID, signal=CustomSignal(name, name.encode()))
+
+        assert (await poll).custom_signals == {name: name.encode()}
+        names.remove(name)
+
+
+async def test_each_id_that_a_poll_names_is_checked(desk: Desk) -> None:
+    with pytest.raises(InvalidValue, match=r"^checkpoint_id: takes 1 to"):
+        await desk.poll(await desk.registered(), 60, named=["c-1", ""])
 
 
 async def test_a_poll_that_is_cancelled_leaves_nothing(desk: Desk) -> None:
@@ -257,7 +304,7 @@ async def test_the_first_custom_signal_stands(desk: Desk, send_custom: SendCusto
     ]
 
     assert stands == [True, False]
-    assert (await desk.poll(session, checkpoint_id="c-1")).custom_signal == b"first"
+    assert (await desk.poll(session, named=["c-1"])).custom_signals == {"c-1": b"first"}
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))

@@ -40,6 +40,9 @@ VALID = [
             poll_signals=pb.PollSignalsRequest(instance_id=ID, checkpoint_id="c-1", wait_ms=1)
         ),
         pb.RpcRequest(
+            poll_signals=pb.PollSignalsRequest(instance_id=ID, more_checkpoint_ids=["c-2", "c-3"])
+        ),
+        pb.RpcRequest(
             signal_ack=pb.SignalAck(instance_id=ID, signal_type=pb.SIGNAL_PAUSE, acknowledged=True)
         ),
         pb.RpcRequest(

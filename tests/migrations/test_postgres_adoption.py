@@ -71,7 +71,7 @@ async def test_all_of_it_works_afterwards(url: str) -> None:
 
     async with PostgresPersistence(url) as adopted:
         page = await adopted.instances.page(InstanceFilter("t"))
-        pending = await adopted.signals.pending(Caller("running"), "c")
+        pending = await adopted.signals.pending(Caller("running"), ["c"])
         found = await adopted.checkpoints.save(
             Caller("running"), CheckpointWrite("c", b"second"), when=WORKING, at=START
         )
@@ -82,7 +82,7 @@ async def test_all_of_it_works_afterwards(url: str) -> None:
 
     assert {summary.status for summary in page} == set(InstanceStatus)
     assert pending.signal is not None
-    assert (pending.signal.type, pending.custom_signal) == (SignalType.PAUSE, b"sent")
+    assert (pending.signal.type, pending.custom_signals) == (SignalType.PAUSE, {"c": b"sent"})
     assert found.kept == b"first"
     assert [entry.failed_attempts for entry in attempts.entries] == [1]
     assert [claimed.instance_id for claimed in due] == ["asleep", "paused"]

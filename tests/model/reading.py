@@ -85,14 +85,15 @@ class Reading(Tables):
     def events_count(self, which: EventFilter) -> int:
         return len(self.events_page(which))
 
-    def signals_pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+    def signals_pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         """Nothing for unknown and finished instances, and for older runs."""
         name = caller.instance_id
         before = self.instances_standing(name)
         if before is None or not admits(before, caller, OPEN):
             return Pending(before)
-        custom = None if checkpoint_id is None else self.custom(name, checkpoint_id)
-        return Pending(before, self.pending(name), custom)
+        sent = {each: self.custom(name, each) for each in checkpoint_ids}
+        customs = {each: payload for each, payload in sent.items() if payload is not None}
+        return Pending(before, self.pending(name), customs)
 
     def _chosen(self, which: InstanceFilter) -> list[Row]:
         return [

@@ -238,9 +238,9 @@ class PortsMachine(ModelMachine):
     def acknowledge(self, name: str, age: int | None, type: SignalType) -> None:
         self.step("signals", "acknowledge", self.caller(name, age), type)
 
-    @rule(name=names, age=ages, checkpoint=st.none() | checkpoints)
-    def poll(self, name: str, age: int | None, checkpoint: str | None) -> None:
-        self.step("signals", "pending", self.caller(name, age), checkpoint, at=False)
+    @rule(name=names, age=ages, named=st.lists(checkpoints))
+    def poll(self, name: str, age: int | None, named: list[str]) -> None:
+        self.step("signals", "pending", self.caller(name, age), named, at=False)
 
     # Reads
 

@@ -235,7 +235,7 @@ DOMAIN = (
     Mutant(
         "A poll that is due in the turn it is told in answers that there is nothing.",
         "runtara_domain/use_cases/signals.py",
-        "                        return await self._read(caller, checkpoint_id)\n",
+        "                        return await self._read(caller, checkpoint_ids)\n",
         "                        return pending\n",
         ("tests/domain/test_use_cases_signals.py::test_a_poll_that_is_due_looks_once_more",),
     ),

@@ -132,6 +132,16 @@ TELLING = (
         ),
     ),
     Mutant(
+        "However much was sent for the checkpoints that a poll names, all of it is told.",
+        "runtara_persistence/sqlite/signals.py",
+        "        if number == 0 or size <= values.MAX_POLLED_BYTES\n",
+        "",
+        (
+            "tests/contract/test_signals_pending.py"
+            "::test_of_much_that_was_sent_the_first_is_told[sqlite]",
+        ),
+    ),
+    Mutant(
         "In memory, an expired claim still keeps others from claiming.",
         "runtara_persistence/memory/store.py",
         "self.wake_claim_until is not None and self.wake_claim_until > at",

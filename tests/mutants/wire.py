@@ -103,6 +103,16 @@ WIRE = (
         ("tests/server/test_instance_handlers.py::test_a_batch_has_a_bound",),
     ),
     Mutant(
+        "A poll whose answer nobody wants is held to its end.",
+        "runtara_protocol/quic/stream.py",
+        "        if self._told is not None:\n            self._told()\n",
+        "",
+        (
+            "tests/server/test_hostile_departures.py"
+            "::test_a_poll_whose_answer_is_not_wanted_is_held_no_longer",
+        ),
+    ),
+    Mutant(
         "A signal that was not accepted is taken for acknowledged.",
         "runtara_server/instance_handlers/signals.py",
         "accepted=request.acknowledged,",

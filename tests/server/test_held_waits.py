@@ -74,7 +74,7 @@ class Crowd:
         poll = self.core.poll_signals(
             session=session,
             caller=session.caller(f"p-{number}"),
-            checkpoint_id="c-1",
+            checkpoint_ids=["c-1"],
             wait=timedelta(minutes=1),
         )
         self.polls[f"p-{number}"] = asyncio.create_task(poll)
@@ -136,7 +136,7 @@ async def test_thousands_at_rest_cost_nothing_and_each_is_still_reached(
         woken = await other.instances.standing("s-7")
 
     assert told[0].signal == Signal(SignalType.PAUSE)
-    assert told[1].custom_signal == b"go"
+    assert told[1].custom_signals == {"c-1": b"go"}
     assert woken is not None
     assert woken.state is State.RUNNING
     ended = [task for task in (*crowd.sleeps.values(), *crowd.polls.values()) if task.done()]

@@ -9,6 +9,7 @@ import pytest
 from tests.server.hostile import TENANT, register
 from tests.support.server_process import PATIENCE
 
+from runtara_conformance import envelope, frame
 from runtara_conformance.client import Connection, connect
 from runtara_conformance.message import Message
 from runtara_conformance.messages import (
@@ -16,6 +17,7 @@ from runtara_conformance.messages import (
     EventType,
     GetCheckpointRequest,
     GetInstanceStatusRequest,
+    GetInstanceStatusResponse,
     InstanceEvent,
     InstanceEventBatch,
     ListCheckpointsRequest,
@@ -147,6 +149,43 @@ async def test_a_client_that_vanishes_amid_an_operation_leaves_nothing(
 
     await watched.is_clean()
     assert not await watched.claimed()
+
+
+@pytest.mark.parametrize("is_early", [False, True], ids=["held", "not yet asked"])
+async def test_a_poll_whose_answer_is_not_wanted_is_held_no_longer(
+    watched: Watched, is_early: bool
+) -> None:
+    """Whether the client says so at first or later; a sleep is slept all the same."""
+    async with connect("127.0.0.1", watched.port) as connection:
+        await register(connection, ID)
+        nap = connection.start(SleepRequest(ID, 3_600_000, "nap", b""))
+        await watched.keeps(1, 1, 1)
+        poll = connection.raw_stream()
+        if is_early:
+            poll.stop_sending()
+        poll.write(frame.encode(envelope.wrap(PollSignalsRequest(ID, None, 60_000))), end=True)
+        if not is_early:
+            await watched.keeps(1, 2, 1)
+
+        poll.stop_sending()
+        nap.stop_sending()
+        await connection.request(GetInstanceStatusRequest(ID))
+
+        await watched.keeps(1, 1, 1)
+
+
+async def test_polls_dropped_one_after_another_leave_room_for_more(watched: Watched) -> None:
+    """However many there were, the connection is not taken for busy."""
+    async with connect("127.0.0.1", watched.port) as connection:
+        await register(connection, ID)
+        for _ in range(1200):
+            connection.start(PollSignalsRequest(ID, None, 60_000)).stop_sending()
+            await asyncio.sleep(0)
+        await watched.keeps(1, 0, 0)
+
+        reply = await connection.request(GetInstanceStatusRequest(ID))
+
+        assert isinstance(reply, GetInstanceStatusResponse)
 
 
 async def test_a_refused_registration_takes_no_place(watched: Watched) -> None:

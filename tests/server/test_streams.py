@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import cast
 
@@ -49,6 +50,10 @@ class ScriptedStream:
 
     def refuse(self) -> None:
         self.is_refused = True
+
+    @contextmanager
+    def unread(self, told: Callable[[], None]) -> Iterator[None]:
+        yield
 
 
 def core_on(persistence: MemoryPersistence) -> Core:

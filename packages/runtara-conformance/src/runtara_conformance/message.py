@@ -66,6 +66,11 @@ def opt_text(number: int) -> str | None:
     return field(default=None, metadata={KEY: Kind(number, _utf8, _text)})
 
 
+def repeated_text(number: int) -> tuple[str, ...]:
+    """Declare any number of strings, in order."""
+    return field(default=(), metadata={KEY: Kind(number, _utf8, _text, repeated=True)})
+
+
 def binary(number: int) -> bytes:
     """Declare bytes, left out when they are empty."""
     return field(default=b"", metadata={KEY: Kind(number, bytes, _bytes)})

@@ -20,6 +20,7 @@ from runtara_conformance.message import (
     opt_text,
     opt_unsigned,
     repeated_message,
+    repeated_text,
     text,
     unsigned,
 )
@@ -193,11 +194,12 @@ class SignalAck(Message):
 
 @dataclass(frozen=True, slots=True)
 class PollSignalsRequest(Message):
-    """Ask for the pending signal and, if a checkpoint is named, for the one sent to it."""
+    """Ask for the pending signal and, if checkpoints are named, for those sent to them."""
 
     instance_id: str = text(1)
     checkpoint_id: str | None = opt_text(2)
     wait_ms: int | None = opt_unsigned(100)
+    more_checkpoint_ids: tuple[str, ...] = repeated_text(101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class PollSignalsResponse(Message):
 
     signal: Signal | None = opt_message(1, Signal)
     custom_signal: CustomSignal | None = opt_message(2, CustomSignal)
+    custom_signals: tuple[CustomSignal, ...] = repeated_message(100, CustomSignal)
+    knows_more: bool = boolean(101)
 
 
 @dataclass(frozen=True, slots=True)

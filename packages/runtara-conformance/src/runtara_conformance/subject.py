@@ -1,7 +1,7 @@
 """The server under test, and an instance that lives on it for the length of a rule."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -116,10 +116,14 @@ class Instance:
         answered(await self.ask(request), SleepResponse)
 
     async def poll(
-        self, checkpoint_id: str | None = None, *, wait_ms: int | None = None
+        self,
+        checkpoint_id: str | None = None,
+        *,
+        wait_ms: int | None = None,
+        more: Iterable[str] = (),
     ) -> PollSignalsResponse:
         """Ask for signals."""
-        request = PollSignalsRequest(self.id, checkpoint_id, wait_ms)
+        request = PollSignalsRequest(self.id, checkpoint_id, wait_ms, tuple(more))
         return answered(await self.ask(request), PollSignalsResponse)
 
     async def acknowledge(self, signal_type: int, *, acknowledged: bool = True) -> None:

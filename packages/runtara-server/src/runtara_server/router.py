@@ -16,7 +16,7 @@ from runtara_domain.error import (
     Overloaded,
     ShuttingDown,
 )
-from runtara_domain.ports.transport import Operations
+from runtara_domain.ports.transport import Operations, Unread, read_to_the_end
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
@@ -71,11 +71,13 @@ class Router:
         payload: bytes,
         *,
         is_overloaded: Callable[[], bool] = lambda: False,
+        unread: Unread = read_to_the_end,
     ) -> bytes | None:
         """
         Carry out one request and give the payload of its answer, None if it has none.
 
-        is_overloaded: whether there is too much to deliver already; then it is refused.
+        is_overloaded: whether there is too much to deliver already; then it is refused. unread:
+        tells when nobody wants the answer any more, so that nothing is waited for.
 
         Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
         goes wrong is one.
@@ -86,7 +88,7 @@ class Router:
             raise MalformedRequest(str(error)) from error
         operation = request.WhichOneof("request")
         try:
-            response = await self._admit(session, operation, request, is_overloaded)
+            response = await self._admit(session, operation, request, is_overloaded, unread)
         except DatabaseError as error:
             _log.error("database failed", operation=operation, reason=str(error))
             response = _refusal(operation, error.code, str(error))
@@ -105,11 +107,12 @@ class Router:
         operation: str | None,
         request: pb.RpcRequest,
         is_overloaded: Callable[[], bool],
+        unread: Unread,
     ) -> pb.RpcResponse | None:
         if operation not in _LARGE_ANSWERS:
-            return await self._carry_out(session, operation, request, is_overloaded)
+            return await self._carry_out(session, operation, request, is_overloaded, unread)
         async with self._large_answers:
-            return await self._carry_out(session, operation, request, is_overloaded)
+            return await self._carry_out(session, operation, request, is_overloaded, unread)
 
     async def _carry_out(
         self,
@@ -117,6 +120,7 @@ class Router:
         operation: str | None,
         request: pb.RpcRequest,
         is_overloaded: Callable[[], bool],
+        unread: Unread,
     ) -> pb.RpcResponse | None:
         if operation is None:
             raise EmptyRequest("The request holds no operation this server knows")
@@ -127,6 +131,8 @@ class Router:
                 "Too much is under way on this connection, or waits to be read from it:"
                 " wait for some of it, or use another connection"
             )
+        if operation == "poll_signals":
+            return await signals.poll_signals(self._core, session, request.poll_signals, unread)
         return await HANDLERS[operation](self._core, session, getattr(request, operation))
 
 

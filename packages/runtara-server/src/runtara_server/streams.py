@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from runtara_domain.error import NoAnswer
+from runtara_domain.ports.transport import Unread
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.quic.stream import Stream
@@ -44,7 +45,7 @@ class InstanceStreams:
         """Answer the one request of a stream, or refuse the stream if its bytes are none."""
         try:
             request = await self._request(stream)
-            payload = await self._answer(request)
+            payload = await self._answer(request, stream.unread)
         except (FrameError, MalformedRequest, TimeoutError):
             stream.refuse()
             return
@@ -57,13 +58,16 @@ class InstanceStreams:
         """End the session: the connection is gone."""
         self._session.close()
 
-    async def _answer(self, request: bytes) -> bytes | None:
+    async def _answer(self, request: bytes, unread: Unread) -> bytes | None:
         # A client that drops its streams may open more: those it dropped are still at work.
         is_full = self._under_way >= self._max_under_way
         self._under_way += 1
         try:
             return await self._router.answer(
-                self._session, request, is_overloaded=lambda: is_full or self._is_overloaded()
+                self._session,
+                request,
+                is_overloaded=lambda: is_full or self._is_overloaded(),
+                unread=unread,
             )
         finally:
             self._under_way -= 1

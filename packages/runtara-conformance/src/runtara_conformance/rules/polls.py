@@ -2,8 +2,9 @@
 
 import asyncio
 
-from runtara_conformance.expect import answered, refused, same, within
+from runtara_conformance.expect import answered, expect, refused, same, within
 from runtara_conformance.messages import (
+    CustomSignal,
     PollSignalsRequest,
     PollSignalsResponse,
     SignalAck,
@@ -93,9 +94,22 @@ async def a_polls_ids_are_checked(server: Server) -> None:
             refused(await one.ask(SignalAck(bad, 0, True)), "VALIDATION_ERROR")
 
 
-async def waiting(one: Instance, checkpoint_id: str | None = None) -> asyncio.Task[object]:
+@rule("more_checkpoint_ids: at most 1000, each an id, else `VALIDATION_ERROR`")
+async def more_ids_are_checked(server: Server) -> None:
+    async with server.instance() as one:
+        for bad in (("",), ("a", "x" * 1025), ("a\0b", "b")):
+            refused(await one.ask(PollSignalsRequest(one.id, None, None, bad)), "VALIDATION_ERROR")
+        names = tuple(f"c-{number}" for number in range(1001))
+        too_many = PollSignalsRequest(one.id, None, None, names)
+        refused(await one.ask(too_many), "VALIDATION_ERROR", naming=["more_checkpoint_ids", "1001"])
+        same("of 1000", await one.poll(more=names[:1000]), PollSignalsResponse(knows_more=True))
+
+
+async def waiting(
+    one: Instance, checkpoint_id: str | None = None, more: tuple[str, ...] = ()
+) -> asyncio.Task[object]:
     """Begin a poll that waits long; a request behind it has been answered already."""
-    request = PollSignalsRequest(one.id, checkpoint_id, 15_000)
+    request = PollSignalsRequest(one.id, checkpoint_id, 15_000, more)
     stream = one.connection.start(request)
     await one.is_in(Status.RUNNING)
     return asyncio.create_task(stream.reply())
@@ -120,6 +134,43 @@ async def a_waiting_poll_is_reached_by_a_custom_signal(server: Server) -> None:
         reply = await within(REACHED, "the poll's answer", poll)
         signal = reply.custom_signal if isinstance(reply, PollSignalsResponse) else None
         same("its payload", signal and signal.payload, b"open")
+
+
+@rule("a custom signal reaches the poll that names it among others", database=True)
+async def a_waiting_poll_is_reached_by_any_of_many(server: Server) -> None:
+    async with server.instance() as one:
+        poll = await waiting(one, "gate", ("door", "window"))
+        await server.database.put_custom_signal(one.id, "cellar", b"not this")
+        await server.database.put_custom_signal(one.id, "window", b"open")
+        reply = await within(REACHED, "the poll's answer", poll)
+        answer = PollSignalsResponse(
+            custom_signals=(CustomSignal("window", b"open"),), knows_more=True
+        )
+        same("the answer", reply, answer)
+
+
+@rule("custom_signals: what was sent to more_checkpoint_ids, the first first", database=True)
+async def a_poll_brings_what_was_sent_to_many(server: Server) -> None:
+    async with server.instance() as one:
+        for name in ("b", "gate", "a", "other"):
+            await server.database.put_custom_signal(one.id, name, name.encode())
+        answer = await one.poll("gate", more=("a", "b", "c"))
+        same("custom_signal", answer.custom_signal, CustomSignal("gate", b"gate"))
+        sent = (CustomSignal("b", b"b"), CustomSignal("a", b"a"))
+        same("custom_signals, knows_more", (answer.custom_signals, answer.knows_more), (sent, True))
+        same("asked for none", (await one.poll("c")), NOTHING)
+
+
+@rule("custom_signals: of much that was sent the first, and at least one", database=True)
+async def a_poll_brings_as_much_as_fits(server: Server) -> None:
+    async with server.instance() as one:
+        names = {f"c-{number}" for number in range(5)}
+        for name in sorted(names):
+            await server.database.put_custom_signal(one.id, name, bytes(512 * 1024))
+        while names:
+            told = {each.checkpoint_id for each in (await one.poll(more=names)).custom_signals}
+            expect("some of those asked for", bool(told) and told <= names, told)
+            names -= told
 
 
 @rule("a signal reaches the poll of its own instance, and no other", database=True)

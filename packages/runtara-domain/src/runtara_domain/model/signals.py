@@ -1,6 +1,7 @@
 """Records of signals."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from runtara_domain import values
 from runtara_domain.model.caller import Standing
@@ -32,13 +33,13 @@ class Pending:
     """
     What an instance has been told and not yet acknowledged.
 
-    before: None if the instance is unknown. custom_signal: the payload sent for the checkpoint that
-    was asked for.
+    before: None if the instance is unknown. custom_signals: the payloads sent for the checkpoints
+    that were asked for, by their ids.
     """
 
     before: Standing | None
     signal: Signal | None = None
-    custom_signal: bytes | None = None
+    custom_signals: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

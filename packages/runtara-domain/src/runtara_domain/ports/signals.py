@@ -1,5 +1,6 @@
 """What the core needs stored about signals."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -21,11 +22,13 @@ class Signals(Protocol):
     Rows that other programs put in count as sent.
     """
 
-    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         """
-        Read what waits to be acknowledged, and what was sent for the checkpoint if one is named.
+        Read what waits to be acknowledged, and what was sent for the checkpoints that are named.
 
-        Nothing for an instance that is unknown, finished, or has a newer run than the caller's.
+        Of those the ones sent first, at least one, as many as have `values.MAX_POLLED_BYTES`
+        together. Nothing for an instance that is unknown, finished, or has a newer run than the
+        caller's.
         """
         ...
 

@@ -1,9 +1,10 @@
 """What the core offers whoever carries requests to it, and what it expects of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 from runtara_domain.model import (
     Caller,
@@ -21,6 +22,14 @@ from runtara_domain.model import (
 )
 from runtara_domain.sessions import Session
 from runtara_domain.status import SignalType
+
+Unread: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Calls what it is given when, within the block, nobody wants the answer any more."""
+
+
+def read_to_the_end(told: Callable[[], None]) -> AbstractContextManager[None]:
+    """Promise that the answer is wanted for as long as the session lasts."""
+    return nullcontext()
 
 
 class Operations(Protocol):
@@ -99,9 +108,20 @@ class Operations(Protocol):
         ...
 
     async def poll_signals(
-        self, *, session: Session, caller: Caller, checkpoint_id: str | None, wait: timedelta
+        self,
+        *,
+        session: Session,
+        caller: Caller,
+        checkpoint_ids: Collection[str],
+        wait: timedelta,
+        unread: Unread = read_to_the_end,
     ) -> Pending:
-        """Read what is pending, within `wait` (at most a minute) of there being anything."""
+        """
+        Read what is pending, and wait for it, at most a minute; not when nobody hears it.
+
+        Of what was sent for the checkpoints that are named the first ones, as many as are read at
+        once; who then asks without them is told the others.
+        """
         ...
 
     async def acknowledge_signal(

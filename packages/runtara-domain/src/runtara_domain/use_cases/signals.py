@@ -1,5 +1,6 @@
 """Telling instances something, and their hearing it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.signals import Signals
+from runtara_domain.ports.transport import Unread, read_to_the_end
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN, SignalType
 from runtara_domain.use_cases.admission import require_current, superseded
@@ -34,30 +36,39 @@ class PollSignals:
     clock: Clock
 
     async def __call__(
-        self, *, session: Session, caller: Caller, checkpoint_id: str | None, wait: timedelta
+        self,
+        *,
+        session: Session,
+        caller: Caller,
+        checkpoint_ids: Collection[str],
+        wait: timedelta,
+        unread: Unread = read_to_the_end,
     ) -> Pending:
-        if checkpoint_id is not None:
+        for checkpoint_id in checkpoint_ids:
             values.check_id("checkpoint_id", checkpoint_id)
         values.check_range("wait_ms", wait // _MILLISECOND, 0, MAX_WAIT // _MILLISECOND)
         self.activity.note(caller)
         if not wait:
-            return await self._read(caller, checkpoint_id)
-        with self.waits.hold(session, caller.instance_id) as held:
+            return await self._read(caller, checkpoint_ids)
+        with (
+            self.waits.hold(session, caller.instance_id) as held,
+            unread(lambda: held.wake(Wake.GONE)),
+        ):
             self.waits.ring_after(held, wait)
             while True:
-                pending = await self._read(caller, checkpoint_id)
-                if pending.signal or pending.custom_signal is not None:
+                pending = await self._read(caller, checkpoint_ids)
+                if pending.signal or pending.custom_signals:
                     return pending
                 match await held.next():
                     case Wake.DUE:
                         self.activity.note(caller)
                         # Told in the same turn, it would say nothing of it.
-                        return await self._read(caller, checkpoint_id)
+                        return await self._read(caller, checkpoint_ids)
                     case Wake.GONE | Wake.ENDING:  # Nobody shows that it lives.
                         return pending
 
-    async def _read(self, caller: Caller, checkpoint_id: str | None) -> Pending:
-        pending = await self.signals.pending(caller, checkpoint_id)
+    async def _read(self, caller: Caller, checkpoint_ids: Collection[str]) -> Pending:
+        pending = await self.signals.pending(caller, checkpoint_ids)
         if pending.before is not None and pending.before.supersedes(caller):
             raise superseded(caller.instance_id, caller.run, pending.before.run)
         return pending

@@ -1,5 +1,6 @@
 """Signals in memory."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from runtara_domain.model import (
@@ -20,7 +21,7 @@ class MemorySignals:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         await self._store.turn()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
@@ -29,10 +30,8 @@ class MemorySignals:
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
         signal = self._store.pending_signal(caller.instance_id)
-        if checkpoint_id is None:
-            return Pending(before, signal)
-        custom_signal = self._store.custom_signal(caller.instance_id, checkpoint_id)
-        return Pending(before, signal, custom_signal)
+        custom_signals = self._store.custom_signals(caller.instance_id, checkpoint_ids)
+        return Pending(before, signal, custom_signals)
 
     async def acknowledge(
         self, caller: Caller, acknowledged: SignalType, *, at: datetime

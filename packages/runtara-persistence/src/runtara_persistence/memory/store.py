@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Protocol, TypeVar
 
+from runtara_domain import values
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Claim, Event, EventType, Signal, Standing
 from runtara_domain.status import InstanceStatus, SignalType, State
@@ -191,6 +192,20 @@ class Store:
         """Tell the payload that was sent for a checkpoint."""
         row = self.pending_checkpoint_signals.get((instance_id, checkpoint_id))
         return None if row is None else row.payload or b""
+
+    def custom_signals(self, instance_id: str, checkpoint_ids: Iterable[str]) -> dict[str, bytes]:
+        """Tell the first payloads sent for these checkpoints, as many as are read at once."""
+        keys = {(instance_id, checkpoint_id) for checkpoint_id in checkpoint_ids}
+        rows = [self.pending_checkpoint_signals.get(key) for key in keys]
+        told: dict[str, bytes] = {}
+        size = 0
+        for row in sorted(filter(None, rows), key=lambda row: row.id):
+            payload = row.payload or b""
+            size += len(payload)
+            if told and size > values.MAX_POLLED_BYTES:
+                break
+            told[row.checkpoint_id] = payload
+        return told
 
     def add_event(self, instance_id: str, event: Event) -> None:
         """Keep an event."""

@@ -45,6 +45,12 @@ def custom_signal(row: asyncpg.Record) -> bytes | None:
     return row["custom_signal"] or b"" if row["has_custom_signal"] else None
 
 
+def custom_signals(row: asyncpg.Record) -> dict[str, bytes]:
+    """Give the `payloads` of custom signals by their `checkpoint_ids`; there may be none."""
+    names, payloads = row["checkpoint_ids"] or (), row["payloads"] or ()
+    return {name: payload or b"" for name, payload in zip(names, payloads, strict=True)}
+
+
 def summary(row: asyncpg.Record) -> InstanceSummary:
     """Build a summary from its columns."""
     return InstanceSummary(**_summary(row))

@@ -1,9 +1,10 @@
 """Signals in PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
+from runtara_domain import values
 from runtara_domain.model import (
     Acknowledged,
     Caller,
@@ -48,9 +49,13 @@ class PostgresSignals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         found = await self._database.read(
-            "read the signals of an instance", _PENDING, caller.instance_id, checkpoint_id
+            "read the signals of an instance",
+            _PENDING,
+            caller.instance_id,
+            list(checkpoint_ids),
+            values.MAX_POLLED_BYTES,
         )
         if not found:
             return Pending(before=None)
@@ -58,7 +63,7 @@ class PostgresSignals:
         before = rows.standing(row)
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
-        return Pending(before, rows.signal(row), rows.custom_signal(row))
+        return Pending(before, rows.signal(row), rows.custom_signals(row))
 
     async def acknowledge(
         self, caller: Caller, acknowledged: SignalType, *, at: datetime

@@ -1,8 +1,12 @@
 """Signals in SQLite."""
 
+import json
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime
+from itertools import accumulate
 
+from runtara_domain import values
 from runtara_domain.model import (
     Acknowledged,
     Caller,
@@ -23,6 +27,8 @@ _QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
 _FIND = _QUERIES["find"]
 _MOVE = _QUERIES["move"]
 _PENDING = _QUERIES["pending"]
+_PENDING_NAMED = _QUERIES["pending.named"]
+_PENDING_CUSTOM = _QUERIES["pending.custom"]
 _ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
 _ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
 _SEND_PUT = _QUERIES["send.put"]
@@ -36,9 +42,9 @@ class SqliteSignals:
         self._database = database
         self._watch = watch
 
-    async def pending(self, caller: Caller, checkpoint_id: str | None = None) -> Pending:
+    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         def step(connection: sqlite3.Connection) -> Pending:
-            return _pending(connection, caller, checkpoint_id)
+            return _pending(connection, caller, checkpoint_ids)
 
         return await self._database.read("read the signals of an instance", step)
 
@@ -75,16 +81,37 @@ class SqliteSignals:
         return await self._database.write("send a custom signal", step, then=tell)
 
 
-def _pending(connection: sqlite3.Connection, caller: Caller, checkpoint_id: str | None) -> Pending:
-    key = {"instance_id": caller.instance_id, "checkpoint_id": checkpoint_id}
-    row = connection.execute(_PENDING, key).fetchone()
+def _pending(
+    connection: sqlite3.Connection, caller: Caller, checkpoint_ids: Collection[str]
+) -> Pending:
+    row = connection.execute(_PENDING, {"instance_id": caller.instance_id}).fetchone()
     if row is None:
         return Pending(before=None)
-    status, sleep_until, run, signal_type, payload, custom_signal = row
+    status, sleep_until, run, signal_type, payload = row
     before = rows.standing(status, sleep_until, run)
     if before.state.is_final or before.supersedes(caller):
         return Pending(before)
-    return Pending(before, rows.signal(signal_type, payload), custom_signal)
+    custom = _custom_signals(connection, caller.instance_id, checkpoint_ids)
+    return Pending(before, rows.signal(signal_type, payload), custom)
+
+
+def _custom_signals(
+    connection: sqlite3.Connection, instance_id: str, checkpoint_ids: Collection[str]
+) -> dict[str, bytes]:
+    if not checkpoint_ids:
+        return {}
+    named = {"instance_id": instance_id, "checkpoint_ids": json.dumps(list(checkpoint_ids))}
+    found = connection.execute(_PENDING_NAMED, named).fetchall()
+    # Their sizes first: all payloads together may be more than a server holds.
+    sizes = accumulate(size for _, size in found)
+    fitting = [
+        row_id
+        for number, ((row_id, _), size) in enumerate(zip(found, sizes, strict=True))
+        if number == 0 or size <= values.MAX_POLLED_BYTES
+    ]
+    sent = (connection.execute(_PENDING_CUSTOM, {"id": row_id}).fetchone() for row_id in fitting)
+    # Without those that were deleted with their instance just now.
+    return dict(filter(None, sent))
 
 
 def _acknowledge(

@@ -235,22 +235,28 @@ class SignalAck(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., signal_type: _Optional[_Union[SignalType, str]] = ..., acknowledged: _Optional[bool] = ...) -> None: ...
 
 class PollSignalsRequest(_message.Message):
-    __slots__ = ("instance_id", "checkpoint_id", "wait_ms")
+    __slots__ = ("instance_id", "checkpoint_id", "wait_ms", "more_checkpoint_ids")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    MORE_CHECKPOINT_IDS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     checkpoint_id: str
     wait_ms: int
-    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+    more_checkpoint_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., wait_ms: _Optional[int] = ..., more_checkpoint_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PollSignalsResponse(_message.Message):
-    __slots__ = ("signal", "custom_signal")
+    __slots__ = ("signal", "custom_signal", "custom_signals", "knows_more")
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    CUSTOM_SIGNALS_FIELD_NUMBER: _ClassVar[int]
+    KNOWS_MORE_FIELD_NUMBER: _ClassVar[int]
     signal: Signal
     custom_signal: CustomSignal
-    def __init__(self, signal: _Optional[_Union[Signal, _Mapping]] = ..., custom_signal: _Optional[_Union[CustomSignal, _Mapping]] = ...) -> None: ...
+    custom_signals: _containers.RepeatedCompositeFieldContainer[CustomSignal]
+    knows_more: bool
+    def __init__(self, signal: _Optional[_Union[Signal, _Mapping]] = ..., custom_signal: _Optional[_Union[CustomSignal, _Mapping]] = ..., custom_signals: _Optional[_Iterable[_Union[CustomSignal, _Mapping]]] = ..., knows_more: _Optional[bool] = ...) -> None: ...
 
 class GetInstanceStatusRequest(_message.Message):
     __slots__ = ("instance_id",)

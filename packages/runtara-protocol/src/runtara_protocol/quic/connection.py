@@ -86,6 +86,7 @@ class Connection(Driver):
         self._reactions: dict[type[events.QuicEvent], Callable[[Any], None]] = {
             events.StreamDataReceived: self._on_data,
             events.StreamReset: self._on_reset,
+            events.StopSendingReceived: self._on_stop,
             events.HandshakeCompleted: self._on_established,
             events.ConnectionIdIssued: lambda event: self.route(event.connection_id),
             events.ConnectionIdRetired: lambda event: self._unroute(event.connection_id),
@@ -218,6 +219,11 @@ class Connection(Driver):
         stream.fail(StreamReset(event.error_code))
         self._received_all(stream)
 
+    def _on_stop(self, event: events.StopSendingReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.drop()
+
     def _open(self, stream_id: int) -> Stream:
         stream = self._new(stream_id)
         if self._handler is None or stream_is_unidirectional(stream_id):
@@ -229,8 +235,7 @@ class Connection(Driver):
         return stream
 
     def _new(self, stream_id: int) -> Stream:
-        receiver = self._quic._streams[stream_id].receiver
-        stream = self._streams[stream_id] = Stream(self, stream_id, receiver)
+        stream = self._streams[stream_id] = Stream(self, stream_id, self._quic._streams[stream_id])
         return stream
 
     def _served(self, stream: Stream, task: asyncio.Task[None]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aioquic.quic.stream import QuicStreamReceiver
+from aioquic.quic.stream import QuicStream
 
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 
@@ -27,6 +29,8 @@ class Stream:
         "_failure",
         "_has_end",
         "_is_ended",
+        "_is_unread",
+        "_told",
         "_waiter",
         "connection",
         "is_received",
@@ -36,12 +40,10 @@ class Stream:
         "stream_id",
     )
 
-    def __init__(
-        self, connection: Connection, stream_id: int, receiver: QuicStreamReceiver
-    ) -> None:
+    def __init__(self, connection: Connection, stream_id: int, quic: QuicStream) -> None:
         self.connection = connection
         self.stream_id = stream_id
-        self.receiver = receiver
+        self.receiver = quic.receiver
         self.released = 0
         self.is_served = True
         self.is_received = False
@@ -50,6 +52,9 @@ class Stream:
         self._failure: StreamReset | ConnectionLost | None = None
         self._has_end = False
         self._is_ended = False
+        # A client that wants no answer may say so before it asks.
+        self._is_unread = quic.sender._reset_error_code is not None
+        self._told: Callable[[], None] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -90,6 +95,23 @@ class Stream:
     def leave_open(self) -> None:
         """Give no answer, and no end: the client sees none but that of its connection."""
         self._is_ended = True
+
+    @contextmanager
+    def unread(self, told: Callable[[], None]) -> Iterator[None]:
+        """Call `told` when, within the block, the client drops its receiving half, or has."""
+        self._told = told
+        try:
+            if self._is_unread:
+                told()
+            yield
+        finally:
+            self._told = None
+
+    def drop(self) -> None:
+        """Take in that the client doesn't want what is sent."""
+        self._is_unread = True
+        if self._told is not None:
+            self._told()
 
     def refuse(self) -> None:
         """Give both directions up with code 1, so that the client sees no clean end."""

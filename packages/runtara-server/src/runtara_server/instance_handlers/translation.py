@@ -12,6 +12,7 @@ from runtara_domain.model import (
     CheckpointPage,
     EventType,
     Instance,
+    Pending,
     Saved,
     Signal,
 )
@@ -128,6 +129,22 @@ def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal 
     if payload is None:
         return None
     return pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
+
+
+def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsResponse:
+    """Describe what an instance was told, beside what it asked."""
+    named = request.checkpoint_id
+    return pb.PollSignalsResponse(
+        signal=signal(request.instance_id, found.signal),
+        custom_signal=custom_signal(named, found.custom_signals.get(named)),
+        custom_signals=[
+            pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
+            for checkpoint_id, payload in found.custom_signals.items()
+            if checkpoint_id != named
+        ],
+        # Left out for those who know nothing of it.
+        knows_more=bool(request.more_checkpoint_ids),
+    )
 
 
 def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.CheckpointResponse:

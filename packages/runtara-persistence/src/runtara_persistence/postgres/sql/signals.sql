@@ -8,12 +8,27 @@ SELECT
     i.run_epoch,
     s.signal_type::text AS signal_type,
     s.payload,
-    p.id IS NOT NULL AS has_custom_signal,
-    p.payload AS custom_signal
+    p.checkpoint_ids,
+    p.payloads
 FROM instances AS i
 LEFT JOIN pending_signals AS s ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
-LEFT JOIN pending_checkpoint_signals AS p
-    ON p.instance_id = i.instance_id AND p.checkpoint_id = $2::text
+CROSS JOIN (
+    SELECT
+        array_agg(checkpoint_id ORDER BY id) AS checkpoint_ids,
+        array_agg(payload ORDER BY id) AS payloads
+    FROM (
+        SELECT
+            id,
+            checkpoint_id,
+            payload,
+            row_number() OVER sent = 1
+            OR coalesce(sum(octet_length(payload)) OVER sent, 0) <= $3::bigint AS fits
+        FROM pending_checkpoint_signals
+        WHERE instance_id = $1 AND checkpoint_id = ANY ($2::text[])
+        WINDOW sent AS (ORDER BY id)
+    ) AS named
+    WHERE fits
+) AS p
 WHERE i.instance_id = $1;
 
 -- name: acknowledge

@@ -20,14 +20,23 @@ SELECT
     i.sleep_until,
     i.run_epoch,
     s.signal_type,
-    CAST(coalesce(s.payload, '') AS BLOB),
-    CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
+    CAST(coalesce(s.payload, '') AS BLOB)
 FROM instances AS i
 LEFT JOIN pending_signals AS s
     ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
-LEFT JOIN pending_checkpoint_signals AS p
-    ON p.instance_id = i.instance_id AND p.checkpoint_id = :checkpoint_id
 WHERE i.instance_id = :instance_id;
+
+-- name: pending.named
+SELECT id, coalesce(length(payload), 0)
+FROM pending_checkpoint_signals
+WHERE instance_id = :instance_id
+  AND checkpoint_id IN (SELECT value FROM json_each(:checkpoint_ids))
+ORDER BY id;
+
+-- name: pending.custom
+SELECT checkpoint_id, CAST(coalesce(payload, '') AS BLOB)
+FROM pending_checkpoint_signals
+WHERE id = :id;
 
 -- name: acknowledge.settle
 UPDATE pending_signals
