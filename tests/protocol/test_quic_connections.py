@@ -13,7 +13,12 @@ from tests.support.raw_client import raw_client
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_protocol.quic.client import ClientSettings, connect
 from runtara_protocol.quic.connection import Connection
-from runtara_protocol.quic.error import ConnectError, ConnectionLost
+from runtara_protocol.quic.error import (
+    ConnectError,
+    ConnectionLost,
+    Distrust,
+    UntrustedServer,
+)
 
 
 async def test_an_idle_connection_lives_on_the_servers_pings() -> None:
@@ -211,16 +216,20 @@ async def test_an_unknown_authority_is_refused(tmp_path: Path) -> None:
     authority = LocalAuthority.open(tmp_path)
     async with serving(Echo) as served:
         for ca_path in (authority.ca_path, None):
-            with pytest.raises(ConnectError, match="certificate"):
+            with pytest.raises(UntrustedServer, match="certificate") as raised:
                 await served.connect(verify=True, ca_path=ca_path)
+            assert raised.value.why is Distrust.ISSUER
 
 
 async def test_another_name_is_refused(tmp_path: Path) -> None:
     """The error names the name asked for and those the certificate bears."""
     authority = LocalAuthority.open(tmp_path)
     async with serving(Echo, certificate=authority.issue(["core.example"])) as served:
-        with pytest.raises(ConnectError, match=r"localhost.*core\.example"):
+        with pytest.raises(
+            UntrustedServer, match=r"to core\.example, not to 'localhost'"
+        ) as raised:
             await served.connect(verify=True, ca_path=authority.ca_path)
+    assert raised.value.why is Distrust.NAME
 
 
 async def test_nothing_listening_is_said_at_once() -> None:

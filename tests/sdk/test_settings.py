@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_sdk import Client, ConfigurationError, Settings
 from runtara_sdk.address import Address
 
@@ -26,9 +27,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def pem(tmp_path: Path) -> Path:
-    path = tmp_path / "ca.pem"
-    path.write_text("-----BEGIN CERTIFICATE-----\n")
-    return path
+    return LocalAuthority.open(tmp_path).ca_path
 
 
 def test_the_defaults_are_those_of_a_server_on_this_machine() -> None:
@@ -123,6 +122,18 @@ def test_a_bad_value_is_one_line(
         Client()
 
     assert str(raised.value) == f"RUNTARA_{name}: takes {takes}, got {got!r}"
+
+
+def test_a_file_that_only_looks_like_a_certificate_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before a server is asked: OpenSSL would say it in the middle of a handshake."""
+    cut = tmp_path / "cut.pem"
+    cut.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
+    environment.setenv("RUNTARA_TLS_CA", str(cut))
+
+    with pytest.raises(ConfigurationError, match="RUNTARA_TLS_CA: takes a readable PEM file"):
+        Settings()
 
 
 def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,17 @@
 """A loop that is blocked, and a server that goes away: processes against the installed server."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 from tests.support.server_process import running
 
 from runtara_persistence import InstanceStatus
+from runtara_sdk.workflow.errors import Unavailable
+from runtara_sdk.workflow.patience import Patience
 
 INFRASTRUCTURE = 4
 
@@ -61,4 +66,48 @@ async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_p
         )
 
     assert code == INFRASTRUCTURE
+    assert "the core is out of reach, and tried for 0:00:0" in said
     assert "RUNTARA_SERVER_ADDR is 127.0.0.1:1, [::1]:1" in said
+
+
+async def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(tmp_path: Path) -> None:
+    """With 4 and what to set: to try again for the whole budget would change nothing."""
+    async with running(tmp_path) as server:
+        launcher = Launcher(tmp_path, server)
+        code, _, said = await launcher.run("counting", 1, RUNTARA_SKIP_CERT_VERIFICATION="false")
+
+    assert code == INFRASTRUCTURE
+    (line,) = said.splitlines()
+    assert line.startswith("ServerNotTrusted: the core is not trusted: 127.0.0.1 port ")
+    assert "set RUNTARA_TLS_CA to the PEM file" in line
+
+
+def outage(failures: int) -> Callable[[], Awaitable[str]]:
+    """A call that fails so often before it succeeds."""
+    left = iter(range(failures))
+
+    async def call() -> str:
+        if next(left, None) is not None:
+            raise Unavailable("nothing listens there")
+        return "done"
+
+    return call
+
+
+async def test_all_who_wait_tell_of_an_outage_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With why, and how long they will go on."""
+    patience = Patience(budget=timedelta(minutes=5))
+    found = await asyncio.gather(*(patience.persist(outage(2)) for _ in range(3)))
+
+    assert found == ["done"] * 3
+    (line,) = caplog.messages
+    assert line.startswith("the core is out of reach, and tried for 0:05:00 more")
+    assert line.endswith(": nothing listens there")
+
+
+async def test_an_outage_that_goes_on_is_told_of_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Every half minute, unless it is to be told of more often."""
+    await Patience(tell=timedelta(0)).persist(outage(3))
+
+    assert len(caplog.messages) == 3
+    assert Patience().tell == timedelta(seconds=30)

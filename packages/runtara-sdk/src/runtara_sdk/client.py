@@ -32,10 +32,10 @@ class Client:
     it is lost, and continues the same run.
 
     Every call ends within `request_timeout_ms`, repeats included, and may raise ConnectionFailed,
-    RequestTimeout, ProtocolError or a ServerError; of a sleep and a waiting poll that time bounds
-    an outage alone. A cancelled call leaves the client usable; whether its request was carried out
-    is then unknown. Once the run is superseded every call raises InstanceSuperseded, and a sleep or
-    poll under way does so at once.
+    ServerNotTrusted, RequestTimeout, ProtocolError or a ServerError; of a sleep and a waiting poll
+    that time bounds an outage alone. A cancelled call leaves the client usable; whether its request
+    was carried out is then unknown. Once the run is superseded every call raises
+    InstanceSuperseded, and a sleep or poll under way does so at once.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:

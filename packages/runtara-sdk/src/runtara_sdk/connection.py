@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
-from runtara_protocol.quic.error import ConnectError, ConnectionLost
+from runtara_protocol.quic.error import ConnectError, ConnectionLost, Distrust, UntrustedServer
 from runtara_sdk.address import Address
 from runtara_sdk.backoff import delay
-from runtara_sdk.errors import ClientNotOpen, ConnectionFailed
+from runtara_sdk.errors import ClientNotOpen, ConnectionFailed, RuntaraError, ServerNotTrusted
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class SharedConnection:
         Return the connection, opening one if there is none; whoever waits shares one attempt.
 
         One attempt, after a wait that grows with the failures before it. Raises ConnectionFailed,
-        ClientNotOpen once closed, and what `greet` raises. A cancelled caller leaves the attempt to
-        the others.
+        ServerNotTrusted if that goes for all servers, ClientNotOpen once closed, and what `greet`
+        raises. A cancelled caller leaves the attempt to the others.
         """
         if self._is_closed:
             raise ClientNotOpen("this client was closed while a call was under way")
@@ -89,28 +89,34 @@ class SharedConnection:
     async def _connect(self) -> ClientConnection:
         await asyncio.sleep(delay(self._failures))
         self._failures += 1
-        reasons: list[str] = []
+        failures: list[ConnectError | ConnectionLost] = []
         for server in list(self._servers):
             try:
                 connection = await self._greeted(await connect(server), server.connect_timeout)
             except ConnectError as error:
-                reasons.append(str(error))
+                failures.append(error)
             except ConnectionLost as error:
-                reasons.append(f"{_address(server)}: {error}")
+                failures.append(ConnectionLost(f"{_address(server)}: {error}"))
             else:
                 self._servers.remove(server)
                 self._servers.insert(0, server)
                 self._open = connection
                 return connection
-        raise self._out_of_reach("; ".join(reasons))
+        raise self._out_of_reach(failures)
 
-    def _out_of_reach(self, reasons: str) -> ConnectionFailed:
+    def _out_of_reach(self, failures: Sequence[ConnectError | ConnectionLost]) -> RuntaraError:
+        said = "; ".join(map(str, failures))
+        distrust = [error.why for error in failures if isinstance(error, UntrustedServer)]
+        remedy = f"; {_remedy(distrust[0], self._servers[0])}" if distrust else ""
+        if len(distrust) == len(failures):
+            return ServerNotTrusted(f"the core is not trusted: {said}{remedy}")
         reason = (
-            f"cannot reach the core: {reasons}; RUNTARA_SERVER_ADDR is {self.addresses},"
-            " RUNTARA_TLS_CA names the certificates to trust"
+            f"cannot reach the core: {said}; does it run there, and does UDP get through?"
+            f" RUNTARA_SERVER_ADDR is {self.addresses}{remedy}"
         )
         # Once an outage: the calls that wait for it tell the rest.
-        logger.log(logging.WARNING if self._failures == 1 else logging.DEBUG, "%s", reason)
+        if self._failures == 1:
+            logger.warning("%s; trying again", reason)
         return ConnectionFailed(reason)
 
     async def _greeted(self, connection: ClientConnection, seconds: float) -> ClientConnection:
@@ -123,6 +129,22 @@ class SharedConnection:
                 raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
             closing.pop_all()
         return connection
+
+
+def _remedy(why: Distrust, server: ClientSettings) -> str:
+    """What to set, and how it is set now."""
+    if why is Distrust.TIME:
+        return "have it renewed (RUNTARA_TLS_CERT of the server), and look at both machines' clocks"
+    if why is Distrust.NAME:
+        return f"set RUNTARA_SERVER_NAME, which is {server.server_name}, to a name that it bears"
+    trusted = (
+        "not set: the system's authorities count" if server.ca_path is None else server.ca_path
+    )
+    return (
+        "set RUNTARA_TLS_CA to the PEM file of the authority that signed it (`runtara-server --dev`"
+        f" prints where it is); it is {trusted}. To try things, RUNTARA_SKIP_CERT_VERIFICATION=true"
+        " trusts whoever answers"
+    )
 
 
 def _address(server: ClientSettings) -> Address:

@@ -21,6 +21,14 @@ class ConnectionFailed(RuntaraError):
     """
 
 
+class ServerNotTrusted(RuntaraError):
+    """
+    All servers named were reached, and none has a certificate to trust: nothing was sent.
+
+    Not tried again, because it takes a person: the message says what to set.
+    """
+
+
 class RequestTimeout(RuntaraError):
     """The server was reached and gave no answer in time: whether it did its work is unknown."""
 

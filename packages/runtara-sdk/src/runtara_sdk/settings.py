@@ -1,5 +1,6 @@
 """The settings of a client, read from the environment."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -31,11 +32,9 @@ def _check_addresses(value: str) -> str:
 
 def _check_pem(value: Path) -> Path:
     try:
-        content = value.read_bytes()
-    except OSError as error:
-        raise ValueError("not readable") from error
-    if b"-----BEGIN CERTIFICATE-----" not in content:
-        raise ValueError("not PEM")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except OSError as error:  # SSLError is one.
+        raise ValueError("not readable, or no certificate in it") from error
     return value
 
 

@@ -1,6 +1,7 @@
 """A QUIC client that knows no message: one request's bytes up a stream, the answer's bytes down."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections import deque
@@ -14,12 +15,25 @@ from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
+from aioquic.tls import AlertDescription
 
 from runtara_protocol.quic.datapath import Address, Datapath, set_buffers
 from runtara_protocol.quic.driver import Driver
-from runtara_protocol.quic.error import ConnectError, ConnectionLost, StreamReset
+from runtara_protocol.quic.error import (
+    ConnectError,
+    ConnectionLost,
+    Distrust,
+    StreamReset,
+    UntrustedServer,
+)
 
 UDP_BUFFER = 2 << 20
+
+_UNTRUSTED = QuicErrorCode.CRYPTO_ERROR + AlertDescription.bad_certificate
+_OUT_OF_TIME = QuicErrorCode.CRYPTO_ERROR + AlertDescription.certificate_expired
+
+_NAME_IN_PATTERN = re.compile(r"pattern=(?:\w+\()?b?'([^']+)'")
+"""As aioquic shows the names that a certificate bears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +59,13 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
 
     A name's addresses are tried one after the other, each for its share of the time. Raises
     ConnectError saying, for each, why there is none: the name is unknown, nothing listens, nothing
-    answers in time, the certificate isn't trusted or bears another name, the server refused.
+    answers in time, the server refused; UntrustedServer if one was reached whose certificate isn't
+    trusted, bears another name or is out of its time.
     """
     infos = await _resolved(settings)
     until = monotonic() + settings.connect_timeout
     reasons: list[str] = []
+    why: Distrust | None = None
     for left, (family, address) in zip(range(len(infos), 0, -1), infos, strict=True):
         try:
             return await _connected(settings, family, address, (until - monotonic()) / left)
@@ -57,7 +73,9 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
             at = "" if address[0] == settings.host else f"{address[0]}: "
             reasons.append(f"{at}{error}")
             cause = error
-    raise ConnectError(f"{_where(settings)}: {'; '.join(reasons)}") from cause
+            why = error.why if isinstance(error, UntrustedServer) else why
+    message = f"{_where(settings)}: {'; '.join(reasons)}"
+    raise (ConnectError(message) if why is None else UntrustedServer(message, why)) from cause
 
 
 async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
@@ -229,12 +247,26 @@ class ClientConnection(Driver):
         if self._ping is not None:
             self._ping.cancel()
         if not self._established.done():
-            self._established.set_exception(ConnectError(reason))
+            self._established.set_exception(self._refusal(reason))
         for exchange in (*self._exchanges.values(), *self._unopened):
             if not exchange.answer.done():
                 exchange.answer.set_exception(ConnectionLost(reason))
         self._exchanges.clear()
         self._unopened.clear()
+
+    def _refusal(self, reason: str) -> ConnectError:
+        ended = self._quic._close_event
+        if ended is None or ended.error_code not in (_UNTRUSTED, _OUT_OF_TIME):
+            return ConnectError(reason)
+        if ended.error_code == _OUT_OF_TIME:
+            return UntrustedServer(f"its certificate is out of its time ({reason})", Distrust.TIME)
+        if not reason.startswith("hostname "):
+            return UntrustedServer(f"its certificate is not trusted ({reason})", Distrust.ISSUER)
+        names = ", ".join(_NAME_IN_PATTERN.findall(reason)) or reason
+        wanted = self._settings.server_name
+        return UntrustedServer(
+            f"its certificate is made out to {names}, not to {wanted!r}", Distrust.NAME
+        )
 
 
 def _where(settings: ClientSettings) -> str:

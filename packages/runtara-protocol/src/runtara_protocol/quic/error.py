@@ -1,5 +1,7 @@
 """What can go wrong with a stream or a connection."""
 
+from enum import StrEnum
+
 
 class StreamReset(Exception):
     """The peer gave this stream up; the connection lives."""
@@ -15,3 +17,19 @@ class ConnectionLost(ConnectionError):
 
 class ConnectError(ConnectionError):
     """No connection came about; the message says why, for a person."""
+
+
+class Distrust(StrEnum):
+    """What of a certificate keeps it from being trusted."""
+
+    ISSUER = "issuer"
+    NAME = "name"
+    TIME = "time"
+
+
+class UntrustedServer(ConnectError):
+    """The server was reached, and its certificate is not to be trusted: `why`."""
+
+    def __init__(self, message: str, why: Distrust) -> None:
+        super().__init__(message)
+        self.why = why
