@@ -2,13 +2,16 @@
 
 import types
 import typing
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args, get_origin
 
 import typing_extensions
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticSerializationError
 
+from runtara_sdk.workflow import shapes
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.likeness import alike
 
@@ -41,14 +44,43 @@ def encode(what: str, value: object, annotation: object) -> bytes:
 def decode(what: str, text: bytes, annotation: object) -> object:
     """Read what `encode` wrote; raises StateUnreadable if it does not fit the annotation."""
     try:
-        found: list[object] = _adapter_for(what, annotation).validate_json(b"[" + text + b"]")
-    except ValidationError as error:
+        return read(what, text, annotation)
+    except Misfit as error:
         raise StateUnreadable(
             f"what is saved for {what} is no {_shown(annotation)} any more, and was left alone:"
             f" let the annotation take the saved {text[:200].decode(errors='replace')!r} too"
-            f" ({error.errors()[0]['msg']})"
+            f" ({error})"
         ) from error
+
+
+class Misfit(ValueError):
+    """JSON that is none of its type; the problems each name a field, what it takes, what it got."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def read(what: str, text: bytes, annotation: object) -> object:
+    """Read JSON; raises Misfit, which calls the value `what`."""
+    adapter = _adapter_for(what, annotation)
+    try:
+        found: list[object] = adapter.validate_json(b"[" + text + b"]")
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        raise Misfit([shapes.problem(one, what) for one in problems]) from None
+    if len(found) != 1:
+        raise Misfit([f"{what} is no JSON"])
     return found[0]
+
+
+def shape(what: str, annotation: object) -> str:
+    """Show in a line what JSON an annotation takes."""
+    try:
+        schema = _adapter_for(what, annotation).json_schema()
+    except PydanticInvalidForJsonSchema:
+        return _shown(annotation)
+    return shapes.shape({"$defs": schema.get("$defs", {})} | schema["items"])
 
 
 def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
@@ -114,17 +146,14 @@ def _with_typed_dicts(annotation: Any) -> Any:
     )
 
 
-def decode_named(
-    what: str, text: bytes, kinds: dict[str, Any], required: frozenset[str]
-) -> dict[str, Any]:
-    """Read an object of values that each have an annotation; raises StateUnreadable."""
+def named(kinds: dict[str, Any], required: frozenset[str]) -> object:
+    """Make the annotation of an object with these fields and no others."""
+    taken = {name: _with_typed_dicts(kind) for name, kind in kinds.items()}
     fields = {
         name: kind if name in required else typing_extensions.NotRequired[kind]
-        for name, kind in kinds.items()
+        for name, kind in taken.items()
     }
     made: Any = typing_extensions.TypedDict
-    shape = made("Input", fields)
-    shape.__pydantic_config__ = ConfigDict(**_CONFIG, extra="forbid")
-    found = decode(what, text, shape)
-    assert isinstance(found, dict)
+    found = made("Input", fields)
+    found.__pydantic_config__ = ConfigDict(**_CONFIG, extra="forbid")
     return found

@@ -3,13 +3,13 @@
 import inspect
 import json
 import typing
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
-from runtara_sdk.workflow.errors import NotSaveable, Refused, StateUnreadable
+from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.patience import Patience
 
 P = ParamSpec("P")
@@ -30,28 +30,54 @@ class Workflow(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.function(*args, **kwargs)
 
-    def arguments(self, text: bytes | None) -> dict[str, Any]:
+    def arguments(self, text: bytes | None, *, is_saved: bool = False) -> dict[str, Any]:
         """
         Read an input: JSON of the one parameter, or an object of several by name.
 
-        Raises Refused if it does not fit.
+        Raises Refused if it does not fit; `is_saved` says that the instance was started with it.
         """
         from runtara_sdk.workflow import codec
 
-        hints = self._hints()
         names = list(inspect.signature(self.function).parameters)
         if text is None:
             return self._without_input(names)
+        what, annotation = self._taken(names)
         try:
-            if len(names) == 1:
-                return {names[0]: codec.decode("the input", text, hints.get(names[0], Any))}
-            kinds = {name: hints.get(name, Any) for name in names}
-            return codec.decode_named("the input", text, kinds, self._required())
-        except StateUnreadable as error:
-            raise Refused(
-                f"the input {text[:200].decode(errors='replace')!r} is none for workflow"
-                f" {self.name!r}({', '.join(names)}): {error.__cause__ or error}"
-            ) from error
+            found = codec.read(what, text, annotation)
+        except codec.Misfit as error:
+            raise Refused(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
+        return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
+
+    def _taken(self, names: list[str]) -> tuple[str, object]:
+        """What the input is called, and its annotation."""
+        from runtara_sdk.workflow import codec
+
+        hints = self._hints()
+        if len(names) == 1:
+            return names[0], hints.get(names[0], Any)
+        kinds = {name: hints.get(name, Any) for name in names}
+        return "input", codec.named(kinds, self._required())
+
+    def _misfit(
+        self, names: list[str], text: bytes, problems: Sequence[str], *, is_saved: bool
+    ) -> str:
+        got = text[:200].decode(errors="replace").strip()
+        head = f"the input does not fit workflow {self.name!r}"
+        lines = "".join(f"\n  {problem.removeprefix('input.')}" for problem in problems)
+        if is_saved:
+            return (
+                f"{head}, which the instance was started with: let its parameters take {got} too:"
+                f"{lines}"
+            )
+        if not names:
+            return f"{head}, which takes none, and got {got}: leave it out"
+        return f"{head}:{lines}\nit takes {self._shape(names)}\ngot {got}"
+
+    def _shape(self, names: list[str]) -> str:
+        from runtara_sdk.workflow import codec
+
+        shape = codec.shape(*self._taken(names))
+        return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
 
     def input(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
         """Write arguments as an input; raises NotSaveable for one that is not annotated so."""
@@ -78,7 +104,8 @@ class Workflow(Generic[P, R]):
         if missing:
             raise Refused(
                 f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: give it"
-                " with --input, or create the instance with one"
+                " with --input FILE (- for standard input), or create the instance with one\n"
+                f"it takes {self._shape(names)}"
             )
         return {}
 

@@ -89,7 +89,7 @@ async def _started(
     if heard.told is not None:
         await run.ears.answer(heard)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
-    return workflow.arguments(None if saved["input"] is None else text)
+    return workflow.arguments(None if saved["input"] is None else text, is_saved=True)
 
 
 async def _first(run: Run, begun: Begun) -> dict[str, Any] | None:

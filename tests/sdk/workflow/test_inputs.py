@@ -1,0 +1,190 @@
+"""An input that does not fit its workflow: what is wrong with which field, and what is taken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, Optional, TypedDict
+
+import pytest
+from pydantic import BaseModel
+from tests.sdk.workflow.memory_journal import Core, life
+
+from runtara_sdk import Ended, Outcome, Refused, Workflow, workflow
+
+
+class Size(Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+class Line(BaseModel):
+    sku: str
+    size: Size = Size.SMALL
+
+
+class Address(TypedDict):
+    city: str
+
+
+@dataclass
+class Order:
+    id: str
+    cents: int
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass
+class Tree:
+    children: "list[Tree]"
+
+
+@workflow
+async def bare() -> int:
+    return 0
+
+
+@workflow
+async def fulfil(order: Order) -> int:
+    return order.cents
+
+
+@workflow
+async def move(who: str, to: Address, at: datetime | None = None) -> str:
+    return who
+
+
+async def refusal(called: Workflow[..., Any], given: bytes | None) -> list[str]:
+    core = Core(input=given)
+    with pytest.raises(Refused) as raised:
+        await life(called, core)
+    assert core.states == {}
+    return str(raised.value).splitlines()
+
+
+FULFIL = (
+    'it takes the value of its parameter order: {"id": string, "cents": integer,'
+    ' "lines"?: [{"sku": string, "size"?: "s" | "l"}, …]}'
+)
+MOVE = 'it takes {"who": string, "to": {"city": string}, "at"?: string (date-time) | null}'
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ('{"id": 17}', ["order.id: takes a string, got 17", "order.cents is missing"]),
+        ("[1]", ["order: takes an object, got [1]"]),
+        ('{"id": "a", "cents": "many"}', ['order.cents: takes an integer, got "many"']),
+        (
+            '{"id": "a", "cents": 1, "lines": [{"sku": "b"}, {"sku": "c", "size": "xl"}]}',
+            ["""order.lines[1].size: takes 's' or 'l', got "xl\""""],
+        ),
+    ],
+)
+async def test_each_field_that_does_not_fit_is_named(given: str, problems: list[str]) -> None:
+    """With what it takes and what it got; then the shape of the whole, and what came."""
+    assert await refusal(fulfil, given.encode()) == told("fulfil", problems, FULFIL, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ("3", ["input: takes an object, got 3"]),
+        ('{"who": "a", "to": {}, "when": 1}', ["to.city is missing", "when is not known"]),
+    ],
+)
+async def test_several_parameters_are_named_themselves(given: str, problems: list[str]) -> None:
+    """Those that there are not, too."""
+    assert await refusal(move, given.encode()) == told("move", problems, MOVE, given)
+
+
+def told(workflow: str, problems: list[str], takes: str, given: str) -> list[str]:
+    lines = [f"  {problem}" for problem in problems]
+    return [f"the input does not fit workflow {workflow!r}:", *lines, takes, f"got {given}"]
+
+
+async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:
+    """And where to give it."""
+    assert await refusal(fulfil, None) == [
+        "workflow 'fulfil' takes order, and there is no input: give it with --input FILE (- for"
+        " standard input), or create the instance with one",
+        FULFIL,
+    ]
+
+
+async def test_an_input_that_nobody_takes_is_refused() -> None:
+    """What to do is to leave it out."""
+    assert await refusal(bare, b'{"id": 1}') == [
+        "the input does not fit workflow 'bare', which takes none, and got {\"id\": 1}: leave it"
+        " out"
+    ]
+
+
+@pytest.mark.parametrize("given", [b"", b"order-17", b"1, 2", b'{"id":'])
+async def test_an_input_that_is_no_json_says_so(given: bytes) -> None:
+    """Whoever created the instance with it may have meant a text."""
+    assert "  value is no JSON" in await refusal(taking(int), given)
+
+
+async def test_parameters_that_changed_are_to_take_the_old_input() -> None:
+    """The instance was started with it, and nobody can give it another."""
+
+    @workflow(name="grown")
+    async def before(number: int) -> int:
+        raise SystemError
+
+    @workflow(name="grown")
+    async def after(text: str) -> int:
+        return 1
+
+    core = Core(input=b"17")
+    await life(before, core)
+    core.ended = None
+    with pytest.raises(Refused) as raised:
+        await life(after, core)
+
+    assert str(raised.value).splitlines() == [
+        "the input does not fit workflow 'grown', which the instance was started with: let its"
+        " parameters take 17 too:",
+        "  text: takes a string, got 17",
+    ]
+
+
+def taking(kind: Any) -> Workflow[..., Any]:
+    async def one(value: Any) -> None: ...
+
+    one.__annotations__["value"] = kind
+    return workflow(one)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        (int | None, "integer | null"),
+        (Optional[str], "string | null"),  # noqa: UP045 - as others write it
+        (dict[str, float], "{string: number, …}"),
+        (dict[str, Any], "{string: anything, …}"),
+        (tuple[int, str], "[integer, string]"),
+        (Literal["a", 1], '"a" | 1'),
+        (Literal["a"], '"a"'),
+        (Tree, '{"children": [Tree, …]}'),
+        (Decimal, "number | string"),
+        (list[bool], "[boolean, …]"),
+        (Callable[[], int], "collections.abc.Callable[[], int]"),
+        (Literal[tuple(range(2000))], " | ".join(map(str, range(2000)))[:2000] + "…"),
+    ],
+)
+async def test_the_shape_of_a_type_is_one_line(kind: Any, shape: str) -> None:
+    """Cut if it is very long; what holds itself is named within."""
+    (_, takes) = await refusal(taking(kind), None)
+
+    assert takes == f"it takes the value of its parameter value: {shape}"
+
+
+async def test_an_input_that_fits_is_taken() -> None:
+    """What has a default may be left out."""
+    given = b'{"who": "Ann", "to": {"city": "Oslo"}}'
+
+    assert await life(move, Core(input=given)) == Ended(Outcome.DONE, b'"Ann"')
+    assert await life(bare, Core(input=b"{}")) == Ended(Outcome.DONE, b"0")
