@@ -1,6 +1,8 @@
 """Statements use the indexes meant for them, with the planner's default settings."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -48,7 +50,7 @@ INDEXES = {
         "page": "idx_checkpoints_instance",
     },
     "claims": {
-        "claim_due": "idx_instances_sleep_until",
+        "claim_due": "idx_instances_due",
         "renew_claims": "idx_instances_wake_claim",
         "release_claims": "instances_pkey",
         "wake": "instances_pkey",
@@ -114,3 +116,32 @@ async def test_no_hot_statement_reads_a_table_through(
             assert not any(f"Seq Scan on {table}" in explained for table in TABLES), explained
             is_list = name.startswith("page")
             assert not (is_list and "Sort" in explained), f"{noun} {name}\n{explained}"
+
+
+async def test_a_claim_reads_no_more_than_it_takes(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """However many are due."""
+    await connection.execute(
+        "UPDATE instances SET status = 'suspended', sleep_until = created_at, finished_at = NULL;"
+        "ANALYZE instances"
+    )
+    claim_due = load("runtara_persistence.postgres", "claims.sql")["claim_due"]
+    await connection.execute(f"PREPARE claiming AS {claim_due}")
+
+    [(explained,)] = await connection.fetch(
+        "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claiming(now(), 7, now(), 'me')"
+    )
+
+    [scan] = (
+        node
+        for node in nodes(json.loads(explained)[0]["Plan"])
+        if node.get("Index Name") == "idx_instances_due"
+    )
+    assert scan["Actual Rows"] == 7
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)

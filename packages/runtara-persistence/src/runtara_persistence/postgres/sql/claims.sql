@@ -1,33 +1,34 @@
 -- name: claim_due
-WITH due AS (
-    SELECT instance_id, sleep_until AS since
+-- Of either kind the first so many are read and locked; then the first of both.
+WITH slept AS MATERIALIZED (
+    SELECT instance_id, greatest(sleep_until, wake_claim_until) AS waits_since
     FROM instances
-    WHERE status = 'suspended' AND sleep_until <= $1
-    UNION ALL
-    SELECT instance_id, created_at
-    FROM pending_signals
-    WHERE acknowledged_at IS NULL AND signal_type IN ('cancel', 'resume')
-),
-waiting AS (
-    SELECT instance_id, min(since) AS since
-    FROM due
-    GROUP BY instance_id
-),
-chosen AS MATERIALIZED (
-    SELECT
-        i.instance_id,
-        i.tenant_id,
-        i.run_epoch,
-        i.checkpoint_id,
-        i.sleep_until,
-        greatest(waiting.since, i.wake_claim_until) AS waits_since
-    FROM waiting
-    JOIN instances AS i ON i.instance_id = waiting.instance_id
-    WHERE i.status = 'suspended' AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= $1)
-    ORDER BY waits_since, i.instance_id COLLATE "C"
+    WHERE status = 'suspended'
+        AND sleep_until IS NOT NULL
+        AND greatest(sleep_until, wake_claim_until) <= $1
+    ORDER BY waits_since, instance_id COLLATE "C"
     LIMIT $2
     -- Somebody who holds a row is claiming it, waking it or ending it.
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+told AS MATERIALIZED (
+    SELECT i.instance_id, greatest(s.created_at, i.wake_claim_until) AS waits_since
+    FROM pending_signals AS s
+    JOIN instances AS i ON i.instance_id = s.instance_id
+    WHERE s.acknowledged_at IS NULL
+        AND s.signal_type IN ('cancel', 'resume')
+        AND i.status = 'suspended'
+        AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= $1)
+    ORDER BY waits_since, i.instance_id COLLATE "C"
+    LIMIT $2
     FOR NO KEY UPDATE OF i SKIP LOCKED
+),
+chosen AS MATERIALIZED (
+    SELECT instance_id, min(waits_since) AS waits_since
+    FROM (SELECT * FROM slept UNION ALL SELECT * FROM told) AS waiting
+    GROUP BY instance_id
+    ORDER BY waits_since, instance_id COLLATE "C"
+    LIMIT $2
 ),
 claimed AS (
     UPDATE instances AS i
@@ -35,9 +36,16 @@ claimed AS (
         wake_claim_by = $4
     FROM chosen
     WHERE i.instance_id = chosen.instance_id
+    RETURNING
+        i.instance_id,
+        i.tenant_id,
+        i.run_epoch,
+        i.checkpoint_id,
+        i.sleep_until,
+        chosen.waits_since
 )
 SELECT instance_id, tenant_id, run_epoch, checkpoint_id, sleep_until
-FROM chosen
+FROM claimed
 ORDER BY waits_since, instance_id COLLATE "C";
 
 -- name: renew_claims
