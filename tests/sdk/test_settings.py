@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.quic.certificates import LocalAuthority
+from runtara_protocol.variables import KNOWN
 from runtara_sdk import Client, ConfigurationError, Settings
 from runtara_sdk.address import Address
 
@@ -92,7 +94,6 @@ def test_what_is_given_goes_before_the_environment() -> None:
 @pytest.mark.parametrize(
     ("name", "got", "takes"),
     [
-        ("INSTANCE_ID", "x" * 1025, ID),
         ("TENANT_ID", "\udcff", ID),
         ("SERVER_ADDR", "localhost", ADDRESS),
         ("SERVER_ADDR", "localhost:0", ADDRESS),
@@ -136,6 +137,16 @@ def test_a_file_that_only_looks_like_a_certificate_is_refused(
         Settings()
 
 
+def test_a_long_value_is_cut(environment: pytest.MonkeyPatch) -> None:
+    """Its length is told instead."""
+    environment.setenv("RUNTARA_INSTANCE_ID", "é" * 513)
+
+    with pytest.raises(ConfigurationError) as raised:
+        Settings()
+
+    assert str(raised.value) == (f"RUNTARA_INSTANCE_ID: takes {ID}, got '{'é' * 79}… of 1026 bytes")
+
+
 def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
     """A line each, what is missing among them."""
     environment.delenv("RUNTARA_INSTANCE_ID")
@@ -150,6 +161,57 @@ def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> N
         f"RUNTARA_TENANT_ID: takes {ID}, got nothing",
         f"RUNTARA_SERVER_ADDR: takes {ADDRESS}, got '?'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SEVER_ADDR", "SERVER_ADDR"),
+        ("SERVER_ADDRESS", "SERVER_ADDR"),
+        ("TENANT", "TENANT_ID"),
+        ("INSTANCEID", "INSTANCE_ID"),
+        ("SKIP_CERT_VERIFY", "SKIP_CERT_VERIFICATION"),
+        ("request_timeout", "REQUEST_TIMEOUT_MS"),
+        ("MAX_CONCURRENT_INSTANCE", "MAX_CONCURRENT_INSTANCES"),
+    ],
+)
+def test_a_misspelt_variable_is_warned_of(
+    environment: pytest.MonkeyPatch, log: LogWatch, name: str, meant: str
+) -> None:
+    """In a line that names the one that was meant, the server's among them."""
+    environment.setenv(f"RUNTARA_{name}", "x")
+    Settings()
+
+    assert log.lines == [
+        f"RUNTARA_{name.upper()} is not known, and does nothing: did you mean RUNTARA_{meant}?"
+    ]
+
+
+def test_variables_that_others_read_are_left_alone(
+    environment: pytest.MonkeyPatch, log: LogWatch
+) -> None:
+    """Those of the server, and what resembles nothing."""
+    for name in ("TLS_CERT", "DATABASE_URL", "ENV_TENANT_ID", "DATA_DIR", "LOG_LEVEL", ""):
+        environment.setenv(f"RUNTARA_{name}", "x")
+    Settings()
+
+    assert log.lines == []
+
+
+def test_a_misspelt_variable_is_named_where_another_is_missing(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """It is why."""
+    environment.delenv("RUNTARA_INSTANCE_ID")
+    environment.setenv("RUNTARA_INSTNCE_ID", "i-1")
+
+    with pytest.raises(ConfigurationError, match="did you mean RUNTARA_INSTANCE_ID"):
+        Settings()
+
+
+def test_every_setting_is_a_known_variable() -> None:
+    """So that none is taken for a slip of the pen."""
+    assert {f"RUNTARA_{name.upper()}" for name in Settings.model_fields} < KNOWN
 
 
 def test_an_id_holds_no_nul_and_is_not_empty() -> None:

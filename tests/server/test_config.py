@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from runtara_protocol.variables import KNOWN
 from runtara_server import config
 from runtara_server.config import ConfigurationError, Settings
 from runtara_server.dev import DevSettings
@@ -67,6 +69,7 @@ def test_the_tables_are_complete() -> None:
     described = {field_of(row[0]) for row in TABLE}
 
     assert described | {"database_url"} == set(Settings.model_fields)
+    assert {f"RUNTARA_{name.upper()}" for name in Settings.model_fields} < KNOWN
     assert {field_of(variable) for variable, _ in BAD} == set(Settings.model_fields)
 
 
@@ -155,6 +158,46 @@ def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> N
     (tmp_path / ".env").symlink_to("/proc/self/mem")
 
     assert refusal().startswith(".env cannot be read")
+
+
+def warnings() -> list[str]:
+    """Read settings; give what is warned of."""
+    with capture_logs() as logs:
+        config.load()
+    return [entry["event"] for entry in logs if entry["log_level"] == "warning"]
+
+
+def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(
+    variables: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the environment and in the .env file; it is no error."""
+    variables.setenv("RUNTARA_QUIC_PROT", "9001")
+    (tmp_path / ".env").write_text("RUNTARA_MAX_CONCURENT_INSTANCES=64\n")
+
+    assert warnings() == [
+        "RUNTARA_MAX_CONCURENT_INSTANCES is not known, and does nothing: did you mean"
+        " RUNTARA_MAX_CONCURRENT_INSTANCES?",
+        "RUNTARA_QUIC_PROT is not known, and does nothing: did you mean RUNTARA_QUIC_PORT?",
+    ]
+
+
+def test_a_misspelt_variable_is_named_where_another_is_missing(
+    variables: pytest.MonkeyPatch,
+) -> None:
+    variables.delenv("RUNTARA_DATABASE_URL")
+    variables.setenv("RUNTARA_DATABSE_URL", URL)
+
+    assert refusal().splitlines()[1:] == [
+        "RUNTARA_DATABSE_URL is not known, and does nothing: did you mean RUNTARA_DATABASE_URL?"
+    ]
+
+
+def test_variables_of_other_programs_are_left_alone(variables: pytest.MonkeyPatch) -> None:
+    """Those of clients, and those that resemble none of ours."""
+    for name in ("TENANT_ID", "TLS_CA", "ENV_QUIC_PORT", "DATA_DIR", "LOG_LEVEL"):
+        variables.setenv(f"RUNTARA_{name}", "x")
+
+    assert warnings() == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The settings of a client, read from the environment."""
 
+import logging
+import os
 import ssl
 from pathlib import Path
 from typing import Annotated, Self
@@ -13,10 +15,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtara_protocol.variables import PREFIX, misspelt
 from runtara_sdk.address import Address
 from runtara_sdk.errors import ConfigurationError
 
-_PREFIX = "RUNTARA_"
+logger = logging.getLogger(__name__)
+
+_SHOWN = 80
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -52,10 +57,10 @@ class Settings(BaseSettings):
 
     Each value is read from the environment variable of its name, `RUNTARA_` before it, unless given
     here; an empty variable counts as not set. Raises ConfigurationError, with a line for each value
-    that is missing or cannot be used.
+    that is missing or cannot be used. What looks like one of these variables misspelt is warned of.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     instance_id: _Id
     tenant_id: _Id
@@ -84,10 +89,14 @@ class Settings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, data: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        slips = misspelt(os.environ)
         try:
-            return handler(data)
+            settings = handler(data)
         except ValidationError as error:
-            raise ConfigurationError("\n".join(_lines(error))) from None
+            raise ConfigurationError("\n".join([*_lines(error), *slips])) from None
+        for slip in slips:
+            logger.warning("%s", slip)
+        return settings
 
 
 def _lines(error: ValidationError) -> list[str]:
@@ -101,5 +110,13 @@ def _line(name: str, kind: str, got: object) -> str:
     field = Settings.model_fields.get(name)
     if field is None:
         return f"{name}: there is no such setting"
-    shown = "nothing" if kind == "missing" else repr(got)
-    return f"{_PREFIX}{name.upper()}: takes {field.description}, got {shown}"
+    shown = "nothing" if kind == "missing" else _cut(got)
+    return f"{PREFIX}{name.upper()}: takes {field.description}, got {shown}"
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    if len(text) <= _SHOWN:
+        return text
+    size = len(str(value).encode(errors="backslashreplace"))
+    return f"{text[:_SHOWN]}… of {size} bytes"

@@ -1,16 +1,19 @@
 """What a deployer can set, read from the environment and from a `.env` file."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
+import structlog
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from runtara_domain.error import InvalidValue
 from runtara_persistence.connect import backend
+from runtara_protocol.variables import PREFIX, misspelt
 
-_PREFIX = "RUNTARA_"
+_log = structlog.get_logger(__name__)
 
 
 def _supported(url: str) -> str:
@@ -52,7 +55,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore"
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore"
     )
 
     database_url: DatabaseUrl = Field(
@@ -97,23 +100,31 @@ class ConfigurationError(Exception):
 
 
 def load(kind: type[Settings] = Settings) -> Settings:
-    """Read the settings; raises ConfigurationError if any is bad or missing."""
+    """
+    Read the settings; raises ConfigurationError if any is bad or missing.
+
+    A variable that looks like one of them misspelt is warned of.
+    """
     try:
-        return kind()
+        slips = misspelt([*os.environ, *DotEnvSettingsSource(kind).env_vars])
+        settings = kind()
     except ValidationError as error:
         lines = [_explain(kind, detail) for detail in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from error
+        raise ConfigurationError("\n".join([*lines, *slips])) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f".env is not UTF-8: {error.reason}, byte {error.start}"
         ) from error
     except OSError as error:
         raise ConfigurationError(f".env cannot be read: {error.strerror}") from error
+    for slip in slips:
+        _log.warning(slip)
+    return settings
 
 
 def _explain(kind: type[Settings], detail: ErrorDetails) -> str:
     field = str(detail["loc"][0]) if detail["loc"] else str(detail["ctx"]["field"])
-    variable = _PREFIX + field.upper()
+    variable = PREFIX + field.upper()
     takes = f"takes {kind.model_fields[field].description}"
     if detail["type"] == "missing":
         return f"{variable} is not set: it {takes}"
