@@ -1,6 +1,8 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -8,16 +10,15 @@ from pathlib import Path
 from tests.support.server_process import HOST, running
 
 ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "runtara_sdk", "run", "examples.hello:hello", "--input", "-")
+COMMAND = re.search(r"^echo '(.*)' \| python (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
 
 async def begun(port: int) -> Process:
     """Run the README's workflow, as the README says."""
+    assert COMMAND is not None
     process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        "--instance-id",
-        "order-17",
-        cwd=ROOT,
+        *(sys.executable, *shlex.split(COMMAND[2])),
+        cwd=ROOT / "examples",
         env=os.environ
         | {
             "PYTHONUNBUFFERED": "1",
@@ -29,7 +30,7 @@ async def begun(port: int) -> Process:
         stdout=PIPE,
     )
     assert process.stdin is not None
-    process.stdin.write(b'"order-17"\n')
+    process.stdin.write(COMMAND[1].encode())
     process.stdin.close()
     return process
 

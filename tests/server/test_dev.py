@@ -1,44 +1,79 @@
 """`runtara-server --dev`: what it prints works when it is pasted."""
 
 import asyncio
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.server_process import ServerProcess, environment, running
+from tests.support.server_process import PATIENCE, ServerProcess, environment, running
 
 from runtara_server.dev import instructions
 
+ROOT = Path(__file__).parents[2]
 
-async def pasted(text: str, folder: Path) -> str:
-    """Run the lines in a shell somewhere else; give what they print."""
+
+@asynccontextmanager
+async def pasted(text: str, folder: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """Run the lines in a shell somewhere else; give what they print, and kill what still runs."""
     shell = await asyncio.create_subprocess_exec(
         "bash",
         cwd=folder,
-        env=environment({}),
+        env=environment({"PYTHONUNBUFFERED": "1"}),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
-    printed, complaints = await shell.communicate(text.encode())
-    assert (shell.returncode, complaints) == (0, b"")
-    return printed.decode()
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    try:
+        shell.stdin.write(text.encode())
+        shell.stdin.close()
+        yield shell.stdout
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        await shell.wait()
 
 
-async def lines_to_paste(server: ServerProcess) -> str:
-    """Wait until it has said how to connect; give the part that is meant for a shell."""
-    await server.until(lambda: b"\nEND\n" in server.output)
-    said = server.output.decode()
-    return said[said.index("export ") :]
+def lines_to_paste(said: str) -> str:
+    """Give the part of what it says that is meant for a shell."""
+    return said[said.index("export ") : said.index("\n\nKill it anywhere")] + "\n"
 
 
-async def test_the_pasted_lines_save_and_then_find(tmp_path: Path) -> None:
+async def test_the_pasted_lines_run_a_workflow(tmp_path: Path) -> None:
+    """In any folder, into which they write it."""
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     async with running(tmp_path, "--dev") as server:
-        text = await lines_to_paste(server)
+        await server.until(lambda: b"run the last line again" in server.output)
+        text = lines_to_paste(server.output.decode())
+        async with asyncio.timeout(PATIENCE), pasted(text, elsewhere) as printed:
+            assert await printed.readline() == b"charging order-17/0\n"
 
-        assert b"Connect like this" in server.output
-        assert await pasted(text, elsewhere) == "saved: b'hello'\n"
-        assert await pasted(text, elsewhere) == "found from an earlier run: b'hello'\n"
+    assert (elsewhere / "hello.py").read_text() == (ROOT / "examples/hello.py").read_text()
+
+
+async def test_a_file_of_that_name_is_left_as_it_is(tmp_path: Path) -> None:
+    """Somebody may have changed it, and want to see what becomes of it."""
+    (tmp_path / "hello.py").write_text("print('mine')\n")
+    text = lines_to_paste(instructions("127.0.0.1", 1, tmp_path))
+    async with asyncio.timeout(PATIENCE), pasted(text, tmp_path) as printed:
+        assert await printed.readline() == b"mine\n"
+
+    assert (tmp_path / "hello.py").read_text() == "print('mine')\n"
+
+
+def test_the_readme_tells_the_same_story(tmp_path: Path) -> None:
+    """Its last line is the one that `--dev` prints, but for where Python is."""
+    command = re.search(r"^echo .*--instance-id.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert command is not None
+    said = instructions("127.0.0.1", 8001, tmp_path)
+    assert command[0].replace("python", shlex.quote(sys.executable), 1) in said.splitlines()
 
 
 async def test_its_log_is_for_people(tmp_path: Path) -> None:

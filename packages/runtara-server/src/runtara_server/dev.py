@@ -32,17 +32,35 @@ _TO_INSTALL = (
 _NOT_RUNNING = (3, 4)
 """What `pg_ctl status` exits with: nothing runs there; there is nothing there."""
 
-_TRY = """\
+_HELLO = """\
+\"\"\"A workflow of steps and a durable sleep: kill it anywhere and run it again.\"\"\"
+
 import asyncio
-from runtara_sdk import Client
 
-async def main():
-    async with Client() as client:
-        await client.register()
-        saved = await client.checkpoint("greeting", b"hello")
-        print("found from an earlier run:" if saved.found else "saved:", saved.state)
+from runtara_sdk import Retry, sleep, step, workflow
 
-asyncio.run(main())"""
+
+@step
+async def fetch(order: str) -> list[str]:
+    await asyncio.sleep(1)  # the real work
+    return [f"{order}/{number}" for number in range(3)]
+
+
+@step(retry=Retry(attempts=5, on=OSError, wait="1s"))
+async def charge(item: str) -> str:
+    print("charging", item)
+    await asyncio.sleep(1)
+    return f"receipt for {item}"
+
+
+@workflow(name="hello")
+async def hello(order: str) -> list[str]:
+    items = await fetch(order)
+    receipts = [await charge(item) for item in items]
+    await sleep("3s")  # the deadline is kept, whoever dies meanwhile
+    return receipts
+"""
+"""examples/hello.py, for those who have only what is installed."""
 
 
 class DevSettings(Settings):
@@ -71,17 +89,19 @@ def authority() -> LocalAuthority:
 
 
 def instructions(host: str, port: int, ca_path: Path) -> str:
-    """Say how to connect, in lines that work when pasted into a shell."""
+    """Say how to connect and run a workflow, in lines that work when pasted into a shell."""
     variables = {
         "RUNTARA_SERVER_ADDR": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "RUNTARA_TLS_CA": str(ca_path.resolve()),
         "RUNTARA_TENANT_ID": "dev",
-        "RUNTARA_INSTANCE_ID": "hello-1",
     }
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    run = f"{shlex.quote(sys.executable)} -m runtara_sdk run hello:hello"
     return (
-        "Connect like this, in another terminal (twice: the second run finds what the first"
-        f" saved):\n\n{exports}\n{shlex.quote(sys.executable)} - <<'END'\n{_TRY}\nEND\n"
+        "Paste this into another terminal: it connects, writes hello.py unless there is one, and"
+        f" runs it.\n\n{exports}\n[ -e hello.py ] || cat > hello.py <<'END'\n{_HELLO}END\n"
+        f"echo '\"order-17\"' | {run} --input - --instance-id hello-1\n\n"
+        "Kill it anywhere, with kill -9, and run the last line again: it goes on where it was."
     )
 
 
