@@ -132,7 +132,7 @@ class PostgresCheckpoints:
         return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
     async def count(self, instance_id: str) -> int:
-        [row] = await self._database.read("count checkpoints", _COUNT, instance_id)
+        [row] = await self._database.read_much("count checkpoints", _COUNT, instance_id)
         return int(row["count"])
 
     async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:

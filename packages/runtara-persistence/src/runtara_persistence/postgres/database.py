@@ -24,6 +24,8 @@ Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+MUCH_LONGER = 6
+"""How many times as long as other statements one may take that counts or searches."""
 _CLOSE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 2.0
 _FIRST_PAUSE = 0.01
@@ -58,6 +60,11 @@ class Database:
         """Seconds within which a step is begun, and begun again."""
         return self._patience
 
+    @property
+    def step_timeout(self) -> float:
+        """Seconds a statement may take."""
+        return self._step_timeout
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """
@@ -86,6 +93,17 @@ class Database:
     async def read(self, attempt: str, query: str, *arguments: object) -> Records:
         """Run a statement that only reads."""
         return await self.write(attempt, query, *arguments, is_repeatable=True)
+
+    async def read_much(self, attempt: str, query: str, *arguments: object) -> Records:
+        """Run a statement that counts or searches; it may take longer than others."""
+        timeout = MUCH_LONGER * self._step_timeout
+
+        async def work(connection: Connection) -> Records:
+            async with connection.transaction(readonly=True):
+                await connection.execute(f"SET LOCAL statement_timeout = {_milliseconds(timeout)}")
+                return await connection.fetch(query, *arguments, timeout=timeout)
+
+        return await self.run(attempt, work, is_repeatable=True)
 
     async def write(
         self, attempt: str, query: str, *arguments: object, is_repeatable: bool = False
@@ -154,9 +172,7 @@ class Database:
         )
 
     def _settings(self) -> dict[str, str]:
-        # Before the client gives up, so that the answer says why.
-        statement_timeout = max(1, int(self._step_timeout * 900))
-        return {**SETTINGS, "statement_timeout": f"{statement_timeout}ms"}
+        return {**SETTINGS, "statement_timeout": f"{_milliseconds(self._step_timeout)}ms"}
 
     async def _prepare(self, pool: Pool) -> None:
         try:
@@ -212,6 +228,11 @@ async def _close(pool: Pool) -> None:
     except TimeoutError:
         # The server does not take its leave; nothing is under way any more.
         pool.terminate()
+
+
+def _milliseconds(timeout: float) -> int:
+    # Before the client gives up, so that the answer says why.
+    return max(1, int(timeout * 900))
 
 
 def _is_late(deadline: float, pause: float) -> bool:

@@ -86,6 +86,11 @@ def is_of_one_step(error: DatabaseError) -> bool:
     return isinstance(error.__cause__, _OF_ONE_STEP)
 
 
+def took_too_long(error: DatabaseError) -> bool:
+    """Whether the database ended a statement for the time it took."""
+    return isinstance(error.__cause__, asyncpg.QueryCanceledError)
+
+
 def explain(attempt: str, place: str, error: BaseException) -> DatabaseError:
     """Say what was attempted, where, what the driver says, and what to do about it."""
     said = " ".join(str(error).split()) or type(error).__name__

@@ -19,7 +19,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import claims, listing, rows
+from runtara_persistence.postgres import claims, listing, pruning, rows
 from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
@@ -31,10 +31,6 @@ _CREATE = _QUERIES["create"]
 _INPUT = _QUERIES["input"]
 _STANDINGS = _QUERIES["standings"]
 _FINISH = _QUERIES["finish"]
-_PRUNE = _QUERIES["prune"]
-
-_MOST_PRUNED = 100
-"""How many instances go with one commit: each may have thousands of rows."""
 
 
 class PostgresInstances:
@@ -159,13 +155,4 @@ class PostgresInstances:
         return await claims.wake(self._database, caller, token, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
-        pruned = 0
-        while pruned < limit:
-            most = min(limit - pruned, _MOST_PRUNED)
-            gone = await self._database.write(
-                "delete finished instances", _PRUNE, finished_before, most
-            )
-            pruned += len(gone)
-            if len(gone) < most:
-                break
-        return pruned
+        return await pruning.prune(self._database, finished_before, limit)

@@ -35,7 +35,7 @@ async def page(
 
 async def count(database: Database, which: InstanceFilter) -> int:
     """Carry out `instances.count`."""
-    [row] = await database.read("count instances", _COUNT[_kind(which)], *_of(which))
+    [row] = await database.read_much("count instances", _COUNT[_kind(which)], *_of(which))
     return int(row["count"])
 
 

@@ -190,8 +190,39 @@ WITH oldest AS MATERIALIZED (
     LIMIT $2
     -- Others may be deleting too: each takes what nobody else has.
     FOR UPDATE SKIP LOCKED
-)
-DELETE FROM instances
+),
 -- As an array: how many a limit gives is not known to the planner, it would read the whole table.
-WHERE instance_id = ANY (ARRAY(SELECT instance_id FROM oldest))
-RETURNING instance_id;
+ids AS MATERIALIZED (
+    SELECT ARRAY(SELECT instance_id FROM oldest) AS these
+),
+old_checkpoints AS MATERIALIZED (
+    SELECT id FROM checkpoints WHERE instance_id = ANY ((SELECT these FROM ids)::text[]) LIMIT $3
+),
+old_events AS MATERIALIZED (
+    SELECT id FROM instance_events
+    WHERE instance_id = ANY ((SELECT these FROM ids)::text[]) LIMIT $3
+),
+old_signals AS MATERIALIZED (
+    SELECT id FROM pending_checkpoint_signals
+    WHERE instance_id = ANY ((SELECT these FROM ids)::text[]) LIMIT $3
+),
+checkpoints_gone AS (
+    DELETE FROM checkpoints WHERE id = ANY (ARRAY(SELECT id FROM old_checkpoints))
+),
+events_gone AS (
+    DELETE FROM instance_events WHERE id = ANY (ARRAY(SELECT id FROM old_events))
+),
+signals_gone AS (
+    DELETE FROM pending_checkpoint_signals WHERE id = ANY (ARRAY(SELECT id FROM old_signals))
+),
+gone AS (
+    DELETE FROM instances
+    WHERE instance_id = ANY ((SELECT these FROM ids)::text[])
+        AND (SELECT count(*) FROM old_checkpoints) < $3
+        AND (SELECT count(*) FROM old_events) < $3
+        AND (SELECT count(*) FROM old_signals) < $3
+    RETURNING instance_id
+)
+SELECT
+    (SELECT count(*) FROM oldest) AS found,
+    (SELECT count(*) FROM gone) AS gone;

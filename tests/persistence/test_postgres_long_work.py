@@ -1,0 +1,78 @@
+"""Work on very many rows: in parts that pass in time, or with a longer time of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+from tests.support.clock import START
+from tests.support.postgres import empty_database
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.model import EventFilter, Registration
+from runtara_domain.status import OPEN
+from runtara_persistence.postgres.persistence import PostgresPersistence
+
+STEP_TIMEOUT = 0.5
+# Six hundred milliseconds or more to delete them all.
+SLOW_TO_DELETE = """
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(0.001);
+    RETURN OLD;
+END $$;
+CREATE TRIGGER dawdle BEFORE DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION dawdle();
+INSERT INTO instances (instance_id, tenant_id, status, finished_at)
+SELECT 'i' || n, 't', 'completed', '2000-01-01' FROM generate_series(1, 3) AS n;
+INSERT INTO checkpoints (instance_id, checkpoint_id, state)
+SELECT 'i' || n % 3 + 1, 'c' || n, '' FROM generate_series(1, 600) AS n;
+"""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with empty_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
+    async with PostgresPersistence(url, step_timeout=STEP_TIMEOUT) as persistence:
+        yield persistence
+
+
+@pytest.fixture
+async def stranger(
+    url: str, persistence: PostgresPersistence
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+async def test_pruning_takes_less_at_a_time_where_more_would_take_too_long(
+    persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await stranger.execute(SLOW_TO_DELETE)
+
+    assert await persistence.instances.prune(START) == 3
+    assert await stranger.fetchval("SELECT count(*) FROM checkpoints") == 0
+
+
+async def test_what_counts_may_take_longer_than_other_statements(
+    persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """And so may a search for a text, which reads what lies in between."""
+    await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+    which = EventFilter(instance_id="i")
+    searched = EventFilter(instance_id="i", text="x")
+
+    async with stranger.transaction():
+        await stranger.execute("LOCK TABLE instance_events IN ACCESS EXCLUSIVE MODE")
+        counting = asyncio.create_task(persistence.events.count(which))
+        searching = asyncio.create_task(persistence.events.page(searched))
+        with pytest.raises(DatabaseError, match="longer than it may"):
+            await persistence.events.page(which)
+
+    assert await counting == 1
+    assert await searching == []
