@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.sdk.fake_server import FakeServer, be_silent, hold_until, reply, send
+from tests.sdk.fake_server import Act, FakeServer, be_silent, hold_until, reply, send
 
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb.instance_pb2 import (
@@ -131,6 +131,75 @@ async def test_a_poll_asked_again_waits_only_for_the_rest(
 
     first, second = (request.poll_signals.wait_ms for request in server.requests)
     assert 0 < second < first
+
+
+def sent(*names: str, knows_more: bool = True) -> Act:
+    """Answer with what was sent to these; a server that knows no more tells of one."""
+    custom = [CustomSignal(checkpoint_id=name, payload=name.encode()) for name in names]
+    if knows_more:
+        answer = PollSignalsResponse(custom_signals=custom, knows_more=True)
+    else:
+        answer = PollSignalsResponse(custom_signal=custom[0] if custom else None)
+    return reply(RpcResponse(poll_signals=answer))
+
+
+async def test_one_poll_waits_for_many_checkpoints(server: FakeServer, client: Client) -> None:
+    """The first question is not held: it shows whether the server knows of more than one."""
+    told = asyncio.Event()
+    server.script("poll_signals", sent(), hold_until(told, sent("c")), sent("a", "c"))
+    poll = asyncio.create_task(client.poll_signals("a", also=["b", "c"], wait=30))
+    await server.asked("poll_signals")
+    await server.asked("poll_signals")
+    told.set()
+
+    assert await poll == Pending(custom_signals={"c": b"c"})
+    assert await client.poll_signals("a", also=["c"]) == Pending(None, b"a", {"c": b"c"})
+    first, second, third = (request.poll_signals for request in server.requests)
+    asked = PollSignalsRequest(instance_id="i-1", checkpoint_id="a", more_checkpoint_ids=["b", "c"])
+    assert first == asked
+    assert 29_000 < second.wait_ms <= 30_000
+    assert second.more_checkpoint_ids == ["b", "c"]
+    assert not third.HasField("wait_ms")
+
+
+async def test_what_the_first_question_brings_is_told_at_once(
+    server: FakeServer, client: Client
+) -> None:
+    """Though it was not to be held."""
+    server.script("poll_signals", sent("b"))
+
+    assert await client.poll_signals(also=["a", "b"], wait=30) == Pending(
+        custom_signals={"b": b"b"}
+    )
+
+
+async def test_a_server_that_knows_of_one_checkpoint_is_asked_for_each(
+    server: FakeServer, client: Client
+) -> None:
+    """At once, and then once a second."""
+    nothing = sent(knows_more=False)
+    server.script("poll_signals", *[nothing] * 4, sent("b", knows_more=False))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    assert await client.poll_signals("a", also=["b"], wait=30) == Pending(
+        custom_signals={"b": b"b"}
+    )
+    assert 1 <= loop.time() - began < 10
+    named = [request.poll_signals.checkpoint_id for request in server.requests]
+    assert named == ["a", "a", "b", "a", "b"]
+
+
+async def test_a_thousand_are_asked_for_at_a_time(server: FakeServer, client: Client) -> None:
+    """And what was sent to any of them is told together."""
+    names = [f"c-{number}" for number in range(1500)]
+    server.script("poll_signals", sent("c-7"), sent("c-1400"))
+
+    told = await client.poll_signals(also=names, wait=30)
+
+    assert told.custom_signals == {"c-7": b"c-7", "c-1400": b"c-1400"}
+    asked = [request.poll_signals for request in server.requests]
+    assert [len(one.more_checkpoint_ids) + 1 for one in asked] == [1000, 500]
 
 
 async def test_a_wait_of_less_than_nothing_is_refused(server: FakeServer, client: Client) -> None:

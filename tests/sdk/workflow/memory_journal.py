@@ -1,7 +1,7 @@
 """A core in memory, whose instance can be run again and again, and which can die at any call."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,17 +110,19 @@ class MemoryJournal:
         await self._after(f"release {key}")
         return True
 
-    async def hear(self, name: str | None, wait: timedelta) -> Heard:
+    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
         await self._check()
         core = self._core
         if wait:
             async with core.stir:
                 await core.listening(1)
                 try:
-                    await core.stir.wait_for(lambda: core.told is not None or name in core.sent)
+                    await core.stir.wait_for(
+                        lambda: core.told is not None or not core.sent.keys().isdisjoint(names)
+                    )
                 finally:
                     await core.listening(-1)
-        return Heard(core.told, None if name is None else core.sent.get(name))
+        return Heard(core.told, {name: core.sent[name] for name in names if name in core.sent})
 
     async def acknowledge(self, told: Told) -> bool:
         await self._before(f"acknowledge {told}")

@@ -1,6 +1,7 @@
 """Suspended, superseded or out of reach: no user code is unwound, and another run goes on."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -123,6 +124,28 @@ async def test_a_short_wait_is_held() -> None:
     await core.send("number", b"3")
 
     assert await running == Ended(Outcome.DONE, b"3")
+
+
+async def test_one_poll_listens_for_all_promises() -> None:
+    """However many there are, and whatever was sent already."""
+
+    async def branch() -> int:
+        return await promise("in", int)
+
+    @workflow
+    async def asking(count: int) -> list[int]:
+        async with TaskGroup() as group:
+            tasks = [group.create_task(branch(), name=str(number)) for number in range(count)]
+        return [task.result() for task in tasks]
+
+    core = Core(clock_runs=True)
+    running = asyncio.create_task(life(asking, core, b"30"))
+    await core.until(lambda: core.listeners == 1)
+    for number in reversed(range(30)):
+        assert core.listeners <= 1
+        await core.send(f"{number}/in", b"%d" % number)
+
+    assert await running == Ended(Outcome.DONE, json.dumps([*range(30)], separators=",:").encode())
 
 
 async def test_a_promise_of_several_is_heard_in_its_turn() -> None:

@@ -1,5 +1,7 @@
 """What the server answers, as records."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from runtara_protocol.pb.instance_pb2 import CheckpointEntry as WireEntry
@@ -17,13 +19,20 @@ from runtara_sdk.errors import ProtocolError, ServerError, refusal
 from runtara_sdk.records import (
     Checkpoint,
     CheckpointEntry,
-    Pending,
     Registration,
     Signal,
     Status,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The signal that is pending, and what was sent to checkpoints, by their ids."""
+
+    signal: Signal | None = None
+    sent: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def refused(response: RpcResponse) -> ServerError | None:
@@ -58,12 +67,12 @@ def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
     )
 
 
-def pending(answer: PollSignalsResponse) -> Pending:
-    """Read what the instance was told."""
-    return Pending(
-        signal=_signal(answer.signal) if answer.HasField("signal") else None,
-        custom_signal=answer.custom_signal.payload if answer.HasField("custom_signal") else None,
-    )
+def told(answer: PollSignalsResponse, names: Sequence[str]) -> Told:
+    """Read what the instance was told; the first name is the one that all servers know of."""
+    sent = {custom.checkpoint_id: custom.payload for custom in answer.custom_signals}
+    if answer.HasField("custom_signal"):
+        sent[names[0]] = answer.custom_signal.payload
+    return Told(_signal(answer.signal) if answer.HasField("signal") else None, sent)
 
 
 def entry(message: WireEntry) -> CheckpointEntry:

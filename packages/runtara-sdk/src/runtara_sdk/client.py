@@ -138,17 +138,23 @@ class Client:
         await self._instance.record_retry_attempt(checkpoint_id, attempt_number, error_message)
 
     async def poll_signals(
-        self, checkpoint_id: str | None = None, *, wait: timedelta | float = 0
+        self,
+        checkpoint_id: str | None = None,
+        *,
+        also: Iterable[str] = (),
+        wait: timedelta | float = 0,
     ) -> Pending:
         """
         Read what the instance was told: the pending signal, and what was sent to the checkpoint.
 
-        With `wait`, a timedelta or seconds, this returns as soon as there is either, and with
-        neither when the time is over. The server holds the answer meanwhile; one that is too old
-        for that is asked once a second. A signal is pending until it is acknowledged, and what was
-        sent to a checkpoint for good: both are returned at once, every time.
+        `also` names more checkpoints; of much that was sent to them the first is told, so ask again
+        without those that were. With `wait`, a timedelta or seconds, this returns as soon as there
+        is anything, and with nothing when the time is over. The server holds the answer meanwhile;
+        one that is too old for that, or for more than one checkpoint, is asked once a second. A
+        signal is pending until it is acknowledged, and what was sent to a checkpoint for good: both
+        are returned at once, every time.
         """
-        return await self._instance.poll_signals(checkpoint_id, checked("wait", wait))
+        return await self._instance.poll_signals(checkpoint_id, also, checked("wait", wait))
 
     async def acknowledge(self, signal_type: SignalType, accepted: bool = True) -> None:
         """

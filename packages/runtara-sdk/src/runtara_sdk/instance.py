@@ -15,7 +15,7 @@ from runtara_sdk.connection import SharedConnection
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.exchange import exchange
 from runtara_sdk.heartbeat import beat
-from runtara_sdk.polling import poll
+from runtara_sdk.polling import Polls
 from runtara_sdk.records import (
     Checkpoint,
     CheckpointEntry,
@@ -50,6 +50,7 @@ class RemoteInstance:
         timeout = settings.request_timeout_ms / 1000
         self._connection = SharedConnection(_servers(settings), self._continue_run)
         self._calls = Calls(self._connection, timeout)
+        self._polls = Polls(self._calls, self._id)
         self._run: int | None = None
         self._heartbeats: asyncio.Task[None] | None = None
 
@@ -104,9 +105,11 @@ class RemoteInstance:
             requests.retry_attempt(self._id, checkpoint_id, attempt_number, error_message)
         )
 
-    async def poll_signals(self, checkpoint_id: str | None, wait: timedelta) -> Pending:
+    async def poll_signals(
+        self, checkpoint_id: str | None, also: Iterable[str], wait: timedelta
+    ) -> Pending:
         """Read what the instance was told, and wait for it."""
-        return await poll(self._calls, self._id, checkpoint_id, wait.total_seconds())
+        return await self._polls.poll(checkpoint_id, list(also), wait.total_seconds())
 
     async def acknowledge(self, signal_type: SignalType, *, accepted: bool) -> None:
         """Answer a signal."""

@@ -1,10 +1,12 @@
-"""Waiting for signals, whether the server can hold its answer or not."""
+"""Waiting for signals, whatever of that the server can."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from runtara_protocol.pb.instance_pb2 import RpcRequest
 from runtara_sdk import answers, requests
+from runtara_sdk.answers import Told
 from runtara_sdk.calls import Calls
 from runtara_sdk.records import Pending
 
@@ -14,23 +16,58 @@ _LONGEST_HOLD = 60.0
 _INTERVAL = 1.0
 """Seconds between two questions at least: servers that hold nothing back answer at once."""
 
+_MOST = 1000
+"""Checkpoints that one question names at most."""
 
-async def poll(calls: Calls, instance_id: str, checkpoint_id: str | None, wait: float) -> Pending:
-    """Return what is pending as soon as there is something, or nothing after so many seconds."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + wait
 
-    def left() -> float:
-        return max(0.0, min(_LONGEST_HOLD, until - loop.time()))
+class Polls:
+    """
+    Asks what the instance was told, for all checkpoints in one question if the server can.
 
-    def question() -> RpcRequest:
-        # Asked anew after a lost connection, it waits only for the rest.
-        return requests.poll_signals(instance_id, checkpoint_id, timedelta(seconds=left()))
+    Whether it can is seen by its first answer, which it is not let hold; docs/decisions/0010.
+    """
 
-    while True:
-        asked = loop.time()
-        response = await calls.hold(question, at_most=left())
-        pending = answers.pending(response.poll_signals)
-        if pending != Pending() or loop.time() >= until:
-            return pending
-        await asyncio.sleep(min(asked + _INTERVAL, until) - loop.time())
+    def __init__(self, calls: Calls, instance_id: str) -> None:
+        self._calls = calls
+        self._id = instance_id
+        self._knows_more: bool | None = None
+
+    async def poll(self, checkpoint_id: str | None, also: Sequence[str], wait: float) -> Pending:
+        """Return what is pending as soon as there is some, or nothing after so many seconds."""
+        names = [*also] if checkpoint_id is None else [checkpoint_id, *also]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+
+        def left() -> float:
+            return max(0.0, min(_LONGEST_HOLD, until - loop.time()))
+
+        while True:
+            asked, known = loop.time(), self._knows_more
+            told = await self._ask_for_all(names, left)
+            if told != Told() or loop.time() >= until:
+                sent = dict(told.sent)
+                own = None if checkpoint_id is None else sent.pop(checkpoint_id, None)
+                return Pending(told.signal, own, sent)
+            if self._knows_more is known:
+                await asyncio.sleep(min(asked + _INTERVAL, until) - loop.time())
+
+    async def _ask_for_all(self, names: Sequence[str], left: Callable[[], float]) -> Told:
+        size = 1 if self._knows_more is False else _MOST
+        parts = [names[start : start + size] for start in range(0, len(names), size)] or [()]
+        if len(parts) == 1 and (len(names) <= 1 or self._knows_more):
+            return await self._ask(parts[0], left)
+        told = Told()
+        for part in parts:
+            answer = await self._ask(part, lambda: 0.0)
+            told = Told(answer.signal, {**told.sent, **answer.sent})
+        return told
+
+    async def _ask(self, names: Sequence[str], left: Callable[[], float]) -> Told:
+        def question() -> RpcRequest:
+            # Asked anew after a lost connection, it waits only for the rest.
+            return requests.poll_signals(self._id, names, timedelta(seconds=left()))
+
+        answer = (await self._calls.hold(question, at_most=left())).poll_signals
+        if len(names) > 1:
+            self._knows_more = answer.knows_more
+        return answers.told(answer, names)

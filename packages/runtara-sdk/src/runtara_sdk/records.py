@@ -1,5 +1,6 @@
 """What the core answers, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -39,11 +40,12 @@ class Pending:
     What the instance was told, each None if there is none.
 
     `signal` is the one not yet acknowledged, `custom_signal` the payload sent to the checkpoint
-    that was named.
+    that was named, `custom_signals` the payloads sent to those named besides, by their ids.
     """
 
     signal: Signal | None = None
     custom_signal: bytes | None = None
+    custom_signals: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def _now() -> datetime:

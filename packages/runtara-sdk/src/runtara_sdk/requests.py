@@ -1,6 +1,6 @@
 """What the client asks, as messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from runtara_protocol.pb.instance_pb2 import (
@@ -85,12 +85,13 @@ def sleep(
     )
 
 
-def poll_signals(instance_id: str, checkpoint_id: str | None, wait: timedelta) -> RpcRequest:
+def poll_signals(instance_id: str, names: Sequence[str], wait: timedelta) -> RpcRequest:
     """Ask what the instance was told, and to hold the answer until there is something to say."""
     return RpcRequest(
         poll_signals=PollSignalsRequest(
             instance_id=instance_id,
-            checkpoint_id=checkpoint_id,
+            checkpoint_id=names[0] if names else None,
+            more_checkpoint_ids=names[1:],
             wait_ms=_milliseconds(wait) or None,
         )
     )

@@ -85,7 +85,7 @@ async def _started(
         await run.save(START, first_entry(workflow.name, text or b"null"))
         return arguments
     _check(run.instance_id, workflow, saved, given)
-    heard = await run.reach(lambda: run.journal.hear(None, timedelta(0)))
+    heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
     if heard.told is not None:
         await run.ears.answer(heard)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")

@@ -108,7 +108,7 @@ class Idleness:
         if is_asleep and self._is_idle() and not run.is_pausing:
             run.end(Ended(Outcome.SUSPENDED))
             return
-        heard = await run.reach(lambda: run.journal.hear(None, timedelta(0)))
+        heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
         self._releasing = None
         if heard.told is not None:
             run.told(heard.told)

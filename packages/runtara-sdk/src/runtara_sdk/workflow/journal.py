@@ -1,7 +1,7 @@
 """The port: what the workflow layer needs of the core."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -46,10 +46,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the instance was told, and the value sent to the name asked for."""
+    """What the instance was told, and the values sent to the names asked for."""
 
     told: Told | None = None
-    value: bytes | None = None
+    values: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Journal(Protocol):
@@ -88,8 +88,13 @@ class Journal(Protocol):
         """
         ...
 
-    async def hear(self, name: str | None, wait: timedelta) -> Heard:
-        """Read what is pending, and what was sent to the name; held until there is something."""
+    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
+        """
+        Read what is pending, and what was sent to these names; held until there is something.
+
+        Not all may come at once: asked without those that came, it brings the others. Cancelled, it
+        leaves nothing behind.
+        """
         ...
 
     async def acknowledge(self, told: Told) -> bool:

@@ -1,7 +1,7 @@
 """The port over QUIC: a client of one instance."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
@@ -79,10 +79,10 @@ class RemoteJournal:
             await sleep
             return False
 
-    async def hear(self, name: str | None, wait: timedelta) -> Heard:
+    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
         with _told_apart():
-            pending = await self._client.poll_signals(name, wait=wait)
-            return Heard(_told(pending.signal), pending.custom_signal)
+            pending = await self._client.poll_signals(also=names, wait=wait)
+            return Heard(_told(pending.signal), pending.custom_signals)
 
     async def acknowledge(self, told: Told) -> bool:
         with _told_apart():
