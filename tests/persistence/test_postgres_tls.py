@@ -1,4 +1,4 @@
-"""TLS, as the parameters of the URL ask for it: on Debian's PostgreSQL, the wheel's has none."""
+"""TLS, as the parameters of the URL ask for it."""
 
 import os
 import socket
@@ -8,13 +8,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.support.postgres import DEBIAN, PostgresServer
+from tests.support.postgres import PostgresServer, with_tls
 
 from runtara_domain.error import DatabaseError
 from runtara_persistence.postgres.persistence import PostgresPersistence
 from runtara_protocol.quic.certificates import LocalAuthority
 
-pytestmark = pytest.mark.long
+ELSEWHERE = "127.0.0.2"
+"""The server listens there, too, but its certificate is for localhost."""
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,12 @@ def address(authority: LocalAuthority) -> Iterator[str]:
     """A server that takes TLS connections only; its certificate is for localhost."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = PostgresServer("listen_addresses=127.0.0.1", f"port={port}", "ssl=on", programs=DEBIAN)
+    listens = f"listen_addresses=127.0.0.1,{ELSEWHERE}"
+    server = PostgresServer(listens, f"port={port}", "ssl=on", programs=with_tls())
     try:
         _write_certificate(authority, server.folder / "data")
         # The first line that fits counts: the connections of `pg_ctl -w` are by the socket.
-        rules = "local all all trust\nhostssl all all 127.0.0.1/32 trust\n"
+        rules = "local all all trust\nhostssl all all 127.0.0.0/8 trust\n"
         (server.folder / "data" / "pg_hba.conf").write_text(rules)
         server.start()
         yield f"localhost:{port}"
@@ -85,14 +87,37 @@ async def test_a_server_that_someone_else_vouches_for_is_refused(
         await is_encrypted(f"postgresql://postgres@{address}/postgres?{parameters}")
 
 
-async def test_a_certificate_is_for_the_host_that_was_asked_for(
+async def test_a_certificate_for_another_name_is_refused_in_one_line(
     address: str, authority: LocalAuthority
 ) -> None:
-    elsewhere = address.replace("localhost", "127.0.0.2")
+    """Whoever signed it: any other host of theirs could pose as this one."""
+    elsewhere = address.replace("localhost", ELSEWHERE)
     parameters = f"sslmode=verify-full&sslrootcert={authority.ca_path}"
 
-    with pytest.raises(DatabaseError, match="open the database"):
+    with pytest.raises(DatabaseError, match=f"not valid for '{ELSEWHERE}'") as refusal:
         await is_encrypted(f"postgresql://postgres@{elsewhere}/postgres?{parameters}")
+
+    assert "name the host as its certificate does" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("sslmode", ["verify-ca", "require"])
+async def test_the_name_counts_only_if_it_is_asked_for(
+    address: str, authority: LocalAuthority, sslmode: str
+) -> None:
+    elsewhere = address.replace("localhost", ELSEWHERE)
+    parameters = f"sslmode={sslmode}&sslrootcert={authority.ca_path}"
+
+    assert await is_encrypted(f"postgresql://postgres@{elsewhere}/postgres?{parameters}")
+
+
+async def test_of_several_hosts_each_is_verified(address: str, authority: LocalAuthority) -> None:
+    """One that can't prove its name is passed over."""
+    both = f"{address.replace('localhost', ELSEWHERE)},{address}"
+    parameters = f"sslmode=verify-full&sslrootcert={authority.ca_path}"
+
+    async with PostgresPersistence(f"postgresql://postgres@{both}/postgres?{parameters}") as opened:
+        await opened.check()
 
 
 async def test_a_missing_file_is_told(address: str) -> None:

