@@ -99,6 +99,40 @@ async def test_sleeping_and_saving_one_id_keep_one_state(
     assert kept["wake_at"] == slept.wake_at == START + timedelta(minutes=1)
 
 
+async def test_what_is_sent_while_one_falls_asleep_is_read_after_it_or_makes_it_due(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """So whoever leaves looks once more when it is asleep, and nothing is slept through."""
+    names = [f"i{number:02}" for number in range(4 * RACERS)]
+    for name in names:
+        await put_instance(database, State.RUNNING, name)
+
+    async def leave(name: str) -> bool:
+        await persistence.checkpoints.sleep(
+            Caller(name),
+            Sleep("c", b"", timedelta(hours=1)),
+            when=WORKING,
+            claim=Claim("me", START),
+            earliest=None,
+            at=START,
+        )
+        heard = await persistence.signals.pending(Caller(name), ["answer"])
+        return bool(heard.custom_signals)
+
+    async def send(name: str) -> None:
+        signal = CustomSignal("answer")
+        await neighbour.signals.send_custom(name, signal, when=OPEN, at=START)
+
+    left, _ = await asyncio.gather(
+        asyncio.gather(*map(leave, names)), asyncio.gather(*map(send, names))
+    )
+
+    rows = await database.rows("instances")
+    due = {row["instance_id"] for row in rows if row["sleep_until"] == START}
+    read = {name for name, has_heard in zip(names, left, strict=True) if has_heard}
+    assert set(names) - read - due == set()
+
+
 async def test_of_racing_wakers_one_wakes(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:

@@ -1,9 +1,11 @@
+from datetime import datetime, timedelta
+
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import EARLIER, put_checkpoint, put_instance
+from tests.contract.states import EARLIER, WAKE, put_checkpoint, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, CheckpointWrite, CustomSignal, Delivered
+from runtara_domain.model import Caller, CheckpointWrite, Claim, CustomSignal, Delivered, Sleep
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, WORKING, Condition, State
 
@@ -13,7 +15,7 @@ from runtara_domain.status import OPEN, WORKING, Condition, State
 async def test_a_custom_signal_is_kept_for_its_checkpoint(
     persistence: Persistence, database: Database, state: State, payload: bytes
 ) -> None:
-    """Whether that is saved or not; in the row of the instance is nothing new."""
+    """Whether that is saved or not; the instance's row stays, but one asleep is due now."""
     before = await put_instance(database, state)
     row = await database.row("i")
 
@@ -29,7 +31,7 @@ async def test_a_custom_signal_is_kept_for_its_checkpoint(
         "payload": payload,
         "created_at": START,
     }
-    assert await database.row("i") == row
+    assert await database.row("i") == row | ({"sleep_until": START} if row["sleep_until"] else {})
     assert await database.rows("pending_signals") == []
 
 
@@ -127,6 +129,63 @@ async def test_the_condition_handed_in_decides(
     stands = state in when and not taken
     assert delivered == Delivered(before, stands)
     assert (await database.snapshot() != stored) is stands
+
+
+@pytest.mark.parametrize("claimed_until", [None, EARLIER, START, WAKE])
+@pytest.mark.parametrize("due", [False, True])
+async def test_who_is_asleep_is_due_when_the_claim_on_it_ends(
+    persistence: Persistence, database: Database, due: bool, claimed_until: datetime | None
+) -> None:
+    """Whatever claim there was when it was sent: whoever had it may leave without having heard."""
+    await put_instance(
+        database,
+        State.ASLEEP,
+        sleep_until=EARLIER if due else WAKE,
+        wake_claim_until=claimed_until,
+    )
+    await put_checkpoint(database, wake_at=WAKE)
+
+    await persistence.signals.send_custom("i", CustomSignal("other"), when=OPEN, at=START)
+
+    slept_until = (await database.row("i"))["sleep_until"]
+    (checkpoint,) = await database.rows("checkpoints")
+    found = [
+        await persistence.instances.claim_due(Claim("me", at), limit=1, at=at)
+        for at in (START, WAKE)
+    ]
+    is_held = claimed_until == WAKE
+    assert (slept_until, checkpoint["wake_at"]) == (EARLIER if due else START, WAKE)
+    assert [len(one) for one in found] == [not is_held, True]
+
+
+async def test_a_sleep_begun_after_it_leaves_it_due(
+    persistence: Persistence, database: Database
+) -> None:
+    """Until its process saves something, or registers: then it has had its chance to look."""
+    await put_instance(database, State.ASLEEP)
+    await persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
+
+    await persistence.checkpoints.sleep(
+        Caller("i"),
+        Sleep("nap", b"", timedelta(hours=2)),
+        when=WORKING,
+        claim=Claim("me", START),
+        earliest=None,
+        at=START,
+    )
+
+    due = await persistence.instances.claim_due(Claim("other", WAKE), limit=1, at=START)
+    assert [one.sleep_until for one in due] == [START]
+
+
+async def test_a_later_one_makes_nobody_due(persistence: Persistence, database: Database) -> None:
+    """It is not the one that stands."""
+    await put_instance(database, State.ASLEEP, wake_claim_until=None)
+    await database.put_custom_signal("i", "c", b"first")
+
+    await persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
+
+    assert (await database.row("i"))["sleep_until"] == WAKE
 
 
 async def test_an_unknown_instance_takes_none(persistence: Persistence, database: Database) -> None:

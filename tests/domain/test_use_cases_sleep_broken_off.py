@@ -15,6 +15,7 @@ from runtara_domain.error import (
 from runtara_domain.model import (
     Caller,
     Claim,
+    CustomSignal,
     Ending,
     EventType,
     Registration,
@@ -104,6 +105,47 @@ async def test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed(
         await sleep
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
     assert desk.row.sleep_until == clock.now() + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_custom_signal_sent_while_a_sleeper_leaves_makes_it_due(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock, turns: int
+) -> None:
+    """Also where its sleep was still held when it was sent, and its instance claimed."""
+    session = await desk.registered()
+    sleep = await desk.asleep(session)
+    send = persistence.signals.send_custom
+    sending = asyncio.create_task(send(ID, CustomSignal("c"), when=OPEN, at=clock.now()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    session.close()
+
+    with pytest.raises(NoAnswer):
+        await sleep
+    await sending
+    due = await persistence.instances.claim_due(
+        Claim("environment", clock.now()), limit=1, at=clock.now()
+    )
+    assert [one.instance_id for one in due] == [ID]
+
+
+async def test_a_custom_signal_ends_no_held_sleep(
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
+) -> None:
+    """Whoever holds it has its process there, which hears by its poll; nobody else takes it."""
+    sleep = await desk.asleep(await desk.registered(), seconds=60)
+
+    await persistence.signals.send_custom(ID, CustomSignal("c"), when=OPEN, at=clock.now())
+    await settled()
+
+    due = await persistence.instances.claim_due(
+        Claim("environment", clock.now()), limit=1, at=clock.now()
+    )
+    assert (due, sleep.done()) == ([], False)
+    clock.advance(timedelta(seconds=60))
+    await sleep
+    assert desk.state() is State.RUNNING
 
 
 @pytest.mark.parametrize("turns", range(8))

@@ -133,6 +133,9 @@ class Telling(Reading):
             return Delivered(before)
         row: Row = {"instance_id": name, "checkpoint_id": signal.checkpoint_id}
         self.customs[key] = row | {"payload": signal.payload, "created_at": at}
+        if before.state == "asleep":
+            asleep = self.instances[name]
+            asleep["sleep_until"] = min(asleep["sleep_until"], at)
         return Delivered(before, stands=True)
 
     def signals_acknowledge(

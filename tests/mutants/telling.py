@@ -44,6 +44,26 @@ TELLING = (
         ("tests/contract/test_signals_custom.py::test_the_first_one_stands",),
     ),
     Mutant(
+        "A custom signal lets an instance sleep on.",
+        "runtara_persistence/sqlite/signals.py",
+        "if is_first and before.state is State.ASLEEP:",
+        "if False:",
+        (
+            "tests/contract/test_signals_custom.py"
+            "::test_who_is_asleep_is_due_when_the_claim_on_it_ends",
+            "tests/contract/test_racing_claims.py"
+            "::test_what_is_sent_while_one_falls_asleep_is_read_after_it_or_makes_it_due",
+            "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
+        ),
+    ),
+    Mutant(
+        "A custom signal that lost makes an instance due.",
+        "runtara_persistence/sqlite/signals.py",
+        "if is_first and before.state is State.ASLEEP:",
+        "if before.state is State.ASLEEP:",
+        ("tests/contract/test_signals_custom.py::test_a_later_one_makes_nobody_due",),
+    ),
+    Mutant(
         "A second signal takes the place of a cancel.",
         "runtara_persistence/sqlite/signals.py",
         "before.state not in when or not replaces(signal.type, pending):",

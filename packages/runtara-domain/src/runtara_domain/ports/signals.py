@@ -59,5 +59,10 @@ class Signals(Protocol):
     async def send_custom(
         self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
     ) -> Delivered:
-        """Put in a custom signal for an instance in one of these states; the first one stands."""
+        """
+        Put in a custom signal for an instance in one of these states; the first one stands.
+
+        With one that stands an instance asleep is due, whoever claims it: `sleep_until` becomes
+        `at`, unless it is earlier. The deadlines of its checkpoints stay; nothing else is moved.
+        """
         ...

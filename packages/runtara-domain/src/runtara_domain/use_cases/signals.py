@@ -120,10 +120,10 @@ class SendSignal:
 @dataclass(frozen=True, slots=True)
 class SendCustomSignal:
     """
-    Send an open instance a value for one of its checkpoints.
+    Send an open instance a value for one of its checkpoints; asleep, it is due with that.
 
-    Returns whether it stands: the first one sent does. Raises InstanceNotFound, or
-    InvalidInstanceState for a finished instance.
+    Returns whether it stands: the first one sent does, a later one changes nothing. Raises
+    InstanceNotFound, or InvalidInstanceState for a finished instance.
     """
 
     signals: Signals

@@ -96,5 +96,6 @@ class MemorySignals:
             payload=signal.payload,
             created_at=at,
         )
+        row.make_due(at)
         self._store.put_custom_signal(sent)
         return Delivered(before, stands=True)

@@ -66,6 +66,11 @@ class InstanceRow:
         self.status, self.sleep_until = State.ASLEEP.status, until
         self.claim(claim)
 
+    def make_due(self, at: datetime) -> None:
+        """Let it sleep no longer than this, if it is asleep."""
+        if self.state is State.ASLEEP:
+            self.sleep_until = min(at, self.sleep_until or at)
+
     def claim(self, claim: Claim) -> None:
         """Take the right to wake it away from whoever had it."""
         self.wake_claim_by, self.wake_claim_until = claim.token, claim.until

@@ -33,6 +33,7 @@ _ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
 _ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
 _SEND_PUT = _QUERIES["send.put"]
 _SEND_CUSTOM_PUT = _QUERIES["send_custom.put"]
+_SEND_CUSTOM_MAKE_DUE = _QUERIES["send_custom.make_due"]
 
 
 class SqliteSignals:
@@ -168,6 +169,8 @@ def _send_custom(
         "at": at,
     }
     is_first = connection.execute(_SEND_CUSTOM_PUT, put).rowcount == 1
+    if is_first and before.state is State.ASLEEP:
+        connection.execute(_SEND_CUSTOM_MAKE_DUE, {"instance_id": instance_id, "at": at})
     return Delivered(before, stands=is_first)
 
 

@@ -152,6 +152,14 @@ put AS (
     WHERE state = ANY ($2::text[])
     ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
     RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $5)
+    FROM found
+    JOIN put ON put.instance_id = found.instance_id
+    -- By what was locked: one that fell asleep meanwhile was awake in this statement's snapshot.
+    WHERE i.instance_id = found.instance_id AND found.state = 'asleep'
 )
 SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
 FROM found;

@@ -62,6 +62,11 @@ INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, 
 VALUES (:instance_id, :checkpoint_id, :at, :payload)
 ON CONFLICT (instance_id, checkpoint_id) DO NOTHING;
 
+-- name: send_custom.make_due
+UPDATE instances
+SET sleep_until = :at
+WHERE instance_id = :instance_id AND sleep_until > :at;
+
 -- name: watch.version
 PRAGMA data_version;
 
