@@ -94,6 +94,11 @@ class PortsMachine(ModelMachine):
         self.fall_asleep(name, span)
         self.save(name, 0, checkpoint, b"1")
 
+    @rule(name=names, span=spans, checkpoint=checkpoints)
+    def sleep_and_be_sent(self, name: str, span: timedelta, checkpoint: str) -> None:
+        self.fall_asleep(name, span)
+        self.send_custom(name, CustomSignal(checkpoint))
+
     @rule(name=names, type=st.sampled_from(SignalType), is_asleep=st.booleans())
     def tell_and_obey(self, name: str, type: SignalType, is_asleep: bool) -> None:
         if is_asleep:
