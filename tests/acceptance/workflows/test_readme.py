@@ -12,7 +12,7 @@ PAGE = ROOT / "examples/workflows/README.md"
 TARGET = "examples.workflows.approval:approval"
 
 
-async def test_the_pages_launcher_wakes_what_the_pages_signal_resumes(tmp_path: Path) -> None:
+async def test_the_pages_launcher_wakes_what_the_pages_value_is_sent_to(tmp_path: Path) -> None:
     """A suspended approval is paid."""
     programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     async with launching(tmp_path, seed=0, kills=0) as launcher:

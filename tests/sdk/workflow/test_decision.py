@@ -32,9 +32,7 @@ from asyncio import create_subprocess_exec
 from datetime import timedelta
 from uuid import uuid4
 
-from runtara_persistence import (
-    Claim, CustomSignal, SendCustomSignal, SendSignal, Signal, SignalType, SystemClock, connect
-)
+from runtara_persistence import Claim, CustomSignal, SendCustomSignal, SystemClock, connect
 
 
 async def main() -> None:

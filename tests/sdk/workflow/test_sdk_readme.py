@@ -60,7 +60,7 @@ async def test_the_programs_do_what_the_page_says(tmp_path: Path, programs: list
 
     assert first[0] == 75
     assert [line.split()[:2] for line in first[1]] == [["charging", "17"]]
-    assert approved == (0, [])
+    assert approved == (0, ["approved"])
     assert second == (0, ['"parcel for 17, receipt for 17"'])
     assert by_hand == (0, [f"working on step-{number}" for number in range(3)])
 

@@ -145,7 +145,7 @@ def workflow(
     *,
     name: str | None = None,
     hold: Duration = "60s",
-    look: Duration = "1h",
+    look: Duration = "1d",
     budget: Duration = "5m",
 ) -> _Decorator: ...
 
@@ -156,15 +156,16 @@ def workflow(
     *,
     name: str | None = None,
     hold: Duration = "60s",
-    look: Duration = "1h",
+    look: Duration = "1d",
     budget: Duration = "5m",
 ) -> Any:
     """
     Make an async function a workflow.
 
     `name` is what the core keeps: the function may be renamed then. Waits shorter than `hold` keep
-    the process, longer ones end it; what waits for somebody then is looked at every `look`. The
-    core may be out of reach for as long as `budget`.
+    the process, longer ones end it; a value sent to a promise then makes the instance due, and as a
+    row put in by plain SQL does not, one that waits is due every `look`. The core may be out of
+    reach for as long as `budget`.
     """
     patience = Patience(duration(budget), duration(hold), max(duration(look), timedelta(seconds=1)))
     decorator = _Decorator(name, patience)

@@ -103,7 +103,7 @@ class Idleness:
         moment, name = wake, key
         entry = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode())
         is_asleep = await run.reach(lambda: run.journal.release(name, entry.encode(), moment))
-        # What was sent before that has woken nobody.
+        # What was sent until it slept has made nobody due; what is sent from now on does.
         await run.ears.look()
         if is_asleep and self._is_idle() and not run.is_pausing:
             run.end(Ended(Outcome.SUSPENDED))

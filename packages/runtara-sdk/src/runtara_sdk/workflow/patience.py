@@ -41,13 +41,13 @@ class Patience:
     """
     `budget`: how long the core may be out of reach, which is told of every `tell`.
 
-    Waits shorter than `hold` keep the process; when it was released, a wait that nothing ends by
-    itself is looked at every `look`.
+    Waits shorter than `hold` keep the process; when it was released, a wait for somebody is looked
+    at every `look`, in case the value comes on a way that makes nobody due.
     """
 
     budget: timedelta = timedelta(minutes=5)
     hold: timedelta = timedelta(seconds=60)
-    look: timedelta = timedelta(hours=1)
+    look: timedelta = timedelta(days=1)
     tell: timedelta = timedelta(seconds=30)
     _outage: _Outage = field(default_factory=_Outage, init=False, compare=False)
 

@@ -72,7 +72,7 @@ class RemoteJournal:
         left = max(wake - utc_now(), timedelta(0))
         sleep = asyncio.create_task(self._client.sleep(left, key, state))
         self._sleeps.add(sleep)
-        sleep.add_done_callback(self._sleeps.discard)
+        sleep.add_done_callback(self._forget)
         with _told_apart():
             if await self._is_asleep(sleep):
                 return True
@@ -130,6 +130,12 @@ class RemoteJournal:
         except RequestNotKnown:
             return None
         return found
+
+    def _forget(self, sleep: "asyncio.Task[None]") -> None:
+        """Let go of a sleep that is over; how it ended matters to nobody who did not wait."""
+        self._sleeps.discard(sleep)
+        if not sleep.cancelled():
+            sleep.exception()
 
     async def _is_asleep(self, sleep: "asyncio.Task[None]") -> bool:
         """Tell whether a sleep has begun: its answer comes only at its end."""
