@@ -145,7 +145,9 @@ async def test_one_poll_listens_for_all_promises() -> None:
         assert core.listeners <= 1
         await core.send(f"{number}/in", b"%d" % number)
 
-    assert await running == Ended(Outcome.DONE, json.dumps([*range(30)], separators=",:").encode())
+    assert await running == Ended(
+        Outcome.DONE, json.dumps([*range(30)], separators=(",", ":")).encode()
+    )
 
 
 async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
