@@ -66,7 +66,9 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
 
 def was_rolled_back(error: BaseException) -> bool:
     """Whether the step is known to have left nothing behind, and may do better again."""
-    return isinstance(error, _ROLLED_BACK) or _was_not_sent(error)
+    # What ends the connection, too, is told by the driver as the cause of that.
+    is_rolled_back = any(isinstance(each, _ROLLED_BACK) for each in (error, error.__cause__))
+    return is_rolled_back or _was_not_sent(error)
 
 
 def was_lost(error: BaseException) -> bool:
