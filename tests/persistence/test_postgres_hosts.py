@@ -13,6 +13,8 @@ from tests.support.postgres_pair import Pair, primary_and_standby
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, CheckpointWrite, Registration
 from runtara_domain.status import OPEN, WORKING
+from runtara_migrations.ledger import MigrationError
+from runtara_migrations.migrate import migrate
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 ME = Caller("i")
@@ -81,6 +83,15 @@ async def test_a_standby_alone_is_refused_in_one_line(pair: Pair) -> None:
 
     assert "name it, or all hosts, in the URL" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    with pytest.raises(MigrationError, match="it takes no writes: name the primary"):
+        await migrate(pair.standby.url("postgres"))
+
+
+async def test_the_primary_is_migrated_wherever_it_is_named(pair: Pair) -> None:
+    hosts = f"{pair.standby.folder},{pair.primary.folder}"
+
+    assert await migrate(f"postgresql://postgres@/postgres?host={hosts}")
+    assert not await migrate(pair.primary.url("postgres"))
 
 
 async def test_a_database_that_takes_no_writes_for_a_while_is_used_again(

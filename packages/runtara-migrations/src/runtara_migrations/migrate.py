@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import aiosqlite
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from runtara_migrations import location
 from runtara_migrations.ledger import Entry, Migration, MigrationError, packaged, pending
@@ -46,8 +47,12 @@ async def migrate(url: str) -> tuple[str, ...]:
 
 async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
     try:
-        async with asyncpg.create_pool(place.url, min_size=1, max_size=1) as pool:
+        async with asyncpg.create_pool(
+            place.url, min_size=1, max_size=1, target_session_attrs=SessionAttribute.read_write
+        ) as pool:
             return await run_postgres(pool)
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise MigrationError(f"{place.shown}: it takes no writes: name the primary") from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise MigrationError(f"{place.shown}: {str(error) or type(error).__name__}") from error
 
