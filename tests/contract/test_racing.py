@@ -1,4 +1,5 @@
 import asyncio
+from datetime import timedelta
 
 from tests.contract.database import Database
 from tests.contract.states import TENANT, put_instance
@@ -6,7 +7,7 @@ from tests.support.clock import START
 
 from runtara_domain.model import Caller, CheckpointWrite, Ending, Event, EventType, Registration
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import OPEN, WORKING, SignalType, State
+from runtara_domain.status import OPEN, WORKING, InstanceStatus, SignalType, State
 
 ME = Caller("i")
 RACERS = 16
@@ -80,6 +81,54 @@ async def test_racing_saves_of_many_instances_never_mix(
     for name, first, second in zip(names[:-1], firsts, seconds, strict=False):
         kept = {first.kept, second.kept}
         assert kept in ({None, name.encode() + b"1"}, {None, name.encode() + b"2"})
+
+
+async def test_racing_saves_are_judged_one_by_one(
+    persistence: Persistence, database: Database
+) -> None:
+    """What one of them may not do, and what it finds, is nothing to the others."""
+    await put_instance(database, State.RUNNING, "i", run=2)
+    await put_instance(database, State.PAUSED, "paused")
+    callers = [Caller("i", 1), Caller("i", 2), Caller("paused"), Caller("nobody"), Caller("i")]
+
+    saved = await asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                caller, CheckpointWrite(f"c{number % 4}", b"new"), when=WORKING, at=START
+            )
+            for number, caller in enumerate([*callers, *callers])
+        )
+    )
+
+    rows = await database.rows("checkpoints")
+    found = [outcome.before and outcome.before.state for outcome in saved]
+    assert found == [State.RUNNING, State.RUNNING, State.PAUSED, None, State.RUNNING] * 2
+    assert sorted(row["checkpoint_id"] for row in rows) == ["c0", "c1", "c2"]
+    assert {row["instance_id"] for row in rows} == {"i"}
+
+
+async def test_of_racing_saves_one_stirs(persistence: Persistence, database: Database) -> None:
+    """The others find the instance RUNNING; the pointer and the last sign of life are the last."""
+    await put_instance(database, State.ASLEEP)
+    moments = [START + timedelta(seconds=number) for number in range(RACERS)]
+
+    saved = await asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                ME, CheckpointWrite(f"c{number}", b""), when=WORKING, at=at
+            )
+            for number, at in enumerate(moments)
+        )
+    )
+
+    found = await persistence.instances.get("i")
+    rows = await database.rows("checkpoints")
+    before = [outcome.before and outcome.before.state for outcome in saved]
+    assert sorted(str(state) for state in before) == ["asleep"] + ["running"] * (RACERS - 1)
+    assert found is not None
+    assert (found.status, found.sleep_until) == (InstanceStatus.RUNNING, None)
+    assert found.checkpoint_id == max(rows, key=lambda row: row["id"])["checkpoint_id"]
+    assert found.last_activity_at == max(moments)
 
 
 async def test_racing_registrations_begin_each_run_once(

@@ -7,12 +7,12 @@ PERSISTENCE = (
         "A group is answered before it is committed: with the next one.",
         "runtara_persistence/sqlite/group_commit.py",
         '        connection.execute("BEGIN IMMEDIATE")\n'
-        "        done = [_carry_out(connection, step) for step in steps]\n"
+        "        done = _carry_out(connection, steps)\n"
         '        connection.execute("COMMIT")\n',
         "        if connection.in_transaction:\n"
         '            connection.execute("COMMIT")\n'
         '        connection.execute("BEGIN IMMEDIATE")\n'
-        "        done = [_carry_out(connection, step) for step in steps]\n",
+        "        done = _carry_out(connection, steps)\n",
         (
             "tests/persistence/test_sqlite_processes.py::test_what_was_acknowledged_survives_sigkill",
         ),
@@ -84,17 +84,26 @@ PERSISTENCE = (
     ),
     Mutant(
         "A checkpoint that is found moves the instance's pointer.",
-        "runtara_persistence/sqlite/checkpoints.py",
-        "    if before.state in MOVES[Move.STIR].sources:\n",
-        '    connection.execute(_SAVE_POINT, {**key, "at": to_text(at)})\n'
-        "    if before.state in MOVES[Move.STIR].sources:\n",
+        "runtara_persistence/sqlite/saving.py",
+        "    connection.executemany(_POINT, group.kept.values())\n",
+        "    for one in saves:\n"
+        "        key = one.caller.instance_id, one.write.checkpoint_id\n"
+        '        moved = dict(zip(("instance_id", "checkpoint_id"), key), at=to_text(one.at))\n'
+        "        connection.execute(_POINT, moved)\n",
         ("tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",),
     ),
     Mutant(
+        "Of two who bring the same new checkpoint at once, both are told they saved it.",
+        "runtara_persistence/sqlite/saving.py",
+        "            return state\n",
+        "            return None\n",
+        ("tests/contract/test_racing.py::test_of_racing_saves_exactly_one_is_told_it_saved",),
+    ),
+    Mutant(
         "An empty state is taken for none.",
-        "runtara_persistence/sqlite/checkpoints.py",
-        "    if kept is None:\n",
-        "    if not kept:\n",
+        "runtara_persistence/sqlite/saving.py",
+        "        if kept is None:\n",
+        "        if not kept:\n",
         ("tests/contract/test_checkpoints.py::test_a_state_is_kept_to_the_byte",),
     ),
     Mutant(

@@ -13,7 +13,13 @@ import pytest
 
 from runtara_domain.error import DatabaseError
 from runtara_persistence.sqlite.gathering import MAX_GROUP, Gathering
-from runtara_persistence.sqlite.group_commit import Outcome, Step, commit_together, read_each
+from runtara_persistence.sqlite.group_commit import (
+    Outcome,
+    Shared,
+    Step,
+    commit_together,
+    read_each,
+)
 
 
 @pytest.fixture
@@ -100,6 +106,49 @@ async def test_a_failing_step_fails_alone(writes: Gathering, path: Path) -> None
     assert isinstance(bug, LookupError)
     assert isinstance(taken, sqlite3.IntegrityError)
     assert kept(path) == [1, 2, 3]
+
+
+class Kind:
+    """Steps that are carried out together, and are refused with a number below zero."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def of(self, value: int) -> Shared[int, str]:
+        return Shared(self._keep_all, value)
+
+    def _keep_all(self, connection: sqlite3.Connection, values: Sequence[int]) -> list[str]:
+        self.calls.append(list(values))
+        connection.executemany("INSERT INTO kept VALUES (?)", [(value,) for value in values])
+        if min(values) < 0:
+            raise LookupError("a bug")
+        return [f"kept {value}" for value in values]
+
+
+async def test_those_of_a_kind_side_by_side_are_carried_out_by_one_call(
+    writes: Gathering, path: Path
+) -> None:
+    """In their order, and that of the steps between them."""
+    kind, other = Kind(), Kind()
+    steps: list[Step[object]] = [kind.of(5), kind.of(4), keep(3), kind.of(2), other.of(1)]
+
+    outcomes = await asyncio.gather(*(writes.run(step) for step in steps))
+
+    assert outcomes == ["kept 5", "kept 4", 3, "kept 2", "kept 1"]
+    assert (kind.calls, other.calls) == ([[5, 4], [2]], [[1]])
+    assert kept(path) == [1, 2, 3, 4, 5]
+
+
+async def test_one_of_a_kind_that_fails_fails_alone(writes: Gathering, path: Path) -> None:
+    kind = Kind()
+
+    one, bug, two = await asyncio.gather(
+        *(writes.run(kind.of(value)) for value in (1, -1, 2)), return_exceptions=True
+    )
+
+    assert (one, two) == ("kept 1", "kept 2")
+    assert isinstance(bug, LookupError)
+    assert kept(path) == [1, 2]
 
 
 async def test_a_step_may_raise_anything(writes: Gathering, path: Path) -> None:
@@ -243,25 +292,29 @@ async def test_a_connection_closed_underneath_fails_the_step(path: Path) -> None
         await gathering.run(lambda raw: None)
 
 
-async def test_the_end_of_the_loop_leaves_no_caller_waiting(
-    connection: aiosqlite.Connection,
-) -> None:
-    """What asyncio.run cancels at its end, in whatever order, ends."""
-    gathering = Gathering(commit_together)
-    gathering.opened(connection)
+def test_the_end_of_the_loop_leaves_no_caller_waiting(path: Path) -> None:
+    """What asyncio.run cancels at its end, ends; what had begun is carried out all the same."""
     gate = Gate(1)
-    before = asyncio.all_tasks()
-    callers = [asyncio.create_task(gathering.run(gate.step))]
-    await gate.begun()
-    callers.append(asyncio.create_task(gathering.run(keep(2))))
-    await asyncio.sleep(0)
-    [work] = asyncio.all_tasks() - before - set(callers)
+    before = set(threading.enumerate())
 
-    work.cancel()
-    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    async def leave() -> tuple[aiosqlite.Connection, list[asyncio.Task[int]]]:
+        connection = await aiosqlite.connect(path, isolation_level=None)
+        await connection.execute("CREATE TABLE kept (value INTEGER PRIMARY KEY)")
+        gathering = Gathering(commit_together)
+        gathering.opened(connection)
+        callers = [asyncio.create_task(gathering.run(gate.step))]
+        await gate.begun()
+        callers.append(asyncio.create_task(gathering.run(keep(2))))
+        return connection, callers
+
+    connection, callers = asyncio.run(leave())
     gate.let_through()
+    connection.stop()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
 
-    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+    assert [caller.cancelled() for caller in callers] == [True, True]
+    assert kept(path) == [1]
 
 
 async def test_a_failing_read_fails_alone(connection: aiosqlite.Connection) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiosqlite
 import pytest
+from tests.persistence.statements import Statements
 from tests.support.clock import START
 
 from runtara_domain.error import DatabaseError
@@ -64,6 +65,25 @@ async def test_callers_who_wait_at_once_share_a_commit(path: Path) -> None:
 
         assert commits(path) == before + 1
     assert all(outcome.kept is None for outcome in saved)
+
+
+async def test_callers_who_wait_at_once_are_looked_up_together(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one statement, or each of them would wait for the event loop's thread once more."""
+    statements = Statements()
+    statements.watch(monkeypatch)
+    async with SqlitePersistence(str(path)) as persistence:
+        for number in range(CALLERS):
+            await register(persistence, f"i{number}")
+        statements.seen.clear()
+
+        await asyncio.gather(
+            *(save(persistence, instance_id=f"i{number}") for number in range(CALLERS))
+        )
+
+    assert len(statements.of("SELECT")) == 1
+    assert len(statements.of("INSERT INTO checkpoints")) == CALLERS
 
 
 async def test_finding_commits_nothing(path: Path) -> None:

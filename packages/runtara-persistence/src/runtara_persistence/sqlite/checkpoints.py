@@ -16,18 +16,16 @@ from runtara_domain.model import (
     Slept,
     Standing,
 )
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.status import Condition
 from runtara_persistence import queries
-from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite import rows, saving
 from runtara_persistence.sqlite.database import Database
+from runtara_persistence.sqlite.group_commit import Shared
 from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.saving import Save
 from runtara_persistence.sqlite.sleep import sleep as fall_asleep
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
-_SAVE_FIND = _QUERIES["save.find"]
-_SAVE_INSERT = _QUERIES["save.insert"]
-_SAVE_POINT = _QUERIES["save.point"]
-_SAVE_STIR = _QUERIES["save.stir"]
 _GET = _QUERIES["get"]
 _RECORD_RETRY_FIND = _QUERIES["record_retry.find"]
 _RECORD_RETRY_PUT = _QUERIES["record_retry.put"]
@@ -45,9 +43,7 @@ class SqliteCheckpoints:
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
-        def step(connection: sqlite3.Connection) -> Saved:
-            return _save(connection, caller, write, when, at)
-
+        step = Shared(saving.save, Save(caller, write, when, at))
         return await self._database.write("save a checkpoint", step)
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
@@ -98,30 +94,6 @@ class SqliteCheckpoints:
             return int(count)
 
         return await self._database.read("count checkpoints", step)
-
-
-def _save(
-    connection: sqlite3.Connection,
-    caller: Caller,
-    write: CheckpointWrite,
-    when: Condition,
-    at: datetime,
-) -> Saved:
-    key = {"instance_id": caller.instance_id, "checkpoint_id": write.checkpoint_id}
-    row = connection.execute(_SAVE_FIND, key).fetchone()
-    if row is None:
-        return Saved(before=None)
-    status, sleep_until, run, kept, signal_type, payload, custom_signal = row
-    before = rows.standing(status, sleep_until, run)
-    if not before.admits(caller, when):
-        return Saved(before)
-    if kept is None:
-        saved = {**key, "state": write.state, "at": to_text(at)}
-        connection.execute(_SAVE_INSERT, saved)
-        connection.execute(_SAVE_POINT, saved)
-    if before.state in MOVES[Move.STIR].sources:
-        connection.execute(_SAVE_STIR, {**key, "status": MOVES[Move.STIR].target.status})
-    return Saved(before, kept, rows.signal(signal_type, payload), custom_signal)
 
 
 def _record_retry(

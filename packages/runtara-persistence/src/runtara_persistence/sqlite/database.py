@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import aiosqlite
@@ -59,23 +59,28 @@ class Database:
 
         then: called with the outcome once it is durable, even if the caller was cancelled.
         """
-        with self._in_our_words(attempt):
+        try:
             return await self._writes.run(step, then=then)
+        except sqlite3.Error as error:
+            raise explain(attempt, self._path, error) from error
 
     async def read(self, attempt: str, step: Step[T]) -> T:
         """Carry out a step that only reads; it sees what was committed before."""
-        with self._in_our_words(attempt):
+        try:
             return await self._reads.run(step)
+        except sqlite3.Error as error:
+            raise explain(attempt, self._path, error) from error
 
     async def _connect(
         self, stack: AsyncExitStack
     ) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
         attempt = "open the database"
         try:
-            with self._in_our_words(attempt):
-                await asyncio.to_thread(create_missing, self._path)
-                writer = await self._open_writer(stack)
-                return writer, await self._open_reader(stack, writer)
+            await asyncio.to_thread(create_missing, self._path)
+            writer = await self._open_writer(stack)
+            return writer, await self._open_reader(stack, writer)
+        except sqlite3.Error as error:
+            raise explain(attempt, self._path, error) from error
         except (MigrationError, OSError) as error:
             raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
 
@@ -97,13 +102,6 @@ class Database:
         await set_up_reader(reader)
         self._log_path = _log_of(self._path)
         return reader
-
-    @contextmanager
-    def _in_our_words(self, attempt: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explain(attempt, self._path, error) from error
 
 
 def _log_of(path: str) -> str:

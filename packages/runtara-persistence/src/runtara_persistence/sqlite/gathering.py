@@ -1,9 +1,11 @@
 """Steps of callers who wait at the same time, gathered for one hop to a connection's thread."""
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
@@ -21,26 +23,28 @@ MAX_GROUP = 256
 
 class Gathering:
     """
-    Carries out steps on one connection, a group at a time, each group by one call in its thread.
+    Carries out steps on one connection, a group at a time: one hop to its thread, and one back.
 
-    Open between `opened` and `close`.
+    Open between `opened` and `close`. carry_out: runs in the thread and raises nothing.
     """
 
     def __init__(self, carry_out: CarryOut) -> None:
         self._carry_out = carry_out
-        self._connection: aiosqlite.Connection | None = None
         self._waiting: deque[_Turn] = deque()
-        self._work: asyncio.Task[None] | None = None
+        self._is_open = False
 
     def opened(self, connection: aiosqlite.Connection) -> None:
-        """Take steps from now on."""
+        """Take steps from now on, in the running loop."""
         self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_open = True
 
     async def close(self) -> None:
         """Take no more steps, and return when those taken have their outcomes."""
-        self._connection = None
-        if self._work is not None:
-            await asyncio.wait([self._work])
+        self._is_open = False
+        await self._idle.wait()
 
     async def run(self, step: Step[T], *, then: Callable[[T], None] | None = None) -> T:
         """
@@ -51,12 +55,14 @@ class Gathering:
         given, whether its caller is still there or not; it must not raise. Raises DatabaseError
         when not open.
         """
-        if self._connection is None:
+        if not self._is_open:
             raise DatabaseError("The database is not open: it was closed, or never opened")
-        turn = _Turn(step, asyncio.get_running_loop().create_future(), then)
+        turn = _Turn(step, self._loop.create_future(), then)
         self._waiting.append(turn)
-        if self._work is None:
-            self._work = asyncio.create_task(self._carry_out_all(self._connection))
+        if self._idle.is_set():
+            self._idle.clear()
+            # After the tasks that are ready now, for them to join.
+            self._loop.call_soon(self._begin)
         outcome = await turn.future
         if isinstance(outcome, Failed):
             # An error shared with others of the group must not gather their tracebacks.
@@ -64,33 +70,25 @@ class Gathering:
         value: T = outcome.value
         return value
 
-    async def _carry_out_all(self, connection: aiosqlite.Connection) -> None:
+    def _begin(self) -> None:
+        group = self._next_group()
+        if not group:
+            self._idle.set()
+            return
         try:
-            while self._waiting:
-                if group := self._next_group():
-                    await self._carry_out_group(connection, group)
-                # A turn of the loop, for those just answered to join the next group.
-                await asyncio.sleep(0)
-        finally:
-            self._work = None
-            while self._waiting:  # Only if this task was cancelled: the loop is coming to its end.
-                self._waiting.popleft().future.cancel()
-
-    async def _carry_out_group(
-        self, connection: aiosqlite.Connection, group: Sequence["_Turn"]
-    ) -> None:
-        try:
-            outcomes = await _in_thread_of(
-                connection, self._carry_out, [turn.step for turn in group]
-            )
-        except asyncio.CancelledError as error:
-            outcomes = [Failed(error)] * len(group)
-            raise
+            _in_thread_of(self._connection, partial(self._work, group))
         except Exception as error:
-            outcomes = [Failed(error)] * len(group)
-        finally:
-            for turn, outcome in zip(group, outcomes, strict=True):
-                turn.end(outcome)
+            self._end(group, [Failed(error)] * len(group))
+
+    def _work(self, group: Sequence["_Turn"], connection: sqlite3.Connection) -> None:
+        outcomes = self._carry_out(connection, [turn.step for turn in group])
+        self._loop.call_soon_threadsafe(self._end, group, outcomes)
+
+    def _end(self, group: Sequence["_Turn"], outcomes: Sequence[Outcome]) -> None:
+        for turn, outcome in zip(group, outcomes, strict=True):
+            turn.end(outcome)
+        # After those just answered, for them to join the next group.
+        self._loop.call_soon(self._begin)
 
     def _next_group(self) -> list["_Turn"]:
         group: list[_Turn] = []
@@ -101,7 +99,7 @@ class Gathering:
         return group
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Turn:
     step: Step[Any]
     future: asyncio.Future[Outcome]
@@ -114,12 +112,10 @@ class _Turn:
             self.future.set_result(outcome)
 
 
-async def _in_thread_of(
-    connection: aiosqlite.Connection, carry_out: CarryOut, steps: Sequence[Step[Any]]
-) -> list[Outcome]:
+def _in_thread_of(
+    connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], None]
+) -> None:
     # aiosqlite has no public way to run a function of ours in its connection's thread, and a call
-    # a statement costs a thread hop each, around 100 microseconds. This is the only such place.
-    outcomes: list[Outcome] = await connection._execute(  # type: ignore[no-untyped-call]  # private
-        carry_out, connection._conn, steps
-    )
-    return outcomes
+    # a statement costs a thread hop each, around 100 microseconds. This is the only such place:
+    # the queue its thread takes functions from, each with the future to tell, if there is one.
+    connection._tx.put_nowait((None, partial(work, connection._conn)))

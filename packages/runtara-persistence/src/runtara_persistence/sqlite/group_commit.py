@@ -5,13 +5,31 @@ A step is a plain function of the connection; it neither begins nor ends a trans
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from itertools import groupby
+from typing import Any, Generic, TypeAlias, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 Step: TypeAlias = Callable[[sqlite3.Connection], T]
+
+
+@dataclass(slots=True, eq=False)
+class Shared(Generic[S, T]):
+    """
+    A step that those of its kind beside it in a group are carried out with, by one call.
+
+    together: does what is asked, as if one after the other; an outcome each.
+    """
+
+    together: Callable[[sqlite3.Connection, Sequence[S]], Sequence[T]]
+    asked: S
+
+    def __call__(self, connection: sqlite3.Connection) -> T:
+        [outcome] = self.together(connection, [self.asked])
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +83,7 @@ def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> lis
     try:
         # IMMEDIATE: a reader that becomes a writer fails at once, whatever the busy timeout.
         connection.execute("BEGIN IMMEDIATE")
-        done = [_carry_out(connection, step) for step in steps]
+        done = _carry_out(connection, steps)
         connection.execute("COMMIT")
     except BaseException:
         # A full disk, for one, has rolled back already.
@@ -75,11 +93,29 @@ def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> lis
     return done
 
 
-def _carry_out(connection: sqlite3.Connection, step: Step[Any]) -> Done:
+def _carry_out(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
     try:
-        return Done(step(connection))
+        return [
+            Done(outcome)
+            for together, alike in groupby(steps, key=_kind)
+            for outcome in _outcomes(connection, together, alike)
+        ]
     except BaseException as error:
         raise _StepFailed(error) from error
+
+
+def _kind(step: Step[Any]) -> Callable[..., Sequence[Any]] | None:
+    return step.together if isinstance(step, Shared) else None
+
+
+def _outcomes(
+    connection: sqlite3.Connection,
+    together: Callable[..., Sequence[Any]] | None,
+    steps: Iterable[Any],
+) -> Sequence[Any]:
+    if together is None:
+        return [step(connection) for step in steps]
+    return together(connection, [step.asked for step in steps])
 
 
 def _commit_each(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:

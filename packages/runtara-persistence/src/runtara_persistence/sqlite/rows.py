@@ -1,6 +1,8 @@
 """Rows as records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from runtara_domain.model import (
@@ -17,10 +19,19 @@ from runtara_domain.model import (
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence.sqlite.moment import from_optional, from_text
 
+# By status, and whether there is a time to wake: looked up with every step.
+_STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
+    {
+        (status.value, is_timed): State.of(status, datetime.max if is_timed else None)
+        for status in InstanceStatus
+        for is_timed in (False, True)
+    }
+)
+
 
 def standing(status: str, sleep_until: str | None, run: int) -> Standing:
     """Build a standing from the columns that hold it."""
-    return Standing(State.of(InstanceStatus(status), from_optional(sleep_until)), run)
+    return Standing(_STATES[status, sleep_until is not None], run)
 
 
 def summary(row: Sequence[Any]) -> InstanceSummary:

@@ -1,5 +1,6 @@
 -- name: save.find
 SELECT
+    0,
     i.status,
     i.sleep_until,
     i.run_epoch,
@@ -17,6 +18,29 @@ LEFT JOIN pending_signals AS s
 LEFT JOIN pending_checkpoint_signals AS p
     ON p.instance_id = i.instance_id AND p.checkpoint_id = :checkpoint_id
 WHERE i.instance_id = :instance_id;
+
+-- name: save.find_all
+SELECT
+    json_each.key,
+    i.status,
+    i.sleep_until,
+    i.run_epoch,
+    CAST(c.state AS BLOB),
+    s.signal_type,
+    CAST(coalesce(s.payload, '') AS BLOB),
+    CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
+FROM json_each(:keys)
+JOIN instances AS i
+    ON i.instance_id = json_extract(json_each.value, '$[0]')
+LEFT JOIN checkpoints AS c
+    ON c.instance_id = i.instance_id
+    AND c.checkpoint_id = json_extract(json_each.value, '$[1]')
+    AND NOT c.is_retry_attempt
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+LEFT JOIN pending_checkpoint_signals AS p
+    ON p.instance_id = i.instance_id
+    AND p.checkpoint_id = json_extract(json_each.value, '$[1]');
 
 -- name: save.insert
 INSERT INTO checkpoints (instance_id, checkpoint_id, created_at, state)

@@ -1,0 +1,100 @@
+"""Saving checkpoints: those that wait at the same time, with the same few statements."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
+from runtara_domain.status import MOVES, Condition, Move
+from runtara_persistence import queries
+from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.moment import to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
+_FIND = _QUERIES["save.find"]
+_FIND_ALL = _QUERIES["save.find_all"]
+_INSERT = _QUERIES["save.insert"]
+_POINT = _QUERIES["save.point"]
+_STIR = _QUERIES["save.stir"]
+
+_STIRRING = MOVES[Move.STIR]
+
+_Key: TypeAlias = tuple[str, str]
+_Found: TypeAlias = Sequence[Any]
+
+
+@dataclass(slots=True, eq=False)
+class Save:
+    """What one caller asks for."""
+
+    caller: Caller
+    write: CheckpointWrite
+    when: Condition
+    at: datetime
+
+
+def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
+    """Carry out `checkpoints.save` for each, as if one after the other."""
+    found = _find(
+        connection, [(each.caller.instance_id, each.write.checkpoint_id) for each in saves]
+    )
+    group = _Group()
+    outcomes = [group.judge(each, found.get(place)) for place, each in enumerate(saves)]
+    connection.executemany(_INSERT, group.kept.values())
+    connection.executemany(_POINT, group.kept.values())
+    if group.stirred:
+        connection.executemany(_STIR, group.stirred)
+    return outcomes
+
+
+def _find(connection: sqlite3.Connection, keys: Sequence[_Key]) -> Mapping[int, _Found]:
+    """Look up how things are, by the key's place; nothing for an unknown instance."""
+    if len(keys) == 1:
+        [(instance_id, checkpoint_id)] = keys
+        key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
+        found = connection.execute(_FIND, key)
+    else:
+        found = connection.execute(_FIND_ALL, {"keys": json.dumps(keys)})
+    return {place: columns for place, *columns in found}
+
+
+class _Group:
+    """What the saves of a group do to instances and checkpoints, each seeing those before it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[_Key, dict[str, Any]] = {}
+        self.stirred: list[dict[str, str]] = []
+        self._standings: dict[str, Standing] = {}
+
+    def judge(self, asked: Save, found: _Found | None) -> Saved:
+        """Tell a caller's outcome."""
+        if found is None:
+            return Saved(before=None)
+        status, sleep_until, run, kept, signal_type, payload, custom_signal = found
+        instance_id = asked.caller.instance_id
+        before = self._standings.get(instance_id) or rows.standing(status, sleep_until, run)
+        if not before.admits(asked.caller, asked.when):
+            return Saved(before)
+        if kept is None:
+            kept = self._keep(asked)
+        if before.state in _STIRRING.sources:
+            self.stirred.append({"instance_id": instance_id, "status": _STIRRING.target.status})
+            self._standings[instance_id] = Standing(_STIRRING.target, run)
+        return Saved(before, kept, rows.signal(signal_type, payload), custom_signal)
+
+    def _keep(self, asked: Save) -> bytes | None:
+        """Keep the state unless another of the group was first; give back that one's."""
+        instance_id, checkpoint_id = key = asked.caller.instance_id, asked.write.checkpoint_id
+        if first := self.kept.get(key):
+            state: bytes = first["state"]
+            return state
+        self.kept[key] = {
+            "instance_id": instance_id,
+            "checkpoint_id": checkpoint_id,
+            "at": to_text(asked.at),
+            "state": asked.write.state,
+        }
+        return None
