@@ -12,6 +12,8 @@ from runtara_persistence.postgres.failure import FAILURES, explain
 _SHARE = 0.8
 """Of the time a call has, for one try of every host."""
 _LEAST_TIMEOUT = 1.0
+_FIRST_TIMEOUT = 10.0
+"""For the first connection to the only host: nobody waits but whoever starts the program."""
 _ELSEWHERE = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -39,7 +41,7 @@ class Opening:
         self._settings = dict(settings)
         # With a single one, asyncpg knows best what is meant: a service, a socket, localhost.
         self._hosts: list[Address | None] = [*place.hosts] if len(place.hosts) > 1 else [None]
-        self._timeout = max(_LEAST_TIMEOUT, _SHARE * patience / len(self._hosts))
+        self._share = max(_LEAST_TIMEOUT, _SHARE * patience / len(self._hosts))
         self._last = 0
         self._is_reached: bool | None = None
 
@@ -79,12 +81,13 @@ class Opening:
 
     async def _connect(self, host: Address | None) -> "asyncpg.Connection[asyncpg.Record]":
         name, port = host or (None, None)
+        is_first = self._is_reached is None and len(self._hosts) == 1
         try:
             return await asyncpg.connect(
                 self._place.url,
                 host=name,
                 port=port,
-                timeout=self._timeout,
+                timeout=_FIRST_TIMEOUT if is_first else self._share,
                 # A connection is good as long as it lasts, and so are its prepared statements.
                 max_cached_statement_lifetime=0,
                 server_settings=self._settings,
