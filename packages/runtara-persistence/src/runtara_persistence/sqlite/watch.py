@@ -20,8 +20,14 @@ _LAST_CUSTOM = _QUERIES["watch.last_custom"]
 _CUSTOM = _QUERIES["watch.custom"]
 _PENDING = _QUERIES["watch.pending"]
 
-_TICK = 0.04
-"""Seconds between two looks; what is put in by others is told within one of them."""
+_TICK = 0.008
+"""Seconds between two glances at the log, from the outside."""
+
+_SPACING = 0.04
+"""Seconds from a look that brought nothing to the next: a busy server's own commits are many."""
+
+_COARSE = 0.02
+"""Seconds in which a file may change twice and bear the same time."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +54,7 @@ class Watch:
     async def watching(self, changed: Changed) -> AsyncIterator[None]:
         """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
         log_path = self._database.log_path
-        log = None if log_path is None else _Log(log_path)
+        log = None if log_path is None else _Log(log_path, asyncio.get_running_loop().time())
         seen = await self._database.read("watch for signals", _look)
         self._told.append(changed)
         try:
@@ -86,12 +92,15 @@ async def _looking(
 
 
 async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: Changed) -> None:
-    is_out = False
+    loop = asyncio.get_running_loop()
+    is_out, earliest = False, 0.0
     while True:
         await asyncio.sleep(_TICK)
-        if not (log.may_have_moved() or is_out):
+        now = loop.time()
+        if not (log.may_have_moved(now) or is_out) or now < earliest:
             continue
         last = seen
+        earliest = now + _SPACING
 
         def step(connection: sqlite3.Connection, last: _Seen = last) -> tuple[_Seen, set[str]]:
             return _look_again(connection, last)
@@ -104,29 +113,37 @@ async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: C
             is_out = True
             continue
         is_out = False
+        log.looked(now)
         if news:
+            earliest = now
             changed(news)
 
 
 class _Log:
     """Tells from the outside, without a statement, that there may have been a commit since."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, now: float) -> None:
         self._path = path
         self._last = self._stat()
-        self._is_settled = False
+        self._is_new = False
+        self._settled_at: float | None = now + _COARSE
 
-    def may_have_moved(self) -> bool:
+    def may_have_moved(self, now: float) -> bool:
         """
-        Whether the file has changed since the last call, or might have just after it.
+        Whether the file has changed since the database was looked at, or might have just after it.
 
         Its time is coarse: a second change within a few milliseconds can leave it as it was.
         """
         found = self._stat()
-        is_new = found is None or found != self._last
-        may = is_new or not self._is_settled
-        self._last, self._is_settled = found, not is_new
-        return may
+        if found is None or found != self._last:
+            self._last, self._is_new, self._settled_at = found, True, now + _COARSE
+        return self._is_new or (self._settled_at is not None and self._settled_at <= now)
+
+    def looked(self, now: float) -> None:
+        """Note that the database was looked at after it was asked whether the file has changed."""
+        self._is_new = False
+        if self._settled_at is not None and self._settled_at <= now:
+            self._settled_at = None
 
     def _stat(self) -> tuple[int, int] | None:
         try:
