@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 _QUIET = 0.1
 """Seconds until a run without promises listens: short ones hear with the answers to their saves."""
 
+_BREATH = 0.02
+"""
+Seconds without a poll when a promise has come and no other is waited for.
+
+Its value is being saved, with an answer that tells as much; and another promise may be next.
+"""
+
 _TURN = 0.25
 """Seconds between two looks at promises while a cancel or a pause is told with every answer."""
 
@@ -77,7 +84,8 @@ class Ears:
             await asyncio.wait({poll, changing}, return_when=asyncio.FIRST_COMPLETED)
             if poll.done():
                 await self.answer(poll.result())
-                self._take(poll.result())
+                if self._take(poll.result()) and not self._names():
+                    await self._until_changed(_BREATH)
         finally:
             poll.cancel()
             changing.cancel()
