@@ -12,12 +12,16 @@ from pathlib import Path
 from tests.support.server_process import ServerProcess, environment, running
 
 from runtara_persistence import (
+    OPEN,
+    Caller,
     CustomSignal,
+    Ending,
     Instance,
     SendCustomSignal,
     SendSignal,
     Signal,
     SignalType,
+    State,
     SystemClock,
     connect,
 )
@@ -106,6 +110,13 @@ class Launcher:
         async with connect(self._url) as persistence:
             send = SendSignal(persistence.signals, SystemClock())
             await send(instance_id="i-1", signal=Signal(kind))
+
+    async def terminate(self, error: str) -> None:
+        """End it without asking."""
+        async with connect(self._url) as persistence:
+            ending = Ending(State.CANCELLED, error=error)
+            now = SystemClock().now()
+            await persistence.instances.finish(Caller("i-1"), ending, when=OPEN, at=now)
 
     async def send(self, name: str, value: bytes) -> None:
         """Send a promise's value."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
 from runtara_sdk.workflow.errors import Superseded
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
@@ -76,6 +77,9 @@ class MemoryJournal:
 
     async def begin(self) -> Begun:
         core = self._core
+        self._run = core.run
+        if core.ended is not None:
+            raise InvalidInstanceState(f"Instance 'i-1' is {core.ended.outcome}")
         core.run += 1
         self._run = core.run
         core.wake = None
@@ -84,6 +88,9 @@ class MemoryJournal:
             for key, state in core.states.items()
         }
         return Begun(core.input, passed if core.lists else None)
+
+    async def ended(self) -> Ended | None:
+        return self._core.ended
 
     async def save(self, key: str, state: bytes) -> Kept:
         await self._before(f"save {key}")

@@ -110,6 +110,7 @@ async def test_a_declared_change_is_none() -> None:
 
     old, new = await passed(before), Core()
     for core in (old, old, new, new):
+        core.ended = None
         ended = await life(flow(after), core)
         assert ended == Ended(Outcome.DONE, b"null")
 

@@ -20,9 +20,9 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.ending import successor_of
 from runtara_sdk.workflow.errors import Superseded, Unavailable
 from runtara_sdk.workflow.journal import Kept, Told
-from runtara_sdk.workflow.restarts import successor_of
 
 seen: list[str] = []
 
@@ -272,6 +272,7 @@ async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
     ended = await lives(flow, core)
     core.ended = None
     again = await lives(flow, core)
+    core.ended = None
 
     assert ended == again == Ended(Outcome.DONE, b'"onetwo"')
     assert seen == ["one", "two"]

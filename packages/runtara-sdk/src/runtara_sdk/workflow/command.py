@@ -25,6 +25,8 @@ from runtara_sdk.workflow.reports import report
 if TYPE_CHECKING:
     from runtara_sdk.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
 
 _CODES = {
@@ -131,6 +133,7 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
             ended = await execute(workflow, journal, given)
         if ended.outcome is not Outcome.RESTARTED:
             return ended
+        logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)
         settings, given = settings.model_copy(update={"instance_id": ended.successor}), None
 
 
@@ -144,7 +147,7 @@ def _code_of(error: RuntaraError) -> int:
 
 def _said(ended: Ended) -> str:
     if ended.outcome is Outcome.DONE:
-        sys.stdout.write(ended.output.decode() + "\n")
+        sys.stdout.buffer.write(ended.output + b"\n")
         return ""
     if ended.outcome is Outcome.SUSPENDED:
         return f"suspended: run the instance again when it is due (exit code {SUSPENDED})"

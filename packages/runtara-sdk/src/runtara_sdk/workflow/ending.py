@@ -2,6 +2,8 @@
 
 import asyncio
 import ctypes
+import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +36,23 @@ class Ended:
     output: bytes = b""
     error: str = ""
     successor: str = ""
+
+
+_NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9][0-9]*)", re.DOTALL)
+
+
+def restarted(instance_id: str) -> Ended:
+    """Give the end of an instance that goes on as the next one; its output names that."""
+    successor = successor_of(instance_id)
+    output = json.dumps({"restarted_as": successor}, ensure_ascii=False).encode()
+    return Ended(Outcome.RESTARTED, output=output, successor=successor)
+
+
+def successor_of(instance_id: str) -> str:
+    """Name the instance that goes on after one."""
+    found = _NUMBERED.fullmatch(instance_id)
+    name, number = (instance_id, 1) if found is None else (found["name"], int(found["number"]))
+    return f"{name}~{number + 1}"
 
 
 def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:

@@ -2,19 +2,23 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.context import InWorkflow, entered
 from runtara_sdk.workflow.definition import Workflow
-from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.first import FORMAT, START, first_entry
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.reports import report
 from runtara_sdk.workflow.run import Run, utc_now
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -29,10 +33,48 @@ async def execute(
     Run an instance until it ends or its process is of no use for long.
 
     `given` is the input as JSON; None: the one saved before, or that the instance was created with.
-    Raises Refused if workflow, input or code are not the instance's, Infrastructure if the core is
+    Where the instance has ended already none of its code runs, and how it ended is told. Raises
+    Refused if workflow, input or code are not the instance's, Infrastructure if the core is
     out of reach for long, Superseded if a newer run has begun. User code is never unwound by any of
     this: its coroutine stays where it is.
     """
+    try:
+        return await _executed(workflow, journal, given, clock)
+    except InvalidInstanceState:
+        ended = await _ended_already(workflow, journal, given)
+        if ended is None:
+            raise
+        return ended
+
+
+async def _ended_already(
+    workflow: Workflow[..., Any], journal: Journal, given: bytes | None
+) -> Ended | None:
+    """Tell how an instance has ended: before this run began, or by another's word; None: not."""
+    persist = workflow.patience.persist
+    ended = await persist(journal.ended)
+    if ended is None:
+        return None
+    state = await persist(lambda: journal.read(START))
+    if state is not None:
+        saved = json.loads(entries.decode(START, state).value)
+        _check(journal.instance_id, workflow, saved, given)
+    logger.info(
+        "instance %r has ended already (%s): its code runs no more",
+        journal.instance_id,
+        ended.outcome,
+    )
+    gone_on = restarted(journal.instance_id)
+    is_restarted = ended.outcome is Outcome.DONE and ended.output == gone_on.output
+    return gone_on if is_restarted else ended
+
+
+async def _executed(
+    workflow: Workflow[..., Any],
+    journal: Journal,
+    given: bytes | None,
+    clock: Callable[[], datetime],
+) -> Ended:
     begun = await workflow.patience.persist(journal.begin)
     run = Run(journal, begun, workflow, clock)
     starting = asyncio.create_task(_started(run, workflow, begun, given))

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from runtara_sdk.workflow.ending import Ended
+
 
 class Told(StrEnum):
     """What an instance can be told to do."""
@@ -66,6 +68,10 @@ class Journal(Protocol):
 
     async def begin(self) -> Begun:
         """Begin a run, creating the instance if it is unknown."""
+        ...
+
+    async def ended(self) -> Ended | None:
+        """Tell how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
         ...
 
     async def save(self, key: str, state: bytes) -> Kept:

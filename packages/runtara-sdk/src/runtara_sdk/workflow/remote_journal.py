@@ -20,6 +20,7 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.records import InstanceStatus, Signal, SignalType
 from runtara_sdk.settings import Settings
+from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Superseded, Unavailable
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
 from runtara_sdk.workflow.lifeline import Lifeline
@@ -38,6 +39,12 @@ _FOR_NOW = (
 
 _LONGEST_TEXT = 1000
 
+_OUTCOMES = {
+    InstanceStatus.COMPLETED: Outcome.DONE,
+    InstanceStatus.FAILED: Outcome.FAILED,
+    InstanceStatus.CANCELLED: Outcome.CANCELLED,
+}
+
 
 class RemoteJournal:
     """One instance on a core that is reached over QUIC."""
@@ -54,6 +61,12 @@ class RemoteJournal:
             registration = await self._client.register()
             self._lifeline.begin()
             return Begun(registration.input, await self._passed())
+
+    async def ended(self) -> Ended | None:
+        with _told_apart():
+            found = await self._client.get_status()
+        outcome = _OUTCOMES.get(found.status)
+        return None if outcome is None else Ended(outcome, found.output or b"", found.error or "")
 
     async def save(self, key: str, state: bytes) -> Kept:
         with _told_apart():
@@ -100,8 +113,10 @@ class RemoteJournal:
         with _told_apart():
             settings = self._settings.model_copy(update={"instance_id": instance_id})
             async with Client(settings) as successor:
-                await successor.register()
-                await successor.checkpoint(key, state)
+                # Registering would take it from whoever runs it already.
+                if await successor.get_checkpoint(key) is None:
+                    await successor.register()
+                    await successor.checkpoint(key, state)
 
     async def complete(self, output: bytes) -> None:
         with _told_apart():
