@@ -9,7 +9,7 @@ from typing import Any
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
 from runtara_sdk.workflow.errors import Superseded
-from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
+from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told
 
 
 @dataclass
@@ -83,11 +83,7 @@ class MemoryJournal:
         core.run += 1
         self._run = core.run
         core.wake = None
-        passed = {
-            key: Passed(state, len(core.attempts.get(key, [])))
-            for key, state in core.states.items()
-        }
-        return Begun(core.input, passed if core.lists else None)
+        return Begun(core.input, dict(core.states) if core.lists else None)
 
     async def ended(self) -> Ended | None:
         return self._core.ended
@@ -104,7 +100,6 @@ class MemoryJournal:
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
         await self._before(f"attempt {key} {number}")
-        assert key in self._core.states
         self._core.attempts.setdefault(key, []).append(number)
         await self._after(f"attempt {key} {number}")
 

@@ -2,14 +2,30 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life, lives
 
-from runtara_sdk import Ended, NotDone, Outcome, Retry, StepFailed, current, step, workflow
+from runtara_sdk import (
+    Changed,
+    Ended,
+    NotDone,
+    Outcome,
+    Retry,
+    StepFailed,
+    Workflow,
+    current,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
+from runtara_sdk.workflow.journal import Told
 from runtara_sdk.workflow.retry import retry_after
 
 Die = Callable[[str, bool], bool]
@@ -48,10 +64,10 @@ def dying_in(call: str) -> Die:
 async def test_counting_goes_on_after_a_crash() -> None:
     """With the same idempotency key, until the last has failed."""
     core = Core()
-    ended = await lives(failing, core, None, dying_in("attempt fails#1!attempts 2"))
+    ended = await lives(failing, core, None, dying_in("attempt fails#1 2"))
 
     assert tried == [1, 2, 3, 4]
-    assert core.attempts == {"fails#1!attempts": [1, 2, 3]}
+    assert core.attempts == {"fails#1": [1, 2, 3]}
     assert ended.output == b"\"step 'fails' (fails#1) failed after 4 attempts: OSError: out 4\""
     assert len(keys) == 1
 
@@ -236,15 +252,237 @@ async def test_doubt_again_makes_it_again() -> None:
     assert (ended.output, tried) == (b'"paid"', [1, 1])
 
 
+async def in_doubt(workflow: Workflow[[], Any], name: str) -> Core:
+    """A core whose instance died behind the effect, before its result was saved."""
+    core = Core()
+    assert await life(workflow, core, None, dying_before(f"save {name}#1")) is None
+    return core
+
+
 @pytest.mark.parametrize(
-    ("said", "output", "times"), [(b'{"done": "by hand"}', b'"by hand"', 1), (b"{}", b'"paid"', 2)]
+    ("said", "output", "times"),
+    [(b'{"done": "by hand"}', b'"by hand"', 1), (b'{"again": true}', b'"paid"', 2)],
 )
 async def test_doubt_waits_for_a_person(said: bytes, output: bytes, times: int) -> None:
     """Who gives the result, or has it made again; the process ends meanwhile."""
-    core = Core()
-    assert await life(stopping, core, None, dying_before("save pay#1")) is None
+    core = await in_doubt(stopping, "pay")
     assert await life(stopping, core) == Ended(Outcome.SUSPENDED)
-    core.sent["pay#1!decision"] = said
+    core.sent["pay#1!decision#1"] = said
     ended = await lives(stopping, core)
 
     assert (ended.output, len(tried)) == (output, times)
+
+
+@pytest.mark.parametrize("said", [b'{"Done": "x"}', b'"no"', b"no", b'{"done": 5}', b"{}"])
+async def test_what_decides_nothing_is_asked_for_again(said: bytes) -> None:
+    """Under another name, as the first value sent to one stands; the effect is not made."""
+    core = await in_doubt(stopping, "pay")
+    core.sent["pay#1!decision#1"] = said
+    waits = await life(stopping, core)
+    core.sent["pay#1!decision#1.2"] = b'{"done": "by hand"}'
+    ended = await lives(stopping, core)
+
+    assert waits == Ended(Outcome.SUSPENDED)
+    assert (ended.output, len(tried)) == (b'"by hand"', 1)
+
+
+async def test_a_decision_is_for_one_crash() -> None:
+    """Made again and in doubt again, it is decided about again."""
+    core = await in_doubt(stopping, "pay")
+    core.sent["pay#1!decision#1"] = b'{"again": true}'
+    assert await life(stopping, core, None, dying_before("save pay#1")) is None
+    waits = await life(stopping, core)
+    core.sent["pay#1!decision#2"] = b'{"done": "by hand"}'
+    ended = await lives(stopping, core)
+
+    assert waits == Ended(Outcome.SUSPENDED)
+    assert (ended.output, tried) == (b'"by hand"', [1, 2])
+
+
+@pytest.mark.parametrize("name", ["pay_asked", "pay"])
+@pytest.mark.parametrize("strikes", ["cancel", "timeout"])
+async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) -> None:
+    """It is settled first, and what became of the effect saved."""
+    asked.clear()
+
+    @workflow(hold="0s")
+    async def limited() -> str:
+        async with timeout("1m"):
+            await (pay_asked if name == "pay_asked" else pay)()
+        await asyncio.sleep(0)
+        await sleep("1s")
+        return "went on"
+
+    core = await in_doubt(limited, name)
+    core.sent[f"{name}#1!decision#1"] = b'{"done": "found"}'
+    core.now += timedelta(minutes=5)
+    if strikes == "cancel":
+        await core.tell(Told.CANCEL)
+    ended = await lives(limited, core)
+
+    assert json.loads(core.states[f"{name}#1"])["value"] == "found"
+    assert ended.outcome is (Outcome.CANCELLED if strikes == "cancel" else Outcome.DONE)
+    assert len(tried) == 1
+
+
+async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
+    """Asked again as the step is tried again; that the asking failed says nothing of the effect."""
+    asks: list[int] = []
+
+    @step(effect="external", retry=Retry(attempts=3, wait=0, on=OSError))
+    async def wire() -> str:
+        tried.append(1)
+        return "paid"
+
+    @wire.in_doubt
+    async def find_wire() -> str | NotDone:
+        asks.append(current().attempt)
+        raise OSError("refused")
+
+    @workflow(hold="0s")
+    async def wiring() -> str:
+        return await wire()
+
+    core = await in_doubt(wiring, "wire")
+    waits = await life(wiring, core)
+    core.sent["wire#1!decision#1"] = b'{"done": "by hand"}'
+    ended = await lives(wiring, core)
+
+    assert waits == Ended(Outcome.SUSPENDED)
+    assert (ended.output, len(tried)) == (b'"by hand"', 1)
+    assert len(asks) >= 3
+
+
+async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
+    """With the key it was begun with; and code that forgets it is refused."""
+    asked.clear()
+
+    @step(name="wire", was="pay_asked", effect="external")
+    async def wire() -> str:
+        tried.append(2)
+        return "paid"
+
+    wire.in_doubt(find)
+
+    @workflow(name="asking", hold="0s")
+    async def renamed() -> str:
+        return await wire()
+
+    @workflow(name="asking", hold="0s")
+    async def forgetful() -> str:
+        return "done"
+
+    core = await in_doubt(asking, "pay_asked")
+    with pytest.raises(Changed, match="without calling 'pay_asked#1'"):
+        await life(forgetful, core)
+    ended = await lives(renamed, core)
+
+    assert ended.output == b'"found"'
+    assert tried == [1]
+
+
+async def test_a_renamed_step_goes_on_counting() -> None:
+    """What was begun under the old name is found under it."""
+
+    async def work() -> None:
+        tried.append(current().attempt)
+        raise OSError("out")
+
+    retry = Retry(attempts=3, wait="2m", cap="2m")
+    old = step(name="old", retry=retry)(work)
+    new = step(name="new", was="old", retry=retry)(work)
+
+    @workflow(hold="0s")
+    async def counting() -> None:
+        await (old if not tried else new)()
+
+    core = Core()
+    await life(counting, core)
+    ended = await lives(counting, core)
+
+    assert ended.outcome is Outcome.FAILED
+    assert tried == [1, 2, 3]
+
+
+async def test_a_core_that_lists_nothing_counts_as_well() -> None:
+    """Attempts are saved, and read one by one."""
+    core = Core(lists=False)
+    await lives(failing, core, None, dying_in("attempt fails#1 2"))
+
+    assert tried == [1, 2, 3, 4]
+
+
+async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
+    """It is saved with the attempt; and when the budget is over meanwhile, none is made."""
+
+    class Busy(Exception):
+        retry_after = 3600
+
+    @step(retry=Retry(attempts=3, wait=0, budget="2h"))
+    async def busy() -> None:
+        tried.append(current().attempt)
+        raise Busy
+
+    @workflow(hold="0s")
+    async def calling() -> None:
+        await busy()
+
+    core = Core()
+    assert await life(calling, core, None, dying_in("save busy#1!failed#1")) is None
+    waits = await life(calling, core)
+    wake, began = core.wake, core.now
+    core.now += timedelta(hours=5)
+    ended = await lives(calling, core)
+
+    assert waits == Ended(Outcome.SUSPENDED)
+    assert wake == began + timedelta(hours=1)
+    assert ended.outcome is Outcome.FAILED
+    assert "budget" in ended.error
+    assert tried == [1]
+
+
+async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
+    """It is shown escaped."""
+
+    @step(retry=Retry(attempts=2, wait=0))
+    async def opening() -> None:
+        tried.append(1)
+        raise FileNotFoundError("caf\udce9.csv")
+
+    @workflow
+    async def reading() -> None:
+        await opening()
+
+    ended = await life(reading, Core())
+
+    assert ended is not None
+    assert ended.outcome is Outcome.FAILED
+    assert r"caf\udce9.csv" in ended.error
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), StopIteration("end")])
+@pytest.mark.parametrize("is_plain", [True, False])
+async def test_what_no_task_can_raise_is_a_failure(error: BaseException, is_plain: bool) -> None:
+    """Of the step, like any other: neither the process ends nor does it wait for ever."""
+
+    def plain() -> None:
+        raise error
+
+    async def coroutine() -> None:
+        raise error
+
+    leaving: Callable[[], Awaitable[None]] = step(plain) if is_plain else step(coroutine)
+
+    @workflow
+    async def going() -> str:
+        try:
+            await leaving()
+        except StepFailed as failed:
+            return failed.cause
+        return "went"
+
+    ended = await life(going, Core())
+
+    assert ended is not None
+    assert ended.output == b'"RuntimeError"'

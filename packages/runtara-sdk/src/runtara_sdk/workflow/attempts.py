@@ -4,24 +4,23 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import count
 from typing import Any
 
 from runtara_sdk.workflow.context import Current, entered, idempotency_key
 from runtara_sdk.workflow.duration import duration
 from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
-from runtara_sdk.workflow.promises import heard
 from runtara_sdk.workflow.run import Run
 
 logger = logging.getLogger(__name__)
 
 Work = Callable[[], Awaitable[Any]]
-
-_DURABLE = timedelta(minutes=1)
-"""A wait between attempts that is longer outlives the process."""
 
 
 class Failed(Exception):
@@ -65,16 +64,23 @@ class Attempts:
         return found
 
     async def _recall(self) -> None:
-        """Go on counting where a process before this one stopped."""
-        entry = await self.run.beside(self.place, "attempts")
-        if entry is None:
+        """Go on counting, and waiting, where a process before this one stopped."""
+        last = None
+        while (entry := await self.run.beside(self.place, f"failed#{self.number}")) is not None:
+            last = json.loads(entry.value)
+            self.number += 1
+        if last is None:
             return
-        self.since = datetime.fromisoformat(json.loads(entry.value))
-        failed = self.run.history.attempts(self.place.beside("attempts"))[0]
-        self.number = max(failed, 1) + 1
-        until = await self.run.beside(self.place, f"wait#{self.number}")
-        if until is not None:
-            await self._wait(datetime.fromisoformat(json.loads(until.value)), is_saved=True)
+        self.since = datetime.fromisoformat(last["since"])
+        if await self.run.beside(self.place, f"intent#{self.number}") is None:
+            await self._wait(datetime.fromisoformat(last["until"]))
+            self._check_budget(self.since, last["error"])
+
+    def _check_budget(self, since: datetime, last: str) -> None:
+        budget = self.plan.retry.budget
+        if budget is not None and self.run.clock() > since + duration(budget):
+            over = TimeoutError(f"no process was there before the budget was over; before: {last}")
+            raise Failed(over, self.number - 1)
 
     async def _once(self, work: Work) -> object:
         where = Current(
@@ -85,99 +91,142 @@ class Attempts:
         )
 
         async def attempt() -> object:
-            with entered(where):
-                return await work() if self.plan.timeout is None else await self._in_time(work)
+            async with AsyncExitStack() as stack:
+                stack.enter_context(entered(where))
+                if self.plan.timeout is not None:
+                    limit = duration(self.plan.timeout).total_seconds()
+                    await stack.enter_async_context(asyncio.timeout(limit))
+                return await _without_exit(work)
 
         if self.plan.is_interruptible:
             return await self.run.interruptible(self.place, attempt)
         return await attempt()
 
-    async def _in_time(self, work: Work) -> object:
-        assert self.plan.timeout is not None
-        try:
-            async with asyncio.timeout(duration(self.plan.timeout).total_seconds()) as limit:
-                return await work()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise TimeoutError(
-                f"the attempt took longer than timeout={self.plan.timeout!r}"
-            ) from error
-
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""
         now = self.run.clock()
         since = self.since or now
-        is_answer = isinstance(error, self.plan.raises)
-        next_at = None if is_answer else self._retry(error, since, now)
+        next_at = self._next(self.number, error, since, now)
         if next_at is None:
             raise Failed(error, self.number) from error
-        if self.since is None:
-            self.since = since
-            await self._save("attempts", Kind.ATTEMPTS, since)
-        key, number, text = self.place.beside("attempts"), self.number, _text(error)
-        await self.run.reach(lambda: self.run.journal.attempt_failed(key, number, text))
-        logger.warning(
-            "%s: attempt %d of %d failed, the next is made in %.3g s: %s",
-            self.place.key,
-            number,
-            self.plan.retry.attempts,
-            max((next_at - now).total_seconds(), 0),
-            text,
-        )
-        self.number += 1
-        is_durable = next_at - now > _DURABLE
-        if is_durable:
-            await self._save(f"wait#{self.number}", Kind.UNTIL, next_at)
-        await self._wait(next_at, is_saved=is_durable)
+        await self._record(_text(error), since, next_at)
+        await self._wait(next_at)
 
-    def _retry(self, error: Exception, since: datetime, now: datetime) -> datetime | None:
+    def _next(
+        self, number: int, error: Exception, since: datetime, now: datetime
+    ) -> datetime | None:
+        """When it is tried again; None: never."""
         is_late = self.plan.timeout is not None and isinstance(error, TimeoutError)
-        if not (is_late or self.plan.retry.takes(error)):
+        is_answer = isinstance(error, self.plan.raises)
+        if is_answer or not (is_late or self.plan.retry.takes(error)):
             return None
-        return self.plan.retry.next_attempt(self.number, error, since, now)
+        return self.plan.retry.next_attempt(number, error, since, now)
 
-    async def _wait(self, until: datetime, *, is_saved: bool) -> None:
+    async def _record(self, error: str, since: datetime, until: datetime) -> None:
+        """Count an attempt, for the runs after this one; and for people, as the core does."""
+        said = {"since": since.isoformat(), "until": until.isoformat(), "error": error}
+        await self._save(f"failed#{self.number}", Kind.ATTEMPT, said)
+        number = self.number
+        await self.run.reach(lambda: self.run.journal.attempt_failed(self.place.key, number, error))
+        self.since = since
+        self.number += 1
+
+    async def _wait(self, until: datetime) -> None:
+        """Wait for the next attempt, in another process if that takes long."""
         if until > self.run.clock():
-            key = self.place.beside(f"wait#{self.number}") if is_saved else None
+            key = self.place.beside(f"failed#{self.number - 1}")
             await self.run.wait(self.place, self.run.waiting(until, key=key), self.place.key)
 
     async def _intend(self) -> None:
         if self.plan.is_external:
-            await self._save(f"intent#{self.number}", Kind.INTENT, self.run.clock())
+            now = self.run.clock().isoformat()
+            await self._save(f"intent#{self.number}", Kind.INTENT, now)
 
     async def _doubted(self) -> object:
         """Find out about an attempt that a crash left open; NotDone: make it (again)."""
         if await self.run.beside(self.place, f"intent#{self.number}") is None:
             return NotDone()
         if self.ask is not None:
+            return await self._asked(self.ask)
+        return NotDone() if self.plan.doubt is Doubt.AGAIN else await self._decided()
+
+    async def _asked(self, ask: Work) -> object:
+        """Ask, again as the step is tried again; when all that has failed, a person."""
+        since = self.run.clock()
+        for number in count(1):
             try:
-                return await self._once(self.ask)
+                return await self._once(ask)
             except Exception as error:
-                raise Failed(error, self.number) from error
-        if self.plan.doubt is Doubt.AGAIN:
-            return NotDone()
+                now = self.run.clock()
+                until = self._next(number, error, since, now)
+                logger.warning("%s: its in_doubt failed: %s", self.place.key, _text(error))
+            if until is None:
+                break
+            await self._rest(until)
         return await self._decided()
 
     async def _decided(self) -> object:
         """Wait for a person to say what became of the effect."""
-        name = self.place.beside("decision")
-        logger.warning(
-            "%s may have happened before a crash: find out, then send the custom signal %r to"
-            ' instance %r, with {"done": RESULT} or {"again": true}',
-            self.place.key,
-            name,
-            self.run.instance_id,
-        )
-        said = json.loads(await heard(self.run, self.place, name))
-        if isinstance(said, dict) and "done" in said:
-            return self.given(json.dumps(said["done"]).encode())
-        return NotDone()
+        for number in count(1):
+            again = "" if number == 1 else f".{number}"
+            name = self.place.beside(f"decision#{self.number}{again}")
+            logger.warning(
+                "%s may have happened before a crash: find out, then send the custom signal %r to"
+                ' instance %r, with {"done": RESULT} or {"again": true}',
+                self.place.key,
+                name,
+                self.run.instance_id,
+            )
+            said = await self._said(name)
+            try:
+                return await self._obeyed(said)
+            except ValueError as error:
+                logger.warning("%s was sent %r, which decides nothing: %s", name, said, error)
+        raise AssertionError("counting has no end")
 
-    async def _save(self, what: str, kind: Kind, moment: datetime) -> None:
-        entry = Entry(kind, json.dumps(moment.isoformat()).encode())
+    async def _obeyed(self, said: bytes) -> object:
+        """Do as a person said; raises ValueError for what says nothing."""
+        match json.loads(said):
+            case {"done": result, **others} if not others:
+                try:
+                    return self.given(json.dumps(result).encode())
+                except StateUnreadable as error:
+                    raise ValueError(str(error.__cause__ or error)) from error
+            case {"again": True, **others} if not others:
+                now = self.run.clock()
+                # Counted, or the next crash would be taken for the one that was decided about.
+                await self._record("in doubt after a crash: made again", self.since or now, now)
+                return NotDone()
+        raise ValueError('it is neither {"done": RESULT} nor {"again": true}')
+
+    async def _said(self, name: str) -> bytes:
+        """Wait for what is sent; what strikes meanwhile strikes when the doubt is settled."""
+        while True:
+            wait = self.run.waiting(is_open=True)
+            with self.run.ears.promised(name, wait):
+                struck = await self.run.linger(self.place, wait)
+            if struck is None:
+                return self.run.ears.value(name)
+
+    async def _rest(self, until: datetime) -> None:
+        """Wait until then; what strikes meanwhile strikes when the doubt is settled."""
+        while self.run.clock() < until:
+            await self.run.linger(self.place, self.run.waiting(until))
+
+    async def _save(self, what: str, kind: Kind, value: object) -> None:
+        entry = Entry(kind, json.dumps(value).encode(), self.place.at)
         await self.run.save(self.place.beside(what), entry)
 
 
+async def _without_exit(work: Work) -> object:
+    """Do the work; to leave the process from inside it is a failure like another."""
+    try:
+        return await work()
+    except SystemExit as error:
+        raise RuntimeError(f"a step can't end the process: it called sys.exit({error})") from error
+
+
 def _text(error: Exception) -> str:
-    return f"{type(error).__qualname__}: {error}"[:1000].replace("\0", "")
+    text = f"{type(error).__qualname__}: {error}"[:1000].replace("\0", "")
+    # A file's name may hold what no text can be made of.
+    return text.encode(errors="backslashreplace").decode()

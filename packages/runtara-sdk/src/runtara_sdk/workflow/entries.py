@@ -25,7 +25,7 @@ class Kind(StrEnum):
     STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
     UNTIL = "until"  # a deadline; value: when
     INTENT = "intent"  # an effect is about to be tried
-    ATTEMPTS = "attempts"  # the first failure of a step that is tried again; value: when
+    ATTEMPT = "attempt"  # one that failed and is not the last; value: what, and when to try again
 
 
 @dataclass(frozen=True, slots=True)

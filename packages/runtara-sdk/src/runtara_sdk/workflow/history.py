@@ -1,31 +1,25 @@
 """History: what earlier runs of an instance have passed."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.entries import Entry
 from runtara_sdk.workflow.errors import Changed
-from runtara_sdk.workflow.journal import Passed
-from runtara_sdk.workflow.keys import branch_of
+from runtara_sdk.workflow.keys import branch_of, call_of
 from runtara_sdk.workflow.places import Place
 
 
 class History:
     """All saved entries by key and by place; each is given out once."""
 
-    def __init__(self, passed: Mapping[str, Passed]) -> None:
-        self._entries = {key: entries.decode(key, one.state) for key, one in passed.items()}
-        self._attempts = {
-            key: (one.failed_attempts, one.last_attempt_at) for key, one in passed.items()
-        }
+    def __init__(self, passed: Mapping[str, bytes]) -> None:
+        self._entries = {key: entries.decode(key, state) for key, state in passed.items()}
         self._places: dict[tuple[str, int], str] = {}
         self._last: dict[str, int] = {}
+        self._unasked: dict[str, None] = {}
         for key, entry in self._entries.items():
             if entry.at is not None:
-                path = branch_of(key)
-                self._places[path, entry.at] = key
-                self._last[path] = max(entry.at, self._last.get(path, 0))
+                self._note(call_of(key), entry.at)
 
     def peek(self, key: str) -> Entry | None:
         """Read one that may be asked for again."""
@@ -39,14 +33,11 @@ class History:
         here, or the same one with other arguments.
         """
         self._rename(place)
+        self._unasked.pop(place.key, None)
         entry = self._entries.pop(place.key, None)
         if entry is not None:
             check(place, entry)
         return entry
-
-    def attempts(self, key: str) -> tuple[int, datetime | None]:
-        """How many failed attempts were recorded for a key, and when the last."""
-        return self._attempts.get(key, (0, None))
 
     def holds(self, path: str) -> bool:
         """Tell whether anything was saved in a branch or below."""
@@ -62,14 +53,21 @@ class History:
 
     def left_out(self) -> Changed | None:
         """The calls that were made and not made again, as an error; None: there are none."""
-        keys = [key for key, entry in self._entries.items() if entry.at is not None]
-        if not keys:
+        if not self._unasked:
             return None
+        keys = list(self._unasked)
         return Changed(
             f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
             " instance has passed: leave the calls in for instances that are under way, or declare"
             " the change with `if await patched(...)`"
         )
+
+    def _note(self, key: str, at: int) -> None:
+        """Note where a call stands, also one that was only begun: its effect may have happened."""
+        path = branch_of(key)
+        self._places[path, at] = key
+        self._last[path] = max(at, self._last.get(path, 0))
+        self._unasked[key] = None
 
     def _rename(self, place: Place) -> None:
         if place.at is None:

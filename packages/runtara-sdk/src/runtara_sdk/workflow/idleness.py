@@ -112,7 +112,8 @@ class Idleness:
         self._releasing = None
         if heard.told is not None:
             run.told(heard.told)
-        self._set(timedelta(milliseconds=100))
+        # With a cancel pending no sleep begins, and a person may take long to settle a doubt.
+        self._set(timedelta(seconds=1 if run.is_cancelled else 0.1))
 
     def _waits_for_somebody(self) -> bool:
         return any(place.wait is not None and place.wait.is_open for place in self._run.in_flight)

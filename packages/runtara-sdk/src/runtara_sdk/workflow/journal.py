@@ -18,24 +18,16 @@ class Told(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A saved state, and the attempts recorded for its key."""
-
-    state: bytes
-    failed_attempts: int = 0
-    last_attempt_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Begun:
     """
     A run that has begun.
 
-    `passed` is all that is saved, by key; None: the core can't list it, so it is read key by key.
+    `passed` is every state that is saved, by key; None: the core can't list them, so that each is
+    read by itself.
     """
 
     input: bytes | None
-    passed: Mapping[str, Passed] | None
+    passed: Mapping[str, bytes] | None
 
 
 @dataclass(frozen=True, slots=True)

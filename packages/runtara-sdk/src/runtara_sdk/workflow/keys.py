@@ -34,6 +34,11 @@ def branch_of(key: str) -> str:
     return key.rpartition("/")[0]
 
 
+def call_of(key: str) -> str:
+    """The key of the call that something is saved for, or beside."""
+    return key.partition("!")[0]
+
+
 class Numbers:
     """Counts the calls of each name in one branch."""
 

@@ -22,7 +22,7 @@ from runtara_sdk.records import InstanceStatus, Signal, SignalType
 from runtara_sdk.settings import Settings
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Superseded, Unavailable
-from runtara_sdk.workflow.journal import Begun, Heard, Kept, Passed, Told
+from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told
 from runtara_sdk.workflow.lifeline import Lifeline
 from runtara_sdk.workflow.run import utc_now
 
@@ -132,16 +132,14 @@ class RemoteJournal:
             sleep.cancel()
         await asyncio.gather(*self._sleeps, return_exceptions=True)
 
-    async def _passed(self) -> dict[str, Passed] | None:
+    async def _passed(self) -> dict[str, bytes] | None:
         found = {}
         try:
             async for entry in self._client.list_checkpoints():
                 state = entry.state
                 if state is None:
                     state = await self._client.get_checkpoint(entry.checkpoint_id)
-                found[entry.checkpoint_id] = Passed(
-                    state or b"", entry.failed_attempts, entry.last_attempt_at
-                )
+                found[entry.checkpoint_id] = state or b""
         except RequestNotKnown:
             return None
         return found

@@ -87,7 +87,7 @@ class Step(Generic[P, R]):
     async def _work(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if inspect.iscoroutinefunction(self._function):
             return cast("R", await self._function(*args, **kwargs))
-        return cast("R", await asyncio.to_thread(self._function, *args, **kwargs))
+        return cast("R", await asyncio.to_thread(_called, self._function, args, kwargs))
 
     async def _durable(
         self, where: InWorkflow, place: Place, args: tuple[object, ...], kwargs: dict[str, Any]
@@ -96,8 +96,11 @@ class Step(Generic[P, R]):
         entry = await run.passed(place)
         if entry is None:
             with run.flight(place):
-                await run.admit(place)
-                entry = await self._live(run, place, args, kwargs)
+                try:
+                    entry = await self._live(run, place, args, kwargs)
+                except NotSaveable as error:
+                    # Raised here, it would be caught, and the work done again by a replay.
+                    await run.stop(error)
         if entry.kind is Kind.FAILURE:
             await self._fail(run, place, entry)
         return cast("R", await value_of(run, place, entry, self._returns(place)))
@@ -146,6 +149,16 @@ class Step(Generic[P, R]):
                 f"{place.key}: the annotations of {self._function.__qualname__} can't be read"
                 f" ({error}): import what they name at run time"
             ) from error
+
+
+def _called(
+    function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]
+) -> object:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        # No future takes it: who awaits the thread would wait for ever.
+        raise RuntimeError(f"{function.__qualname__} raised StopIteration") from error
 
 
 class _Decorator:
