@@ -16,6 +16,7 @@ from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
+from runtara_sdk.workflow.reports import readable
 from runtara_sdk.workflow.run import Run
 
 logger = logging.getLogger(__name__)
@@ -227,6 +228,4 @@ async def _without_exit(work: Work) -> object:
 
 
 def _text(error: Exception) -> str:
-    text = f"{type(error).__qualname__}: {error}"[:1000].replace("\0", "")
-    # A file's name may hold what no text can be made of.
-    return text.encode(errors="backslashreplace").decode()
+    return readable(f"{type(error).__qualname__}: {error}"[:1000])

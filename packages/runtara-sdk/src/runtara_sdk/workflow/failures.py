@@ -10,33 +10,40 @@ from pydantic import BaseModel, JsonValue
 from runtara_sdk.workflow import codec
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable, StepFailed
 from runtara_sdk.workflow.likeness import alike
-from runtara_sdk.workflow.reports import traced
+from runtara_sdk.workflow.reports import readable, traced
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
 
 
+class _Parts(BaseModel):
+    """What an error is made of. `plain`: which args are no values of what __init__ takes there."""
+
+    args: list[JsonValue]
+    plain: list[int] = []
+    fields: dict[str, JsonValue]
+
+
 class _Failure(BaseModel):
-    """As it stands in the database. `args`, `fields`: only of what is raised as itself."""
+    """As it stands in the database. `parts`: only of what is raised as itself."""
 
     type: str
     message: str
     attempts: int
     traceback: str
-    args: list[JsonValue] | None = None
-    fields: dict[str, JsonValue] | None = None
+    parts: _Parts | None = None
 
 
 def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exception]]) -> bytes:
     """Write a failure; raises NotSaveable if one of `raises` would not come back as it is."""
     failure = _Failure(
         type=_name(type(error)),
-        message=str(error),
+        message=readable(str(error)),
         attempts=attempts,
         traceback=traced(error)[-_TRACEBACK:],
     )
     if isinstance(error, tuple(raises)):
-        failure.args, failure.fields = _parts(key, error)
+        failure.parts = _parts(key, error)
     return failure.model_dump_json(exclude_none=True).encode()
 
 
@@ -53,7 +60,7 @@ def decode(step: str, key: str, text: bytes, raises: Sequence[type[Exception]]) 
 
 
 def _read(step: str, key: str, failure: _Failure, raises: Sequence[type[Exception]]) -> Exception:
-    if failure.args is None or failure.fields is None:
+    if failure.parts is None:
         return StepFailed(step, key, failure.attempts, failure.type, failure.message)
     kind = next((kind for kind in _tree(raises) if _name(kind) == failure.type), None)
     if kind is None:
@@ -61,7 +68,7 @@ def _read(step: str, key: str, failure: _Failure, raises: Sequence[type[Exceptio
             f"{key} has failed with {failure.type}, which is not in the step's raises="
             f"{tuple(_name(kind) for kind in raises)}: put it, or what it is called now, there"
         )
-    return _built(key, kind, failure.args, failure.fields)
+    return _built(key, kind, failure.parts)
 
 
 def _name(kind: type) -> str:
@@ -80,42 +87,69 @@ def _tree(kinds: Sequence[type[Exception]]) -> list[type[Exception]]:
     return found
 
 
-def _parts(key: str, error: Exception) -> tuple[list[JsonValue], dict[str, JsonValue]]:
+def _parts(key: str, error: Exception) -> _Parts:
     hints = _hints(type(error))
     what = f"{key}, failing with {_name(type(error))},"
-    args = [
-        _json(what, value, hint)
-        for value, hint in zip(error.args, _positional(type(error), len(error.args)), strict=True)
-    ]
-    named = {
-        name: _json(what, value, hints.get(name, Any)) for name, value in _fields(error).items()
-    }
-    back = _built(key, type(error), args, named)
-    if (
-        str(back) != str(error)
-        or not alike(back.args, error.args)
-        or not alike(_fields(back), _fields(error))
+    parts = _Parts(args=[], fields={})
+    given = _args(error)
+    for number, (value, hint) in enumerate(
+        zip(given, _positional(type(error), len(given)), strict=True)
     ):
+        try:
+            parts.args.append(_json(what, value, hint))
+        except NotSaveable:
+            # Many an __init__ gives super() something else than it takes.
+            parts.args.append(_json(what, value, Any))
+            parts.plain.append(number)
+    for name, value in _fields(error).items():
+        parts.fields[name] = _json(what, value, hints.get(name, Any))
+    back = _built(key, type(error), parts)
+    if str(back) != str(error) or not all(map(alike, _all(back), _all(error))):
         raise NotSaveable(f"{what} would come back as {back!r}: give it plain arguments")
-    return args, named
+    return parts
 
 
-def _built(
-    key: str, kind: type[Exception], args: list[JsonValue], named: dict[str, JsonValue]
-) -> Exception:
+def _built(key: str, kind: type[Exception], parts: _Parts) -> Exception:
     """Make it without its __init__, which may take something else than its args."""
     what, hints = f"{key}, failing with {_name(kind)},", _hints(kind)
-    taken = zip(args, _positional(kind, len(args)), strict=True)
-    read = [_value(what, value, hint) for value, hint in taken]
-    error = kind.__new__(kind, *read)
-    error.args = tuple(read)
-    for name, value in named.items():
+    taken = enumerate(zip(parts.args, _positional(kind, len(parts.args)), strict=True))
+    error = kind.__new__(
+        kind,
+        *(
+            _value(what, value, Any if number in parts.plain else hint)
+            for number, (value, hint) in taken
+        ),
+    )
+    for name, value in parts.fields.items():
         setattr(error, name, _value(what, value, hints.get(name, Any)))
     return error
 
 
+def _all(error: Exception) -> tuple[object, object]:
+    return _args(error), _fields(error)
+
+
+def _args(error: Exception) -> tuple[object, ...]:
+    """What it is made with; an OSError leaves the file's name out of its `args`."""
+    match error.__reduce__():
+        case (made, tuple(given), *_) if made is type(error):
+            return given
+    return error.args
+
+
 def _fields(error: Exception) -> dict[str, object]:
-    return {name: value for name, value in vars(error).items() if name != "__notes__"}
+    slots = {
+        name: getattr(error, name)
+        for kind in type(error).__mro__
+        for name in _slots(kind)
+        if not name.startswith("__") and hasattr(error, name)
+    }
+    return slots | {name: value for name, value in vars(error).items() if name != "__notes__"}
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _json(what: str, value: object, hint: object) -> JsonValue:

@@ -28,12 +28,17 @@ def report(error: BaseException) -> str:
     found = _trimmed(error)
     # One of ours with none of the user's frames says it all in its message.
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
-    return (head if is_all else f"{head}\n\n{_text(found)}").replace("\0", "")
+    return readable(head if is_all else f"{head}\n\n{_text(found)}")
 
 
 def traced(error: BaseException) -> str:
     """The error's traceback, and those of what caused it, with the frames of user code alone."""
-    return _text(_trimmed(error))
+    return readable(_text(_trimmed(error)))
+
+
+def readable(text: str) -> str:
+    """As text that the core keeps; what a file's name may hold besides is shown escaped."""
+    return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
 def stack(frame: FrameType) -> str:
