@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -92,16 +91,25 @@ class Attempts:
         )
 
         async def attempt() -> object:
-            async with AsyncExitStack() as stack:
-                stack.enter_context(entered(where))
-                if self.plan.timeout is not None:
-                    limit = duration(self.plan.timeout).total_seconds()
-                    await stack.enter_async_context(asyncio.timeout(limit))
-                return await _without_exit(work)
+            with entered(where):
+                return await _without_exit(self._in_time(work))
 
         if self.plan.is_interruptible:
             return await self.run.interruptible(self.place, attempt)
         return await attempt()
+
+    async def _in_time(self, work: Work) -> object:
+        if self.plan.timeout is None:
+            return await work()
+        try:
+            async with asyncio.timeout(duration(self.plan.timeout).total_seconds()) as limit:
+                return await work()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TimeoutError(
+                f"the attempt took longer than timeout={self.plan.timeout!r}"
+            ) from error
 
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""
@@ -110,6 +118,14 @@ class Attempts:
         next_at = self._next(self.number, error, since, now)
         if next_at is None:
             raise Failed(error, self.number) from error
+        logger.warning(
+            "%s: attempt %d of %d failed, the next is made in %.3g s: %s",
+            self.place.key,
+            self.number,
+            self.plan.retry.attempts,
+            max((next_at - now).total_seconds(), 0),
+            _text(error),
+        )
         await self._record(_text(error), since, next_at)
         await self._wait(next_at)
 
@@ -219,10 +235,10 @@ class Attempts:
         await self.run.save(self.place.beside(what), entry)
 
 
-async def _without_exit(work: Work) -> object:
+async def _without_exit(work: Awaitable[object]) -> object:
     """Do the work; to leave the process from inside it is a failure like another."""
     try:
-        return await work()
+        return await work
     except SystemExit as error:
         raise RuntimeError(f"a step can't end the process: it called sys.exit({error})") from error
 
