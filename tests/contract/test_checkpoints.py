@@ -108,7 +108,7 @@ async def test_an_unknown_instance_has_no_checkpoints(
 
 @pytest.mark.parametrize(
     "state",
-    [b"", b"\x00", bytes(range(256)), bytes(1024 * 1024)],
+    [b"", b"\x00", bytes(range(256)), bytes(64 * 1024)],
     ids=["empty", "nul", "all", "big"],
 )
 async def test_a_state_is_kept_to_the_byte(
@@ -123,6 +123,23 @@ async def test_a_state_is_kept_to_the_byte(
     read = await persistence.checkpoints.get("i", "c")
     assert first.kept is None
     assert second.kept == state
+    assert read is not None
+    assert read.state == state
+
+
+async def test_a_large_state_is_found_and_read_by_itself(
+    persistence: Persistence, database: Database
+) -> None:
+    """Callers' steps are carried out together: all their states at once would be too much."""
+    before = await put_instance(database, State.RUNNING)
+    state = bytes(64 * 1024 + 1)
+
+    first = await persistence.checkpoints.save(ME, write(state=state), when=WORKING, at=START)
+    second = await persistence.checkpoints.save(ME, write(), when=WORKING, at=START)
+
+    read = await persistence.checkpoints.get("i", "c")
+    assert (first.is_found, second.is_found) == (False, True)
+    assert (first, second) == (Saved(before), Saved(before, is_large=True))
     assert read is not None
     assert read.state == state
 

@@ -37,7 +37,10 @@ async def test_the_largest_state_is_found_with_the_largest_signals(
     await persistence.checkpoints.save(ME, write, when=WORKING, at=START)
     found = await persistence.checkpoints.save(ME, write, when=WORKING, at=START)
 
-    assert found == Saved(before, LARGEST, signal, LARGEST_SIGNAL)
+    read = await persistence.checkpoints.get(ID, ID)
+    assert found == Saved(before, None, signal, LARGEST_SIGNAL, is_large=True)
+    assert read is not None
+    assert read.state == LARGEST
 
 
 async def test_the_largest_input_output_and_error_are_kept_together(

@@ -36,6 +36,29 @@ async def test_of_racing_saves_exactly_one_is_told_it_saved(
     assert row["state"] == winner
 
 
+async def test_of_racing_saves_of_large_states_one_is_told_it_saved(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """The others are told that there is one; which, they read."""
+    await put_instance(database, State.RUNNING)
+    states = [bytes([number]) * (64 * 1024 + 1) for number in range(RACERS)]
+
+    saved = await asyncio.gather(
+        *(
+            (persistence, neighbour)[number % 2].checkpoints.save(
+                ME, CheckpointWrite("c", state), when=WORKING, at=START
+            )
+            for number, state in enumerate(states)
+        )
+    )
+
+    assert {outcome.kept for outcome in saved} == {None}
+    assert sorted(outcome.is_large for outcome in saved) == [False] + [True] * (RACERS - 1)
+    winner = states[[outcome.is_large for outcome in saved].index(False)]
+    (row,) = await database.rows("checkpoints")
+    assert row["state"] == winner
+
+
 async def test_racing_saves_of_different_ids_are_all_kept(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:

@@ -161,6 +161,8 @@ class Reference(Telling):
         if state_of(row) == "asleep":
             move(row, State.RUNNING, at)
         custom = self.custom(name, checkpoint_id)
+        if kept is not None and len(kept["state"]) > 64 * 1024:
+            return Saved(before, None, self.pending(name), custom, is_large=True)
         return Saved(before, None if kept is None else kept["state"], self.pending(name), custom)
 
     def checkpoints_sleep(

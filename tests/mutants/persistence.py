@@ -95,14 +95,14 @@ PERSISTENCE = (
     Mutant(
         "Of two who bring the same new checkpoint at once, both are told they saved it.",
         "runtara_persistence/sqlite/saving.py",
-        "            return state\n",
-        "            return None\n",
+        "            return (None if is_large else state), is_large\n",
+        "            return None, False\n",
         ("tests/contract/test_racing.py::test_of_racing_saves_exactly_one_is_told_it_saved",),
     ),
     Mutant(
         "An empty state is taken for none.",
         "runtara_persistence/sqlite/saving.py",
-        "        if kept is None:\n",
+        "        if not is_found:\n",
         "        if not kept:\n",
         ("tests/contract/test_checkpoints.py::test_a_state_is_kept_to_the_byte",),
     ),

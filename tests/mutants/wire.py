@@ -129,4 +129,27 @@ WIRE = (
             "::test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_fit",
         ),
     ),
+    Mutant(
+        "A large state that is found is read though there is no room for it.",
+        "runtara_server/router.py",
+        "                _require_room(is_overloaded)\n"
+        "                return await answer.read()\n",
+        "                return await answer.read()\n",
+        (
+            "tests/server/test_room_for_answers.py"
+            "::test_a_state_found_while_there_is_no_room_is_asked_for_again[large]",
+        ),
+    ),
+    Mutant(
+        "What many requests found at once is given though no room is left.",
+        "runtara_server/router.py",
+        "        if answer is not None and _may_be_dropped(answer):\n"
+        "            _require_room(is_overloaded)\n",
+        "",
+        (
+            "tests/server/test_room_for_answers.py"
+            "::test_a_state_found_while_there_is_no_room_is_asked_for_again[medium]",
+            "tests/server/test_room_for_answers.py::test_a_large_signal_is_asked_for_again_too",
+        ),
+    ),
 )

@@ -17,6 +17,7 @@ from tests.support.server_process import HOST, PATIENCE, running
 
 from runtara_conformance.client import Reply, connect
 from runtara_conformance.client import Stream as ClientStream
+from runtara_conformance.message import Message
 from runtara_conformance.messages import (
     CheckpointRequest,
     CheckpointResponse,
@@ -62,10 +63,15 @@ def read_no_more(client: RawClient) -> None:
     quic._local_max_data = Stingy(quic._local_max_data.value)
 
 
+@pytest.mark.parametrize(
+    "asked_for",
+    [GetCheckpointRequest(ID, "large"), CheckpointRequest(ID, "large")],
+    ids=["reading", "replaying"],
+)
 async def test_what_a_client_that_reads_nothing_leaves_with_the_server_is_bounded(
-    tmp_path: Path,
+    tmp_path: Path, asked_for: Message
 ) -> None:
-    """Four hundred MiB are asked for at once."""
+    """Four hundred MiB are asked for at once, by requests of a few bytes."""
     async with running(tmp_path) as server, neighbour_of(server) as neighbour:
         async with connect(HOST, server.port) as writer:
             await register(writer, ID)
@@ -74,7 +80,7 @@ async def test_what_a_client_that_reads_nothing_leaves_with_the_server_is_bounde
         before = memory(server)
         async with raw_client(server.port) as hostile:
             read_no_more(hostile)
-            asked = framed(GetCheckpointRequest(ID, "large"))
+            asked = framed(asked_for)
             for number in range(READS):
                 hostile.quic.send_stream_data(4 * number, asked, end_stream=True)
             hostile.transmit()

@@ -15,6 +15,7 @@ MAX_INTEGER = 2**63 - 1
 MAX_EVENT_BATCH = 10_000
 MAX_SLEEP = timedelta(days=36_525)
 MAX_LISTED_STATE_BYTES = 64 * 1024
+MAX_FOUND_STATE_BYTES = 64 * 1024
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)

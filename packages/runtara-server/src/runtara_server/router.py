@@ -23,7 +23,8 @@ from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import checkpoints, events, instances, signals
 
 # The key says which message a handler takes: a type can't.
-Handler: TypeAlias = Callable[[Operations, Session, Any], Awaitable[pb.RpcResponse | None]]
+Answer: TypeAlias = pb.RpcResponse | checkpoints.LargeAnswer | None
+Handler: TypeAlias = Callable[[Operations, Session, Any], Awaitable[Answer]]
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
@@ -45,6 +46,9 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
 # waits for delivery is known before the next.
 _LARGE_ANSWERS = frozenset({"get_checkpoint", "get_instance_status", "list_checkpoints"})
 _AT_ONCE = 4
+# Small answers are given whatever waits. Others whose requests came together, each small enough
+# for room there was then, may be more than there is now.
+_SMALL = 4096
 
 _log = structlog.get_logger(__name__)
 
@@ -109,10 +113,18 @@ class Router:
         is_overloaded: Callable[[], bool],
         unread: Unread,
     ) -> pb.RpcResponse | None:
-        if operation not in _LARGE_ANSWERS:
-            return await self._carry_out(session, operation, request, is_overloaded, unread)
-        async with self._large_answers:
-            return await self._carry_out(session, operation, request, is_overloaded, unread)
+        if operation in _LARGE_ANSWERS:
+            async with self._large_answers:
+                answer = await self._carry_out(session, operation, request, is_overloaded, unread)
+        else:
+            answer = await self._carry_out(session, operation, request, is_overloaded, unread)
+        if isinstance(answer, checkpoints.LargeAnswer):
+            async with self._large_answers:
+                _require_room(is_overloaded)
+                return await answer.read()
+        if answer is not None and _may_be_dropped(answer):
+            _require_room(is_overloaded)
+        return answer
 
     async def _carry_out(
         self,
@@ -121,19 +133,29 @@ class Router:
         request: pb.RpcRequest,
         is_overloaded: Callable[[], bool],
         unread: Unread,
-    ) -> pb.RpcResponse | None:
+    ) -> Answer:
         if operation is None:
             raise EmptyRequest("The request holds no operation this server knows")
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")
-        if is_overloaded():
-            raise Overloaded(
-                "Too much is under way on this connection, or waits to be read from it:"
-                " wait for some of it, or use another connection"
-            )
+        _require_room(is_overloaded)
         if operation == "poll_signals":
             return await signals.poll_signals(self._core, session, request.poll_signals, unread)
         return await HANDLERS[operation](self._core, session, getattr(request, operation))
+
+
+def _require_room(is_overloaded: Callable[[], bool]) -> None:
+    if is_overloaded():
+        raise Overloaded(
+            "Too much is under way on this connection, or waits to be read from it:"
+            " wait for some of it, or use another connection"
+        )
+
+
+def _may_be_dropped(response: pb.RpcResponse) -> bool:
+    """Tell whether nothing was done for it that its being asked again would not find so."""
+    is_read = response.HasField("poll_signals") or response.checkpoint.found
+    return is_read and response.ByteSize() > _SMALL
 
 
 def _refusal(operation: str | None, code: str, message: str) -> pb.RpcResponse:

@@ -38,12 +38,20 @@ class Saved:
 
     before: None if the instance is unknown. kept: the state of the call that was first, None if
     this one was. signal, custom_signal: pending for the instance; sent for this checkpoint id.
+    is_large: there is a state of a call that was first, but it is over
+    `values.MAX_FOUND_STATE_BYTES` and must be read by itself; kept is None.
     """
 
     before: Standing | None
     kept: bytes | None = None
     signal: Signal | None = None
     custom_signal: bytes | None = None
+    is_large: bool = False
+
+    @property
+    def is_found(self) -> bool:
+        """Whether another call was first."""
+        return self.is_large or self.kept is not None
 
 
 @dataclass(frozen=True, slots=True)

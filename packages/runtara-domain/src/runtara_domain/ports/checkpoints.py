@@ -27,12 +27,13 @@ class Checkpoints(Protocol):
         """
         Keep the state unless the id is taken, and move the instance's pointer to it.
 
-        Of concurrent callers, in this process or another, exactly one gets `kept` None; the others
-        get the state it kept. Saving moves the pointer and `last_activity_at`; finding moves
-        neither (a replay doesn't take an instance back). An instance that was asleep moves to
-        RUNNING, whether it saves or finds: `sleep_until` and the wake claim are cleared. All of
-        this is one step. An audit row of a retry attempt is no checkpoint. An instance that does
-        not admit the caller is left alone.
+        Of concurrent callers, in this process or another, exactly one saves it (`is_found` False);
+        the others get the state it kept, or are told that it `is_large`: steps of many callers are
+        carried out together, and must not hold all their states at once. Saving moves the pointer
+        and `last_activity_at`; finding moves neither (a replay doesn't take an instance back). An
+        instance that was asleep moves to RUNNING, whether it saves or finds: `sleep_until` and the
+        wake claim are cleared. All of this is one step. An audit row of a retry attempt is no
+        checkpoint. An instance that does not admit the caller is left alone.
         """
         ...
 

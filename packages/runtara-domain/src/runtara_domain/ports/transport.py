@@ -65,7 +65,8 @@ class Operations(Protocol):
         """
         Keep a state under its id, or give back the one kept first (`kept`).
 
-        Of racing callers exactly one gets `kept` None. Raises InvalidInstanceState unless RUNNING
+        Of racing callers exactly one saves it (`is_found` False). A state that `is_large` is not
+        given, but there for `get_checkpoint` to read. Raises InvalidInstanceState unless RUNNING
         or asleep.
         """
         ...

@@ -32,7 +32,7 @@ class SaveCheckpoint:
     async def __call__(self, *, caller: Caller, write: CheckpointWrite) -> Saved:
         saved = await self.checkpoints.save(caller, write, when=WORKING, at=self.clock.now())
         require_admitted(caller, saved.before, WORKING, "save a checkpoint")
-        if saved.kept is not None:
+        if saved.is_found:
             self.activity.note(caller)
         return saved
 

@@ -42,9 +42,11 @@ class MemoryCheckpoints:
             self._insert(row, write.checkpoint_id, write.state, at)
             row.show_life(at)
         _stir(row, at)
+        is_large = found is not None and len(found.state) > values.MAX_FOUND_STATE_BYTES
         return Saved(
             before,
-            kept=None if found is None else found.state,
+            kept=None if found is None or is_large else found.state,
+            is_large=is_large,
             signal=self._store.pending_signal(caller.instance_id),
             custom_signal=self._store.custom_signal(caller.instance_id, write.checkpoint_id),
         )

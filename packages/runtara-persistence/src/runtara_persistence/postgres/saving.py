@@ -6,6 +6,7 @@ from datetime import datetime
 
 import asyncpg
 
+from runtara_domain import values
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
 from runtara_domain.status import MOVES, Condition, Move, State
@@ -20,6 +21,8 @@ _TOGETHER = _QUERIES["save.together"]
 
 _ATTEMPT = "save a checkpoint"
 _ASLEEP, _STIRRED = State.ASLEEP, MOVES[Move.STIR].target
+_ALIKE = (_STIRRED.status, values.MAX_FOUND_STATE_BYTES)
+"""What every statement is given behind its own arguments."""
 _MOST_READINGS = 4
 
 
@@ -46,7 +49,7 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
     can't be stored.
     """
     try:
-        found = await database.write(_ATTEMPT, _TOGETHER, *_columns(saves), _STIRRED.status)
+        found = await database.write(_ATTEMPT, _TOGETHER, *_columns(saves), *_ALIKE)
     except DatabaseError as error:
         if not is_of_one_step(error):
             raise
@@ -58,7 +61,7 @@ async def save_alone(database: Database, save: Save) -> Saved:
     """Carry out `checkpoints.save` for one caller, waiting for whoever is in the way."""
     before: Standing | None = None
     for _ in range(_MOST_READINGS):
-        found = await database.write(_ATTEMPT, _ALONE, *_values(save), _STIRRED.status)
+        found = await database.write(_ATTEMPT, _ALONE, *_values(save), *_ALIKE)
         if not found:
             return Saved(before=None)
         before = before or rows.standing(found[0])
@@ -96,10 +99,10 @@ def _judged(row: asyncpg.Record, before: Standing) -> Saved | None:
     """Tell the outcome; None if another was first, in a row this statement couldn't see yet."""
     if not row["is_admitted"]:
         return Saved(before)
-    if not row["is_fresh"] and row["kept"] is None:
+    if not row["is_fresh"] and not row["is_found"]:
         return None
-    kept = None if row["is_fresh"] else row["kept"]
-    return Saved(before, kept, rows.signal(row), rows.custom_signal(row))
+    is_large = row["is_found"] and row["kept"] is None
+    return Saved(before, row["kept"], rows.signal(row), rows.custom_signal(row), is_large)
 
 
 def _values(save: Save) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from runtara_domain import values
 from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
@@ -20,6 +21,7 @@ _INSERT = _QUERIES["save.insert"]
 _POINT = _QUERIES["save.point"]
 _STIR = _QUERIES["save.stir"]
 
+_FOUND_BYTES = {"found_bytes": values.MAX_FOUND_STATE_BYTES}
 _STIRRING = MOVES[Move.STIR]
 
 _Key: TypeAlias = tuple[str, str]
@@ -55,9 +57,9 @@ def _find(connection: sqlite3.Connection, keys: Sequence[_Key]) -> Mapping[int, 
     if len(keys) == 1:
         [(instance_id, checkpoint_id)] = keys
         key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
-        found = connection.execute(_FIND, key)
+        found = connection.execute(_FIND, {**key, **_FOUND_BYTES})
     else:
-        found = connection.execute(_FIND_ALL, {"keys": json.dumps(keys)})
+        found = connection.execute(_FIND_ALL, {"keys": json.dumps(keys), **_FOUND_BYTES})
     return {place: columns for place, *columns in found}
 
 
@@ -73,28 +75,31 @@ class _Group:
         """Tell a caller's outcome."""
         if found is None:
             return Saved(before=None)
-        status, sleep_until, run, kept, signal_type, payload, custom_signal = found
+        status, sleep_until, run, is_found, kept, signal_type, payload, custom_signal = found
         instance_id = asked.caller.instance_id
         before = self._standings.get(instance_id) or rows.standing(status, sleep_until, run)
         if not before.admits(asked.caller, asked.when):
             return Saved(before)
-        if kept is None:
-            kept = self._keep(asked)
+        is_large = is_found and kept is None
+        if not is_found:
+            kept, is_large = self._keep(asked)
         if before.state in _STIRRING.sources:
             self.stirred.append({"instance_id": instance_id, "status": _STIRRING.target.status})
             self._standings[instance_id] = Standing(_STIRRING.target, run)
-        return Saved(before, kept, rows.signal(signal_type, payload), custom_signal)
+        signal = rows.signal(signal_type, payload)
+        return Saved(before, kept, signal, custom_signal, bool(is_large))
 
-    def _keep(self, asked: Save) -> bytes | None:
-        """Keep the state unless another of the group was first; give back that one's."""
+    def _keep(self, asked: Save) -> tuple[bytes | None, bool]:
+        """Keep the state unless another of the group was first; give that one's, unless large."""
         instance_id, checkpoint_id = key = asked.caller.instance_id, asked.write.checkpoint_id
         if first := self.kept.get(key):
             state: bytes = first["state"]
-            return state
+            is_large = len(state) > values.MAX_FOUND_STATE_BYTES
+            return (None if is_large else state), is_large
         self.kept[key] = {
             "instance_id": instance_id,
             "checkpoint_id": checkpoint_id,
             "at": to_text(asked.at),
             "state": asked.write.state,
         }
-        return None
+        return None, False

@@ -1,26 +1,49 @@
 """Saving checkpoints, and reading them back."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from runtara_domain import values
-from runtara_domain.model import CheckpointWrite, RetryAttempt, Sleep
+from runtara_domain.error import InstanceNotFound
+from runtara_domain.model import Caller, CheckpointWrite, RetryAttempt, Saved, Sleep
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
 
+@dataclass(frozen=True, slots=True)
+class LargeAnswer:
+    """An answer that is large, to be read when there is room for it."""
+
+    read: Callable[[], Awaitable[pb.RpcResponse]]
+
+
 async def checkpoint(
     core: Operations, session: Session, request: pb.CheckpointRequest
-) -> pb.RpcResponse:
+) -> pb.RpcResponse | LargeAnswer:
     """Save a state, or find the one saved first."""
+    caller = session.caller(request.instance_id)
     outcome = await core.save_checkpoint(
-        caller=session.caller(request.instance_id),
-        write=CheckpointWrite(request.checkpoint_id, request.state),
+        caller=caller, write=CheckpointWrite(request.checkpoint_id, request.state)
     )
+    if outcome.is_large:
+        return LargeAnswer(partial(_read, core, caller, request.checkpoint_id, outcome))
     return pb.RpcResponse(
         checkpoint=translation.saved(request.instance_id, request.checkpoint_id, outcome)
     )
+
+
+async def _read(
+    core: Operations, caller: Caller, checkpoint_id: str, outcome: Saved
+) -> pb.RpcResponse:
+    kept = await core.get_checkpoint(caller=caller, checkpoint_id=checkpoint_id)
+    if kept is None:  # The instance was deleted meanwhile.
+        raise InstanceNotFound(caller.instance_id)
+    found = replace(outcome, kept=kept.state)
+    return pb.RpcResponse(checkpoint=translation.saved(caller.instance_id, checkpoint_id, found))
 
 
 async def get_checkpoint(

@@ -154,7 +154,7 @@ def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.Checkpoint
     A signal that doesn't fit beside the state is left out, the pending one first: it is told again
     and again, while a replay must find the custom one where its first run did.
     """
-    response = pb.CheckpointResponse(found=outcome.kept is not None, state=outcome.kept or b"")
+    response = pb.CheckpointResponse(found=outcome.is_found, state=outcome.kept or b"")
     custom = custom_signal(checkpoint_id, outcome.custom_signal)
     if custom is not None and _has_room(response, custom):
         response.custom_signal.CopyFrom(custom)

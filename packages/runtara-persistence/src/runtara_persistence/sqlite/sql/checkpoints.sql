@@ -4,7 +4,12 @@ SELECT
     i.status,
     i.sleep_until,
     i.run_epoch,
-    CAST(c.state AS BLOB),
+    c.id IS NOT NULL,
+    CASE
+        -- The length of a blob is known without reading it.
+        WHEN length(c.state) <= :found_bytes AND length(CAST(c.state AS BLOB)) <= :found_bytes
+        THEN CAST(c.state AS BLOB)
+    END,
     s.signal_type,
     CAST(coalesce(s.payload, '') AS BLOB),
     CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
@@ -25,7 +30,12 @@ SELECT
     i.status,
     i.sleep_until,
     i.run_epoch,
-    CAST(c.state AS BLOB),
+    c.id IS NOT NULL,
+    CASE
+        -- The length of a blob is known without reading it.
+        WHEN length(c.state) <= :found_bytes AND length(CAST(c.state AS BLOB)) <= :found_bytes
+        THEN CAST(c.state AS BLOB)
+    END,
     s.signal_type,
     CAST(coalesce(s.payload, '') AS BLOB),
     CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
