@@ -6,7 +6,7 @@ import aiosqlite
 import pytest
 
 from runtara_migrations.ledger import Migration, MigrationError, packaged, read_folder
-from runtara_migrations.migrate import run_sqlite
+from runtara_migrations.sqlite import run_sqlite
 
 FIRST = Migration(1, "001_create_a", "CREATE TABLE a (x);")
 SECOND = Migration(2, "002_create_b", "CREATE TABLE b (x);\nINSERT INTO b VALUES (';');\n-- done")

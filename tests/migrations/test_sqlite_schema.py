@@ -5,7 +5,7 @@ import re
 import aiosqlite
 import pytest
 
-from runtara_migrations.migrate import run_sqlite
+from runtara_migrations.sqlite import run_sqlite
 
 TABLES = {
     "instances": """

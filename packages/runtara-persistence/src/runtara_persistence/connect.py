@@ -1,12 +1,14 @@
-"""Choosing an adapter by the URL of a database."""
+"""
+Choosing an adapter by the URL of a database.
+
+An adapter is imported when it is asked for: the other one's driver would only cost time and memory.
+"""
 
 from typing import Literal
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.ports.persistence import Persistence
 from runtara_migrations import location
-from runtara_persistence.postgres.persistence import PostgresPersistence
-from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 
 def connect(url: str) -> Persistence:
@@ -17,8 +19,22 @@ def connect(url: str) -> Persistence:
     """
     place = _locate(url)
     if isinstance(place, location.PostgresLocation):
-        return PostgresPersistence(place.url)
-    return SqlitePersistence(place.path)
+        return postgres(place.url)
+    return sqlite(place.path)
+
+
+def postgres(url: str, *, pool_size: int = 10) -> Persistence:
+    """Give an unopened adapter to a PostgreSQL database."""
+    from runtara_persistence.postgres.persistence import PostgresPersistence
+
+    return PostgresPersistence(url, pool_size=pool_size)
+
+
+def sqlite(path: str) -> Persistence:
+    """Give an unopened adapter to a SQLite file, or `:memory:`."""
+    from runtara_persistence.sqlite.persistence import SqlitePersistence
+
+    return SqlitePersistence(path)
 
 
 def backend(url: str) -> Literal["postgres", "sqlite"]:

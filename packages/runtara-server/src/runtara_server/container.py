@@ -21,9 +21,7 @@ from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 from runtara_domain.waits import Waits
 from runtara_migrations import location
-from runtara_persistence.connect import backend
-from runtara_persistence.postgres.persistence import PostgresPersistence
-from runtara_persistence.sqlite.persistence import SqlitePersistence
+from runtara_persistence.connect import backend, postgres, sqlite
 from runtara_server.config import Settings
 from runtara_server.router import Router
 
@@ -37,12 +35,12 @@ class Container(containers.DeclarativeContainer):
     persistence = providers.Selector(
         providers.Callable(backend, settings.provided.database_url),
         postgres=providers.Singleton(
-            PostgresPersistence,
+            postgres,
             settings.provided.database_url,
             pool_size=settings.provided.db_pool_size,
         ),
         sqlite=providers.Singleton(
-            SqlitePersistence,
+            sqlite,
             providers.Callable(location.parse, settings.provided.database_url).provided.path,
         ),
     )

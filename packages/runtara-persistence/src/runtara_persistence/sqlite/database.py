@@ -12,7 +12,7 @@ import aiosqlite
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import MEMORY, create_missing
-from runtara_migrations.migrate import run_sqlite
+from runtara_migrations.sqlite import run_sqlite
 from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
 from runtara_persistence.sqlite.failure import explain
 from runtara_persistence.sqlite.gathering import Gathering
