@@ -87,8 +87,8 @@ async def _claim(persistence: PostgresPersistence) -> None:
     now = datetime.now(UTC)
     mine = Claim(uuid.uuid4().hex, now + DAY)
     claimed = await persistence.instances.claim_due(mine, limit=10, at=now)
-    await persistence.instances.renew_claims(mine)
     ids = [one.instance_id for one in claimed]
+    await persistence.instances.renew_claims(mine, {Caller(one): None for one in ids}, at=now)
     await persistence.instances.release_claims(mine.token, ids, at=now)
 
 

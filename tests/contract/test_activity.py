@@ -64,7 +64,7 @@ OUTSIDE: dict[str, Step] = {
     "create": lambda p: p.instances.create(NewInstance("i", TENANT, b"other"), at=START),
     "finish": lambda p: p.instances.finish(ME, OTHER_ENDING, when=OPEN, at=START),
     "claim": lambda p: p.instances.claim_due(Claim("else", WAKE), limit=9, at=START),
-    "renew": lambda p: p.instances.renew_claims(CLAIM),
+    "renew": lambda p: p.instances.renew_claims(CLAIM, {ME: None}, at=START),
     "release": lambda p: p.instances.release_claims("somebody", ["i"], at=START),
     "continue": lambda p: p.instances.register(
         Registration("i", TENANT, continue_run=2), when=OPEN, at=START

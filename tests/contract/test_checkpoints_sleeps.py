@@ -85,19 +85,22 @@ async def test_each_checkpoint_has_its_own_deadline(
     assert (row["sleep_until"], row["checkpoint_id"]) == (START + 3 * MINUTE, "b")
 
 
-@pytest.mark.parametrize("holder", [None, "me", "somebody"])
-@pytest.mark.parametrize("until", [EARLIER, WAKE], ids=["expired", "running"])
+@pytest.mark.parametrize("holder", [None, "me", "me/too", "somebody", "me2"])
+@pytest.mark.parametrize("until", [EARLIER, START, WAKE])
 @pytest.mark.parametrize("state", sorted(WORKING))
-async def test_it_is_claimed_whoever_held_a_claim_before(
+async def test_it_is_claimed_unless_another_owners_claim_runs(
     persistence: Persistence, database: Database, state: State, until: datetime, holder: str | None
 ) -> None:
-    """Whoever is about to launch it anew: its process lives, and asks."""
+    """Whoever that is, is about to launch it anew: only another server's claim is taken over."""
     await put_instance(database, state, wake_claim_by=holder, wake_claim_until=until)
 
-    await fall_asleep(persistence, sleep_for(5))
+    slept = await fall_asleep(persistence, sleep_for(5))
 
     row = await database.row("i")
-    assert (row["wake_claim_by"], row["wake_claim_until"]) == ("me", CLAIM.until)
+    is_taken = until <= START or holder in ("me", "me/too")
+    expected = ("me", CLAIM.until) if is_taken else (holder, until)
+    assert (row["wake_claim_by"], row["wake_claim_until"]) == expected
+    assert (row["sleep_until"], slept.after) == (START + 5 * MINUTE, State.ASLEEP)
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -127,7 +130,7 @@ async def test_keep_running_does_not_run_what_sleeps(
     persistence: Persistence, database: Database
 ) -> None:
     """An instance asleep stays so, until the first of its deadlines, and is claimed."""
-    before = await put_instance(database, State.ASLEEP)
+    before = await put_instance(database, State.ASLEEP, wake_claim_until=EARLIER)
     row = await database.row("i")
 
     slept = await fall_asleep(persistence, sleep_for(5, keep_running=True))

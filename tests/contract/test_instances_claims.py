@@ -5,46 +5,132 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, WAKE, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Claim, Ending, Registration, Woken
+from runtara_domain.model import Caller, Claim, Ending, Registration, Standing, Woken
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import MOVES, OPEN, Move, State
 
 MILLISECOND = timedelta(milliseconds=1)
 WHEN = MOVES[Move.WAKE].sources
 ME = Caller("i")
-MINE = Claim("me", WAKE)
+MINE = Claim("core/me", WAKE)
+HOUR = timedelta(hours=1)
+HALF = HOUR / 2
 
 
 async def put_asleep(
     database: Database, name: str = "i", *, by: str | None, until: datetime | None
-) -> None:
-    await put_instance(database, State.ASLEEP, name, wake_claim_by=by, wake_claim_until=until)
+) -> Standing:
+    return await put_instance(
+        database, State.ASLEEP, name, wake_claim_by=by, wake_claim_until=until
+    )
 
 
-@pytest.mark.parametrize("until", [EARLIER, START, WAKE + timedelta(hours=1)])
-async def test_only_claims_of_the_token_are_renewed(
-    persistence: Persistence, database: Database, until: datetime
+@pytest.mark.parametrize(
+    ("by", "left", "is_taken"),
+    [
+        (None, None, True),
+        (None, -HOUR, True),
+        (None, MILLISECOND, False),
+        ("core/me", -HOUR, True),
+        ("core/me", 2 * HOUR, True),
+        ("core/other", -HOUR, True),
+        ("core/other", HALF, True),
+        ("core/other", HALF + MILLISECOND, False),
+        ("core", HALF, True),
+        ("core", HALF + MILLISECOND, False),
+        ("cor/me", MILLISECOND, False),
+        ("CORE/me", MILLISECOND, False),
+        ("core2", MILLISECOND, False),
+        ("environment", MILLISECOND, False),
+        ("environment", timedelta(0), True),
+    ],
+)
+async def test_a_sleepers_instance_is_claimed_where_nobody_else_does(
+    persistence: Persistence,
+    database: Database,
+    by: str | None,
+    left: timedelta | None,
+    is_taken: bool,
 ) -> None:
-    """All of them, expired and not, as long as nobody took them; it is told which those are."""
-    await put_asleep(database, "a", by="me", until=until)
-    await put_asleep(database, "b", by="other", until=until)
-    await put_asleep(database, "c", by=None, until=None)
-    await put_asleep(database, "d", by="ME", until=until)
-    await put_instance(database, State.PAUSED, "e", wake_claim_by="me", wake_claim_until=until)
+    """Another server's claim of which half is over was not renewed: that server may be gone."""
+    before = await put_asleep(database, by=by, until=None if left is None else START + left)
+    row = await database.row("i")
+
+    standings = await persistence.instances.renew_claims(MINE, {ME: None}, at=START)
+
+    claimed = {"wake_claim_by": "core/me", "wake_claim_until": WAKE}
+    assert standings == {"i": before}
+    assert await database.row("i") == (row | claimed if is_taken else row)
+
+
+@pytest.mark.parametrize(
+    ("by", "is_hastened"), [("core/me", True), ("core/other", True), ("other", False)]
+)
+@pytest.mark.parametrize("left", [HALF, HOUR, 2 * HOUR, None])
+async def test_it_is_due_no_later_than_its_sleepers_moment(
+    persistence: Persistence,
+    database: Database,
+    by: str,
+    is_hastened: bool,
+    left: timedelta | None,
+) -> None:
+    """A server that knew of fewer sleeps may have put it to sleep for longer."""
+    await put_asleep(database, by=by, until=WAKE)
+    moment = None if left is None else START + left
+
+    await persistence.instances.renew_claims(MINE, {ME: moment}, at=START)
+
+    expected = min(WAKE, moment or WAKE) if is_hastened else WAKE
+    assert (await database.row("i"))["sleep_until"] == expected
+
+
+async def test_only_what_is_asleep_and_of_the_sleepers_run_is_claimed(
+    persistence: Persistence, database: Database
+) -> None:
+    """How all of them stand is told; one that is unknown is missing."""
+    standings = {
+        state.value: await put_instance(database, state, state.value)
+        for state in State
+        if state is not State.ASLEEP
+    }
+    standings["superseded"] = await put_asleep(database, "superseded", by=None, until=None)
     stored = await database.snapshot()
+    sleepers: dict[Caller, datetime | None] = {
+        Caller(name, 1 if name == "superseded" else 2): START + HALF for name in standings
+    }
 
-    renewed = await persistence.instances.renew_claims(MINE)
+    told = await persistence.instances.renew_claims(
+        MINE, {**sleepers, Caller("unknown", 1): START}, at=START
+    )
 
-    for row in stored["instances"]:
-        if row["instance_id"] in ("a", "e"):
-            row["wake_claim_until"] = WAKE
-    assert renewed == frozenset({"a", "e"})
+    assert told == standings
     assert await database.snapshot() == stored
 
 
-async def test_with_no_claims_there_is_nothing_to_renew(persistence: Persistence) -> None:
+@pytest.mark.parametrize("run", [2, 3, None])
+async def test_a_sleeper_of_the_newest_run_keeps_its_claim(
+    persistence: Persistence, database: Database, run: int | None
+) -> None:
+    """So does one whose run nobody knows; whoever is not named loses it in time."""
+    await put_asleep(database, by="core/me", until=START + HALF)
+    await put_asleep(database, "j", by="core/me", until=START + HALF)
+    other = await database.row("j")
+
+    await persistence.instances.renew_claims(MINE, {Caller("i", run): None}, at=START)
+
+    assert (await database.row("i"))["wake_claim_until"] == WAKE
+    assert await database.row("j") == other
+
+
+async def test_without_sleepers_there_is_nothing_to_claim(
+    persistence: Persistence, database: Database
+) -> None:
     """No error."""
-    assert await persistence.instances.renew_claims(MINE) == frozenset()
+    await put_asleep(database, by="core/me", until=WAKE)
+    stored = await database.snapshot()
+
+    assert await persistence.instances.renew_claims(MINE, {}, at=START) == {}
+    assert await database.snapshot() == stored
 
 
 async def test_only_claims_of_the_token_are_given_back(
@@ -66,16 +152,14 @@ async def test_only_claims_of_the_token_are_given_back(
     assert now["instances"][1:] == stored["instances"][1:]
 
 
-async def test_what_was_given_back_is_not_renewed(
+async def test_what_was_given_back_is_anybodys(
     persistence: Persistence, database: Database
 ) -> None:
-    """Anyone may take it from then on."""
+    """From then on."""
     await put_asleep(database, by="me", until=WAKE)
+
     await persistence.instances.release_claims("me", ["i"], at=START)
 
-    renewed = await persistence.instances.renew_claims(MINE)
-
-    assert renewed == frozenset()
     woken = await persistence.instances.wake(ME, token="other", when=WHEN, at=START)
     assert woken.woken
 
@@ -105,16 +189,22 @@ async def test_nothing_named_is_nothing_given_back(
         ("other", START, False),
         ("other", EARLIER, False),
         ("ME", WAKE, True),
+        (None, WAKE, True),
+        ("me/too", WAKE, False),
+        ("me2", WAKE, True),
     ],
 )
-async def test_an_instance_is_woken_unless_another_token_claims_it(
+async def test_an_instance_is_woken_unless_another_owner_claims_it(
     persistence: Persistence,
     database: Database,
     by: str | None,
     until: datetime | None,
     running: bool,
 ) -> None:
-    """Whoever claims it is about to launch it; a claim that has expired doesn't count."""
+    """
+    Whoever claims it is about to launch it; a claim that has expired doesn't count, nor one of the
+    same owner: it holds a sleep too, and that one goes on.
+    """
     before = await put_instance(
         database, State.ASLEEP, wake_claim_by=by, wake_claim_until=until, checkpoint_id="c"
     )
@@ -175,7 +265,7 @@ async def test_an_unknown_instance_is_not_woken(
 async def test_a_claim_ends_with_what_it_was_for(
     persistence: Persistence, database: Database
 ) -> None:
-    """Registered, woken or ended: there is nothing left to renew."""
+    """Registered, woken or ended: there is nothing left to claim."""
     for name in ("registers", "wakes", "ends"):
         await put_asleep(database, name, by="me", until=WAKE)
 
@@ -183,4 +273,5 @@ async def test_a_claim_ends_with_what_it_was_for(
     await persistence.instances.wake(Caller("wakes"), token="me", when=WHEN, at=START)
     await persistence.instances.finish(Caller("ends"), Ending(State.CANCELLED), when=OPEN, at=START)
 
-    assert await persistence.instances.renew_claims(MINE) == frozenset()
+    rows = await database.rows("instances")
+    assert [(row["wake_claim_by"], row["wake_claim_until"]) for row in rows] == [(None, None)] * 3

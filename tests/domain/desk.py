@@ -40,15 +40,21 @@ from runtara_persistence.memory.store import CheckpointRow, InstanceRow, SignalR
 
 TENANT = "t-1"
 ID = "i-1"
-TOKEN = "this-server"
+TOKEN = "core/this-server"
 
 
 class Desk:
     """Everything at hand, and short ways to ask for the usual."""
 
     def __init__(
-        self, persistence: MemoryPersistence, clock: FrozenClock, *, limit: int = 2
+        self,
+        persistence: MemoryPersistence,
+        clock: FrozenClock,
+        *,
+        limit: int = 2,
+        token: str = TOKEN,
     ) -> None:
+        self.token = token
         self.store = persistence.store
         self.clock = clock
         self.places = Places(limit)
@@ -77,7 +83,7 @@ class Desk:
 
     def sleep_on(self, persistence: Persistence) -> None:
         """Let sleeps, and what keeps their claims, go to another adapter."""
-        self.held = HeldSleeps(TOKEN, persistence.instances, self.waits, self.clock)
+        self.held = HeldSleeps(self.token, persistence.instances, self.waits, self.clock)
         self.sleep_durably = SleepDurably(
             persistence.checkpoints,
             persistence.instances,

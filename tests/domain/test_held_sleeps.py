@@ -123,7 +123,7 @@ async def test_an_old_connection_that_goes_leaves_the_new_ones_claim(
 async def test_a_stirred_sleeper_is_not_asked_about_by_itself(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """It has no claim, as it should be; one statement tells how all such stand."""
+    """It has no claim, as it should be; the one statement tells how all stand."""
     sleep = await desk.asleep(session, seconds=HOUR)
     await desk.save(session, "work", b"")
     steps.calls.clear()
@@ -131,25 +131,81 @@ async def test_a_stirred_sleeper_is_not_asked_about_by_itself(
     clock.advance(RENEWAL)
     await settled()
 
-    assert steps.calls == {"renew_claims": 1, "standings": 1}
+    assert steps.calls == {"renew_claims": 1}
     await leave(session, sleep)
 
 
-async def test_a_claim_lost_to_the_environment_leaves_the_sleeper_asleep(
-    desk: Desk, session: Session, clock: FrozenClock
+async def test_a_claim_lost_to_the_environment_is_taken_again_once_that_is_over(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """This server's claim had run out; whoever took it may be killed before it launches."""
-    sleep = await desk.asleep(session, seconds=60)
+    """This server's claim had run out; whoever took it was killed before it launched."""
+    sleep = await desk.asleep(session, seconds=HOUR)
     desk.row.claim(Claim("environment", clock.now() + CLAIM))
+    steps.calls.clear()
+    holders = []
 
-    for _ in range(5):
+    for _ in range(4):
         clock.advance(RENEWAL)
         await settled()
-        assert (sleep.done(), desk.claimed_by()) == (False, "environment")
+        holders.append(desk.claimed_by())
+
+    assert holders == ["environment", "environment", TOKEN, TOKEN]
+    assert steps.calls == {"renew_claims": 4}
+    await leave(session, sleep)
+
+
+async def test_claims_lost_in_an_outage_are_taken_again_in_one_statement(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """They ran out meanwhile."""
+    await desk.register(session, "i-2")
+    sleeps = [await desk.asleep(session, instance_id=each, seconds=HOUR) for each in (ID, "i-2")]
+    steps.failing.add("renew_claims")
+    for _ in range(4):
+        clock.advance(RENEWAL)
+        await settled()
+    assert not desk.row.is_claimed(clock.now())
+    steps.failing.clear()
+    steps.calls.clear()
 
     clock.advance(RENEWAL)
-    await sleep
-    assert desk.state() is State.RUNNING
+    await settled()
+
+    rows = desk.store.instances.values()
+    assert [row.wake_claim_until for row in rows] == [clock.now() + CLAIM] * 2
+    assert steps.calls == {"renew_claims": 1}
+    await leave(session, *sleeps)
+
+
+async def test_a_sleep_left_while_claims_are_renewed_is_unclaimed_all_the_same(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """The renewal may come to the database after the release: it would claim what nobody holds."""
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.gates["renew_claims"] = asyncio.Event()
+    clock.advance(RENEWAL)
+    await until(lambda: steps.calls["renew_claims"] == 1)
+    await leave(session, sleep)
+
+    steps.gates["renew_claims"].set()
+    await settled()
+
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+
+
+async def test_a_row_that_sleeps_longer_than_a_sleep_that_is_held_is_hastened(
+    desk: Desk, session: Session, clock: FrozenClock
+) -> None:
+    """Another server that knew nothing of it may have put the instance to sleep."""
+    sleep = await desk.asleep(session, seconds=60)
+    deadline = desk.row.sleep_until
+    desk.row.sleep_until = clock.now() + timedelta(hours=1)
+
+    clock.advance(RENEWAL)
+    await settled()
+
+    assert desk.row.sleep_until == deadline
+    await leave(session, sleep)
 
 
 async def test_a_cancel_finds_a_sleeper_whose_claim_is_lost(

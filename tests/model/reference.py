@@ -6,7 +6,7 @@ port, named noun_method, to be read beside the sentence it stands for. The state
 applies are written down here once more: the adapters get theirs from the domain's table.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from tests.model.tables import (
@@ -15,6 +15,7 @@ from tests.model.tables import (
     Row,
     admits,
     claimed,
+    is_anothers,
     is_one_of,
     move,
     put_claim,
@@ -105,11 +106,20 @@ class Reference(Telling):
             put_claim(self.instances[name], claim)
         return [claimed(self.instances[name]) for name in names]
 
-    def instances_renew_claims(self, claim: Claim) -> frozenset[str]:
-        mine = {n for n, row in self.instances.items() if row["wake_claim_by"] == claim.token}
-        for name in mine:
-            put_claim(self.instances[name], claim)
-        return frozenset(mine)
+    def instances_renew_claims(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> dict[str, Standing]:
+        standings = self.instances_standings([one.instance_id for one in sleepers])
+        for caller, moment in sleepers.items():
+            before = standings.get(caller.instance_id)
+            if admits(before, caller, {"asleep"}):
+                row = self.instances[caller.instance_id]
+                if not is_anothers(row, claim.token, at):
+                    row["sleep_until"] = min(row["sleep_until"], moment or row["sleep_until"])
+                    left = (row["wake_claim_until"] or at) - at
+                    if row["wake_claim_by"] == claim.token or left <= (claim.until - at) / 2:
+                        put_claim(row, claim)
+        return standings
 
     def instances_release_claims(self, token: str, names: Collection[str], *, at: datetime) -> None:
         for name in names:
@@ -122,9 +132,8 @@ class Reference(Telling):
         if before is None:
             return Woken(None, woken=False)
         row = self.instances[caller.instance_id]
-        until = row["wake_claim_until"]
-        if until is not None and until > at and row["wake_claim_by"] != token:
-            return Woken(before, woken=False, claimed_until=until)
+        if is_anothers(row, token, at):
+            return Woken(before, woken=False, claimed_until=row["wake_claim_until"])
         if not admits(before, caller, {"asleep"}):
             return Woken(before, woken=False)
         move(row, State.RUNNING, at)
@@ -188,7 +197,8 @@ class Reference(Telling):
             moments = (wake_at, earliest, row["sleep_until"])
             row["status"] = "suspended"
             row["sleep_until"] = min(moment for moment in moments if moment is not None)
-            put_claim(row, claim)
+            if not is_anothers(row, claim.token, at):
+                put_claim(row, claim)
         return Slept(before, wake_at, signal, state_of(row))
 
     def checkpoints_record_retry(

@@ -150,9 +150,19 @@ class PortsMachine(ModelMachine):
     def claim_due(self, token: str, span: timedelta, limit: int) -> None:
         self.step("instances", "claim_due", Claim(token, self.now + span), limit=limit)
 
-    @rule(token=tokens, span=spans)
-    def renew_claims(self, token: str, span: timedelta) -> None:
-        self.step("instances", "renew_claims", Claim(token, self.now + span), at=False)
+    @rule(
+        token=tokens,
+        span=spans,
+        held=st.dictionaries(st.just("nobody") | names, st.tuples(ages, st.none() | spans)),
+    )
+    def renew_claims(
+        self, token: str, span: timedelta, held: dict[str, tuple[int | None, timedelta | None]]
+    ) -> None:
+        sleepers = {
+            self.caller(name, age): None if left is None else self.now + left
+            for name, (age, left) in held.items()
+        }
+        self.step("instances", "renew_claims", Claim(token, self.now + span), sleepers)
 
     @rule(token=tokens, some=st.lists(names, unique=True))
     def release_claims(self, token: str, some: list[str]) -> None:

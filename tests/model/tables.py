@@ -49,6 +49,12 @@ def put_claim(row: Row, claim: Claim) -> None:
     row["wake_claim_by"], row["wake_claim_until"] = claim.token, claim.until
 
 
+def is_anothers(row: Row, token: str, at: datetime) -> bool:
+    """The claim of another owner runs: an owner's name is what comes before a slash."""
+    by, until = row["wake_claim_by"], row["wake_claim_until"]
+    return until is not None and until > at and by.split("/")[0] != token.split("/")[0]
+
+
 def claimed(row: Row) -> Claimed:
     """What the environment gets to know of an instance it claimed."""
     names = ("instance_id", "tenant_id", "run_epoch", "checkpoint_id", "sleep_until")

@@ -22,7 +22,7 @@ small = st.sampled_from([b"", b"1", b"\xff"])
 durations = st.sampled_from([SECOND, SECOND, HOUR, timedelta(0), timedelta(days=70_000)])
 keeps_running = st.sampled_from([False, False, True])
 spans = st.sampled_from([timedelta(milliseconds=1), SECOND, 31 * SECOND, HOUR])
-tokens = st.sampled_from(["server", "environment"])
+tokens = st.sampled_from(["server/1", "server/2", "environment"])
 limits = st.sampled_from([1, 2, 100])
 moments = st.none() | spans.map(lambda span: START + span)
 endings = st.one_of(

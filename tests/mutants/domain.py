@@ -223,6 +223,16 @@ DOMAIN = (
         ("tests/domain/test_clock_that_is_set.py::test_set_back_a_poll_waits_no_longer",),
     ),
     Mutant(
+        "A late renewal claims what nobody holds any more.",
+        "runtara_domain/held_sleeps.py",
+        "                    self.drop(sleeper.instance_id)\n",
+        "                    pass\n",
+        (
+            "tests/domain/test_held_sleeps.py"
+            "::test_a_sleep_left_while_claims_are_renewed_is_unclaimed_all_the_same",
+        ),
+    ),
+    Mutant(
         "The place of an instance that others have ended is held until its connection goes.",
         "runtara_domain/use_cases/instances.py",
         "            if standing.state.is_final:\n",

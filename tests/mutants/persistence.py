@@ -133,17 +133,57 @@ PERSISTENCE = (
         "if not before.admits(caller, when):",
         (
             "tests/contract/test_instances_claims.py"
-            "::test_an_instance_is_woken_unless_another_token_claims_it",
+            "::test_an_instance_is_woken_unless_another_owner_claims_it",
         ),
     ),
     Mutant(
         "A claim that has run out still keeps others from waking.",
         "runtara_persistence/sqlite/sql/claims.sql",
-        "AND wake_claim_until > :at THEN wake_claim_until END",
-        "AND wake_claim_until IS NOT NULL THEN wake_claim_until END",
+        "WHEN wake_claim_until > :at\n",
+        "WHEN wake_claim_until IS NOT NULL\n",
         (
             "tests/contract/test_instances_claims.py"
-            "::test_an_instance_is_woken_unless_another_token_claims_it",
+            "::test_an_instance_is_woken_unless_another_owner_claims_it",
+        ),
+    ),
+    Mutant(
+        "What one server claims no other wakes, though it holds a sleep that is over.",
+        "runtara_persistence/sqlite/claims.py",
+        '"owner": owner(token), "at": to_text(at)}',
+        '"owner": token, "at": to_text(at)}',
+        (
+            "tests/contract/test_instances_claims.py"
+            "::test_an_instance_is_woken_unless_another_owner_claims_it",
+        ),
+    ),
+    Mutant(
+        "A sleep takes the claim of an environment that is about to launch its instance.",
+        "runtara_persistence/sqlite/sql/checkpoints.sql",
+        "        OR wake_claim_until <= :at\n",
+        "        OR TRUE\n",
+        (
+            "tests/contract/test_checkpoints_sleeps.py"
+            "::test_it_is_claimed_unless_another_owners_claim_runs",
+        ),
+    ),
+    Mutant(
+        "A claim that was lost is never taken again.",
+        "runtara_persistence/memory/instances.py",
+        " or not row.is_claimed(half_way):",
+        ":",
+        (
+            "tests/domain/test_held_sleeps.py"
+            "::test_claims_lost_in_an_outage_are_taken_again_in_one_statement",
+        ),
+    ),
+    Mutant(
+        "The claim of a server that is gone is left until it has run out.",
+        "runtara_persistence/memory/instances.py",
+        "half_way = at + (claim.until - at) / 2",
+        "half_way = at",
+        (
+            "tests/domain/test_sleeps_of_several_servers.py"
+            "::test_the_claim_of_a_server_that_is_gone_is_taken_over_before_it_ends",
         ),
     ),
     Mutant(

@@ -51,7 +51,7 @@ INDEXES = {
     },
     "claims": {
         "claim_due": "idx_instances_due",
-        "renew_claims": "idx_instances_wake_claim",
+        "renew_claims": "instances_pkey",
         "release_claims": "instances_pkey",
         "wake": "instances_pkey",
     },

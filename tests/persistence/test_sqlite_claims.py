@@ -1,4 +1,4 @@
-"""Claims on a SQLite file: one statement for all of them, and between processes."""
+"""Claims on a SQLite file: one step for all of them, and between processes."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 from tests.persistence.instances import LATER, PAST, ask_sql, put_asleep, text
 from tests.persistence.statements import Statements
 
-from runtara_domain.model import Claim
+from runtara_domain.model import Caller, Claim
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 CLAIMER = """
@@ -31,7 +31,7 @@ asyncio.run(claim(*sys.argv[1:]))
 """
 
 
-async def test_all_claims_are_renewed_in_one_statement(
+async def test_all_claims_are_renewed_in_one_step(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two thousand of this owner; those of another stay as they are."""
@@ -41,18 +41,14 @@ async def test_all_claims_are_renewed_in_one_statement(
         put_asleep(path, 2000, LATER, claimed_by="me")
         statements.seen.clear()
 
-        renewed = await persistence.instances.renew_claims(
-            Claim("me", LATER + timedelta(minutes=1))
-        )
-        unmoved = await persistence.instances.renew_claims(Claim("other", PAST))
+        until = LATER + timedelta(minutes=1)
+        sleepers = {Caller(f"i{number:05}"): LATER for number in range(2000)}
+        mine = await persistence.instances.renew_claims(Claim("me", until), sleepers, at=PAST)
+        seen = [statement.split()[0] for statement in statements.seen]
+        await persistence.instances.renew_claims(Claim("other", until), sleepers, at=PAST)
 
-    assert (len(renewed), len(unmoved)) == (2000, 0)
-    assert len(statements.of("UPDATE")) == 2
-    assert {statement.split()[0] for statement in statements.seen[:6]} == {
-        "BEGIN",
-        "UPDATE",
-        "COMMIT",
-    }
+    assert len(mine) == 2000
+    assert seen == ["BEGIN", "UPDATE", "UPDATE", "SELECT", "COMMIT"]
     [row] = ask_sql(path, "SELECT DISTINCT wake_claim_until, wake_claim_by FROM instances")
     assert row == (text(LATER + timedelta(minutes=1)), "me")
 

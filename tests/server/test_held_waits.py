@@ -1,7 +1,9 @@
 """Thousands that sleep and poll: no task, timer or query a wait, and each is reached."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -96,7 +98,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 
 
 @pytest.fixture
-async def crowd(statements: Statements, settings: Made) -> AsyncIterator[Crowd]:
+async def crowd(statements: Statements, settings: Made, tmp_path: Path) -> AsyncIterator[Crowd]:
     made = settings(max_concurrent_instances=SLEEPS + POLLS)
     async with CoreRuntime(made) as runtime:
         crowd = Crowd(cast(Core, runtime.operations))
@@ -105,7 +107,9 @@ async def crowd(statements: Statements, settings: Made) -> AsyncIterator[Crowd]:
         await crowd.scatter()
         sleep = crowd.core.sleep
         assert (crowd.core.places.taken, sleep.waits.held, sleep.held.held) == (0, 0, 0)
-        assert await runtime.persistence.instances.renew_claims(sleep.held.claim()) == frozenset()
+        with closing(sqlite3.connect(tmp_path / "core.db")) as database:
+            held = "SELECT count(*) FROM instances WHERE wake_claim_by IS NOT NULL"
+            assert database.execute(held).fetchone() == (0,)
 
 
 async def test_thousands_at_rest_cost_nothing_and_each_is_still_reached(

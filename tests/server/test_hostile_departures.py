@@ -27,7 +27,9 @@ from runtara_conformance.messages import (
     SignalAck,
     SleepRequest,
 )
+from runtara_domain.model import Caller
 from runtara_domain.status import State
+from runtara_domain.system_clock import SystemClock
 from runtara_domain.use_cases.core import Core
 from runtara_server.config import Settings
 from runtara_server.runtime import CoreRuntime
@@ -85,10 +87,10 @@ class Watched:
 
     async def claimed(self) -> bool:
         """Whether the environment can't have the instance."""
-        claims = await self.runtime.persistence.instances.renew_claims(
-            self._core.sleep.held.claim()
+        found = await self.runtime.persistence.instances.wake(
+            Caller(ID), token="environment", when=frozenset(), at=SystemClock().now()
         )
-        return ID in claims
+        return found.claimed_until is not None
 
 
 @pytest.fixture

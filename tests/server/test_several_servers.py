@@ -85,9 +85,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             yield House(first, second, url, sql)
 
 
-async def sleep(wire: Wire, checkpoint_id: str) -> pb.RpcResponse:
+async def sleep(wire: Wire, checkpoint_id: str, duration_ms: int = HOUR_MS) -> pb.RpcResponse:
     message = pb.SleepRequest(
-        instance_id="i-1", checkpoint_id=checkpoint_id, duration_ms=HOUR_MS, state=b"asleep"
+        instance_id="i-1", checkpoint_id=checkpoint_id, duration_ms=duration_ms, state=b"asleep"
     )
     return await wire.ask(pb.RpcRequest(sleep=message))
 
@@ -252,6 +252,56 @@ async def test_a_sleep_goes_on_at_the_other_server_after_a_kill(house: House) ->
 
     assert row is not None
     assert tuple(row) == (deadline, 1, "suspended")
+
+
+@pytest.mark.parametrize("durations", [(1500, 3000), (3000, 1500)])
+async def test_sleeps_held_by_both_are_answered_each_at_its_own_time(
+    house: House, durations: tuple[int, int]
+) -> None:
+    """Of one instance, whoever has the claim; meanwhile no environment ever gets it."""
+    async with house.wires() as (first, second):
+        await first.register("i-1")
+        await second.register("i-1", continue_run=1)
+        sleeps = [asyncio.create_task(sleep(first, "s-1", durations[0]))]
+        await house.until_claimed()
+        sleeps.append(asyncio.create_task(sleep(second, "s-2", durations[1])))
+        shorter, longer = sleeps if durations[0] < durations[1] else reversed(sleeps)
+        while not shorter.done():
+            assert await house.due() == []
+        was_early = longer.done()
+        answers = [await shorter, await longer]
+        status = await first.status("i-1")
+
+    assert not was_early
+    assert [answer.HasField("sleep") for answer in answers] == [True, True]
+    assert status.status == pb.STATUS_RUNNING
+
+
+async def test_a_sleep_is_answered_in_time_though_a_killed_server_has_the_claim(
+    house: House,
+) -> None:
+    """Which held another sleep of the instance; that claim has half a minute to go."""
+    async with house.wires() as (first, second):
+        await first.register("i-1")
+        await second.register("i-1", continue_run=1)
+        sleeping = asyncio.create_task(sleep(first, "s-1", 2000))
+        mine = await house.until_claimed()
+        lost = asyncio.create_task(sleep(second, "s-2"))
+        await house.until(f"wake_claim_by <> '{mine}' FROM instances")
+        claimed_until = await house.sql.fetchval("SELECT wake_claim_until FROM instances")
+        await house.second.kill()
+        await second.connection.aclose()
+        with pytest.raises(ConnectionLost):
+            await lost
+        while not sleeping.done():
+            assert await house.due() == []
+        answer = await sleeping
+        was_in_time = await house.sql.fetchval("SELECT now() < $1", claimed_until)
+        status = await first.status("i-1")
+
+    assert was_in_time
+    assert answer.HasField("sleep")
+    assert status.status == pb.STATUS_RUNNING
 
 
 async def test_an_ended_instance_is_refused_everywhere(house: House) -> None:

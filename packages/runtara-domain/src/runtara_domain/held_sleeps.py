@@ -11,22 +11,21 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, Claim, Standing
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
-from runtara_domain.status import Condition, State
+from runtara_domain.status import WORKING
 from runtara_domain.waits import Waits
 
 CLAIM = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
-
-_RUNNING: Condition = frozenset({State.RUNNING})
 
 _log = logging.getLogger(__name__)
 
 
 class HeldSleeps:
     """
-    Keeps claims for as long as sleeps are held, and lets a sleep look again whose claim is gone.
+    Keeps claims for as long as sleeps are held, and lets a sleep look again that can't go on.
 
-    `keep` must be running; claims of a process that dies run out by themselves.
+    `keep` must be running; claims of a process that dies run out by themselves. A claim that was
+    lost is taken again once nobody has it.
     """
 
     def __init__(self, token: str, instances: Instances, waits: Waits, clock: Clock) -> None:
@@ -136,16 +135,28 @@ class HeldSleeps:
             _log.warning("wake claims not renewed, will be tried again: %s", error)
 
     async def _renew(self) -> None:
-        held = list(self._deadlines)
-        renewed = await self._instances.renew_claims(self.claim())
-        others = [instance_id for instance_id in held if instance_id not in renewed]
-        if others:
-            standings = await self._instances.standings(others)
-            self._waits.tell(
-                [each for each in others if not self._goes_on(standings.get(each), each)]
+        sleepers = {
+            Caller(instance_id, run): self.earliest(instance_id)
+            for instance_id, run in self._runs.items()
+        }
+        try:
+            standings = await self._instances.renew_claims(
+                self.claim(), sleepers, at=self._clock.now()
             )
+        finally:
+            # One that was released meanwhile may have been claimed anew.
+            for sleeper in sleepers:
+                if sleeper.instance_id not in self._deadlines:
+                    self.drop(sleeper.instance_id)
+        self._waits.tell(
+            [
+                sleeper.instance_id
+                for sleeper in sleepers
+                if not _sleeps_on(sleeper, standings.get(sleeper.instance_id))
+            ]
+        )
 
-    def _goes_on(self, standing: Standing | None, instance_id: str) -> bool:
-        """Whether a sleep without a claim is as it should be: stirred, or told to keep running."""
-        sleeper = Caller(instance_id, self._runs.get(instance_id))
-        return standing is not None and standing.admits(sleeper, _RUNNING)
+
+def _sleeps_on(sleeper: Caller, standing: Standing | None) -> bool:
+    """Whether a held sleep is as it should be: asleep or, stirred or told to keep on, RUNNING."""
+    return standing is not None and standing.admits(sleeper, WORKING)

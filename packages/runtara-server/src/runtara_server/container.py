@@ -26,6 +26,11 @@ from runtara_server.config import Settings
 from runtara_server.router import Router
 
 
+def _token() -> str:
+    """Name this server as one of those that hold the core's claims."""
+    return f"core/{secrets.token_hex(16)}"
+
+
 class Container(containers.DeclarativeContainer):
     """Every part once, built when first asked for; `runtime` opens those with a lifetime."""
 
@@ -49,7 +54,7 @@ class Container(containers.DeclarativeContainer):
     waits = providers.Singleton(Waits, persistence.provided.watch, clock)
     held_sleeps = providers.Singleton(
         HeldSleeps,
-        providers.Callable(secrets.token_hex, 16),
+        providers.Callable(_token),
         persistence.provided.instances,
         waits,
         clock,

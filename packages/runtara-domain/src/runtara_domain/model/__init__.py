@@ -30,6 +30,7 @@ from runtara_domain.model.instances import (
     Registered,
     Registration,
     Woken,
+    owner,
 )
 from runtara_domain.model.signals import (
     Acknowledged,
@@ -71,4 +72,5 @@ __all__ = [
     "Standing",
     "StoredEvent",
     "Woken",
+    "owner",
 ]

@@ -98,13 +98,23 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to wake instances: whose it is, and until when."""
+    """
+    The right to wake instances: whose it is, and until when.
+
+    token: who holds it; up to its first `/`, if it has one, it names the owner. So the servers of
+    one core, which may hold sleeps of the same instance, are several holders and one owner.
+    """
 
     token: str
     until: datetime
 
     def __post_init__(self) -> None:
         values.check_id("token", self.token)
+
+
+def owner(token: str) -> str:
+    """Tell who owns what the holder of this token claims."""
+    return token.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

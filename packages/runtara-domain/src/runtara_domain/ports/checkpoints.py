@@ -60,8 +60,8 @@ class Checkpoints(Protocol):
         pending: an instance asleep becomes RUNNING as if it stirred, nothing else is moved;
         `keep_running` and the instance RUNNING: nothing is moved; else it becomes asleep,
         `sleep_until` the earliest of this deadline, `earliest` (that of the other sleeps held for
-        it) and, if it was asleep, what it was; and it is claimed with `claim`, whoever held a claim
-        before. `last_activity_at` moves.
+        it) and, if it was asleep, what it was; and it is claimed with `claim`, unless another
+        owner's claim runs. `last_activity_at` moves.
         """
         ...
 

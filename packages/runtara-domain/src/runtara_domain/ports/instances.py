@@ -108,8 +108,18 @@ class Instances(Protocol):
         """
         ...
 
-    async def renew_claims(self, claim: Claim) -> frozenset[str]:
-        """Prolong every claim of this token, in one statement; tells which instances those are."""
+    async def renew_claims(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> Mapping[str, Standing]:
+        """
+        Claim what sleepers hold, or go on claiming it, in one statement; tells how all stand.
+
+        Of instances that are asleep and admit their sleeper. Not claimed is where another owner's
+        claim runs, nor where another holder's of the same owner does, unless less is left of it
+        than half the time of this one: then that holder has missed its renewals. Where no other
+        owner's runs, `sleep_until` becomes no later than the moment given with the sleeper, if one
+        is. Unknown instances are missing from the answer.
+        """
         ...
 
     async def release_claims(
@@ -122,7 +132,7 @@ class Instances(Protocol):
         """
         Move an instance from sleep to RUNNING, if it admits the caller.
 
-        Not while another token's claim runs; one that has expired doesn't count. `sleep_until` and
+        Not while another owner's claim runs; one that has expired doesn't count. `sleep_until` and
         the claim are cleared, `last_activity_at` moves.
         """
         ...

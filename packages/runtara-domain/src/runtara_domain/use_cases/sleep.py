@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError, NoAnswer
 from runtara_domain.held_sleeps import HeldSleeps
@@ -16,6 +16,8 @@ from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
 from runtara_domain.use_cases.admission import require_admitted
 from runtara_domain.waits import Wait, Waits, Wake
+
+RETRY = timedelta(seconds=1)
 
 _ACTION = "sleep"
 
@@ -91,8 +93,8 @@ class SleepDurably:
         )
         standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)
         if woken.claimed_until is not None and standing.state is State.ASLEEP:
-            # Somebody is about to launch it anew; if nobody does, it is ours again by then.
-            self.waits.ring(wait, woken.claimed_until)
+            # An environment is about to launch it anew; if it doesn't, it is ours again some time.
+            self.waits.ring_after(wait, RETRY)
             return False
         return True
 

@@ -84,7 +84,9 @@ class MemoryCheckpoints:
         elif before.state is not State.RUNNING or not sleep.keep_running:
             asleep_until = row.sleep_until if before.state is State.ASLEEP else None
             moments = (wake_at, earliest, asleep_until)
-            row.fall_asleep(min(moment for moment in moments if moment is not None), claim)
+            row.fall_asleep(min(moment for moment in moments if moment is not None))
+            if not row.is_anothers(claim.token, at):
+                row.claim(claim)
         return Slept(before, wake_at, signal, after=row.state)
 
     async def record_retry(

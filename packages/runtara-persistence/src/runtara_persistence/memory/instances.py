@@ -133,12 +133,18 @@ class MemoryInstances:
             row.claim(claim)
         return [records.claimed(row) for row in rows]
 
-    async def renew_claims(self, claim: Claim) -> frozenset[str]:
+    async def renew_claims(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> Mapping[str, Standing]:
         await self._store.turn()
-        mine = [row for row in self._store.instances.values() if row.wake_claim_by == claim.token]
-        for row in mine:
-            row.claim(claim)
-        return frozenset(row.instance_id for row in mine)
+        standings = {}
+        for sleeper, moment in sleepers.items():
+            row = self._store.instances.get(sleeper.instance_id)
+            if row is not None:
+                standings[row.instance_id] = row.standing
+                if row.standing.admits(sleeper, MOVES[Move.WAKE].sources):
+                    _renew(row, claim, moment, at)
+        return standings
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime
@@ -155,7 +161,7 @@ class MemoryInstances:
         if row is None:
             return Woken(before=None, woken=False)
         before = row.standing
-        if row.is_claimed(at) and row.wake_claim_by != token:
+        if row.is_anothers(token, at):
             return Woken(before, woken=False, claimed_until=row.wake_claim_until)
         woken = before.admits(caller, when)
         if woken:
@@ -217,6 +223,16 @@ class MemoryInstances:
         if sent is not None and sent.acknowledged_at is None and sent.signal_type in _RELAUNCHING:
             moments.append(sent.created_at)
         return min(moments, default=None)
+
+
+def _renew(row: InstanceRow, claim: Claim, moment: datetime | None, at: datetime) -> None:
+    if row.is_anothers(claim.token, at):
+        return
+    if moment is not None and row.sleep_until is not None:
+        row.sleep_until = min(row.sleep_until, moment)
+    half_way = at + (claim.until - at) / 2
+    if row.wake_claim_by == claim.token or not row.is_claimed(half_way):
+        row.claim(claim)
 
 
 def _place(created_at: datetime, instance_id: str) -> tuple[float, str]:

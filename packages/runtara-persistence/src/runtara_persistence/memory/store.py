@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Claim, Event, EventType, Signal, Standing
+from runtara_domain.model import Claim, Event, EventType, Signal, Standing, owner
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -61,10 +61,9 @@ class InstanceRow:
         """Move the activity forward: what comes late never moves it backward."""
         self.last_activity_at = max(at, self.last_activity_at or at)
 
-    def fall_asleep(self, until: datetime, claim: Claim) -> None:
-        """Become asleep, and be claimed whoever held a claim before."""
+    def fall_asleep(self, until: datetime) -> None:
+        """Become asleep until then."""
         self.status, self.sleep_until = State.ASLEEP.status, until
-        self.claim(claim)
 
     def make_due(self, at: datetime) -> None:
         """Let it sleep no longer than this, if it is asleep."""
@@ -78,6 +77,11 @@ class InstanceRow:
     def is_claimed(self, at: datetime) -> bool:
         """Whether somebody's claim is still running."""
         return self.wake_claim_until is not None and self.wake_claim_until > at
+
+    def is_anothers(self, token: str, at: datetime) -> bool:
+        """Whether the claim of another owner than this token's is still running."""
+        holder = self.wake_claim_by
+        return self.is_claimed(at) and (holder is None or owner(holder) != owner(token))
 
 
 @dataclass(kw_only=True, slots=True)

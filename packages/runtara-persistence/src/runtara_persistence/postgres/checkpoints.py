@@ -16,6 +16,7 @@ from runtara_domain.model import (
     Sleep,
     Slept,
     Standing,
+    owner,
 )
 from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
@@ -83,6 +84,7 @@ class PostgresCheckpoints:
             earliest,
             claim.until,
             claim.token,
+            owner(claim.token),
             MOVES[Move.STIR].target.value,
         )
         if not found:

@@ -1,9 +1,9 @@
 """Claims on the right to wake instances, and waking."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from runtara_domain.model import Caller, Claim, Claimed, Woken
+from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
@@ -24,12 +24,24 @@ async def claim_due(database: Database, claim: Claim, limit: int, at: datetime) 
     return [rows.claimed(row) for row in found]
 
 
-async def renew(database: Database, claim: Claim) -> frozenset[str]:
+async def renew(
+    database: Database, claim: Claim, sleepers: Mapping[Caller, datetime | None], at: datetime
+) -> Mapping[str, Standing]:
     """Carry out `instances.renew_claims`."""
-    renewed = await database.write(
-        "renew claims", _RENEW_CLAIMS, claim.token, claim.until, is_repeatable=True
+    found = await database.write(
+        "renew claims",
+        _RENEW_CLAIMS,
+        [sleeper.instance_id for sleeper in sleepers],
+        [sleeper.run for sleeper in sleepers],
+        list(sleepers.values()),
+        claim.token,
+        owner(claim.token),
+        at,
+        at + (claim.until - at) / 2,
+        claim.until,
+        is_repeatable=True,
     )
-    return frozenset(row["instance_id"] for row in renewed)
+    return {row["instance_id"]: rows.standing(row) for row in found}
 
 
 async def release(
@@ -50,7 +62,7 @@ async def wake(
         _WAKE,
         caller.instance_id,
         caller.run,
-        token,
+        owner(token),
         rows.states(when),
         at,
         MOVES[Move.WAKE].target.status,

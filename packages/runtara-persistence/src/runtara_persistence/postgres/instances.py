@@ -143,8 +143,10 @@ class PostgresInstances:
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         return await claims.claim_due(self._database, claim, limit, at)
 
-    async def renew_claims(self, claim: Claim) -> frozenset[str]:
-        return await claims.renew(self._database, claim)
+    async def renew_claims(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> Mapping[str, Standing]:
+        return await claims.renew(self._database, claim, sleepers, at)
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime

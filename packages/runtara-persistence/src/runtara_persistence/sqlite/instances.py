@@ -138,9 +138,11 @@ class SqliteInstances:
 
         return await self._database.write("claim what is due", step)
 
-    async def renew_claims(self, claim: Claim) -> frozenset[str]:
-        def step(connection: sqlite3.Connection) -> frozenset[str]:
-            return claims.renew(connection, claim)
+    async def renew_claims(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> Mapping[str, Standing]:
+        def step(connection: sqlite3.Connection) -> Mapping[str, Standing]:
+            return claims.renew(connection, claim, sleepers, at)
 
         return await self._database.write("renew claims", step)
 

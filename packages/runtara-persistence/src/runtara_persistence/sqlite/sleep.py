@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model import Caller, Claim, Signal, Sleep, Slept
+from runtara_domain.model import Caller, Claim, Signal, Sleep, Slept, owner
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
@@ -17,7 +17,9 @@ _INSERT = _QUERIES["sleep.insert"]
 _POINT = _QUERIES["sleep.point"]
 _SET_DEADLINE = _QUERIES["sleep.set_deadline"]
 _TOUCH = _QUERIES["sleep.touch"]
-_MOVE = _QUERIES["sleep.move"]
+_FALL_ASLEEP = _QUERIES["sleep.fall_asleep"]
+_CLAIM = _QUERIES["sleep.claim"]
+_STIR = _QUERIES["save.stir"]
 
 
 def sleep(
@@ -44,14 +46,13 @@ def sleep(
         wake_at = _keep_deadline(connection, key, asked, is_kept=kept_id is not None, at=at)
     signal = rows.signal(signal_type, payload)
     after = _lead(before.state, asked, is_over=wake_at <= at or _is_cancel(signal))
-    asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
-    until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
+    connection.execute(_TOUCH, {**key, "at": to_text(at)})
     if after is State.ASLEEP:
-        _move(connection, key, after, until, claim, at)
+        asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
+        until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
+        _fall_asleep(connection, key, until, claim, at)
     elif after is not before.state:
-        _move(connection, key, after, None, None, at)
-    else:
-        connection.execute(_TOUCH, {**key, "at": to_text(at)})
+        connection.execute(_STIR, {**key, "status": after.status})
     return Slept(before, wake_at, signal, after)
 
 
@@ -82,23 +83,23 @@ def _keep_deadline(
     return from_text(wake_at)
 
 
-def _move(
+def _fall_asleep(
     connection: sqlite3.Connection,
     key: Mapping[str, str],
-    after: State,
-    until: datetime | None,
-    claim: Claim | None,
+    until: datetime,
+    claim: Claim,
     at: datetime,
 ) -> None:
-    moved = {
+    asleep = {**key, "status": State.ASLEEP.status, "sleep_until": to_text(until)}
+    connection.execute(_FALL_ASLEEP, asleep)
+    claimed = {
         **key,
-        "status": after.status,
-        "sleep_until": None if until is None else to_text(until),
-        "wake_claim_until": None if claim is None else to_text(claim.until),
-        "wake_claim_by": None if claim is None else claim.token,
+        "token": claim.token,
+        "owner": owner(claim.token),
+        "claim_until": to_text(claim.until),
         "at": to_text(at),
     }
-    connection.execute(_MOVE, moved)
+    connection.execute(_CLAIM, claimed)
 
 
 def _is_cancel(signal: Signal | None) -> bool:

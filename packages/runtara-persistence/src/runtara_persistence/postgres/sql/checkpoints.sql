@@ -15,7 +15,10 @@ WITH found AS MATERIALIZED (
                 ELSE 'asleep'
             END AS state,
             run_epoch,
-            CASE WHEN status = 'suspended' THEN sleep_until END AS asleep_until
+            CASE WHEN status = 'suspended' THEN sleep_until END AS asleep_until,
+            wake_claim_until > $6
+            AND split_part(wake_claim_by, '/', 1) IS DISTINCT FROM $12
+                AS is_anothers
         FROM instances
         WHERE instance_id = $1
         FOR NO KEY UPDATE
@@ -44,7 +47,7 @@ settled AS MATERIALIZED (
         kept.*,
         CASE
             WHEN kept.wake_at <= $6 OR EXISTS (SELECT FROM told WHERE signal_type = 'cancel')
-            THEN CASE WHEN found.state = 'asleep' THEN $12::text ELSE found.state END
+            THEN CASE WHEN found.state = 'asleep' THEN $13::text ELSE found.state END
             WHEN $8::boolean AND found.state = 'running' THEN found.state
             ELSE 'asleep'
         END AS after
@@ -64,10 +67,12 @@ moved AS (
             WHEN after = state THEN i.sleep_until
         END,
         wake_claim_until = CASE
+            WHEN after = 'asleep' AND is_anothers THEN i.wake_claim_until
             WHEN after = 'asleep' THEN $10::timestamptz
             WHEN after = state THEN i.wake_claim_until
         END,
         wake_claim_by = CASE
+            WHEN after = 'asleep' AND is_anothers THEN i.wake_claim_by
             WHEN after = 'asleep' THEN $11::text
             WHEN after = state THEN i.wake_claim_by
         END

@@ -49,18 +49,44 @@ FROM claimed
 ORDER BY waits_since, instance_id COLLATE "C";
 
 -- name: renew_claims
-WITH mine AS MATERIALIZED (
-    SELECT instance_id
-    FROM instances
-    WHERE wake_claim_by = $1
-    ORDER BY instance_id
-    FOR NO KEY UPDATE
+WITH sleepers AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS s (instance_id, run, moment)
+),
+found AS MATERIALIZED (
+    SELECT
+        i.instance_id,
+        CASE
+            WHEN i.status <> 'suspended' THEN i.status::text
+            WHEN i.sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        i.run_epoch,
+        sleepers.run IS NULL OR sleepers.run >= i.run_epoch AS is_admitted,
+        least(i.sleep_until, sleepers.moment) AS sleep_until,
+        i.wake_claim_until IS NULL
+        OR i.wake_claim_by = $4
+        OR i.wake_claim_until <= CASE
+            WHEN split_part(i.wake_claim_by, '/', 1) = $5 THEN $7::timestamptz ELSE $6
+        END AS is_free,
+        split_part(i.wake_claim_by, '/', 1) = $5 AS is_same_owners
+    FROM sleepers
+    JOIN instances AS i ON i.instance_id = sleepers.instance_id
+    ORDER BY i.instance_id
+    FOR NO KEY UPDATE OF i
+),
+renewed AS (
+    UPDATE instances AS i
+    SET sleep_until = found.sleep_until,
+        wake_claim_until = CASE WHEN found.is_free THEN $8 ELSE i.wake_claim_until END,
+        wake_claim_by = CASE WHEN found.is_free THEN $4 ELSE i.wake_claim_by END
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.state = 'asleep'
+        AND found.is_admitted
+        AND (found.is_free OR (found.is_same_owners AND found.sleep_until < i.sleep_until))
 )
-UPDATE instances AS i
-SET wake_claim_until = $2
-FROM mine
-WHERE i.instance_id = mine.instance_id
-RETURNING i.instance_id;
+SELECT instance_id, state, run_epoch
+FROM found;
 
 -- name: release_claims
 WITH mine AS MATERIALIZED (
@@ -87,7 +113,8 @@ WITH found AS MATERIALIZED (
         END AS state,
         run_epoch,
         CASE
-            WHEN wake_claim_by IS DISTINCT FROM $3::text AND wake_claim_until > $5
+            WHEN wake_claim_until > $5
+                AND split_part(wake_claim_by, '/', 1) IS DISTINCT FROM $3
             THEN wake_claim_until
         END AS claimed_until
     FROM instances

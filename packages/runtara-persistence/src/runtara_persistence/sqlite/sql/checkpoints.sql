@@ -114,14 +114,22 @@ UPDATE instances
 SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
 
--- name: sleep.move
+-- name: sleep.fall_asleep
 UPDATE instances
 SET status = :status,
-    last_activity_at = max(coalesce(last_activity_at, ''), :at),
-    sleep_until = :sleep_until,
-    wake_claim_until = :wake_claim_until,
-    wake_claim_by = :wake_claim_by
+    sleep_until = :sleep_until
 WHERE instance_id = :instance_id;
+
+-- name: sleep.claim
+UPDATE instances
+SET wake_claim_until = :claim_until,
+    wake_claim_by = :token
+WHERE instance_id = :instance_id
+    AND (
+        wake_claim_until IS NULL
+        OR wake_claim_until <= :at
+        OR substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner
+    );
 
 -- name: record_retry.find
 SELECT status, sleep_until, run_epoch

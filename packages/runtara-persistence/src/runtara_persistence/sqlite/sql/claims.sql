@@ -23,11 +23,41 @@ SET wake_claim_until = :until,
     wake_claim_by = :token
 WHERE instance_id = :instance_id;
 
--- name: renew_claims
+-- name: renew_claims.take
 UPDATE instances
-SET wake_claim_until = :until
-WHERE wake_claim_by = :token
-RETURNING instance_id;
+SET wake_claim_until = :until,
+    wake_claim_by = :token
+FROM json_each(:sleepers)
+WHERE instances.instance_id = json_each.value ->> 0
+    AND coalesce(json_each.value ->> 1 >= run_epoch, TRUE)
+    -- With the sign no index serves it: all that sleep would be gone through for each one held.
+    AND +status = 'suspended'
+    AND +sleep_until IS NOT NULL
+    AND (
+        wake_claim_until IS NULL
+        OR wake_claim_by = :token
+        OR wake_claim_until <= CASE
+            WHEN substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner
+            THEN :half_way
+            ELSE :at
+        END
+    );
+
+-- name: renew_claims.hasten
+UPDATE instances
+SET sleep_until = json_each.value ->> 2
+FROM json_each(:sleepers)
+WHERE instances.instance_id = json_each.value ->> 0
+    AND coalesce(json_each.value ->> 1 >= run_epoch, TRUE)
+    -- With the sign no index serves it: all that sleep would be gone through for each one held.
+    AND +status = 'suspended'
+    AND +sleep_until > json_each.value ->> 2
+    AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner;
+
+-- name: renew_claims.find
+SELECT instances.instance_id, status, sleep_until, run_epoch
+FROM json_each(:sleepers)
+CROSS JOIN instances ON instances.instance_id = json_each.value ->> 0;
 
 -- name: release_claims
 UPDATE instances
@@ -41,7 +71,11 @@ SELECT
     status,
     sleep_until,
     run_epoch,
-    CASE WHEN wake_claim_by IS NOT :token AND wake_claim_until > :at THEN wake_claim_until END
+    CASE
+        WHEN wake_claim_until > :at
+            AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) IS NOT :owner
+        THEN wake_claim_until
+    END
 FROM instances
 WHERE instance_id = :instance_id;
 
