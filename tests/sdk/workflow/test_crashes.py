@@ -31,6 +31,8 @@ from runtara_sdk.workflow import (
 )
 from runtara_sdk.workflow.journal import Told
 
+LONG = timedelta(days=30)
+
 Dies = Callable[[str, bool], bool]
 
 
@@ -135,6 +137,56 @@ async def clean_branch(number: int) -> None:
         await refund(Receipt(number, "branch"))
 
 
+async def failing_branch() -> None:
+    try:
+        await sleep("1d")
+    finally:
+        raise ValueError("in clean-up")
+
+
+async def failing_group(number: int) -> None:
+    try:
+        async with TaskGroup() as group:
+            group.create_task(clean_branch(number), name=f"clean/{number}")
+            group.create_task(failing_branch(), name="failing")
+    except* ValueError:
+        await refund(Receipt(number, "dealt with"))
+
+
+@workflow(hold="0s")
+async def struck() -> list[str]:
+    seen: list[str] = []
+    try:
+        async with timeout("1h"):
+            try:
+                async with timeout("30m"):
+                    await clean_branch(1)
+            except TimeoutError:
+                seen.append("inner")
+                await clean_branch(2)
+    except TimeoutError:
+        seen.append("outer")
+    try:
+        async with timeout("1h"):
+            await asyncio.gather(sleep("1d"), promise("never", int), return_exceptions=True)
+            await refund(Receipt(0, "never"))
+    except TimeoutError:
+        seen.append("gathered")
+    try:
+        async with timeout("1h"):
+            await failing_group(3)
+            await refund(Receipt(0, "never"))
+    except TimeoutError:
+        seen.append("grouped")
+    return seen
+
+
+@workflow(hold="0s")
+async def failing_cancelled() -> None:
+    await failing_group(1)
+    await refund(Receipt(0, "never"))
+
+
 def dying_at(number: int, *, is_done: bool) -> Dies:
     """Die once, at the call of this number, before or after it is carried out."""
     calls = itertools.count()
@@ -195,6 +247,36 @@ async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
     }
 
 
+async def test_dying_at_any_call_hides_no_timeout() -> None:
+    """Nor does it throw one twice."""
+    whole = await check_all_deaths(struck)
+
+    assert whole.ended == Ended(Outcome.DONE, b'["inner","outer","gathered","grouped"]')
+    assert sorted(whole.effects.values()) == [1, 1, 1, 1]
+
+
+async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
+    """An outer one may be over before an inner one is entered; whatever struck strikes again."""
+    _, calls = await story(struck, None, None)
+    for number, is_done in itertools.product(range(calls), (False, True)):
+        world.clear()
+        core = Core()
+        ended = await lives(struck, core, None, dying_at(number, is_done=is_done), LONG)
+        core.ended, core.now = None, core.now + LONG
+
+        assert ended.output.endswith(b'"outer","gathered","grouped"]'), (number, is_done)
+        assert await lives(struck, core) == ended
+        assert set(world.values()) == {1}
+
+
+async def test_dying_at_any_call_hides_no_cancel() -> None:
+    """Though the errors of branches took its place."""
+    whole = await check_all_deaths(failing_cancelled, told=Told.CANCEL)
+
+    assert whole.ended.outcome is Outcome.CANCELLED
+    assert sorted(whole.effects.values()) == [1, 1]
+
+
 async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> None:
     """What had been passed before its deadline is passed again behind it."""
     _, calls = await story(everything, b"4", None)
@@ -202,8 +284,8 @@ async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> N
         world.clear()
         core = Core(sent={"approval": b"7"})
         dies = dying_at(number, is_done=is_done)
-        ended = await lives(everything, core, b"4", dies, timedelta(days=30))
-        core.ended, core.now = None, core.now + timedelta(days=30)
+        ended = await lives(everything, core, b"4", dies, LONG)
+        core.ended, core.now = None, core.now + LONG
 
         assert ended.outcome is Outcome.DONE, (number, is_done)
         assert await lives(everything, core, b"4") == ended

@@ -105,6 +105,13 @@ def _check_task(branch: Branch) -> None:
         )
 
 
+def here() -> Branch:
+    """The branch whose time the code that runs now takes, also in a task of asyncio's."""
+    where = _where.get()
+    assert isinstance(where, InWorkflow)
+    return where.branch
+
+
 def where_now() -> InWorkflow | Current | None:
     """Where the code that runs now stands, whatever its task; None: in neither."""
     return _where.get()

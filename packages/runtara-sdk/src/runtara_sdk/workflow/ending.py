@@ -1,10 +1,7 @@
 """How a run can end."""
 
-import asyncio
-import ctypes
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,17 +50,3 @@ def successor_of(instance_id: str) -> str:
     found = _NUMBERED.fullmatch(instance_id)
     name, number = (instance_id, 1) if found is None else (found["name"], int(found["number"]))
     return f"{name}~{number + 1}"
-
-
-def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:
-    """
-    Let tasks stay where they are for the rest of the process: nothing of theirs is unwound.
-
-    Neither the end of their loop nor that of the interpreter may throw at them.
-    """
-    for task in tasks:
-        if not task.done():
-            # Documented for makers of tasks: asyncio.run cancels what it finds registered.
-            asyncio._unregister_task(task)
-            # A frame that is freed is unwound first; one that is always referred to never is.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))

@@ -15,6 +15,7 @@ from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.first import FORMAT, START, first_entry
 from runtara_sdk.workflow.journal import Begun, Journal, Told
+from runtara_sdk.workflow.parking import keep_generators
 from runtara_sdk.workflow.reports import report
 from runtara_sdk.workflow.run import Run, utc_now
 
@@ -77,6 +78,7 @@ async def _executed(
 ) -> Ended:
     begun = await workflow.patience.persist(journal.begin)
     run = Run(journal, begun, workflow, clock)
+    keep_generators()
     starting = asyncio.create_task(_started(run, workflow, begun, given))
     listening: asyncio.Task[None] | None = None
     try:
@@ -178,7 +180,7 @@ def _short(value: object) -> str:
 async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[Any]") -> Ended:
     """Tell the core how the workflow's function ended."""
     error = _error_of(task)
-    is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.struck
+    is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.is_struck
     if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):
         return Ended(Outcome.CANCELLED)
     left_out = run.history.left_out()

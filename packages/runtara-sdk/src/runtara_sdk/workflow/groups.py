@@ -59,8 +59,9 @@ class TaskGroup:
         self._where = where
         self._place = where.branch.place("group", is_counted=False)
         self._scope = Scope(self._place.key)
-        self._joined = await where.run.passed(self._place)
-        where.run.enter(where.branch, self._scope)
+        self._joined = await where.run.saved(self._place)
+        self._outer = where.branch.unsettled()
+        where.run.strikes.enter(where.branch, self._scope)
         return self
 
     def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> BranchTask[T]:
@@ -69,7 +70,11 @@ class TaskGroup:
 
     def _open(self, path: str, coroutine: Coroutine[Any, Any, T]) -> BranchTask[T]:
         where = self._entered("create_task")
-        branch = Branch(path, Numbers(path))
+        is_joined = self._joined is not None and self._joined.kind is Kind.RESULT
+        whole = Scope(self._place.key, wanted=self._is_aborting)
+        branch = Branch(
+            path, Numbers(path), whole, self._outer, where.branch.is_joined or is_joined
+        )
         where.run.branches.add(branch)
         inside = InWorkflow(where.run, branch)
         with entered(inside):
@@ -79,8 +84,6 @@ class TaskGroup:
         self._children.append(child)
         self._running.add(child)
         task.add_done_callback(lambda _: self._done(child))
-        if self._is_aborting:
-            where.run.strike_branch(branch, self._place.key)
         return child
 
     async def __aexit__(
@@ -90,7 +93,7 @@ class TaskGroup:
         traceback: TracebackType | None,
     ) -> None:
         where = self._entered("the end")
-        where.run.exit(where.branch, self._scope)
+        where.run.strikes.exit(where.branch, self._scope, error)
         if error is not None:
             self._abort()
         struck = await self._join(where.run, may_strike=not _is_struck(error))
@@ -98,6 +101,7 @@ class TaskGroup:
         if error is not None and not _is_struck(error):
             errors.append(error)
         if errors:
+            where.branch.rearm(self._scope)
             raise BaseExceptionGroup(f"branches of {self._place.key} have failed", errors) from None
         if struck is not None and error is None:
             raise struck
@@ -130,7 +134,7 @@ class TaskGroup:
         return struck
 
     def _thrown(self, by: str) -> asyncio.CancelledError:
-        self._place.settle(by)
+        self._entered("the end").branch.settle(by, is_seen=True)
         self._abort()
         return asyncio.CancelledError(f"{by} at {self._place.key}")
 
@@ -141,7 +145,7 @@ class TaskGroup:
         if child.error is not None and not self._is_aborting:
             self._abort()
             if self._scope in where.branch.scopes:
-                where.run.strike_in(self._scope)
+                where.run.strikes.strike_in(self._scope)
         if self._on_done is not None:
             self._on_done()
         if self._wait is not None:
@@ -154,7 +158,7 @@ class TaskGroup:
         where = self._entered("a branch")
         for child in self._running:
             if not child.done():
-                where.run.strike_branch(child.branch, self._place.key)
+                where.run.strikes.strike_in(child.branch.whole)
 
 
 async def map_steps(
@@ -198,7 +202,7 @@ class _Mapping(Generic[Item, T]):
 
     def feed(self) -> None:
         """Open branches up to the limit; when the group ends early, only those begun before."""
-        while self._left and sum(not child.done() for child in self.children) < self._limit:
+        while self._left and len(self._group._running) < self._limit:
             path, item = self._left.popleft()
             if not self._group._is_aborting or self._where.run.history.holds(path):
                 self.children.append(self._group._open(path, self._one(item)))

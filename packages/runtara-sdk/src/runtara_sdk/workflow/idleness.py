@@ -86,9 +86,7 @@ class Idleness:
         for place in self._run.in_flight:
             if place.wait is not None and place.wait.until is not None:
                 known.append((place.wait.until, place.wait.key or _own(place.wait.until)))
-            known += [
-                (s.until, s.key) for s in place.scopes if s.until is not None and not s.struck
-            ]
+            known += [(s.until, s.key) for s in place.open_scopes() if s.until is not None]
         return min(known, default=(None, ""))
 
     async def _release(self) -> None:

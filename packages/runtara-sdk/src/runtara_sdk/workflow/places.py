@@ -1,8 +1,9 @@
 """Places: the durable calls of a workflow, in their branches and scopes."""
 
 import asyncio
+import sys
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from runtara_sdk.workflow.keys import Numbers, escaped, joined
 
@@ -13,16 +14,25 @@ CANCEL = "cancel"
 @dataclass(eq=False, slots=True)
 class Scope:
     """
-    A timeout or a group, whose key strikes the durable calls made in it.
+    What may strike the durable calls made in it: a timeout, a group, or what ends a whole branch.
 
-    `wanted`: it shall strike the next one; `struck`: it has, and never does again.
+    `wanted`: it shall strike, as it shall from `until` on. `missed`: it has, but the branch did not
+    see it; then it strikes again. `before`: how many had struck the branch when it was entered.
     """
 
     key: str
     until: datetime | None = None
     wanted: bool = False
-    struck: bool = False
-    timer: asyncio.TimerHandle | None = None
+    missed: bool = False
+    before: int = 0
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether it shall strike by now."""
+        return self.wanted or (self.until is not None and self.until <= now)
+
+    def is_over(self, before: datetime) -> bool:
+        """Tell whether its time comes before this moment."""
+        return self.until is not None and self.until < before
 
 
 @dataclass(eq=False, slots=True)
@@ -30,16 +40,24 @@ class Branch:
     """
     A sequence of durable calls, made by one task; the workflow's own has an empty path.
 
-    `cancel_by`: what shall strike its next call, for the whole branch and once: `struck` then.
+    `scopes` are those that it is in, `whole` the outermost of them: the instance's cancel, or the
+    end of the branch's group. `struck` are those whose strike the branch has seen, in that order.
+    `outer` are those that its group is in. `is_joined`: the group ended in an earlier run, so
+    nothing in the branch can be new.
     """
 
     path: str
     numbers: Numbers
+    whole: Scope
+    outer: tuple[Scope, ...] = ()
+    is_joined: bool = False
     task: "asyncio.Task[object] | None" = None
     position: int = 0
     scopes: list[Scope] = field(default_factory=list)
-    cancel_by: str | None = None
-    struck: bool = False
+    struck: list[Scope] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scopes.append(self.whole)
 
     def place(
         self,
@@ -61,7 +79,54 @@ class Branch:
         if is_counted:
             self.position += 1
         at = self.position if is_counted else None
-        return Place(own, self, self, at, call, old, tuple(self.scopes))
+        handled = sys.exception()
+        self.saw(handled)
+        return Place(own, self, self, at, call, old, is_clean_up=handled is not None)
+
+    @property
+    def is_struck(self) -> bool:
+        """Tell whether what ends the whole branch has been thrown in it."""
+        return self.whole.missed or self.whole in self.struck
+
+    def unsettled(self) -> tuple[Scope, ...]:
+        """What strikes what is begun here now, when its time comes."""
+        return self.outer + tuple(scope for scope in self.scopes if scope not in self.struck)
+
+    def enter(self, scope: Scope) -> None:
+        """Let the calls made from here on be struck by a scope."""
+        scope.before = len(self.struck)
+        self.scopes.append(scope)
+
+    def exit(self, scope: Scope, error: BaseException | None) -> list[Scope]:
+        """End a scope; gives it, if it struck, and the outer ones that struck in it."""
+        self.saw(error)
+        struck = self.struck[scope.before :]
+        self.scopes.remove(scope)
+        if scope in struck:
+            self.struck.remove(scope)
+        return struck
+
+    def settle(self, by: str, *, is_seen: bool) -> None:
+        """Note that it was thrown in this branch, in its own task (seen) or in another."""
+        scope = next((scope for scope in self.scopes if scope.key == by), None)
+        if scope is None or scope in self.struck:
+            return
+        scope.wanted, scope.missed = True, not is_seen
+        if is_seen:
+            self.struck.append(scope)
+
+    def saw(self, error: BaseException | None) -> None:
+        """Note that the branch has an error: a CancelledError shows it what it had missed."""
+        if isinstance(error, asyncio.CancelledError):
+            for scope in self.scopes:
+                if scope.missed:
+                    self.settle(scope.key, is_seen=True)
+
+    def rearm(self, inside: Scope) -> None:
+        """Let outer scopes that struck inside this one strike again: other errors took over."""
+        for scope in self.struck[inside.before :]:
+            self.struck.remove(scope)
+            scope.missed = True
 
 
 @dataclass(eq=False, slots=True)
@@ -93,8 +158,9 @@ class Place:
     One durable call: its key, and where it stands among the calls of its branch.
 
     `at` is None for a call with a key of its own. `runner` is the branch whose time it takes, which
-    is another than `branch` if the call was handed over. While it works, `task` is what to cancel
-    if it may be interrupted; `by` is what struck it.
+    is another than `branch` if the call was handed over, and `scopes` are the runner's; both are
+    known when it is live. `is_clean_up`: it was called where an exception was being handled. While
+    it works, `task` is what to cancel if it may be interrupted; `by` is what struck it.
     """
 
     key: str
@@ -103,6 +169,7 @@ class Place:
     at: int | None = None
     call: str | None = None
     was: tuple[str, ...] = ()
+    is_clean_up: bool = False
     scopes: tuple[Scope, ...] = ()
     wait: Wait | None = None
     task: "asyncio.Task[object] | None" = None
@@ -112,15 +179,31 @@ class Place:
         """The key of something saved beside it."""
         return f"{self.key}!{what}"
 
+    def open_scopes(self) -> list[Scope]:
+        """What may strike it yet: once each, and twice what was missed, but not in clean-up."""
+        return [
+            scope
+            for scope in self.scopes
+            if scope not in self.runner.struck and not (scope.missed and self.is_clean_up)
+        ]
+
     def striker(self, now: datetime) -> str | None:
-        """What strikes this place if it is live now; None: nothing does."""
-        if self.runner.cancel_by is not None and not self.runner.struck:
-            return self.runner.cancel_by
-        for scope in self.scopes:
-            is_due = scope.wanted or (scope.until is not None and scope.until <= now)
-            if is_due and not scope.struck:
-                return scope.key
-        return None
+        """What strikes this place if it is live now, the first that was due; None: nothing does."""
+        due = [scope for scope in self.open_scopes() if scope.is_due(now)]
+        return min(due, key=_due_since).key if due else None
+
+    def overslept(self, until: datetime) -> str | None:
+        """What struck it if it waited until then: perhaps no process was there to see that."""
+        own = [scope for scope in self.open_scopes() if scope.is_over(until)]
+        if own:
+            return min(own, key=_due_since).key
+        whole = self.runner.whole
+        is_late = any(scope.is_over(until) for scope in self.runner.outer)
+        return whole.key if is_late and whole in self.open_scopes() else None
+
+    def is_deadline(self, by: str) -> bool:
+        """Tell whether a timeout strikes, and not the end of the branch."""
+        return any(scope.key == by and scope.until is not None for scope in self.scopes)
 
     def strike(self, by: str) -> None:
         """Throw at it, if it waits or may be interrupted; else a later place is struck."""
@@ -130,10 +213,9 @@ class Place:
             self.by = by
             self.task.cancel()
 
-    def settle(self, by: str) -> None:
-        """Note that it was struck: what did so is done."""
-        scope = next((scope for scope in self.scopes if scope.key == by), None)
-        if scope is None:
-            self.runner.struck = True
-        else:
-            scope.struck = True
+
+def _due_since(scope: Scope) -> datetime:
+    return scope.until or _EVER
+
+
+_EVER = datetime.min.replace(tzinfo=UTC)

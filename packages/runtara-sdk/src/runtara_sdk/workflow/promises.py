@@ -1,5 +1,6 @@
 """Promises: values that somebody sends to the instance, each under a name, once."""
 
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast
 
@@ -9,6 +10,8 @@ from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.values import value_of
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -21,7 +24,9 @@ def promise(name: str, kind: type[T]) -> Coroutine[Any, Any, T]:
 
     The value is JSON of that type, or for bytes whatever was sent. The first one sent stands; a
     name waited for a second time is another promise, `name#2`, and so on. In a branch the path of
-    the branch is before the name.
+    the branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to
+    as "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
+    before a process was there to hear it.
     """
     where = required(f"promise({name!r})")
     place = where.branch.place(_PREFIX + name)
@@ -39,7 +44,6 @@ async def _kept(run: Run, place: Place, kind: type[T]) -> T:
     if entry is not None:
         return cast("T", await value_of(run, place, entry, kind))
     with run.flight(place):
-        await run.admit(place)
         name = signal_name(place)
         sent = await heard(run, place, name)
         entry = Entry(Kind.RESULT, _as_json(name, sent, kind), place.at)
@@ -49,10 +53,24 @@ async def _kept(run: Run, place: Place, kind: type[T]) -> T:
 
 async def heard(run: Run, place: Place, name: str) -> bytes:
     """Wait for what is sent to a name; throws what strikes the place."""
+    logger.info(
+        "%s waits for the custom signal %r to instance %r", place.key, name, run.instance_id
+    )
     wait = run.waiting(is_open=True)
     with run.ears.promised(name, wait):
-        await run.wait(place, wait, place.key)
+        by = place.striker(run.clock()) or await run.linger(place, wait)
+    if by is not None and not (place.is_deadline(by) and await _is_sent(run, name)):
+        await run.strike(place, by, place.key)
+    await run.resumed(place)
     return run.ears.value(name)
+
+
+async def _is_sent(run: Run, name: str) -> bool:
+    """Tell whether a value came while no process was there to hear it before its deadline."""
+    wait = run.waiting()
+    with run.ears.promised(name, wait):
+        await run.ears.look()
+    return wait.ended.done()
 
 
 def _as_json(name: str, sent: bytes, kind: type[T]) -> bytes:

@@ -10,17 +10,19 @@ from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import entries
-from runtara_sdk.workflow.context import InWorkflow, where_now
+from runtara_sdk.workflow.context import here
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ears import Ears
-from runtara_sdk.workflow.ending import Ended, leave_parked
+from runtara_sdk.workflow.ending import Ended
 from runtara_sdk.workflow.entries import Entry, Kind
-from runtara_sdk.workflow.errors import Refused
+from runtara_sdk.workflow.errors import Changed, Refused
 from runtara_sdk.workflow.history import History, check
 from runtara_sdk.workflow.idleness import Idleness
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.keys import Numbers
+from runtara_sdk.workflow.parking import leave_parked
 from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
+from runtara_sdk.workflow.strikes import Strikes
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Run:
         self.instance_id = journal.instance_id
         self.history = History(begun.passed or {})
         self.clock = clock
-        self.root = Branch("", Numbers(""))
+        self.root = Branch("", Numbers(""), Scope(CANCEL))
         self.branches = {self.root}
         self.in_flight: set[Place] = set()
         self.over: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -61,6 +63,7 @@ class Run:
         self.is_pausing = False
         self.idleness = Idleness(self, workflow.patience)
         self.ears = Ears(self)
+        self.strikes = Strikes(self)
         self.workflow = workflow
         self._patience = workflow.patience
         self._reads_each = begun.passed is None
@@ -73,8 +76,20 @@ class Run:
 
         Stays here for ever if the run is over or the code has changed.
         """
-        if self.over.done():
-            await self.park()
+        entry = await self.saved(place)
+        if entry is None and here().is_joined:
+            await self.stop(
+                Changed(
+                    f"the code calls {place.key!r} in a group whose branches had all ended without"
+                    " it: leave out for instances that are under way what was added, or declare it"
+                    " with `if await patched(...)` round a group of its own"
+                )
+            )
+        return entry
+
+    async def saved(self, place: Place) -> Entry | None:
+        """Give what is saved for a place, which may have passed without being saved."""
+        await self.go_on()
         try:
             entry = self.history.take(place)
             if entry is None and self._reads_each:
@@ -106,6 +121,7 @@ class Run:
             )
         if kept.told is not None:
             self.told(kept.told)
+        await self.go_on()
         return entry if kept.state == state else entries.decode(key, kept.state)
 
     async def _read(self, key: str) -> Entry | None:
@@ -123,21 +139,23 @@ class Run:
     @contextmanager
     def flight(self, place: Place) -> Iterator[None]:
         """Let a live call be seen by what may strike it, and by who looks whether all wait."""
-        task, where = asyncio.current_task(), where_now()
+        task = asyncio.current_task()
         assert task is not None
-        assert isinstance(where, InWorkflow)
-        place.runner = where.branch
+        place.runner = here()
+        place.scopes = tuple(place.runner.scopes)
         self._tasks.add(task)
         self.in_flight.add(place)
         try:
             yield
         finally:
             self.in_flight.discard(place)
+            if self.in_flight:
+                self.idleness.look()
 
     async def admit(self, place: Place) -> None:
         """Return when a live call may go on; throws what strikes it."""
-        while self.is_pausing:
-            await self.linger(place, Wait(_future(), self.clock(), is_pause=True))
+        await self.go_on()
+        await self.resumed(place)
         by = place.striker(self.clock())
         if by is not None:
             await self.strike(place, by, place.key)
@@ -165,6 +183,10 @@ class Run:
         by = place.striker(self.clock()) or await self.linger(place, wait)
         if by is not None:
             await self.strike(place, by, struck_key)
+        await self.resumed(place)
+
+    async def resumed(self, place: Place) -> None:
+        """Return when the instance is not to pause."""
         while self.is_pausing:
             await self.linger(place, Wait(_future(), self.clock(), is_pause=True))
 
@@ -181,8 +203,8 @@ class Run:
 
     def thrown(self, place: Place, entry: Entry) -> NoReturn:
         """Throw what struck here, as it did in the run that saved it."""
-        by = json.loads(entry.value)
-        place.settle(by)
+        by, branch = json.loads(entry.value), here()
+        branch.settle(by, is_seen=branch.task is asyncio.current_task())
         raise asyncio.CancelledError(f"{by} at {place.key}")
 
     async def linger(self, place: Place, wait: Wait) -> str | None:
@@ -194,47 +216,19 @@ class Run:
         place.wait = wait
         self.idleness.look()
         try:
-            return await wait.ended
+            by = await wait.ended
         finally:
             place.wait = None
             if timer is not None:
                 timer.cancel()
+        await self.go_on()
+        return by
 
     def waiting(
         self, until: datetime | None = None, *, key: str | None = None, is_open: bool = False
     ) -> Wait:
         """A wait that begins now; `key`: what its end is saved under."""
         return Wait(_future(), self.clock(), until, key, is_open)
-
-    def enter(self, branch: Branch, scope: Scope) -> None:
-        """Let the calls made from here on be struck by a scope, when its time has come."""
-        if scope.until is not None:
-            left = (scope.until - self.clock()).total_seconds()
-            loop = asyncio.get_running_loop()
-            scope.timer = loop.call_later(max(left, 0), self.strike_in, scope)
-        branch.scopes.append(scope)
-
-    def exit(self, branch: Branch, scope: Scope) -> None:
-        """End a scope: it strikes no more."""
-        branch.scopes.remove(scope)
-        scope.wanted, scope.until = False, None
-        if scope.timer is not None:
-            scope.timer.cancel()
-
-    def strike_in(self, scope: Scope) -> None:
-        """Strike what is live in a scope, or else the next that will be."""
-        scope.wanted = True
-        for place in list(self.in_flight):
-            if scope in place.scopes and not scope.struck:
-                place.strike(scope.key)
-
-    def strike_branch(self, branch: Branch, by: str) -> None:
-        """Strike what is live in a branch, or else the next that will be; once."""
-        if branch.cancel_by is None:
-            branch.cancel_by = by
-            for place in list(self.in_flight):
-                if place.runner is branch and not branch.struck:
-                    place.strike(by)
 
     def told(self, told: Told) -> None:
         """Hear what the instance shall do; it is done when a durable call allows."""
@@ -243,9 +237,9 @@ class Run:
             self.idleness.look()
             return
         self.is_pausing = False
-        if told is Told.CANCEL:
+        if told is Told.CANCEL and not self.is_cancelled:
             self.is_cancelled = True
-            self.strike_branch(self.root, CANCEL)
+            self.strikes.strike_in(self.root.whole)
         self.idleness.go_on()
 
     async def stop(self, end: Ended | Exception) -> NoReturn:
@@ -272,6 +266,11 @@ class Run:
         if isinstance(error, Exception):
             self.end(error)
 
+    async def go_on(self) -> None:
+        """Return unless the run is over: stay here for ever then."""
+        if self.over.done():
+            await self.park()
+
     async def park(self) -> NoReturn:
         """Stay here for ever."""
         task = asyncio.current_task()
@@ -284,6 +283,7 @@ class Run:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
         leave_parked(known | self._tasks)
+        self.strikes.close()
 
 
 def _warn_of(place: Place, error: BaseException) -> None:

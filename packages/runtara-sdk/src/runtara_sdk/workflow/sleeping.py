@@ -33,9 +33,12 @@ async def _slept(run: Run, place: Place, length: timedelta) -> None:
     struck = await run.beside(place, _STRUCK)
     if struck is not None:
         run.thrown(place, struck)
-    if until > run.clock():
-        with run.flight(place):
+    with run.flight(place):
+        overslept = place.overslept(until)
+        if until > run.clock():
             await run.wait(place, run.waiting(until, key=place.key), place.beside(_STRUCK))
+        elif overslept is not None:
+            await run.strike(place, overslept, place.beside(_STRUCK))
 
 
 async def _deadline(run: Run, place: Place, length: timedelta) -> datetime:
@@ -71,7 +74,7 @@ class timeout:
         place = where.branch.place("timeout")
         until = await _deadline(where.run, place, self._length)
         self._where, self._scope = where, Scope(place.key, until)
-        where.run.enter(where.branch, self._scope)
+        where.run.strikes.enter(where.branch, self._scope)
         return self
 
     async def __aexit__(
@@ -82,6 +85,7 @@ class timeout:
     ) -> None:
         assert self._where is not None
         assert self._scope is not None
-        self._where.run.exit(self._where.branch, self._scope)
-        if self._scope.struck and isinstance(error, asyncio.CancelledError):
+        struck = self._where.run.strikes.exit(self._where.branch, self._scope, error)
+        # With another that struck in here, it is that one's error that goes on.
+        if struck == [self._scope] and isinstance(error, asyncio.CancelledError):
             raise TimeoutError(f"{self._scope.key}: timeout({self._how_long!r}) is over") from error

@@ -1,0 +1,47 @@
+"""Strikes: timeouts, failing groups and cancels end durable calls, each once."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from runtara_sdk.workflow.places import Branch, Scope
+
+if TYPE_CHECKING:
+    from runtara_sdk.workflow.run import Run
+
+
+class Strikes:
+    """Lets scopes strike the live calls of one run, when their time has come."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run = run
+        self._timers: dict[Scope, asyncio.TimerHandle] = {}
+
+    def enter(self, branch: Branch, scope: Scope) -> None:
+        """Let the calls made from here on be struck by a scope."""
+        if scope.until is not None:
+            left = (scope.until - self._run.clock()).total_seconds()
+            loop = asyncio.get_running_loop()
+            self._timers[scope] = loop.call_later(max(left, 0), self.strike_in, scope)
+        branch.enter(scope)
+
+    def exit(self, branch: Branch, scope: Scope, error: BaseException | None) -> list[Scope]:
+        """End a scope: it strikes no more; gives it, if it struck, and the outer that did in it."""
+        if scope in self._timers:
+            self._timers.pop(scope).cancel()
+        struck = branch.exit(scope, error)
+        scope.wanted, scope.until = False, None
+        return struck
+
+    def strike_in(self, scope: Scope) -> None:
+        """Strike what is live in a scope, or else the next that will be."""
+        if self._run.over.done():
+            return
+        scope.wanted = True
+        for place in list(self._run.in_flight):
+            if scope in place.open_scopes():
+                place.strike(scope.key)
+
+    def close(self) -> None:
+        """Let nothing strike any more."""
+        for timer in self._timers.values():
+            timer.cancel()

@@ -1,0 +1,131 @@
+"""What no process was there to see in time ends as it would have ended."""
+
+from datetime import timedelta
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life
+
+from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, timeout, workflow
+from runtara_sdk.workflow.journal import Told
+
+
+@workflow(hold="0s")
+async def approving() -> str:
+    try:
+        async with timeout("7d"):
+            return await promise("approval", str)
+    except TimeoutError:
+        return "nobody approved"
+
+
+@workflow(hold="0s")
+async def oversleeping() -> str:
+    try:
+        async with timeout("7d"):
+            await sleep("5d")
+            await sleep("5d")
+    except TimeoutError:
+        return "late"
+    return "in time"
+
+
+async def test_a_value_that_was_sent_wins_over_the_deadline() -> None:
+    """Though the next process comes after it."""
+    core = Core()
+    await life(approving, core)
+    await core.send("approval", b'"granted"')
+    core.now += timedelta(days=8)
+
+    assert await life(approving, core) == Ended(Outcome.DONE, b'"granted"')
+
+
+async def test_without_a_value_the_deadline_stands() -> None:
+    """And a value that comes later changes nothing."""
+    core = Core()
+    await life(approving, core)
+    core.now += timedelta(days=8)
+    ended = await life(approving, core)
+    await core.send("approval", b'"granted"')
+    core.ended = None
+
+    assert ended == await life(approving, core) == Ended(Outcome.DONE, b'"nobody approved"')
+
+
+async def test_a_cancel_wins_over_a_value() -> None:
+    """Nobody asked for both."""
+    core = Core()
+    await life(approving, core)
+    await core.send("approval", b'"granted"')
+    await core.tell(Told.CANCEL)
+
+    assert await life(approving, core) == Ended(Outcome.CANCELLED)
+
+
+@pytest.mark.parametrize("days", [6, 8, 11, 30])
+async def test_a_sleep_that_ends_behind_a_deadline_is_struck(days: int) -> None:
+    """Whether a process comes in between or when both are over."""
+    core = Core()
+    await life(oversleeping, core)
+    core.now += timedelta(days=5)
+    await life(oversleeping, core)
+    core.now += timedelta(days=days - 5)
+    ended = await life(oversleeping, core)
+    if days < 7:
+        assert ended == Ended(Outcome.SUSPENDED)
+        core.now += timedelta(days=1)
+        ended = await life(oversleeping, core)
+    core.ended = None
+
+    assert ended == await life(oversleeping, core) == Ended(Outcome.DONE, b'"late"')
+    assert {key for key in core.states if "!" in key} == {"sleep#2!struck"}
+
+
+async def test_a_sleep_in_clean_up_is_not_struck_by_the_deadline_that_is_over() -> None:
+    """That has struck."""
+
+    @workflow(hold="0s")
+    async def cleaning() -> str:
+        try:
+            async with timeout("1h"):
+                try:
+                    await promise("never", int)
+                finally:
+                    await sleep("1d")
+        except TimeoutError:
+            return "cleaned"
+        return "in time"
+
+    core = Core()
+    ended = None
+    for _ in range(3):
+        ended = await life(cleaning, core)
+        core.now += timedelta(days=3)
+
+    assert ended == Ended(Outcome.DONE, b'"cleaned"')
+
+
+@pytest.mark.parametrize("days", [8, 11])
+async def test_a_sleeping_branch_is_struck_with_its_group(days: int) -> None:
+    """Its sleep does not return, though it is over when a process comes."""
+    returned: list[str] = []
+
+    async def branch() -> None:
+        await sleep("10d")
+        returned.append("returned")
+
+    @workflow(hold="0s")
+    async def grouped() -> str:
+        try:
+            async with timeout("7d"), TaskGroup() as group:
+                group.create_task(branch(), name="one")
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    core = Core()
+    await life(grouped, core)
+    core.now += timedelta(days=days)
+
+    assert await life(grouped, core) == Ended(Outcome.DONE, b'"late"')
+    assert returned == []
+    assert b'"group#1"' in core.states["one/sleep#1!struck"]

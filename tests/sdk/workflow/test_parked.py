@@ -1,0 +1,162 @@
+"""A run that waits is parked: its process is released, and nothing of it goes on in another."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life
+
+from runtara_sdk import Ended, Outcome, Retry, sleep, step, timeout, workflow
+from runtara_sdk.workflow import execute
+
+SUSPENDED = Ended(Outcome.SUSPENDED)
+
+seen: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+class Times(Core):
+    """A core whose time, for those who ask, is that of the loop: timers and clock agree."""
+
+    def clock(self) -> datetime:
+        return datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
+
+
+async def passed(seconds: float) -> None:
+    """Wait until timers set for so long have fired."""
+    fired = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, fired.set)
+    await fired.wait()
+
+
+async def core_of_the_loop() -> Times:
+    core = Times()
+    core.now = core.clock()
+    return core
+
+
+async def test_a_parked_run_never_goes_on() -> None:
+    """Though its process lives on, and its sleep and its timeout come to their end."""
+
+    @workflow(hold="0s")
+    async def napping() -> None:
+        try:
+            async with timeout("0.03s"):
+                await sleep("0.02s")
+                seen.append("went on")
+        finally:
+            seen.append("finally")
+
+    ended = await life(napping, await core_of_the_loop())
+    await passed(0.04)
+
+    assert (ended, seen) == (SUSPENDED, [])
+
+
+async def test_a_parked_step_makes_no_further_attempt() -> None:
+    """Another run does."""
+
+    @step(retry=Retry(attempts=3, wait="0.02s", cap="0.02s"))
+    async def flaky() -> None:
+        seen.append("attempt")
+        raise ConnectionError
+
+    @workflow(hold="0s")
+    async def trying() -> None:
+        await flaky()
+
+    ended = await life(trying, await core_of_the_loop())
+    await passed(0.03)
+
+    assert (ended, seen) == (SUSPENDED, ["attempt"])
+
+
+async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
+    """Where who runs it was ended, or a newer run has begun."""
+    begun, opened, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @step
+    async def slow() -> None:
+        begun.set()
+        await opened.wait()
+        ended.set()
+
+    @workflow
+    async def going_on() -> None:
+        await slow()
+        seen.append("went on")
+
+    core = Core()
+    running = asyncio.create_task(execute(going_on, MemoryJournal(core), clock=core.clock))
+    await begun.wait()
+    running.cancel()
+    await asyncio.wait({running})
+    opened.set()
+    await ended.wait()
+    await passed(0)
+
+    assert seen == []
+
+
+async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
+    """As all that is left to do is to wait."""
+
+    @step
+    async def slow() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    @workflow(hold="0s")
+    async def gathering() -> None:
+        await asyncio.gather(sleep("3d"), slow())
+
+    async with asyncio.timeout(10):
+        assert await life(gathering, Core()) == SUSPENDED
+
+
+def test_the_end_of_the_loop_unwinds_no_generator() -> None:
+    """Which asyncio closes if it knows of it."""
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            seen.append("finally")
+
+    @workflow(hold="0s")
+    async def iterating() -> None:
+        async for _ in numbers():
+            await sleep("1d")
+
+    ended = asyncio.run(execute(iterating, MemoryJournal(core := Core()), clock=core.clock))
+
+    assert (ended, seen) == (SUSPENDED, [])
+
+
+def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
+    """As everywhere."""
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            seen.append("finally")
+
+    kept = numbers()
+
+    @step
+    async def beginning() -> int:
+        return await anext(kept)
+
+    @workflow
+    async def iterating() -> int:
+        return await beginning()
+
+    ended = asyncio.run(execute(iterating, MemoryJournal(core := Core()), clock=core.clock))
+
+    assert (ended, seen) == (Ended(Outcome.DONE, b"1"), ["finally"])

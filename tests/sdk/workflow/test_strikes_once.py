@@ -1,0 +1,327 @@
+"""A strike is thrown once at each branch, and is not lost where something hides it."""
+
+import asyncio
+import itertools
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+
+from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
+from runtara_sdk.workflow import Workflow, execute
+from runtara_sdk.workflow.journal import Told
+
+CANCELLED = Ended(Outcome.CANCELLED)
+
+seen: list[str] = []
+begun: asyncio.Semaphore
+opened: asyncio.Event
+hung: asyncio.Event
+
+
+@pytest.fixture(autouse=True)
+async def nothing_seen() -> None:
+    global begun, opened, hung
+    seen.clear()
+    begun, opened, hung = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
+
+
+@step
+async def note(text: str) -> str:
+    seen.append(text)
+    return text
+
+
+@step
+async def hang() -> None:
+    begun.release()
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        hung.set()
+
+
+@step(effect="external")
+async def pay() -> str:
+    begun.release()
+    await opened.wait()
+    return "paid"
+
+
+async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended, Core]:
+    """Run until so many steps hang, then cancel; a replay of all of it ends alike."""
+    core = Core()
+    task = asyncio.create_task(lives(flow, core))
+    for _ in range(hanging):
+        await begun.acquire()
+    await core.tell(Told.CANCEL)
+    ended = await task
+    await replayed(flow, core, ended)
+    return ended, core
+
+
+async def replayed(flow: Workflow[[], Any], core: Core, ended: Ended) -> None:
+    """Run it again from any prefix of what it saved: it ends alike, if the cancel is pending."""
+    states, before = dict(core.states), list(seen)
+    for count in range(1, len(states) + 1):
+        again = Core(states=dict(itertools.islice(states.items(), count)), now=core.now)
+        again.told = Told.CANCEL if ended == CANCELLED else None
+        assert await lives(flow, again) == ended, list(again.states)
+    seen[:] = before
+
+
+async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
+    """The cancel goes on past it, as it does in asyncio."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        try:
+            async with timeout("1h"):
+                try:
+                    await sleep("1d")
+                finally:
+                    await hang()
+        except TimeoutError:
+            return await note("hidden")
+        return "in time"
+
+    ended, _ = await cancelled_in(flow)
+
+    assert (ended, seen) == (CANCELLED, [])
+
+
+async def test_a_timeout_hides_no_outer_one_that_struck_its_clean_up() -> None:
+    """It raises where the outer was entered."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        try:
+            async with timeout("2h"):
+                try:
+                    async with timeout("1h"):
+                        try:
+                            await sleep("1d")
+                        finally:
+                            await sleep("3h")
+                except TimeoutError:
+                    return "inner"
+        except TimeoutError:
+            return "outer"
+        return "none"
+
+    core = Core()
+    ended = await lives(flow, core)
+    await replayed(flow, core, ended)
+
+    assert ended == Ended(Outcome.DONE, b'"outer"')
+
+
+async def test_a_timeout_in_clean_up_raises_as_any_other() -> None:
+    """What had struck before it was entered is not its business."""
+
+    @workflow
+    async def flow() -> None:
+        try:
+            await hang()
+        except asyncio.CancelledError:
+            try:
+                async with timeout("0s"):
+                    await note("never")
+            except TimeoutError:
+                await note("late")
+            raise
+
+    ended, _ = await cancelled_in(flow)
+
+    assert (ended, seen) == (CANCELLED, ["late"])
+
+
+async def test_a_group_whose_branches_fail_hides_no_cancel() -> None:
+    """It strikes again, when their errors have been dealt with."""
+
+    async def child() -> None:
+        try:
+            await hang()
+        finally:
+            raise ValueError("in clean-up")
+
+    @workflow
+    async def flow() -> None:
+        try:
+            async with TaskGroup() as group:
+                group.create_task(child(), name="a")
+        except* ValueError:
+            await note("dealt with")
+        await note("never")
+
+    ended, core = await cancelled_in(flow)
+
+    assert (ended, seen) == (CANCELLED, ["dealt with"])
+    assert list(core.states)[-1] == "note#2"
+
+
+async def test_gather_hides_no_cancel() -> None:
+    """Its next durable call is struck."""
+
+    @workflow
+    async def flow() -> None:
+        await asyncio.gather(hang(), hang(), return_exceptions=True)
+        await note("never")
+
+    ended, _ = await cancelled_in(flow, hanging=2)
+
+    assert (ended, seen) == (CANCELLED, [])
+
+
+async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
+    """Clean-up is allowed, in handlers and behind them."""
+
+    async def cleaned(text: str) -> None:
+        await note(text)
+
+    @workflow
+    async def flow() -> None:
+        try:
+            await asyncio.gather(hang(), hang())
+        except asyncio.CancelledError:
+            await cleaned("in it")
+        await note("behind it")
+        raise asyncio.CancelledError
+
+    ended, _ = await cancelled_in(flow, hanging=2)
+
+    assert (ended, seen) == (CANCELLED, ["in it", "behind it"])
+
+
+async def test_gather_hides_no_timeout() -> None:
+    """Of a sleep or a promise, shown or not."""
+
+    @workflow(hold="0s")
+    async def flow() -> list[str]:
+        late = []
+        for is_hidden in (True, False):
+            try:
+                async with timeout("1h"):
+                    waits = sleep("1d"), promise("never", int)
+                    await asyncio.gather(*waits, return_exceptions=is_hidden)
+                    await note("never")
+            except TimeoutError:
+                late.append(await note("late"))
+        return late
+
+    core = Core()
+    ended = await lives(flow, core)
+    await replayed(flow, core, ended)
+
+    assert ended == Ended(Outcome.DONE, b'["late","late"]')
+
+
+async def test_a_cancel_thrown_in_a_task_of_asyncio_strikes_the_workflow_too() -> None:
+    """At its next durable call, though it never awaits the task."""
+
+    @workflow
+    async def flow() -> None:
+        task = asyncio.create_task(hang())
+        await pay()
+        await note("never")
+        await task
+
+    core = Core()
+    task = asyncio.create_task(execute(flow, MemoryJournal(core), clock=core.clock))
+    await begun.acquire()
+    await begun.acquire()
+    await core.tell(Told.CANCEL)
+    await hung.wait()
+    opened.set()
+
+    assert (await task, seen) == (CANCELLED, [])
+
+
+async def failing() -> None:
+    await begun.acquire()
+    raise ValueError("failed")
+
+
+async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -> None:
+    """Each branch is struck once, the one that has the group too."""
+
+    @workflow(hold="0s")
+    async def flow() -> None:
+        async with TaskGroup() as group:
+            group.create_task(hang(), name="handed over")
+            group.create_task(failing(), name="failing")
+            await pay()
+            await promise("never", int)
+
+    core = Core()
+    task = asyncio.create_task(life(flow, core))
+    await hung.wait()
+    opened.set()
+    ended = await task
+
+    assert ended is not None
+    assert (ended.outcome, "ValueError: failed" in ended.error) == (Outcome.FAILED, True)
+    assert b'"group#1"' in core.states["promise:never#1"]
+
+
+async def test_a_step_handed_over_with_its_clean_up_is_struck_once() -> None:
+    """The clean-up is the branch's, whoever called the step."""
+
+    async def wrapped(call: Coroutine[Any, Any, None]) -> None:
+        try:
+            await call
+        finally:
+            await note("one")
+            await note("two")
+
+    @workflow
+    async def flow() -> None:
+        async with TaskGroup() as group:
+            group.create_task(wrapped(hang()), name="wrapped")
+            group.create_task(failing(), name="failing")
+
+    ended = await life(flow, Core())
+
+    assert ended is not None
+    assert (ended.outcome, seen) == (Outcome.FAILED, ["one", "two"])
+
+
+async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
+    """As it strikes what the branch calls itself."""
+
+    async def limited(call: Coroutine[Any, Any, int]) -> str:
+        try:
+            async with timeout("1h"):
+                return str(await call)
+        except TimeoutError:
+            return "late"
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        async with TaskGroup() as group:
+            task = group.create_task(limited(promise("never", int)), name="limited")
+        return task.result()
+
+    assert await lives(flow, Core()) == Ended(Outcome.DONE, b'"late"')
+
+
+async def test_of_two_timeouts_that_are_over_the_earlier_strikes() -> None:
+    """Whenever a process comes to see it."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        async with timeout("9d"):
+            try:
+                async with timeout("7d"):
+                    await promise("never", int)
+            except TimeoutError:
+                return "inner"
+        return "none"
+
+    core = Core()
+    await life(flow, core)
+    core.now += timedelta(days=11)
+
+    assert await life(flow, core) == Ended(Outcome.DONE, b'"inner"')
