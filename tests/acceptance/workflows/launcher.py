@@ -5,7 +5,7 @@ import json
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -32,9 +32,15 @@ PATIENCE = 60.0
 ENDED = {InstanceStatus.COMPLETED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
 SUSPENDED, KILLED = 75, -signal.SIGKILL
 
+Draw = Callable[[int, random.Random], Doom]
+
 
 class Launcher:
-    """Runs the examples on a server and a world; SIGKILL strikes `kills` times an instance."""
+    """
+    Runs the examples on a server and a world; SIGKILL strikes up to `kills` times an instance.
+
+    The first time is certain for an instance that asks anything of the world.
+    """
 
     def __init__(
         self, folder: Path, port: int, world: World, core: Persistence, seed: int, kills: int
@@ -64,7 +70,9 @@ class Launcher:
                     await self._until_due(last.instance_id)
                 is_first = last is None or last.instance_id == instance_id
                 name = instance_id if last is None else last.instance_id
-                code = await self._life(target, name, value if is_first else None, kills > 0)
+                draw = Doom.draw if kills < self._kills else Doom.certain
+                given = value if is_first else None
+                code = await self._life(target, name, given, draw if kills > 0 else None)
                 kills -= code == KILLED
         return last
 
@@ -125,13 +133,14 @@ class Launcher:
                 return
             await asyncio.sleep(0.05)
 
-    def _doom(self, pid: int) -> Doom:
+    def _doom(self, pid: int, draw: Draw | None) -> Doom | None:
+        if draw is None:
+            return None
         if self.plan:
-            request, moment = self.plan.pop(0)
-            return Doom(pid, request, moment, delay=0)
-        return Doom.draw(pid, self._chance)
+            return Doom(pid, *self.plan.pop(0))
+        return draw(pid, self._chance)
 
-    async def _life(self, target: str, instance_id: str, value: object, is_killed: bool) -> int:
+    async def _life(self, target: str, instance_id: str, value: object, draw: Draw | None) -> int:
         arguments = ["run", f"examples.workflows.{target}", "--instance-id", instance_id]
         if value is not None:
             path = self._folder / f"{target.partition(':')[0]}.json"
@@ -139,8 +148,8 @@ class Launcher:
             arguments += ["--input", str(path)]
         process = await self.python("-m", "runtara_sdk", *arguments, stderr=asyncio.subprocess.PIPE)
         try:
-            self.world.doom(self._doom(process.pid) if is_killed else None)
-            _, said = await process.communicate()
+            with self.world.doomed(self._doom(process.pid, draw)):
+                _, said = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()

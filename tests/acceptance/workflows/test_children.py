@@ -42,3 +42,4 @@ async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
 
     assert (parent.status, child.status) == (InstanceStatus.CANCELLED, InstanceStatus.CANCELLED)
     assert launcher.world.books == [("orders", {"item": "desk"}), ("undone", "desk")]
+    assert KILLED in launcher.codes

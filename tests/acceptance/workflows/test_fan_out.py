@@ -16,6 +16,7 @@ async def test_each_file_is_uploaded_once_and_few_at_the_same_time(tmp_path: Pat
         (folder / name).write_text(text)
 
     async with launching(tmp_path, seed=1) as launcher:
+        launcher.world.company = 2
         ended = await launcher.until_ended("fan_out:fan_out", "files-1", str(folder))
 
     results = json.loads(ended.output or b"null")

@@ -5,8 +5,8 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,34 +24,47 @@ MOVES = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+MOMENTS = ("before", "booked", "answered")
+
+
+@dataclass(eq=False, slots=True)
 class Doom:
-    """Kill a process at its n-th request: before or after that is booked, or after the answer."""
+    """
+    Kill a process at the n-th request from now: before or after that is booked, or answered.
+
+    Before the answer the kill is certain if the request is its own: it waits for that.
+    """
 
     pid: int
     request: int
     moment: str
-    delay: float
+    delay: float = 0.0
+    is_over: bool = False
+
+    @classmethod
+    def certain(cls, pid: int, chance: random.Random) -> "Doom":
+        """Strike at its first request."""
+        return cls(pid, 1, chance.choice(MOMENTS[:2]))
 
     @classmethod
     def draw(cls, pid: int, chance: random.Random) -> "Doom":
         """Decide by lot."""
-        moment = chance.choice(["before", "booked", "answered"])
-        return cls(pid, chance.choice([1, 1, 2, 3]), moment, chance.random() / 10)
+        return cls(pid, chance.choice([1, 1, 2, 3]), chance.choice(MOMENTS), chance.random() / 10)
 
     def strike(self) -> None:
         """Kill it, unless it has ended."""
-        try:
+        if self.is_over:
+            return
+        with suppress(ProcessLookupError):  # It was faster.
             os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return  # It was faster.
 
 
 class World(ThreadingHTTPServer):
     """
     The service on a free port; `books` has what it did, in order: a kind and what was asked.
 
-    `found` has the answers to who asked what became of an effect.
+    `found` has the answers to who asked what became of an effect. Who books first waits a while for
+    as much `company` as there must have been at the same time.
     """
 
     def __init__(self) -> None:
@@ -61,10 +74,11 @@ class World(ThreadingHTTPServer):
         self.messages: list[str] = []
         self.found: list[int] = []
         self.at_once = self.most_at_once = 0
+        self.company = 1
         self.lock = threading.Lock()
+        self._crowd = threading.Condition(self.lock)
         self._keys: dict[tuple[str, str], int] = {}
-        self._doom: Doom | None = None
-        self._requests = 0
+        self._dooms: list[Doom] = []
 
     @property
     def url(self) -> str:
@@ -75,20 +89,45 @@ class World(ThreadingHTTPServer):
         """What was done of a kind, in order."""
         return [what for each, what in self.books if each == kind]
 
-    def doom(self, doom: Doom | None) -> None:
-        """Have a process killed; requests are counted from now on."""
+    @contextmanager
+    def doomed(self, doom: Doom | None) -> Iterator[None]:
+        """Have a process killed that has not ended when this block does."""
+        if doom is None:
+            yield
+            return
         with self.lock:
-            self._doom, self._requests = doom, 0
+            self._dooms.append(doom)
+        try:
+            yield
+        finally:
+            doom.is_over = True
+            with self.lock:
+                self._dooms.remove(doom)
 
-    def struck(self) -> Doom | None:
-        """The doom of whoever makes this request, if it is the one."""
+    def struck(self) -> list[Doom]:
+        """The dooms that a request fulfils."""
         with self.lock:
-            self._requests += 1
-            doom = self._doom
-            return doom if doom is not None and doom.request == self._requests else None
+            for doom in self._dooms:
+                doom.request -= 1
+            return [doom for doom in self._dooms if doom.request == 0]
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count who is served at the same time."""
+        with self._crowd:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            self._crowd.notify_all()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.at_once -= 1
 
     def book(self, kind: str, key: str, asked: Any) -> tuple[int, Any]:
         """Do what is asked, once a key unless it is rude."""
+        with self._crowd:
+            self._crowd.wait_for(lambda: self.most_at_once >= self.company, timeout=5)
         if kind == "model":
             return 200, MOVES[len(asked) - 1]
         if asked.get("item") in self.sold_out:
@@ -125,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Do something."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers.get("Idempotency-Key", "")
-        with self._counted():
+        with self.server.counted():
             self._handle(lambda: self.server.book(self._path()[0], key, asked))
 
     def do_GET(self) -> None:
@@ -142,30 +181,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _path(self) -> list[str]:
         return [unquote(part) for part in self.path.strip("/").split("/")]
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        world = self.server
-        with world.lock:
-            world.at_once += 1
-            world.most_at_once = max(world.most_at_once, world.at_once)
-        try:
-            yield
-        finally:
-            with world.lock:
-                world.at_once -= 1
-
-    def _handle(self, act: Any) -> None:
-        doom = self.server.struck()
-        if doom is not None and doom.moment == "before":
-            doom.strike()
+    def _handle(self, act: Callable[[], tuple[int, Any]]) -> None:
+        dooms = self.server.struck()
+        first = min((MOMENTS.index(doom.moment) for doom in dooms), default=None)
+        if first == 0:
+            self._strike(dooms)
             return
         status, body = act()
-        if doom is not None and doom.moment == "booked":
-            doom.strike()
+        if first == 1:
+            self._strike(dooms)
             return
         self._answer(status, body)
-        if doom is not None:
+        for doom in dooms:
             threading.Timer(doom.delay, doom.strike).start()
+
+    def _strike(self, dooms: list[Doom]) -> None:
+        for doom in dooms:
+            doom.strike()
 
     def _answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
