@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -129,6 +130,25 @@ async def broken(number: int) -> int:
 def done(key: str) -> bool:
     """Tell whether an effect is noted already."""
     return any(line.startswith(f"{key} ") for line in Path(os.environ["NOTES"]).open())
+
+
+async def waiting() -> None:
+    try:
+        await sleep(20)
+    finally:
+        note("unwound")
+
+
+async def ending() -> None:
+    await sleep(0)
+    sys.exit(3)
+
+
+@workflow
+async def leaving() -> None:
+    async with TaskGroup() as group:
+        group.create_task(waiting(), name="waiting")
+        group.create_task(ending(), name="ending")
 
 
 @step(effect="external", retry=Retry(attempts=3, wait="10ms"))

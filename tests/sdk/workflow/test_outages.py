@@ -66,7 +66,7 @@ async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_p
         )
 
     assert code == INFRASTRUCTURE
-    assert "the core is out of reach, and tried for 0:00:0" in said
+    assert "the core does not serve this run now: cannot reach the core: 127.0.0.1 port 1" in said
     assert "RUNTARA_SERVER_ADDR is 127.0.0.1:1, [::1]:1" in said
 
 
@@ -101,8 +101,8 @@ async def test_all_who_wait_tell_of_an_outage_once(caplog: pytest.LogCaptureFixt
 
     assert found == ["done"] * 3
     (line,) = caplog.messages
-    assert line.startswith("the core is out of reach, and tried for 0:05:00 more")
-    assert line.endswith(": nothing listens there")
+    assert line.startswith("the core does not serve this run now: nothing listens there; it is")
+    assert "asked for 0:05:00 more (budget= of @workflow)" in line
 
 
 async def test_an_outage_that_goes_on_is_told_of_again(caplog: pytest.LogCaptureFixture) -> None:

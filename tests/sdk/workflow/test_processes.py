@@ -161,9 +161,25 @@ async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> No
     nothing = await launcher.run("nothing")
     assert (await launcher.run("napping", 60))[0] == 2
     no_input = await launcher.run("counting", None, RUNTARA_SERVER_ADDR="x")
+    another = await launcher.run("counting", None, RUNTARA_TENANT_ID="t-2")
+    no_tenant = await launcher.run("counting", None, RUNTARA_TENANT_ID="")
 
-    assert (nothing[0], "@workflow" in nothing[2]) == (2, True)
+    assert (nothing[0], "there is no 'nothing' in it" in nothing[2]) == (2, True)
     assert (no_input[0], "RUNTARA_SERVER_ADDR" in no_input[2]) == (2, True)
+    assert (another[0], "give --tenant-id or RUNTARA_TENANT_ID" in another[2]) == (2, True)
+    assert (no_tenant[0], "--tenant-id may be given instead" in no_tenant[2]) == (2, True)
+
+
+async def test_code_that_ends_the_process_ends_no_instance(launcher: Launcher) -> None:
+    """What it says is no exit code of ours: 2, with what to do, and nothing is unwound."""
+    code, _, said = await launcher.run("leaving")
+
+    assert code == 2
+    assert "\nthe workflow's code has ended the process: return" in said
+    assert "sys.exit(3)" in said
+    assert said.count('File "') == 1
+    assert await launcher.noted(0) == []
+    assert (await launcher.instance()).status is InstanceStatus.RUNNING
 
 
 async def test_a_saga_killed_at_random_books_and_undoes_once(launcher: Launcher) -> None:

@@ -2,32 +2,46 @@
 
 import argparse
 import asyncio
-import importlib
-import json
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
     ConfigurationError,
+    InstanceAlreadyExists,
     InstanceSuperseded,
     InvalidInstanceState,
+    RequestNotKnown,
     RuntaraError,
+    ValidationFailed,
 )
+from runtara_sdk.workflow import target
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Refused, Superseded
 from runtara_sdk.workflow.executing import execute
-from runtara_sdk.workflow.reports import report
+from runtara_sdk.workflow.reports import traced
 
 if TYPE_CHECKING:
     from runtara_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_ENDED = (
+    "the workflow's code has ended the process: return from the workflow, or raise an exception;"
+    " the instance has not ended, and goes on where it was when it is run again"
+)
+
 DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
+
+_OF_USAGE = (
+    Refused,
+    ConfigurationError,
+    InstanceAlreadyExists,
+    InvalidInstanceState,
+    ValidationFailed,
+)
 
 _CODES = {
     Outcome.DONE: DONE,
@@ -37,10 +51,6 @@ _CODES = {
 }
 
 
-class _Unusable(Exception):
-    """What was asked for on the command line can't be done."""
-
-
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -48,14 +58,17 @@ def main(arguments: list[str]) -> NoReturn:
     logging.getLogger("quic").setLevel(logging.ERROR)
     options = _parser().parse_args(arguments)
     try:
-        workflow = _found(options.workflow)
-        given = _read(options.input)
-    except _Unusable as error:
+        workflow = target.find(options.workflow)
+        given = target.read(options.input)
+    except target.Unusable as error:
         _leave(USAGE, str(error))
     try:
-        asyncio.run(_run(workflow, given, options))
+        # Never closed: that would end other tasks, and user code in them.
+        asyncio.Runner().run(_run(workflow, given, options))
     except KeyboardInterrupt:
         _leave(INFRASTRUCTURE, "interrupted: run the instance again, and it goes on")
+    except SystemExit as error:
+        _leave(USAGE, f"{_ENDED}\n{traced(error)}")
     raise AssertionError("the run has ended the process")
 
 
@@ -75,39 +88,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _found(target: str) -> Workflow[..., Any]:
-    module_name, colon, name = target.partition(":")
-    if not colon:
-        raise _Unusable(f"takes MODULE:FUNCTION, got {target!r}")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise _Unusable(
-            f"{target}: {error}; name a module as `import` does,"
-            " and run this where it can be imported"
-        ) from error
-    except Exception as error:
-        # Whatever a module of the user's raises, the instance has not failed by it.
-        raise _Unusable(f"{target} can't be imported: {report(error)}") from error
-    found = getattr(module, name, None)
-    if not isinstance(found, Workflow):
-        raise _Unusable(f"{target}: {name!r} is no function decorated with @workflow")
-    return found
-
-
-def _read(path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        json.loads(text)
-    except OSError as error:
-        raise _Unusable(f"--input {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise _Unusable(f"--input {path} is no JSON: {error}") from error
-    return text
-
-
 async def _run(
     workflow: Workflow[..., Any], given: bytes | None, options: argparse.Namespace
 ) -> NoReturn:
@@ -119,7 +99,7 @@ async def _run(
         settings = Settings(**{name: value for name, value in named.items() if value is not None})
         ended = await _lived(workflow, settings, given)
     except RuntaraError as error:
-        _leave(_code_of(error), f"{type(error).__name__}: {error}")
+        _leave(_code_of(error), f"{type(error).__name__}: {error}{_advice(error)}")
     # Here and not after the loop's end, which would wait for threads and end other tasks.
     _leave(_CODES[ended.outcome], _said(ended))
 
@@ -140,9 +120,18 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
 def _code_of(error: RuntaraError) -> int:
     if isinstance(error, Superseded | InstanceSuperseded):
         return SUPERSEDED
-    if isinstance(error, Refused | ConfigurationError | InvalidInstanceState):
-        return USAGE
-    return INFRASTRUCTURE
+    return USAGE if isinstance(error, _OF_USAGE) else INFRASTRUCTURE
+
+
+def _advice(error: RuntaraError) -> str:
+    """What to do next, where the message can't know that this is the command."""
+    if isinstance(error, ConfigurationError) and "_ID: " in str(error):
+        return "\n--instance-id and --tenant-id may be given instead of the variables"
+    if isinstance(error, InstanceAlreadyExists):
+        return ": give --tenant-id or RUNTARA_TENANT_ID as it was created, or another --instance-id"
+    if isinstance(error, RequestNotKnown):
+        return ": the server is older than this SDK; update it"
+    return ""
 
 
 def _said(ended: Ended) -> str:

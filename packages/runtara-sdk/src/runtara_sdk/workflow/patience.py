@@ -29,10 +29,10 @@ class _Outage:
             return
         self._told_at = now
         logger.warning(
-            "the core is out of reach, and tried for %s more (budget= of @workflow) before this run"
-            " ends, which can be run again: %s",
-            timedelta(seconds=round(left)),
+            "the core does not serve this run now: %s; it is asked for %s more (budget= of"
+            " @workflow), then the run ends and can be run again",
             error,
+            timedelta(seconds=round(left)),
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import importlib
 import os
 import traceback
 from collections.abc import Iterable
@@ -14,11 +15,13 @@ from runtara_sdk.errors import RuntaraError
 
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
+_PACKAGES = (asyncio, concurrent.futures, importlib)
+
 # What stands between our frames and those that they call; elsewhere it is left in.
 _BETWEEN = (
     "<frozen ",
     contextlib.__file__,
-    *(str(each.__file__).removesuffix("__init__.py") for each in (asyncio, concurrent.futures)),
+    *(str(each.__file__).removesuffix("__init__.py") for each in _PACKAGES),
 )
 
 
@@ -61,7 +64,7 @@ def _trim(found: TracebackException, error: BaseException) -> None:
     users = _users(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
-    elif isinstance(error, RuntaraError) or error.__cause__ is not None:
+    elif isinstance(error, RuntaraError | SyntaxError) or error.__cause__ is not None:
         found.stack = None  # type: ignore[assignment]  # as it is for one never raised
     inner = [(found.__cause__, error.__cause__), (found.__context__, error.__context__)]
     if isinstance(error, BaseExceptionGroup):

@@ -1,0 +1,113 @@
+"""What a command line asks to be run, found and read."""
+
+import importlib
+import inspect
+import json
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runtara_sdk.workflow.definition import Workflow
+from runtara_sdk.workflow.reports import report
+from runtara_sdk.workflow.steps import Step
+
+
+class Unusable(Exception):
+    """What was asked for on the command line can't be done; the message says what can."""
+
+
+def find(target: str) -> Workflow[..., Any]:
+    """Import the workflow that MODULE:FUNCTION names; raises Unusable."""
+    module_name, colon, name = target.partition(":")
+    if module_name.endswith(".py") or "/" in module_name:
+        dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise Unusable(
+            f"takes MODULE:FUNCTION as `import` names it, got {target!r}:"
+            f" did you mean {dotted}:{name or 'FUNCTION'}?"
+        )
+    module = _imported(module_name)
+    if not colon:
+        raise Unusable(f"takes MODULE:FUNCTION, got {target!r}: {_workflows(module, name)}")
+    found = getattr(module, name, None)
+    if not isinstance(found, Workflow):
+        raise Unusable(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
+    return found
+
+
+def read(path: str | None) -> bytes | None:
+    """Read an input, None if there is none; raises Unusable for what is no JSON."""
+    if path is None:
+        return None
+    try:
+        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise Unusable(f"--input {path}: {error.strerror}{_if_json(path)}") from error
+    if not text.strip():
+        raise Unusable(f"--input {path} is empty: it takes JSON, or leave it out")
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise Unusable(f"--input {path} is no JSON: {error}{_if_a_word(text)}") from error
+    return text
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if f"{name}.".startswith(f"{missing}."):
+            raise Unusable(
+                f"there is no module {missing!r} in {Path.cwd()}, nor on PYTHONPATH: run this in"
+                f" the folder that holds {name.replace('.', '/')}.py"
+            ) from error
+        raise Unusable(
+            f"{name} needs the module {missing!r}, which is not installed for {sys.executable}:"
+            f" {report(error)}"
+        ) from error
+    except SystemExit as error:
+        raise Unusable(
+            f"{name} ends the process when it is imported: put what it does into"
+            ' `if __name__ == "__main__":`'
+        ) from error
+    except Exception as error:
+        # Whatever a module of the user's raises, the instance has not failed by it.
+        raise Unusable(f"{name} can't be imported: {report(error)}") from error
+
+
+def _not_a_workflow(name: str, found: object) -> str:
+    if found is None:
+        return f"there is no {name!r} in it"
+    if isinstance(found, Step):
+        return f"{name!r} is a step: run the workflow that calls it"
+    if inspect.iscoroutinefunction(found):
+        return f"{name!r} is a plain function: decorate it with @workflow"
+    return f"{name!r} is no function decorated with @workflow"
+
+
+def _workflows(module: ModuleType, name: str) -> str:
+    """What there is, the one that was perhaps meant first."""
+    names = [key for key, each in vars(module).items() if isinstance(each, Workflow)]
+    if not names:
+        return f"{module.__name__} has no function decorated with @workflow"
+    near = get_close_matches(name, names, 1)
+    if near:
+        return f"did you mean {module.__name__}:{near[0]}?"
+    return f"its workflows are {', '.join(f'{module.__name__}:{each}' for each in names)}"
+
+
+def _if_json(path: str) -> str:
+    try:
+        json.loads(path)
+    except ValueError:
+        return ""
+    return "; it takes a file: echo JSON to `--input -`"
+
+
+def _if_a_word(text: bytes) -> str:
+    word = text.strip()
+    if not word.replace(b"-", b"").replace(b"_", b"").isalnum():
+        return ""
+    return f'; a text is JSON in double quotes: "{word[:60].decode()}"'

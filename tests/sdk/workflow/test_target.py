@@ -1,0 +1,156 @@
+"""What a newcomer may get wrong on the command line, and is told then."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtara_sdk.workflow import target
+
+MODULE = """\
+from runtara_sdk import step, workflow
+
+@workflow
+async def charge_all() -> None: ...
+
+@workflow
+async def refund() -> None: ...
+
+@step
+async def charge() -> None: ...
+
+async def undecorated() -> None: ...
+
+number = 1
+"""
+
+Module = Callable[[str, str], None]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+    """Write a module into the current folder, which is looked in for modules."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def written(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text)
+        # Another test's may have had the name.
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return written
+
+
+def refusal(asked: str) -> str:
+    with pytest.raises(target.Unusable) as raised:
+        target.find(asked)
+    return str(raised.value)
+
+
+def test_a_workflow_is_found_by_its_function(module: Module) -> None:
+    """Whatever its stored name is."""
+    module("shop_found", MODULE)
+
+    assert target.find("shop_found:refund").name == "refund"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("shop", "takes MODULE:FUNCTION, got 'shop': its workflows are {}"),
+        ("shop:charge_al", "shop:charge_al: there is no 'charge_al' in it; did you mean {:.15}?"),
+        ("shop:xyz", "shop:xyz: there is no 'xyz' in it; its workflows are {}"),
+        ("shop:charge", "'charge' is a step: run the workflow that calls it; did you mean {:.15}"),
+        ("shop:number", "'number' is no function decorated with @workflow; its workflows are {}"),
+        ("shop:undecorated", "'undecorated' is a plain function: decorate it with @workflow"),
+        ("shop.py:refund", "as `import` names it, got 'shop.py:refund': did you mean shop:refund?"),
+        ("./shop.py", "did you mean shop:FUNCTION?"),
+        ("lib/shop.py:refund", "did you mean lib.shop:refund?"),
+    ],
+)
+def test_what_is_no_workflow_is_told_with_those_there_are(
+    module: Module, asked: str, told: str
+) -> None:
+    """And what it is instead."""
+    module("shop", MODULE)
+
+    assert told.format("shop:charge_all, shop:refund") in refusal(asked)
+
+
+def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(
+    module: Module, tmp_path: Path
+) -> None:
+    """Most run the command in another folder."""
+    assert refusal("shop_elsewhere.orders:refund") == (
+        f"there is no module 'shop_elsewhere' in {tmp_path}, nor on PYTHONPATH: run this in the"
+        " folder that holds shop_elsewhere/orders.py"
+    )
+
+
+def test_a_module_that_a_module_needs_is_told_apart(module: Module) -> None:
+    """With the line that needs it, and the Python that has it not."""
+    module("shop_needy", "import no_such_library\n")
+
+    said = refusal("shop_needy:refund")
+    assert said.startswith(
+        "shop_needy needs the module 'no_such_library', which is not installed for"
+        f" {sys.executable}: "
+    )
+    assert "import no_such_library" in said
+    assert said.count('File "') == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1 / 0\n", "can't be imported: ZeroDivisionError: division by zero"),
+        ("def (\n", "can't be imported: SyntaxError: invalid syntax"),
+        ("raise SystemExit(3)\n", 'put what it does into `if __name__ == "__main__":`'),
+        ("x = 1\n", "has no function decorated with @workflow"),
+    ],
+)
+def test_a_module_that_cannot_be_used_says_why(module: Module, text: str, told: str) -> None:
+    """Importing it fails nothing but the command."""
+    module("shop_broken", text)
+
+    said = refusal("shop_broken:refund")
+    assert told in said
+    assert "importlib" not in said
+
+
+def unread(path: str) -> str:
+    with pytest.raises(target.Unusable) as raised:
+        target.read(path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("order-17\n", '; a text is JSON in double quotes: "order-17"'),
+        ('{"id": "17"\n', "--input - is no JSON: Expecting ',' delimiter: line 2 column 1"),
+        (" \n", "--input - is empty: it takes JSON, or leave it out"),
+        ("\xff", "--input - is no JSON: "),
+    ],
+)
+def test_an_input_that_is_no_json_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    """Quotes, an end, everything."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode("latin1"))))
+
+    assert told in unread("-")
+
+
+def test_an_input_is_a_file(tmp_path: Path) -> None:
+    """Or standard input; JSON itself is not, and is told so."""
+    given = tmp_path / "order.json"
+    given.write_text('{"id": "17"}')
+
+    assert target.read(str(given)) == b'{"id": "17"}'
+    assert target.read(None) is None
+    assert unread(str(tmp_path)) == f"--input {tmp_path}: Is a directory"
+    assert unread("order.jsn") == "--input order.jsn: No such file or directory"
+    assert unread('"order-17"').endswith("; it takes a file: echo JSON to `--input -`")
