@@ -5,10 +5,11 @@ import json
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.acceptance.workflows.world import Doom, World, world
 from tests.support.server_process import environment, running
@@ -28,10 +29,11 @@ from runtara_persistence import (
 )
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 60.0
+PATIENCE = 120.0  # seconds, for what takes ten when the machine has nothing else to do
 ENDED = {InstanceStatus.COMPLETED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
 SUSPENDED, KILLED = 75, -signal.SIGKILL
 
+T = TypeVar("T")
 Draw = Callable[[int, random.Random], Doom]
 
 
@@ -157,6 +159,17 @@ class Launcher:
         sys.stdout.write(f"{instance_id}: {process.returncode} {said.decode()}\n")
         self.codes.append(process.returncode)
         return process.returncode
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, T]) -> AsyncIterator["asyncio.Task[T]"]:
+    """Do something while the block runs, and no longer: a test that fails leaves no process."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 @asynccontextmanager

@@ -1,10 +1,9 @@
 """Approval with a deadline, killed at random points."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
-from tests.acceptance.workflows.launcher import KILLED, launching
+from tests.acceptance.workflows.launcher import KILLED, SUSPENDED, beside, launching
 
 from runtara_persistence import InstanceStatus
 
@@ -16,11 +15,11 @@ async def test_what_is_approved_is_paid_once(tmp_path: Path, seed: int) -> None:
     """However often it died between the request and the receipt."""
     async with launching(tmp_path, seed) as launcher:
         invoice = INVOICE | {"deadline": "1h"}
-        running = asyncio.create_task(launcher.until_ended("approval:approval", "r-17", invoice))
-        await launcher.until_known("r-17")
-        # Before anybody waits for it: what was sent is kept.
-        await launcher.send("r-17", "decision", {"approved": True, "by": "Ann"})
-        ended = await running
+        async with beside(launcher.until_ended("approval:approval", "r-17", invoice)) as running:
+            await launcher.until_known("r-17")
+            # Before anybody waits for it: what was sent is kept.
+            await launcher.send("r-17", "decision", {"approved": True, "by": "Ann"})
+            ended = await running
 
     assert (ended.status, ended.output) == (InstanceStatus.COMPLETED, b'"R-17: paid, receipt 2"')
     assert launcher.world.books == [
@@ -32,10 +31,11 @@ async def test_what_is_approved_is_paid_once(tmp_path: Path, seed: int) -> None:
 
 async def test_what_nobody_approves_in_time_is_not_paid(tmp_path: Path) -> None:
     """The deadline is counted from the first time, not from the last relaunch; no process waits."""
-    async with launching(tmp_path, seed=3) as launcher:
+    # Once, and before the deadline is set: more of it would pass in the lives of a slow machine.
+    async with launching(tmp_path, seed=3, kills=1) as launcher:
         invoice = INVOICE | {"deadline": "3s"}
         ended = await launcher.until_ended("approval:approval", "r-17", invoice)
 
     assert ended.output == b'"R-17: nobody has decided in time"'
     assert launcher.world.books == [("requests", {"invoice": "R-17"})]
-    assert 75 in launcher.codes
+    assert {KILLED, SUSPENDED} <= set(launcher.codes)

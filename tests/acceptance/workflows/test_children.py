@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.acceptance.workflows.launcher import KILLED, Launcher, launching
+from tests.acceptance.workflows.launcher import KILLED, PATIENCE, Launcher, beside, launching
 
 from runtara_persistence import Instance, InstanceStatus
 
@@ -11,8 +11,8 @@ from runtara_persistence import Instance, InstanceStatus
 async def family(launcher: Launcher, delivery: str) -> tuple[Instance, Instance]:
     """Run the parent, and the child as soon as there is one."""
     given = {"order": {"item": "desk", "delivery": delivery}, "every": "300ms"}
-    both = asyncio.gather(launcher.until_ended("children:parent", "p-1", given), child(launcher))
-    return await both
+    async with beside(child(launcher)) as younger:
+        return await launcher.until_ended("children:parent", "p-1", given), await younger
 
 
 async def child(launcher: Launcher) -> Instance:
@@ -32,9 +32,11 @@ async def test_a_parent_gets_what_its_child_gives(tmp_path: Path) -> None:
 
 async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
     """Each cleans up, and only then is cancelled."""
-    async with launching(tmp_path, seed=2, kills=2) as launcher:
-        running = asyncio.create_task(family(launcher, "1h"))
-        async with asyncio.timeout(30):
+    async with (
+        launching(tmp_path, seed=2, kills=2) as launcher,
+        beside(family(launcher, "1h")) as running,
+    ):
+        async with asyncio.timeout(PATIENCE):
             while not launcher.world.done("orders"):  # noqa: ASYNC110 - a list tells nobody that it grows
                 await asyncio.sleep(0.02)
         await launcher.cancel("p-1")

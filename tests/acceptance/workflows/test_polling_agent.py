@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tests.acceptance.workflows.launcher import KILLED, SUSPENDED, launching
+from tests.acceptance.workflows.launcher import KILLED, PATIENCE, SUSPENDED, beside, launching
 
 INPUT = {"number": 0, "every": "200ms"}
 
@@ -13,12 +13,12 @@ async def test_each_message_is_answered_once_over_sleeps_and_restarts(tmp_path: 
     async with launching(tmp_path, seed=1) as launcher:
         messages = launcher.world.messages
         messages += ["one", "two", "three", "four"]
-        running = asyncio.create_task(launcher.until_ended("polling_agent:agent", "agent", INPUT))
-        async with asyncio.timeout(30):
-            while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list tells nobody that it grows
-                await asyncio.sleep(0.02)
-        messages += ["five", "stop"]
-        ended = await running
+        async with beside(launcher.until_ended("polling_agent:agent", "agent", INPUT)) as running:
+            async with asyncio.timeout(PATIENCE):
+                while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list tells nobody that it grows
+                    await asyncio.sleep(0.02)
+            messages += ["five", "stop"]
+            ended = await running
 
     assert ended.output == b"5"
     assert launcher.world.done("replies") == [
