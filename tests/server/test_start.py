@@ -29,3 +29,24 @@ def test_only_the_driver_of_its_database_is_loaded(url: str, driver: str, other:
 
     loaded = set(ended.stdout.split())
     assert {driver} == loaded & {driver, other}
+
+
+COMMAND = """\
+import gc, sys
+from runtara_server.__main__ import main
+
+sys.argv = ["runtara-server", "--help"]
+try:
+    main()
+finally:
+    print(gc.isenabled(), gc.get_freeze_count() > 10_000, file=sys.stderr)
+"""
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage() -> None:
+    """What comes after it is."""
+    ended = subprocess.run(
+        [sys.executable, "-c", COMMAND], capture_output=True, text=True, check=True
+    )
+
+    assert ended.stderr.split() == ["True", "True"]
