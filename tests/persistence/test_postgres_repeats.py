@@ -81,7 +81,7 @@ async def test_what_loses_every_time_is_an_error_in_time(
     with pytest.raises(DatabaseError, match=r"Failed to save a checkpoint in PostgreSQL .*refused"):
         await save(persistence)
 
-    assert time.monotonic() - began < 4 * PATIENCE
+    assert time.monotonic() - began < 10 * PATIENCE
     assert await stranger.fetchval(ATTEMPTS) > 2
 
 
