@@ -1,4 +1,5 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from runtara_domain.error import (
 from runtara_domain.model import (
     NewInstance,
     Signal,
+    Sleep,
 )
 from runtara_domain.status import FINAL, OPEN, SignalType, State
 from runtara_persistence.memory.persistence import MemoryPersistence
@@ -63,6 +65,31 @@ async def test_asked_again_only_what_is_left_is_slept(desk: Desk, clock: FrozenC
     clock.advance(timedelta(seconds=20))
 
     await again
+
+
+async def test_it_says_when_it_is_stored_and_only_waited_for(
+    desk: Desk, clock: FrozenClock
+) -> None:
+    """From then on whoever asked may let go of what it asked with."""
+    session = await desk.registered()
+    seen: list[State] = []
+    asked = Sleep("nap", bytes(1000), timedelta(seconds=60))
+    before = sys.getrefcount(asked)
+
+    sleep = asyncio.create_task(
+        desk.sleep_durably(
+            session=session,
+            caller=session.caller(ID),
+            sleep=asked,
+            stored=lambda: seen.append(desk.state()),
+        )
+    )
+    await settled()
+
+    assert seen == [State.ASLEEP]
+    assert sys.getrefcount(asked) == before
+    clock.advance(timedelta(seconds=60))
+    await sleep
 
 
 async def test_a_sleep_that_is_over_is_answered_at_once(desk: Desk, clock: FrozenClock) -> None:

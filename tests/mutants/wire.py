@@ -56,6 +56,13 @@ WIRE = (
         ("tests/server/test_runtime.py::test_a_place_is_free_when_its_connection_is_gone",),
     ),
     Mutant(
+        "A held sleep keeps what its client sent in memory.",
+        "runtara_server/streams.py",
+        "            del request  # It may be large, and its answer held for long.\n",
+        "",
+        ("tests/server/test_streams.py::test_a_held_sleep_holds_nothing_of_its_request",),
+    ),
+    Mutant(
         "A stream without a whole frame waits for ever.",
         "runtara_server/streams.py",
         "asyncio.timeout(self._progress_timeout)",

@@ -56,6 +56,38 @@ async def test_what_was_handled_may_be_sent_again() -> None:
         assert served.handlers[0].connection.held <= AHEAD
 
 
+class HandingBack(Holding):
+    """Keeps nothing of what it read while it waits."""
+
+    async def stream(self, stream: Stream) -> None:
+        """Take it all, hand it back, wait, answer."""
+        request = await read_all(stream)
+        stream.hand_back()
+        self.received.put_nowait(len(request))
+        await self.gate.wait()
+        stream.send(b"done")
+
+
+async def test_what_was_handed_back_may_be_sent_again_before_it_is_answered() -> None:
+    """However many requests wait for their answers; neither a connection's bound nor the pool's."""
+    async with (
+        serving(HandingBack, max_held=2 * MIB, max_held_each=3 * MIB) as served,
+        await served.connect() as connection,
+    ):
+        begun, received = [], []
+        for _ in range(6):
+            begun.append(asyncio.create_task(connection.exchange(bytes(MIB))))
+            handler = await served.handler()
+            received.append(await handler.received.get())
+        held = handler.connection.held
+        handler.gate.set()
+        answers = await asyncio.gather(*begun)
+
+    assert received == [MIB] * 6
+    assert held <= AHEAD
+    assert answers == [b"done"] * 6
+
+
 async def test_of_half_received_requests_the_youngest_is_refused() -> None:
     """Four unfinished requests fill a connection; the last is refused, the first can finish."""
     async with serving(Holding, max_held_each=MOST) as served, raw_client(served.port) as client:

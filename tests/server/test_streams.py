@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -24,6 +26,7 @@ from runtara_server.streams import InstanceStreams
 STATUS = pb.RpcRequest(
     get_instance_status=pb.GetInstanceStatusRequest(instance_id=ID)
 ).SerializeToString()
+MIB = 1024 * 1024
 FRAME = encode(MessageType.REQUEST, STATUS)
 
 
@@ -35,6 +38,7 @@ class ScriptedStream:
         self._failure = failure
         self.sent: list[bytes] = []
         self.is_refused = False
+        self.handed_back = asyncio.Event()
 
     async def receive(self) -> bytes:
         if self._pieces:
@@ -50,6 +54,12 @@ class ScriptedStream:
 
     def refuse(self) -> None:
         self.is_refused = True
+
+    def hand_back(self) -> None:
+        self.handed_back.set()
+
+    def leave_open(self) -> None:
+        pass
 
     @contextmanager
     def unread(self, told: Callable[[], None]) -> Iterator[None]:
@@ -127,6 +137,35 @@ async def test_a_client_that_gives_up_its_request_is_no_error_of_ours(failure: E
     """The listener knows these two; it resets the stream and logs nothing."""
     with pytest.raises(type(failure)):
         await served(ScriptedStream([FRAME[:-1]], failure))
+
+
+async def test_a_held_sleep_holds_nothing_of_its_request() -> None:
+    """What is left of a large state is the one that is stored."""
+    async with MemoryPersistence() as persistence:
+        desk = Desk(persistence, FrozenClock())
+        session = await desk.registered()
+        streams = InstanceStreams(session, Router(desk.core()))
+        tracemalloc.start()
+        stream = ScriptedStream([_sleep_of(8 * MIB)])
+        serving = asyncio.create_task(streams.stream(cast(Stream, stream)))
+
+        await stream.handed_back.wait()
+
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        kinds = (pb.RpcRequest, pb.SleepRequest)
+        messages = [one for one in gc.get_objects() if isinstance(one, kinds)]
+        assert [one for one in messages if one.ByteSize() > MIB] == []
+        assert 8 * MIB <= held < 9 * MIB
+        session.close()
+        await serving
+
+
+def _sleep_of(size: int) -> bytes:
+    sleep = pb.SleepRequest(
+        instance_id=ID, checkpoint_id="nap", state=bytes(size), duration_ms=60_000
+    )
+    return encode(MessageType.REQUEST, pb.RpcRequest(sleep=sleep).SerializeToString())
 
 
 async def test_a_connection_that_is_gone_closes_its_session() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from runtara_domain.error import (
     Overloaded,
     ShuttingDown,
 )
-from runtara_domain.ports.transport import Operations, Unread, read_to_the_end
+from runtara_domain.ports.transport import Operations, Unread, not_told, read_to_the_end
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
@@ -76,12 +77,14 @@ class Router:
         *,
         is_overloaded: Callable[[], bool] = lambda: False,
         unread: Unread = read_to_the_end,
+        stored: Callable[[], None] = not_told,
     ) -> bytes | None:
         """
         Carry out one request and give the payload of its answer, None if it has none.
 
         is_overloaded: whether there is too much to deliver already; then it is refused. unread:
-        tells when nobody wants the answer any more, so that nothing is waited for.
+        tells when nobody wants the answer any more, so that nothing is waited for. stored: called
+        when nothing of the request is held any more, if the answer is to come long after that.
 
         Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
         goes wrong is one.
@@ -90,9 +93,15 @@ class Router:
             request = pb.RpcRequest.FromString(payload)
         except DecodeError as error:
             raise MalformedRequest(str(error)) from error
+        del payload
         operation = request.WhichOneof("request")
         try:
-            response = await self._admit(session, operation, request, is_overloaded, unread)
+            async with self._admission(operation):
+                self._check(operation, is_overloaded)
+                work = self._begin(session, operation, request, unread, stored)
+                del request  # A sleep may hold its answer for years, but not what it brought.
+                answer = await work
+            response = await self._finish(answer, is_overloaded)
         except DatabaseError as error:
             _log.error("database failed", operation=operation, reason=str(error))
             response = _refusal(operation, error.code, str(error))
@@ -105,19 +114,35 @@ class Router:
             response = _refusal(operation, CoreError.code, "The server failed; its log says why")
         return None if response is None else _fitting(operation, response)
 
-    async def _admit(
+    def _admission(self, operation: str | None) -> AbstractAsyncContextManager[None]:
+        return self._large_answers if operation in _LARGE_ANSWERS else nullcontext()
+
+    def _check(self, operation: str | None, is_overloaded: Callable[[], bool]) -> None:
+        if operation is None:
+            raise EmptyRequest("The request holds no operation this server knows")
+        if self._is_ending:
+            raise ShuttingDown("This server is shutting down: try again in a moment, or another")
+        _require_room(is_overloaded)
+
+    def _begin(
         self,
         session: Session,
-        operation: str | None,
+        operation: str,
         request: pb.RpcRequest,
-        is_overloaded: Callable[[], bool],
         unread: Unread,
+        stored: Callable[[], None],
+    ) -> Awaitable[Answer]:
+        match operation:
+            case "poll_signals":
+                return signals.poll_signals(self._core, session, request.poll_signals, unread)
+            case "sleep":
+                return checkpoints.sleep(self._core, session, request.sleep, stored)
+            case _:
+                return HANDLERS[operation](self._core, session, getattr(request, operation))
+
+    async def _finish(
+        self, answer: Answer, is_overloaded: Callable[[], bool]
     ) -> pb.RpcResponse | None:
-        if operation in _LARGE_ANSWERS:
-            async with self._large_answers:
-                answer = await self._carry_out(session, operation, request, is_overloaded, unread)
-        else:
-            answer = await self._carry_out(session, operation, request, is_overloaded, unread)
         if isinstance(answer, checkpoints.LargeAnswer):
             async with self._large_answers:
                 _require_room(is_overloaded)
@@ -125,23 +150,6 @@ class Router:
         if answer is not None and _may_be_dropped(answer):
             _require_room(is_overloaded)
         return answer
-
-    async def _carry_out(
-        self,
-        session: Session,
-        operation: str | None,
-        request: pb.RpcRequest,
-        is_overloaded: Callable[[], bool],
-        unread: Unread,
-    ) -> Answer:
-        if operation is None:
-            raise EmptyRequest("The request holds no operation this server knows")
-        if self._is_ending:
-            raise ShuttingDown("This server is shutting down: try again in a moment, or another")
-        _require_room(is_overloaded)
-        if operation == "poll_signals":
-            return await signals.poll_signals(self._core, session, request.poll_signals, unread)
-        return await HANDLERS[operation](self._core, session, getattr(request, operation))
 
 
 def _require_room(is_overloaded: Callable[[], bool]) -> None:

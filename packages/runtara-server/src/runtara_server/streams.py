@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 from runtara_domain.error import NoAnswer
-from runtara_domain.ports.transport import Unread
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.quic.stream import Stream
@@ -44,8 +43,7 @@ class InstanceStreams:
     async def stream(self, stream: Stream) -> None:
         """Answer the one request of a stream, or refuse the stream if its bytes are none."""
         try:
-            request = await self._request(stream)
-            payload = await self._answer(request, stream.unread)
+            payload = await self._answer(await self._request(stream), stream)
         except (FrameError, MalformedRequest, TimeoutError):
             stream.refuse()
             return
@@ -58,17 +56,20 @@ class InstanceStreams:
         """End the session: the connection is gone."""
         self._session.close()
 
-    async def _answer(self, request: bytes, unread: Unread) -> bytes | None:
+    async def _answer(self, request: bytes, stream: Stream) -> bytes | None:
         # A client that drops its streams may open more: those it dropped are still at work.
         is_full = self._under_way >= self._max_under_way
         self._under_way += 1
         try:
-            return await self._router.answer(
+            answer = self._router.answer(
                 self._session,
                 request,
                 is_overloaded=lambda: is_full or self._is_overloaded(),
-                unread=unread,
+                unread=stream.unread,
+                stored=stream.hand_back,
             )
+            del request  # It may be large, and its answer held for long.
+            return await answer
         finally:
             self._under_way -= 1
 

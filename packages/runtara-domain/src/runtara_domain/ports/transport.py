@@ -32,6 +32,10 @@ def read_to_the_end(told: Callable[[], None]) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def not_told() -> None:
+    """Take no notice that what came with a request is stored."""
+
+
 class Operations(Protocol):
     """
     The operations instances may ask for.
@@ -99,10 +103,18 @@ class Operations(Protocol):
         """Keep the audit row of a failed attempt; the same attempt again overwrites it."""
         ...
 
-    async def sleep(self, *, session: Session, caller: Caller, sleep: Sleep) -> None:
+    async def sleep(
+        self,
+        *,
+        session: Session,
+        caller: Caller,
+        sleep: Sleep,
+        stored: Callable[[], None] = not_told,
+    ) -> None:
         """
         Keep a deadline and return when it has come, or a cancel is pending.
 
+        Calls `stored` as soon as the sleep is and nothing of it is held here but the wait.
         Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the
         session or the core ends: the instance stays asleep then, for anybody to wake.
         """

@@ -1,6 +1,7 @@
 """Sleeping durably: put down at once, held until the deadline."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
+from runtara_domain.ports.transport import not_told
 from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
 from runtara_domain.use_cases.admission import require_admitted
@@ -33,9 +35,20 @@ class SleepDurably:
     held: HeldSleeps
     clock: Clock
 
-    async def __call__(self, *, session: Session, caller: Caller, sleep: Sleep) -> None:
+    async def __call__(
+        self,
+        *,
+        session: Session,
+        caller: Caller,
+        sleep: Sleep,
+        stored: Callable[[], None] = not_told,
+    ) -> None:
         try:
-            is_over = await self._slept(session, caller, sleep)
+            with ExitStack() as holding:
+                held = await self._hold(holding, session, caller, sleep)
+                del sleep  # Its state may be large, and what is held is held for long.
+                stored()
+                is_over = held is None or await self._until_woken(*held)
         except (DatabaseError, asyncio.CancelledError):
             # It may have been claimed, and nobody is here any more to wake it.
             self.held.drop(caller.instance_id)
@@ -44,19 +57,20 @@ class SleepDurably:
             await self.held.release(caller.instance_id)
             raise NoAnswer
 
-    async def _slept(self, session: Session, caller: Caller, sleep: Sleep) -> bool:
-        with ExitStack() as holding:
-            async with self.held.turn(caller.instance_id):
-                wait = holding.enter_context(self.waits.hold(session, caller.instance_id))
-                now = self.clock.now()
-                slept = await self._begin(caller, sleep, now)
-                standing = require_admitted(caller, slept.before, WORKING, _ACTION)
-                if slept.wake_at is None or slept.wake_at <= now or _is_cancel(slept.signal):
-                    return True
-                sleeper = Caller(caller.instance_id, standing.run)
-                holding.enter_context(self.held.hold(sleeper, slept.wake_at))
-            self.waits.ring(wait, slept.wake_at)
-            return await self._until_woken(wait, sleeper)
+    async def _hold(
+        self, holding: ExitStack, session: Session, caller: Caller, sleep: Sleep
+    ) -> tuple[Wait, Caller] | None:
+        async with self.held.turn(caller.instance_id):
+            wait = holding.enter_context(self.waits.hold(session, caller.instance_id))
+            now = self.clock.now()
+            slept = await self._begin(caller, sleep, now)
+            standing = require_admitted(caller, slept.before, WORKING, _ACTION)
+            if slept.wake_at is None or slept.wake_at <= now or _is_cancel(slept.signal):
+                return None
+            sleeper = Caller(caller.instance_id, standing.run)
+            holding.enter_context(self.held.hold(sleeper, slept.wake_at))
+        self.waits.ring(wait, slept.wake_at)
+        return wait, sleeper
 
     async def _begin(self, caller: Caller, sleep: Sleep, now: datetime) -> Slept:
         return await self.checkpoints.sleep(

@@ -178,6 +178,11 @@ class Connection(Driver):
         self._quic.reset_stream(stream.stream_id, REFUSED)
         self._datapath.schedule(self)
 
+    def hand_back(self, stream: Stream) -> None:
+        """Count what a stream has brought so far as handled."""
+        self._release(stream)
+        self.relieve()
+
     def route(self, cid: bytes) -> None:
         """Take the datagrams for this connection id, until it is retired or the connection ends."""
         self._cids.add(cid)

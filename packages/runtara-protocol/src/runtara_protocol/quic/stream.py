@@ -92,6 +92,10 @@ class Stream:
             self._is_ended = end
             self.connection.send(self.stream_id, data, end=end)
 
+    def hand_back(self) -> None:
+        """Let the client send as much again: what it has sent so far is not held any more."""
+        self.connection.hand_back(self)
+
     def leave_open(self) -> None:
         """Give no answer, and no end: the client sees none but that of its connection."""
         self._is_ended = True

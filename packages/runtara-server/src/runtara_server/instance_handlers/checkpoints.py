@@ -8,7 +8,7 @@ from functools import partial
 from runtara_domain import values
 from runtara_domain.error import InstanceNotFound
 from runtara_domain.model import Caller, CheckpointWrite, RetryAttempt, Saved, Sleep
-from runtara_domain.ports.transport import Operations
+from runtara_domain.ports.transport import Operations, not_told
 from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -70,11 +70,16 @@ async def list_checkpoints(
     return pb.RpcResponse(list_checkpoints=translation.page(outcome))
 
 
-async def sleep(core: Operations, session: Session, request: pb.SleepRequest) -> pb.RpcResponse:
+async def sleep(
+    core: Operations,
+    session: Session,
+    request: pb.SleepRequest,
+    stored: Callable[[], None] = not_told,
+) -> pb.RpcResponse:
     """Sleep durably; answered when it is over."""
     # What no calendar holds is as good as the longest sleep there is.
     longest = values.MAX_SLEEP // timedelta(milliseconds=1)
-    await core.sleep(
+    slept = core.sleep(
         session=session,
         caller=session.caller(request.instance_id),
         sleep=Sleep(
@@ -83,7 +88,10 @@ async def sleep(core: Operations, session: Session, request: pb.SleepRequest) ->
             duration=timedelta(milliseconds=min(request.duration_ms, longest)),
             keep_running=request.keep_running,
         ),
+        stored=stored,
     )
+    del request
+    await slept
     return pb.RpcResponse(sleep=pb.SleepResponse())
 
 
