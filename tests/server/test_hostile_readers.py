@@ -1,6 +1,8 @@
 """Clients that ask for much and read little: bounded, told so, and nobody else's trouble."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -24,8 +26,8 @@ from runtara_conformance.messages import (
     GetCheckpointRequest,
     GetCheckpointResponse,
     GetInstanceStatusRequest,
-    PollSignalsRequest,
     RpcError,
+    SleepRequest,
 )
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.frame import MessageType, encode
@@ -38,6 +40,7 @@ from runtara_server.streams import InstanceStreams
 MIB = 1 << 20
 STATE = 4 * MIB
 READS = 100
+HOUR_MS = 3_600_000
 # What one connection may leave unread, 128 MiB, with what is read at once and copied on its way.
 BOUND = 128 * MIB + 24 * STATE
 
@@ -131,16 +134,16 @@ async def gather_replies(streams: list[ClientStream]) -> list[Reply]:
 
 
 async def test_a_client_that_drops_its_streams_opens_no_end_of_them(tmp_path: Path) -> None:
-    """Each poll it drops lets it open another stream, and waits on: so many and no more."""
+    """Each sleep it drops lets it open another stream, and is held on: so many and no more."""
     async with (
         running(tmp_path, RUNTARA_QUIC_MAX_BI_STREAMS="100") as server,
         neighbour_of(server),
         connect(HOST, server.port) as hostile,
     ):
         await register(hostile, ID)
-        for _ in range(4):
-            for _ in range(25):
-                stream = hostile.start(PollSignalsRequest(ID, wait_ms=60_000))
+        for batch in range(4):
+            for number in range(25):
+                stream = hostile.start(SleepRequest(ID, HOUR_MS, f"s-{batch}-{number}", b""))
                 stream.stop_sending()
             await hostile.ping()
         refused = await hostile.request(GetInstanceStatusRequest(ID))
@@ -161,6 +164,12 @@ class OneRequest:
 
     def send(self, data: bytes, *, end: bool = True) -> None:
         self.sent.append(data)
+
+    def hand_back(self) -> None:
+        raise AssertionError("nothing is held")
+
+    def unread(self, told: Callable[[], None]) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 REGISTER = pb.RegisterInstanceRequest(instance_id=ID, tenant_id="t-1")
