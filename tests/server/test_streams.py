@@ -40,6 +40,10 @@ class ScriptedStream:
         self.is_refused = False
         self.handed_back = asyncio.Event()
 
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._pieces) or self._failure is not None
+
     async def receive(self) -> bytes:
         if self._pieces:
             return self._pieces.pop(0)

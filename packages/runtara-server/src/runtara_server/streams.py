@@ -76,10 +76,16 @@ class InstanceStreams:
     async def _request(self, stream: Stream) -> bytes:
         decoder = FrameDecoder(accept=_REQUESTS)
         while True:
-            async with asyncio.timeout(self._progress_timeout):
-                piece = await stream.receive()
+            piece = await self._piece(stream)
             if not piece:
                 decoder.end()
             payload = decoder.feed(piece)
             if payload is not None:
                 return payload
+
+    async def _piece(self, stream: Stream) -> bytes:
+        # A request has mostly come whole: to set a timer takes longer than to read it.
+        if stream.is_ready:
+            return await stream.receive()
+        async with asyncio.timeout(self._progress_timeout):
+            return await stream.receive()

@@ -62,6 +62,11 @@ class Stream:
         return self._waiter is not None
 
     @property
+    def is_ready(self) -> bool:
+        """Tell whether `receive` has something to say at once."""
+        return bool(self._chunks) or self._has_end or self._failure is not None
+
+    @property
     def held(self) -> int:
         """How many of its bytes count against the connection's allowance, gaps included."""
         return self.receiver.highest_offset - self.released
@@ -73,7 +78,7 @@ class Stream:
         Raises StreamReset if the client or `refuse` gave the stream up, ConnectionLost if the
         connection went first; not for pieces that had arrived before.
         """
-        if not self._chunks and not self._has_end and self._failure is None:
+        if not self.is_ready:
             self._waiter = self.connection.loop.create_future()
             try:
                 await self._waiter
