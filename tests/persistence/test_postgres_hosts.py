@@ -66,6 +66,18 @@ async def test_a_primary_that_freezes_is_left_for_its_standby(pair: Pair) -> Non
     assert kept is not None
 
 
+async def test_while_the_standby_is_away_nothing_is_acknowledged(pair: Pair) -> None:
+    """Neither limit of time makes a commit that waits for it a success."""
+    async with PostgresPersistence(pair.url, step_timeout=1.0) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        await asyncio.to_thread(pair.standby.stop)
+        with pytest.raises(DatabaseError, match="no answer in time"):
+            await save(persistence, "refused")
+        await asyncio.to_thread(pair.standby.start)
+
+        assert await save(persistence, "afterwards")
+
+
 async def test_a_host_that_never_answers_keeps_nobody_from_the_next(
     server: PostgresServer,
 ) -> None:
