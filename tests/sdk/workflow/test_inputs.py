@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_sdk import Ended, Outcome, Refused, Workflow, workflow
+from runtara_sdk import Ended, Outcome, Refused, Workflow, sleep, workflow
 
 
 class Size(Enum):
@@ -188,3 +188,33 @@ async def test_an_input_that_fits_is_taken() -> None:
 
     assert await life(move, Core(input=given)) == Ended(Outcome.DONE, b'"Ann"')
     assert await life(bare, Core(input=b"{}")) == Ended(Outcome.DONE, b"0")
+
+
+async def test_null_is_an_input() -> None:
+    """Which a replay, and a successor, take as the first run did: no input is another thing."""
+    seen: list[int | None] = []
+
+    @workflow(hold="0s")
+    async def count(start: int | None = 5) -> None:
+        seen.append(start)
+        await sleep("1h")
+
+    for given in (b"null", None):
+        core = Core(input=given)
+        await life(count, core)
+        await life(count, core)
+
+    assert seen == [None, None, 5, 5]
+    assert count.input((None,), {}) == b"null"
+    assert count.input((), {}) is None
+
+
+def test_a_workflow_takes_parameters_that_have_a_name() -> None:
+    """As its input is given by name."""
+
+    async def positional(order: str, /) -> None: ...
+    async def many(*orders: str) -> None: ...
+
+    for function in (positional, many):
+        with pytest.raises(TypeError, match=f"{function.__name__!r} takes .*by name"):
+            workflow(function)

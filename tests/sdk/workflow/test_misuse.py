@@ -1,6 +1,8 @@
 """Durable calls where nothing is durable say what to do instead."""
 
 import asyncio
+import functools
+from collections.abc import Callable
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
@@ -12,6 +14,7 @@ from runtara_sdk import (
     Outcome,
     OutsideWorkflow,
     TaskGroup,
+    WorkflowError,
     current,
     now,
     patched,
@@ -129,3 +132,42 @@ async def test_steps_handed_to_gather_have_the_keys_of_their_calls() -> None:
 
     assert ended == Ended(Outcome.DONE, b"[2,4]")
     assert b'"call": "number=2"' in core.states["double#1"]
+
+
+async def test_a_key_is_given_to_one_call() -> None:
+    """Its result would be that of the other."""
+
+    @workflow
+    async def keyed() -> str:
+        await double.keyed("k")(1)
+        try:
+            await halve.keyed("k")(2)
+        except WorkflowError as error:
+            return str(error)
+        return ""
+
+    ended = await life(keyed, Core())
+
+    assert ended is not None
+    assert b"the key 'k' is taken" in ended.output
+
+
+@pytest.mark.parametrize("made", [staticmethod(print), functools.partial(print), print])
+def test_a_step_is_a_function(made: Callable[..., None]) -> None:
+    """What is none is refused where it is decorated."""
+    with pytest.raises(TypeError, match="above @step"):
+        step(made)
+
+
+async def test_an_output_that_the_core_would_not_keep_is_a_failure() -> None:
+    """As is one that is not of the type it says."""
+
+    @workflow
+    async def vast() -> str:
+        return "x" * (63 * 2**20)
+
+    ended = await life(vast, Core())
+
+    assert ended is not None
+    assert ended.outcome is Outcome.FAILED
+    assert "save the data elsewhere" in ended.error

@@ -12,7 +12,7 @@ import pytest
 import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, NotSaveable, Outcome, Refused, StateUnreadable, step, workflow
@@ -39,6 +39,10 @@ class Model(BaseModel):
 
     at: datetime
     points: list[Point]
+
+
+class Aliased(BaseModel):
+    granted_by: str = Field(alias="grantedBy")
 
 
 class Typed(typing.TypedDict):
@@ -75,6 +79,8 @@ KEPT: list[Any] = [
     (list[Typed], [{"name": "a", "raw": b"\xff", "extra": 1}]),
     (Typed | None, {"name": "a", "raw": b"\xff"}),
     (NewTyped, {"name": "a"}),
+    (Typed, {"raw": b"\xff", "name": "in another order"}),
+    (Aliased, Aliased(grantedBy="Ann")),
     (dict[int, tuple[str, ...]], {1: ("a", "b")}),
     (set[frozenset[int]], {frozenset({1})}),
     (typing.Literal["a", 1], 1),
@@ -94,6 +100,7 @@ REFUSED: list[Any] = [
     (Any, NOW),
     (Any, Point(1)),
     (Any, {1: "a"}),
+    (dict[int, str], {True: "a"}),
     (int, True),
     (float, 1),
     (int, "1"),

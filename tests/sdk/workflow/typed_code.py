@@ -1,5 +1,6 @@
 """What users write, for type checkers alone: every line that is wrong says which error it is."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import assert_type
 
@@ -73,6 +74,10 @@ async def fulfil(order: Order) -> str:
     async with TaskGroup() as group:
         task = group.create_task(charge(order), name="one")
     assert_type(task.result(), Receipt)
+    both = await asyncio.gather(charge(order), render(receipt))
+    assert_type(both, tuple[Receipt, bytes])
+    either: Receipt | int = await promise("either", Receipt | int)
+    assert either
     assert_type(await map_steps(charge, [order], key=str, limit=3), list[Receipt])
     assert_type(await patched("x"), bool)
     return receipt.text
@@ -84,7 +89,7 @@ async def wrong(order: Order) -> None:
     await render(order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await Shop().send(["a"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await fulfil("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await promise("x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await promise("x")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 taken: Step[[Receipt], int] = refund

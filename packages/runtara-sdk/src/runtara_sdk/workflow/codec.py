@@ -32,7 +32,7 @@ def encode(what: str, value: object, annotation: object) -> bytes:
     """
     adapter = _adapter_for(what, annotation)
     try:
-        text = adapter.dump_json([value], warnings="error")[1:-1]
+        text = adapter.dump_json([value], warnings="error", by_alias=True)[1:-1]
         back = adapter.validate_json(b"[" + text + b"]")[0]
     except (PydanticSerializationError, ValidationError, ValueError) as error:
         raise NotSaveable(_refusal(what, value, annotation, str(error))) from None

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
@@ -19,7 +20,7 @@ from runtara_sdk.errors import (
 from runtara_sdk.workflow import target
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
-from runtara_sdk.workflow.errors import Refused, Superseded
+from runtara_sdk.workflow.errors import NotSaveable, Refused, Superseded
 from runtara_sdk.workflow.executing import execute
 from runtara_sdk.workflow.reports import traced
 
@@ -36,6 +37,7 @@ _ENDED = (
 DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
 
 _OF_USAGE = (
+    NotSaveable,
     Refused,
     ConfigurationError,
     InstanceAlreadyExists,
@@ -49,6 +51,9 @@ _CODES = {
     Outcome.SUSPENDED: SUSPENDED,
     Outcome.CANCELLED: CANCELLED,
 }
+
+
+_THREADS = 256
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -94,6 +99,8 @@ async def _run(
     # Only now: they import what speaks to the core.
     from runtara_sdk.settings import Settings
 
+    # Plain steps run in threads: as many at once as a workflow asks for.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "runtara-step"))
     named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
     try:
         settings = Settings(**{name: value for name, value in named.items() if value is not None})

@@ -9,8 +9,11 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.entries import LIMIT
 from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.patience import Patience
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,8 +82,12 @@ class Workflow(Generic[P, R]):
         shape = codec.shape(*self._taken(names))
         return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
 
-    def input(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes:
-        """Write arguments as an input; raises NotSaveable for one that is not annotated so."""
+    def input(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes | None:
+        """
+        Write arguments as an input; None for no arguments.
+
+        Raises NotSaveable for one that is not annotated so.
+        """
         from runtara_sdk.workflow import codec
 
         bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
@@ -90,14 +97,20 @@ class Workflow(Generic[P, R]):
             for name, value in bound.items()
         }
         if len(inspect.signature(self.function).parameters) == 1:
-            return next(iter(texts.values()), b"null")
+            return next(iter(texts.values()), None)
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
     def output(self, value: object) -> bytes:
         """Write what it returned; raises NotSaveable if that does not fit its annotation."""
         from runtara_sdk.workflow import codec
 
-        return codec.encode(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+        text = codec.encode(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+        if len(text) > LIMIT:
+            raise NotSaveable(
+                f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"
+                f" {LIMIT}: save the data elsewhere and return where it is"
+            )
+        return text
 
     def _without_input(self, names: list[str]) -> dict[str, Any]:
         missing = [name for name in names if name in self._required()]
@@ -133,6 +146,12 @@ class _Decorator:
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"a workflow is an async function: {function!r} is none")
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind not in _NAMED:
+                raise TypeError(
+                    f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
+                    " given by name: let it take parameters that have one, with no * or /"
+                )
         return Workflow(function, self._name or function.__name__, self._patience)
 
 

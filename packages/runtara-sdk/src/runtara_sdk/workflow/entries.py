@@ -10,7 +10,9 @@ from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 
 logger = logging.getLogger(__name__)
 
-_LIMIT = 63 * 2**20
+LIMIT = 63 * 2**20
+"""Bytes that the core keeps of a state, or of an output."""
+
 _WARN = 48 * 2**20
 _COMPRESS = 2**20
 _COMPRESSED = b"zlib:"
@@ -76,11 +78,11 @@ def decode(key: str, state: bytes) -> Entry:
 def _packed(state: bytes) -> bytes:
     if len(state) > _COMPRESS:
         state = _COMPRESSED + zlib.compress(state, 1)
-    if len(state) > _LIMIT:
+    if len(state) > LIMIT:
         raise NotSaveable(
-            f"a state of {len(state)} bytes is more than the core keeps ({_LIMIT}): save the data"
+            f"a state of {len(state)} bytes is more than the core keeps ({LIMIT}): save the data"
             " elsewhere and return where it is"
         )
     if len(state) > _WARN:
-        logger.warning("a state of %d bytes: the core keeps at most %d", len(state), _LIMIT)
+        logger.warning("a state of %d bytes: the core keeps at most %d", len(state), LIMIT)
     return state

@@ -126,14 +126,16 @@ async def _started(
     if saved is None:
         text = begun.input if given is None else given
         arguments = workflow.arguments(text)
-        await run.save(START, first_entry(workflow.name, text or b"null"))
+        await run.save(START, first_entry(workflow.name, text))
         return arguments
     _check(run.instance_id, workflow, saved, given)
     heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
     if heard.told is not None:
         await run.ears.answer(heard)
+    if "input" not in saved:
+        return workflow.arguments(None)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
-    return workflow.arguments(None if saved["input"] is None else text, is_saved=True)
+    return workflow.arguments(text, is_saved=True)
 
 
 async def _first(run: Run, begun: Begun) -> dict[str, Any] | None:
@@ -165,9 +167,10 @@ def _check(
             f"instance {instance_id!r} is one of workflow {saved['workflow']!r}, not of"
             f" {workflow.name!r}: run that one, or use another instance id"
         )
-    if given is not None and json.loads(given) != saved["input"]:
+    if given is not None and ("input" not in saved or json.loads(given) != saved["input"]):
+        began = f"with input {_short(saved['input'])}" if "input" in saved else "without input"
         raise Refused(
-            f"instance {instance_id!r} was started with input {_short(saved['input'])}, not with"
+            f"instance {instance_id!r} was started {began}, not with"
             f" {_short(json.loads(given))}: leave the input out, or use another instance id"
         )
 

@@ -12,7 +12,9 @@ FORMAT = 1
 """The format of all other checkpoints."""
 
 
-def first_entry(workflow: str, text: bytes) -> Entry:
-    """Make it; `text` is the input as JSON."""
-    said = {"workflow": workflow, "format": FORMAT, "input": json.loads(text)}
+def first_entry(workflow: str, text: bytes | None) -> Entry:
+    """Make it; `text` is the input as JSON, None if there is none, which is not null."""
+    said: dict[str, object] = {"workflow": workflow, "format": FORMAT}
+    if text is not None:
+        said["input"] = json.loads(text)
     return Entry(Kind.START, json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace"))

@@ -1,6 +1,6 @@
 """Whether a value that was written and read is the same, types included."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 
 
@@ -15,15 +15,15 @@ def alike(one: object, other: object) -> bool:
         return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, Mapping):
         assert isinstance(other, Mapping)
-        return alike(list(one.items()), list(other.items()))
+        return _types(one) == _types(other) and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, set | frozenset):
+        assert isinstance(other, set | frozenset)
         return one == other and _types(one) == _types(other)
     parts = _parts(one)
     return one == other if parts is None else alike(parts, _parts(other))
 
 
-def _types(values: object) -> set[tuple[type, object]]:
-    assert isinstance(values, set | frozenset)
+def _types(values: Collection[object]) -> set[tuple[type, object]]:
     return {(type(value), value) for value in values}
 
 

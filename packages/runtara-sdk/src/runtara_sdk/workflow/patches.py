@@ -15,7 +15,8 @@ def patched(name: str) -> Coroutine[Any, Any, bool]:
     Tell whether this instance takes the new way: it has not gone the old one past here.
 
     The answer is the same on every replay. `if await patched("x"): new() else: old()` may lose
-    its else, and later the question, once no instance that went the old way is under way.
+    its else once no instance that went the old way is under way, and the question itself once no
+    instance is that was asked: keep `await patched("x")` until then.
     """
     where = required(f"patched({name!r})")
     run, branch = where.run, where.branch

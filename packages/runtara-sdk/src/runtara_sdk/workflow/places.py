@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.keys import Numbers, escaped, joined
 
 CANCEL = "cancel"
@@ -55,6 +56,7 @@ class Branch:
     position: int = 0
     scopes: list[Scope] = field(default_factory=list)
     struck: list[Scope] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.scopes.append(self.whole)
@@ -75,7 +77,7 @@ class Branch:
             number = own[own.rindex("#") :]
             old = tuple(joined(self.path, escaped(one)) + number for one in was)
         else:
-            own, is_counted = joined(self.path, escaped(key)), False
+            own, is_counted = self._given(key), False
         if is_counted:
             self.position += 1
         at = self.position if is_counted else None
@@ -127,6 +129,16 @@ class Branch:
         for scope in self.struck[inside.before :]:
             self.struck.remove(scope)
             scope.missed = True
+
+    def _given(self, key: str) -> str:
+        own = joined(self.path, escaped(key))
+        if own in self.keys:
+            raise WorkflowError(
+                f"the key {key!r} is taken by a call before this one: give each call of .keyed(...)"
+                " a key of its own, or leave it out"
+            )
+        self.keys.add(own)
+        return own
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from runtara_sdk.workflow.context import required
 from runtara_sdk.workflow.entries import Entry, Kind
@@ -18,7 +18,16 @@ T = TypeVar("T")
 _PREFIX = "promise:"
 
 
-def promise(name: str, kind: type[T]) -> Coroutine[Any, Any, T]:
+@overload
+def promise(name: str, kind: type[T]) -> Coroutine[None, None, T]: ...
+
+
+# A union is no type to a type checker: what comes is Any, and annotated by who awaits it.
+@overload
+def promise(name: str, kind: object) -> Coroutine[None, None, Any]: ...
+
+
+def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     """
     Wait for the value that is sent to the instance under this name, as a custom signal.
 

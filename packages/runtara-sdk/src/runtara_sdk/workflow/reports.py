@@ -16,6 +16,8 @@ from runtara_sdk.errors import RuntaraError
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
 _PACKAGES = (asyncio, concurrent.futures, importlib)
+_LONGEST = 100_000
+"""Characters of a report."""
 
 # What stands between our frames and those that they call; elsewhere it is left in.
 _BETWEEN = (
@@ -31,7 +33,7 @@ def report(error: BaseException) -> str:
     found = _trimmed(error)
     # One of ours with none of the user's frames says it all in its message.
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
-    return readable(head if is_all else f"{head}\n\n{_text(found)}")
+    return _cut(readable(head if is_all else f"{head}\n\n{_text(found)}"))
 
 
 def traced(error: BaseException) -> str:
@@ -42,6 +44,12 @@ def traced(error: BaseException) -> str:
 def readable(text: str) -> str:
     """As text that the core keeps; what a file's name may hold besides is shown escaped."""
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
+
+
+def _cut(text: str) -> str:
+    """Leave out the middle of what is too long to be read."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def stack(frame: FrameType) -> str:

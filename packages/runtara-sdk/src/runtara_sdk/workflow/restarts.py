@@ -24,7 +24,7 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     return _restarted(where.run, place, text)
 
 
-async def _restarted(run: Run, place: Place, text: bytes) -> NoReturn:
+async def _restarted(run: Run, place: Place, text: bytes | None) -> NoReturn:
     entry = await run.passed(place)
     if entry is not None:
         run.thrown(place, entry)

@@ -57,7 +57,7 @@ class Step(Generic[P, R]):
         bound._self = (instance,)
         return bound
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         where = in_workflow()
         if where is None:
             return self._work(self._self + args, kwargs)
@@ -221,6 +221,11 @@ def _made(
     doubt: str = "stop",
     was: str | tuple[str, ...] = (),
 ) -> Step[..., Any]:
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f"a step is a function, defined with def or async def: {function!r} is none; put other"
+            " decorators, such as @staticmethod, above @step"
+        )
     plan = Plan(
         name=name or function.__name__,
         raises=raises if isinstance(raises, tuple) else (raises,),
