@@ -1,6 +1,7 @@
 """Steps over many items: each a branch, so many at once."""
 
 import asyncio
+import threading
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
@@ -78,3 +79,19 @@ async def test_each_item_needs_a_name_of_its_own() -> None:
         return "refused"
 
     assert await life(mapping, Core()) == Ended(Outcome.DONE, b'"refused"')
+
+
+async def test_plain_steps_run_in_as_many_threads() -> None:
+    """More than asyncio has."""
+    all_here = threading.Barrier(40, timeout=20)
+
+    @step
+    def meeting(number: int) -> int:
+        all_here.wait()
+        return number
+
+    @workflow
+    async def mapping() -> int:
+        return len(await map_steps(meeting, range(40), key=str, limit=40))
+
+    assert await life(mapping, Core()) == Ended(Outcome.DONE, b"40")

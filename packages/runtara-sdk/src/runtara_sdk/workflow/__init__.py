@@ -16,7 +16,7 @@ from runtara_sdk.workflow.errors import (
     WorkflowError,
 )
 from runtara_sdk.workflow.executing import execute
-from runtara_sdk.workflow.groups import BranchTask, TaskGroup, map_steps
+from runtara_sdk.workflow.groups import BranchTask, TaskGroup, map_steps, race
 from runtara_sdk.workflow.logs import logger
 from runtara_sdk.workflow.patches import patched
 from runtara_sdk.workflow.plan import NotDone
@@ -54,6 +54,7 @@ __all__ = [
     "now",
     "patched",
     "promise",
+    "race",
     "random",
     "restart_as",
     "sleep",

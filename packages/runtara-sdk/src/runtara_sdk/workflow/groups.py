@@ -3,15 +3,17 @@
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from runtara_sdk.workflow.context import InWorkflow, entered, required
 from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.errors import ForeignTask
 from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.places import Branch, Scope, Wait
 from runtara_sdk.workflow.run import Run
+from runtara_sdk.workflow.values import value_of
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -50,6 +52,7 @@ class TaskGroup:
         self._where: InWorkflow | None = None
         self._children: list[BranchTask[Any]] = []
         self._running: set[BranchTask[Any]] = set()
+        self._is_open = False
         self._is_aborting = False
         self._wait: Wait | None = None
         self._on_done: Callable[[], None] | None = None
@@ -61,12 +64,32 @@ class TaskGroup:
         self._scope = Scope(self._place.key)
         self._joined = await where.run.saved(self._place)
         self._outer = where.branch.unsettled()
+        self._is_open = True
         where.run.strikes.enter(where.branch, self._scope)
         return self
 
     def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> BranchTask[T]:
-        """Run a coroutine as a branch; a name used before in the same branch gets a number."""
+        """
+        Run a coroutine as a branch; a name used before in the same branch gets a number.
+
+        Only inside the `async with`, and by the branch that entered it.
+        """
+        self._check_own(coroutine)
         return self._open(self._entered("create_task").branch.numbers.branch(name), coroutine)
+
+    def _check_own(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        where = self._entered("create_task")
+        if where.branch.task is not asyncio.current_task():
+            coroutine.close()
+            raise ForeignTask(
+                f"create_task of {self._place.key} in another branch: who comes first would name"
+                " its branches, so a replay could swap them; open a TaskGroup in this branch"
+            )
+        if not self._is_open:
+            coroutine.close()
+            raise RuntimeError(
+                f"{self._place.key} has ended: create_task is for inside its `async with`"
+            )
 
     def _open(self, path: str, coroutine: Coroutine[Any, Any, T]) -> BranchTask[T]:
         where = self._entered("create_task")
@@ -93,6 +116,7 @@ class TaskGroup:
         traceback: TracebackType | None,
     ) -> None:
         where = self._entered("the end")
+        self._is_open = False
         where.run.strikes.exit(where.branch, self._scope, error)
         if error is not None:
             self._abort()
@@ -182,6 +206,40 @@ async def map_steps(
         group._on_done = mapping.feed
         mapping.feed()
     return [child.result() for child in mapping.children]
+
+
+async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
+    """
+    Run coroutines as branches until one ends; gives its name and what it returned.
+
+    Which one was first is saved, so that a replay goes the same way. The others are cancelled then,
+    and awaited. Fails as TaskGroup does. A promise with a deadline is better put in a `timeout`,
+    where a value that was sent in time counts though nobody was there to hear it.
+    """
+    if not branches:
+        raise ValueError("race() is of at least one branch")
+    async with TaskGroup() as group:
+        tasks = {name: group.create_task(one, name=name) for name, one in branches.items()}
+        first = await _first(group, tasks)
+        group._abort()
+    return first, tasks[first].result()
+
+
+async def _first(group: TaskGroup, tasks: Mapping[str, BranchTask[Any]]) -> str:
+    where = required("race()")
+    run, place = where.run, where.branch.place("race")
+    entry = await run.passed(place)
+    if entry is None:
+        with run.flight(place):
+            wait = run.waiting()
+            group._on_done = wait.end
+            if any(task.done() for task in tasks.values()):
+                wait.end()
+            await run.wait(place, wait, place.key)
+            first = next(name for name, task in tasks.items() if task.done())
+            text = json.dumps(first, ensure_ascii=False).encode()
+            entry = await run.save(place.key, Entry(Kind.RESULT, text, place.at))
+    return str(await value_of(run, place, entry, str))
 
 
 class _Mapping(Generic[Item, T]):

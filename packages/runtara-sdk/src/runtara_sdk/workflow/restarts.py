@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from runtara_sdk.workflow.context import required
 from runtara_sdk.workflow.ending import restarted
+from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.first import START, first_entry
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.run import Run
@@ -15,13 +16,25 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     Complete this instance and go on as another one of the same workflow, with these arguments.
 
     "agent" goes on as "agent~2", and that as "agent~3"; the output of the old one names the new,
-    and who runs the old one again runs the new one. Call it where no branch is open: nothing that
-    is under way is waited for. It never returns.
+    and who runs the old one again runs the new one. It never returns. Nothing else may be under
+    way, as nobody would wait for it.
     """
     where = required("restart_as()")
+    _check_alone(where.run)
     text = where.run.workflow.input(args, kwargs)
     place = where.branch.place("restart")
     return _restarted(where.run, place, text)
+
+
+def _check_alone(run: Run) -> None:
+    if len(run.branches) > 1 or run.in_flight:
+        names = [place.key for place in run.in_flight]
+        names += [branch.path for branch in run.branches if branch.path]
+        raise WorkflowError(
+            f"restart_as() while {', '.join(map(repr, sorted(names)))} is under way, which would be"
+            " lost: call it in the workflow's own branch, when its groups have ended and its"
+            " tasks been awaited"
+        )
 
 
 async def _restarted(run: Run, place: Place, text: bytes | None) -> NoReturn:

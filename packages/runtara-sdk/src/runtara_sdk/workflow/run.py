@@ -22,7 +22,7 @@ from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.parking import leave_parked
 from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
-from runtara_sdk.workflow.strikes import Strikes
+from runtara_sdk.workflow.strikes import Strikes, warn_of
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ class Run:
             return await work()
         except BaseException as error:
             if place.by is None:
-                _warn_of(place, error)
+                warn_of(place, error)
                 raise
             by = place.by
         finally:
@@ -217,6 +217,9 @@ class Run:
         self.idleness.look()
         try:
             by = await wait.ended
+        except asyncio.CancelledError as error:
+            warn_of(place, error)
+            raise
         finally:
             place.wait = None
             if timer is not None:
@@ -284,15 +287,6 @@ class Run:
         known = {branch.task for branch in self.branches if branch.task is not None}
         leave_parked(known | self._tasks)
         self.strikes.close()
-
-
-def _warn_of(place: Place, error: BaseException) -> None:
-    if isinstance(error, asyncio.CancelledError):
-        logger.warning(
-            "%s was cancelled by something that no replay knows of: use timeout and TaskGroup of"
-            " runtara_sdk instead of asyncio's",
-            place.key,
-        )
 
 
 def _future() -> "asyncio.Future[str | None]":

@@ -1,6 +1,5 @@
 """Steps: functions whose results and failures are saved."""
 
-import asyncio
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Coroutine
@@ -17,6 +16,7 @@ from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
 from runtara_sdk.workflow.retry import NEVER, Kinds, Retry
 from runtara_sdk.workflow.run import Run
+from runtara_sdk.workflow.threads import in_thread
 from runtara_sdk.workflow.values import value_of
 
 P = ParamSpec("P")
@@ -87,7 +87,7 @@ class Step(Generic[P, R]):
     async def _work(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
         if inspect.iscoroutinefunction(self._function):
             return cast("R", await self._function(*args, **kwargs))
-        return cast("R", await asyncio.to_thread(_called, self._function, args, kwargs))
+        return cast("R", await in_thread(_called, self._function, args, kwargs))
 
     async def _durable(
         self, where: InWorkflow, place: Place, args: tuple[object, ...], kwargs: dict[str, Any]

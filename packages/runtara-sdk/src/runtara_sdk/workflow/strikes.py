@@ -1,12 +1,16 @@
 """Strikes: timeouts, failing groups and cancels end durable calls, each once."""
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
-from runtara_sdk.workflow.places import Branch, Scope
+from runtara_sdk.workflow.places import Branch, Place, Scope
 
 if TYPE_CHECKING:
     from runtara_sdk.workflow.run import Run
+
+
+logger = logging.getLogger(__name__)
 
 
 class Strikes:
@@ -45,3 +49,13 @@ class Strikes:
         """Let nothing strike any more."""
         for timer in self._timers.values():
             timer.cancel()
+
+
+def warn_of(place: Place, error: BaseException) -> None:
+    """Warn if a live call was cancelled by something else than a strike."""
+    if isinstance(error, asyncio.CancelledError):
+        logger.warning(
+            "%s was cancelled by something that no replay knows of: use timeout, race and TaskGroup"
+            " of runtara_sdk instead of asyncio's",
+            place.key,
+        )

@@ -1,0 +1,193 @@
+"""Branches are begun by who opened their group, while it is open, and are waited for."""
+
+import asyncio
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life, lives
+
+from runtara_sdk import (
+    Changed,
+    Ended,
+    ForeignTask,
+    Outcome,
+    TaskGroup,
+    map_steps,
+    patched,
+    promise,
+    restart_as,
+    sleep,
+    step,
+    workflow,
+)
+
+ran: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_ran() -> None:
+    ran.clear()
+
+
+@step
+async def work(number: int) -> int:
+    ran.append(number)
+    return number
+
+
+async def test_a_branch_can_begin_none_beside_it() -> None:
+    """Whoever came first would have the first name."""
+
+    async def child(group: TaskGroup) -> None:
+        group.create_task(work(1), name="sub")
+
+    @workflow
+    async def spawning() -> str:
+        try:
+            async with TaskGroup() as group:
+                group.create_task(child(group), name="child")
+        except* ForeignTask as errors:
+            said = str(errors.exceptions[0])
+        return said
+
+    ended = await life(spawning, Core())
+
+    assert ended is not None
+    assert b"create_task of group#1 in another branch" in ended.output
+    assert b"open a TaskGroup in this branch" in ended.output
+    assert ran == []
+
+
+async def test_a_group_that_has_ended_begins_no_branch() -> None:
+    """Nobody would wait for it."""
+
+    @workflow
+    async def late() -> str:
+        async with TaskGroup() as group:
+            pass
+        with pytest.raises(RuntimeError, match="group#1 has ended"):
+            group.create_task(work(1), name="late")
+        return "refused"
+
+    assert await life(late, Core()) == Ended(Outcome.DONE, b'"refused"')
+    assert ran == []
+
+
+async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
+    """It is told before anything of it runs, however it is added."""
+    added: list[int] = []
+
+    async def nested(number: int) -> None:
+        async with TaskGroup() as group:
+            group.create_task(work(number), name="inner")
+
+    @workflow(hold="0s")
+    async def mapping() -> None:
+        await map_steps(nested, [1, 2, *added], key=str)
+        await sleep("1h")
+
+    core = Core()
+    await life(mapping, core)
+    await life(mapping, core)
+    added.append(99)
+    with pytest.raises(Changed, match=r"'99/work#1' in a group whose branches had all ended"):
+        await life(mapping, core)
+
+    assert ran == [1, 2]
+
+
+async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
+    """Its own end was not saved, and that is no change."""
+
+    async def failing() -> None:
+        try:
+            async with TaskGroup() as group:
+                group.create_task(work(1), name="inner")
+                raise ValueError
+        except* ValueError:
+            await work(2)
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        async with TaskGroup() as group:
+            group.create_task(failing(), name="failing")
+        await sleep("1h")
+        return "done"
+
+    assert await lives(flow, Core()) == Ended(Outcome.DONE, b'"done"')
+    assert ran == [2]
+
+
+async def test_a_group_that_is_added_behind_patched_is_none() -> None:
+    """As anything that is declared."""
+    added: list[int] = []
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        await map_steps(work, [1], key=str)
+        await sleep("1h")
+        if await patched("more"):
+            await map_steps(work, added, key=str)
+        return "done"
+
+    core = Core()
+    await life(flow, core)
+    added.append(2)
+
+    assert await lives(flow, core) == Ended(Outcome.DONE, b'"done"')
+    assert ran == [1, 2]
+
+
+@pytest.mark.parametrize("where", ["branch", "group", "task"])
+async def test_a_restart_leaves_nothing_behind(where: str) -> None:
+    """It is refused while something is under way, which then goes on."""
+    begun, opened = asyncio.Event(), asyncio.Event()
+
+    @step(effect="external")
+    async def pay() -> str:
+        begun.set()
+        await opened.wait()
+        return "paid"
+
+    async def restarting() -> str:
+        await begun.wait()
+        try:
+            await restart_as()
+        except Exception as error:
+            opened.set()
+            return str(error)
+
+    @workflow
+    async def flow() -> str:
+        if where == "task":
+            paying = asyncio.create_task(pay())
+            said = await restarting()
+            await paying
+            return said
+        async with TaskGroup() as group:
+            group.create_task(pay(), name="pay")
+            if where == "group":
+                return await restarting()
+            task = group.create_task(restarting(), name="restarting")
+        return task.result()
+
+    core = Core()
+    ended = await life(flow, core)
+
+    assert ended is not None
+    assert b"'pay#1'" in ended.output
+    assert b"is under way, which would be lost" in ended.output
+    assert (core.successors, b"paid" in core.states["pay#1"]) == ({}, True)
+
+
+async def test_the_id_that_a_promise_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As it is not the name, if that has marks that keys have."""
+    caplog.set_level("INFO")
+
+    @workflow
+    async def asking() -> int:
+        return await promise("orders/17", int)
+
+    ended = await life(asking, Core(sent={"orders%2F17": b"3"}))
+
+    assert ended == Ended(Outcome.DONE, b"3")
+    assert "waits for the custom signal 'orders%2F17' to instance 'i-1'" in caplog.text
