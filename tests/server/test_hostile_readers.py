@@ -155,6 +155,8 @@ async def test_a_client_that_drops_its_streams_opens_no_end_of_them(tmp_path: Pa
 class OneRequest:
     """A stream that brings a request and keeps what it is answered."""
 
+    is_ready = True
+
     def __init__(self, request: bytes) -> None:
         self._request = request
         self.sent: list[bytes] = []
