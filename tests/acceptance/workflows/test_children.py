@@ -3,9 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+from examples.workflows.children import parent
 from tests.acceptance.workflows.launcher import KILLED, PATIENCE, Launcher, beside, launching
+from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_persistence import Instance, InstanceStatus
+from runtara_persistence import Instance, InstanceStatus, connect
+from runtara_sdk import Ended, Outcome
+from runtara_sdk.workflow.journal import Told
 
 
 async def family(launcher: Launcher, delivery: str) -> tuple[Instance, Instance]:
@@ -45,3 +50,24 @@ async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
     assert (parent.status, child.status) == (InstanceStatus.CANCELLED, InstanceStatus.CANCELLED)
     assert launcher.world.books == [("orders", {"item": "desk"}), ("undone", "desk")]
     assert KILLED in launcher.codes
+
+
+async def test_a_parent_cancelled_while_it_starts_its_child_takes_it_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the start and the checkpoint that tells of it, and cancelled then."""
+    url = f"sqlite:{tmp_path / 'core.db'}"
+    monkeypatch.setenv("RUNTARA_DATABASE_URL", url)
+    monkeypatch.setenv("RUNTARA_TENANT_ID", "acme")
+    core = Core()
+    given = b'{"order": {"item": "desk", "delivery": "1h"}}'
+
+    killed = await life(parent, core, given, lambda call, is_done: call == "save start#1")
+    await core.tell(Told.CANCEL)
+    ended = await life(parent, core)
+
+    async with connect(url) as persistence:
+        child = await persistence.instances.get("i-1/child")
+    assert (killed, ended) == (None, Ended(Outcome.CANCELLED))
+    assert child is not None
+    assert child.status is InstanceStatus.CANCELLED
