@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -19,19 +20,24 @@ from runtara_persistence import (
     SystemClock,
     connect,
 )
-from runtara_sdk import Ended, Outcome, promise, workflow
+from runtara_sdk import Ended, Outcome, Workflow, promise, sleep, workflow
 from runtara_sdk.settings import Settings
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.journal import Journal
 from runtara_sdk.workflow.remote_journal import connected
 
-PATIENCE = 10
-"""Seconds: less than a claim lasts that nobody gives back."""
+PATIENCE = 25
+"""Seconds: less than the 30 that a claim lasts if nobody gives it back."""
 
 
 @workflow(hold="0s")
 async def asking() -> int:
     return await promise("answer", int)
+
+
+@workflow(hold="0s")
+async def napping() -> None:
+    await sleep("1d")
 
 
 class Moment(StrEnum):
@@ -81,6 +87,7 @@ class Life:
     """Runs an instance on a server, and sends to it at a given moment of its first run."""
 
     def __init__(self, core: Persistence, port: int, instance_id: str) -> None:
+        self.workflow: Workflow[[], Any] = asking
         self._core = core
         self._id = instance_id
         self._settings = Settings(
@@ -95,7 +102,7 @@ class Life:
         """Run once, sending at a call of its journal: how it ended, and how many calls it made."""
         async with connected(self._settings) as journal:
             meeting = Meeting(journal, self.send, call, moment)
-            return await execute(asking, cast("Journal", meeting)), meeting.calls
+            return await execute(self.workflow, cast("Journal", meeting)), meeting.calls
 
     async def send(self) -> None:
         send = SendCustomSignal(self._core.signals, SystemClock())
@@ -106,6 +113,11 @@ class Life:
             # A row tells nobody that it is due.
             while not await self.is_due():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+    async def deadline(self) -> datetime | None:
+        found = await self._core.instances.get(self._id)
+        assert found is not None
+        return found.sleep_until
 
     async def is_due(self) -> bool:
         now = SystemClock().now()
@@ -143,3 +155,21 @@ async def test_a_value_sent_at_any_moment_is_heard_or_makes_the_instance_due(
             await one.until_due()
             ended, _ = await one.run()
         assert ended == Ended(Outcome.DONE, b"4"), f"{moment} call {call} of {calls}"
+
+
+async def test_who_waits_for_nothing_that_was_sent_sleeps_what_is_left(
+    life: Callable[[str], Life],
+) -> None:
+    """Launched early, it looks, and leaves again with the deadline that it had."""
+    one = life("napping")
+    one.workflow = napping
+    await one.run()
+    deadline = await one.deadline()
+    await one.send()
+    await one.until_due()
+
+    again, _ = await one.run()
+
+    assert again == Ended(Outcome.SUSPENDED)
+    assert await one.deadline() == deadline
+    assert not await one.is_due()
