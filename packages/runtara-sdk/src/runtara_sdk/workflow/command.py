@@ -5,7 +5,6 @@ import asyncio
 import logging
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
@@ -53,9 +52,6 @@ _CODES = {
 }
 
 
-_THREADS = 256
-
-
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
@@ -99,8 +95,6 @@ async def _run(
     # Only now: they import what speaks to the core.
     from runtara_sdk.settings import Settings
 
-    # Plain steps run in threads: as many at once as a workflow asks for.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "runtara-step"))
     named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
     try:
         settings = Settings(**{name: value for name, value in named.items() if value is not None})
