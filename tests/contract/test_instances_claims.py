@@ -210,7 +210,7 @@ async def test_an_instance_is_woken_unless_another_owner_claims_it(
     )
     row = await database.row("i")
 
-    woken = await persistence.instances.wake(ME, token="me", when=WHEN, at=START)
+    woken = await persistence.instances.wake(ME, token="me/1", when=WHEN, at=START)
 
     moved = {
         "status": "running",

@@ -33,8 +33,10 @@ async def test_set_back_a_poll_waits_no_longer(desk: Desk, clock: FrozenClock) -
 
     clock.set(START - HOUR)
     clock.advance(timedelta(seconds=60))
+    await settled()
 
-    assert (await poll).signal is None
+    assert poll.done()
+    assert poll.result().signal is None
 
 
 async def test_set_forward_a_poll_waits_as_long_as_it_asked(desk: Desk, clock: FrozenClock) -> None:

@@ -173,7 +173,7 @@ PERSISTENCE = (
         ":",
         (
             "tests/domain/test_held_sleeps.py"
-            "::test_claims_lost_in_an_outage_are_taken_again_in_one_statement",
+            "::test_a_claim_lost_to_the_environment_is_taken_again_once_that_is_over",
         ),
     ),
     Mutant(
