@@ -24,7 +24,7 @@ class Polls:
     """
     Asks what the instance was told, for all checkpoints in one question if the server can.
 
-    Whether it can is seen by its first answer, which it is not let hold; docs/decisions/0010.
+    Whether it can is seen by its first answer, which it is not let hold; docs/decisions/0011.
     """
 
     def __init__(self, calls: Calls, instance_id: str) -> None:
