@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life
 
-from runtara_sdk import Ended, Outcome, Retry, sleep, step, timeout, workflow
+from runtara_sdk import Ended, Outcome, Retry, promise, sleep, step, timeout, workflow
 from runtara_sdk.workflow import execute
 
 SUSPENDED = Ended(Outcome.SUSPENDED)
@@ -117,6 +117,31 @@ async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
 
     async with asyncio.timeout(10):
         assert await life(gathering, Core()) == SUSPENDED
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_run_can_be_ended_in_any_turn_of_the_loop(turns: int) -> None:
+    """Also in those in which it begins to listen."""
+    begun = asyncio.Event()
+
+    @step
+    async def beginning() -> None:
+        begun.set()
+
+    @workflow
+    async def asking() -> None:
+        await beginning()
+        await promise("never", int)
+
+    core = Core()
+    running = asyncio.create_task(execute(asking, MemoryJournal(core), clock=core.clock))
+    await begun.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    running.cancel()
+
+    async with asyncio.timeout(10):
+        await asyncio.wait({running})
 
 
 def test_the_end_of_the_loop_unwinds_no_generator() -> None:
