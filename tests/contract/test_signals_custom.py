@@ -162,7 +162,7 @@ async def test_a_sleep_begun_after_it_leaves_it_due(
     persistence: Persistence, database: Database
 ) -> None:
     """Until its process saves something, or registers: then it has had its chance to look."""
-    await put_instance(database, State.ASLEEP)
+    await put_instance(database, State.ASLEEP, wake_claim_until=None)
     await persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
 
     await persistence.checkpoints.sleep(

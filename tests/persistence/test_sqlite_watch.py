@@ -161,6 +161,8 @@ async def test_without_a_watch_nothing_is_looked_at(
     statements.watch(monkeypatch)
     metronome = SqlitePersistence(f"{path}.other")
     async with metronome, metronome.watch(Told()), SqlitePersistence(path) as persistence:
+        # It looks twice of its own, as its file is new.
+        await looks.pass_by(24)
         put_running(path, "i")
         async with persistence.watch(Told()):
             await looks.pass_by(12)
