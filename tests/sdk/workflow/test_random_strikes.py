@@ -1,0 +1,188 @@
+"""Programs made at random of all that can strike and be struck, killed wherever they can be."""
+
+import asyncio
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life, lives
+
+from runtara_sdk import (
+    NotDone,
+    TaskGroup,
+    current,
+    promise,
+    race,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
+
+Part = Callable[[], Coroutine[Any, Any, list[str]]]
+
+effects: Counter[str] = Counter()
+program: Part
+
+
+class Broken(Exception):
+    """What programs raise."""
+
+
+@step(effect="external")
+async def note() -> str:
+    effects[current().idempotency_key] += 1
+    return "noted"
+
+
+@note.in_doubt
+async def find_note() -> str | NotDone:
+    return "noted" if effects[current().idempotency_key] else NotDone()
+
+
+@workflow(hold="0s", look="900d")
+async def flow() -> list[str]:
+    try:
+        return await program()
+    except (Exception, ExceptionGroup) as error:
+        return [type(error).__name__]
+
+
+class Maker:
+    """Makes a part of a program, that holds others down to a depth."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def seconds(self) -> int:
+        """Any time: hardly two add up to the same."""
+        return self._random.randrange(100, 7000)
+
+    def part(self, depth: int) -> Part:
+        """One of any kind; of those that hold none at the end of the depth."""
+        leaves = (self.sleeping, self.noting, self.promised, self.gathered)
+        if depth == 0:
+            return self._random.choice(leaves)()
+        holding = (self.limited, self.grouped, self.cleaned, self.raced, self.in_turn)
+        kind = self._random.choice((None, *holding, *holding))
+        return self.part(0) if kind is None else kind(depth - 1)
+
+    def sleeping(self) -> Part:
+        length = self.seconds()
+
+        async def part() -> list[str]:
+            await sleep(length)
+            return ["slept"]
+
+        return part
+
+    def noting(self) -> Part:
+        async def part() -> list[str]:
+            return [await note()]
+
+        return part
+
+    def promised(self) -> Part:
+        async def part() -> list[str]:
+            async with timeout(12000):
+                return [await promise("never", str)]
+
+        return part
+
+    def gathered(self) -> Part:
+        lengths, is_hidden = (self.seconds(), self.seconds()), self._random.random() < 0.5
+
+        async def part() -> list[str]:
+            await asyncio.gather(*map(sleep, lengths), return_exceptions=is_hidden)
+            return ["gathered"]
+
+        return part
+
+    def limited(self, depth: int) -> Part:
+        limit, inner = self.seconds(), self.part(depth)
+
+        async def part() -> list[str]:
+            try:
+                async with timeout(limit):
+                    return await inner()
+            except TimeoutError:
+                return ["late", await note()]
+
+        return part
+
+    def grouped(self, depth: int) -> Part:
+        body, branches = self.part(depth), [self.part(depth) for _ in range(2)]
+        fails = self._random.random() < 0.5
+
+        async def last() -> list[str]:
+            said = await branches[-1]()
+            if fails:
+                raise Broken
+            return said
+
+        async def part() -> list[str]:
+            try:
+                async with TaskGroup() as group:
+                    tasks = [group.create_task(one(), name="b") for one in (*branches[:-1], last)]
+                    said = await body()
+            except* (Broken, TimeoutError):
+                said, tasks = ["failed"], []
+            return [*said, *(one for task in tasks for one in task.result()), await note()]
+
+        return part
+
+    def cleaned(self, depth: int) -> Part:
+        inner, clean_up = self.part(depth), self.part(0)
+
+        async def part() -> list[str]:
+            try:
+                return await inner()
+            finally:
+                await clean_up()
+
+        return part
+
+    def raced(self, depth: int) -> Part:
+        one, other = self.part(depth), self.part(depth)
+
+        async def part() -> list[str]:
+            first, said = await race(one=one(), other=other())
+            return [first, *said]
+
+        return part
+
+    def in_turn(self, depth: int) -> Part:
+        parts = [self.part(depth) for _ in range(2)]
+
+        async def part() -> list[str]:
+            return [said for one in parts for said in await one()]
+
+        return part
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(40))
+async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
+    """With each effect once; and so does a replay of all of it, however late."""
+    global program
+    program = Maker(seed).part(4)
+    effects.clear()
+    core = Core()
+    whole = await lives(flow, core)
+    calls, core.ended, core.now = len(core.calls), None, core.now + timedelta(days=9)
+    assert await life(flow, core) == whole
+
+    points = [*itertools.product(range(calls), (False, True))]
+    for number, is_done in random.Random(seed).sample(points, min(len(points), 20)):
+        assert set(effects.values()) <= {1}
+        effects.clear()
+        left = itertools.count()
+
+        def dies(_: str, after: bool) -> bool:
+            return after == is_done and next(left) == number  # noqa: B023 - asked in this turn
+
+        assert await lives(flow, Core(), dies=dies) == whole, (number, is_done)
