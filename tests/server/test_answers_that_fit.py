@@ -6,7 +6,7 @@ import pytest
 from tests.server.test_translation import STANDING, instance
 from tests.support.clock import START
 
-from runtara_domain.model import CheckpointEntry, CheckpointPage, Saved, Signal
+from runtara_domain.model import CheckpointEntry, CheckpointPage, Pending, Saved, Signal
 from runtara_domain.status import SignalType
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
@@ -135,3 +135,23 @@ def test_the_largest_page_fits() -> None:
 )
 def test_every_other_answer_at_its_limits_fits(answer: pb.RpcResponse) -> None:
     assert size(answer) <= MAX_PAYLOAD
+
+
+def test_a_value_too_large_for_a_poll_hides_no_cancel() -> None:
+    """Nor the other values; only plain SQL can put one in."""
+    request = pb.PollSignalsRequest(
+        instance_id="i-1", checkpoint_id="vast", more_checkpoint_ids=["small"]
+    )
+    found = Pending(
+        STANDING,
+        Signal(SignalType.CANCEL, b"why"),
+        {"vast": bytes(MAX_PAYLOAD), "small": b"1"},
+    )
+
+    told = translation.pending(request, found)
+
+    assert told == pb.PollSignalsResponse(
+        signal=pb.Signal(instance_id="i-1", signal_type=pb.SIGNAL_CANCEL, payload=b"why"),
+        custom_signals=[pb.CustomSignal(checkpoint_id="small", payload=b"1")],
+        knows_more=True,
+    )

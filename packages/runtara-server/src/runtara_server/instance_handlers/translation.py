@@ -132,19 +132,28 @@ def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal 
 
 
 def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsResponse:
-    """Describe what an instance was told, beside what it asked."""
-    named = request.checkpoint_id
-    return pb.PollSignalsResponse(
+    """
+    Describe what an instance was told, beside what it asked.
+
+    A value that doesn't fit, which only plain SQL can put in, is left out: it hides no cancel.
+    """
+    response = pb.PollSignalsResponse(
         signal=signal(request.instance_id, found.signal),
-        custom_signal=custom_signal(named, found.custom_signals.get(named)),
-        custom_signals=[
-            pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
-            for checkpoint_id, payload in found.custom_signals.items()
-            if checkpoint_id != named
-        ],
         # Left out for those who know nothing of it.
         knows_more=bool(request.more_checkpoint_ids),
     )
+    room = _ROOM - response.ByteSize()
+    for checkpoint_id, payload in found.custom_signals.items():
+        value = pb.CustomSignal(checkpoint_id=checkpoint_id, payload=payload)
+        size = value.ByteSize() + _AROUND
+        if size > room:
+            continue
+        room -= size
+        if checkpoint_id == request.checkpoint_id:
+            response.custom_signal.CopyFrom(value)
+        else:
+            response.custom_signals.append(value)
+    return response
 
 
 def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.CheckpointResponse:
