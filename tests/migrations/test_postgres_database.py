@@ -50,6 +50,15 @@ async def test_a_failing_migration_leaves_nothing_of_itself(pool: Pool) -> None:
     assert await run_postgres(pool, [FIRST, SECOND]) == ("002_create_b",)
 
 
+async def test_a_failing_migration_is_told_in_one_line(pool: Pool) -> None:
+    twice = "CREATE TABLE b (x int UNIQUE); INSERT INTO b VALUES (1), (1)"
+
+    with pytest.raises(MigrationError, match=r"002_twice failed: .* Key \(x\)=\(1\)") as caught:
+        await run_postgres(pool, [FIRST, Migration(2, "002_twice", twice)])
+
+    assert "\n" not in str(caught.value)
+
+
 async def test_an_edited_or_missing_file_is_named(pool: Pool) -> None:
     await run_postgres(pool, [FIRST])
 

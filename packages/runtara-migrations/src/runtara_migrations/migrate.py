@@ -32,7 +32,7 @@ async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
     import asyncpg
     from asyncpg.connect_utils import SessionAttribute
 
-    from runtara_migrations.postgres import run_postgres
+    from runtara_migrations.postgres import in_one_line, run_postgres
 
     try:
         async with asyncpg.create_pool(
@@ -42,7 +42,7 @@ async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise MigrationError(f"{place.shown}: it takes no writes: name the primary") from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise MigrationError(f"{place.shown}: {str(error) or type(error).__name__}") from error
+        raise MigrationError(f"{place.shown}: {in_one_line(error)}") from error
 
 
 async def _migrate_sqlite(path: str) -> tuple[str, ...]:

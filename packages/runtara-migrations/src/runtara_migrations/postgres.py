@@ -1,6 +1,9 @@
 """Bringing a PostgreSQL database up to date."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
@@ -15,7 +18,11 @@ _Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 _LOCK = 0x72756E74617261
 """The key of the advisory lock: "runtara" in bytes."""
 
-_NO_TIMEOUTS = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+_NO_TIMEOUTS = """
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0
+"""
 _HAS_TABLE = "SELECT to_regclass($1) IS NOT NULL"
 _CREATE_LEDGER = """
 CREATE TABLE runtara_migrations (
@@ -28,10 +35,37 @@ CREATE TABLE runtara_migrations (
 _READ_LEDGER = "SELECT version, name, checksum FROM runtara_migrations ORDER BY version"
 _READ_RUST_LEDGER = "SELECT version, success FROM _sqlx_migrations"
 _RECORD = "INSERT INTO runtara_migrations (version, name, checksum) VALUES ($1, $2, $3)"
+_HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""Others use what is to be changed."""
+
+_WAITING = (
+    "migration %s is waiting for its tables, held by others, for up to %g s: end long transactions,"
+    " see pg_stat_activity"
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    Seconds a migration waits for those who use the tables, such as a backup.
+
+    attempt: at a time, for all who come later wait behind it; more than `deadlock_timeout`, after
+    which an autovacuum gives way. pause: between two attempts, for those who came. total: in which
+    an attempt is begun.
+    """
+
+    attempt: float = 2.0
+    pause: float = 5.0
+    total: float = 300.0
 
 
 async def run_postgres(
-    pool: Pool, migrations: Sequence[Migration] | None = None
+    pool: Pool,
+    migrations: Sequence[Migration] | None = None,
+    *,
+    patience: Patience = Patience(),
 ) -> tuple[str, ...]:
     """
     Apply what the database has not had yet, and tell the names of it.
@@ -39,18 +73,20 @@ async def run_postgres(
     Any number of processes may do so at once: each migration is applied by one of them, the others
     wait. A database of the Rust server 1.4.1 is adopted: it counts as having had the first. Takes
     the migrations that come with this program unless others are given. A failing one is rolled
-    back; those before it stay. Raises MigrationError, or the driver's error if the database can't
-    be asked.
+    back; those before it stay. Raises MigrationError, also when others hold the tables for longer
+    than the patience, or the driver's error if the database can't be asked.
     """
     known = packaged("postgres") if migrations is None else migrations
     applied: list[str] = []
     async with pool.acquire() as connection:
-        while (name := await _apply_next(connection, known)) is not None:
+        while (name := await _apply_next(connection, known, patience)) is not None:
             applied.append(name)
     return tuple(applied)
 
 
-async def _apply_next(connection: _Connection, known: Sequence[Migration]) -> str | None:
+async def _apply_next(
+    connection: _Connection, known: Sequence[Migration], patience: Patience
+) -> str | None:
     async with connection.transaction():
         await connection.execute(_NO_TIMEOUTS)
         # Held until the transaction ends, so that it works through a pooler of connections too.
@@ -58,7 +94,7 @@ async def _apply_next(connection: _Connection, known: Sequence[Migration]) -> st
         waiting = pending(known, await _applied(connection, known))
         if not waiting:
             return None
-        await _apply(connection, waiting[0])
+        await _apply(connection, waiting[0], patience)
         return waiting[0].name
 
 
@@ -75,14 +111,50 @@ async def _applied(connection: _Connection, known: Sequence[Migration]) -> list[
     return [known[0].entry]
 
 
-async def _apply(connection: _Connection, migration: Migration) -> None:
-    try:
-        await connection.execute(migration.sql)
-    except asyncpg.PostgresError as error:
-        raise MigrationError(f"Migration {migration.name} failed: {error}") from error
+async def _apply(connection: _Connection, migration: Migration, patience: Patience) -> None:
+    time = asyncio.get_running_loop().time
+    deadline = time() + patience.total
+    is_told = False
+    while not await _is_applied(connection, migration, patience):
+        if time() + patience.pause > deadline:
+            raise MigrationError(
+                f"Migration {migration.name} failed: others held its tables for {patience.total:g}"
+                " s; end long transactions, backups too (in pg_stat_activity those of the oldest"
+                " xact_start), and start again"
+            )
+        if not is_told:
+            _log.warning(_WAITING, migration.name, patience.total)
+            is_told = True
+        await asyncio.sleep(patience.pause)
     await _record(connection, migration)
+
+
+async def _is_applied(connection: _Connection, migration: Migration, patience: Patience) -> bool:
+    try:
+        # Only a savepoint: the advisory lock stays, so that of many processes one at a time tries.
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = {int(patience.attempt * 1000)}")
+            await _lock_out_servers(connection)
+            await connection.execute(migration.sql)
+    except _HELD:
+        return False
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"Migration {migration.name} failed: {in_one_line(error)}") from error
+    return True
+
+
+async def _lock_out_servers(connection: _Connection) -> None:
+    # Each step of theirs locks this table. A migration that did so bit by bit would come to wait
+    # for a step that waits for it.
+    if await connection.fetchval(_HAS_TABLE, "instances"):
+        await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
 
 
 async def _record(connection: _Connection, migration: Migration) -> None:
     entry = migration.entry
     await connection.execute(_RECORD, entry.version, entry.name, entry.checksum)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What the driver says: the database's message, and its detail and hint if it has some."""
+    return " ".join(str(error).split()) or type(error).__name__
