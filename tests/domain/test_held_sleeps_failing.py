@@ -10,7 +10,8 @@ from tests.support.interposed import Interposed
 from runtara_domain.error import DatabaseError, NoAnswer
 from runtara_domain.held_sleeps import CLAIM, RENEWAL
 from runtara_domain.sessions import Session
-from runtara_domain.status import State
+from runtara_domain.status import SignalType, State
+from runtara_domain.use_cases.sleep import RETRY
 from runtara_persistence.memory.persistence import MemoryPersistence
 
 HOUR = 3600
@@ -56,21 +57,57 @@ async def test_a_claim_of_which_the_answer_was_lost_is_given_back(
     await leave(session, other)
 
 
-@pytest.mark.parametrize("step", ["pending", "wake"])
-async def test_a_held_sleep_the_database_fails_is_answered_so_and_its_claim_given_back(
-    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock, step: str
+async def test_a_sleep_the_database_does_not_end_is_answered_so_and_its_claim_given_back(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
     sleep = await desk.asleep(session)
-    steps.failing.add(step)
-    if step == "pending":
-        desk.waits.tell([ID])
-    else:
-        clock.advance(timedelta(seconds=60))
+    steps.failing.add("wake")
+    clock.advance(timedelta(seconds=60))
     with pytest.raises(DatabaseError):
         await sleep
 
     clock.advance(RENEWAL)
     await settled()
+
+    assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+
+
+async def test_a_sleep_told_to_look_while_the_database_fails_sleeps_on_and_looks_again(
+    desk: Desk,
+    session: Session,
+    steps: Interposed,
+    clock: FrozenClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Every second, and tells of it once: it may have years to go."""
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.failing.add("pending")
+    desk.put_signal(SignalType.CANCEL)
+    desk.waits.tell([ID])
+    for _ in range(3):
+        await settled()
+        clock.advance(RETRY)
+    await settled()
+    assert (sleep.done(), desk.state(), steps.calls["pending"]) == (False, State.ASLEEP, 5)
+    assert ["not read" in record.message for record in caplog.records] == [True]
+
+    steps.failing.clear()
+    clock.advance(RETRY)
+
+    await sleep
+    assert desk.state() is State.RUNNING
+
+
+async def test_a_sleep_that_cannot_look_is_left_at_once(
+    desk: Desk, session: Session, steps: Interposed
+) -> None:
+    """Its connection has gone."""
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.failing.add("pending")
+    desk.waits.tell([ID])
+    await settled()
+
+    await leave(session, sleep)
 
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
 

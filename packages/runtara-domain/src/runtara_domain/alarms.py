@@ -14,7 +14,8 @@ _Moment = TypeVar("_Moment", datetime, timedelta)
 class Bell(Protocol):
     """What is rung, as long as somebody is there to hear it."""
 
-    is_left: bool
+    @property
+    def is_left(self) -> bool: ...
 
     def ring(self) -> None: ...
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -66,6 +67,20 @@ class Wait:
         self.wake(Wake.DUE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reminder:
+    """Has a wait look again."""
+
+    wait: Wait
+
+    @property
+    def is_left(self) -> bool:
+        return self.wait.is_left
+
+    def ring(self) -> None:
+        self.wait.wake(Wake.TOLD)
+
+
 class Waits:
     """
     The waits held, each costing a future and a place in a heap: no task, timer or query of its own.
@@ -112,6 +127,10 @@ class Waits:
     def ring_after(self, wait: Wait, span: timedelta) -> None:
         """Wake it with DUE when so much time has passed, whatever becomes of the wall clock."""
         self._spans.set(wait, self._clock.uptime() + span)
+
+    def tell_after(self, wait: Wait, span: timedelta) -> None:
+        """Let it look again, with TOLD, when so much time has passed."""
+        self._spans.set(_Reminder(wait), self._clock.uptime() + span)
 
     def tell(self, instance_ids: Collection[str] | None) -> None:
         """Let the waits of these instances look again; None: all of them."""

@@ -1,6 +1,7 @@
 """Sleeping durably: put down at once, held until the deadline."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from runtara_domain.waits import Wait, Waits, Wake
 RETRY = timedelta(seconds=1)
 
 _ACTION = "sleep"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +86,29 @@ class SleepDurably:
         )
 
     async def _until_woken(self, wait: Wait, sleeper: Caller) -> bool:
+        is_blind = False
         while True:
             match await wait.next():
-                case Wake.TOLD if not await self._is_over(sleeper):
-                    continue
-                case Wake.TOLD | Wake.DUE:
-                    if await self._wake(wait, sleeper):
-                        return True
                 case Wake.GONE | Wake.ENDING:
                     return False
+                case Wake.TOLD:
+                    is_over = await self._is_over(sleeper, is_blind=is_blind)
+                    is_blind = is_over is None
+                    if is_blind:
+                        self.waits.tell_after(wait, RETRY)
+                case Wake.DUE:
+                    is_over = True
+            if is_over and await self._wake(wait, sleeper):
+                return True
 
-    async def _is_over(self, sleeper: Caller) -> bool:
-        pending = await self.signals.pending(sleeper)
+    async def _is_over(self, sleeper: Caller, *, is_blind: bool) -> bool | None:
+        try:
+            pending = await self.signals.pending(sleeper)
+        except DatabaseError as error:
+            # It may have years to go; whether the database is there counts when it is over.
+            if not is_blind:
+                _log.warning("signals of a sleeper not read, will be tried again: %s", error)
+            return None
         require_admitted(sleeper, pending.before, WORKING, _ACTION)
         return _is_cancel(pending.signal)
 
