@@ -21,13 +21,15 @@ class TouchedInstances:
     def __init__(self) -> None:
         self.touches: list[tuple[set[Caller], datetime]] = []
         self.is_broken = False
+        self.held_up: set[str] = set()
         self.touched = asyncio.Event()
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         self.touches.append((set(callers), at))
         self.touched.set()
         if self.is_broken:
             raise DatabaseError("The database is out of order")
+        return self.held_up
 
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
@@ -142,6 +144,27 @@ async def test_what_the_database_does_not_take_is_kept_and_tried_again(
         {Caller("i-1"), Caller("i-2")},
     ]
     assert "out of order" in caplog.text
+
+
+async def test_what_another_step_holds_up_is_kept_and_tried_again(
+    kept: Activity, instances: TouchedInstances, clock: FrozenClock
+) -> None:
+    instances.held_up = {"i-1"}
+    kept.note(Caller("i-1"))
+    kept.note(Caller("i-2"))
+    await settled()
+    clock.advance(DELAY)
+    await instances.touched.wait()
+    await settled()
+    instances.touched.clear()
+
+    clock.advance(DELAY)
+    await instances.touched.wait()
+
+    assert [callers for callers, _ in instances.touches] == [
+        {Caller("i-1"), Caller("i-2")},
+        {Caller("i-1")},
+    ]
 
 
 async def test_flushing_writes_now(

@@ -8,10 +8,9 @@ from tests.support.clock import FrozenClock
 from tests.support.interposed import Interposed
 
 from runtara_domain.error import DatabaseError, NoAnswer
-from runtara_domain.held_sleeps import CLAIM, RENEWAL
+from runtara_domain.held_sleeps import CLAIM, RENEWAL, RETRY
 from runtara_domain.sessions import Session
 from runtara_domain.status import SignalType, State
-from runtara_domain.use_cases.sleep import RETRY
 from runtara_persistence.memory.persistence import MemoryPersistence
 
 HOUR = 3600
@@ -110,6 +109,46 @@ async def test_a_sleep_that_cannot_look_is_left_at_once(
     await leave(session, sleep)
 
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
+
+
+async def test_a_claim_another_step_holds_up_is_renewed_a_second_later(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """By itself; its sleep looks once, and sleeps on."""
+    await desk.register(session, "i-2")
+    sleeps = [await desk.asleep(session, instance_id=each, seconds=HOUR) for each in (ID, "i-2")]
+    steps.held_up.add(ID)
+    steps.calls.clear()
+    clock.advance(RENEWAL)
+    await settled()
+    for _ in range(3):
+        clock.advance(RETRY)
+        await settled()
+    assert steps.calls == {"renew_claims": 4, "pending": 1}
+    assert desk.store.instances["i-2"].wake_claim_until == clock.now() - 3 * RETRY + CLAIM
+
+    steps.held_up.clear()
+    clock.advance(RETRY)
+    await settled()
+
+    assert desk.row.wake_claim_until == clock.now() + CLAIM
+    assert not any(sleep.done() for sleep in sleeps)
+    await leave(session, *sleeps)
+
+
+async def test_a_claim_another_step_holds_up_is_given_back_a_second_later(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.held_up.add(ID)
+    await leave(session, sleep)
+    assert desk.claimed_by() == TOKEN
+
+    steps.held_up.clear()
+    clock.advance(RETRY)
+    await settled()
+
+    assert desk.claimed_by() is None
 
 
 async def test_a_sleep_repeated_after_a_failure_keeps_its_claim(

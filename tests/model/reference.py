@@ -78,11 +78,12 @@ class Reference(Telling):
             self._begin_run(row, at)
         return Registered(before, row["tenant_id"], exists, row["run_epoch"], row["input"])
 
-    def instances_touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    def instances_touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         for caller in callers:
             before = self.instances_standing(caller.instance_id)
             if admits(before, caller, OPEN):
                 show_life(self.instances[caller.instance_id], at)
+        return set()
 
     def instances_finish(self, caller: Caller, ending: Ending, *, at: datetime) -> Standing | None:
         before = self.instances_standing(caller.instance_id)
@@ -121,11 +122,14 @@ class Reference(Telling):
                         put_claim(row, claim)
         return standings
 
-    def instances_release_claims(self, token: str, names: Collection[str], *, at: datetime) -> None:
+    def instances_release_claims(
+        self, token: str, names: Collection[str], *, at: datetime
+    ) -> set[str]:
         for name in names:
             row = self.instances.get(name)
             if row is not None and row["wake_claim_by"] == token:
                 row["wake_claim_by"], row["wake_claim_until"] = None, at
+        return set()
 
     def instances_wake(self, caller: Caller, *, token: str, at: datetime) -> Woken:
         before = self.instances_standing(caller.instance_id)

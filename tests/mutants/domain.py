@@ -199,7 +199,7 @@ DOMAIN = (
     Mutant(
         "What is heard while the database fails is forgotten.",
         "runtara_domain/activity.py",
-        "            self._heard |= heard\n",
+        "            self._keep(heard)\n",
         "",
         (
             "tests/domain/test_activity.py"

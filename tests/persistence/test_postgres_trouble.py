@@ -14,7 +14,14 @@ from tests.support import postgres
 from tests.support.clock import START
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Caller, CheckpointWrite, Event, EventType, Registration
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    Event,
+    EventStep,
+    EventType,
+    Registration,
+)
 from runtara_domain.status import ANY, OPEN, WORKING
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
@@ -182,13 +189,15 @@ async def test_deadlocks_are_repeated(
 
     async with stranger.transaction():
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
-        touched = asyncio.create_task(persistence.instances.touch([Caller("a"), ME], at=LATER))
+        event = Event(EventType.CUSTOM, b"", START)
+        batch = [EventStep(Caller("a"), event, ANY), EventStep(ME, event, ANY)]
+        told = asyncio.create_task(persistence.events.record_all(batch, at=LATER))
         while not await waiting(stranger):
             pass
         # Held by the one that waits for us: it is the one to give way.
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'a' FOR UPDATE")
 
-    await touched
+    assert all(recorded.after is not None for recorded in await told)
 
 
 async def test_one_who_may_not_be_stored_fails_alone(persistence: PostgresPersistence) -> None:
@@ -235,18 +244,19 @@ async def test_a_cancellation_stays_one_though_the_server_is_frozen(
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         async with stranger.transaction():
             await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
-            touching = asyncio.create_task(persistence.instances.touch([ME], at=LATER))
+            mine = Registration("i", "t")
+            asking = asyncio.create_task(persistence.instances.register(mine, when=OPEN, at=LATER))
             while not await stranger.fetchval(SOMEBODY_WAITS):
                 pass
             [backend] = await stranger.fetchrow(OUR_BACKEND) or []
             os.kill(backend, signal.SIGSTOP)
             try:
-                touching.cancel()
-                await asyncio.wait([touching])
+                asking.cancel()
+                await asyncio.wait([asking])
             finally:
                 os.kill(backend, signal.SIGCONT)
 
-        assert touching.cancelled()
+        assert asking.cancelled()
         assert await save(persistence, "c")
 
 

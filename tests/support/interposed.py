@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, cast
 
 from runtara_domain.error import DatabaseError
@@ -14,13 +15,15 @@ class Interposed:
 
     calls: how often each was begun. failing: those that are not carried out. unanswered: those that
     are carried out and fail all the same. gates: what a step waits for before it is carried out.
-    replies: what its caller waits for afterwards.
+    replies: what its caller waits for afterwards. held_up: instances of which no claim can be
+    renewed or given back, as another step has them in hand.
     """
 
     def __init__(self, persistence: Persistence) -> None:
         self.calls: Counter[str] = Counter()
         self.failing: set[str] = set()
         self.unanswered: set[str] = set()
+        self.held_up: set[str] = set()
         self.gates: dict[str, asyncio.Event] = {}
         self.replies: dict[str, asyncio.Event] = {}
         self.instances = _Port(self, persistence.instances)
@@ -41,12 +44,28 @@ class Interposed:
             await self.gates[name].wait()
         if name in self.failing:
             raise DatabaseError("the disk is gone")
-        outcome = await step(*values, **named)
+        if self.held_up and name in _PASSING_OVER:
+            outcome = await _PASSING_OVER[name](self.held_up, step, *values, **named)
+        else:
+            outcome = await step(*values, **named)
         if name in self.replies:
             await self.replies[name].wait()
         if name in self.unanswered:
             raise DatabaseError("the answer is gone")
         return outcome
+
+
+async def _renew(held_up: set[str], step: Any, claim: Any, sleepers: Any, **named: Any) -> Any:
+    free = {each: sleepers[each] for each in sleepers if each.instance_id not in held_up}
+    return await step(claim, free, **named)
+
+
+async def _release(held_up: set[str], step: Any, token: str, names: Any, **named: Any) -> Any:
+    await step(token, set(names) - held_up, **named)
+    return held_up & set(names)
+
+
+_PASSING_OVER: dict[str, Callable[..., Any]] = {"renew_claims": _renew, "release_claims": _release}
 
 
 class _Port:

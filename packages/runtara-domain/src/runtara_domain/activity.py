@@ -47,10 +47,16 @@ class Activity:
         if not heard:
             return
         try:
-            await self._instances.touch(heard, at=self._clock.now())
+            left = await self._instances.touch(heard, at=self._clock.now())
         except BaseException as error:
-            self._heard |= heard
-            self._any.set()
+            self._keep(heard)
             if not isinstance(error, DatabaseError):
                 raise
             _log.warning("activity not written, will be tried again: %s", error)
+        else:
+            self._keep({caller for caller in heard if caller.instance_id in left})
+
+    def _keep(self, left: set[Caller]) -> None:
+        if left:
+            self._heard |= left
+            self._any.set()

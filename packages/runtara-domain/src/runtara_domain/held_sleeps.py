@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from runtara_domain.waits import Waits
 
 CLAIM = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
+RETRY = timedelta(seconds=1)
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class HeldSleeps:
         self._deadlines: dict[str, Counter[datetime]] = {}
         self._runs: dict[str, int] = {}
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._missing: set[str] = set()
         self._dropped: set[str] = set()
         self._any = asyncio.Event()
 
@@ -98,19 +100,29 @@ class HeldSleeps:
         await self._release([instance_id])
 
     async def release_dropped(self) -> None:
-        """Give back what is left to be given back, in one statement."""
+        """Give back what is left to be given back, in one statement that waits for nobody."""
         await self._release(sorted(self._dropped))
 
     async def keep(self) -> None:
-        """Renew what is claimed, in one statement each time, until cancelled."""
+        """
+        Renew what is claimed, in one statement each time, until cancelled.
+
+        What another step had in hand, or the database did not take back, is tried every second.
+        """
         while True:
             await self._any.wait()
-            await self._clock.pause(RENEWAL)
-            if self._deadlines:
-                await self._try_to_renew()
+            await self._make_up_until(self._clock.uptime() + RENEWAL)
+            self._missing.clear()
+            await self._try_to_renew(self._deadlines)
             await self.release_dropped()
             if not self._deadlines and not self._dropped:
                 self._any.clear()
+
+    async def _make_up_until(self, uptime: timedelta) -> None:
+        while self._clock.uptime() < uptime:
+            await self._clock.pause(RETRY)
+            await self._try_to_renew(self._missing)
+            await self.release_dropped()
 
     async def _release(self, instance_ids: Sequence[str]) -> None:
         async with AsyncExitStack() as turns:
@@ -120,25 +132,30 @@ class HeldSleeps:
             # Another may have done it by now, too.
             left = [each for each in instance_ids if each in self._dropped]
             freed = [each for each in left if each not in self._deadlines]
+            held_up: set[str] = set()
             try:
                 if freed:
-                    await self._instances.release_claims(self.token, freed, at=self._clock.now())
+                    held_up = await self._instances.release_claims(
+                        self.token, freed, at=self._clock.now()
+                    )
             except DatabaseError as error:
                 _log.warning("wake claims not given back, will be tried again: %s", error)
             else:
-                self._dropped.difference_update(left)
+                self._dropped -= set(left) - held_up
 
-    async def _try_to_renew(self) -> None:
+    async def _try_to_renew(self, instance_ids: Collection[str]) -> None:
+        sleepers = {
+            Caller(each, self._runs[each]): self.earliest(each)
+            for each in instance_ids
+            if each in self._runs
+        }
         try:
-            await self._renew()
+            if sleepers:
+                await self._renew(sleepers)
         except DatabaseError as error:
             _log.warning("wake claims not renewed, will be tried again: %s", error)
 
-    async def _renew(self) -> None:
-        sleepers = {
-            Caller(instance_id, run): self.earliest(instance_id)
-            for instance_id, run in self._runs.items()
-        }
+    async def _renew(self, sleepers: Mapping[Caller, datetime | None]) -> None:
         try:
             standings = await self._instances.renew_claims(
                 self.claim(), sleepers, at=self._clock.now()
@@ -148,13 +165,14 @@ class HeldSleeps:
             for sleeper in sleepers:
                 if sleeper.instance_id not in self._deadlines:
                     self.drop(sleeper.instance_id)
-        self._waits.tell(
-            [
-                sleeper.instance_id
-                for sleeper in sleepers
-                if not _sleeps_on(sleeper, standings.get(sleeper.instance_id))
-            ]
-        )
+        astray = {
+            sleeper.instance_id
+            for sleeper in sleepers
+            if not _sleeps_on(sleeper, standings.get(sleeper.instance_id))
+        }
+        # To look once is enough until the next round, however long another has it in hand.
+        self._waits.tell(astray - (self._missing - standings.keys()))
+        self._missing = astray - standings.keys()
 
 
 def _sleeps_on(sleeper: Caller, standing: Standing | None) -> bool:

@@ -48,11 +48,12 @@ class Instances(Protocol):
         """Read state and run alone; None if there is none."""
         ...
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         """
         Move `last_activity_at` forward to `at` for callers that are open and not superseded.
 
-        Unknown instances are passed over; it never moves backward.
+        Unknown instances are passed over; it never moves backward. Waits for nobody: tells which
+        instances another step had in hand just now, so that they are left as they were.
         """
         ...
 
@@ -118,14 +119,20 @@ class Instances(Protocol):
         claim runs, nor where another holder's of the same owner does, unless less is left of it
         than half the time of this one: then that holder has missed its renewals. Where no other
         owner's runs, `sleep_until` becomes no later than the moment given with the sleeper, if one
-        is. Unknown instances are missing from the answer.
+        is. Waits for nobody: instances that are unknown, or that another step had in hand just now,
+        are left as they were and missing from the answer.
         """
         ...
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> None:
-        """Give back claims of this token, as if they had ended at `at`; others are left alone."""
+    ) -> set[str]:
+        """
+        Give back claims of this token, as if they had ended at `at`; others are left alone.
+
+        Waits for nobody: tells of which instances the claim is left, as another step had them in
+        hand just now.
+        """
         ...
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:

@@ -57,13 +57,14 @@ class MemoryInstances:
         row = self._store.instances.get(instance_id)
         return None if row is None else row.standing
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         await self._store.turn()
         for caller in callers:
             row = self._store.instances.get(caller.instance_id)
             if row is None or row.state.is_final or row.standing.supersedes(caller):
                 continue
             row.show_life(at)
+        return set()
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         await self._store.turn()
@@ -148,12 +149,13 @@ class MemoryInstances:
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> None:
+    ) -> set[str]:
         await self._store.turn()
         for instance_id in instance_ids:
             row = self._store.instances.get(instance_id)
             if row is not None and row.wake_claim_by == token:
                 row.wake_claim_by, row.wake_claim_until = None, at
+        return set()
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
         await self._store.turn()

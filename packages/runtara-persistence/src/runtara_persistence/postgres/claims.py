@@ -46,11 +46,12 @@ async def renew(
 
 async def release(
     database: Database, token: str, instance_ids: Collection[str], at: datetime
-) -> None:
+) -> set[str]:
     """Carry out `instances.release_claims`."""
-    await database.write(
+    left = await database.write(
         "release claims", _RELEASE_CLAIMS, token, list(instance_ids), at, is_repeatable=True
     )
+    return {row["instance_id"] for row in left}
 
 
 async def wake(

@@ -78,14 +78,14 @@ class PostgresInstances:
         found = await self._database.read("read how an instance stands", _STANDING, instance_id)
         return rows.standing(found[0]) if found else None
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         # One entry an instance: if any of its callers is current, so is the one of the newest run.
         newest: dict[str, int | None] = {}
         for caller in callers:
             run = newest.setdefault(caller.instance_id, caller.run)
             if run is not None and (caller.run is None or caller.run > run):
                 newest[caller.instance_id] = caller.run
-        await self._database.write(
+        left = await self._database.write(
             "note signs of life",
             _TOUCH,
             list(newest),
@@ -93,6 +93,7 @@ class PostgresInstances:
             at,
             is_repeatable=True,
         )
+        return {row["instance_id"] for row in left}
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = await self._database.write(
@@ -150,8 +151,8 @@ class PostgresInstances:
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> None:
-        await claims.release(self._database, token, instance_ids, at)
+    ) -> set[str]:
+        return await claims.release(self._database, token, instance_ids, at)
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
         return await claims.wake(self._database, caller, token, when, at)

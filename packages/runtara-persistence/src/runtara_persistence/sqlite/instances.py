@@ -63,7 +63,7 @@ class SqliteInstances:
 
         return await self._database.read("read how an instance stands", step)
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> None:
+    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         moment = to_text(at)
         touched = [
             {"instance_id": caller.instance_id, "run": caller.run, "at": moment}
@@ -74,6 +74,7 @@ class SqliteInstances:
             connection.executemany(_TOUCH, touched)
 
         await self._database.write("note activity", step)
+        return set()
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = {
@@ -148,11 +149,12 @@ class SqliteInstances:
 
     async def release_claims(
         self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> None:
+    ) -> set[str]:
         def step(connection: sqlite3.Connection) -> None:
             claims.release(connection, token, instance_ids, to_text(at))
 
         await self._database.write("release claims", step)
+        return set()
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
         def step(connection: sqlite3.Connection) -> Woken:

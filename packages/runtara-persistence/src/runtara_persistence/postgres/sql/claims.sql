@@ -71,8 +71,8 @@ found AS MATERIALIZED (
         split_part(i.wake_claim_by, '/', 1) = $5 AS is_same_owners
     FROM sleepers
     JOIN instances AS i ON i.instance_id = sleepers.instance_id
-    ORDER BY i.instance_id
-    FOR NO KEY UPDATE OF i
+    -- Whoever waited for one row would have all the others wait.
+    FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
 renewed AS (
     UPDATE instances AS i
@@ -93,14 +93,20 @@ WITH mine AS MATERIALIZED (
     SELECT instance_id
     FROM instances
     WHERE wake_claim_by = $1 AND instance_id = ANY ($2::text[])
-    ORDER BY instance_id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+released AS (
+    UPDATE instances AS i
+    SET wake_claim_until = $3,
+        wake_claim_by = NULL
+    FROM mine
+    WHERE i.instance_id = mine.instance_id
 )
-UPDATE instances AS i
-SET wake_claim_until = $3,
-    wake_claim_by = NULL
-FROM mine
-WHERE i.instance_id = mine.instance_id;
+SELECT instance_id
+FROM instances
+WHERE wake_claim_by = $1
+    AND instance_id = ANY ($2::text[])
+    AND instance_id NOT IN (SELECT mine.instance_id FROM mine);
 
 -- name: wake
 WITH found AS MATERIALIZED (

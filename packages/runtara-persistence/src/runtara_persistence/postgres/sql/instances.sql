@@ -116,13 +116,21 @@ found AS MATERIALIZED (
     WHERE i.status IN ('pending', 'running', 'suspended')
         AND (heard.run IS NULL OR heard.run >= i.run_epoch)
         AND (i.last_activity_at IS NULL OR i.last_activity_at < $3)
-    ORDER BY i.instance_id
-    FOR NO KEY UPDATE OF i
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+),
+touched AS (
+    UPDATE instances AS i
+    SET last_activity_at = $3
+    FROM found
+    WHERE i.instance_id = found.instance_id
 )
-UPDATE instances AS i
-SET last_activity_at = $3
-FROM found
-WHERE i.instance_id = found.instance_id;
+SELECT i.instance_id
+FROM instances AS i
+JOIN heard ON heard.instance_id = i.instance_id
+WHERE i.status IN ('pending', 'running', 'suspended')
+    AND (heard.run IS NULL OR heard.run >= i.run_epoch)
+    AND (i.last_activity_at IS NULL OR i.last_activity_at < $3)
+    AND i.instance_id NOT IN (SELECT found.instance_id FROM found);
 
 -- name: create
 INSERT INTO instances (instance_id, tenant_id, created_at, input)

@@ -1,0 +1,118 @@
+"""A row that another program holds: what goes through many instances waits for none of them."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from tests.support import postgres
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, Claim
+from runtara_persistence.postgres.persistence import PostgresPersistence
+
+ASLEEP = """
+INSERT INTO instances (
+    instance_id, tenant_id, status, created_at, sleep_until, wake_claim_by, wake_claim_until
+)
+SELECT name, 't', 'suspended', $2, $2::timestamptz + interval '1 hour', 'core/me', $2
+FROM unnest($1::text[]) AS name
+"""
+NAMES = ["a", "held", "z"]
+OTHERS = {"a", "z"}
+UNTIL = START + timedelta(seconds=30)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with postgres.migrated_database() as url:
+        yield url
+
+
+@pytest.fixture
+async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
+    """Give one that fails when it has waited for a second."""
+    async with PostgresPersistence(url, patience=1, step_timeout=1) as persistence:
+        yield persistence
+
+
+@pytest.fixture
+async def looker_on(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(url)
+    await connection.execute(ASLEEP, NAMES, START)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def holder(
+    url: str, looker_on: "asyncpg.Connection[asyncpg.Record]"
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Give an operator who has changed a row, and not committed."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("BEGIN")
+    await connection.execute("UPDATE instances SET error = '' WHERE instance_id = 'held'")
+    yield connection
+    await connection.close()
+
+
+async def those(looker_on: "asyncpg.Connection[asyncpg.Record]", condition: str) -> set[str]:
+    found = await looker_on.fetch(f"SELECT instance_id FROM instances WHERE {condition}")
+    return {row["instance_id"] for row in found}
+
+
+async def test_claims_of_the_others_are_renewed(
+    persistence: PostgresPersistence,
+    looker_on: "asyncpg.Connection[asyncpg.Record]",
+    holder: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """The one that is held is missing from the answer, until it is free."""
+    sleepers = {Caller(name): None for name in NAMES}
+    claim = Claim("core/me", UNTIL)
+
+    told = await persistence.instances.renew_claims(claim, sleepers, at=START)
+    renewed = await those(looker_on, "wake_claim_until > created_at")
+    await holder.execute("ROLLBACK")
+    told_later = await persistence.instances.renew_claims(claim, sleepers, at=START)
+
+    assert (set(told), renewed) == (OTHERS, OTHERS)
+    assert set(told_later) == set(NAMES)
+    assert await those(looker_on, "wake_claim_until > created_at") == set(NAMES)
+
+
+async def test_claims_of_the_others_are_given_back(
+    persistence: PostgresPersistence,
+    looker_on: "asyncpg.Connection[asyncpg.Record]",
+    holder: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """Which one was not is told, but not of what is another's or nobody's."""
+    names = [*NAMES, "unknown"]
+
+    others = await persistence.instances.release_claims("core/other", names, at=START)
+    left = await persistence.instances.release_claims("core/me", names, at=START)
+    freed = await those(looker_on, "wake_claim_by IS NULL")
+    await holder.execute("ROLLBACK")
+    left_later = await persistence.instances.release_claims("core/me", names, at=START)
+
+    assert (others, left, left_later) == (set(), {"held"}, set())
+    assert freed == OTHERS
+    assert await those(looker_on, "wake_claim_by IS NULL") == set(NAMES)
+
+
+async def test_life_of_the_others_is_noted(
+    persistence: PostgresPersistence,
+    looker_on: "asyncpg.Connection[asyncpg.Record]",
+    holder: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """Which one's was not is told, but not of those of whom nothing was to be noted."""
+    callers = [Caller(name) for name in [*NAMES, "unknown"]]
+
+    superseded = await persistence.instances.touch([Caller("held", -1)], at=START)
+    left = await persistence.instances.touch(callers, at=START)
+    noted = await those(looker_on, "last_activity_at = created_at")
+    await holder.execute("ROLLBACK")
+    left_later = await persistence.instances.touch(callers, at=START)
+
+    assert (superseded, left, left_later) == (set(), {"held"}, set())
+    assert noted == OTHERS
+    assert await those(looker_on, "last_activity_at = created_at") == set(NAMES)
