@@ -4,7 +4,10 @@ import argparse
 import asyncio
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import Certificate, CertificateError
@@ -13,6 +16,8 @@ from runtara_server.runtime import CoreRuntime, StartError
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
+
+_log = structlog.get_logger(__name__)
 
 
 def run(arguments: list[str]) -> int:
@@ -62,12 +67,34 @@ async def _serve(settings: config.Settings, *, is_dev: bool, on_postgres: bool) 
     async with AsyncExitStack() as exits:
         if on_postgres:
             settings = await exits.enter_async_context(dev.on_postgres(settings))
-        runtime = await exits.enter_async_context(CoreRuntime(settings, certificate))
-        if authority is not None:
-            print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
+        async with _broken_off_by(told_to_end):
+            runtime = await exits.enter_async_context(CoreRuntime(settings, certificate))
+            if authority is not None:
+                print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
         await told_to_end.wait()
     # The loop takes its handlers along when it closes: told again after that, we would be killed.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+@asynccontextmanager
+async def _broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel the block once told to end, and go on behind it: a start may wait for minutes."""
+    try:
+        async with asyncio.timeout(None) as block:
+            watching = asyncio.create_task(_expire(block, told_to_end))
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not block.expired():
+            raise
+        _log.info("told to end before it listened")
+
+
+async def _expire(block: asyncio.Timeout, told_to_end: asyncio.Event) -> None:
+    await told_to_end.wait()
+    block.reschedule(0)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

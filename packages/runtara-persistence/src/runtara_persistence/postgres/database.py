@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias, TypeVar
 
@@ -74,7 +74,7 @@ class Database:
         """
         pool = self._make_pool()
         try:
-            await self._prepare(pool)
+            await _ending_in_time(pool, self._prepare(pool))
             self._pool = pool
             yield
         finally:
@@ -228,6 +228,20 @@ async def _close(pool: Pool) -> None:
     except TimeoutError:
         # The server does not take its leave; nothing is under way any more.
         pool.terminate()
+
+
+async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None:
+    """Do it; cancelled, it may roll back, but not wait for a server that is frozen."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        _, unfinished = await asyncio.wait([task], timeout=_CLOSE_TIMEOUT)
+        if unfinished:
+            pool.terminate()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _milliseconds(timeout: float) -> int:
