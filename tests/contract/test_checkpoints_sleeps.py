@@ -97,7 +97,7 @@ async def test_it_is_claimed_unless_another_owners_claim_runs(
     slept = await fall_asleep(persistence, sleep_for(5))
 
     row = await database.row("i")
-    is_taken = until <= START or holder in ("me", "me/too")
+    is_taken = until <= START or holder in (None, "me", "me/too")
     expected = ("me", CLAIM.until) if is_taken else (holder, until)
     assert (row["wake_claim_by"], row["wake_claim_until"]) == expected
     assert (row["sleep_until"], slept.after) == (START + 5 * MINUTE, State.ASLEEP)

@@ -93,7 +93,7 @@ async def test_exactly_what_is_due_is_claimed(
     ("until", "free"),
     [(None, True), (EARLIER, True), (START, True), (START + MILLISECOND, False)],
 )
-@pytest.mark.parametrize("by", ["me", "somebody"])
+@pytest.mark.parametrize("by", ["me", "somebody", ""])
 @pytest.mark.parametrize("signal", [None, SignalType.CANCEL])
 async def test_what_is_under_a_claim_that_runs_is_passed_over(
     persistence: Persistence,
@@ -191,6 +191,23 @@ async def test_one_given_back_is_free_and_at_the_back(
 
     assert first == ["poison"]
     assert await claim(persistence) == ["waits", "poison"]
+
+
+@pytest.mark.parametrize("signal", [None, SignalType.CANCEL])
+@pytest.mark.parametrize("waits", [1, 2])
+async def test_what_was_given_back_is_free_though_the_clock_is_set_back(
+    persistence: Persistence, database: Database, signal: SignalType | None, waits: int
+) -> None:
+    """It belongs to nobody; its place is still behind those that were due before."""
+    await put_due(database, "poison", since=EARLIER, by="me", until=MINE.until)
+    await put_due(database, "waits", since=START)
+    if signal is not None:
+        await database.put_signal("poison", signal, created_at=EARLIER)
+
+    await persistence.instances.release_claims("me", ["poison"], at=START + MINUTE / 2)
+
+    assert await claim(persistence, waits) == ["waits", "poison"][:waits]
+    assert await claim(persistence) == ["waits", "poison"][waits:]
 
 
 @pytest.mark.parametrize("state", sorted(OPEN - frozenset(SUSPENDED)))

@@ -30,7 +30,7 @@ async def put_asleep(
     [
         (None, None, True),
         (None, -HOUR, True),
-        (None, MILLISECOND, False),
+        (None, MILLISECOND, True),
         ("core/me", -HOUR, True),
         ("core/me", 2 * HOUR, True),
         ("core/other", -HOUR, True),
@@ -189,7 +189,7 @@ async def test_nothing_named_is_nothing_given_back(
         ("other", START, False),
         ("other", EARLIER, False),
         ("ME", WAKE, True),
-        (None, WAKE, True),
+        (None, WAKE, False),
         ("me/too", WAKE, False),
         ("me2", WAKE, True),
     ],
@@ -203,7 +203,7 @@ async def test_an_instance_is_woken_unless_another_owner_claims_it(
 ) -> None:
     """
     Whoever claims it is about to launch it; a claim that has expired doesn't count, nor one of the
-    same owner: it holds a sleep too, and that one goes on.
+    same owner: it holds a sleep too, and that one goes on. One that was given back is nobody's.
     """
     before = await put_instance(
         database, State.ASLEEP, wake_claim_by=by, wake_claim_until=until, checkpoint_id="c"

@@ -16,6 +16,7 @@ from tests.model.tables import (
     admits,
     claimed,
     is_anothers,
+    is_claimed,
     is_one_of,
     move,
     put_claim,
@@ -100,7 +101,7 @@ class Reference(Telling):
         for name, row in self.instances.items():
             due = self.due_since(name, at)
             until = row["wake_claim_until"]
-            if due is not None and (until is None or until <= at):
+            if due is not None and not is_claimed(row, at):
                 waiting.append((max(due, until or due), name))
         names = [name for _, name in sorted(waiting)[:limit]]
         for name in names:
@@ -117,8 +118,8 @@ class Reference(Telling):
                 row = self.instances[caller.instance_id]
                 if not is_anothers(row, claim.token, at):
                     row["sleep_until"] = min(row["sleep_until"], moment or row["sleep_until"])
-                    left = (row["wake_claim_until"] or at) - at
-                    if row["wake_claim_by"] == claim.token or left <= (claim.until - at) / 2:
+                    half_way = at + (claim.until - at) / 2
+                    if row["wake_claim_by"] == claim.token or not is_claimed(row, half_way):
                         put_claim(row, claim)
         return standings
 

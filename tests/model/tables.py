@@ -49,10 +49,16 @@ def put_claim(row: Row, claim: Claim) -> None:
     row["wake_claim_by"], row["wake_claim_until"] = claim.token, claim.until
 
 
+def is_claimed(row: Row, at: datetime) -> bool:
+    """Somebody's claim runs: what was given back is nobody's, whatever the clock says."""
+    if row["wake_claim_by"] is None or row["wake_claim_until"] is None:
+        return False
+    return bool(row["wake_claim_until"] > at)
+
+
 def is_anothers(row: Row, token: str, at: datetime) -> bool:
     """The claim of another owner runs: an owner's name is what comes before a slash."""
-    by, until = row["wake_claim_by"], row["wake_claim_until"]
-    return until is not None and until > at and by.split("/")[0] != token.split("/")[0]
+    return is_claimed(row, at) and row["wake_claim_by"].split("/")[0] != token.split("/")[0]
 
 
 def claimed(row: Row) -> Claimed:

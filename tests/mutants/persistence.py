@@ -189,7 +189,7 @@ PERSISTENCE = (
     Mutant(
         "A claim that is still running is taken over.",
         "runtara_persistence/sqlite/sql/claims.sql",
-        "    AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= :at)\n",
+        "    AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE\n",
         "",
         (
             "tests/contract/test_instances_claim.py"

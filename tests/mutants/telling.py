@@ -164,8 +164,8 @@ TELLING = (
     Mutant(
         "In memory, an expired claim still keeps others from claiming.",
         "runtara_persistence/memory/store.py",
-        "self.wake_claim_until is not None and self.wake_claim_until > at",
-        "self.wake_claim_until is not None",
+        "        return self.wake_claim_until > at\n",
+        "        return True\n",
         ("tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",),
     ),
 )

@@ -141,6 +141,19 @@ async def test_a_claim_reads_no_more_than_it_takes(
     assert scan["Actual Rows"] == 7
 
 
+async def test_a_claim_looks_at_what_was_given_back_by_its_own_index(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """Or it would go through all that sleep, however many."""
+    await connection.execute(
+        "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
+        " finished_at = NULL; ANALYZE instances"
+    )
+    claim_due = load("runtara_persistence.postgres", "claims.sql")["claim_due"]
+
+    assert "idx_instances_given_back" in await plan(connection, claim_due)
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for inner in plan.get("Plans", ()):

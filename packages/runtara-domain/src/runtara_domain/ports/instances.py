@@ -128,8 +128,10 @@ class Instances(Protocol):
         self, token: str, instance_ids: Collection[str], *, at: datetime
     ) -> set[str]:
         """
-        Give back claims of this token, as if they had ended at `at`; others are left alone.
+        Give back claims of this token; others are left alone.
 
+        What is given back is nobody's from now on, though the clock be set back; `claim_due` counts
+        from `at`, as if the claim had ended then.
         Waits for nobody: tells of which instances the claim is left, as another step had them in
         hand just now.
         """

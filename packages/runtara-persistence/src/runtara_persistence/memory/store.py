@@ -75,13 +75,15 @@ class InstanceRow:
         self.wake_claim_by, self.wake_claim_until = claim.token, claim.until
 
     def is_claimed(self, at: datetime) -> bool:
-        """Whether somebody's claim is still running."""
-        return self.wake_claim_until is not None and self.wake_claim_until > at
+        """Whether somebody's claim is still running; one that was given back is nobody's."""
+        if self.wake_claim_by is None or self.wake_claim_until is None:
+            return False
+        return self.wake_claim_until > at
 
     def is_anothers(self, token: str, at: datetime) -> bool:
         """Whether the claim of another owner than this token's is still running."""
         holder = self.wake_claim_by
-        return self.is_claimed(at) and (holder is None or owner(holder) != owner(token))
+        return holder is not None and self.is_claimed(at) and owner(holder) != owner(token)
 
 
 @dataclass(kw_only=True, slots=True)

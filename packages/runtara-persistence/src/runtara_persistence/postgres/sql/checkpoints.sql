@@ -16,9 +16,7 @@ WITH found AS MATERIALIZED (
             END AS state,
             run_epoch,
             CASE WHEN status = 'suspended' THEN sleep_until END AS asleep_until,
-            wake_claim_until > $6
-            AND split_part(wake_claim_by, '/', 1) IS DISTINCT FROM $12
-                AS is_anothers
+            wake_claim_until > $6 AND split_part(wake_claim_by, '/', 1) <> $12 AS is_anothers
         FROM instances
         WHERE instance_id = $1
         FOR NO KEY UPDATE

@@ -1,5 +1,5 @@
 -- name: claim_due
--- Of either kind the first so many are read and locked; then the first of both.
+-- Of each kind the first so many are read and locked; then the first of all.
 WITH slept AS MATERIALIZED (
     SELECT instance_id, greatest(sleep_until, wake_claim_until) AS waits_since
     FROM instances
@@ -11,6 +11,19 @@ WITH slept AS MATERIALIZED (
     -- Somebody who holds a row is claiming it, waking it or ending it.
     FOR NO KEY UPDATE SKIP LOCKED
 ),
+-- Given back at a time that is yet to come: the clock was set back.
+given_back AS MATERIALIZED (
+    SELECT instance_id, wake_claim_until AS waits_since
+    FROM instances
+    WHERE status = 'suspended'
+        AND wake_claim_by IS NULL
+        AND sleep_until <= wake_claim_until
+        AND wake_claim_until > $1
+        AND sleep_until <= $1
+    ORDER BY waits_since, instance_id COLLATE "C"
+    LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+),
 told AS MATERIALIZED (
     SELECT i.instance_id, greatest(s.created_at, i.wake_claim_until) AS waits_since
     FROM pending_signals AS s
@@ -18,14 +31,16 @@ told AS MATERIALIZED (
     WHERE s.acknowledged_at IS NULL
         AND s.signal_type IN ('cancel', 'resume')
         AND i.status = 'suspended'
-        AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= $1)
+        AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1) IS NOT TRUE
     ORDER BY waits_since, i.instance_id COLLATE "C"
     LIMIT $2
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
 chosen AS MATERIALIZED (
     SELECT instance_id, min(waits_since) AS waits_since
-    FROM (SELECT * FROM slept UNION ALL SELECT * FROM told) AS waiting
+    FROM (
+        SELECT * FROM slept UNION ALL SELECT * FROM given_back UNION ALL SELECT * FROM told
+    ) AS waiting
     GROUP BY instance_id
     ORDER BY waits_since, instance_id COLLATE "C"
     LIMIT $2
@@ -63,7 +78,8 @@ found AS MATERIALIZED (
         i.run_epoch,
         sleepers.run IS NULL OR sleepers.run >= i.run_epoch AS is_admitted,
         least(i.sleep_until, sleepers.moment) AS sleep_until,
-        i.wake_claim_until IS NULL
+        i.wake_claim_by IS NULL
+        OR i.wake_claim_until IS NULL
         OR i.wake_claim_by = $4
         OR i.wake_claim_until <= CASE
             WHEN split_part(i.wake_claim_by, '/', 1) = $5 THEN $7::timestamptz ELSE $6
@@ -119,8 +135,7 @@ WITH found AS MATERIALIZED (
         END AS state,
         run_epoch,
         CASE
-            WHEN wake_claim_until > $5
-                AND split_part(wake_claim_by, '/', 1) IS DISTINCT FROM $3
+            WHEN wake_claim_until > $5 AND split_part(wake_claim_by, '/', 1) <> $3
             THEN wake_claim_until
         END AS claimed_until
     FROM instances

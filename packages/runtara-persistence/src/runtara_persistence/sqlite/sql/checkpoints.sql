@@ -126,7 +126,8 @@ SET wake_claim_until = :claim_until,
     wake_claim_by = :token
 WHERE instance_id = :instance_id
     AND (
-        wake_claim_until IS NULL
+        wake_claim_by IS NULL
+        OR wake_claim_until IS NULL
         OR wake_claim_until <= :at
         OR substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner
     );

@@ -12,7 +12,7 @@ SELECT i.instance_id, i.tenant_id, i.run_epoch, i.checkpoint_id, i.sleep_until
 FROM due
 CROSS JOIN instances AS i ON i.instance_id = due.instance_id
 WHERE i.status = 'suspended'
-    AND (i.wake_claim_until IS NULL OR i.wake_claim_until <= :at)
+    AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE
 GROUP BY i.instance_id
 ORDER BY max(min(due.since), coalesce(i.wake_claim_until, '')), i.instance_id
 LIMIT :limit;
@@ -34,7 +34,8 @@ WHERE instances.instance_id = json_each.value ->> 0
     AND +status = 'suspended'
     AND +sleep_until IS NOT NULL
     AND (
-        wake_claim_until IS NULL
+        wake_claim_by IS NULL
+        OR wake_claim_until IS NULL
         OR wake_claim_by = :token
         OR wake_claim_until <= CASE
             WHEN substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner
@@ -73,7 +74,7 @@ SELECT
     run_epoch,
     CASE
         WHEN wake_claim_until > :at
-            AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) IS NOT :owner
+            AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) <> :owner
         THEN wake_claim_until
     END
 FROM instances
