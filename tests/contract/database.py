@@ -39,7 +39,13 @@ TABLES = (
 
 
 class Database(ABC):
-    """One database, empty at first."""
+    """
+    One database, empty at first.
+
+    passes_over_rows: whether a step through many instances leaves those that others have in hand.
+    """
+
+    passes_over_rows = False
 
     async def close(self) -> None:  # noqa: B027 -- most have no door that stays open
         """Shut the back door, if it was opened and stays open."""

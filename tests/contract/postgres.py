@@ -22,6 +22,8 @@ _ORDER = """
 
 
 class PostgresDatabase(Database):
+    passes_over_rows = True
+
     def __init__(self, url: str) -> None:
         self._url = url
         self._put: list[str] = []

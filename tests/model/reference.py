@@ -96,12 +96,15 @@ class Reference(Telling):
             move(row, ending.state, at)
         return before
 
-    def instances_claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+    def instances_claim_due(
+        self, claim: Claim, *, limit: int, at: datetime, among: Collection[str] | None = None
+    ) -> list[Claimed]:
         waiting = []
         for name, row in self.instances.items():
             due = self.due_since(name, at)
             until = row["wake_claim_until"]
-            if due is not None and not is_claimed(row, at):
+            is_seen = among is None or name in among
+            if is_seen and due is not None and not is_claimed(row, at):
                 waiting.append((max(due, until or due), name))
         names = [name for _, name in sorted(waiting)[:limit]]
         for name in names:

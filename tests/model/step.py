@@ -35,6 +35,25 @@ class Step:
         step = getattr(model, f"{self.noun}_{self.method}")
         return step(*self.arguments, **self.options)
 
+    def sparing(self, outcome: Any) -> tuple["Step", object]:
+        """
+        Leave out, of step and outcome, the instances that this outcome says another step had in
+        hand; of a claim it doesn't say which, only what it got.
+        """
+        match self.method, self.arguments:
+            case "touch", (callers,):
+                kept = [caller for caller in callers if caller.instance_id not in outcome]
+                return replace(self, arguments=(kept,)), set()
+            case "release_claims", (token, names):
+                return replace(self, arguments=(token, set(names) - outcome)), set()
+            case "renew_claims", (claim, held):
+                told = {one: moment for one, moment in held.items() if one.instance_id in outcome}
+                return replace(self, arguments=(claim, told)), outcome
+            case "claim_due", _:
+                got = {one.instance_id for one in outcome}
+                return replace(self, options={**self.options, "among": got}), outcome
+        return self, outcome
+
 
 @dataclass(frozen=True)
 class Listing(Step):
