@@ -8,7 +8,7 @@ from tests.support.clock import FrozenClock
 from tests.support.interposed import Interposed
 
 from runtara_domain.error import DatabaseError, NoAnswer
-from runtara_domain.held_sleeps import CLAIM, RENEWAL, RETRY
+from runtara_domain.held_sleeps import CLAIM, PATIENCE, RENEWAL, RETRY
 from runtara_domain.sessions import Session
 from runtara_domain.status import SignalType, State
 from runtara_persistence.memory.persistence import MemoryPersistence
@@ -165,6 +165,52 @@ async def test_a_sleep_repeated_after_a_failure_keeps_its_claim(
 
     assert desk.claimed_by() == TOKEN
     await leave(session, again)
+
+
+async def test_a_sleep_that_takes_long_to_begin_holds_up_no_other_claim(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """Though the claim of its own instance is to be given back."""
+    await desk.register(session, "i-2")
+    other = await desk.asleep(session, instance_id="i-2", seconds=HOUR)
+    steps.unanswered.add("sleep")
+    with pytest.raises(DatabaseError):
+        await desk.sleep(session)
+    steps.gates["sleep"] = asyncio.Event()
+    slow = asyncio.create_task(desk.sleep(session))
+    await settled()
+
+    for _ in range(RENEWAL // RETRY):
+        clock.advance(RETRY)
+        await settled()
+
+    assert desk.store.instances["i-2"].wake_claim_until == clock.now() + CLAIM
+    assert not slow.done()
+    steps.gates["sleep"].set()
+    with pytest.raises(DatabaseError):
+        await slow
+    await leave(session, other)
+
+
+async def test_a_sleep_waits_so_long_at_most_for_others_to_begin(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """However many there are of its instance; those that come later have their turn."""
+    steps.gates["sleep"] = asyncio.Event()
+    slow, *waiting = (asyncio.create_task(desk.sleep(session, f"nap-{n}")) for n in range(3))
+    await settled()
+
+    clock.advance(PATIENCE)
+    await settled()
+
+    for each in waiting:
+        with pytest.raises(DatabaseError, match="still being begun after 10 s"):
+            await each
+    steps.gates.pop("sleep").set()
+    later = await desk.asleep(session, "later", seconds=HOUR)
+    clock.advance(timedelta(seconds=60))
+    await slow
+    await leave(session, later)
 
 
 async def test_a_claim_the_database_does_not_take_back_is_offered_again(

@@ -209,8 +209,8 @@ DOMAIN = (
     Mutant(
         "Of two sleeps of an instance, the first to end gives both their claim back.",
         "runtara_domain/held_sleeps.py",
-        "freed = [each for each in left if each not in self._deadlines]",
-        "freed = left",
+        "freed = [each for each in idle if each not in self._deadlines]",
+        "freed = idle",
         (
             "tests/domain/test_held_sleeps.py::test_of_several_sleeps_only_the_last_gives_the_claim_back",
         ),

@@ -17,6 +17,8 @@ from runtara_domain.waits import Waits
 CLAIM = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
 RETRY = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=10)
+"""How long a sleep waits for those of its instance that are being begun."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class HeldSleeps:
         self._clock = clock
         self._deadlines: dict[str, Counter[datetime]] = {}
         self._runs: dict[str, int] = {}
-        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._turns: dict[str, asyncio.Future[None]] = {}
         self._missing: set[str] = set()
         self._dropped: set[str] = set()
         self._any = asyncio.Event()
@@ -58,16 +60,23 @@ class HeldSleeps:
 
     @asynccontextmanager
     async def turn(self, instance_id: str) -> AsyncIterator[None]:
-        """Let one sleep of an instance begin at a time, so that each knows of those before it."""
-        lock, waiting = self._turns.get(instance_id, (asyncio.Lock(), 0))
-        self._turns[instance_id] = lock, waiting + 1
+        """
+        Let one sleep of an instance begin at a time, so that each knows of those before it.
+
+        Raises DatabaseError if those before it take too long.
+        """
+        before = self._turns.get(instance_id)
+        mine = self._turns[instance_id] = asyncio.get_running_loop().create_future()
         try:
-            async with lock:
-                yield
+            if before is not None:
+                await self._wait_for(before, instance_id)
+            yield
         finally:
-            lock, waiting = self._turns.pop(instance_id)
-            if waiting > 1:
-                self._turns[instance_id] = lock, waiting - 1
+            if before is None or before.done():
+                self._pass_on(instance_id, mine)
+            else:
+                # Who gave up waiting still stands between those before and those after.
+                before.add_done_callback(lambda _: self._pass_on(instance_id, mine))
 
     @contextmanager
     def hold(self, caller: Caller, deadline: datetime) -> Iterator[None]:
@@ -124,14 +133,32 @@ class HeldSleeps:
             await self._try_to_renew(self._missing)
             await self.release_dropped()
 
+    async def _wait_for(self, before: "asyncio.Future[None]", instance_id: str) -> None:
+        giving_up = asyncio.create_task(self._clock.pause(PATIENCE))
+        try:
+            # Not by awaiting it: a cancelled caller would cancel it for the others.
+            await asyncio.wait({before, giving_up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            giving_up.cancel()
+        if not before.done():
+            raise DatabaseError(
+                f"Failed to begin a sleep: those of instance {instance_id!r} asked for before are"
+                f" still being begun after {PATIENCE.total_seconds():g} s"
+            )
+
+    def _pass_on(self, instance_id: str, turn: "asyncio.Future[None]") -> None:
+        turn.set_result(None)
+        if self._turns.get(instance_id) is turn:
+            del self._turns[instance_id]
+
     async def _release(self, instance_ids: Sequence[str]) -> None:
         async with AsyncExitStack() as turns:
-            # A sleep that begins meanwhile has its turn first, and keeps the claim.
-            for instance_id in instance_ids:
+            # Where a sleep is being begun, it goes first, and may keep the claim. That may take
+            # long, and what is done here for all others would wait for it.
+            idle = [each for each in instance_ids if each not in self._turns]
+            for instance_id in idle:
                 await turns.enter_async_context(self.turn(instance_id))
-            # Another may have done it by now, too.
-            left = [each for each in instance_ids if each in self._dropped]
-            freed = [each for each in left if each not in self._deadlines]
+            freed = [each for each in idle if each not in self._deadlines]
             held_up: set[str] = set()
             try:
                 if freed:
@@ -141,7 +168,7 @@ class HeldSleeps:
             except DatabaseError as error:
                 _log.warning("wake claims not given back, will be tried again: %s", error)
             else:
-                self._dropped -= set(left) - held_up
+                self._dropped -= set(idle) - held_up
 
     async def _try_to_renew(self, instance_ids: Collection[str]) -> None:
         sleepers = {

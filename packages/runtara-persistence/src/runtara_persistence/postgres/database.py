@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import TypeAlias, TypeVar
 
 import asyncpg
@@ -28,6 +28,8 @@ MUCH_LONGER = 6
 """How many times as long as other statements one may take that counts or searches."""
 _CLOSE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 2.0
+_LOCK_TIMEOUT = 0.25
+"""Of our own steps none has a row for so long: who does may have it for long."""
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -49,6 +51,8 @@ class Database:
         self._pool_size = pool_size
         self._patience = patience
         self._step_timeout = step_timeout
+        # Those who wait for what others hold leave the other half to those who need not.
+        self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
         self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
         self._under_way = 0
@@ -97,10 +101,13 @@ class Database:
     async def read_much(self, attempt: str, query: str, *arguments: object) -> Records:
         """Run a statement that counts or searches; it may take longer than others."""
         timeout = MUCH_LONGER * self._step_timeout
+        settings = (
+            f"SET LOCAL statement_timeout = {_milliseconds(timeout)}; SET LOCAL lock_timeout = 0"
+        )
 
         async def work(connection: Connection) -> Records:
             async with connection.transaction(readonly=True):
-                await connection.execute(f"SET LOCAL statement_timeout = {_milliseconds(timeout)}")
+                await connection.execute(settings)
                 return await connection.fetch(query, *arguments, timeout=timeout)
 
         return await self.run(attempt, work, is_repeatable=True)
@@ -143,11 +150,14 @@ class Database:
                 self._none_under_way.set()
 
     async def _run(self, pool: Pool, attempt: str, work: Work[T], is_repeatable: bool) -> T:
-        deadline = asyncio.get_running_loop().time() + self._patience
+        began = asyncio.get_running_loop().time()
+        deadline = began + self._patience
         pause = _FIRST_PAUSE
+        held: asyncpg.LockNotAvailableError | None = None
         while True:
             try:
-                return await _once(pool, work, deadline)
+                async with self._in_line(held, deadline) if held else nullcontext():
+                    return await _once(pool, work, deadline)
             except FAILURES as error:
                 failure = error.__cause__ if isinstance(error, _NotBegun) else error
                 is_safe = isinstance(error, _NotBegun) or was_rolled_back(error)
@@ -157,8 +167,25 @@ class Database:
                 if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
                     # Each connection asks again which host is the primary.
                     await pool.expire_connections()
+                if isinstance(failure, asyncpg.LockNotAvailableError):
+                    held, deadline = failure, began + self._step_timeout
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @asynccontextmanager
+    async def _in_line(
+        self, held: asyncpg.LockNotAvailableError, deadline: float
+    ) -> AsyncIterator[None]:
+        """Wait for one's turn to try again; raises what is given if it has not come in time."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._held_up.acquire()
+        except TimeoutError:
+            raise held from None
+        try:
+            yield
+        finally:
+            self._held_up.release()
 
     def _make_pool(self) -> Pool:
         return asyncpg.create_pool(
@@ -172,7 +199,11 @@ class Database:
         )
 
     def _settings(self) -> dict[str, str]:
-        return {**SETTINGS, "statement_timeout": f"{_milliseconds(self._step_timeout)}ms"}
+        return {
+            **SETTINGS,
+            "statement_timeout": f"{_milliseconds(self._step_timeout)}ms",
+            "lock_timeout": f"{_milliseconds(_LOCK_TIMEOUT)}ms",
+        }
 
     async def _prepare(self, pool: Pool) -> None:
         try:

@@ -20,6 +20,7 @@ FAILURES = (
 _ROLLED_BACK = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
     # Ended by its operator, in the middle of a statement: one that is committing is let finish.
     asyncpg.AdminShutdownError,
     # What was the primary has become a standby.
@@ -42,6 +43,9 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
         asyncpg.TooManyConnectionsError: "raise max_connections, or use a smaller pool",
         asyncpg.DiskFullError: "free space on its disk",
         asyncpg.InsufficientPrivilegeError: "grant its user what is missing",
+        asyncpg.LockNotAvailableError: (
+            "somebody holds what it needs: end long transactions, see pg_stat_activity"
+        ),
         asyncpg.QueryCanceledError: "it took longer than it may: look for what holds it up",
         asyncpg.ReadOnlySQLTransactionError: (
             "see why it takes no writes; if it is a standby, name all hosts in the URL"
@@ -58,6 +62,7 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
         ssl.SSLCertVerificationError: (
             "name the host as its certificate does, and in sslrootcert who signed that"
         ),
+        ssl.SSLError: "see whether sslrootcert, sslcert and sslkey name PEM files",
         FileNotFoundError: "a socket or a file that the URL names is not there",
         TimeoutError: "no connection or no answer in time: see whether it is up, or overloaded",
     }
