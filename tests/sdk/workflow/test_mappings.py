@@ -6,7 +6,7 @@ import threading
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_sdk import Ended, Outcome, map_steps, step, workflow
+from runtara_sdk import Ended, Outcome, StepFailed, map_steps, step, workflow
 
 
 async def test_a_mapping_that_fails_begins_no_more() -> None:
@@ -41,6 +41,44 @@ async def test_a_mapping_that_fails_begins_no_more() -> None:
         "~workflow",
         "group#1",
         *(f"{n}/third_fails#1" for n in range(3)),
+    }
+
+
+@pytest.mark.parametrize("is_let_end", [False, True])
+async def test_a_mapping_that_has_failed_can_be_replayed(is_let_end: bool) -> None:
+    """Where what ran beside the one that failed comes to its end before that in a replay."""
+    failed = asyncio.Event()
+
+    @step(effect="external" if is_let_end else None)
+    async def second_fails(number: int) -> int:
+        if number == 1:
+            raise ValueError("second")
+        await failed.wait()
+        return number
+
+    async def one(number: int) -> int:
+        try:
+            return await second_fails(number)
+        finally:
+            failed.set()
+
+    @workflow
+    async def mapping() -> str:
+        try:
+            await map_steps(one, range(9), key=str, limit=2)
+        except* StepFailed:
+            pass
+        return "failed"
+
+    core = Core()
+    first = await life(mapping, core)
+    core.ended = None
+
+    assert first == Ended(Outcome.DONE, output=b'"failed"')
+    assert await life(mapping, core) == first
+    assert {key for key in core.states if "second" in key and "!" not in key} == {
+        "0/second_fails#1",
+        "1/second_fails#1",
     }
 
 

@@ -1,5 +1,6 @@
 """Workflows: functions whose steps are saved, so that another process can go on with them."""
 
+from runtara_sdk.workflow.branch_task import BranchTask
 from runtara_sdk.workflow.context import Current, current
 from runtara_sdk.workflow.definition import Workflow, workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
@@ -16,7 +17,7 @@ from runtara_sdk.workflow.errors import (
     WorkflowError,
 )
 from runtara_sdk.workflow.executing import execute
-from runtara_sdk.workflow.groups import BranchTask, TaskGroup, map_steps, race
+from runtara_sdk.workflow.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.logs import logger
 from runtara_sdk.workflow.patches import patched
 from runtara_sdk.workflow.plan import NotDone

@@ -112,6 +112,11 @@ def here() -> Branch:
     return where.branch
 
 
+def is_handed_over() -> bool:
+    """Tell whether this code runs in a task of asyncio's, and not in its branch's own."""
+    return here().task is not asyncio.current_task()
+
+
 def where_now() -> InWorkflow | Current | None:
     """Where the code that runs now stands, whatever its task; None: in neither."""
     return _where.get()

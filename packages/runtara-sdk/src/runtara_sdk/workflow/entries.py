@@ -36,13 +36,15 @@ class Entry:
     One saved state.
 
     `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
-    call or has a key of its own; `call` shows the arguments of a step.
+    call or has a key of its own; `call` shows the arguments of a step; `nth` orders what was thrown
+    in tasks of asyncio's.
     """
 
     kind: Kind
     value: bytes = b"null"
     at: int | None = None
     call: str | None = None
+    nth: int | None = None
 
     def encode(self) -> bytes:
         """Write it; raises NotSaveable for more than the core takes."""
@@ -51,6 +53,8 @@ class Entry:
             head["at"] = self.at
         if self.call is not None:
             head["call"] = self.call
+        if self.nth is not None:
+            head["nth"] = self.nth
         text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
         return _packed(text + b', "value": ' + self.value + b"}")
 
@@ -67,6 +71,7 @@ def decode(key: str, state: bytes) -> Entry:
             json.dumps(read["value"], ensure_ascii=False).encode(errors="backslashreplace"),
             read.get("at"),
             read.get("call"),
+            read.get("nth"),
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StateUnreadable(

@@ -182,6 +182,7 @@ def _short(value: object) -> str:
 
 async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[Any]") -> Ended:
     """Tell the core how the workflow's function ended."""
+    await run.strikes.end(run.root)
     error = _error_of(task)
     is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.is_struck
     if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from runtara_sdk.workflow.context import InWorkflow, entered, required
+from runtara_sdk.workflow.branch_task import BranchTask, begun
+from runtara_sdk.workflow.context import InWorkflow, required
 from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import ForeignTask
 from runtara_sdk.workflow.keys import Numbers
@@ -17,27 +18,6 @@ from runtara_sdk.workflow.values import value_of
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-
-class BranchTask(Generic[T]):
-    """One branch of a group; `result` is to be asked for when the group has ended."""
-
-    def __init__(self, task: "asyncio.Task[T]", branch: Branch) -> None:
-        self._task = task
-        self.branch = branch
-
-    def result(self) -> T:
-        """What the branch returned; raises what it raised, CancelledError if it was struck."""
-        return self._task.result()
-
-    def done(self) -> bool:
-        """Tell whether it has ended."""
-        return self._task.done()
-
-    @property
-    def error(self) -> BaseException | None:
-        """What it raised, if it did and was not cancelled."""
-        return None if self._task.cancelled() else self._task.exception()
 
 
 class TaskGroup:
@@ -54,6 +34,7 @@ class TaskGroup:
         self._running: set[BranchTask[Any]] = set()
         self._is_open = False
         self._is_aborting = False
+        self._is_short = False
         self._wait: Wait | None = None
         self._on_done: Callable[[], None] | None = None
 
@@ -100,14 +81,18 @@ class TaskGroup:
         )
         where.run.branches.add(branch)
         inside = InWorkflow(where.run, branch)
-        with entered(inside):
-            task = asyncio.create_task(coroutine, name=path)
-        branch.task = task
-        child = BranchTask(task, branch)
+        child = begun(inside, coroutine)
         self._children.append(child)
         self._running.add(child)
-        task.add_done_callback(lambda _: self._done(child))
+        child.when_done(self._done)
         return child
+
+    def _most(self) -> int | None:
+        """How many branches it had if an earlier run joined it with some not begun."""
+        if self._joined is None or self._joined.kind is not Kind.RESULT:
+            return None
+        most: int | None = json.loads(self._joined.value)
+        return most
 
     async def __aexit__(
         self,
@@ -154,7 +139,8 @@ class TaskGroup:
                     await run.save_strike(self._place, by, self._place.key)
                     struck = self._thrown(by)
             if is_live and struck is None:
-                await run.save(self._place.key, Entry(Kind.RESULT))
+                count = json.dumps(len(self._children) if self._is_short else None)
+                await run.save(self._place.key, Entry(Kind.RESULT, count.encode()))
         return struck
 
     def _thrown(self, by: str) -> asyncio.CancelledError:
@@ -166,10 +152,13 @@ class TaskGroup:
         where = self._entered("a branch")
         where.run.branches.discard(child.branch)
         self._running.discard(child)
-        if child.error is not None and not self._is_aborting:
+        if child.error is not None and not self._scope.wanted:
             self._abort()
             if self._scope in where.branch.scopes:
                 where.run.strikes.strike_in(self._scope)
+        elif child.branch.is_struck:
+            # Struck in an earlier run, by one that fails only after it in this one.
+            self._abort()
         if self._on_done is not None:
             self._on_done()
         if self._wait is not None:
@@ -260,10 +249,15 @@ class _Mapping(Generic[Item, T]):
 
     def feed(self) -> None:
         """Open branches up to the limit; when the group ends early, only those begun before."""
+        most = self._group._most()
         while self._left and len(self._group._running) < self._limit:
+            if len(self.children) == most:
+                return
             path, item = self._left.popleft()
             if not self._group._is_aborting or self._where.run.history.holds(path):
                 self.children.append(self._group._open(path, self._one(item)))
+            else:
+                self._group._is_short = True
 
     async def _one(self, item: Item) -> T:
         return await self._function(item)

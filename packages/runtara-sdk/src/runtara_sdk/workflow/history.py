@@ -47,6 +47,10 @@ class History:
         """The last place of a branch for which something is saved; 0: nothing is."""
         return self._last.get(path, 0)
 
+    def thrown(self) -> int:
+        """The number of what was thrown last in a task of asyncio's; 0: nothing was."""
+        return max((entry.nth or 0 for entry in self._entries.values()), default=0)
+
     def had(self, path: str, at: int) -> str | None:
         """The key of what was saved at a place."""
         return self._places.get((path, at))

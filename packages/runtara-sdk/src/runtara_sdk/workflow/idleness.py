@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_TURNS = 10
+"""Of the loop: more than there are tasks that wait for each other where a call has ended."""
+
 
 class Idleness:
     """Sees when every branch of a run waits, and releases the process if that takes long."""
@@ -24,12 +27,12 @@ class Idleness:
     def __init__(self, run: "Run", patience: Patience) -> None:
         self._run = run
         self._patience = patience
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._releasing: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """Look again, once what is on its way now has come."""
-        self._set(timedelta(0))
+        """Look again, once what is on its way now has come, through several tasks perhaps."""
+        self._after(_TURNS)
 
     def go_on(self) -> None:
         """Let places that were paused go on."""
@@ -44,6 +47,15 @@ class Idleness:
         if self._releasing is not None:
             self._releasing.cancel()
 
+    def _after(self, turns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        if turns:
+            self._timer = loop.call_soon(self._after, turns - 1)
+        else:
+            self._consider()
+
     def _set(self, after: timedelta) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -52,6 +64,9 @@ class Idleness:
 
     def _consider(self) -> None:
         if self._run.over.done() or not self._is_idle() or self._is_releasing():
+            return
+        if self._run.is_cancelled:
+            # With a cancel pending the core lets nobody sleep: clean-up keeps its process.
             return
         if self._run.is_pausing:
             self._releasing = self._run.in_background(self._pause())
@@ -78,6 +93,10 @@ class Idleness:
         began = [
             place.wait.since for place in self._run.in_flight if place.wait and place.wait.is_open
         ]
+        # Its task may be through with all that is under way in tasks of asyncio's.
+        waiting = {place.runner for place in self._run.in_flight if not place.is_handed_over}
+        others = self._run.branches - waiting
+        began += [branch.landed for branch in others if branch.landed is not None]
         return max((since + self._patience.hold - now for since in began), default=timedelta(0))
 
     def _wake(self) -> tuple[datetime | None, str]:
@@ -110,8 +129,7 @@ class Idleness:
         self._releasing = None
         if heard.told is not None:
             run.told(heard.told)
-        # With a cancel pending no sleep begins, and a person may take long to settle a doubt.
-        self._set(timedelta(seconds=1 if run.is_cancelled else 0.1))
+        self._set(timedelta(seconds=0.1))
 
     def _waits_for_somebody(self) -> bool:
         return any(place.wait is not None and place.wait.is_open for place in self._run.in_flight)

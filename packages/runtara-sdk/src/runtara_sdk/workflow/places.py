@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runtara_sdk.workflow.errors import WorkflowError
-from runtara_sdk.workflow.keys import Numbers, escaped, joined
+from runtara_sdk.workflow.keys import OWN, Numbers, escaped, joined
 
 CANCEL = "cancel"
 """What strikes when the instance was told to cancel; everything else that does is a scope's key."""
@@ -42,9 +42,10 @@ class Branch:
     A sequence of durable calls, made by one task; the workflow's own has an empty path.
 
     `scopes` are those that it is in, `whole` the outermost of them: the instance's cancel, or the
-    end of the branch's group. `struck` are those whose strike the branch has seen, in that order.
-    `outer` are those that its group is in. `is_joined`: the group ended in an earlier run, so
-    nothing in the branch can be new.
+    end of the branch's group; `end` strikes what it leaves under way when it has ended. `struck`
+    are those whose strike the branch has seen, in that order; `outer` are those that its group is
+    in. `is_joined`: the group ended in an earlier run, so nothing in the branch can be new.
+    `landed`: when a call that was handed over ended last.
     """
 
     path: str
@@ -54,12 +55,15 @@ class Branch:
     is_joined: bool = False
     task: "asyncio.Task[object] | None" = None
     position: int = 0
+    landed: datetime | None = None
     scopes: list[Scope] = field(default_factory=list)
     struck: list[Scope] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    end: Scope = field(init=False)
 
     def __post_init__(self) -> None:
-        self.scopes.append(self.whole)
+        self.end = Scope(joined(self.path, f"{OWN}end"))
+        self.scopes += [self.whole, self.end]
 
     def place(
         self,
@@ -171,7 +175,8 @@ class Place:
 
     `at` is None for a call with a key of its own. `runner` is the branch whose time it takes, which
     is another than `branch` if the call was handed over, and `scopes` are the runner's; both are
-    known when it is live. `is_clean_up`: it was called where an exception was being handled. While
+    known when it is live. `is_clean_up`: it was called where an exception was being handled, and
+    `is_handed_over`: it is awaited in a task of asyncio's, not in the branch's own. While
     it works, `task` is what to cancel if it may be interrupted; `by` is what struck it.
     """
 
@@ -182,6 +187,7 @@ class Place:
     call: str | None = None
     was: tuple[str, ...] = ()
     is_clean_up: bool = False
+    is_handed_over: bool = False
     scopes: tuple[Scope, ...] = ()
     wait: Wait | None = None
     task: "asyncio.Task[object] | None" = None

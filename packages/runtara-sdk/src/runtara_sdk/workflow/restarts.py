@@ -40,7 +40,7 @@ def _check_alone(run: Run) -> None:
 async def _restarted(run: Run, place: Place, text: bytes | None) -> NoReturn:
     entry = await run.passed(place)
     if entry is not None:
-        run.thrown(place, entry)
+        await run.throw(place, entry)
     with run.flight(place):
         await run.admit(place)
         left_out = run.history.left_out()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import entries
-from runtara_sdk.workflow.context import here
+from runtara_sdk.workflow.context import here, is_handed_over
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ears import Ears
 from runtara_sdk.workflow.ending import Ended
@@ -23,6 +23,7 @@ from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.parking import leave_parked
 from runtara_sdk.workflow.places import CANCEL, Branch, Place, Scope, Wait
 from runtara_sdk.workflow.strikes import Strikes, warn_of
+from runtara_sdk.workflow.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Run:
         self.strikes = Strikes(self)
         self.workflow = workflow
         self._patience = workflow.patience
+        self.turns = Turns(self.history.thrown())
         self._reads_each = begun.passed is None
         self._saved = len(begun.passed or {})
         self._tasks: set[asyncio.Task[object]] = set()
@@ -141,7 +143,7 @@ class Run:
         """Let a live call be seen by what may strike it, and by who looks whether all wait."""
         task = asyncio.current_task()
         assert task is not None
-        place.runner = here()
+        place.runner, place.is_handed_over = here(), is_handed_over()
         place.scopes = tuple(place.runner.scopes)
         self._tasks.add(task)
         self.in_flight.add(place)
@@ -149,6 +151,9 @@ class Run:
             yield
         finally:
             self.in_flight.discard(place)
+            self.strikes.landed.set()
+            if place.is_handed_over:
+                place.runner.landed = self.clock()
             if self.in_flight:
                 self.idleness.look()
 
@@ -192,19 +197,21 @@ class Run:
 
     async def strike(self, place: Place, by: str, key: str) -> NoReturn:
         """Save that it was struck here, then throw."""
-        self.thrown(place, await self.save_strike(place, by, key))
+        await self.throw(place, await self.save_strike(place, by, key))
 
     async def save_strike(self, place: Place, by: str, key: str) -> Entry:
         """Save that it was struck here."""
         at, call = (place.at, place.call) if key == place.key else (None, None)
-        entry = Entry(Kind.STRUCK, json.dumps(by, ensure_ascii=False).encode(), at, call)
+        text = json.dumps(by, ensure_ascii=False).encode()
+        entry = Entry(Kind.STRUCK, text, at, call, self.turns.begin())
         await self.save(key, entry)
         return entry
 
-    def thrown(self, place: Place, entry: Entry) -> NoReturn:
+    async def throw(self, place: Place, entry: Entry) -> NoReturn:
         """Throw what struck here, as it did in the run that saved it."""
-        by, branch = json.loads(entry.value), here()
-        branch.settle(by, is_seen=branch.task is asyncio.current_task())
+        await self.turns.come(entry.nth)
+        by = json.loads(entry.value)
+        here().settle(by, is_seen=not is_handed_over())
         raise asyncio.CancelledError(f"{by} at {place.key}")
 
     async def linger(self, place: Place, wait: Wait) -> str | None:

@@ -32,7 +32,7 @@ async def _slept(run: Run, place: Place, length: timedelta) -> None:
     until = await _deadline(run, place, length)
     struck = await run.beside(place, _STRUCK)
     if struck is not None:
-        run.thrown(place, struck)
+        await run.throw(place, struck)
     with run.flight(place):
         overslept = place.overslept(until)
         if until > run.clock():
@@ -50,7 +50,7 @@ async def _deadline(run: Run, place: Place, length: timedelta) -> datetime:
             text = json.dumps((run.clock() + length).isoformat()).encode()
             entry = await run.save(place.key, Entry(Kind.UNTIL, text, place.at))
     if entry.kind is Kind.STRUCK:
-        run.thrown(place, entry)
+        await run.throw(place, entry)
     if entry.kind is not Kind.UNTIL:
         await run.stop(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
     return datetime.fromisoformat(json.loads(entry.value))

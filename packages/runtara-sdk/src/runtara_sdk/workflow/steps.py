@@ -126,7 +126,7 @@ class Step(Generic[P, R]):
             value = await attempts.result()
         except Failed as failed:
             text = failures.encode(place.key, failed.error, failed.attempts, self._plan.raises)
-            entry = Entry(Kind.FAILURE, text, place.at, place.call)
+            entry = Entry(Kind.FAILURE, text, place.at, place.call, run.turns.begin())
         else:
             text = codec.encode(place.key, value, annotation)
             entry = Entry(Kind.RESULT, text, place.at, place.call)
@@ -139,6 +139,7 @@ class Step(Generic[P, R]):
             error = failures.decode(self._plan.name, place.key, entry.value, self._plan.raises)
         except StateUnreadable as unreadable:
             await run.stop(unreadable)
+        await run.turns.come(entry.nth)
         raise error
 
     def _returns(self, place: Place) -> object:

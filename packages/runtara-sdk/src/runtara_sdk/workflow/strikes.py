@@ -14,11 +14,16 @@ logger = logging.getLogger(__name__)
 
 
 class Strikes:
-    """Lets scopes strike the live calls of one run, when their time has come."""
+    """
+    Lets scopes strike the live calls of one run, when their time has come.
+
+    `landed` is set whenever a call has ended.
+    """
 
     def __init__(self, run: "Run") -> None:
         self._run = run
         self._timers: dict[Scope, asyncio.TimerHandle] = {}
+        self.landed = asyncio.Event()
 
     def enter(self, branch: Branch, scope: Scope) -> None:
         """Let the calls made from here on be struck by a scope."""
@@ -44,6 +49,23 @@ class Strikes:
         for place in list(self._run.in_flight):
             if scope in place.open_scopes():
                 place.strike(scope.key)
+
+    async def end(self, branch: Branch) -> None:
+        """
+        Strike what a branch that has ended left under way in tasks of asyncio's; wait for it.
+
+        When `gather` raises, nobody waits for the others: without this an effect would be lost.
+        """
+        await asyncio.sleep(0)  # What it has begun is under way after this.
+        branch.end.wanted = True
+        if self._left_by(branch):
+            self.strike_in(branch.end)
+        while self._left_by(branch):
+            self.landed.clear()
+            await self.landed.wait()
+
+    def _left_by(self, branch: Branch) -> bool:
+        return any(place.runner is branch for place in self._run.in_flight)
 
     def close(self) -> None:
         """Let nothing strike any more."""

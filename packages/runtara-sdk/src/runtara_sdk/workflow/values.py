@@ -51,7 +51,7 @@ async def value_of(run: Run, place: Place, entry: Entry, annotation: object) -> 
     from runtara_sdk.workflow import codec
 
     if entry.kind is Kind.STRUCK:
-        run.thrown(place, entry)
+        await run.throw(place, entry)
     try:
         if entry.kind is not Kind.RESULT:
             raise Changed(

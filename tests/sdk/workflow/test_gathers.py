@@ -1,0 +1,179 @@
+"""What asyncio.gather leaves under way, and which error it raises, are the same on every replay."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life, lives
+
+from runtara_sdk import Ended, NotDone, Outcome, TaskGroup, current, promise, sleep, step, workflow
+from runtara_sdk.workflow.journal import Told
+
+
+class Declined(Exception):
+    """An answer."""
+
+
+DECLINED = Ended(Outcome.DONE, output=b'"declined"')
+
+paid: Counter[str] = Counter()
+doors: dict[str, asyncio.Event]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_paid() -> None:
+    global doors
+    paid.clear()
+    doors = {name: asyncio.Event() for name in "ab"}
+
+
+@step(raises=Declined)
+async def decline(name: str, opens: str = "") -> None:
+    if name in doors:
+        await doors[name].wait()
+    if opens:
+        doors[opens].set()
+    raise Declined(name)
+
+
+@step(effect="external")
+async def pay(name: str) -> str:
+    await doors[name].wait()
+    paid[current().idempotency_key] += 1
+    return name
+
+
+@pay.in_doubt
+async def find_payment(name: str) -> str | NotDone:
+    return name if paid[current().idempotency_key] else NotDone()
+
+
+@step
+async def note(name: str) -> str:
+    return name
+
+
+async def replayed(core: Core, flow: object) -> Ended | None:
+    core.ended = None
+    return await life(flow, core)  # type: ignore[arg-type]  # any workflow
+
+
+async def test_a_replay_raises_what_was_raised_first() -> None:
+    """Though the other, which is the first of the arguments, has failed since."""
+
+    @workflow
+    async def flow() -> str:
+        try:
+            await asyncio.gather(decline("a"), decline("", opens="a"))
+        except Declined as first:
+            why = str(first)
+        await asyncio.gather(note("x"), decline("a"), return_exceptions=True)
+        return why
+
+    core = Core()
+    assert await life(flow, core) == Ended(Outcome.DONE, output=b'""')
+
+    assert await replayed(core, flow) == Ended(Outcome.DONE, output=b'""')
+
+
+async def test_what_a_failed_gather_leaves_is_ended_with_the_workflow() -> None:
+    """A wait is struck, and an effect is let end and saved: nothing of it is lost."""
+
+    @workflow
+    async def flow() -> str:
+        try:
+            await asyncio.gather(pay("a"), sleep("1d"), decline("", opens="a"))
+        except Declined:
+            return "declined"
+        return "paid"
+
+    core = Core()
+    assert await life(flow, core) == DECLINED
+
+    assert b'"result"' in core.states["pay#1"]
+    assert b"~end" in core.states["sleep#1!struck"]
+    assert await replayed(core, flow) == DECLINED
+    assert set(paid.values()) == {1}
+
+
+async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
+    """So the group, once joined, has no calls that a replay would find new."""
+
+    async def branch() -> str:
+        try:
+            await asyncio.gather(promise("never", str), decline(""))
+        except Declined:
+            return "declined"
+        return "promised"
+
+    @workflow
+    async def flow() -> str:
+        async with TaskGroup() as group:
+            task = group.create_task(branch(), name="one")
+        return task.result()
+
+    core = Core()
+
+    assert (
+        await lives(flow, core, dies=lambda call, is_done: call == "save group#1" and is_done)
+        == DECLINED
+    )
+
+
+async def test_an_effect_begun_at_the_very_end_is_saved() -> None:
+    """Its task has had no turn when the function returns."""
+
+    @workflow
+    async def flow() -> str:
+        asyncio.create_task(pay("a"))  # noqa: RUF006 - a slip
+        return "declined"
+
+    doors["a"].set()
+    core = Core()
+
+    assert await life(flow, core) == DECLINED
+    assert b'"result"' in core.states["pay#1"]
+
+
+async def test_a_run_whose_gather_has_failed_goes_on() -> None:
+    """It does not leave for as long as the sleep that was gathered with it takes."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        both = asyncio.gather(note("x"), asyncio.gather(sleep("1d"), decline("")))
+        try:
+            await asyncio.gather(both, sleep("2d"))
+        except Declined:
+            return await note("declined")
+        return "slept"
+
+    core = Core()
+
+    assert await life(flow, core) == DECLINED
+
+
+async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
+    """With a cancel pending the core lets nobody sleep, so it is not asked to."""
+    waits = asyncio.Event()
+
+    @workflow(hold="0s")
+    async def flow() -> None:
+        try:
+            await sleep("1d")
+        finally:
+            await note("cleaning")
+            waits.set()
+            await promise("done", str)
+
+    core = Core()
+    await life(flow, core)
+    await core.tell(Told.CANCEL)
+    before = len(core.calls)
+    running = asyncio.create_task(life(flow, core))
+    await waits.wait()
+    for _ in range(100):  # Turns in which it could ask.
+        await asyncio.sleep(0)
+    await core.send("done", b'"yes"')
+
+    assert await running == Ended(Outcome.CANCELLED)
+    assert not [call for call in core.calls[before:] if call.startswith("release")]
