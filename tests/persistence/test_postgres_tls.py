@@ -127,6 +127,13 @@ async def test_a_missing_file_is_told(address: str) -> None:
         await is_encrypted(f"postgresql://postgres@{address}/postgres?{parameters}")
 
 
+async def test_a_file_without_certificates_is_told(address: str) -> None:
+    parameters = f"sslmode=verify-full&sslrootcert={__file__}"
+
+    with pytest.raises(DatabaseError, match="see whether sslrootcert"):
+        await is_encrypted(f"postgresql://postgres@{address}/postgres?{parameters}")
+
+
 async def test_a_server_that_wants_tls_is_not_reached_without(address: str) -> None:
     with pytest.raises(DatabaseError, match="no encryption"):
         await is_encrypted(f"postgresql://postgres@{address}/postgres?sslmode=disable")

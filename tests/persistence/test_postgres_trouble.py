@@ -332,6 +332,16 @@ async def test_what_cannot_be_opened_is_told_in_one_line(url: str, message: str)
     assert "secret" not in str(refusal.value)
 
 
+async def test_a_database_that_holds_only_some_texts_is_refused() -> None:
+    """Which ids and error texts it takes would be found out in operation."""
+    server = postgres.shared_server()
+    server.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+
+    with pytest.raises(DatabaseError, match=r"encoding is LATIN1.*ENCODING 'UTF8'"):
+        async with PostgresPersistence(server.url("latin")):
+            pass
+
+
 async def test_the_first_host_that_can_write_is_used(url: str) -> None:
     """Several may be named, for a failover."""
     folder = url.partition("host=")[2]

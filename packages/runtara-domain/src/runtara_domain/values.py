@@ -12,6 +12,7 @@ MAX_POLLED = 1000
 MAX_POLLED_BYTES = 1024 * 1024
 MAX_ATTEMPT = 2**31 - 1
 MAX_INTEGER = 2**63 - 1
+MAX_LIMIT = 2**31 - 1
 MAX_EVENT_BATCH = 10_000
 MAX_SLEEP = timedelta(days=36_525)
 MAX_LISTED_STATE_BYTES = 64 * 1024
@@ -95,6 +96,25 @@ def check_range(field: str, value: int, low: int, high: int) -> None:
     """
     if not low <= value <= high:
         raise InvalidValue(f"{field}: takes {low} to {high}, got {value}")
+
+
+def check_limit(limit: int) -> None:
+    """
+    Refuse what can't be how many are wanted; none may be.
+
+    Raises InvalidValue.
+    """
+    check_range("limit", limit, 0, MAX_LIMIT)
+
+
+def check_part(after_id: int, limit: int) -> None:
+    """
+    Refuse what can't be the part of a list behind an id.
+
+    Raises InvalidValue.
+    """
+    check_range("after_id", after_id, 0, MAX_INTEGER)
+    check_range("limit", limit, 1, MAX_LIMIT)
 
 
 def plausible(claimed: datetime, now: datetime) -> datetime:

@@ -18,6 +18,8 @@ class Caller:
 
     def __post_init__(self) -> None:
         values.check_id("instance_id", self.instance_id)
+        if self.run is not None:
+            values.check_range("run", self.run, 0, values.MAX_INTEGER)
 
 
 @dataclass(frozen=True, slots=True)

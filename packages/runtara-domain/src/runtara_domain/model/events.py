@@ -97,3 +97,11 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+
+    def __post_init__(self) -> None:
+        values.check_storable("instance_id", self.instance_id)
+        if self.subtype is not None:
+            values.check_storable("subtype", self.subtype)
+        if self.text is not None:
+            # A payload may hold NUL.
+            values.check_storable("text", self.text.replace("\0", ""))

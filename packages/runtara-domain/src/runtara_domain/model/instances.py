@@ -48,6 +48,10 @@ class InstanceFilter:
     tenant_id: str | None = None
     status: InstanceStatus | None = None
 
+    def __post_init__(self) -> None:
+        if self.tenant_id is not None:
+            values.check_storable("tenant_id", self.tenant_id)
+
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:

@@ -105,6 +105,8 @@ class MemoryCheckpoints:
     async def page(
         self, instance_id: str, *, after_id: int = 0, limit: int = 100
     ) -> CheckpointPage:
+        values.check_storable("instance_id", instance_id)
+        values.check_part(after_id, limit)
         await self._store.turn()
         rows = [row for row in self._saved(instance_id) if row.id > after_id]
         shown = rows[:limit]
@@ -112,6 +114,7 @@ class MemoryCheckpoints:
         return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
 
     async def count(self, instance_id: str) -> int:
+        values.check_storable("instance_id", instance_id)
         await self._store.turn()
         return len(list(self._saved(instance_id)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Ending,
@@ -47,6 +48,7 @@ class MemoryEvents:
     async def page(
         self, which: EventFilter, *, after_id: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
+        values.check_part(after_id, limit)
         await self._store.turn()
         rows = [row for row in self._chosen(which) if row.id > after_id]
         return [records.stored_event(row) for row in rows[:limit]]

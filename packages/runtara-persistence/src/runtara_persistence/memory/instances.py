@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Claim,
@@ -48,6 +49,7 @@ class MemoryInstances:
         return Registered(before, row.tenant_id, checkpoint_exists, row.run_epoch, row.input)
 
     async def get(self, instance_id: str) -> Instance | None:
+        values.check_storable("instance_id", instance_id)
         await self._store.turn()
         row = self._store.instances.get(instance_id)
         return None if row is None else records.instance(row)
@@ -76,6 +78,7 @@ class MemoryInstances:
         return True
 
     async def input(self, instance_id: str) -> bytes | None:
+        values.check_storable("instance_id", instance_id)
         await self._store.turn()
         row = self._store.instances.get(instance_id)
         return None if row is None else row.input
@@ -88,6 +91,7 @@ class MemoryInstances:
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
+        values.check_limit(limit)
         await self._store.turn()
         places = sorted(
             (_place(row.created_at, row.instance_id), row) for row in self._chosen(which)
@@ -101,6 +105,7 @@ class MemoryInstances:
         return len(list(self._chosen(which)))
 
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        values.check_limit(limit)
         await self._store.turn()
         running = self._in(frozenset({State.RUNNING}))
         silent = (row for row in running if _heard_at(row) < since)
@@ -123,6 +128,7 @@ class MemoryInstances:
         return before
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        values.check_limit(limit)
         await self._store.turn()
         waiting = [
             (max(due, row.wake_claim_until or due), row.instance_id, row)
@@ -172,6 +178,7 @@ class MemoryInstances:
         return Woken(before, woken)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        values.check_limit(limit)
         await self._store.turn()
         old = sorted(
             (row.finished_at, row.instance_id)

@@ -121,6 +121,8 @@ class PostgresCheckpoints:
     async def page(
         self, instance_id: str, *, after_id: int = 0, limit: int = 100
     ) -> CheckpointPage:
+        values.check_storable("instance_id", instance_id)
+        values.check_part(after_id, limit)
         found = await self._database.read(
             "list checkpoints",
             _PAGE,
@@ -134,6 +136,7 @@ class PostgresCheckpoints:
         return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
     async def count(self, instance_id: str) -> int:
+        values.check_storable("instance_id", instance_id)
         [row] = await self._database.read_much("count checkpoints", _COUNT, instance_id)
         return int(row["count"])
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Ending,
@@ -86,6 +87,7 @@ class PostgresEvents:
     async def page(
         self, which: EventFilter, *, after_id: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
+        values.check_part(after_id, limit)
         # What lies between two that hold the text is read, too.
         read = self._database.read if which.text is None else self._database.read_much
         found = await read("list events", _PAGE, *_asked(which), after_id, limit)

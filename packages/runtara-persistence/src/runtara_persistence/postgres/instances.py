@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Claim,
@@ -71,6 +72,7 @@ class PostgresInstances:
             # Another has just created it, in a row this statement couldn't see yet.
 
     async def get(self, instance_id: str) -> Instance | None:
+        values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance", _GET, instance_id)
         return rows.instance(found[0]) if found else None
 
@@ -102,6 +104,7 @@ class PostgresInstances:
         return bool(created)
 
     async def input(self, instance_id: str) -> bytes | None:
+        values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance's input", _INPUT, instance_id)
         return found[0]["input"] if found else None
 
@@ -114,12 +117,14 @@ class PostgresInstances:
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
+        values.check_limit(limit)
         return await listing.page(self._database, which, after, limit)
 
     async def count(self, which: InstanceFilter) -> int:
         return await listing.count(self._database, which)
 
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        values.check_limit(limit)
         return await listing.silent(self._database, since, limit)
 
     async def finish(
@@ -142,6 +147,7 @@ class PostgresInstances:
         return rows.standing(found[0]) if found else None
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        values.check_limit(limit)
         return await claims.claim_due(self._database, claim, limit, at)
 
     async def renew_claims(
@@ -158,4 +164,5 @@ class PostgresInstances:
         return await claims.wake(self._database, caller, token, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        values.check_limit(limit)
         return await pruning.prune(self._database, finished_before, limit)

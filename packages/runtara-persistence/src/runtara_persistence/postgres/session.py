@@ -22,10 +22,13 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 
 _OLDEST = 130000
+# The other takes any bytes, and ours are UTF-8.
+_ENCODINGS = ("UTF8", "SQL_ASCII")
 _ASK = """
 SELECT
     current_setting('server_version') AS version,
     current_setting('server_version_num')::integer AS version_number,
+    current_setting('server_encoding') AS encoding,
     current_setting('plan_cache_mode') AS plan_cache_mode,
     current_setting('synchronous_commit') AS synchronous_commit,
     current_setting('fsync') AS fsync
@@ -44,6 +47,11 @@ async def check_session(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Re
     if row["version_number"] < _OLDEST:
         raise DatabaseError(
             f"PostgreSQL {row['version']} is too old: 13 is the oldest that can be used"
+        )
+    if row["encoding"] not in _ENCODINGS:
+        raise DatabaseError(
+            f"The database's encoding is {row['encoding']}, which does not hold every text: create"
+            " one with ENCODING 'UTF8'"
         )
     if row["plan_cache_mode"] != SETTINGS["plan_cache_mode"]:
         raise DatabaseError(

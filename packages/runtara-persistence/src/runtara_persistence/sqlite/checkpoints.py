@@ -83,12 +83,17 @@ class SqliteCheckpoints:
     async def page(
         self, instance_id: str, *, after_id: int = 0, limit: int = 100
     ) -> CheckpointPage:
+        values.check_storable("instance_id", instance_id)
+        values.check_part(after_id, limit)
+
         def step(connection: sqlite3.Connection) -> CheckpointPage:
             return _page(connection, instance_id, after_id, limit)
 
         return await self._database.read("list checkpoints", step)
 
     async def count(self, instance_id: str) -> int:
+        values.check_storable("instance_id", instance_id)
+
         def step(connection: sqlite3.Connection) -> int:
             [count] = connection.execute(_COUNT, {"instance_id": instance_id}).fetchone()
             return int(count)

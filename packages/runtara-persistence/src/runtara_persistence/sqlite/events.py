@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Ending,
@@ -73,6 +74,7 @@ class SqliteEvents:
     async def page(
         self, which: EventFilter, *, after_id: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
+        values.check_part(after_id, limit)
         asked = {**_asked(which), "after_id": after_id, "limit": limit}
 
         def step(connection: sqlite3.Connection) -> list[StoredEvent]:

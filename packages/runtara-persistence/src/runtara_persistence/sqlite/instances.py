@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Claim,
@@ -51,6 +52,8 @@ class SqliteInstances:
         return await self._database.write("register an instance", step)
 
     async def get(self, instance_id: str) -> Instance | None:
+        values.check_storable("instance_id", instance_id)
+
         def step(connection: sqlite3.Connection) -> Instance | None:
             row = connection.execute(_GET, {"instance_id": instance_id}).fetchone()
             return None if row is None else rows.instance(row)
@@ -90,6 +93,8 @@ class SqliteInstances:
         return await self._database.write("create an instance", step)
 
     async def input(self, instance_id: str) -> bytes | None:
+        values.check_storable("instance_id", instance_id)
+
         def step(connection: sqlite3.Connection) -> bytes | None:
             row = connection.execute(_INPUT, {"instance_id": instance_id}).fetchone()
             return None if row is None else row[0]
@@ -108,6 +113,8 @@ class SqliteInstances:
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
+        values.check_limit(limit)
+
         def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
             return listing.page(connection, which, after, limit)
 
@@ -120,6 +127,8 @@ class SqliteInstances:
         return await self._database.read("count instances", step)
 
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+        values.check_limit(limit)
+
         def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
             return listing.silent(connection, to_text(since), limit)
 
@@ -134,6 +143,8 @@ class SqliteInstances:
         return await self._database.write("finish an instance", step)
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        values.check_limit(limit)
+
         def step(connection: sqlite3.Connection) -> list[Claimed]:
             return claims.claim_due(connection, claim, limit, to_text(at))
 
@@ -163,6 +174,7 @@ class SqliteInstances:
         return await self._database.write("wake an instance", step)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
+        values.check_limit(limit)
         pruned = 0
         while pruned < limit:
             # Each its own transaction, so that the steps of others come in between; a caller that
