@@ -102,6 +102,16 @@ async def blocking() -> int:
 
 
 @workflow
+async def blocked_with_clean_up() -> None:
+    try:
+        note("blocked")
+        time.sleep(60)  # noqa: ASYNC251 - the mistake that is to do no harm
+    finally:
+        note("finally")
+        await ten(1)
+
+
+@workflow
 async def blocked_for(seconds: float) -> int:
     note("blocked")
     time.sleep(seconds)  # noqa: ASYNC251 - the mistake that is to do no harm

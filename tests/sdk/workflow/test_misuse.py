@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
@@ -16,9 +17,11 @@ from runtara_sdk import (
     TaskGroup,
     WorkflowError,
     current,
+    map_steps,
     now,
     patched,
     promise,
+    race,
     sleep,
     step,
     workflow,
@@ -61,7 +64,9 @@ async def test_outside_a_workflow_a_step_is_its_function() -> None:
     assert current().idempotency_key != current().idempotency_key
 
 
-@pytest.mark.parametrize("call", ["sleep", "promise", "now", "patched", "TaskGroup"])
+@pytest.mark.parametrize(
+    "call", ["sleep", "promise", "now", "patched", "TaskGroup", "map_steps", "race"]
+)
 async def test_what_is_durable_fails_inside_a_step(call: str) -> None:
     """With a message that names it."""
 
@@ -95,6 +100,11 @@ async def durable(call: str) -> None:
             await now()
         case "patched":
             await patched("x")
+        case "map_steps":
+            await map_steps(double, [1], key=str)
+        case "race":
+            with closing(double(1)) as runner:
+                await race(runner=runner)
         case _:
             async with TaskGroup():
                 pass

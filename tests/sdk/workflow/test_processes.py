@@ -49,6 +49,8 @@ async def test_a_long_sleep_ends_the_process(launcher: Launcher) -> None:
         codes.append((await launcher.run("napping"))[0])
 
     assert first[0] == 75, first
+    assert asleep.sleep_until is not None
+    assert f"suspended: run it again at {asleep.sleep_until:%Y-%m-%d %H:%M}" in first[2]
     assert (asleep.status, asleep.sleep_until is not None) == (InstanceStatus.SUSPENDED, True)
     assert codes[-1] == 0
     assert await launcher.noted(2) == ["ten 1", "label 2"]
@@ -86,6 +88,7 @@ async def test_a_pause_stops_at_the_next_step_and_a_resume_goes_on(launcher: Lau
     await launcher.tell(SignalType.RESUME)
 
     assert code == 75, said
+    assert "suspended: it is paused" in said
     assert (paused.status, paused.sleep_until) == (InstanceStatus.SUSPENDED, None)
     assert await launcher.noted(1) == ["ten 0"]
     assert (await launcher.run("counting"))[0] == 0
@@ -144,15 +147,31 @@ async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher
     assert error in said
 
 
-async def test_an_interrupted_process_can_be_run_again(launcher: Launcher) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interrupted_process_can_be_run_again(
+    launcher: Launcher, number: signal.Signals
+) -> None:
     """Nothing has failed by it: 4."""
     process = await launcher.start("counting", 1, PACE="20")
     await launcher.noted(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     code, _, said = await ended(process)
 
     assert (code, "run the instance again" in said) == (4, True)
     assert (await launcher.instance()).status is InstanceStatus.RUNNING
+
+
+async def test_an_interrupt_runs_no_clean_up(launcher: Launcher) -> None:
+    """The second ends also a process whose loop is blocked, and nothing of it is unwound."""
+    process = await launcher.start("blocked_with_clean_up")
+    await launcher.noted(1)
+    while process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait([asyncio.create_task(process.wait())], timeout=0.1)
+    code, _, said = await ended(process)
+
+    assert (code, "run the instance again" in said) == (4, True)
+    assert await launcher.noted(1) == ["blocked"]
 
 
 async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
@@ -21,6 +22,7 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import NotSaveable, Refused, Superseded
 from runtara_sdk.workflow.executing import execute
+from runtara_sdk.workflow.interrupts import SAID, Interrupts
 from runtara_sdk.workflow.reports import traced
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ _CODES = {
 
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
+    interrupts = Interrupts(INFRASTRUCTURE)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # aioquic's: what of a connection matters to a workflow, the client says.
     logging.getLogger("quic").setLevel(logging.ERROR)
@@ -65,9 +68,7 @@ def main(arguments: list[str]) -> NoReturn:
         _leave(USAGE, str(error))
     try:
         # Never closed: that would end other tasks, and user code in them.
-        asyncio.Runner().run(_run(workflow, given, options))
-    except KeyboardInterrupt:
-        _leave(INFRASTRUCTURE, "interrupted: run the instance again, and it goes on")
+        asyncio.Runner().run(_run(workflow, given, options, interrupts))
     except SystemExit as error:
         _leave(USAGE, f"{_ENDED}\n{traced(error)}")
     raise AssertionError("the run has ended the process")
@@ -90,15 +91,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(
-    workflow: Workflow[..., Any], given: bytes | None, options: argparse.Namespace
+    workflow: Workflow[..., Any],
+    given: bytes | None,
+    options: argparse.Namespace,
+    interrupts: Interrupts,
 ) -> NoReturn:
     # Only now: they import what speaks to the core.
     from runtara_sdk.settings import Settings
 
     named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
+    interrupts.cancel(asyncio.current_task())
     try:
         settings = Settings(**{name: value for name, value in named.items() if value is not None})
         ended = await _lived(workflow, settings, given)
+    except asyncio.CancelledError:
+        _leave(INFRASTRUCTURE, SAID)
     except RuntaraError as error:
         _leave(_code_of(error), f"{type(error).__name__}: {error}{_advice(error)}")
     # Here and not after the loop's end, which would wait for threads and end other tasks.
@@ -140,8 +147,14 @@ def _said(ended: Ended) -> str:
         sys.stdout.buffer.write(ended.output + b"\n")
         return ""
     if ended.outcome is Outcome.SUSPENDED:
-        return f"suspended: run the instance again when it is due (exit code {SUSPENDED})"
+        return f"suspended: {_due(ended.until)} (exit code {SUSPENDED})"
     return ended.error
+
+
+def _due(until: datetime | None) -> str:
+    if until is None:
+        return "it is paused; run it again when it was told to resume"
+    return f"run it again at {until:%Y-%m-%d %H:%M:%S} UTC, or when it was told or sent something"
 
 
 def _leave(code: int, message: str) -> NoReturn:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -26,13 +27,15 @@ class Ended:
     The end of a run.
 
     The output is JSON if it is DONE, what went wrong is told if it FAILED, and `successor` is the
-    instance that goes on if it was RESTARTED.
+    instance that goes on if it was RESTARTED. One that is SUSPENDED is due at `until`, or as soon
+    as it is told or sent something; None: it is paused.
     """
 
     outcome: Outcome
     output: bytes = b""
     error: str = ""
     successor: str = ""
+    until: datetime | None = field(default=None, compare=False)
 
 
 _NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9][0-9]*)", re.DOTALL)

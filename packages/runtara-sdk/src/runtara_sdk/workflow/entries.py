@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
     START = "start"  # the workflow's name, input and format
     RESULT = "result"  # a step's, a promise's or any other value
-    FAILURE = "failure"  # a step's final failure
+    FAILURE = "failure"  # a step's final failure; why what was sent is no value of a promise
     STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
     UNTIL = "until"  # a deadline; value: when
     INTENT = "intent"  # an effect is about to be tried

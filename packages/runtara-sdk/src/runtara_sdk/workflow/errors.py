@@ -33,7 +33,7 @@ class ForeignTask(WorkflowError):
 
 
 class NotSaveable(WorkflowError):
-    """A value would not come back as it is; nothing of it was saved."""
+    """A value would not come back as it is, or was sent to a promise of another type."""
 
 
 class Refused(WorkflowError):

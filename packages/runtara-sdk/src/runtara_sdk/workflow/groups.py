@@ -187,6 +187,7 @@ async def map_steps(
     Each item is a branch named by its `key`, which no other has. The results are in the order of
     the items; fails as TaskGroup does, and then begins no more.
     """
+    required("map_steps()")
     if limit < 1:
         raise ValueError(f"limit is at least 1, got {limit}")
     named = _named(items, key)
@@ -207,6 +208,7 @@ async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
     """
     if not branches:
         raise ValueError("race() is of at least one branch")
+    required("race()")
     async with TaskGroup() as group:
         tasks = {name: group.create_task(one, name=name) for name, one in branches.items()}
         first = await _first(group, tasks)

@@ -123,7 +123,7 @@ class Idleness:
         # What was sent until it slept has made nobody due; what is sent from now on does.
         await run.ears.look()
         if is_asleep and self._is_idle() and not run.is_pausing:
-            run.end(Ended(Outcome.SUSPENDED))
+            run.end(Ended(Outcome.SUSPENDED, until=moment))
             return
         heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
         self._releasing = None

@@ -1,12 +1,13 @@
 """Promises: values that somebody sends to the instance, each under a name, once."""
 
+import json
 import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast, overload
 
 from runtara_sdk.workflow.context import required
 from runtara_sdk.workflow.entries import Entry, Kind
-from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.errors import NotSaveable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.values import value_of
@@ -31,10 +32,11 @@ def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     """
     Wait for the value that is sent to the instance under this name, as a custom signal.
 
-    The value is JSON of that type, or for bytes whatever was sent. The first one sent stands; a
-    name waited for a second time is another promise, `name#2`, and so on. In a branch the path of
-    the branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to
-    as "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
+    The value is JSON of that type, or for bytes whatever was sent; if it is something else,
+    NotSaveable is raised, here and on every replay. The first one sent stands, fit or not; a name
+    waited for a second time is another promise, `name#2`, and so on. In a branch the path of the
+    branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
+    "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
     before a process was there to hear it.
     """
     where = required(f"promise({name!r})")
@@ -50,14 +52,19 @@ def signal_name(place: Place) -> str:
 
 async def _kept(run: Run, place: Place, kind: type[T]) -> T:
     entry = await run.passed(place)
-    if entry is not None:
-        return cast("T", await value_of(run, place, entry, kind))
-    with run.flight(place):
-        name = signal_name(place)
-        sent = await heard(run, place, name)
-        entry = Entry(Kind.RESULT, _as_json(name, sent, kind), place.at)
-        entry = await run.save(place.key, entry)
-        return cast("T", await value_of(run, place, entry, kind))
+    if entry is None:
+        with run.flight(place):
+            name = signal_name(place)
+            sent = await heard(run, place, name)
+            try:
+                entry = _entry(name, sent, kind, place.at)
+            except NotSaveable as error:
+                # The annotation's fault, not that of who sent it.
+                await run.stop(error)
+            entry = await run.save(place.key, entry)
+    if entry.kind is Kind.FAILURE:
+        raise NotSaveable(json.loads(entry.value))
+    return cast("T", await value_of(run, place, entry, kind))
 
 
 async def heard(run: Run, place: Place, name: str) -> bytes:
@@ -82,17 +89,19 @@ async def _is_sent(run: Run, name: str) -> bool:
     return wait.ended.done()
 
 
-def _as_json(name: str, sent: bytes, kind: type[T]) -> bytes:
+def _entry(name: str, sent: bytes, kind: type[T], at: int | None) -> Entry:
+    """What is saved of what was sent: the value, or why it is none."""
     # Only now: it imports pydantic.
     from runtara_sdk.workflow import codec
 
     what = f"promise {name!r}"
-    if kind is bytes:
-        return codec.encode(what, sent, bytes)
     try:
-        return codec.encode(what, codec.decode(what, sent, kind), kind)
-    except StateUnreadable as error:
-        raise NotSaveable(
-            f"{what} was sent {sent[:200]!r}, which is no {kind.__qualname__}; what was sent first"
-            f" stands, so wait for another name ({error.__cause__})"
-        ) from error
+        value = sent if kind is bytes else codec.read(what, sent, kind)
+    except codec.Misfit as error:
+        text = (
+            f"{what} takes {codec.shape(what, kind)}, and was sent"
+            f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
+            " except this error and wait for another name"
+        )
+        return Entry(Kind.FAILURE, json.dumps(text).encode(), at)
+    return Entry(Kind.RESULT, codec.encode(what, value, kind), at)

@@ -1,9 +1,10 @@
 """Restarts: endless workflows go on as a new instance, with no past to carry."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, NoReturn
 
 from runtara_sdk.workflow.context import required
+from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import restarted
 from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.first import START, first_entry
@@ -21,9 +22,20 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     """
     where = required("restart_as()")
     _check_alone(where.run)
-    text = where.run.workflow.input(args, kwargs)
+    text = _input(where.run.workflow, args, kwargs)
     place = where.branch.place("restart")
     return _restarted(where.run, place, text)
+
+
+def _input(
+    workflow: Workflow[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> bytes | None:
+    try:
+        return workflow.input(args, kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"restart_as() takes the arguments of workflow {workflow.name!r}: {error}"
+        ) from None
 
 
 def _check_alone(run: Run) -> None:

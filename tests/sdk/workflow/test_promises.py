@@ -1,0 +1,74 @@
+"""Promises: what is sent first stands, whatever it is."""
+
+import json
+
+import pytest
+from tests.sdk.workflow.memory_journal import Core, life
+
+from runtara_sdk import Ended, NotSaveable, Outcome, promise, sleep, step, workflow
+from runtara_sdk.workflow.journal import Told
+
+seen: list[str] = []
+
+
+@step
+async def note(text: str) -> str:
+    seen.append(text)
+    return text
+
+
+@workflow(hold="0s")
+async def asking_twice() -> int:
+    try:
+        number = await promise("number", int | None)
+    except NotSaveable as error:
+        await note(str(error))
+        number = await promise("another number", int)
+    try:
+        await sleep("1d")
+    finally:
+        await note(f"clean-up with {number}")
+    return number or 0
+
+
+async def test_what_is_none_of_the_type_is_told_on_every_replay() -> None:
+    """A cancel that comes later doesn't strike where it was told, but where the workflow is."""
+    seen.clear()
+    core = Core(sent={"number": b'"x"', "another number": b"7"})
+    asleep = await life(asking_twice, core)
+    await core.tell(Told.CANCEL)
+    ended = await life(asking_twice, core)
+
+    assert (asleep, ended) == (Ended(Outcome.SUSPENDED), Ended(Outcome.CANCELLED))
+    assert seen[0].startswith("promise 'number' takes integer | null, and was sent \"x\": ")
+    assert seen[1:] == ["clean-up with 7"]
+
+
+async def test_the_frames_of_the_user_alone_show_what_was_sent() -> None:
+    """With nothing of what the layer tried before."""
+
+    @workflow
+    async def asking() -> int:
+        return await promise("number", int)
+
+    ended = await life(asking, Core(sent={"number": json.dumps({"n": 1}).encode()}))
+
+    assert ended is not None
+    assert ended.error.count('File "') == 1
+    assert "cause of" not in ended.error
+
+
+async def test_a_promise_that_no_value_could_be_saved_of_ends_the_run() -> None:
+    """The annotation is to be mended, and the value stands till then."""
+
+    class Opaque: ...
+
+    @workflow
+    async def asking() -> object:
+        return await promise("number", Opaque)
+
+    core = Core(sent={"number": b"1"})
+    with pytest.raises(NotSaveable, match="Opaque"):
+        await life(asking, core)
+
+    assert core.ended is None
