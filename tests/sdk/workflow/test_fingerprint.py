@@ -3,9 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from runtara_sdk.workflow.fingerprint import fingerprint
 
@@ -28,10 +28,28 @@ def call(*args: object, **kwargs: object) -> str:
 def test_values_are_shown_by_name() -> None:
     """However they are given; those that have no value of their own by their type."""
     assert call(1, "x") == call(two="x", one=1) == 'one=1, two="x"'
-    assert call(Point(1)) == 'one={"Point": {"x": 1}}'
+    assert call(Point(1)) == 'one={"x": 1}'
     assert call({"b": b"\xff", "a": (1, None)}) == 'one={"a": [1, null], "b": "_w=="}'
     assert call(Model(key=SecretStr("s"))) == 'one={"key": "**********"}'
     assert call(object()) == 'one="<object>"'
+
+
+def test_a_class_may_be_given_fields_and_another_name() -> None:
+    """Instances that are under way have values without the field, which get its default."""
+
+    @dataclass
+    class Place:
+        x: int
+        tags: list[str] = field(default_factory=list)
+
+    class Spot(BaseModel):
+        x: int
+        note: str | None = None
+        secret: str = Field(default="", exclude=True)
+
+    assert call(Point(1)) == call(Place(1)) == call(Spot(x=1, secret="s"))
+    assert call(Place(1, ["a"])) == 'one={"tags": ["a"], "x": 1}'
+    assert call([Spot(x=1, note="n")]) == 'one=[{"note": "n", "x": 1}]'
 
 
 def test_long_ones_are_cut_and_still_told_apart() -> None:

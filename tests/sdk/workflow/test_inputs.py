@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, Outcome, Refused, Workflow, sleep, workflow
+from runtara_sdk.workflow.first import first_entry
 
 
 class Size(Enum):
@@ -53,6 +54,11 @@ async def fulfil(order: Order) -> int:
 @workflow
 async def move(who: str, to: Address, at: datetime | None = None) -> str:
     return who
+
+
+@workflow
+async def grow(tree: Tree) -> int:
+    return len(tree.children)
 
 
 async def refusal(called: Workflow[..., Any], given: bytes | None) -> list[str]:
@@ -102,6 +108,15 @@ async def test_several_parameters_are_named_themselves(given: str, problems: lis
 def told(workflow: str, problems: list[str], takes: str, given: str) -> list[str]:
     lines = [f"  {problem}" for problem in problems]
     return [f"the input does not fit workflow {workflow!r}:", *lines, takes, f"got {given}"]
+
+
+async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
+    """A typo in one with a default would be lost; but what an instance began with may have more."""
+    given = b'{"children": [{"children": [], "childs": []}]}'
+    begun = Core(states={"~workflow": first_entry("grow", given).encode()})
+
+    assert "  tree.children[0].childs is not known" in await refusal(grow, given)
+    assert await life(grow, begun) == Ended(Outcome.DONE, output=b"1")
 
 
 async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:

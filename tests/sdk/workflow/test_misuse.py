@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -167,6 +167,20 @@ def test_a_step_is_a_function(made: Callable[..., None]) -> None:
     """What is none is refused where it is decorated."""
     with pytest.raises(TypeError, match="above @step"):
         step(made)
+
+
+def test_a_step_does_not_yield() -> None:
+    """Its result is saved whole."""
+
+    def some() -> Iterator[int]:
+        yield 1
+
+    async def many() -> AsyncIterator[int]:
+        yield 1
+
+    for made in (some, many):
+        with pytest.raises(TypeError, match="return a list"):
+            step(made)
 
 
 async def test_an_output_that_the_core_would_not_keep_is_a_failure() -> None:

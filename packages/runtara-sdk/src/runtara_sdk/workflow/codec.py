@@ -21,6 +21,8 @@ _CONFIG = ConfigDict(
     ser_json_inf_nan="strings",
 )
 
+_STRICT = ConfigDict(**_CONFIG, extra="forbid")
+
 _SHOWN = 200
 
 
@@ -39,6 +41,11 @@ def encode(what: str, value: object, annotation: object) -> bytes:
     if not alike(value, back):
         raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {_cut(back)}"))
     return text
+
+
+def check(what: str, annotation: object) -> None:
+    """Raises NotSaveable for an annotation whose values can't be saved, whatever they are."""
+    _adapter_for(what, annotation)
 
 
 def decode(what: str, text: bytes, annotation: object) -> object:
@@ -61,9 +68,13 @@ class Misfit(ValueError):
         self.problems = problems
 
 
-def read(what: str, text: bytes, annotation: object) -> object:
-    """Read JSON; raises Misfit, which calls the value `what`."""
-    adapter = _adapter_for(what, annotation)
+def read(what: str, text: bytes, annotation: object, *, is_strict: bool = False) -> object:
+    """
+    Read JSON; raises Misfit, which calls the value `what`.
+
+    `is_strict` takes no fields that dataclasses and typed dicts don't know, at any depth.
+    """
+    adapter = _adapter_for(what, annotation, is_strict=is_strict)
     try:
         found: list[object] = adapter.validate_json(b"[" + text + b"]")
     except ValidationError as error:
@@ -93,7 +104,11 @@ def _refusal(what: str, value: object, annotation: object, reason: str) -> str:
 
 
 def _cut(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:
+        # Whatever a class of the user's raises, or too long an int.
+        text = f"<{type(value).__qualname__}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -101,11 +116,13 @@ def _shown(annotation: object) -> str:
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
 
 
-def _adapter_for(what: str, annotation: object) -> TypeAdapter[list[Any]]:
+def _adapter_for(
+    what: str, annotation: object, *, is_strict: bool = False
+) -> TypeAdapter[list[Any]]:
     try:
-        return _cached(annotation)
+        return _cached(annotation, is_strict)
     except TypeError:  # An annotation that is not hashable.
-        return _adapter(annotation)
+        return _adapter(annotation, is_strict)
     except PydanticUserError as error:
         raise NotSaveable(
             f"{what} is annotated with {_shown(annotation)}, which can't be saved: {error.message}"
@@ -113,15 +130,15 @@ def _adapter_for(what: str, annotation: object) -> TypeAdapter[list[Any]]:
 
 
 @cache
-def _cached(annotation: object) -> TypeAdapter[list[Any]]:
-    return _adapter(annotation)
+def _cached(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
+    return _adapter(annotation, is_strict)
 
 
-def _adapter(annotation: object) -> TypeAdapter[list[Any]]:
+def _adapter(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
     # In a list, because the settings reach what is in it: typed dicts and dataclasses have their
     # own, and refuse others.
     kind: Any = types.GenericAlias(list, (_with_typed_dicts(annotation),))
-    return TypeAdapter(kind, config=_CONFIG)
+    return TypeAdapter(kind, config=_STRICT if is_strict else _CONFIG)
 
 
 def _with_typed_dicts(annotation: Any) -> Any:
@@ -155,5 +172,5 @@ def named(kinds: dict[str, Any], required: frozenset[str]) -> object:
     }
     made: Any = typing_extensions.TypedDict
     found = made("Input", fields)
-    found.__pydantic_config__ = ConfigDict(**_CONFIG, extra="forbid")
+    found.__pydantic_config__ = _STRICT
     return found

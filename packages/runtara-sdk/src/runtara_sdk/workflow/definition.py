@@ -46,7 +46,7 @@ class Workflow(Generic[P, R]):
             return self._without_input(names)
         what, annotation = self._taken(names)
         try:
-            found = codec.read(what, text, annotation)
+            found = codec.read(what, text, annotation, is_strict=not is_saved)
         except codec.Misfit as error:
             raise Refused(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)

@@ -5,8 +5,13 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from typing import Any
+
+from runtara_sdk.workflow.likeness import alike
 
 _SHOWN = 200
+
+_EMPTY = (list, dict, set, frozenset, tuple)
 
 
 def fingerprint(
@@ -45,11 +50,34 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(_text(item) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        named = {field.name: _plain(getattr(value, field.name, None)) for field in fields(value)}
-        return {type(value).__qualname__: named}
+    changed = _changed(value)
+    if changed is not None:
+        return {name: _plain(item) for name, item in changed.items()}
     # To show an iterator would use it up.
     return _typed(value) if isinstance(value, Iterator) else _of_pydantic(value)
+
+
+def _changed(value: object) -> dict[str, object] | None:
+    """
+    The fields of a dataclass or a model but for those at their defaults; None: it has none.
+
+    So a class may be given a field, or another name, under instances that are under way.
+    """
+    known: Any = getattr(type(value), "model_fields", None)
+    if is_dataclass(value) and not isinstance(value, type):
+        known = {field.name: field for field in fields(value)}
+    elif isinstance(known, Mapping):
+        known = {name: field for name, field in known.items() if not field.exclude}
+    else:
+        return None
+    named = {name: getattr(value, name, None) for name in known}
+    changed = {name: item for name, item in named.items() if not alike(item, _default(known[name]))}
+    return changed | (getattr(value, "__pydantic_extra__", None) or {})
+
+
+def _default(field: Any) -> object:
+    """A field's default, whether a dataclass's or a model's: called only for what is empty."""
+    return field.default_factory() if field.default_factory in _EMPTY else field.default
 
 
 def _of_pydantic(value: object) -> object:

@@ -1,7 +1,9 @@
 """Whether a value that was written and read is the same, types included."""
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import datetime, time
 
 
 def alike(one: object, other: object) -> bool:
@@ -13,14 +15,25 @@ def alike(one: object, other: object) -> bool:
     if isinstance(one, list | tuple):
         assert isinstance(other, list | tuple)
         return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, datetime | time):
+        assert isinstance(other, datetime | time)
+        return one == other and one.fold == other.fold and _is_fixed(one) == _is_fixed(other)
     if isinstance(one, Mapping):
         assert isinstance(other, Mapping)
         return _types(one) == _types(other) and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, set | frozenset):
         assert isinstance(other, set | frozenset)
         return one == other and _types(one) == _types(other)
+    if isinstance(one, deque):
+        assert isinstance(other, deque)
+        return one.maxlen == other.maxlen and alike([*one], [*other])
     parts = _parts(one)
     return one == other if parts is None else alike(parts, _parts(other))
+
+
+def _is_fixed(moment: datetime | time) -> bool:
+    """Tell whether its offset is always the same: a zone's is not, which adding days shows."""
+    return moment.tzinfo is None or moment.tzinfo.utcoffset(None) is not None
 
 
 def _types(values: Collection[object]) -> set[tuple[type, object]]:
@@ -33,5 +46,7 @@ def _parts(value: object) -> dict[str, object] | None:
         return {field.name: getattr(value, field.name, None) for field in fields(value)}
     names = getattr(type(value), "model_fields", None)
     if isinstance(names, Mapping):
-        return {str(name): getattr(value, str(name)) for name in names}
+        named = {str(name): getattr(value, str(name)) for name in names}
+        hidden = ("__pydantic_private__", "__pydantic_extra__")
+        return named | {name: getattr(value, name, None) for name in hidden}
     return None

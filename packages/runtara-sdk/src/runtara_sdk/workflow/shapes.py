@@ -19,7 +19,7 @@ def problem(details: ErrorDetails, root: str) -> str:
     match details["type"]:
         case "missing":
             return f"{path} is missing"
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             return f"{path} is not known"
         case "json_invalid":
             return f"{path} is no JSON"

@@ -114,6 +114,7 @@ class Step(Generic[P, R]):
 
         ask = self._ask
         annotation = self._returns(place)
+        codec.check(place.key, annotation)
         attempts = Attempts(
             run=run,
             place=place,
@@ -204,9 +205,10 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Make a function a step.
 
     `name`: what its keys are made of, the function's name unless given; `was`: names it had before.
-    `timeout`: of each attempt. `raises`: errors that are answers, never tried again. `effect`:
-    "external" saves the intent first; an attempt that a crash left open is asked about
-    (`in_doubt`), or made again, or waits for a person, as `doubt` says.
+    `retry`: a `Retry(...)`; without one there is one attempt. `timeout`: of each attempt. `raises`:
+    errors that are answers, never tried again. `effect`: "external" saves the intent first; an
+    attempt that a crash left open is asked about (`in_doubt`); where nobody can be asked, `doubt`
+    is "stop" to wait for a person, as it does unless given, or "again" to make the attempt again.
     """
     return _Decorator(options) if function is None else _made(function)
 
@@ -226,6 +228,10 @@ def _made(
         raise TypeError(
             f"a step is a function, defined with def or async def: {function!r} is none; put other"
             " decorators, such as @staticmethod, above @step"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{function.__qualname__} yields, and a step's result is saved whole: return a list"
         )
     plan = Plan(
         name=name or function.__name__,
