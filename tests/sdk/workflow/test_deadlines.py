@@ -1,11 +1,12 @@
 """What no process was there to see in time ends as it would have ended."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, timeout, workflow
+from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
 from runtara_sdk.workflow.journal import Told
 
 
@@ -129,3 +130,40 @@ async def test_a_sleeping_branch_is_struck_with_its_group(days: int) -> None:
     assert await life(grouped, core) == Ended(Outcome.DONE, b'"late"')
     assert returned == []
     assert b'"group#1"' in core.states["one/sleep#1!struck"]
+
+
+async def test_a_sleep_over_a_deadline_is_struck_by_the_clock_alone() -> None:
+    """Though what strikes the group is kept back by an effect: a replay can't know of that."""
+    seen: list[str] = []
+    opened = asyncio.Event()
+
+    @step(effect="external")
+    async def pay() -> None:
+        await opened.wait()
+
+    async def sleeper() -> None:
+        try:
+            await sleep(0.02)
+            seen.append("slept")
+        except asyncio.CancelledError:
+            seen.append("struck")
+            raise
+        finally:
+            opened.set()
+
+    @workflow
+    async def flow() -> str:
+        try:
+            async with timeout(0.01), TaskGroup() as group:
+                group.create_task(sleeper(), name="sleeper")
+                await pay()
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    core = Core(clock_runs=True)
+    assert await life(flow, core) == Ended(Outcome.DONE, b'"late"')
+    core.ended = None
+
+    assert await life(flow, core) == Ended(Outcome.DONE, b'"late"')
+    assert seen == ["struck", "struck"]

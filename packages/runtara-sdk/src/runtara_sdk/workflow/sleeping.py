@@ -34,10 +34,11 @@ async def _slept(run: Run, place: Place, length: timedelta) -> None:
     if struck is not None:
         await run.throw(place, struck)
     with run.flight(place):
-        overslept = place.overslept(until)
         if until > run.clock():
             await run.wait(place, run.waiting(until, key=place.key), place.beside(_STRUCK))
-        elif overslept is not None:
+        # Where no process was there, or what strikes was still on its way from another branch.
+        overslept = place.overslept(until)
+        if overslept is not None:
             await run.strike(place, overslept, place.beside(_STRUCK))
 
 
