@@ -225,6 +225,33 @@ async def test_a_group_is_bounded(connection: aiosqlite.Connection) -> None:
     await gathering.close()
 
 
+async def test_who_comes_while_answers_go_out_joins_the_next_group(
+    connection: aiosqlite.Connection,
+) -> None:
+    sizes: list[int] = []
+
+    def carry_out(raw: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
+        sizes.append(len(steps))
+        return commit_together(raw, steps)
+
+    async def one_after_the_other() -> None:
+        await gathering.run(gate.step)
+        await asyncio.sleep(0)
+        await gathering.run(keep(2))
+
+    gathering, gate = Gathering(carry_out), Gate(1)
+    gathering.opened(connection)
+    first = asyncio.create_task(one_after_the_other())
+    await gate.begun()
+    waiting = asyncio.create_task(gathering.run(keep(3)))
+    await asyncio.sleep(0)
+    gate.let_through()
+    await asyncio.gather(first, waiting)
+
+    assert sizes == [1, 2]
+    await gathering.close()
+
+
 async def test_a_step_that_has_not_begun_is_dropped_with_its_caller(
     writes: Gathering, path: Path
 ) -> None:

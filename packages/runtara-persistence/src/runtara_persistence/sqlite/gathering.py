@@ -20,6 +20,15 @@ CarryOut: TypeAlias = Callable[[Any, Sequence[Step[Any]]], list[Outcome]]
 MAX_GROUP = 256
 """How many steps share a hop at most, so that the first of them doesn't wait for ever more."""
 
+_PAUSE = 3
+"""
+How many turns of the loop lie between two groups.
+
+In the first those just answered go on, in the second what they send goes out, and what came until
+then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
+the interpreter's lock.
+"""
+
 
 class Gathering:
     """
@@ -62,13 +71,19 @@ class Gathering:
         if self._idle.is_set():
             self._idle.clear()
             # After the tasks that are ready now, for them to join.
-            self._loop.call_soon(self._begin)
+            self._begin_after(1)
         outcome = await turn.future
         if isinstance(outcome, Failed):
             # An error shared with others of the group must not gather their tracebacks.
             raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
         value: T = outcome.value
         return value
+
+    def _begin_after(self, turns: int) -> None:
+        if turns:
+            self._loop.call_soon(self._begin_after, turns - 1)
+        else:
+            self._begin()
 
     def _begin(self) -> None:
         group = self._next_group()
@@ -87,8 +102,7 @@ class Gathering:
     def _end(self, group: Sequence["_Turn"], outcomes: Sequence[Outcome]) -> None:
         for turn, outcome in zip(group, outcomes, strict=True):
             turn.end(outcome)
-        # After those just answered, for them to join the next group.
-        self._loop.call_soon(self._begin)
+        self._begin_after(_PAUSE)
 
     def _next_group(self) -> list["_Turn"]:
         group: list[_Turn] = []
