@@ -2,22 +2,26 @@
 A parent that starts another workflow, awaits it, and takes it along when it is cancelled.
 
 `run_child` and the three steps that it is made of are to be copied. They speak to the core's
-database, as a launcher does: only there can an instance be created for others to launch, and told
-to cancel. Nobody tells a parent that its child has ended, so it looks, and sleeps in between.
+database, as a launcher does: only there can an instance be created for a launcher to launch, and
+told to cancel. Nobody tells a parent that its child has ended: it looks, less and less often.
 """
 
 import asyncio
 import json
 import os
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 
 import httpx
 
 from runtara_persistence import (
-    InstanceNotFound,
+    DatabaseError,
+    Instance,
     InstanceStatus,
     InvalidInstanceState,
     NewInstance,
+    Persistence,
     SendSignal,
     Signal,
     SignalType,
@@ -27,7 +31,14 @@ from runtara_persistence import (
 from runtara_sdk import Retry, current, sleep, step, workflow
 
 RETRY = Retry(attempts=5, on=httpx.HTTPError)
+# As long as the database is away: a parent that gave up would leave its child alone.
+CORE = Retry(attempts=2000, on=DatabaseError, cap="1m", budget="1d")
 ENDED = {InstanceStatus.COMPLETED, InstanceStatus.FAILED, InstanceStatus.CANCELLED}
+LONGEST = timedelta(minutes=10)
+
+
+class ChildFailed(Exception):
+    """A child has failed, or was cancelled by somebody else; says which, how and why."""
 
 
 @dataclass
@@ -36,71 +47,82 @@ class Order:
     delivery: str
 
 
-@dataclass
-class Ended:
-    status: InstanceStatus
-    output: bytes
+def opened() -> AbstractAsyncContextManager[Persistence]:
+    return connect(os.environ["RUNTARA_DATABASE_URL"])
 
 
-@step
-async def start(child: str, given: bytes) -> bool:
-    """Create the instance, for a launcher to launch; an id that is taken is the child already."""
-    new = NewInstance(child, os.environ["RUNTARA_TENANT_ID"], input=given)
-    async with connect(os.environ["RUNTARA_DATABASE_URL"]) as core:
-        return await core.instances.create(new, at=SystemClock().now())
-
-
-@step
-async def look(child: str) -> Ended | None:
-    async with connect(os.environ["RUNTARA_DATABASE_URL"]) as core:
-        found = await core.instances.get(child)
-    if found is None:
-        raise LookupError(f"{child} was deleted: nobody can tell how it ended")
-    if found.status not in ENDED:
-        return None
-    return Ended(found.status, found.output or b"")
-
-
-@step
-async def cancel(child: str) -> bool:
-    """Tell it to cancel; False: there is none to wait for."""
-    async with connect(os.environ["RUNTARA_DATABASE_URL"]) as core:
-        send = SendSignal(core.signals, SystemClock())
-        try:
-            await send(instance_id=child, signal=Signal(SignalType.CANCEL))
-        except (InstanceNotFound, InvalidInstanceState):
-            return False  # It was not started, or has ended by itself.
-    return True
-
-
-async def run_child(child: str, given: bytes, every: str) -> Ended:
-    """
-    Start an instance, once, and await its end; cancelled, see it cancelled first.
-
-    A parent that sleeps holds no process: each look is a launch of its own.
-    """
-    try:
-        # Within: struck while it starts the child, it may have started it all the same.
-        await start(child, given)
-        return await end_of(child, every)
-    except asyncio.CancelledError:
-        if await cancel(child):
-            await end_of(child, every)
-        raise
-
-
-async def end_of(child: str, every: str) -> Ended:
-    while (found := await look(child)) is None:
-        await sleep(every)
+async def newest(core: Persistence, child: str) -> Instance | None:
+    """The child, or the instance that it goes on as if it has restarted itself."""
+    found = await core.instances.get(child)
+    while found is not None and (found.output or b"").startswith(b'{"restarted_as"'):
+        found = await core.instances.get(json.loads(found.output or b"")["restarted_as"])
     return found
 
 
+@step(retry=CORE)
+async def start(child: str, given: str) -> bool:
+    """Create the instance, for a launcher to launch; an id that is taken is the child already."""
+    new = NewInstance(child, os.environ["RUNTARA_TENANT_ID"], input=given.encode())
+    async with opened() as core:
+        return await core.instances.create(new, at=SystemClock().now())
+
+
+@step(retry=CORE, raises=ChildFailed)
+async def look(child: str) -> str | None:
+    """What it gave, as JSON; None: it has not ended."""
+    async with opened() as core:
+        found = await newest(core, child)
+    if found is None:
+        raise ChildFailed(f"{child} was deleted: nobody can tell how it ended")
+    if found.status in (InstanceStatus.FAILED, InstanceStatus.CANCELLED):
+        raise ChildFailed(f"{child} has {found.status}: {found.error}")
+    return (found.output or b"").decode() if found.status is InstanceStatus.COMPLETED else None
+
+
+@step(retry=CORE)
+async def cancel(child: str) -> bool:
+    """Tell it to cancel; False: there is none to wait for, or no more."""
+    async with opened() as core:
+        found = await newest(core, child)
+        if found is None or found.status in ENDED:
+            return False
+        send = SendSignal(core.signals, SystemClock())
+        with suppress(InvalidInstanceState):  # It has just ended, or goes on as another.
+            await send(instance_id=found.instance_id, signal=Signal(SignalType.CANCEL))
+    return True
+
+
+async def run_child(child: str, given: str, pause: timedelta) -> str:
+    """
+    Start an instance, once, and give its output as JSON; raises ChildFailed.
+
+    Whatever cancels this (the parent's cancel, a timeout, a group) cancels the child, and sees it
+    ended first. A parent that sleeps holds no process: each look is a launch of its own.
+    """
+    first = pause
+    try:
+        # Within: struck while it starts the child, it may have started it all the same.
+        await start(child, given)
+        while (output := await look(child)) is None:
+            await sleep(pause)
+            pause = min(2 * pause, LONGEST)
+        return output
+    except asyncio.CancelledError:
+        while await cancel(child):
+            await sleep(first)
+            first = min(2 * first, LONGEST)
+        raise
+
+
 @workflow(name="parent", hold="100ms")
-async def parent(order: Order, every: str = "1m") -> str:
+async def parent(order: Order, pause: timedelta = timedelta(seconds=1)) -> str:
     # Its own id in the child's: no other parent starts the same one.
     child = f"{current().instance_id}/child"
-    found = await run_child(child, json.dumps(asdict(order)).encode(), every)
-    return f"{child}: {found.status} {found.output.decode()}"
+    try:
+        number = await run_child(child, json.dumps(asdict(order)), pause)
+    except ChildFailed as why:
+        return f"{order.item} was not ordered: {why}"
+    return f"{order.item} was ordered, number {number}"
 
 
 @step(retry=RETRY)
