@@ -342,6 +342,12 @@ async def test_a_database_that_holds_only_some_texts_is_refused() -> None:
             pass
 
 
+async def test_a_parameter_that_nobody_knows_is_told(url: str) -> None:
+    with pytest.raises(DatabaseError, match='"connect_timeout"; if the URL names it, remove it'):
+        async with PostgresPersistence(f"{url}&connect_timeout=3"):
+            pass
+
+
 async def test_the_first_host_that_can_write_is_used(url: str) -> None:
     """Several may be named, for a failover."""
     folder = url.partition("host=")[2]

@@ -29,7 +29,7 @@ MUCH_LONGER = 6
 _CLOSE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 2.0
 _LOCK_TIMEOUT = 0.25
-"""Of our own steps none has a row for so long: who does may have it for long."""
+"""Of our own steps hardly any has a row for so long: who does may have it for long."""
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 

@@ -39,6 +39,10 @@ _OF_ONE_STEP = (
 _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
     {
         asyncpg.InvalidAuthorizationSpecificationError: "check user and password in the URL",
+        asyncpg.UndefinedObjectError: (
+            "if the URL names it, remove it: asyncpg takes what it doesn't know for a server's"
+            " setting"
+        ),
         asyncpg.InvalidCatalogNameError: "create the database first",
         asyncpg.TooManyConnectionsError: "raise max_connections, or use a smaller pool",
         asyncpg.DiskFullError: "free space on its disk",
