@@ -13,9 +13,10 @@ from runtara_persistence.postgres.persistence import PostgresPersistence
 
 ASLEEP = """
 INSERT INTO instances (
-    instance_id, tenant_id, status, created_at, sleep_until, wake_claim_by, wake_claim_until
+    instance_id, tenant_id, status, run_epoch, created_at, sleep_until, wake_claim_by,
+    wake_claim_until
 )
-SELECT name, 't', 'suspended', $2, $2::timestamptz + interval '1 hour', 'core/me', $2
+SELECT name, 't', 'suspended', 1, $2, $2::timestamptz + interval '1 hour', 'core/me', $2
 FROM unnest($1::text[]) AS name
 """
 NAMES = ["a", "held", "z"]
@@ -107,7 +108,7 @@ async def test_life_of_the_others_is_noted(
     """Which one's was not is told, but not of those of whom nothing was to be noted."""
     callers = [Caller(name) for name in [*NAMES, "unknown"]]
 
-    superseded = await persistence.instances.touch([Caller("held", -1)], at=START)
+    superseded = await persistence.instances.touch([Caller("held", 0)], at=START)
     left = await persistence.instances.touch(callers, at=START)
     noted = await those(looker_on, "last_activity_at = created_at")
     await holder.execute("ROLLBACK")
