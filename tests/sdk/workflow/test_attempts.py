@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -171,11 +172,48 @@ def test_the_other_side_says_when() -> None:
         response = httpx.Response(429, headers={"Retry-After": value})
         return httpx.HTTPStatusError("429", request=request, response=response)
 
+    class OfUrllib(Exception):
+        headers: ClassVar = {"Retry-After": "120"}
+
+    class OfOurs(Exception):
+        retry_after = timedelta(minutes=2)
+
     waits = ["120", "Wed, 21 Oct 2026 07:29:30 GMT", "Wed, 21 Oct 2026 07:29:30 -0000"]
     none = ["Wed, 21 Oct 2026 07:27:00 GMT", "Wed, 99 Oct", "-1", "nan", "inf", "soon"]
 
     assert [retry_after(error(value), now).total_seconds() for value in waits] == [120, 90, 90]
     assert {retry_after(error(value), now) for value in none} == {timedelta(0)}
+    assert retry_after(OfUrllib(), now) == retry_after(OfOurs(), now) == timedelta(minutes=2)
+    assert retry_after(ValueError(), now) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"retry": 3}, "retry= takes a Retry"),
+        ({"raises": [ValueError]}, "raises= takes a class of errors or a tuple"),
+        ({"raises": (ValueError, asyncio.CancelledError)}, "raises= takes a class of errors"),
+    ],
+)
+def test_options_that_would_fail_only_with_an_attempt_are_refused(
+    options: dict[str, Any], said: str
+) -> None:
+    """Where they are written."""
+    with pytest.raises(TypeError, match=said):
+        step(**options)(plain)
+
+
+def test_a_retry_that_could_not_be_is_refused() -> None:
+    """With what to give instead."""
+    is_ours: Any = ValueError("x").__eq__
+
+    with pytest.raises(TypeError, match=r"on= takes .* raise one of your own"):
+        Retry(on=is_ours)
+    with pytest.raises(ValueError, match="give a longer cap"):
+        Retry(wait="2m")
+
+
+async def plain() -> None: ...
 
 
 @step(effect="external")
@@ -323,6 +361,33 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
     assert json.loads(core.states[f"{name}#1"])["value"] == "found"
     assert ended.outcome is (Outcome.CANCELLED if strikes == "cancel" else Outcome.DONE)
     assert len(tried) == 1
+
+
+async def test_a_plain_function_is_asked_in_a_thread() -> None:
+    """As a plain step runs in one; a decorator's around an async function is awaited."""
+    threads: list[int] = []
+
+    @step(effect="external")
+    async def send() -> str:
+        return "sent"
+
+    async def found() -> str:
+        return "found"
+
+    @send.in_doubt
+    def find_sent() -> Any:
+        threads.append(threading.get_ident())
+        return found()
+
+    @workflow
+    async def sending() -> str:
+        return await send()
+
+    core = await in_doubt(sending, "send")
+
+    assert await lives(sending, core) == Ended(Outcome.DONE, output=b'"found"')
+    (asked_in,) = threads
+    assert asked_in != threading.get_ident()
 
 
 async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:

@@ -35,6 +35,8 @@ class Plan:
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.retry, Retry):
+            raise TypeError(f"step {self.name!r}: retry= takes a Retry(...), got {self.retry!r}")
         if self.timeout is not None:
             duration(self.timeout)
             if self.is_thread:

@@ -4,11 +4,24 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from runtara_sdk.workflow.duration import Duration, duration
 
 Kinds = type[Exception] | tuple[type[Exception], ...]
 """One class of errors or several."""
+
+
+def kinds(what: str, given: Kinds) -> tuple[type[Exception], ...]:
+    """Check the classes of errors of an option; raises TypeError for what is none."""
+    found = given if isinstance(given, tuple) else (given,)
+    for kind in found:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(
+                f"{what}= takes a class of errors or a tuple of them, got {kind!r}: where more than"
+                " the class decides, raise one of your own in the step"
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +30,8 @@ class Retry:
     Try again after errors of `on`, up to `attempts` in all, crashes or not.
 
     The waits begin with `wait` and double up to `cap`, less a random part of up to half; an error
-    that says `retry_after`, or whose HTTP response does, is waited for as long. No attempt begins
-    later than `budget` after the first failure.
+    that says `retry_after`, or whose HTTP headers or response do, is waited for as long. No attempt
+    begins later than `budget` after the first failure.
     """
 
     attempts: int = 3
@@ -30,7 +43,13 @@ class Retry:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError(f"attempts is at least 1, got {self.attempts}")
-        duration(self.wait), duration(self.cap), duration(self.budget or 0)
+        kinds("on", self.on)
+        duration(self.budget or 0)
+        if duration(self.wait) > duration(self.cap):
+            raise ValueError(
+                f"wait={self.wait!r} is longer than cap={self.cap!r}, which bounds every wait: give"
+                " a longer cap"
+            )
 
     def takes(self, error: Exception) -> bool:
         """Tell whether an error is one to try again after."""
@@ -58,14 +77,21 @@ NEVER = Retry(attempts=1)
 
 def retry_after(error: Exception, now: datetime) -> timedelta:
     """How long the other side asked to be left alone, in seconds or until a date; zero if not."""
-    said = getattr(error, "retry_after", None)
+    said: Any = getattr(error, "retry_after", None)
     if said is None:
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        said = headers.get("retry-after")
+        said = _header(getattr(error, "response", None)) or _header(error)
+    if isinstance(said, timedelta):
+        return max(said, timedelta(0))
     try:
         return timedelta(seconds=max(float(said or 0), 0))
     except (TypeError, ValueError, OverflowError):
         return _until_date(said, now)
+
+
+def _header(holder: object) -> object:
+    """What its headers say, however they are written; urllib's and aiohttp's errors have some."""
+    items = getattr(getattr(holder, "headers", None), "items", tuple)
+    return next((value for name, value in items() if str(name).lower() == "retry-after"), None)
 
 
 def _until_date(said: object, now: datetime) -> timedelta:

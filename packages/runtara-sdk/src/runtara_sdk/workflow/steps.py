@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
@@ -14,7 +14,7 @@ from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.fingerprint import fingerprint
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
-from runtara_sdk.workflow.retry import NEVER, Kinds, Retry
+from runtara_sdk.workflow.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.threads import in_thread
 from runtara_sdk.workflow.values import value_of
@@ -39,7 +39,7 @@ class Step(Generic[P, R]):
         self._plan = plan
         self._key = key
         self._self: tuple[object, ...] = ()
-        self._ask: Callable[..., Awaitable[object]] | None = None
+        self._ask: Callable[..., object] | None = None
         update_wrapper(self, function)
 
     @overload
@@ -70,10 +70,20 @@ class Step(Generic[P, R]):
         """The same step under a key that is given: it may be called in any order, once."""
         return self._copy(key)
 
+    @overload
     def in_doubt(
         self, ask: Callable[P, Coroutine[Any, Any, R | NotDone]]
-    ) -> Callable[P, Coroutine[Any, Any, R | NotDone]]:
-        """Ask this function, called like the step, about an effect that a crash left open."""
+    ) -> Callable[P, Coroutine[Any, Any, R | NotDone]]: ...
+
+    @overload
+    def in_doubt(self, ask: Callable[P, R | NotDone]) -> Callable[P, R | NotDone]: ...
+
+    def in_doubt(self, ask: Callable[..., object]) -> Callable[..., object]:
+        """
+        Ask this function, called like the step, about an effect that a crash left open.
+
+        It returns the result, or `NotDone()`; a plain function is asked in a thread.
+        """
         if not self._plan.is_external:
             raise ValueError(f'{self._plan.name}: in_doubt is for @step(effect="external")')
         self._ask = ask
@@ -85,9 +95,7 @@ class Step(Generic[P, R]):
         return copy
 
     async def _work(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
-        if inspect.iscoroutinefunction(self._function):
-            return cast("R", await self._function(*args, **kwargs))
-        return cast("R", await in_thread(_called, self._function, args, kwargs))
+        return cast("R", await _carried_out(self._function, args, kwargs))
 
     async def _durable(
         self, where: InWorkflow, place: Place, args: tuple[object, ...], kwargs: dict[str, Any]
@@ -121,7 +129,7 @@ class Step(Generic[P, R]):
             plan=self._plan,
             work=lambda: self._work(args, kwargs),
             given=lambda text: codec.decode(place.key, text, annotation),
-            ask=None if ask is None else lambda: ask(*args, **kwargs),
+            ask=None if ask is None else lambda: _carried_out(ask, args, kwargs),
         )
         try:
             value = await attempts.result()
@@ -151,6 +159,16 @@ class Step(Generic[P, R]):
                 f"{place.key}: the annotations of {self._function.__qualname__} can't be read"
                 f" ({error}): import what they name at run time"
             ) from error
+
+
+async def _carried_out(
+    function: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, Any]
+) -> object:
+    if inspect.iscoroutinefunction(function):
+        return await function(*args, **kwargs)
+    found = await in_thread(_called, function, args, kwargs)
+    # As a decorator's plain function gives it that is put on an async one.
+    return await found if inspect.isawaitable(found) else found
 
 
 def _called(
@@ -235,7 +253,7 @@ def _made(
         )
     plan = Plan(
         name=name or function.__name__,
-        raises=raises if isinstance(raises, tuple) else (raises,),
+        raises=kinds("raises", raises),
         retry=retry,
         timeout=timeout,
         is_external=_is_external(effect),
