@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from runtara_protocol.variables import KNOWN
 from runtara_server import config
@@ -160,21 +159,20 @@ def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> N
     assert refusal().startswith(".env cannot be read")
 
 
-def warnings() -> list[str]:
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Read settings; give what is warned of."""
-    with capture_logs() as logs:
-        config.load()
-    return [entry["event"] for entry in logs if entry["log_level"] == "warning"]
+    config.load()
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(
-    variables: pytest.MonkeyPatch, tmp_path: Path
+    variables: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the environment and in the .env file; it is no error."""
     variables.setenv("RUNTARA_QUIC_PROT", "9001")
     (tmp_path / ".env").write_text("RUNTARA_MAX_CONCURENT_INSTANCES=64\n")
 
-    assert warnings() == [
+    assert warnings(caplog) == [
         "RUNTARA_MAX_CONCURENT_INSTANCES is not known, and does nothing: did you mean"
         " RUNTARA_MAX_CONCURRENT_INSTANCES?",
         "RUNTARA_QUIC_PROT is not known, and does nothing: did you mean RUNTARA_QUIC_PORT?",
@@ -192,12 +190,14 @@ def test_a_misspelt_variable_is_named_where_another_is_missing(
     ]
 
 
-def test_variables_of_other_programs_are_left_alone(variables: pytest.MonkeyPatch) -> None:
+def test_variables_of_other_programs_are_left_alone(
+    variables: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Those of clients, and those that resemble none of ours."""
     for name in ("TENANT_ID", "TLS_CA", "ENV_QUIC_PORT", "DATA_DIR", "LOG_LEVEL"):
         variables.setenv(f"RUNTARA_{name}", "x")
 
-    assert warnings() == []
+    assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize(

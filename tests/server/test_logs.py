@@ -5,16 +5,16 @@ import json
 import sys
 
 SCRIPT = """
-import logging, structlog, sys
+import logging
 from runtara_server import logs
 logs.configure(readable={readable})
-structlog.get_logger("ours").info("listening", port=8001)
+logging.getLogger("ours").info("listening", extra={{"port": 8001}})
 logging.getLogger("theirs").warning("a datagram failed: %s", "why")
 logging.getLogger("quic").info("a packet")
 try:
     1 / 0
 except ZeroDivisionError:
-    structlog.get_logger("ours").exception("request failed", operation="checkpoint")
+    logging.getLogger("ours").exception("request failed", extra={{"operation": "checkpoint"}})
 """
 
 

@@ -1,7 +1,6 @@
 from typing import Never
 
 import pytest
-from structlog.testing import capture_logs
 from tests.support.clock import START
 
 from runtara_domain.error import CoreError, InstanceNotFound
@@ -181,18 +180,18 @@ async def test_bytes_that_are_no_request_are_not_answered(payload: bytes) -> Non
 
 @pytest.mark.parametrize("request_", [REGISTER, *REQUESTS], ids=name_of)
 async def test_a_bug_is_logged_with_its_traceback_and_nothing_of_it_is_told(
-    request_: pb.RpcRequest,
+    request_: pb.RpcRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with capture_logs() as logs:
-        response = await answer(request_, ZeroDivisionError("a secret of ours"))
+    response = await answer(request_, ZeroDivisionError("a secret of ours"))
 
     refusal = response.register_instance if request_ is REGISTER else response.error
     assert refusal.code == "INTERNAL_ERROR"
     assert b"secret" not in response.SerializeToString()
     assert b"ZeroDivision" not in response.SerializeToString()
-    [entry] = logs
-    assert (entry["event"], entry["operation"]) == ("request failed", name_of(request_))
-    assert entry["exc_info"] is True
+    [record] = caplog.records
+    assert (record.getMessage(), vars(record)["operation"]) == ("request failed", name_of(request_))
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
 
 
 async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
@@ -207,13 +206,15 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
     assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
 
 
-async def test_what_the_database_fails_with_is_in_the_log() -> None:
+async def test_what_the_database_fails_with_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     [kind] = [kind for kind in CoreError.__subclasses__() if kind.code == "DATABASE_ERROR"]
-    with capture_logs() as logs:
-        await answer(REQUESTS[0], kind("the disk is full"))
 
-    assert [(entry["log_level"], entry["reason"]) for entry in logs] == [
-        ("error", "the disk is full")
+    await answer(REQUESTS[0], kind("the disk is full"))
+
+    assert [(record.levelname, vars(record)["reason"]) for record in caplog.records] == [
+        ("ERROR", "the disk is full")
     ]
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 from tests.server.wire import connected
 
 from runtara_domain.error import DatabaseError
@@ -132,7 +131,7 @@ async def test_signs_of_life_are_written_before_it_closes(settings: Made) -> Non
 
 
 async def test_a_bug_that_ends_the_writing_of_activity_is_logged_at_once(
-    settings: Made, monkeypatch: pytest.MonkeyPatch
+    settings: Made, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     touched = asyncio.Event()
 
@@ -140,18 +139,18 @@ async def test_a_bug_that_ends_the_writing_of_activity_is_logged_at_once(
         touched.set()
         raise ZeroDivisionError
 
-    with capture_logs() as logs:
-        async with CoreRuntime(settings()) as runtime, connected(runtime.address[1]) as wire:
-            await wire.register("i-1")
-            with monkeypatch.context() as patch:
-                patch.setattr(runtime.persistence.instances, "touch", broken)
-                await wire.event("i-1", pb.EVENT_HEARTBEAT)
-                await touched.wait()
-            await wire.status("i-1")
+    async with CoreRuntime(settings()) as runtime, connected(runtime.address[1]) as wire:
+        await wire.register("i-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(runtime.persistence.instances, "touch", broken)
+            await wire.event("i-1", pb.EVENT_HEARTBEAT)
+            await touched.wait()
+        await wire.status("i-1")
 
-            [entry] = [entry for entry in logs if entry["log_level"] == "error"]
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
 
-    assert isinstance(entry["exc_info"], ZeroDivisionError)
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
 
 
 async def test_a_port_in_use_is_said_in_one_line_and_leaves_nothing_open(settings: Made) -> None:

@@ -2,12 +2,11 @@
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-
-import structlog
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import Certificate, CertificateError
@@ -17,7 +16,7 @@ from runtara_server.runtime import CoreRuntime, StartError
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str]) -> int:

@@ -1,10 +1,10 @@
 """What a deployer can set, read from the environment and from a `.env` file."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated, Self
 
-import structlog
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
@@ -13,7 +13,7 @@ from runtara_domain.error import InvalidValue
 from runtara_persistence.connect import backend
 from runtara_protocol.variables import PREFIX, misspelt
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def _supported(url: str) -> str:

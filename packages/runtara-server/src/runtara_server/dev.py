@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 import shlex
 import shutil
@@ -14,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import structlog
 from pydantic import Field
 
 from runtara_protocol.quic.certificates import LocalAuthority
@@ -23,7 +23,7 @@ from runtara_server.runtime import StartError
 
 FOLDER = Path(".runtara")
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _TO_INSTALL = (
     "--postgres needs PostgreSQL's programs, which are not installed:"
@@ -116,7 +116,7 @@ async def on_postgres(settings: Settings) -> AsyncIterator[Settings]:
     with _taken(FOLDER / "postgres") as folder, TemporaryDirectory(prefix="runtara-") as sockets:
         cluster = _Cluster(programs, folder, Path(sockets), _server_user())
         await asyncio.to_thread(cluster.start)
-        _log.info("PostgreSQL started", url=cluster.url, folder=str(folder))
+        _log.info("PostgreSQL started", extra={"url": cluster.url, "folder": str(folder)})
         try:
             yield settings.model_copy(update={"database_url": cluster.url})
         finally:

@@ -1,44 +1,52 @@
 """How the server's log looks: for people on a terminal, JSON lines otherwise, always on stderr."""
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 
-import structlog
+# What every record has; the rest are the fields its caller gave as `extra`.
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def configure(*, readable: bool) -> None:
-    """Send structlog's events and the standard library's records to stderr in one shape."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
-    ]
-    structlog.configure(
-        processors=[
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    """Send what is logged to stderr, an event with its fields a line."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_rendering(readable),
-            ],
-        )
-    )
+    handler.setFormatter(_Words() if readable else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # It logs every packet at this level's next one down, and asks whether to each time.
     logging.getLogger("quic").setLevel(logging.WARNING)
 
 
-def _rendering(readable: bool) -> list[structlog.typing.Processor]:
-    if readable:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+class _Json(logging.Formatter):
+    """One object a line: the event, its fields, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            **_fields(record),
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": _timestamp(record),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=repr)
+
+
+class _Words(logging.Formatter):
+    """A line of words, and the traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = [_timestamp(record), f"{record.levelname.lower():<8}", record.getMessage()]
+        words += [f"{name}={value}" for name, value in _fields(record).items()]
+        line = f"{' '.join(words)} [{record.name}]"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")

@@ -1,12 +1,12 @@
 """From a request's field to its handler, and from whatever comes of it to an answer."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import structlog
 from google.protobuf.message import DecodeError
 
 from runtara_domain.error import (
@@ -51,7 +51,7 @@ _AT_ONCE = 4
 # for room there was then, may be more than there is now.
 _SMALL = 4096
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class MalformedRequest(Exception):
@@ -103,14 +103,14 @@ class Router:
                 answer = await work
             response = await self._finish(answer, is_overloaded)
         except DatabaseError as error:
-            _log.error("database failed", operation=operation, reason=str(error))
+            _log.error("database failed", extra={"operation": operation, "reason": str(error)})
             response = _refusal(operation, error.code, str(error))
         except CoreError as error:
             response = _refusal(operation, error.code, str(error))
         except NoAnswer:
             raise
         except Exception:
-            _log.exception("request failed", operation=operation)
+            _log.exception("request failed", extra={"operation": operation})
             response = _refusal(operation, CoreError.code, "The server failed; its log says why")
         return None if response is None else _fitting(operation, response)
 

@@ -1,12 +1,11 @@
 """The core, running: for the command, and for whoever embeds it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
-
-import structlog
 
 from runtara_domain.activity import Activity
 from runtara_domain.ports.persistence import Persistence
@@ -21,7 +20,7 @@ from runtara_server.streams import InstanceStreams
 
 __all__ = ["CoreRuntime", "StartError"]
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class StartError(Exception):
@@ -77,7 +76,7 @@ class CoreRuntime:
             await exits.enter_async_context(_bound(self._listener, self._settings))
             self._exits = exits.pop_all()
         host, port = self.address
-        _log.info("listening", host=host, port=port)
+        _log.info("listening", extra={"host": host, "port": port})
         return self
 
     async def __aexit__(
@@ -86,7 +85,7 @@ class CoreRuntime:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _log.info("shutting down", grace_ms=self._settings.shutdown_grace_ms)
+        _log.info("shutting down", extra={"grace_ms": self._settings.shutdown_grace_ms})
         self._container.router().end()
         self._container.waits().end()
         await self._exits.__aexit__(kind, error, traceback)
@@ -106,7 +105,7 @@ def _certificate(settings: Settings) -> Certificate:
         return certificates.load(settings.tls_cert, settings.tls_key)
     _log.warning(
         "self-signed certificate for localhost: clients must skip its verification",
-        instead="set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY",
+        extra={"instead": "set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY"},
     )
     return certificates.self_signed()
 
@@ -154,4 +153,8 @@ async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncIterato
 
 def _report_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
-        _log.error("background work has ended", work=task.get_name(), exc_info=task.exception())
+        _log.error(
+            "background work has ended",
+            extra={"work": task.get_name()},
+            exc_info=task.exception(),
+        )

@@ -1,6 +1,6 @@
 """What instances say of themselves."""
 
-import structlog
+import logging
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
@@ -10,7 +10,7 @@ from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 async def instance_event(
@@ -40,7 +40,7 @@ async def instance_event_batch(
             else:
                 entries.append((caller, _event(event)))
         except InvalidValue as error:
-            _log.warning("event of a batch skipped", reason=str(error))
+            _log.warning("event of a batch skipped", extra={"reason": str(error)})
     await core.record_events(session=session, entries=entries, heartbeats=heartbeats)
 
 
