@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.support.server_process import PATIENCE, ServerProcess, environment, running
 
 from runtara_server.dev import instructions
@@ -60,7 +61,7 @@ async def test_the_pasted_lines_run_a_workflow(tmp_path: Path) -> None:
 async def test_a_file_of_that_name_is_left_as_it_is(tmp_path: Path) -> None:
     """Somebody may have changed it, and want to see what becomes of it."""
     (tmp_path / "hello.py").write_text("print('mine')\n")
-    text = lines_to_paste(instructions("127.0.0.1", 1, tmp_path))
+    text = lines_to_paste(instructions("127.0.0.1", 1, tmp_path, "sqlite:x.db"))
     async with asyncio.timeout(PATIENCE), pasted(text, tmp_path) as printed:
         assert await printed.readline() == b"mine\n"
 
@@ -72,7 +73,7 @@ def test_the_readme_tells_the_same_story(tmp_path: Path) -> None:
     command = re.search(r"^echo .*--instance-id.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
     assert command is not None
-    said = instructions("127.0.0.1", 8001, tmp_path)
+    said = instructions("127.0.0.1", 8001, tmp_path, "sqlite:x.db")
     assert command[0].replace("python", shlex.quote(sys.executable), 1) in said.splitlines()
 
 
@@ -95,4 +96,35 @@ async def test_a_folder_that_cannot_be_used_is_one_line_and_exit_code_1(tmp_path
 
 
 def test_an_ipv6_address_is_written_in_brackets(tmp_path: Path) -> None:
-    assert "export RUNTARA_SERVER_ADDR='[::1]:8001'" in instructions("::1", 8001, tmp_path)
+    said = instructions("::1", 8001, tmp_path, "sqlite:x.db")
+
+    assert "export RUNTARA_SERVER_ADDR='[::1]:8001'" in said
+
+
+@pytest.mark.parametrize(
+    ("url", "printed"),
+    [
+        ("sqlite:x y.db", "sqlite:{folder}/x%20y.db"),
+        ("sqlite:///var/x.db?mode=rwc", "sqlite:/var/x.db"),
+        ("postgresql://ann@db/core", "postgresql://ann@db/core"),
+    ],
+)
+def test_the_database_is_named_so_that_it_is_found_from_any_folder(
+    url: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    said = instructions("::1", 8001, tmp_path, url)
+
+    quoted = shlex.quote(printed.format(folder=tmp_path))
+    assert f"export RUNTARA_DATABASE_URL={quoted}" in said.splitlines()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ann:secret@db/core", "postgresql://db/core?user=ann&password=secret"]
+)
+def test_no_password_is_printed(url: str, tmp_path: Path) -> None:
+    said = instructions("::1", 8001, tmp_path, url)
+
+    assert "secret" not in said
+    assert "RUNTARA_DATABASE_URL" not in said

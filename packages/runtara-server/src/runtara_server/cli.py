@@ -69,7 +69,8 @@ async def _serve(settings: config.Settings, *, is_dev: bool, on_postgres: bool) 
         async with _broken_off_by(told_to_end):
             runtime = await exits.enter_async_context(CoreRuntime(settings, certificate))
             if authority is not None:
-                print(dev.instructions(*runtime.address, authority.ca_path), flush=True)
+                said = dev.instructions(*runtime.address, authority.ca_path, settings.database_url)
+                print(said, flush=True)
         await told_to_end.wait()
     # The loop takes its handlers along when it closes: told again after that, we would be killed.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field
 
+from runtara_migrations.location import MEMORY, PostgresLocation, parse
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_server.config import DatabaseUrl, Host, Settings
 from runtara_server.runtime import StartError
@@ -88,13 +90,19 @@ def authority() -> LocalAuthority:
         raise StartError(f"Cannot use the folder {FOLDER}: {error.strerror}") from error
 
 
-def instructions(host: str, port: int, ca_path: Path) -> str:
-    """Say how to connect and run a workflow, in lines that work when pasted into a shell."""
+def instructions(host: str, port: int, ca_path: Path, database_url: str) -> str:
+    """
+    Say how to connect and run a workflow, in lines that work when pasted into a shell anywhere.
+
+    The database is for programs that launch and send signals; a URL with a password is left out.
+    """
     variables = {
         "RUNTARA_SERVER_ADDR": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "RUNTARA_TLS_CA": str(ca_path.resolve()),
         "RUNTARA_TENANT_ID": "dev",
     }
+    if not _has_password(database_url):
+        variables["RUNTARA_DATABASE_URL"] = _from_anywhere(database_url)
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
     run = f"{shlex.quote(sys.executable)} -m runtara_sdk run hello:hello"
     return (
@@ -103,6 +111,18 @@ def instructions(host: str, port: int, ca_path: Path) -> str:
         f"echo '\"order-17\"' | {run} --input - --instance-id hello-1\n\n"
         "Kill it anywhere, with kill -9, and run the last line again: it goes on where it was."
     )
+
+
+def _from_anywhere(url: str) -> str:
+    """Make the path of a database file absolute."""
+    location = parse(url)
+    if isinstance(location, PostgresLocation) or location.path == MEMORY:
+        return url
+    return f"sqlite:{quote(str(Path(location.path).resolve()))}"
+
+
+def _has_password(url: str) -> bool:
+    return urlsplit(url).password is not None or "password=" in url
 
 
 @asynccontextmanager
