@@ -14,7 +14,8 @@ PERSISTENCE = (
         '        connection.execute("BEGIN IMMEDIATE")\n'
         "        done = _carry_out(connection, steps)\n",
         (
-            "tests/persistence/test_sqlite_processes.py::test_what_was_acknowledged_survives_sigkill",
+            "tests/persistence/test_sqlite_processes.py"
+            "::test_what_was_acknowledged_last_survives_sigkill",
         ),
     ),
     Mutant(

@@ -3,7 +3,8 @@ Programs that share a SQLite file with a test, each in a process of its own.
 
 `race PATH`: opens the database, says `ready`, waits for a line, saves a checkpoint, and says
 `fresh` or the state it found. `acknowledge PATH`: saves from eight callers until killed, and says
-the id of each checkpoint once its save has returned.
+the id of each checkpoint once its save has returned. `acknowledge-line-by-line PATH`: for each line
+it hears its eight callers save one checkpoint each.
 """
 
 import asyncio
@@ -33,16 +34,34 @@ async def acknowledge(path: str) -> None:
     async with SqlitePersistence(path) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
 
-        async def save(lane: int) -> None:
+        async def save_on(lane: int) -> None:
             for number in count():
-                write = CheckpointWrite(f"{lane}-{number}", b"state")
-                await persistence.checkpoints.save(Caller("i", 1), write, when=WORKING, at=START)
-                # Unbuffered and in one piece: what is read from the pipe was said whole.
-                os.write(1, f"{write.checkpoint_id}\n".encode())
+                await save(persistence, f"{lane}-{number}")
 
-        await asyncio.gather(*(save(lane) for lane in range(8)))
+        await asyncio.gather(*(save_on(lane) for lane in range(8)))
+
+
+async def acknowledge_line_by_line(path: str) -> None:
+    async with SqlitePersistence(path) as persistence:
+        await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+        while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            await asyncio.gather(*(save(persistence, f"{lane}-{line}") for lane in range(8)))
+
+
+async def save(persistence: SqlitePersistence, checkpoint_id: str) -> None:
+    write = CheckpointWrite(checkpoint_id, b"state")
+    await persistence.checkpoints.save(Caller("i", 1), write, when=WORKING, at=START)
+    # Unbuffered and in one piece: what is read from the pipe was said whole.
+    os.write(1, f"{checkpoint_id}\n".encode())
+
+
+PROGRAMS = {
+    "race": race,
+    "acknowledge": acknowledge,
+    "acknowledge-line-by-line": acknowledge_line_by_line,
+}
 
 
 if __name__ == "__main__":
     _, program, path = sys.argv
-    asyncio.run({"race": race, "acknowledge": acknowledge}[program](path))
+    asyncio.run(PROGRAMS[program](path))

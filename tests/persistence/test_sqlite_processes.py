@@ -75,6 +75,26 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     assert len(kept - acknowledged) <= 8
 
 
+@pytest.mark.parametrize("groups", range(1, 6))
+def test_what_was_acknowledged_last_survives_sigkill(tmp_path: Path, groups: int) -> None:
+    """No later save is needed to have it committed: none is under way when the process dies."""
+    path = tmp_path / "x.db"
+    process = start("acknowledge-line-by-line", path)
+    acknowledged = set()
+    for number in range(groups):
+        tell(process, f"{number}\n")
+        acknowledged |= {hear(process) for _ in range(8)}
+
+    process.kill()
+    process.communicate(timeout=60)
+
+    kept = {
+        checkpoint_id for (checkpoint_id,) in stored(path, "SELECT checkpoint_id FROM checkpoints")
+    }
+    assert len(acknowledged) == 8 * groups
+    assert kept == acknowledged
+
+
 def stored(path: Path, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(query).fetchall()

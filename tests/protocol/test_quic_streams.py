@@ -119,7 +119,11 @@ async def test_a_cancelled_exchange_leaves_the_connection_usable() -> None:
 
 async def test_a_client_may_stop_reading_before_it_sends() -> None:
     """STOP_SENDING ahead of the request: carried out all the same, and no error."""
-    async with serving(Gated) as served, raw_client(served.port) as client:
+    async with (
+        asyncio.timeout(10),
+        serving(Gated, grace=1.0) as served,
+        raw_client(served.port) as client,
+    ):
         client.quic.send_stream_data(0, b"fire and")
         client.quic.stop_stream(0, 0)
         client.quic.send_stream_data(0, b" forget", end_stream=True)
