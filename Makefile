@@ -35,5 +35,5 @@ demo: ## Import orders while everything crashes
 long: ## What takes too long for every change; on Debian's PostgreSQL 15 and PgBouncer, too
 	@test -x $(DEBIAN)/postgres -a -x /usr/sbin/pgbouncer || \
 	    { echo "make long: apt-get install postgresql-15 pgbouncer, for $(DEBIAN)"; exit 1; }
-	uv run --group fuzz pytest -m long
-	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest tests/contract tests/migrations tests/persistence
+	uv run --group fuzz pytest -m long --verbose --numprocesses=2
+	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest --numprocesses=2 --dist=loadfile tests/contract tests/migrations tests/persistence

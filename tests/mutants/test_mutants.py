@@ -13,6 +13,10 @@ NAMED = sorted({name for mutant in MUTANTS for name in mutant.caught_by})
 CAUGHT = [(mutant, name) for mutant in MUTANTS for name in mutant.caught_by]
 
 
+def _short(value: Mutant | str) -> str:
+    return value.wrong if isinstance(value, Mutant) else value.partition("::")[2]
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.wrong)
 def test_a_mutant_is_a_patch_of_our_code(mutant: Mutant) -> None:
     """Its text is found exactly once, and what it becomes is still a program."""
@@ -50,7 +54,7 @@ def test_without_a_patch_they_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("mutant", "name"), CAUGHT, ids=str)
+@pytest.mark.parametrize(("mutant", "name"), CAUGHT, ids=_short)
 def test_a_mutant_is_caught(mutant: Mutant, name: str, tmp_path: Path) -> None:
     """The named test fails with the patch; not by being missing, nor by having no time."""
     mutant.bring_to_life(tmp_path)
