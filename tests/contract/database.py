@@ -42,10 +42,10 @@ class Database(ABC):
     """
     One database, empty at first.
 
-    passes_over_rows: whether a step through many instances leaves those that others have in hand.
+    is_row_by_row: whether steps go on at the same time, each locking the rows it needs.
     """
 
-    passes_over_rows = False
+    is_row_by_row = False
 
     async def close(self) -> None:  # noqa: B027 -- most have no door that stays open
         """Shut the back door, if it was opened and stays open."""

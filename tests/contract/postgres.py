@@ -22,7 +22,7 @@ _ORDER = """
 
 
 class PostgresDatabase(Database):
-    passes_over_rows = True
+    is_row_by_row = True
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -30,7 +30,7 @@ class ModelMachine(RuleBasedStateMachine):
 
     Two adapters to one database take turns, as two servers would. After `gather(n)` the next n
     steps are held back and taken at once: their outcomes must be those of some serial order, or,
-    where the database lets steps pass over rows that others have in hand, of one without those.
+    on a database that keeps steps apart row by row, what `Step.beside_others` makes of them.
     """
 
     def __init__(self, database: OpenDatabase) -> None:
@@ -101,8 +101,8 @@ class ModelMachine(RuleBasedStateMachine):
             self._compare(_ordered(self.model.tables()))
         else:
             model = self._some_order(steps, outcomes)
-            if model is None and self._database.passes_over_rows:
-                model = self._some_order(*_sparing(steps, outcomes))
+            if model is None and self._database.is_row_by_row:
+                model = self._some_order(*_beside_others(steps, outcomes))
             assert model, f"no serial order of {steps} gives {outcomes} and {self._stored}"
             self.model = model
         invariants.check(before, self._stored, single=len(steps) == 1)
@@ -157,8 +157,10 @@ class ModelMachine(RuleBasedStateMachine):
         assert found == awaited, "nobody is left that will never be woken"
 
 
-def _sparing(steps: Sequence[Step], outcomes: Sequence[object]) -> tuple[list[Step], list[object]]:
-    pairs = [step.sparing(outcome) for step, outcome in zip(steps, outcomes, strict=True)]
+def _beside_others(
+    steps: Sequence[Step], outcomes: Sequence[object]
+) -> tuple[list[Step], list[object]]:
+    pairs = [step.beside_others(outcome) for step, outcome in zip(steps, outcomes, strict=True)]
     return [step for step, _ in pairs], [outcome for _, outcome in pairs]
 
 

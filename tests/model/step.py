@@ -16,6 +16,7 @@ class Step:
     A call of noun.method.
 
     options: for both. told: what the domain hands to adapters alone, such as `when`.
+    forgets_before: its outcome is compared without the state it found.
     """
 
     noun: str
@@ -23,6 +24,7 @@ class Step:
     arguments: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, Any] = field(default_factory=dict)
+    forgets_before: bool = False
 
     async def ask(self, persistence: Persistence) -> object:
         port = getattr(persistence, self.noun)
@@ -33,12 +35,16 @@ class Step:
 
     def expect(self, model: Reference) -> object:
         step = getattr(model, f"{self.noun}_{self.method}")
-        return step(*self.arguments, **self.options)
+        outcome = step(*self.arguments, **self.options)
+        return replace(outcome, before=None) if self.forgets_before else outcome
 
-    def sparing(self, outcome: Any) -> tuple["Step", object]:
+    def beside_others(self, outcome: Any) -> tuple["Step", object]:
         """
-        Leave out, of step and outcome, the instances that this outcome says another step had in
-        hand; of a claim it doesn't say which, only what it got.
+        Give step and outcome as PostgreSQL may have them beside other steps of the same instances.
+
+        Those that another has in hand are left out: which, the outcome says; of a claim, only what
+        it got. A signal that another step could not see yet counts as sent after it, though it
+        was put in, by the state it found, before.
         """
         match self.method, self.arguments:
             case "touch", (callers,):
@@ -52,6 +58,8 @@ class Step:
             case "claim_due", _:
                 got = {one.instance_id for one in outcome}
                 return replace(self, options={**self.options, "among": got}), outcome
+            case "send" | "send_custom", _:
+                return replace(self, forgets_before=True), replace(outcome, before=None)
         return self, outcome
 
 
