@@ -210,6 +210,16 @@ async def test_what_was_given_back_is_free_though_the_clock_is_set_back(
     assert await claim(persistence) == ["waits", "poison"][waits:]
 
 
+async def test_one_resumed_that_was_given_back_is_free_though_the_clock_is_set_back(
+    persistence: Persistence, database: Database
+) -> None:
+    """Paused, it has no time to wake."""
+    await put_instance(database, State.PAUSED, wake_claim_by=None, wake_claim_until=START + MINUTE)
+    await database.put_signal("i", SignalType.RESUME)
+
+    assert await claim(persistence) == ["i"]
+
+
 @pytest.mark.parametrize("state", sorted(OPEN - frozenset(SUSPENDED)))
 async def test_a_time_to_wake_alone_makes_nothing_due(
     persistence: Persistence, database: Database, state: State

@@ -9,7 +9,7 @@ from tests.support.interposed import Interposed
 
 from runtara_domain.error import NoAnswer
 from runtara_domain.held_sleeps import CLAIM, RENEWAL
-from runtara_domain.model import Claim, Signal
+from runtara_domain.model import Caller, Claim, Signal
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN, SignalType, State
 from runtara_persistence.memory.persistence import MemoryPersistence
@@ -256,3 +256,17 @@ async def test_sleeps_of_different_instances_begin_together(
     assert steps.calls["sleep"] == 2
     steps.replies["sleep"].set()
     await leave(session, *sleeps)
+
+
+async def test_a_deadline_that_has_passed_is_no_more_to_be_slept_until(
+    desk: Desk, clock: FrozenClock
+) -> None:
+    """Its sleep is being answered; with it the row would be due under those that go on."""
+    first, second = (clock.now() + each * RENEWAL for each in (1, 2))
+    with desk.held.hold(Caller(ID), first), desk.held.hold(Caller(ID), second):
+        earliest = []
+        for _ in range(3):
+            earliest.append(desk.held.earliest(ID))
+            clock.advance(RENEWAL)
+
+    assert earliest == [first, second, None]

@@ -136,6 +136,23 @@ async def test_a_claim_another_step_holds_up_is_renewed_a_second_later(
     await leave(session, *sleeps)
 
 
+async def test_a_sleep_whose_row_is_held_for_long_looks_once_a_round(
+    desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
+) -> None:
+    """It may have been superseded meanwhile."""
+    sleep = await desk.asleep(session, seconds=HOUR)
+    steps.held_up.add(ID)
+    steps.calls.clear()
+
+    for _ in range(30 * RENEWAL // RETRY):
+        clock.advance(RETRY)
+        await settled()
+
+    assert steps.calls["pending"] == 30
+    steps.held_up.clear()
+    await leave(session, sleep)
+
+
 async def test_a_claim_another_step_holds_up_is_given_back_a_second_later(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:

@@ -20,6 +20,11 @@ WORKERS = 8
 BEFORE = packaged("postgres")[:4]
 SINCE = tuple(migration.name for migration in packaged("postgres")[4:])
 AT_ONCE = Patience(attempt=30.0, total=0.0)
+WAITING = (
+    "SELECT count(*) FROM pg_locks"
+    " WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'instances'::regclass"
+)
+WAITS_LONG = f"{WAITING} AND waitstart < clock_timestamp() - interval '0.2 s'"
 SHORT = Patience(attempt=0.2, pause=0.05, total=60.0)
 
 
@@ -121,12 +126,44 @@ async def test_a_backup_delays_it_and_not_the_servers(
     assert f"migration {SINCE[0]} is waiting for its tables" in caplog.text
 
 
+async def test_between_two_attempts_nobody_waits_behind_it(
+    pool: Pool, server: PostgresPersistence, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or what a backup holds up would crawl until its end."""
+    rare = Patience(attempt=0.05, pause=3600.0, total=36000.0)
+    async with pool.acquire() as backup, backup.transaction():
+        await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
+        migrating = asyncio.create_task(run_postgres(pool, patience=rare))
+        while not caplog.records:
+            await backup.execute("SELECT 1")
+        waiting = [await backup.fetchval(WAITING) for _ in range(200)]
+        migrating.cancel()
+        await asyncio.wait([migrating])
+
+    assert waiting == [0] * 200
+
+
+async def test_what_a_role_may_wait_for_does_not_bound_it(
+    url: str, pool: Pool, server: PostgresPersistence
+) -> None:
+    """A `statement_timeout` of 50 ms serves queries well, and no migration."""
+    settings = {"statement_timeout": "50"}
+    async with (
+        asyncpg.create_pool(url, min_size=1, max_size=1, server_settings=settings) as hasty,
+        pool.acquire() as backup,
+        asyncio.TaskGroup() as group,
+        backup.transaction(),
+    ):
+        await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
+        migrating = group.create_task(run_postgres(hasty, patience=AT_ONCE))
+        while not (await backup.fetchval(WAITS_LONG) or migrating.done()):
+            pass
+
+    assert migrating.result() == SINCE
+
+
 async def until_it_waits(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
-    query = (
-        "SELECT count(*) FROM pg_locks"
-        " WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'instances'::regclass"
-    )
-    while not await connection.fetchval(query):
+    while not await connection.fetchval(WAITING):
         pass
 
 

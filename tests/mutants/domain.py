@@ -249,4 +249,44 @@ DOMAIN = (
         "                        return pending\n",
         ("tests/domain/test_use_cases_signals.py::test_a_poll_that_is_due_looks_once_more",),
     ),
+    Mutant(
+        "A claim whose row another step has in hand waits for the next round.",
+        "runtara_domain/held_sleeps.py",
+        "        self._missing = astray - standings.keys()\n",
+        "        self._missing = set()\n",
+        (
+            "tests/domain/test_held_sleeps_failing.py"
+            "::test_a_claim_another_step_holds_up_is_renewed_a_second_later",
+        ),
+    ),
+    Mutant(
+        "A sleep whose row is held for long looks once, and never again.",
+        "runtara_domain/held_sleeps.py",
+        "            self._missing.clear()\n",
+        "",
+        (
+            "tests/domain/test_held_sleeps_failing.py"
+            "::test_a_sleep_whose_row_is_held_for_long_looks_once_a_round",
+        ),
+    ),
+    Mutant(
+        "A claim that another step held up is never given back.",
+        "runtara_domain/held_sleeps.py",
+        "set(idle) - held_up",
+        "set(idle)",
+        (
+            "tests/domain/test_held_sleeps_failing.py"
+            "::test_a_claim_another_step_holds_up_is_given_back_a_second_later",
+        ),
+    ),
+    Mutant(
+        "A deadline that has passed is slept until by those that begin.",
+        "runtara_domain/held_sleeps.py",
+        "(each for each in deadlines if each > now)",
+        "(each for each in deadlines)",
+        (
+            "tests/domain/test_held_sleeps.py"
+            "::test_a_deadline_that_has_passed_is_no_more_to_be_slept_until",
+        ),
+    ),
 )

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from tests.mutants.domain import DOMAIN
 from tests.mutants.mutant import ROOT, Mutant
 from tests.mutants.persistence import PERSISTENCE
+from tests.mutants.postgres import POSTGRES
 from tests.mutants.telling import TELLING
 from tests.mutants.wire import WIRE
+from tests.mutants.workflow import WORKFLOW
 
-MUTANTS = (*DOMAIN, *PERSISTENCE, *TELLING, *WIRE)
+MUTANTS = (*DOMAIN, *PERSISTENCE, *POSTGRES, *TELLING, *WIRE, *WORKFLOW)
 
 PAGE = ROOT / "docs" / "mutants.md"
 

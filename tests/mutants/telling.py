@@ -168,4 +168,14 @@ TELLING = (
         "        return True\n",
         ("tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",),
     ),
+    Mutant(
+        "What was given back is somebody's, once the clock is set back.",
+        "runtara_persistence/sqlite/sql/claims.sql",
+        "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at)",
+        "(i.wake_claim_until > :at)",
+        (
+            "tests/contract/test_instances_claim.py"
+            "::test_what_was_given_back_is_free_though_the_clock_is_set_back",
+        ),
+    ),
 )

@@ -159,4 +159,24 @@ WIRE = (
             "tests/server/test_room_for_answers.py::test_a_large_signal_is_asked_for_again_too",
         ),
     ),
+    Mutant(
+        "Each value that a poll tells has all of a frame to itself.",
+        "runtara_server/instance_handlers/translation.py",
+        "        room -= size\n",
+        "",
+        (
+            "tests/server/test_answers_that_fit.py"
+            "::test_values_that_fit_a_poll_only_one_by_one_are_told_one_by_one",
+        ),
+    ),
+    Mutant(
+        "A value too large for a poll hides those behind it.",
+        "runtara_server/instance_handlers/translation.py",
+        "            continue\n",
+        "            break\n",
+        (
+            "tests/server/test_answers_that_fit.py"
+            "::test_a_value_too_large_for_a_poll_hides_no_cancel",
+        ),
+    ),
 )

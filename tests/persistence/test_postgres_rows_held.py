@@ -19,6 +19,20 @@ INSERT INTO instances (
 SELECT name, 't', 'suspended', 1, $2, $2::timestamptz + interval '1 hour', 'core/me', $2
 FROM unnest($1::text[]) AS name
 """
+DUE = {
+    "slept": "UPDATE instances SET sleep_until = created_at",
+    "told": """
+        UPDATE instances SET sleep_until = NULL;
+        INSERT INTO pending_signals (instance_id, signal_type, created_at)
+        SELECT instance_id, 'resume', created_at FROM instances
+    """,
+    "given back before the clock was set back": """
+        UPDATE instances
+        SET sleep_until = created_at,
+            wake_claim_by = NULL,
+            wake_claim_until = created_at + interval '1 minute'
+    """,
+}
 NAMES = ["a", "held", "z"]
 OTHERS = {"a", "z"}
 UNTIL = START + timedelta(seconds=30)
@@ -38,9 +52,16 @@ async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
 
 
 @pytest.fixture
-async def looker_on(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+def made_so() -> str:
+    """SQL that makes the instances what a test needs, if that is more than asleep."""
+    return "SELECT"
+
+
+@pytest.fixture
+async def looker_on(url: str, made_so: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(url)
     await connection.execute(ASLEEP, NAMES, START)
+    await connection.execute(made_so)
     yield connection
     await connection.close()
 
@@ -60,6 +81,21 @@ async def holder(
 async def those(looker_on: "asyncpg.Connection[asyncpg.Record]", condition: str) -> set[str]:
     found = await looker_on.fetch(f"SELECT instance_id FROM instances WHERE {condition}")
     return {row["instance_id"] for row in found}
+
+
+@pytest.mark.parametrize("made_so", DUE.values(), ids=DUE)
+async def test_what_is_due_of_the_others_is_claimed(
+    persistence: PostgresPersistence, holder: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """The one that is held is, too, when it is free."""
+    claim = Claim("environment", UNTIL)
+
+    first = await persistence.instances.claim_due(claim, limit=9, at=START)
+    await holder.execute("ROLLBACK")
+    later = await persistence.instances.claim_due(claim, limit=9, at=START)
+
+    assert {one.instance_id for one in first} == OTHERS
+    assert [one.instance_id for one in later] == ["held"]
 
 
 async def test_claims_of_the_others_are_renewed(

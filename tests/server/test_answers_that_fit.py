@@ -137,6 +137,17 @@ def test_every_other_answer_at_its_limits_fits(answer: pb.RpcResponse) -> None:
     assert size(answer) <= MAX_PAYLOAD
 
 
+def test_values_that_fit_a_poll_only_one_by_one_are_told_one_by_one() -> None:
+    """What is left out is told by the next poll, which no longer names the first."""
+    request = pb.PollSignalsRequest(instance_id="i-1", more_checkpoint_ids=["a", "b", "c"])
+    half = bytes(MAX_PAYLOAD // 2)
+
+    told = translation.pending(request, Pending(STANDING, None, {"a": half, "b": half, "c": b"1"}))
+
+    assert [value.checkpoint_id for value in told.custom_signals] == ["a", "c"]
+    assert size(pb.RpcResponse(poll_signals=told)) <= MAX_PAYLOAD
+
+
 def test_a_value_too_large_for_a_poll_hides_no_cancel() -> None:
     """Nor the other values; only plain SQL can put one in."""
     request = pb.PollSignalsRequest(

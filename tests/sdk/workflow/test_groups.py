@@ -191,3 +191,34 @@ async def test_the_id_that_a_promise_waits_for_is_logged(caplog: pytest.LogCaptu
 
     assert ended == Ended(Outcome.DONE, b"3")
     assert "waits for the custom signal 'orders%2F17' to instance 'i-1'" in caplog.text
+
+
+async def test_a_branch_begun_where_another_has_failed_does_nothing() -> None:
+    """The group is over, though its body does not know of that yet."""
+
+    failed = asyncio.Event()
+
+    async def fail() -> None:
+        failed.set()
+        raise LookupError("gone")
+
+    @workflow
+    async def flow() -> str:
+        try:
+            async with TaskGroup() as group:
+                group.create_task(fail(), name="fails")
+                await failed.wait()
+                # Its end is told to the group in the next turn of the loop, at the latest.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                group.create_task(work(1), name="late")
+        except* LookupError:
+            pass
+        return "failed"
+
+    core = Core()
+    ended = await life(flow, core)
+    again = await life(flow, Core(states=core.states))
+
+    assert ended == again == Ended(Outcome.DONE, b'"failed"')
+    assert ran == []

@@ -57,8 +57,9 @@ async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended
     for _ in range(hanging):
         await begun.acquire()
     await core.tell(Told.CANCEL)
-    ended = await task
-    await replayed(flow, core, ended)
+    async with asyncio.timeout(10):
+        ended = await task
+        await replayed(flow, core, ended)
     return ended, core
 
 
@@ -325,3 +326,25 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes() -> None:
     core.now += timedelta(days=11)
 
     assert await life(flow, core) == Ended(Outcome.DONE, b'"inner"')
+
+
+async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
+    """It was told; that is all a cancel does, and it goes the same way in a replay."""
+
+    @workflow(hold="0s")
+    async def flow() -> str:
+        try:
+            await hang()
+        except asyncio.CancelledError:
+            seen.append("caught")
+        return await note("went on")
+
+    core = Core()
+    task = asyncio.create_task(lives(flow, core))
+    await begun.acquire()
+    await core.tell(Told.CANCEL)
+    ended = await task
+    again = await lives(flow, Core(states=core.states, told=Told.CANCEL))
+
+    assert ended == again == Ended(Outcome.DONE, b'"went on"')
+    assert seen == ["caught", "went on", "caught"]

@@ -150,6 +150,58 @@ async def test_one_poll_listens_for_all_promises() -> None:
     )
 
 
+async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> None:
+    """The poll knows nothing of it: another takes its place."""
+    opened, heard = asyncio.Event(), asyncio.Event()
+
+    @step
+    async def opening() -> None:
+        await opened.wait()
+
+    async def sooner() -> int:
+        return await promise("first", int)
+
+    async def later() -> None:
+        await opening()
+        await promise("second", int)
+        heard.set()
+
+    @workflow
+    async def asking() -> int:
+        async with TaskGroup() as group:
+            first = group.create_task(sooner(), name="sooner")
+            group.create_task(later(), name="later")
+        return first.result()
+
+    core = Core(clock_runs=True)
+    running = asyncio.create_task(life(asking, core))
+    await core.until(lambda: core.listeners == 1)
+    await core.send("later/second", b"2")
+    opened.set()
+    async with asyncio.timeout(10):
+        await heard.wait()
+    await core.send("sooner/first", b"1")
+
+    assert await running == Ended(Outcome.DONE, b"1")
+
+
+async def test_a_resume_is_acknowledged_by_who_runs() -> None:
+    """Or each poll would be answered at once, with nothing but that."""
+
+    @workflow
+    async def asking() -> int:
+        return await promise("number", int)
+
+    core = Core(clock_runs=True)
+    running = asyncio.create_task(life(asking, core))
+    await core.until(lambda: core.listeners == 1)
+    await core.tell(Told.RESUME)
+    await core.until(lambda: core.told is None)
+    await core.send("number", b"3")
+
+    assert await running == Ended(Outcome.DONE, b"3")
+
+
 async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
     """A loop's are numbered, a branch's have its path."""
 

@@ -1,0 +1,128 @@
+"""What could go wrong in workflows."""
+
+from tests.mutants.mutant import Mutant
+
+WORKFLOW = (
+    Mutant(
+        "A timeout that struck hides whatever struck after it in its scope.",
+        "runtara_sdk/workflow/places.py",
+        "        if scope in struck:\n            self.struck.remove(scope)\n        return struck",
+        "        return struck",
+        (
+            "tests/sdk/workflow/test_strikes_once.py"
+            "::test_a_timeout_hides_no_outer_one_that_struck_its_clean_up",
+        ),
+    ),
+    Mutant(
+        "A group whose branches fail hides the cancel that struck it.",
+        "runtara_sdk/workflow/places.py",
+        "            scope.missed = True\n",
+        "            scope.missed = False\n",
+        (
+            "tests/sdk/workflow/test_strikes_once.py"
+            "::test_a_group_whose_branches_fail_hides_no_cancel",
+        ),
+    ),
+    Mutant(
+        "A branch has seen whatever was thrown in a task beside it.",
+        "runtara_sdk/workflow/run.py",
+        "is_seen=not is_handed_over()",
+        "is_seen=True",
+        ("tests/sdk/workflow/test_strikes_once.py::test_gather_hides_no_cancel",),
+    ),
+    Mutant(
+        "A branch has not seen what was thrown in its own task.",
+        "runtara_sdk/workflow/run.py",
+        "is_seen=not is_handed_over()",
+        "is_seen=False",
+        (
+            "tests/sdk/workflow/test_strikes_once.py"
+            "::test_who_catches_a_cancel_and_goes_on_is_not_struck_again",
+        ),
+    ),
+    Mutant(
+        "Of two timeouts that are over the later strikes.",
+        "runtara_sdk/workflow/places.py",
+        "min(due, key=_due_since)",
+        "max(due, key=_due_since)",
+        (
+            "tests/sdk/workflow/test_strikes_once.py"
+            "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
+        ),
+    ),
+    Mutant(
+        "Of two timeouts that were slept through the later strikes.",
+        "runtara_sdk/workflow/places.py",
+        "min(own, key=_due_since)",
+        "max(own, key=_due_since)",
+        (
+            "tests/sdk/workflow/test_deadlines.py"
+            "::test_a_sleep_behind_two_deadlines_is_struck_by_the_earlier",
+        ),
+    ),
+    Mutant(
+        "A promise that was kept in time is late if no process was there.",
+        "runtara_sdk/workflow/promises.py",
+        "    return wait.ended.done()",
+        "    return False",
+        (
+            "tests/sdk/workflow/test_deadlines.py"
+            "::test_a_value_that_was_sent_wins_over_the_deadline",
+        ),
+    ),
+    Mutant(
+        "A promise that was kept hides a cancel.",
+        "runtara_sdk/workflow/promises.py",
+        "not (place.is_deadline(by) and await _is_sent(run, name))",
+        "not await _is_sent(run, name)",
+        ("tests/sdk/workflow/test_deadlines.py::test_a_cancel_wins_over_a_value",),
+    ),
+    Mutant(
+        "A cancel that finds nothing to strike is forgotten.",
+        "runtara_sdk/workflow/strikes.py",
+        "        scope.wanted = True\n        for",
+        "        for",
+        ("tests/sdk/workflow/test_strikes.py::test_an_effect_is_not_ended_by_a_cancel",),
+    ),
+    Mutant(
+        "A branch begun in a group that has failed does its work.",
+        "runtara_sdk/workflow/groups.py",
+        "Scope(self._place.key, wanted=self._is_aborting)",
+        "Scope(self._place.key)",
+        (
+            "tests/sdk/workflow/test_groups.py"
+            "::test_a_branch_begun_where_another_has_failed_does_nothing",
+        ),
+    ),
+    Mutant(
+        "A promise is heard when those are that were waited for before it.",
+        "runtara_sdk/workflow/ears.py",
+        "        self._waits[name] = wait\n        self._changed.set()\n",
+        "        self._waits[name] = wait\n",
+        (
+            "tests/sdk/workflow/test_suspension.py"
+            "::test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once",
+        ),
+    ),
+    Mutant(
+        "A resume is told again and again to who runs.",
+        "runtara_sdk/workflow/ears.py",
+        "await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))",
+        "pass",
+        ("tests/sdk/workflow/test_suspension.py::test_a_resume_is_acknowledged_by_who_runs",),
+    ),
+    Mutant(
+        "A race leaves those that lost running.",
+        "runtara_sdk/workflow/groups.py",
+        "        group._abort()\n    return first",
+        "    return first",
+        ("tests/sdk/workflow/test_races.py::test_the_first_wins_and_the_others_clean_up",),
+    ),
+    Mutant(
+        "A mapping that has failed begins more.",
+        "runtara_sdk/workflow/groups.py",
+        "            if not self._group._is_aborting or self._where.run.history.holds(path):\n",
+        "            if True:\n",
+        ("tests/sdk/workflow/test_mappings.py::test_a_mapping_that_fails_begins_no_more",),
+    ),
+)
