@@ -1,12 +1,22 @@
 """Steps run once, and give on replay what they gave."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, MemoryJournal
 
-from runtara_sdk.workflow import Ended, Outcome, StepFailed, execute, step, workflow
+from runtara_sdk.workflow import (
+    Ended,
+    Outcome,
+    Retry,
+    StepFailed,
+    current,
+    execute,
+    step,
+    workflow,
+)
 
 
 class Declined(Exception):
@@ -97,3 +107,55 @@ async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
     assert live[1][:2] == (Declined, ("too much", 500))
     assert live[2][0] is StepFailed
     assert "ValueError: negative" in str(live[2][2])
+
+
+async def test_a_cancel_from_inside_a_step_is_its_failure() -> None:
+    """Saved as one, and tried again; what cancels the workflow comes from outside."""
+    tried: list[int] = []
+
+    @step(retry=Retry(attempts=2, wait=0, on=RuntimeError))
+    async def awaiting() -> None:
+        tried.append(current().attempt)
+        inner = asyncio.create_task(asyncio.sleep(1))
+        inner.cancel()
+        await inner
+
+    @workflow
+    async def flow() -> str:
+        try:
+            await awaiting()
+        except StepFailed as error:
+            return error.message
+        return "done"
+
+    core = Core()
+    ended = await execute(flow, MemoryJournal(core), None)
+
+    assert b"something that the step awaited was cancelled" in ended.output
+    assert tried == [1, 2]
+    assert json.loads(core.states["awaiting#1"])["kind"] == "failure"
+
+
+async def test_a_step_that_changes_its_arguments_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In a replay it would not run, and they would be as they were."""
+
+    @step
+    async def extend(numbers: list[int]) -> list[int]:
+        numbers.append(1)
+        return numbers
+
+    @step
+    async def extended(numbers: list[int]) -> list[int]:
+        return [*numbers, 1]
+
+    @workflow
+    async def flow() -> int:
+        return len(await extend([])) + len(await extended([]))
+
+    await execute(flow, MemoryJournal(Core()), None)
+
+    warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len(warned) == 1
+    assert "the arguments of extend#1 have changed since it was called" in warned[0]

@@ -92,7 +92,7 @@ class Attempts:
 
         async def attempt() -> object:
             with entered(where):
-                return await _without_exit(self._in_time(work))
+                return await _contained(self._in_time(work))
 
         if self.plan.is_interruptible:
             return await self.run.interruptible(self.place, attempt)
@@ -235,10 +235,16 @@ class Attempts:
         await self.run.save(self.place.beside(what), entry)
 
 
-async def _without_exit(work: Awaitable[object]) -> object:
-    """Do the work; to leave the process from inside it is a failure like another."""
+async def _contained(work: Awaitable[object]) -> object:
+    """Do the work; to leave the process or be cancelled from inside it is a failure like others."""
+    task = asyncio.current_task()
+    assert task is not None
     try:
         return await work
+    except asyncio.CancelledError as error:
+        if task.cancelling():
+            raise
+        raise RuntimeError(f"something that the step awaited was cancelled: {error}") from error
     except SystemExit as error:
         raise RuntimeError(f"a step can't end the process: it called sys.exit({error})") from error
 

@@ -1,6 +1,7 @@
 """Steps: functions whose results and failures are saved."""
 
 import inspect
+import logging
 import typing
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
@@ -18,6 +19,8 @@ from runtara_sdk.workflow.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.threads import in_thread
 from runtara_sdk.workflow.values import value_of
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -132,7 +135,7 @@ class Step(Generic[P, R]):
             ask=None if ask is None else lambda: _carried_out(ask, args, kwargs),
         )
         try:
-            value = await attempts.result()
+            value = await self._watched(place, attempts.result(), args, kwargs)
         except Failed as failed:
             text = failures.encode(place.key, failed.error, failed.attempts, self._plan.raises)
             entry = Entry(Kind.FAILURE, text, place.at, place.call, run.turns.begin())
@@ -140,6 +143,25 @@ class Step(Generic[P, R]):
             text = codec.encode(place.key, value, annotation)
             entry = Entry(Kind.RESULT, text, place.at, place.call)
         return await run.save(place.key, entry)
+
+    async def _watched(
+        self,
+        place: Place,
+        result: Coroutine[Any, Any, object],
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+    ) -> object:
+        """Warn if arguments are changed meanwhile."""
+        try:
+            return await result
+        finally:
+            if fingerprint(self._function, args, kwargs, skip=len(self._self)) != place.call:
+                logger.warning(
+                    "the arguments of %s have changed since it was called; a replay, for which the"
+                    " step does not run, has them as they were: let it copy them, and return what"
+                    " it makes",
+                    place.key,
+                )
 
     async def _fail(self, run: Run, place: Place, entry: Entry) -> NoReturn:
         from runtara_sdk.workflow import failures
