@@ -98,7 +98,9 @@ async def test_an_answer_that_would_come_back_changed_is_not_saved() -> None:
         return ""
 
     core = Core()
-    with pytest.raises(NotSaveable, match=r"ask#1, failing with .*Opaque"):
+    with pytest.raises(
+        NotSaveable, match=r"ask#1, failing with .*Opaque.*raise an error of your own"
+    ):
         await life(asking, core)
 
     assert set(core.states) == {"~workflow"}

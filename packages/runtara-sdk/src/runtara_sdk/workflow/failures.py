@@ -15,6 +15,11 @@ from runtara_sdk.workflow.reports import readable, traced
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
 
+_ADVICE = (
+    "can't be saved with all that it holds: catch it in the step, and raise an error of your own"
+    " with plain arguments, named in raises="
+)
+
 
 class _Parts(BaseModel):
     """What an error is made of. `plain`: which args are no values of what __init__ takes there."""
@@ -88,9 +93,19 @@ def _tree(kinds: Sequence[type[Exception]]) -> list[type[Exception]]:
 
 
 def _parts(key: str, error: Exception) -> _Parts:
-    hints = _hints(type(error))
     what = f"{key}, failing with {_name(type(error))},"
-    parts = _Parts(args=[], fields={})
+    try:
+        parts = _written(what, error)
+    except NotSaveable as refusal:
+        raise NotSaveable(f"{what} {_ADVICE} ({refusal})") from None
+    back = _built(key, type(error), parts)
+    if str(back) != str(error) or not all(map(alike, _all(back), _all(error))):
+        raise NotSaveable(f"{what} {_ADVICE} (it would come back as {back!r})")
+    return parts
+
+
+def _written(what: str, error: Exception) -> _Parts:
+    parts, hints = _Parts(args=[], fields={}), _hints(type(error))
     given = _args(error)
     for number, (value, hint) in enumerate(
         zip(given, _positional(type(error), len(given)), strict=True)
@@ -103,9 +118,6 @@ def _parts(key: str, error: Exception) -> _Parts:
             parts.plain.append(number)
     for name, value in _fields(error).items():
         parts.fields[name] = _json(what, value, hints.get(name, Any))
-    back = _built(key, type(error), parts)
-    if str(back) != str(error) or not all(map(alike, _all(back), _all(error))):
-        raise NotSaveable(f"{what} would come back as {back!r}: give it plain arguments")
     return parts
 
 
