@@ -8,7 +8,7 @@ SCRIPT = """
 import logging
 from runtara_server import logs
 logs.configure(readable={readable})
-logging.getLogger("ours").info("listening", extra={{"port": 8001}})
+logging.getLogger("ours").info("listening", extra={{"port": 8001, "why": "a\\nforged one"}})
 logging.getLogger("theirs").warning("a datagram failed: %s", "why")
 logging.getLogger("quic").info("a packet")
 try:
@@ -44,4 +44,5 @@ async def test_people_read_words_and_fields() -> None:
 
     assert "listening" in ours
     assert "port=8001" in ours
+    assert r"why='a\nforged one'" in ours
     assert any("ZeroDivisionError" in line for line in others)

@@ -39,13 +39,19 @@ class _Words(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         words = [_timestamp(record), f"{record.levelname.lower():<8}", record.getMessage()]
-        words += [f"{name}={value}" for name, value in _fields(record).items()]
+        words += [f"{name}={_word(value)}" for name, value in _fields(record).items()]
         line = f"{' '.join(words)} [{record.name}]"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+
+
+def _word(value: object) -> str:
+    """A value, in quotes where it is not one word: what a client sent forges no line."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def _timestamp(record: logging.LogRecord) -> str:
