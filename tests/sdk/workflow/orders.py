@@ -155,6 +155,11 @@ async def ending() -> None:
 
 
 @workflow
+async def interrupting() -> None:
+    raise KeyboardInterrupt
+
+
+@workflow
 async def leaving() -> None:
     async with TaskGroup() as group:
         group.create_task(waiting(), name="waiting")

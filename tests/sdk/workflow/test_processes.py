@@ -4,13 +4,16 @@ import asyncio
 import json
 import random
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 
 from runtara_persistence import InstanceStatus, SignalType
+from runtara_sdk.workflow.first import START
 
 
 @pytest.fixture
@@ -199,6 +202,29 @@ async def test_code_that_ends_the_process_ends_no_instance(launcher: Launcher) -
     assert said.count('File "') == 1
     assert await launcher.noted(0) == []
     assert (await launcher.instance()).status is InstanceStatus.RUNNING
+
+
+async def test_an_interrupt_of_the_codes_own_is_told_like_an_exit(launcher: Launcher) -> None:
+    code, _, said = await launcher.run("interrupting")
+
+    assert code == 2
+    assert "\nthe workflow's code has ended the process: return" in said
+
+
+async def test_what_nobody_expects_is_no_failure_of_the_instance(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    """A launcher would never run it again after 1."""
+    assert (await launcher.run("cleaning"))[0] == 75
+    with closing(sqlite3.connect(tmp_path / "core.db")) as database, database:
+        database.execute(
+            "UPDATE checkpoints SET state = ? WHERE checkpoint_id = ?",
+            (b'{"kind": "start", "value": {}}', START),
+        )
+    code, _, said = await launcher.run("cleaning")
+
+    assert (code, "please report; the instance has not ended" in said) == (4, True)
+    assert "KeyError: 'format'" in said
 
 
 async def test_a_saga_killed_at_random_books_and_undoes_once(launcher: Launcher) -> None:

@@ -50,6 +50,14 @@ async def dawdling(number: int) -> int:
     return number
 
 
+def calling_without(one: Step[[], int]) -> Workflow[[], int]:
+    @workflow
+    async def caller() -> int:
+        return await one()
+
+    return caller
+
+
 def calling(one: Step[[int], int]) -> Workflow[[], int]:
     @workflow
     async def caller() -> int:
@@ -178,3 +186,37 @@ async def test_an_attempt_that_is_made_again_is_logged(caplog: pytest.LogCapture
     (line,) = [each for each in caplog.messages if "second_time" in each]
     assert line.startswith("second_time#1: attempt 1 of 2 failed, the next is made in ")
     assert line.endswith("s: ValueError: no 7")
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise LookupError("it can't say")
+
+
+async def test_an_error_that_fails_to_say_what_it_is_fails_the_workflow() -> None:
+    """Like any other, its own and a step's."""
+
+    @step
+    async def muttering() -> int:
+        raise Mute
+
+    @workflow
+    async def mute() -> int:
+        raise Mute
+
+    own, of_a_step = await told(mute), await told(calling_without(muttering))
+
+    assert own.startswith("Mute: <exception str() failed>")
+    assert of_a_step.startswith("StepFailed: step 'muttering' (muttering#1) failed after 1 attempt")
+    assert "LookupError" not in own + of_a_step
+
+
+async def test_a_cancel_that_nobody_sent_is_told_with_where_it_came_from() -> None:
+    @workflow
+    async def cancelling() -> int:
+        raise asyncio.CancelledError("by a library")
+
+    report = await told(cancelling)
+
+    assert report.startswith("CancelledError: by a library")
+    assert files(report) == {"test_reports.py"}

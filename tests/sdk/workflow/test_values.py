@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ import pytest
 import typing_extensions
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, NotSaveable, Outcome, Refused, StateUnreadable, step, workflow
@@ -117,7 +117,15 @@ class Hiding(BaseModel):
 
 PARIS = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Paris"))
 
+
+def unknown(number: int) -> int:
+    raise LookupError(number)
+
+
+Unknown = Annotated[int, AfterValidator(unknown)]
+
 REFUSED: list[Any] = [
+    (Unknown, 1),
     (Any, (1, 2)),
     (Any, NOW),
     (Any, Point(1)),
@@ -155,6 +163,11 @@ def test_a_value_that_would_come_back_changed_is_refused(annotation: object, val
     """Naming what gave it."""
     with pytest.raises(NotSaveable, match=r"^charge#1 gave"):
         codec.encode("charge#1", value, annotation)
+
+
+def test_whatever_a_validator_raises_says_that_a_state_does_not_fit() -> None:
+    with pytest.raises(StateUnreadable, match="is refused by LookupError: 1"):
+        codec.decode("charge#1", b"1", Unknown)
 
 
 @given(

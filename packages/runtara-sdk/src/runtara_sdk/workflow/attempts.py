@@ -15,7 +15,7 @@ from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
-from runtara_sdk.workflow.reports import readable
+from runtara_sdk.workflow.reports import readable, said
 from runtara_sdk.workflow.run import Run
 
 logger = logging.getLogger(__name__)
@@ -250,4 +250,4 @@ async def _contained(work: Awaitable[object]) -> object:
 
 
 def _text(error: Exception) -> str:
-    return readable(f"{type(error).__qualname__}: {error}"[:1000])
+    return readable(f"{type(error).__qualname__}: {said(error)}"[:1000])

@@ -9,11 +9,11 @@ from typing import Any, get_args, get_origin
 import typing_extensions
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
-from pydantic_core import PydanticSerializationError
 
 from runtara_sdk.workflow import shapes
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.likeness import alike
+from runtara_sdk.workflow.reports import said
 
 _CONFIG = ConfigDict(
     ser_json_bytes="base64",
@@ -36,9 +36,10 @@ def encode(what: str, value: object, annotation: object) -> bytes:
     try:
         text = adapter.dump_json([value], warnings="error", by_alias=True)[1:-1]
         back = adapter.validate_json(b"[" + text + b"]")[0]
-    except (PydanticSerializationError, ValidationError, ValueError) as error:
-        raise NotSaveable(_refusal(what, value, annotation, str(error))) from None
-    if not alike(value, back):
+        is_alike = alike(value, back)
+    except Exception as error:  # Validators and comparisons of the user's may raise anything.
+        raise NotSaveable(_refusal(what, value, annotation, said(error))) from None
+    if not is_alike:
         raise NotSaveable(_refusal(what, value, annotation, f"it would come back as {_cut(back)}"))
     return text
 
@@ -80,6 +81,8 @@ def read(what: str, text: bytes, annotation: object, *, is_strict: bool = False)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
         raise Misfit([shapes.problem(one, what) for one in problems]) from None
+    except Exception as error:
+        raise Misfit([f"{what} is refused by {type(error).__qualname__}: {said(error)}"]) from None
     if len(found) != 1:
         raise Misfit([f"{what} is no JSON"])
     return found[0]

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from datetime import datetime
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
@@ -33,6 +34,11 @@ logger = logging.getLogger(__name__)
 _ENDED = (
     "the workflow's code has ended the process: return from the workflow, or raise an exception;"
     " the instance has not ended, and goes on where it was when it is run again"
+)
+
+_BROKEN = (
+    "the run broke off with an error that nobody expected, which please report; the instance has"
+    " not ended, and goes on where it was when it is run again\n"
 )
 
 DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
@@ -69,7 +75,8 @@ def main(arguments: list[str]) -> NoReturn:
     try:
         # Never closed: that would end other tasks, and user code in them.
         asyncio.Runner().run(_run(workflow, given, options, interrupts))
-    except SystemExit as error:
+    except (SystemExit, KeyboardInterrupt) as error:
+        # Raised by the workflow's code: who interrupts raises nothing.
         _leave(USAGE, f"{_ENDED}\n{traced(error)}")
     raise AssertionError("the run has ended the process")
 
@@ -108,6 +115,9 @@ async def _run(
         _leave(INFRASTRUCTURE, SAID)
     except RuntaraError as error:
         _leave(_code_of(error), f"{type(error).__name__}: {error}{_advice(error)}")
+    except Exception as error:
+        # Not 1: a launcher would take the instance for failed, and it has not ended.
+        _leave(INFRASTRUCTURE, _BROKEN + "".join(format_exception(error)))
     # Here and not after the loop's end, which would wait for threads and end other tasks.
     _leave(_CODES[ended.outcome], _said(ended))
 

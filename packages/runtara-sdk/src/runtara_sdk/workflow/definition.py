@@ -129,7 +129,7 @@ class Workflow(Generic[P, R]):
     def _hints(self) -> dict[str, Any]:
         try:
             return typing.get_type_hints(self.function, include_extras=True)
-        except NameError as error:
+        except Exception as error:  # What a text names, or is, is known only now.
             raise NotSaveable(
                 f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
                 " they name at run time"

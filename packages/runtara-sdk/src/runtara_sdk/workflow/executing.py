@@ -204,4 +204,7 @@ async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[A
 
 
 def _error_of(task: "asyncio.Task[Any]") -> BaseException | None:
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
+    try:
+        return task.exception()
+    except asyncio.CancelledError as error:
+        return error

@@ -10,7 +10,7 @@ from pydantic import BaseModel, JsonValue
 from runtara_sdk.workflow import codec
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable, StepFailed
 from runtara_sdk.workflow.likeness import alike
-from runtara_sdk.workflow.reports import readable, traced
+from runtara_sdk.workflow.reports import readable, said, traced
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
@@ -43,7 +43,7 @@ def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exce
     """Write a failure; raises NotSaveable if one of `raises` would not come back as it is."""
     failure = _Failure(
         type=_name(type(error)),
-        message=readable(str(error)),
+        message=readable(said(error)),
         attempts=attempts,
         traceback=traced(error)[-_TRACEBACK:],
     )
@@ -99,7 +99,7 @@ def _parts(key: str, error: Exception) -> _Parts:
     except NotSaveable as refusal:
         raise NotSaveable(f"{what} {_ADVICE} ({refusal})") from None
     back = _built(key, type(error), parts)
-    if str(back) != str(error) or not all(map(alike, _all(back), _all(error))):
+    if said(back) != said(error) or not all(map(alike, _all(back), _all(error))):
         raise NotSaveable(f"{what} {_ADVICE} (it would come back as {back!r})")
     return parts
 

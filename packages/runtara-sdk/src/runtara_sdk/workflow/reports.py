@@ -29,11 +29,19 @@ _BETWEEN = (
 
 def report(error: BaseException) -> str:
     """The error in one line, then its traceback with the frames of user code alone."""
-    head = f"{type(error).__qualname__}: {error}"
+    head = f"{type(error).__qualname__}: {said(error)}"
     found = _trimmed(error)
     # One of ours with none of the user's frames says it all in its message.
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
     return _cut(readable(head if is_all else f"{head}\n\n{_text(found)}"))
+
+
+def said(error: BaseException) -> str:
+    """What an error says of itself; it may be one that fails to."""
+    try:
+        return str(error)
+    except Exception:
+        return "<exception str() failed>"
 
 
 def traced(error: BaseException) -> str:
