@@ -129,7 +129,7 @@ async def _reason_to_look(log: "_Log", is_out: bool, earliest: float) -> float:
         else:
             loop.call_later(_TICK, glance)
 
-    # A timer alone: for a task that slept each glance would take half as much again.
+    # A timer alone: for a task that slept each glance would take a third more.
     loop.call_later(_TICK, glance)
     return await found
 
