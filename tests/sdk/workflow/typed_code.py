@@ -1,8 +1,12 @@
 """What users write, for type checkers alone: every line that is wrong says which error it is."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import assert_type
+from functools import wraps
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, assert_type
+
+from typing_extensions import override
 
 from runtara_sdk import (
     NotDone,
@@ -17,6 +21,10 @@ from runtara_sdk import (
     timeout,
     workflow,
 )
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,61 @@ class Shop:
         return bool(parcel and to)
 
 
+class Shelf(Generic[T]):
+    def __init__(self, *things: T) -> None:
+        self.things = things
+
+    @step
+    async def first(self) -> T:
+        return self.things[0]
+
+    @staticmethod
+    @step
+    async def size(thing: str) -> int:
+        return len(thing)
+
+
+class CornerShop(Shop):
+    # basedpyright compares what @step gives as it does other attributes: with its `self`.
+    @override
+    @step(retry=Retry(attempts=2))
+    async def pack(self, order: Order) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [*await super().pack(order), "ribbon"]
+
+
+class Packer(Protocol):
+    async def pack(self, order: Order) -> list[str]: ...
+
+
+# Nor does it bind what is no function, where a protocol is asked for.
+packer: Packer = CornerShop()  # pyright: ignore[reportAssignmentType]
+
+
+def logged(
+    function: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    @wraps(function)
+    async def inner(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await function(*args, **kwargs)
+
+    return inner
+
+
+@step
+@logged
+async def weigh(parcel: list[str], *, twice: bool = False) -> float:
+    return len(parcel) * (1 + twice)
+
+
+@logged
+@step
+async def label(parcel: list[str]) -> str:
+    return str(parcel)
+
+
+CALLS: dict[str, Callable[[list[str]], Awaitable[object]]] = {"weigh": weigh, "label": label}
+
+
 @workflow(name="fulfil")
 async def fulfil(order: Order) -> str:
     receipt = assert_type(await charge(order, twice=True), Receipt)
@@ -68,6 +131,11 @@ async def fulfil(order: Order) -> str:
     shop = Shop()
     parcel = assert_type(await shop.pack(order), list[str])
     assert_type(await shop.send(parcel, to="me"), bool)
+    assert_type(await CornerShop().pack(order), list[str])
+    assert_type(await Shelf(order).first(), Order)
+    assert_type(await Shelf.size("x"), int)
+    assert_type(await weigh(parcel, twice=True), float)
+    assert_type(await label(parcel), str)
     await sleep("3d")
     async with timeout("7d"):
         assert_type(await promise("approval", Receipt), Receipt)
