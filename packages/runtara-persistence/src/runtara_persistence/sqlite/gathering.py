@@ -22,7 +22,7 @@ MAX_GROUP = 256
 
 _PAUSE = 3
 """
-How many turns of the loop lie between two groups.
+How many turns of the loop lie between two groups, unless one caller is alone.
 
 In the first those just answered go on, in the second what they send goes out, and what came until
 then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
@@ -102,7 +102,8 @@ class Gathering:
     def _end(self, group: Sequence["_Turn"], outcomes: Sequence[Outcome]) -> None:
         for turn, outcome in zip(group, outcomes, strict=True):
             turn.end(outcome)
-        self._begin_after(_PAUSE)
+        is_alone = len(group) == 1 and not self._waiting
+        self._begin_after(1 if is_alone else _PAUSE)
 
     def _next_group(self) -> list["_Turn"]:
         group: list[_Turn] = []
