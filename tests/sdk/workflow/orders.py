@@ -1,6 +1,7 @@
 """Workflows that tests run as processes; what they do is in a file, a line each time."""
 
 import asyncio
+import multiprocessing
 import os
 import random
 import sys
@@ -152,6 +153,20 @@ async def waiting() -> None:
 async def ending() -> None:
     await sleep(0)
     sys.exit(3)
+
+
+@step
+def fork() -> int | None:
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    process.start()
+    process.terminate()
+    process.join()
+    return process.exitcode
+
+
+@workflow
+async def forking() -> int | None:
+    return await fork()
 
 
 @workflow

@@ -177,6 +177,11 @@ async def test_an_interrupt_runs_no_clean_up(launcher: Launcher) -> None:
     assert await launcher.noted(1) == ["blocked"]
 
 
+async def test_a_process_that_a_step_forks_can_be_terminated(launcher: Launcher) -> None:
+    """What the run does when it is told to end is no business of those."""
+    assert (await launcher.run("forking"))[:2] == (0, "-15\n")
+
+
 async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:
     """2, with what to do; the instance is left as it is."""
     assert (await launcher.run("counting", 1))[0] == 0

@@ -4,8 +4,14 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import FrameType
+from functools import partial
+from types import FrameType, MappingProxyType
+
+_USUAL: Mapping[signal.Signals, Callable[[int, FrameType | None], object] | signal.Handlers] = (
+    MappingProxyType({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL})
+)
 
 SAID = "interrupted: run the instance again, and it goes on"
 
@@ -22,12 +28,27 @@ class Interrupts:
     def __init__(self, code: int) -> None:
         self._code = code
         self._task: asyncio.Task[object] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _USUAL:
             signal.signal(number, self._heed)
+        if sys.platform != "win32":
+            # What comes while a process is forked waits until it ends that, as it would elsewhere.
+            os.register_at_fork(
+                before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _USUAL),
+                after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _USUAL),
+                after_in_child=self._leave,
+            )
 
     def cancel(self, task: "asyncio.Task[object] | None") -> None:
         """Let the next signal cancel a task of the running loop."""
         self._task = task
+
+    def _leave(self) -> None:
+        """Let a forked process of the user's end as it would elsewhere."""
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) == self._heed:
+                signal.signal(number, usual)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _USUAL)
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
         task, self._task = self._task, None
