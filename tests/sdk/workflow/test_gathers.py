@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
 
 from runtara_sdk import Ended, NotDone, Outcome, TaskGroup, current, promise, sleep, step, workflow
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.journal import Kept, Told
 
 
 class Declined(Exception):
@@ -177,3 +178,28 @@ async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
 
     assert await running == Ended(Outcome.CANCELLED)
     assert not [call for call in core.calls[before:] if call.startswith("release")]
+
+
+async def test_a_task_that_is_cancelled_while_it_fails_keeps_no_other_waiting() -> None:
+    """Whoever cancels it, and however unsafe that is."""
+    saving = asyncio.Event()
+
+    class Slow(MemoryJournal):
+        async def save(self, key: str, state: bytes) -> Kept:
+            if key == "decline#1":
+                saving.set()
+                await asyncio.get_running_loop().create_future()
+            return await super().save(key, state)
+
+    @workflow
+    async def flow() -> str:
+        task = asyncio.ensure_future(decline("x"))
+        await saving.wait()
+        asyncio.get_running_loop().call_soon(task.cancel)
+        try:
+            await asyncio.gather(decline("y"))
+        except Declined:
+            return "declined"
+        return "paid"
+
+    assert await execute(flow, Slow(Core())) == DECLINED

@@ -22,8 +22,12 @@ class Turns:
         if not is_handed_over():
             return None
         self._last += 1
-        self._saving.add(self._last)
-        return self._last
+        number, task = self._last, asyncio.current_task()
+        assert task is not None
+        self._saving.add(number)
+        # Who cancels the task while that is saved shall not keep the others waiting.
+        task.add_done_callback(lambda _: self._leave(number))
+        return number
 
     async def come(self, number: int | None) -> None:
         """Return when it may be thrown: after what has a lower number, if that is at hand."""
@@ -35,6 +39,10 @@ class Turns:
         # What else a replay finds saved comes in this turn of the loop.
         loop.call_soon(self._throw)
         await due
+
+    def _leave(self, number: int) -> None:
+        self._saving.discard(number)
+        self._throw()
 
     def _throw(self) -> None:
         for number in sorted(self._due):
