@@ -2,11 +2,23 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
 
-from runtara_sdk import Ended, NotDone, Outcome, TaskGroup, current, promise, sleep, step, workflow
+from runtara_sdk import (
+    Ended,
+    NotDone,
+    Outcome,
+    TaskGroup,
+    current,
+    promise,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.journal import Kept, Told
 
@@ -119,6 +131,29 @@ async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
         await lives(flow, core, dies=lambda call, is_done: call == "save group#1" and is_done)
         == DECLINED
     )
+
+
+async def test_what_its_end_strikes_is_nothing_to_a_branch() -> None:
+    """In a replay that is thrown before the branch has ended, and hides no timeout."""
+
+    @workflow(hold="0s")
+    async def caught() -> str:
+        try:
+            async with timeout("1h"):
+                try:
+                    await promise("never", str)
+                finally:
+                    with suppress(Declined):
+                        await asyncio.gather(sleep("1d"), decline(""))
+        except TimeoutError:
+            return await note("late")
+        return "in time"
+
+    core = Core()
+    late = Ended(Outcome.DONE, output=b'"late"')
+
+    assert await lives(caught, core) == late
+    assert await replayed(core, caught) == late
 
 
 async def test_an_effect_begun_at_the_very_end_is_saved() -> None:

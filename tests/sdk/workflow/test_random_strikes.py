@@ -15,6 +15,7 @@ from runtara_sdk import (
     NotDone,
     TaskGroup,
     current,
+    map_steps,
     promise,
     race,
     sleep,
@@ -52,6 +53,11 @@ async def flow() -> list[str]:
         return [type(error).__name__]
 
 
+@step(raises=Broken)
+async def fail() -> None:
+    raise Broken
+
+
 class Maker:
     """Makes a part of a program, that holds others down to a depth."""
 
@@ -64,10 +70,11 @@ class Maker:
 
     def part(self, depth: int) -> Part:
         """One of any kind; of those that hold none at the end of the depth."""
-        leaves = (self.sleeping, self.noting, self.promised, self.gathered)
+        leaves = (self.sleeping, self.noting, self.promised, self.gathered, self.left)
         if depth == 0:
             return self._random.choice(leaves)()
-        holding = (self.limited, self.grouped, self.cleaned, self.raced, self.in_turn)
+        striking = (self.limited, self.grouped, self.mapped, self.raced)
+        holding = (*striking, self.cleaned, self.in_turn)
         kind = self._random.choice((None, *holding, *holding))
         return self.part(0) if kind is None else kind(depth - 1)
 
@@ -99,6 +106,36 @@ class Maker:
         async def part() -> list[str]:
             await asyncio.gather(*map(sleep, lengths), return_exceptions=is_hidden)
             return ["gathered"]
+
+        return part
+
+    def left(self) -> Part:
+        length = self.seconds()
+
+        async def part() -> list[str]:
+            try:
+                await asyncio.gather(sleep(length), note(), fail())
+            except Broken:
+                return ["failed"]
+            return ["gathered"]
+
+        return part
+
+    def mapped(self, depth: int) -> Part:
+        inner, failing = self.part(depth), self._random.randrange(2)
+
+        async def one(number: int) -> None:
+            if number == failing:
+                await fail()
+            await inner()
+
+        async def part() -> list[str]:
+            said = ["mapped"]
+            try:
+                await map_steps(one, range(5), key=str, limit=2)
+            except* (Broken, TimeoutError):
+                said = ["failed"]
+            return said
 
         return part
 
@@ -147,11 +184,21 @@ class Maker:
         return part
 
     def raced(self, depth: int) -> Part:
-        one, other = self.part(depth), self.part(depth)
+        one, other = self.later(depth), self.later(depth)
 
         async def part() -> list[str]:
             first, said = await race(one=one(), other=other())
             return [first, *said]
+
+        return part
+
+    def later(self, depth: int) -> Part:
+        """What takes no time could win or lose with each crash."""
+        length, inner = self.seconds(), self.part(depth)
+
+        async def part() -> list[str]:
+            await sleep(length)
+            return await inner()
 
         return part
 

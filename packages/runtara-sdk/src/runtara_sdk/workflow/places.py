@@ -115,7 +115,8 @@ class Branch:
     def settle(self, by: str, *, is_seen: bool) -> None:
         """Note that it was thrown in this branch, in its own task (seen) or in another."""
         scope = next((scope for scope in self.scopes if scope.key == by), None)
-        if scope is None or scope in self.struck:
+        # What its end strikes has nobody in it to see that: in a replay it comes before the end.
+        if scope is None or scope is self.end or scope in self.struck:
             return
         scope.wanted, scope.missed = True, not is_seen
         if is_seen:
