@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -31,11 +32,12 @@ PATIENCE = 30.0
 
 
 class Launcher:
-    """Starts runs of the instance `i-1` of the workflows in `orders`."""
+    """Starts runs of the instance `i-1` of the workflows in `orders`, which write to `output`."""
 
     def __init__(self, folder: Path, server: ServerProcess, url: str | None = None) -> None:
         self.notes = folder / "notes"
         self.notes.touch()
+        self.output = PIPE
         self._folder = folder
         self._server = server
         self._url = url or f"sqlite:{folder / 'core.db'}"
@@ -51,8 +53,8 @@ class Launcher:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtara_sdk", *arguments),
             cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=self.output,
+            stderr=PIPE,
             env=environment(
                 {
                     "RUNTARA_TENANT_ID": "t-1",
@@ -140,7 +142,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
     async with asyncio.timeout(PATIENCE):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    return process.returncode, (out or b"").decode(), err.decode()
 
 
 @asynccontextmanager

@@ -155,6 +155,12 @@ async def ending() -> None:
     sys.exit(3)
 
 
+@workflow
+async def printing(text: str) -> str:
+    sys.stdout.write(f"{text}\n")
+    return "the result"
+
+
 @step
 def fork() -> int | None:
     process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))

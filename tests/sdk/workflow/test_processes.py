@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -180,6 +181,24 @@ async def test_an_interrupt_runs_no_clean_up(launcher: Launcher) -> None:
 async def test_a_process_that_a_step_forks_can_be_terminated(launcher: Launcher) -> None:
     """What the run does when it is told to end is no business of those."""
     assert (await launcher.run("forking"))[:2] == (0, "-15\n")
+
+
+async def test_the_result_is_the_last_line_of_the_output(launcher: Launcher) -> None:
+    assert (await launcher.run("printing", "first", PYTHONUNBUFFERED=""))[:2] == (
+        0,
+        'first\n"the result"\n',
+    )
+
+
+async def test_an_output_that_nobody_reads_changes_no_exit_code(launcher: Launcher) -> None:
+    """The instance is done, and a launcher has to hear so."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    launcher.output = writer
+    code, _, said = await launcher.run("printing", "first", PYTHONUNBUFFERED="")
+    os.close(writer)
+
+    assert code == 0, said
 
 
 async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:

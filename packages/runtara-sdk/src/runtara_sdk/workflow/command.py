@@ -5,9 +5,10 @@ import asyncio
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import datetime
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from runtara_sdk.errors import (
     ConfigurationError,
@@ -154,7 +155,7 @@ def _advice(error: RuntaraError) -> str:
 
 def _said(ended: Ended) -> str:
     if ended.outcome is Outcome.DONE:
-        sys.stdout.buffer.write(ended.output + b"\n")
+        _write(sys.stdout, ended.output + b"\n")
         return ""
     if ended.outcome is Outcome.SUSPENDED:
         return f"suspended: {_due(ended.until)} (exit code {SUSPENDED})"
@@ -170,8 +171,17 @@ def _due(until: datetime | None) -> str:
 def _leave(code: int, message: str) -> NoReturn:
     """End the process without unwinding anything."""
     if message:
-        sys.stderr.write(message.rstrip("\n") + "\n")
+        _write(sys.stderr, f"{message.rstrip()}\n".encode(errors="backslashreplace"))
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _write(sys.stdout)
+    _write(sys.stderr)
     os._exit(code)
+
+
+def _write(stream: TextIO | None, text: bytes = b"") -> None:
+    """Write behind what is there already; that nobody reads it changes no exit code."""
+    if stream is not None:  # As it is where the descriptor was closed.
+        with suppress(OSError, ValueError):
+            stream.flush()
+            stream.buffer.write(text)
+            stream.flush()
