@@ -212,7 +212,7 @@ class Maker:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(40), 201, 514])
 async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
     """With each effect once; and so does a replay of all of it, however late."""
     global program

@@ -35,6 +35,7 @@ class TaskGroup:
         self._is_open = False
         self._is_aborting = False
         self._is_short = False
+        self._has_failed = False
         self._wait: Wait | None = None
         self._on_done: Callable[[], None] | None = None
 
@@ -152,7 +153,8 @@ class TaskGroup:
         where = self._entered("a branch")
         where.run.branches.discard(child.branch)
         self._running.discard(child)
-        if child.error is not None and not self._scope.wanted:
+        if child.error is not None and not self._has_failed:
+            self._has_failed = True
             self._abort()
             if self._scope in where.branch.scopes:
                 where.run.strikes.strike_in(self._scope)
