@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, Field, SecretStr
 
 from runtara_sdk.workflow.fingerprint import fingerprint
+from runtara_sdk.workflow.function import Function
 
 
 class Model(BaseModel):
@@ -22,7 +23,7 @@ class Point:
 def call(*args: object, **kwargs: object) -> str:
     def function(one: object, two: object = None) -> None: ...
 
-    return fingerprint(function, args, kwargs)
+    return fingerprint(Function(function).arguments(args, kwargs).named)
 
 
 def test_values_are_shown_by_name() -> None:
@@ -76,7 +77,7 @@ def test_sets_are_shown_in_one_order() -> None:
     """Though strings hash otherwise in each process."""
     code = (
         "from runtara_sdk.workflow.fingerprint import fingerprint\n"
-        "print(fingerprint(lambda one: None, ({'a', 'b', 'c', 'd', 'e'},), {}))"
+        "print(fingerprint({'one': {'a', 'b', 'c', 'd', 'e'}}))"
     )
     shown = {
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout

@@ -1,9 +1,8 @@
 """Arguments as text: the same for the same arguments, in any process."""
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -11,24 +10,18 @@ from runtara_sdk.workflow.likeness import alike
 
 _SHOWN = 200
 
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+
 _EMPTY = (list, dict, set, frozenset, tuple)
 
 
-def fingerprint(
-    function: Callable[..., object],
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-    *,
-    skip: int = 0,
-) -> str:
+def fingerprint(arguments: Mapping[str, object]) -> str:
     """
-    Show a call's arguments by name, but for the first few; long ones cut, with a digest.
+    Show a call's arguments, which are given by name; long ones cut, with a digest.
 
     What has no value of its own, such as a connection, is shown by its type.
     """
-    bound = inspect.signature(function).bind(*args, **kwargs)
-    named = list(bound.arguments.items())[skip:]
-    text = ", ".join(f"{name}={_text(value)}" for name, value in named)
+    text = ", ".join(f"{name}={_text(value)}" for name, value in arguments.items())
     if len(text) <= _SHOWN:
         return text
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
@@ -36,7 +29,7 @@ def fingerprint(
 
 
 def _text(value: object) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
+    return _JSON.encode(_plain(value))
 
 
 def _plain(value: object) -> object:

@@ -10,15 +10,15 @@ _LONGEST = 960
 OWN = "~"
 """Begins the keys that belong to no call of the workflow's code."""
 
+# "!" and "~" are ours: they mark what is saved beside a call, and beside all calls.
+_ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
+
 
 def escaped(name: str) -> str:
     """Make a name one segment of a path: nothing in it can be taken for a part of a key."""
     if not name or "\0" in name:
         raise WorkflowError(f"a name is at least one character, none of them NUL, got {name!r}")
-    # "!" and "~" are ours: they mark what is saved beside a call, and beside all calls.
-    for mark in "%/#!~":
-        name = name.replace(mark, f"%{ord(mark):02X}")
-    return name
+    return name.translate(_ESCAPES)
 
 
 def joined(path: str, segment: str) -> str:

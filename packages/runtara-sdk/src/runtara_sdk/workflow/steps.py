@@ -2,22 +2,22 @@
 
 import inspect
 import logging
-import typing
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from copy import copy
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.workflow.attempts import Attempts, Failed
-from runtara_sdk.workflow.context import InWorkflow, in_workflow
+from runtara_sdk.workflow.context import in_workflow
 from runtara_sdk.workflow.duration import Duration
 from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.fingerprint import fingerprint
+from runtara_sdk.workflow.function import Arguments, Function
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
 from runtara_sdk.workflow.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.run import Run
-from runtara_sdk.workflow.threads import in_thread
 from runtara_sdk.workflow.values import value_of
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ class Step(Generic[P, R]):
     inside another step it is its function. A plain function runs in a thread.
     """
 
-    def __init__(self, function: Callable[..., Any], plan: Plan, key: str | None = None) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], plan: Plan) -> None:
+        self._function = Function(function)
         self._plan = plan
-        self._key = key
+        self._key: str | None = None
         self._self: tuple[object, ...] = ()
-        self._ask: Callable[..., object] | None = None
+        self._ask: Function | None = None
         update_wrapper(self, function)
 
     @overload
@@ -56,7 +56,7 @@ class Step(Generic[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> "Step[Any, R]":
         if instance is None:
             return self
-        bound: Step[Any, R] = self._copy(self._key)
+        bound: Step[Any, R] = copy(self)
         bound._self = (instance,)
         return bound
 
@@ -65,13 +65,17 @@ class Step(Generic[P, R]):
         if where is None:
             return self._work(self._self + args, kwargs)
         # What the method belongs to is no argument: it need not be the same in another process.
-        call = fingerprint(self._function, self._self + args, kwargs, skip=len(self._self))
+        own = len(self._self)
+        given = self._function.arguments(self._self + args, kwargs, unnamed=own)
+        call = fingerprint(given.named)
         place = where.branch.place(self._plan.name, key=self._key, call=call, was=self._plan.was)
-        return self._durable(where, place, self._self + args, kwargs)
+        return self._durable(where.run, place, given)
 
     def keyed(self, key: str) -> "Step[P, R]":
         """The same step under a key that is given: it may be called in any order, once."""
-        return self._copy(key)
+        keyed = copy(self)
+        keyed._key = key
+        return keyed
 
     @overload
     def in_doubt(
@@ -89,53 +93,43 @@ class Step(Generic[P, R]):
         """
         if not self._plan.is_external:
             raise ValueError(f'{self._plan.name}: in_doubt is for @step(effect="external")')
-        self._ask = ask
+        self._ask = Function(ask)
         return ask
 
-    def _copy(self, key: str | None) -> "Step[P, R]":
-        copy: Step[P, R] = Step(self._function, self._plan, key)
-        copy._self, copy._ask = self._self, self._ask
-        return copy
+    async def _work(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> R:
+        return cast("R", await self._function.carry_out(args, kwargs))
 
-    async def _work(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> R:
-        return cast("R", await _carried_out(self._function, args, kwargs))
-
-    async def _durable(
-        self, where: InWorkflow, place: Place, args: tuple[object, ...], kwargs: dict[str, Any]
-    ) -> R:
-        run = where.run
+    async def _durable(self, run: Run, place: Place, given: Arguments) -> R:
         entry = await run.passed(place)
         if entry is None:
             with run.flight(place):
                 try:
-                    entry = await self._live(run, place, args, kwargs)
+                    entry = await self._live(run, place, given)
                 except NotSaveable as error:
                     # Raised here, it would be caught, and the work done again by a replay.
                     await run.stop(error)
         if entry.kind is Kind.FAILURE:
             await self._fail(run, place, entry)
-        return cast("R", await value_of(run, place, entry, self._returns(place)))
+        return cast("R", await value_of(run, place, entry, self._function.returns(place.key)))
 
-    async def _live(
-        self, run: Run, place: Place, args: tuple[object, ...], kwargs: dict[str, Any]
-    ) -> Entry:
+    async def _live(self, run: Run, place: Place, given: Arguments) -> Entry:
         """Carry it out, and give what is saved then."""
         # Only now: they import pydantic.
         from runtara_sdk.workflow import codec, failures
 
         ask = self._ask
-        annotation = self._returns(place)
+        annotation = self._function.returns(place.key)
         codec.check(place.key, annotation)
         attempts = Attempts(
             run=run,
             place=place,
             plan=self._plan,
-            work=lambda: self._work(args, kwargs),
+            work=lambda: self._work(given.args, given.kwargs),
             given=lambda text: codec.decode(place.key, text, annotation),
-            ask=None if ask is None else lambda: _carried_out(ask, args, kwargs),
+            ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
         )
         try:
-            value = await self._watched(place, attempts.result(), args, kwargs)
+            value = await self._watched(place, attempts.result(), given)
         except Failed as failed:
             text = failures.encode(place.key, failed.error, failed.attempts, self._plan.raises)
             entry = Entry(Kind.FAILURE, text, place.at, place.call, run.turns.begin())
@@ -145,17 +139,13 @@ class Step(Generic[P, R]):
         return await run.save(place.key, entry)
 
     async def _watched(
-        self,
-        place: Place,
-        result: Coroutine[Any, Any, object],
-        args: tuple[object, ...],
-        kwargs: dict[str, Any],
+        self, place: Place, result: Coroutine[Any, Any, object], given: Arguments
     ) -> object:
         """Warn if arguments are changed meanwhile."""
         try:
             return await result
         finally:
-            if fingerprint(self._function, args, kwargs, skip=len(self._self)) != place.call:
+            if fingerprint(given.named) != place.call:
                 logger.warning(
                     "the arguments of %s have changed since it was called; a replay, for which the"
                     " step does not run, has them as they were: let it copy them, and return what"
@@ -172,35 +162,6 @@ class Step(Generic[P, R]):
             await run.stop(unreadable)
         await run.turns.come(entry.nth)
         raise error
-
-    def _returns(self, place: Place) -> object:
-        try:
-            return typing.get_type_hints(self._function, include_extras=True).get("return", Any)
-        except NameError as error:
-            raise NotSaveable(
-                f"{place.key}: the annotations of {self._function.__qualname__} can't be read"
-                f" ({error}): import what they name at run time"
-            ) from error
-
-
-async def _carried_out(
-    function: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, Any]
-) -> object:
-    if inspect.iscoroutinefunction(function):
-        return await function(*args, **kwargs)
-    found = await in_thread(_called, function, args, kwargs)
-    # As a decorator's plain function gives it that is put on an async one.
-    return await found if inspect.isawaitable(found) else found
-
-
-def _called(
-    function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]
-) -> object:
-    try:
-        return function(*args, **kwargs)
-    except StopIteration as error:
-        # No future takes it: who awaits the thread would wait for ever.
-        raise RuntimeError(f"{function.__qualname__} raised StopIteration") from error
 
 
 class _Decorator:
