@@ -3,31 +3,42 @@ Checkpoints a second over QUIC, beside a bare echo and bare commits, all in one 
 
 Server, echo servers and this client are processes of their own; the durability of the server's
 database is checked before anything is counted. Read ratios, not numbers.
+
+PostgreSQL is a process more on the same machine: `echo` is measured while another writes as many
+bare rows as there are checkpoints, and `six statements` is what a core without groups would do.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import sqlite3
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import uvloop
 
-from benchmarks.echo import HOST, LOADS, Server, process, rate
+from benchmarks.databases import (
+    NAMES,
+    Bare,
+    Writer,
+    bare,
+    database,
+    six_statements,
+    writing_to,
+)
+from benchmarks.echo import HOST, LOADS, Server, connect_all, process, rate
 from runtara_protocol.frame import FrameDecoder, MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
-from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
+from runtara_protocol.quic.client import ClientConnection
 
 STATE = os.urandom(200)
-COLUMNS = ("echo", "stock echo", "checkpoints", "commits", "grouped")
+ECHOES = ("echo", "stock echo")
+COLUMNS = (*ECHOES, "checkpoints", "commits", "grouped")
 
 Figures = dict[str, list[float]]
 
@@ -36,10 +47,14 @@ Figures = dict[str, list[float]]
 class Report:
     """One load's figures: rates a second, and either side's CPU for one, in microseconds."""
 
-    rates: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
-    server: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
-    client: Figures = field(default_factory=lambda: {column: [] for column in COLUMNS})
+    rates: Figures = field(default_factory=dict)
+    server: Figures = field(default_factory=dict)
+    client: Figures = field(default_factory=dict)
     latency: float = 0.0
+
+    def add(self, column: str, rate: float) -> None:
+        """Take down a round's rate."""
+        self.rates.setdefault(column, []).append(rate)
 
     def ratio(self, column: str) -> str:
         """Compare checkpoints with a column, round by round: the median and the spread."""
@@ -59,11 +74,11 @@ class Report:
 
 
 @asynccontextmanager
-async def core(database: Path) -> AsyncIterator[Server]:
-    """Run the server on a SQLite file, in a process of its own."""
+async def core(url: str) -> AsyncIterator[Server]:
+    """Run the server on a database, in a process of its own."""
     environment = {
         **os.environ,
-        "RUNTARA_DATABASE_URL": f"sqlite:{database}",
+        "RUNTARA_DATABASE_URL": url,
         "RUNTARA_QUIC_HOST": HOST,
         "RUNTARA_QUIC_PORT": "0",
         "RUNTARA_MAX_CONCURRENT_INSTANCES": "100000",
@@ -73,7 +88,6 @@ async def core(database: Path) -> AsyncIterator[Server]:
         "-m",
         "runtara_server",
         env=environment,
-        cwd=database.parent,
         stderr=asyncio.subprocess.PIPE,
     )
     assert server.stderr is not None
@@ -108,6 +122,11 @@ class Instances:
         self._serial = 0
         self.latencies: list[float] = []
 
+    @property
+    def names(self) -> list[str]:
+        """Their ids."""
+        return [self._name(index) for index in range(len(self._connections))]
+
     async def register(self) -> None:
         """Begin a run of each."""
         for index, connection in enumerate(self._connections):
@@ -141,100 +160,99 @@ class Instances:
         return f"{self._prefix}-{index}"
 
 
-class Commits:
-    """Bare commits of the same rows by SQLite alone, in this process."""
+@dataclass(slots=True)
+class Bench:
+    """What is measured in turn: three servers, and what the database does without one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, state BLOB)")
+    url: str
+    servers: dict[str, Server]
+    alone: Bare
+    writer: Writer | None
+    seconds: float
 
-    def rate(self, seconds: float, group: int) -> float:
-        """Commit for so long, so many rows at a time; the result is in rows a second."""
-        count = 0
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for _ in range(group):
-                self._connection.execute("INSERT INTO bare (state) VALUES (?)", (STATE,))
-            self._connection.execute("COMMIT")
-            count += group
-        return count / (time.perf_counter() - start)
+    async def measure(self, load: int, rounds: int) -> Report:
+        """Measure so many at once."""
+        report = Report()
+        connections = {
+            name: await connect_all(one.port, load) for name, one in self.servers.items()
+        }
+        instances = Instances(connections["checkpoints"], f"load-{load}")
+        await instances.register()
+        for _ in range(rounds):
+            # First, because the echoes are measured beside as many bare writes.
+            saved = await self._costed(report, "checkpoints", instances.save(self.seconds))
+            for name in ECHOES:
+                async with self._busy(saved, load):
+                    reached = rate(connections[name], bytes(250), self.seconds)
+                    await self._costed(report, name, reached)
+            report.add("commits", await self.alone.rate(self.seconds / 2, 1))
+            report.add("grouped", await self.alone.rate(self.seconds / 2, load))
+            if self.writer is not None:
+                six = await six_statements(self.url, instances.names, self.seconds)
+                report.add("six statements", six)
+        for connection in [one for several in connections.values() for one in several]:
+            await connection.aclose()
+        report.latency = statistics.median(instances.latencies)
+        return report
+
+    async def _costed(self, report: Report, column: str, reached: Awaitable[float]) -> float:
+        """Take down what is reached, and either side's CPU for one."""
+        server = self.servers[column]
+        before = server.cpu(), time.process_time()
+        rate = await reached
+        used = server.cpu() - before[0], time.process_time() - before[1]
+        report.add(column, rate)
+        for figures, seconds in zip((report.server, report.client), used, strict=True):
+            figures.setdefault(column, []).append(seconds / (rate * self.seconds) * 1e6)
+        return rate
+
+    @asynccontextmanager
+    async def _busy(self, rows_a_second: float, load: int) -> AsyncIterator[None]:
+        """Keep PostgreSQL as busy as checkpoints keep it, by rows alone, half a load a commit."""
+        if self.writer is None:
+            yield
+            return
+        async with self.writer.writing(rows_a_second, max(1, load // 2)):
+            yield
 
 
-def check_durability(database: Path) -> None:
-    """Refuse to measure a server whose file is in a mode that is not durable."""
-    with sqlite3.connect(database) as connection:
-        [mode] = connection.execute("PRAGMA journal_mode").fetchone()
-    assert mode == "wal", mode
-
-
-async def compare(rounds: int, seconds: float) -> dict[int, Report]:
+async def compare(url: str, rounds: int, seconds: float) -> dict[int, Report]:
     """Measure every load, all columns in turn, round after round."""
     reports: dict[int, Report] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        commits = Commits(folder)
-        database = folder / "core.db"
-        async with core(database) as saving, process("ours") as ours, process("stock") as stock:
-            check_durability(database)
-            servers = {"echo": ours, "stock echo": stock, "checkpoints": saving}
-            for load in LOADS:
-                reports[load] = await _load(load, servers, commits, rounds, seconds)
-                _print_row(load, reports[load])
+    async with AsyncExitStack() as stack:
+        servers = {
+            "echo": await stack.enter_async_context(process("ours")),
+            "stock echo": await stack.enter_async_context(process("stock")),
+            "checkpoints": await stack.enter_async_context(core(url)),
+        }
+        alone = await stack.enter_async_context(bare(url))
+        is_process = url.startswith("postgresql:")
+        writer = await stack.enter_async_context(writing_to(url)) if is_process else None
+        columns = (*COLUMNS, "six statements") if is_process else COLUMNS
+        _print_head(columns)
+        bench = Bench(url, servers, alone, writer, seconds)
+        for load in LOADS:
+            reports[load] = await bench.measure(load, rounds)
+            _print_row(load, reports[load], columns)
     return reports
 
 
-async def _load(
-    load: int, servers: dict[str, Server], commits: Commits, rounds: int, seconds: float
-) -> Report:
-    report = Report()
-    connections = {name: await _connections(one.port, load) for name, one in servers.items()}
-    instances = Instances(connections["checkpoints"], f"load-{load}")
-    await instances.register()
-    measures: dict[str, Callable[[], Awaitable[float]]] = {
-        "echo": lambda: rate(connections["echo"], bytes(250), seconds),
-        "stock echo": lambda: rate(connections["stock echo"], bytes(250), seconds),
-        "checkpoints": lambda: instances.save(seconds),
-    }
-    for _ in range(rounds):
-        for name, measure in measures.items():
-            before = servers[name].cpu(), time.process_time()
-            reached = await measure()
-            used = servers[name].cpu() - before[0], time.process_time() - before[1]
-            report.rates[name].append(reached)
-            report.server[name].append(used[0] / (reached * seconds) * 1e6)
-            report.client[name].append(used[1] / (reached * seconds) * 1e6)
-        report.rates["commits"].append(commits.rate(seconds / 2, 1))
-        report.rates["grouped"].append(commits.rate(seconds / 2, load))
-    for connection in [one for several in connections.values() for one in several]:
-        await connection.aclose()
-    report.latency = statistics.median(instances.latencies)
-    return report
-
-
-async def _connections(port: int, count: int) -> list[ClientConnection]:
-    settings = ClientSettings(host=HOST, port=port, verify=False)
-    return [await connect(settings) for _ in range(count)]
-
-
-def _print_head() -> None:
+def _print_head(columns: Sequence[str]) -> None:
     print(
-        "Medians, a second. commits: rows by SQLite alone, one a commit; grouped: as many a commit"
-        " as there are instances.\nCPU: the server's + this client's for one request, in"
+        "Medians, a second. commits: rows by the database alone, one a commit; grouped: as many a"
+        " commit as there are instances.\nCPU: the server's + this client's for one request, in"
         " microseconds: echo / stock echo / checkpoint.\nms: a checkpoint's median; of one at once,"
         " what goal 3 allows as well.\n"
     )
-    print(f"{'':>10}", *(f"{column:>11}" for column in COLUMNS), end="")
+    print(f"{'':>10}", *(f"{column:>14}" for column in columns), end="")
     print("  of echo           of stock echo     CPU                         ms")
 
 
-def _print_row(load: int, report: Report) -> None:
+def _print_row(load: int, report: Report, columns: Sequence[str]) -> None:
     print(f"{load:>3} at once", end="")
-    for column in COLUMNS:
-        print(f"{statistics.median(report.rates[column]):>12.0f}", end="")
-    costs = " / ".join(report.cost(column) for column in ("echo", "stock echo", "checkpoints"))
+    for column in columns:
+        print(f"{statistics.median(report.rates[column]):>15.0f}", end="")
+    costs = " / ".join(report.cost(column) for column in (*ECHOES, "checkpoints"))
     allowed = f" (allowed {report.allowed() * 1000:.2f})" if load == 1 else ""
     print(
         f"   {report.ratio('echo'):<17} {report.ratio('stock echo'):<17}"
@@ -246,12 +264,13 @@ def _print_row(load: int, report: Report) -> None:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database", choices=NAMES, default=NAMES[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each figure of a round")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
-    _print_head()
-    report = uvloop.run(compare(options.rounds, options.seconds))
+    with database(options.database) as url:
+        report = uvloop.run(compare(url, options.rounds, options.seconds))
     if options.json:
         figures = {load: asdict(one) for load, one in report.items()}
         options.json.write_text(json.dumps(figures, indent=2))

@@ -140,7 +140,8 @@ async def rate(connections: list[ClientConnection], payload: bytes, seconds: flo
     return count / (time.perf_counter() - start)
 
 
-async def _connections(port: int, count: int) -> list[ClientConnection]:
+async def connect_all(port: int, count: int) -> list[ClientConnection]:
+    """Open so many connections to a server of this machine."""
     settings = ClientSettings(host=HOST, port=port, verify=False)
     return [await connect(settings) for _ in range(count)]
 
@@ -149,7 +150,7 @@ async def _compare(rounds: int, seconds: float) -> None:
     async with process("stock") as stock_server, process("ours") as our_server:
         servers = dict(zip(SERVERS, (stock_server, our_server), strict=True))
         for load in LOADS:
-            open_ = {kind: await _connections(one.port, load) for kind, one in servers.items()}
+            open_ = {kind: await connect_all(one.port, load) for kind, one in servers.items()}
             rates: dict[str, list[float]] = {kind: [] for kind in SERVERS}
             costs: dict[str, list[float]] = {kind: [] for kind in SERVERS}
             for _ in range(rounds):
