@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import aiosqlite
 
 from runtara_domain.error import DatabaseError
+from runtara_persistence.sqlite.affinity import Affinity
 from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Gathering:
     def opened(self, connection: aiosqlite.Connection) -> None:
         """Take steps from now on, in the running loop."""
         self._connection = connection
+        self._affinity = Affinity()
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,12 +92,14 @@ class Gathering:
         if not group:
             self._idle.set()
             return
+        self._affinity.follow()
         try:
             _in_thread_of(self._connection, partial(self._work, group))
         except Exception as error:
             self._end(group, [Failed(error)] * len(group))
 
     def _work(self, group: Sequence["_Turn"], connection: sqlite3.Connection) -> None:
+        self._affinity.adopt()
         outcomes = self._carry_out(connection, [turn.step for turn in group])
         self._loop.call_soon_threadsafe(self._end, group, outcomes)
 
