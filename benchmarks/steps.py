@@ -66,9 +66,10 @@ class Program:
         """
         Run so many workflows at once, for about so long; the result is in steps a second.
 
-        How many steps that is, short runs before tell.
+        How many steps that is, shorter runs before tell.
         """
-        steps = 5
+        # In a few steps, what begins and ends a workflow would be most of it.
+        steps = 50
         # Not counted: it brings the program to speed.
         await self._rate(at_once, steps)
         while (reached := await self._rate(at_once, steps)) * seconds > 2 * at_once * steps:
