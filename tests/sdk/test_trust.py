@@ -9,7 +9,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.sdk.fake_server import FakeServer
-from tests.sdk.log_watch import LogWatch
 
 from runtara_protocol.quic.certificates import Certificate, LocalAuthority
 from runtara_sdk import Client, ConnectionFailed, ServerNotTrusted, Settings
@@ -124,14 +123,3 @@ async def test_one_that_is_not_trusted_does_not_end_the_search_for_others(
     assert "127.0.0.1 port 1: nothing listens there" in said
     assert "its certificate is not trusted" in said
     assert "set RUNTARA_TLS_CA" in said
-
-
-async def test_trusting_anybody_is_warned_of_once(
-    settings: Callable[..., Settings], log: LogWatch
-) -> None:
-    """By the variable's name, when the client is opened."""
-    async with Client(settings()) as client:
-        await client.get_status()
-        await client.get_status()
-
-    assert len([line for line in log.lines if "RUNTARA_SKIP_CERT_VERIFICATION" in line]) == 1

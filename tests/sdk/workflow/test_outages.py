@@ -82,6 +82,16 @@ async def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(tmp_path: 
     assert "set RUNTARA_TLS_CA to the PEM file" in line
 
 
+async def test_trusting_anybody_is_warned_of_once(tmp_path: Path) -> None:
+    """Though the run shows life over a connection of its own."""
+    async with running(tmp_path) as server:
+        launcher = Launcher(tmp_path, server)
+        code, _, said = await launcher.run("counting", 1, PACE="0.5")
+
+    assert code == 0
+    assert said.count("RUNTARA_SKIP_CERT_VERIFICATION is on") == 1
+
+
 def outage(failures: int) -> Callable[[], Awaitable[str]]:
     """A call that fails so often before it succeeds."""
     left = iter(range(failures))

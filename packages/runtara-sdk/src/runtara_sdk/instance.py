@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from functools import cache
 
 from runtara_protocol.pb.instance_pb2 import InstanceEventType
 from runtara_protocol.quic.client import ClientConnection, ClientSettings
@@ -40,10 +41,7 @@ class RemoteInstance:
 
     def __init__(self, settings: Settings) -> None:
         if settings.skip_cert_verification:
-            logger.warning(
-                "RUNTARA_SKIP_CERT_VERIFICATION is on: whoever answers at %s is taken for the core",
-                settings.server_addr,
-            )
+            _warn_of_trust(settings.server_addr)
         self._id = settings.instance_id
         self._tenant_id = settings.tenant_id
         self._interval = settings.heartbeat_interval_ms / 1000
@@ -174,6 +172,15 @@ class RemoteInstance:
             logger.info("run %d is not continued: %s", self._run, error)
         except TRANSIENT as error:
             raise ConnectionLost(str(error)) from error
+
+
+@cache
+def _warn_of_trust(server_addr: str) -> None:
+    """Warn once a process, however many clients it opens: a workflow opens two."""
+    logger.warning(
+        "RUNTARA_SKIP_CERT_VERIFICATION is on: whoever answers at %s is taken for the core",
+        server_addr,
+    )
 
 
 def _servers(settings: Settings) -> list[ClientSettings]:
