@@ -13,7 +13,7 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -43,8 +43,8 @@ class Bare(ABC):
 class BareSqlite(Bare):
     """In a file of its own, by this process."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(
@@ -91,7 +91,8 @@ def database(name: str) -> Iterator[str]:
 async def bare(url: str) -> AsyncIterator[Bare]:
     """Write beside what is kept in a database, once that is seen to be durable."""
     if url.startswith("sqlite:"):
-        yield _bare_sqlite(Path(url.removeprefix("sqlite:")))
+        with closing(_open_bare(Path(url.removeprefix("sqlite:")))) as beside:
+            yield BareSqlite(beside)
         return
     connection = await asyncpg.connect(url)
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -103,11 +104,11 @@ async def bare(url: str) -> AsyncIterator[Bare]:
     await connection.close()
 
 
-def _bare_sqlite(path: Path) -> BareSqlite:
+def _open_bare(path: Path) -> sqlite3.Connection:
     # The server refuses to start if `synchronous` is not FULL.
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    return BareSqlite(path.with_name("bare.db"))
+    return sqlite3.connect(path.with_name("bare.db"), isolation_level=None)
 
 
 _SIX = (
@@ -122,9 +123,10 @@ _SIX = (
 
 async def six_statements(url: str, instances: list[str], seconds: float) -> float:
     """
-    Save checkpoints without a server, each in six statements, as a core without groups would.
+    Save checkpoints without a server, each in a transaction of six statements.
 
-    For so long, one at a time for each instance; the result is in checkpoints a second.
+    As a core without groups may do it. For so long, one at a time for each instance; the result is
+    in checkpoints a second.
     """
     async with asyncpg.create_pool(url, min_size=10, max_size=10) as pool:
         start = time.perf_counter()
@@ -133,7 +135,7 @@ async def six_statements(url: str, instances: list[str], seconds: float) -> floa
             count = 0
             while time.perf_counter() < start + seconds:
                 given = instance, f"six/{time.time_ns()}/{count}", STATE
-                async with pool.acquire() as connection:
+                async with pool.acquire() as connection, connection.transaction():
                     for statement in _SIX:
                         await connection.fetch(statement, *given[: statement.count("$")])
                 count += 1

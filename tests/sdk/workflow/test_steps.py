@@ -1,7 +1,9 @@
 """Steps run once, and give on replay what they gave."""
 
 import asyncio
+import copy
 import json
+import threading
 from collections import Counter
 
 import pytest
@@ -159,3 +161,34 @@ async def test_a_step_that_changes_its_arguments_is_warned_of(
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == 1
     assert "the arguments of extend#1 have changed since it was called" in warned[0]
+
+
+async def test_a_used_step_may_be_copied_with_what_holds_it() -> None:
+    """Its function is not, nor what is known of it, such as defaults that can't be copied."""
+
+    @step
+    async def guarded(number: int, lock: object = threading.Lock()) -> int:
+        return number
+
+    @workflow
+    async def guarding(number: int) -> int:
+        return await guarded(number)
+
+    ended = await execute(guarding, MemoryJournal(Core()), b"1")
+    holder = copy.deepcopy({"step": guarded})
+
+    assert ended.output == b"1"
+    assert await holder["step"](2) == 2
+
+
+async def test_what_other_decorators_put_on_a_function_is_theirs() -> None:
+    """Though it bears a name that a step has for something of its own."""
+
+    async def work() -> int:
+        return 1
+
+    vars(work)["_function"] = vars(work)["label"] = "theirs"
+    made = step(work)
+
+    assert await made() == 1
+    assert vars(made)["label"] == "theirs"

@@ -28,7 +28,8 @@ class Database:
         self._path = path
         self._log_path: str | None = None
         self._lock_timeout = lock_timeout
-        self._writes = Gathering(commit_together)
+        # Not those that read: some take long, and have a CPU of their own for it.
+        self._writes = Gathering(commit_together, follows_loop=True)
         self._reads = Gathering(read_each)
 
     @asynccontextmanager

@@ -36,17 +36,19 @@ class Gathering:
     Carries out steps on one connection, a group at a time: one hop to its thread, and one back.
 
     Open between `opened` and `close`. carry_out: runs in the thread and raises nothing.
+    follows_loop: the thread is kept on the CPU that the loop runs on.
     """
 
-    def __init__(self, carry_out: CarryOut) -> None:
+    def __init__(self, carry_out: CarryOut, *, follows_loop: bool = False) -> None:
         self._carry_out = carry_out
+        self._follows_loop = follows_loop
         self._waiting: deque[_Turn] = deque()
         self._is_open = False
 
     def opened(self, connection: aiosqlite.Connection) -> None:
         """Take steps from now on, in the running loop."""
         self._connection = connection
-        self._affinity = Affinity()
+        self._affinity = Affinity() if self._follows_loop else None
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -92,14 +94,16 @@ class Gathering:
         if not group:
             self._idle.set()
             return
-        self._affinity.follow()
+        if self._affinity is not None:
+            self._affinity.follow()
         try:
             _in_thread_of(self._connection, partial(self._work, group))
         except Exception as error:
             self._end(group, [Failed(error)] * len(group))
 
     def _work(self, group: Sequence["_Turn"], connection: sqlite3.Connection) -> None:
-        self._affinity.adopt()
+        if self._affinity is not None:
+            self._affinity.adopt()
         outcomes = self._carry_out(connection, [turn.step for turn in group])
         self._loop.call_soon_threadsafe(self._end, group, outcomes)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from runtara_sdk.workflow.errors import NotSaveable
 from runtara_sdk.workflow.threads import in_thread
@@ -22,11 +22,18 @@ class Arguments:
 
 
 class Function:
-    """A function that was defined with `def` or `async def`; a plain one runs in a thread."""
+    """
+    A function and what it takes and gives; a plain one, defined without `async`, runs in a thread.
+
+    A deep copy of what it belongs to has the same one, as it has the same function.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._call = function
         self._is_async = inspect.iscoroutinefunction(function)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
 
     def arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, Any], *, unnamed: int = 0

@@ -38,12 +38,13 @@ class Step(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[..., Any], plan: Plan) -> None:
+        # First: it brings along what other decorators have put on the function.
+        update_wrapper(self, function)
         self._function = Function(function)
         self._plan = plan
         self._key: str | None = None
         self._self: tuple[object, ...] = ()
         self._ask: Function | None = None
-        update_wrapper(self, function)
 
     @overload
     def __get__(self, instance: None, owner: type) -> "Step[P, R]": ...
