@@ -24,6 +24,7 @@ import uvloop
 
 from benchmarks.databases import (
     NAMES,
+    STATE,
     Bare,
     Writer,
     bare,
@@ -32,11 +33,11 @@ from benchmarks.databases import (
     writing_to,
 )
 from benchmarks.echo import HOST, LOADS, Server, connect_all, process, rate
+from benchmarks.rates import Rates
 from runtara_protocol.frame import FrameDecoder, MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.client import ClientConnection
 
-STATE = os.urandom(200)
 ECHOES = ("echo", "stock echo")
 COLUMNS = (*ECHOES, "checkpoints", "commits", "grouped")
 
@@ -47,20 +48,10 @@ Figures = dict[str, list[float]]
 class Report:
     """One load's figures: rates a second, and either side's CPU for one, in microseconds."""
 
-    rates: Figures = field(default_factory=dict)
+    rates: Rates = field(default_factory=Rates)
     server: Figures = field(default_factory=dict)
     client: Figures = field(default_factory=dict)
     latency: float = 0.0
-
-    def add(self, column: str, rate: float) -> None:
-        """Take down a round's rate."""
-        self.rates.setdefault(column, []).append(rate)
-
-    def ratio(self, column: str) -> str:
-        """Compare checkpoints with a column, round by round: the median and the spread."""
-        pairs = zip(self.rates["checkpoints"], self.rates[column], strict=True)
-        ratios = sorted(saved / other for saved, other in pairs)
-        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
 
     def cost(self, column: str) -> str:
         """Tell the medians of the server's and of the client's CPU for one request."""
@@ -69,8 +60,7 @@ class Report:
 
     def allowed(self) -> float:
         """Return what goal 3 allows a serial checkpoint, in seconds."""
-        medians = [statistics.median(self.rates[column]) for column in ("echo", "commits")]
-        return 1.2 * sum(1 / rate for rate in medians)
+        return 1.2 * sum(1 / self.rates.median(column) for column in ("echo", "commits"))
 
 
 @asynccontextmanager
@@ -185,11 +175,11 @@ class Bench:
                 async with self._busy(saved, load):
                     reached = rate(connections[name], bytes(250), self.seconds)
                     await self._costed(report, name, reached)
-            report.add("commits", await self.alone.rate(self.seconds / 2, 1))
-            report.add("grouped", await self.alone.rate(self.seconds / 2, load))
+            report.rates.add("commits", await self.alone.rate(self.seconds / 2, 1))
+            report.rates.add("grouped", await self.alone.rate(self.seconds / 2, load))
             if self.writer is not None:
                 six = await six_statements(self.url, instances.names, self.seconds)
-                report.add("six statements", six)
+                report.rates.add("six statements", six)
         for connection in [one for several in connections.values() for one in several]:
             await connection.aclose()
         report.latency = statistics.median(instances.latencies)
@@ -201,7 +191,7 @@ class Bench:
         before = server.cpu(), time.process_time()
         rate = await reached
         used = server.cpu() - before[0], time.process_time() - before[1]
-        report.add(column, rate)
+        report.rates.add(column, rate)
         for figures, seconds in zip((report.server, report.client), used, strict=True):
             figures.setdefault(column, []).append(seconds / (rate * self.seconds) * 1e6)
         return rate
@@ -251,12 +241,12 @@ def _print_head(columns: Sequence[str]) -> None:
 def _print_row(load: int, report: Report, columns: Sequence[str]) -> None:
     print(f"{load:>3} at once", end="")
     for column in columns:
-        print(f"{statistics.median(report.rates[column]):>15.0f}", end="")
+        print(f"{report.rates.median(column):>15.0f}", end="")
     costs = " / ".join(report.cost(column) for column in (*ECHOES, "checkpoints"))
     allowed = f" (allowed {report.allowed() * 1000:.2f})" if load == 1 else ""
+    of_echo, of_stock = (report.rates.ratio("checkpoints", echo) for echo in ECHOES)
     print(
-        f"   {report.ratio('echo'):<17} {report.ratio('stock echo'):<17}"
-        f" {costs:<27} {report.latency * 1000:.2f}{allowed}",
+        f"   {of_echo:<17} {of_stock:<17} {costs:<27} {report.latency * 1000:.2f}{allowed}",
         flush=True,
     )
 

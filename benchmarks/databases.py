@@ -7,6 +7,7 @@ be measured beside.
 
 import asyncio
 import itertools
+import os
 import sqlite3
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import asyncpg
 from tests.support.postgres import PostgresServer
 
 NAMES = ("sqlite", "postgres")
-STATE = bytes(200)
+STATE = os.urandom(200)
 
 
 class Bare(ABC):
@@ -187,6 +188,9 @@ async def _write_as_told(url: str) -> None:
             if writing is not None:
                 writing.cancel()
                 await asyncio.wait([writing])
+                # What was measured beside nothing is not to be told.
+                if not writing.cancelled():
+                    writing.result()
             if group:
                 writing = asyncio.create_task(_write(database, rows_a_second, int(group)))
             print("told", flush=True)

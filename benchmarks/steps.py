@@ -10,13 +10,11 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
@@ -24,36 +22,13 @@ import uvloop
 from benchmarks.checkpoints import core
 from benchmarks.databases import NAMES, bare, database
 from benchmarks.echo import HOST, LOADS, connect_all, process, rate
+from benchmarks.rates import Rates
 
 PEERS = ("restate", "dbos")
 FOLDER = Path(__file__).parent / "peers"
 WITH_RESTATE = ("restate-sdk==1.3.*", "hypercorn==0.18.*", "httpx", "uvloop")
 RESTATE_SERVER = ("npx", "--yes", "--package=@restatedev/restate-server@1.7", "restate-server")
 WITH_DBOS = ("dbos==3.4.*", "uvloop")
-
-
-@dataclass(slots=True)
-class Report:
-    """One load's rates a second, by column."""
-
-    rates: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, column: str, rate: float) -> None:
-        """Take down a round's rate."""
-        self.rates.setdefault(column, []).append(rate)
-
-    def ratio(self, column: str) -> str:
-        """Compare ours with a column, round by round: the median and the spread."""
-        pairs = zip(self.rates["ours"], self.rates[column], strict=True)
-        ratios = sorted(ours / other for ours, other in pairs)
-        return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
-
-    def of_floor(self) -> float:
-        """Compare ours with one echo and one commit after the other, for a single workflow."""
-        ours, echo, commit = (
-            statistics.median(self.rates[column]) for column in ("ours", "echo", "commits")
-        )
-        return ours * (1 / echo + 1 / commit)
 
 
 class Program:
@@ -125,9 +100,9 @@ def _dbos_url(url: str, folder: str) -> str:
     return url.replace("/postgres?", "/dbos?")
 
 
-async def compare(url: str, peers: Sequence[str], rounds: int, seconds: float) -> dict[int, Report]:
+async def compare(url: str, peers: Sequence[str], rounds: int, seconds: float) -> dict[int, Rates]:
     """Measure every load with all in turn, round after round; nobody else runs meanwhile."""
-    reports = {load: Report() for load in LOADS}
+    reports = {load: Rates() for load in LOADS}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         await _floors(url, reports, seconds)
@@ -140,7 +115,7 @@ async def compare(url: str, peers: Sequence[str], rounds: int, seconds: float) -
     return reports
 
 
-async def _floors(url: str, reports: dict[int, Report], seconds: float) -> None:
+async def _floors(url: str, reports: dict[int, Rates], seconds: float) -> None:
     async with core(url), process("ours") as server, bare(url) as alone:
         for load, report in reports.items():
             echoes = await connect_all(server.port, load)
@@ -150,7 +125,7 @@ async def _floors(url: str, reports: dict[int, Report], seconds: float) -> None:
                 await connection.aclose()
 
 
-async def _measure(name: str, program: Program, reports: dict[int, Report], seconds: float) -> None:
+async def _measure(name: str, program: Program, reports: dict[int, Rates], seconds: float) -> None:
     for load, report in reports.items():
         report.add(name, await program.rate(load, seconds))
 
@@ -164,7 +139,7 @@ def _ours(port: int) -> AbstractAsyncContextManager[Program]:
     )
 
 
-def _print(reports: dict[int, Report], peers: Sequence[str]) -> None:
+def _print(reports: dict[int, Rates], peers: Sequence[str]) -> None:
     print("Medians, a second. The floor: an echo and a commit, one after the other.\n")
     columns = ("echo", "commits", "ours", *peers)
     print(f"{'':>10}", *(f"{column:>9}" for column in columns), end="  ")
@@ -172,9 +147,14 @@ def _print(reports: dict[int, Report], peers: Sequence[str]) -> None:
     for load, report in reports.items():
         print(f"{load:>3} at once", end="")
         for column in columns:
-            print(f"{statistics.median(report.rates[column]):>10.0f}", end="")
-        print("  ", *(f"{report.ratio(peer):<20}" for peer in peers), end="")
-        print(f" {report.of_floor():.2f}" if load == 1 else "")
+            print(f"{report.median(column):>10.0f}", end="")
+        print("  ", *(f"{report.ratio('ours', peer):<20}" for peer in peers), end="")
+        print(f" {_of_floor(report):.2f}" if load == 1 else "")
+
+
+def _of_floor(report: Rates) -> float:
+    """Compare ours with one echo and one commit after the other."""
+    return report.median("ours") * (1 / report.median("echo") + 1 / report.median("commits"))
 
 
 def main() -> None:
@@ -190,8 +170,7 @@ def main() -> None:
         reports = uvloop.run(compare(url, options.peers, options.rounds, options.seconds))
     _print(reports, options.peers)
     if options.json:
-        figures = {load: one.rates for load, one in reports.items()}
-        options.json.write_text(json.dumps(figures, indent=2))
+        options.json.write_text(json.dumps(reports, indent=2))
 
 
 if __name__ == "__main__":

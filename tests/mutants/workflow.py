@@ -56,8 +56,8 @@ WORKFLOW = (
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
         (
-            "tests/sdk/workflow/test_deadlines.py"
-            "::test_a_sleep_behind_two_deadlines_is_struck_by_the_earlier",
+            "tests/sdk/workflow/test_strikes_once.py"
+            "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
         ),
     ),
     Mutant(

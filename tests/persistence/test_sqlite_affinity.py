@@ -1,11 +1,13 @@
 """The thread that writes runs on the CPU that the loop runs on, wherever that is."""
 
 import asyncio
+import ctypes
 import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,6 +104,18 @@ async def test_a_filter_of_system_calls_is_not_tried(
         outcome = await database.write("look", allowed)
 
     assert outcome == ({max(cpus)} if is_followed else cpus)
+
+
+async def test_a_cpu_that_is_not_known_is_not_asked_for(
+    tmp_path: Path, cpus: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may be unable to tell."""
+    system = SimpleNamespace(sched_getcpu=lambda: -1)
+    monkeypatch.setattr(ctypes, "PyDLL", lambda _: system)
+    database = Database(str(tmp_path / "x.db"), lock_timeout=1)
+    async with database.opened():
+        for _ in range(2):
+            assert await database.write("look", allowed) == cpus
 
 
 async def test_a_python_without_foreign_functions_does_without(

@@ -167,23 +167,3 @@ async def test_a_sleep_over_a_deadline_is_struck_by_the_clock_alone() -> None:
 
     assert await life(flow, core) == Ended(Outcome.DONE, b'"late"')
     assert seen == ["struck", "struck"]
-
-
-async def test_a_sleep_behind_two_deadlines_is_struck_by_the_earlier() -> None:
-    """As it would have been if a process had been there."""
-
-    @workflow(hold="0s")
-    async def flow() -> str:
-        async with timeout("9d"):
-            try:
-                async with timeout("7d"):
-                    await sleep("10d")
-            except TimeoutError:
-                return "inner"
-        return "none"
-
-    core = Core()
-    await life(flow, core)
-    core.now += timedelta(days=11)
-
-    assert await life(flow, core) == Ended(Outcome.DONE, b'"inner"')

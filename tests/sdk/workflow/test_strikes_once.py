@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -308,7 +308,10 @@ async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
     assert await lives(flow, Core()) == Ended(Outcome.DONE, b'"late"')
 
 
-async def test_of_two_timeouts_that_are_over_the_earlier_strikes() -> None:
+@pytest.mark.parametrize("wait", [lambda: promise("never", int), lambda: sleep("10d")])
+async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
+    wait: Callable[[], Coroutine[Any, Any, object]],
+) -> None:
     """Whenever a process comes to see it."""
 
     @workflow(hold="0s")
@@ -316,7 +319,7 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes() -> None:
         async with timeout("9d"):
             try:
                 async with timeout("7d"):
-                    await promise("never", int)
+                    await wait()
             except TimeoutError:
                 return "inner"
         return "none"

@@ -94,9 +94,9 @@ class Gathering:
         if not group:
             self._idle.set()
             return
-        if self._affinity is not None:
-            self._affinity.follow()
         try:
+            if self._affinity is not None:
+                self._affinity.follow()
             _in_thread_of(self._connection, partial(self._work, group))
         except Exception as error:
             self._end(group, [Failed(error)] * len(group))
