@@ -64,8 +64,12 @@ async def reset(stream: Stream) -> None:
     stream.refuse()
 
 
+class _HangUp(Exception):
+    """The connection is to be closed, and with it its streams."""
+
+
 async def hang_up(stream: Stream) -> None:
-    stream.connection.close("the test hung up")
+    raise _HangUp
 
 
 async def be_silent(stream: Stream) -> None:
@@ -131,11 +135,12 @@ class FakeServer:
         for connection in self.connections:
             connection.close("the test hung up")
 
-    def _accept(self, connection: Connection) -> "FakeServer":
+    def _accept(self, connection: Connection) -> "_FakeHandler":
         self.connections.append(connection)
-        return self
+        return _FakeHandler(self, connection)
 
-    async def stream(self, stream: Stream) -> None:
+    async def serve(self, stream: Stream) -> None:
+        """Read a stream's request, and do what is to be done with it."""
         decoder = FrameDecoder(accept=frozenset({MessageType.REQUEST}))
         payload = None
         while payload is None:
@@ -148,5 +153,19 @@ class FakeServer:
         script = self._scripts[kind]
         await (script.popleft() if script else self._defaults[kind])(stream)
 
+
+class _FakeHandler:
+    """Serves the streams of one connection."""
+
+    def __init__(self, server: FakeServer, connection: Connection) -> None:
+        self._server = server
+        self._connection = connection
+
+    async def stream(self, stream: Stream) -> None:
+        try:
+            await self._server.serve(stream)
+        except _HangUp:
+            self._connection.close("the test hung up")
+
     def closed(self) -> None:
-        self.gone.put_nowait(None)
+        self._server.gone.put_nowait(None)

@@ -5,16 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aioquic.quic.stream import QuicStream
 
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 
-if TYPE_CHECKING:
-    from runtara_protocol.quic.connection import Connection
-
 REFUSED = 1
+
+
+class StreamOwner(Protocol):
+    """The connection, as its streams know it."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        """Queue it for a stream; nothing if the connection is gone or the client stopped it."""
+        ...
+
+    def hand_back(self, stream: Stream) -> None:
+        """Count what a stream has brought so far as handled."""
+        ...
+
+    def refuse(self, stream: Stream) -> None:
+        """Reset and stop it; nothing if it is finished anyway."""
+        ...
 
 
 class Stream:
@@ -30,9 +45,9 @@ class Stream:
         "_has_end",
         "_is_ended",
         "_is_unread",
+        "_owner",
         "_told",
         "_waiter",
-        "connection",
         "is_received",
         "is_served",
         "receiver",
@@ -40,8 +55,8 @@ class Stream:
         "stream_id",
     )
 
-    def __init__(self, connection: Connection, stream_id: int, quic: QuicStream) -> None:
-        self.connection = connection
+    def __init__(self, owner: StreamOwner, stream_id: int, quic: QuicStream) -> None:
+        self._owner = owner
         self.stream_id = stream_id
         self.receiver = quic.receiver
         self.released = 0
@@ -79,7 +94,7 @@ class Stream:
         connection went first; not for pieces that had arrived before.
         """
         if not self.is_ready:
-            self._waiter = self.connection.loop.create_future()
+            self._waiter = self._owner.loop.create_future()
             try:
                 await self._waiter
             finally:
@@ -95,11 +110,11 @@ class Stream:
         """Queue it, and by default end this side; of no effect if the peer doesn't want it."""
         if not self._is_ended:
             self._is_ended = end
-            self.connection.send(self.stream_id, data, end=end)
+            self._owner.send(self.stream_id, data, end=end)
 
     def hand_back(self) -> None:
         """Let the client send as much again: what it has sent so far is not held any more."""
-        self.connection.hand_back(self)
+        self._owner.hand_back(self)
 
     def leave_open(self) -> None:
         """Give no answer, and no end: the client sees none but that of its connection."""
@@ -128,7 +143,7 @@ class Stream:
         self._has_end = False
         self._chunks.clear()
         self.fail(StreamReset(REFUSED))
-        self.connection.refuse(self)
+        self._owner.refuse(self)
 
     def feed(self, data: bytes, *, end: bool) -> None:
         """Take in what the client sent; dropped once nobody would read it."""
