@@ -184,6 +184,8 @@ def test_generating_again_changes_nothing(tmp_path: Path) -> None:
 
     script.generate(tmp_path)
 
-    for name in ("instance_pb2.py", "instance_pb2.pyi"):
-        place = Path("runtara_protocol") / "pb" / name
-        assert (tmp_path / place).read_bytes() == (PACKAGE / "src" / place).read_bytes()
+    place = Path("runtara_protocol") / "pb"
+    generated = {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()}
+    assert {"instance_pb2.py", "environment_pb2.py"} <= generated.keys()
+    for name, content in generated.items():
+        assert content == (PACKAGE / "src" / place / name).read_bytes()

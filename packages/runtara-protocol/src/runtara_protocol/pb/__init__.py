@@ -1,1 +1,1 @@
-"""The messages of the instance protocol, generated from instance.proto."""
+"""The messages of the instance protocol and of the management protocol, generated from their .proto files."""
