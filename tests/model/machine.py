@@ -1,7 +1,7 @@
 """The machinery of the state machines: steps one by one or together, and what is compared."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from copy import deepcopy
 from datetime import timedelta
@@ -26,7 +26,7 @@ OpenDatabase = Callable[[], AbstractContextManager[Database]]
 
 class ModelMachine(RuleBasedStateMachine):
     """
-    An adapter and the model, given the same steps.
+    An adapter and the reference, given the same steps.
 
     Two adapters to one database take turns, as two servers would. After `gather(n)` the next n
     steps are held back and taken at once: their outcomes must be those of some serial order, or,
@@ -56,7 +56,7 @@ class ModelMachine(RuleBasedStateMachine):
 
     def caller(self, name: str, age: int | None) -> Caller:
         """Name a caller of no run, the newest (0), or one that is older or yet to come."""
-        standing = self.model.instances_standing(name)
+        standing = self.model.standings.get(name)
         run = 0 if age is None or standing is None else standing.run + age
         return Caller(name, run if run > 0 else None)
 
@@ -96,30 +96,33 @@ class ModelMachine(RuleBasedStateMachine):
         self._stored = self._runner.run(self._read())
         if len(steps) == 1:
             (step,) = steps
-            expected = step.expect(self.model)
-            assert outcomes == [expected], f"{step}: model {expected}, adapter {outcomes[0]}"
+            expected = self._runner.run(step.expect(self.model))
+            assert outcomes == [expected], f"{step}: reference {expected}, adapter {outcomes[0]}"
             self._compare(_ordered(self.model.tables()))
         else:
-            model = self._some_order(steps, outcomes)
-            if model is None and self._database.is_row_by_row:
-                model = self._some_order(*_beside_others(steps, outcomes))
-            assert model, f"no serial order of {steps} gives {outcomes} and {self._stored}"
-            self.model = model
+            self.model = self._runner.run(self._find_order(steps, outcomes))
         invariants.check(before, self._stored, single=len(steps) == 1)
         self._differs = False
 
-    def _some_order(self, steps: Sequence[Step], outcomes: Sequence[object]) -> Reference | None:
-        for order in permutations(range(len(steps))):
+    async def _find_order(self, steps: Sequence[Step], outcomes: Sequence[object]) -> Reference:
+        model = await self._some_order(steps, outcomes)
+        if model is None and self._database.is_row_by_row:
+            model = await self._some_order(*_beside_others(steps, outcomes))
+        assert model, f"no serial order of {steps} gives {outcomes} and {self._stored}"
+        return model
+
+    async def _some_order(
+        self, steps: Sequence[Step], outcomes: Sequence[object]
+    ) -> Reference | None:
+        for order in permutations(zip(steps, outcomes, strict=True)):
             model = deepcopy(self.model)
-            expected = {place: steps[place].expect(model) for place in order}
-            is_same = [expected[place] for place in range(len(steps))] == list(outcomes)
-            if is_same and _ordered(model.tables()) == self._stored:
+            if await _has_outcomes(model, order) and _ordered(model.tables()) == self._stored:
                 return model
         return None
 
     def _compare(self, expected: Tables) -> None:
         for table, rows in expected.items():
-            assert self._stored[table] == rows, f"{table}: adapter, then model"
+            assert self._stored[table] == rows, f"{table}: adapter, then reference"
 
     async def _ask(self, steps: Sequence[Step]) -> list[object]:
         asked = list(zip(steps, self._turns(), strict=False))
@@ -147,7 +150,7 @@ class ModelMachine(RuleBasedStateMachine):
         silent, or not yet launched.
         """
         adapter, at = self._adapters[0], self.now + AGES
-        standings = self.model.instances_standings(self.model.instances)
+        standings = self.model.standings
         for name in standings:
             await adapter.signals.send(name, Signal(SignalType.RESUME), when=OPEN, at=at)
         due = await adapter.instances.claim_due(Claim("last", at), limit=1000, at=at)
@@ -162,6 +165,13 @@ def _beside_others(
 ) -> tuple[list[Step], list[object]]:
     pairs = [step.beside_others(outcome) for step, outcome in zip(steps, outcomes, strict=True)]
     return [step for step, _ in pairs], [outcome for _, outcome in pairs]
+
+
+async def _has_outcomes(model: Reference, order: Iterable[tuple[Step, object]]) -> bool:
+    for step, outcome in order:
+        if await step.expect(model) != outcome:
+            return False
+    return True
 
 
 def _ordered(tables: Tables) -> Tables:

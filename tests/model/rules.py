@@ -49,7 +49,6 @@ from runtara_domain.status import (
     MOVES,
     OPEN,
     WORKING,
-    Condition,
     Move,
     SignalType,
     State,
@@ -280,18 +279,12 @@ class PortsMachine(ModelMachine):
         self.step("events", "count", events, at=False)
 
     def step(
-        self,
-        noun: str,
-        method: str,
-        *arguments: object,
-        when: Condition | None = None,
-        at: bool = True,
-        **options: object,
+        self, noun: str, method: str, *arguments: object, at: bool = True, **options: object
     ) -> None:
-        """Take a step now; the condition is for the adapter, the model knows its own."""
+        """Take a step, now if `at`."""
         if at:
             options["at"] = self.now
-        self.take(Step(noun, method, arguments, options, {} if when is None else {"when": when}))
+        self.take(Step(noun, method, arguments, options))
 
     def ending(self, ending: Ending) -> Event:
         return Event(EventType(ending.state.value), ending.output or b"", self.now)

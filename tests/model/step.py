@@ -1,6 +1,7 @@
-"""One step of a port, to be asked of an adapter and of the model."""
+"""One step of a port, to be taken by an adapter and by the reference."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ class Step:
     """
     A call of noun.method.
 
-    options: for both. told: what the domain hands to adapters alone, such as `when`.
+    among: the only instances that the reference finds, if given.
     forgets_before: its outcome is compared without the state it found.
     """
 
@@ -23,19 +24,17 @@ class Step:
     method: str
     arguments: tuple[Any, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
-    told: Mapping[str, Any] = field(default_factory=dict)
+    among: Collection[str] | None = None
     forgets_before: bool = False
 
     async def ask(self, persistence: Persistence) -> object:
         port = getattr(persistence, self.noun)
-        outcome: object = await getattr(port, self.method)(
-            *self.arguments, **self.options, **self.told
-        )
+        outcome: object = await getattr(port, self.method)(*self.arguments, **self.options)
         return outcome
 
-    def expect(self, model: Reference) -> object:
-        step = getattr(model, f"{self.noun}_{self.method}")
-        outcome = step(*self.arguments, **self.options)
+    async def expect(self, model: Reference) -> object:
+        with nullcontext() if self.among is None else model.showing(self.among):
+            outcome: Any = await self.ask(model.persistence)
         return replace(outcome, before=None) if self.forgets_before else outcome
 
     def beside_others(self, outcome: Any) -> tuple["Step", object]:
@@ -56,8 +55,7 @@ class Step:
                 told = {one: moment for one, moment in held.items() if one.instance_id in outcome}
                 return replace(self, arguments=(claim, told)), outcome
             case "claim_due", _:
-                got = {one.instance_id for one in outcome}
-                return replace(self, options={**self.options, "among": got}), outcome
+                return replace(self, among={one.instance_id for one in outcome}), outcome
             case "send" | "send_custom", _:
                 return replace(self, forgets_before=True), replace(outcome, before=None)
         return self, outcome
@@ -65,7 +63,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Listing(Step):
-    """A whole list, read in pages of `limit`."""
+    """A whole list, read in pages of `limit`; the reference reads it in one."""
 
     limit: int = 100
 
@@ -82,6 +80,9 @@ class Listing(Step):
                 return self._without_ids(found)
             behind = found[-1]
             more = {"after": behind} if self.noun == "instances" else {"after_id": behind.id}
+
+    async def expect(self, model: Reference) -> object:
+        return await replace(self, limit=1000).ask(model.persistence)
 
     def _without_ids(self, found: list[Any]) -> list[Any]:
         if self.noun == "instances":

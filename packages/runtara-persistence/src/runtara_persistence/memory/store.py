@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from typing import Protocol, TypeVar
 
 from runtara_domain import values
@@ -151,7 +150,7 @@ class Store:
     pending_checkpoint_signals: dict[tuple[str, str], CustomSignalRow] = field(default_factory=dict)
     is_open: bool = False
     _watchers: list[Callable[[Collection[str]], None]] = field(default_factory=list)
-    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+    _last_id: int = 0
 
     async def turn(self) -> None:
         """Let other callers go first, as a database would; raises DatabaseError when closed."""
@@ -179,7 +178,8 @@ class Store:
 
     def next_id(self) -> int:
         """Give the next number of a serial column; one series serves all tables."""
-        return next(self._ids)
+        self._last_id += 1
+        return self._last_id
 
     def checkpoint(self, instance_id: str, checkpoint_id: str) -> CheckpointRow | None:
         """Find a checkpoint, passing over the audit rows of retry attempts."""
