@@ -1,0 +1,1 @@
+"""What an environment and a worker decide about launches; no process, socket or database here."""

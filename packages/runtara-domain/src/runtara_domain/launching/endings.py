@@ -1,0 +1,136 @@
+"""How a launch's process ended, as far as there is evidence."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+
+
+class Cause(StrEnum):
+    """Why a launch is over: evidence, or UNKNOWN."""
+
+    EXITED = "exited"
+    KILLED = "killed"
+    OUT_OF_MEMORY = "out_of_memory"
+    MACHINE_OUT_OF_MEMORY = "machine_out_of_memory"
+    TIMED_OUT = "timed_out"
+    STOPPED = "stopped"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    ENVIRONMENT_LOST = "environment_lost"
+    MACHINE_RESTARTED = "machine_restarted"
+    IMAGE_MISSING = "image_missing"
+    START_TIMEOUT = "start_timeout"
+    RUNNER_FAILED = "runner_failed"
+    UNKNOWN = "unknown"
+
+
+class OutputStatus(StrEnum):
+    """What a process says of itself in the file `output.json` that it leaves."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SUSPENDED = "suspended"
+    SLEEPING = "sleeping"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOutput:
+    """
+    The valid content of an `output.json`.
+
+    result: JSON, of a completed process. checkpoint_id and wake_after: of a sleeping one, counted
+    from the process's end.
+    """
+
+    status: OutputStatus
+    result: bytes | None = None
+    error: str | None = None
+    checkpoint_id: str | None = None
+    wake_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchEnd:
+    """
+    What is known of a process that has ended.
+
+    exit_code and signal: at most one of them, none if nobody could ask for it. reports: whether the
+    process follows the exit codes of our SDK, as Python images and workers do. stderr: the end of
+    what it wrote. reason: of a stop or a timeout, for people.
+    """
+
+    cause: Cause
+    reports: bool
+    exit_code: int | None = None
+    signal: int | None = None
+    output: ProcessOutput | None = None
+    stderr: str = ""
+    reason: str = ""
+    memory_peak_bytes: int | None = None
+    cpu_usage_usec: int | None = None
+
+    def describe(self) -> str:
+        """Tell the cause in words, with the exit code or signal where there is one."""
+        if self.reason:
+            return self.reason
+        match self.cause, self.exit_code, self.signal:
+            case Cause.EXITED, int(code), _:
+                return f"exited with code {code}"
+            case Cause.KILLED, _, int(signal):
+                return f"killed by signal {signal}"
+            case _:
+                return self.cause.replace("_", " ")
+
+
+def parse_output(content: bytes) -> ProcessOutput:
+    """Read an `output.json`; raise InvalidValue, naming the field, if it is not valid."""
+    try:
+        document = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"output.json: takes a JSON object: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidValue(f"output.json: takes a JSON object, got {type(document).__name__}")
+    status = _status(document.get("status"))
+    checkpoint_id = _text(document, "checkpoint_id")
+    wake_after = _milliseconds(document.get("wake_after_ms"))
+    if status is OutputStatus.SLEEPING:
+        if checkpoint_id is None or wake_after is None:
+            raise InvalidValue("output.json: sleeping needs checkpoint_id and wake_after_ms")
+        values.check_id("output.json: checkpoint_id", checkpoint_id)
+    result = json.dumps(document["result"]).encode() if "result" in document else None
+    return ProcessOutput(status, result, _text(document, "error"), checkpoint_id, wake_after)
+
+
+def _status(word: object) -> OutputStatus:
+    if not isinstance(word, str) or word not in set(OutputStatus):
+        takes = ", ".join(OutputStatus)
+        raise InvalidValue(f"output.json: status: takes one of {takes}, got {word!r}")
+    return OutputStatus(word)
+
+
+def _text(document: dict[str, object], field: str) -> str | None:
+    text = document.get(field)
+    if text is not None and not isinstance(text, str):
+        raise InvalidValue(f"output.json: {field}: takes a text, got {type(text).__name__}")
+    return text
+
+
+def _milliseconds(number: object) -> timedelta | None:
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise InvalidValue(f"output.json: wake_after_ms: takes a whole number, got {number!r}")
+    values.check_range("output.json: wake_after_ms", number, 0, values.MAX_INTEGER)
+    return timedelta(milliseconds=min(number, _LONGEST_MS))
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+_LONGEST_MS = int(values.MAX_SLEEP.total_seconds() * 1000)

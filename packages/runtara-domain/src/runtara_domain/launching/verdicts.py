@@ -1,0 +1,184 @@
+"""
+What follows for an instance when one of its launches is over: state by exit by evidence.
+
+Everything that decides it lives here. TABLE is read from the top, and its first row that matches
+the launch's end and the instance's row decides. The rows stand in this order for a reason: an
+instance that is final, or that another launch has taken, is left alone whatever its process did;
+what a process says of itself in `output.json` counts before what its exit code says; a stop and a
+timeout were asked for, so they count before the exit that they caused.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.endings import Cause, LaunchEnd, OutputStatus, ProcessOutput
+from runtara_domain.status import ANY, FINAL, Condition, State
+
+
+class Follow(StrEnum):
+    """What becomes of the instance."""
+
+    NOTHING = "nothing"
+    """Its row stays; if it sleeps, it is launched when it is due."""
+    APPLY_OUTPUT = "apply_output"
+    """What the process said in `output.json`."""
+    RELAUNCH = "relaunch"
+    """It is launched again after a back-off that counts for nothing."""
+    CRASH = "crash"
+    """It is launched again after a back-off; too many in a row without progress fail it."""
+    BLOCK = "block"
+    """Its code can't go on with its history, and must change."""
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchedInstance:
+    """
+    An instance's row as the step that closes its launch finds it.
+
+    is_taken: another run or launch has the instance. has_registered: the launch began a run.
+    crashes: in a row without progress, before this launch's end. checkpoint_id: the newest one;
+    last_checkpoint_id: the newest one when the launch before ended. last_delay: the back-off before
+    this launch, None if it had none. stop_reason: of an operator's stop, None without one.
+    """
+
+    state: State
+    is_taken: bool
+    has_registered: bool
+    crashes: int = 0
+    checkpoint_id: str | None = None
+    last_checkpoint_id: str | None = None
+    last_delay: timedelta | None = None
+    stop_reason: str | None = None
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether a checkpoint was saved since the launch before ended."""
+        return self.checkpoint_id != self.last_checkpoint_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """
+    What the step that closes a launch does to the instance.
+
+    crashes: the count from now on. delay: how long the instance waits before its next launch, not
+    jittered; None where none follows. error: of an instance that fails, is cancelled or is blocked.
+    output: what an instance that ended or slept by `output.json` said.
+    """
+
+    follow: Follow
+    crashes: int = 0
+    delay: timedelta | None = None
+    error: str | None = None
+    output: ProcessOutput | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table; what a row leaves out, it doesn't ask about."""
+
+    follow: Follow
+    states: Condition = ANY
+    causes: Collection[Cause] = frozenset(Cause)
+    codes: Collection[int] | None = None
+    reports: bool | None = None
+    is_taken: bool | None = None
+    has_registered: bool | None = None
+    has_output: bool | None = None
+    is_stopped: bool | None = None
+
+    def matches(self, end: LaunchEnd, instance: LaunchedInstance) -> bool:
+        """Tell whether this row speaks of such an end of such an instance's launch."""
+        return (
+            instance.state in self.states
+            and end.cause in self.causes
+            and (self.codes is None or end.exit_code in self.codes)
+            and self.reports in (None, end.reports)
+            and self.is_taken in (None, instance.is_taken)
+            and self.has_registered in (None, instance.has_registered)
+            and self.has_output in (None, end.output is not None)
+            and self.is_stopped in (None, instance.stop_reason is not None)
+        )
+
+
+SUSPENDED: Condition = frozenset({State.ASLEEP, State.PAUSED})
+
+NOT_ITS_FAULT = frozenset(
+    {
+        Cause.ENVIRONMENT_LOST,
+        Cause.MACHINE_RESTARTED,
+        Cause.IMAGE_MISSING,
+        Cause.RUNNER_FAILED,
+        Cause.STOPPED,
+    }
+)
+"""Causes that lie outside the instance: they back off and count for nothing."""
+
+REFUSES = frozenset({2, 64, 78})
+"""Exit codes of our SDK: usage, or code that doesn't fit the history; 2 is an older SDK's."""
+GIVES_UP = frozenset({1, 65})
+"""Exit codes of our SDK: the workflow failed, or its input was refused."""
+TRY_AGAIN = frozenset({4})
+"""Exit code of our SDK: the core can't be reached, or the process was asked to leave."""
+
+TABLE: tuple[Row, ...] = (
+    Row(follow=Follow.NOTHING, states=FINAL),
+    Row(follow=Follow.NOTHING, is_taken=True),
+    Row(follow=Follow.NOTHING, causes={Cause.SUPERSEDED}),
+    Row(follow=Follow.APPLY_OUTPUT, has_output=True),
+    Row(follow=Follow.CANCEL, is_stopped=True),
+    Row(follow=Follow.FAIL, causes={Cause.TIMED_OUT}),
+    Row(follow=Follow.NOTHING, states=SUSPENDED, has_registered=True),
+    Row(follow=Follow.RELAUNCH, causes=NOT_ITS_FAULT),
+    Row(follow=Follow.BLOCK, causes={Cause.REFUSED}),
+    Row(follow=Follow.BLOCK, causes={Cause.EXITED}, codes=REFUSES, reports=True),
+    Row(follow=Follow.FAIL, causes={Cause.EXITED}, codes=GIVES_UP, reports=True),
+    Row(follow=Follow.RELAUNCH, causes={Cause.EXITED}, codes=TRY_AGAIN, reports=True),
+    Row(follow=Follow.CRASH),
+)
+
+
+def judge(end: LaunchEnd, instance: LaunchedInstance, policy: CrashPolicy) -> Verdict:
+    """Give the verdict on a launch that is over; every end of every instance has one."""
+    row = next(row for row in TABLE if row.matches(end, instance))
+    match row.follow:
+        case Follow.APPLY_OUTPUT:
+            return Verdict(follow=row.follow, output=end.output, error=_error_of(end.output))
+        case Follow.CANCEL:
+            return Verdict(follow=row.follow, error=instance.stop_reason)
+        case Follow.BLOCK | Follow.FAIL:
+            return Verdict(follow=row.follow, error=_explained(end))
+        case Follow.RELAUNCH:
+            crashes = 0 if instance.has_progressed else instance.crashes
+            return Verdict(follow=row.follow, crashes=crashes, delay=_delay(instance, policy))
+        case Follow.CRASH:
+            return _crash(end, instance, policy)
+        case _:
+            return Verdict(follow=row.follow, crashes=instance.crashes)
+
+
+def _crash(end: LaunchEnd, instance: LaunchedInstance, policy: CrashPolicy) -> Verdict:
+    crashes = 1 if instance.has_progressed else instance.crashes + 1
+    if policy.is_exceeded(crashes):
+        error = f"crashed {crashes} times in a row without progress, the last time: "
+        return Verdict(follow=Follow.FAIL, crashes=crashes, error=error + _explained(end))
+    return Verdict(follow=Follow.CRASH, crashes=crashes, delay=_delay(instance, policy))
+
+
+def _delay(instance: LaunchedInstance, policy: CrashPolicy) -> timedelta:
+    return policy.next_delay(None if instance.has_progressed else instance.last_delay)
+
+
+def _explained(end: LaunchEnd) -> str:
+    return end.describe() + (f"\n{end.stderr}" if end.stderr else "")
+
+
+def _error_of(output: ProcessOutput | None) -> str | None:
+    if output is None or output.status is not OutputStatus.FAILED:
+        return None
+    return output.error or "the process said that it failed, and not why"
