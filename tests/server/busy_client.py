@@ -56,7 +56,7 @@ class BusyClient:
             if not answer.HasField("error"):
                 return answer
             assert answer.error.code == "DATABASE_ERROR"
-            assert "PostgreSQL" in answer.error.message
+            assert "PostgreSQL" not in answer.error.message
             self.refused += 1
             self._news.set()
 

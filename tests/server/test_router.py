@@ -101,6 +101,16 @@ async def answer(
     return pb.RpcResponse.FromString(response)
 
 
+def told_of(error: CoreError) -> str:
+    """Give what a client is told of it: of a database's own words nothing."""
+    if error.code != "DATABASE_ERROR":
+        return str(error)
+    return (
+        "The database failed or gave no answer: whether anything was stored is unknown;"
+        " the server's log says why"
+    )
+
+
 def name_of(request: pb.RpcRequest) -> str:
     return request.WhichOneof("request") or "empty"
 
@@ -115,7 +125,7 @@ async def test_a_refusal_is_an_error_with_its_code_and_message(
     response = await answer(request_, error)
 
     assert response.WhichOneof("response") == "error"
-    assert (response.error.code, response.error.message) == (kind.code, str(error))
+    assert (response.error.code, response.error.message) == (kind.code, told_of(error))
 
 
 @pytest.mark.parametrize("kind", CoreError.__subclasses__(), ids=lambda kind: kind.code)
@@ -126,7 +136,7 @@ async def test_registering_reports_its_refusal_in_its_own_response(kind: type[Co
 
     assert response.WhichOneof("response") == "register_instance"
     registered = response.register_instance
-    assert (registered.success, registered.error) == (False, str(error))
+    assert (registered.success, registered.error) == (False, told_of(error))
     assert registered.code == kind.code
     assert not registered.HasField("run")
 
@@ -206,13 +216,16 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
     assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
 
 
-async def test_what_the_database_fails_with_is_in_the_log(
+async def test_what_the_database_fails_with_is_in_the_log_and_told_to_no_client(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     [kind] = [kind for kind in CoreError.__subclasses__() if kind.code == "DATABASE_ERROR"]
 
-    await answer(REQUESTS[0], kind("the disk is full"))
+    response = await answer(REQUESTS[0], kind("the disk is full"))
 
+    assert response is not None
+    assert "disk" not in response.error.message
+    assert "log" in response.error.message
     assert [(record.levelname, vars(record)["reason"]) for record in caplog.records] == [
         ("ERROR", "the disk is full")
     ]

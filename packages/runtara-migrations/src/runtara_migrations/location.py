@@ -1,7 +1,9 @@
 """Where a database is, told by its URL."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -75,15 +77,19 @@ def parse(url: str) -> SqliteLocation | PostgresLocation:
 
 def create_missing(path: str) -> None:
     """
-    Create a database file and its folder, unless they are there.
+    Create a database file and its folder, unless they are there; for this user alone.
 
     Raises OSError, or sqlite3.Error if the file can't be opened.
     """
     if path == MEMORY:
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # SQLite creates the file when it opens it. That it can be opened is seen here, because the
-    # thread of an aiosqlite connection that can't be opened may outlive the loop it reports to.
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # SQLite would let everybody read it. Never one that is there: to close it would drop the locks
+    # that another connection of this process may hold on it.
+    with suppress(FileExistsError):
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    # That it can be opened is seen here, because the thread of an aiosqlite connection that can't
+    # be opened may outlive the loop it reports to.
     sqlite3.connect(path).close()
 
 

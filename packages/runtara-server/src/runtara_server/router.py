@@ -51,6 +51,12 @@ _AT_ONCE = 4
 # for room there was then, may be more than there is now.
 _SMALL = 4096
 
+# What it says of itself names files, hosts and statements, which are none of a client's business.
+_DATABASE_FAILED = (
+    "The database failed or gave no answer: whether anything was stored is unknown;"
+    " the server's log says why"
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -104,7 +110,7 @@ class Router:
             response = await self._finish(answer, is_overloaded)
         except DatabaseError as error:
             _log.error("database failed", extra={"operation": operation, "reason": str(error)})
-            response = _refusal(operation, error.code, str(error))
+            response = _refusal(operation, error.code, _DATABASE_FAILED)
         except CoreError as error:
             response = _refusal(operation, error.code, str(error))
         except NoAnswer:

@@ -11,6 +11,8 @@ from runtara_migrations.location import MEMORY
 
 _FULL = 2
 _PAUSE = 0.01
+_LARGEST_LOG = 64 << 20
+"""Bytes that the log keeps when it begins anew, however far a long reader has let it grow."""
 
 
 def connect(path: str, lock_timeout: float) -> aiosqlite.Connection:
@@ -27,6 +29,8 @@ async def set_up_writer(connection: aiosqlite.Connection, path: str, lock_timeou
     await _expect(connection, "synchronous", _FULL)
     await connection.execute_fetchall("PRAGMA foreign_keys = ON")
     await _expect(connection, "foreign_keys", 1)
+    await connection.execute_fetchall(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
+    await _expect(connection, "journal_size_limit", _LARGEST_LOG)
 
 
 async def set_up_reader(connection: aiosqlite.Connection) -> None:

@@ -1,11 +1,10 @@
 """The open database: steps that write, steps that read, and errors in our words."""
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -14,9 +13,16 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import MEMORY, create_missing
 from runtara_migrations.sqlite import run_sqlite
 from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
-from runtara_persistence.sqlite.failure import explain
+from runtara_persistence.sqlite.failure import diagnose, explain, named
+from runtara_persistence.sqlite.files import Files
 from runtara_persistence.sqlite.gathering import Gathering
-from runtara_persistence.sqlite.group_commit import Step, commit_together, read_each
+from runtara_persistence.sqlite.group_commit import (
+    Failed,
+    Outcome,
+    Step,
+    commit_together,
+    read_each,
+)
 
 T = TypeVar("T")
 
@@ -26,11 +32,11 @@ class Database:
 
     def __init__(self, path: str, *, lock_timeout: float) -> None:
         self._path = path
-        self._log_path: str | None = None
+        self._files: Files | None = None
         self._lock_timeout = lock_timeout
         # Not those that read: some take long, and have a CPU of their own for it.
-        self._writes = Gathering(commit_together, follows_loop=True)
-        self._reads = Gathering(read_each)
+        self._writes = Gathering(self._commit_together, follows_loop=True)
+        self._reads = Gathering(self._read_each)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -50,7 +56,7 @@ class Database:
     @property
     def log_path(self) -> str | None:
         """The file that every commit of any process goes to; None for a database in memory."""
-        return self._log_path
+        return None if self._files is None else self._files.log_path
 
     async def write(
         self, attempt: str, step: Step[T], *, then: Callable[[T], None] | None = None
@@ -81,8 +87,12 @@ class Database:
             writer = await self._open_writer(stack)
             return writer, await self._open_reader(stack, writer)
         except sqlite3.Error as error:
+            diagnose(self._path, error)
             raise explain(attempt, self._path, error) from error
-        except (MigrationError, OSError) as error:
+        except OSError as error:
+            message = f"Failed to {attempt} in {self._path}: the system says {named(error)}"
+            raise DatabaseError(message) from error
+        except MigrationError as error:
             raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
 
     async def _open_writer(self, stack: AsyncExitStack) -> aiosqlite.Connection:
@@ -101,10 +111,38 @@ class Database:
             return writer
         reader = await stack.enter_async_context(connect(self._path, self._lock_timeout))
         await set_up_reader(reader)
-        self._log_path = _log_of(self._path)
+        for connection in (writer, reader):
+            # Each opens its log with the first look into the file.
+            await connection.execute_fetchall("PRAGMA schema_version")
+        self._files = await asyncio.to_thread(Files, self._path)
         return reader
 
+    # In the connections' threads.
 
-def _log_of(path: str) -> str:
-    # As SQLite names it: beside the file itself, wherever a link to it may lie.
-    return f"{os.path.realpath(path)}-wal"
+    def _commit_together(
+        self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
+    ) -> list[Outcome]:
+        # Before, so that nothing is done where nobody will find it; and after, because only then
+        # it is known where the commit went.
+        return self._missed(steps) or self._checked(steps, commit_together(connection, steps))
+
+    def _read_each(
+        self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
+    ) -> list[Outcome]:
+        return self._checked(steps, read_each(connection, steps))
+
+    def _checked(self, steps: Sequence[Step[Any]], outcomes: list[Outcome]) -> list[Outcome]:
+        for outcome in outcomes:
+            if isinstance(outcome, Failed) and isinstance(outcome.error, sqlite3.Error):
+                diagnose(self._path, outcome.error)
+        return self._missed(steps) or outcomes
+
+    def _missed(self, steps: Sequence[Step[Any]]) -> list[Outcome]:
+        """Give what becomes of the steps if a file has gone; nothing if all are there."""
+        if self._files is None:
+            return []
+        try:
+            self._files.check()
+        except DatabaseError as error:
+            return [Failed(error)] * len(steps)
+        return []

@@ -1,10 +1,14 @@
 """What a driver's error means to the person who runs the server."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Mapping
+from tempfile import TemporaryFile
 from types import MappingProxyType
 
 from runtara_domain.error import DatabaseError
+from runtara_migrations.location import MEMORY
 
 _ADVICE: Mapping[int, str] = MappingProxyType(
     {
@@ -22,12 +26,57 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
     }
 )
 
+_OF_THE_SYSTEM = frozenset(
+    {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+    }
+)
+_FRAME = 4096
+
+
+def diagnose(path: str, error: sqlite3.Error) -> None:
+    """
+    Note with the error what the system says when asked for much the same, by name.
+
+    SQLite keeps the system's own error to itself. Writes and deletes a file without a name in the
+    database's folder, so it may block, and has no place in an event loop.
+    """
+    if path == MEMORY or _kind(error) not in _OF_THE_SYSTEM or hasattr(error, "__notes__"):
+        return
+    try:
+        _ask_alike(os.path.realpath(path))
+    except OSError as refusal:
+        error.add_note(f"the system says {named(refusal)}")
+
+
+def named(error: OSError) -> str:
+    """Tell a system's error by its name and in its words, without the path it came with."""
+    return f"{errno.errorcode.get(error.errno or 0, type(error).__name__)} ({error.strerror})"
+
+
+def _ask_alike(path: str) -> None:
+    sizes = [os.path.getsize(each) for each in (path, f"{path}-wal") if os.path.exists(each)]
+    if sizes:
+        # Needs what writing to it does. Not opened: to close it would drop the locks on it.
+        os.utime(path)
+    with TemporaryFile(dir=os.path.dirname(path)) as probe:
+        os.pwrite(probe.fileno(), bytes(_FRAME), max(sizes, default=0))
+
 
 def explain(attempt: str, path: str, error: sqlite3.Error) -> DatabaseError:
     """Say what was attempted, with what file, what the driver says, and what to do about it."""
+    kind = _kind(error)
+    advice = None if kind is None else _ADVICE.get(kind)
+    said = [f"Failed to {attempt} in {path}: {error}", *getattr(error, "__notes__", ())]
+    return DatabaseError("; ".join(said if advice is None else [*said, advice]))
+
+
+def _kind(error: sqlite3.Error) -> int | None:
     # The errors the driver's own code raises carry no number.
     code: int | None = getattr(error, "sqlite_errorcode", None)
     # The low byte is the kind of error, the rest a variety of it.
-    advice = None if code is None else _ADVICE.get(code & 0xFF)
-    message = f"Failed to {attempt} in {path}: {error}"
-    return DatabaseError(message if advice is None else f"{message}; {advice}")
+    return None if code is None else code & 0xFF
