@@ -28,6 +28,15 @@ _COLUMNS: Mapping[State, Row] = MappingProxyType(
     }
 )
 
+WHAT_IT_RUNS: Row = {
+    "workflow": "orders",
+    "code_version": "2",
+    "parent_id": "parent",
+    "launch_id": "launch",
+    "waits": "[]",
+}
+"""What the columns say of what an instance runs and waits for."""
+
 STIRRED: Row = {
     "status": "running",
     "sleep_until": None,

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import EARLIER, TENANT, WAKE, put_instance
+from tests.contract.states import EARLIER, TENANT, WAKE, WHAT_IT_RUNS, put_instance
 from tests.support.clock import START
 
 from runtara_domain.model import InstanceFilter, InstanceSummary
@@ -21,7 +21,7 @@ async def test_a_list_tells_all_but_what_may_be_large(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """In any state; reading moves nothing."""
-    await put_instance(database, state, checkpoint_id="c", last_activity_at=START)
+    await put_instance(database, state, checkpoint_id="c", last_activity_at=START, **WHAT_IT_RUNS)
     stored = await database.snapshot()
 
     found = await persistence.instances.page(ALL)
@@ -38,6 +38,7 @@ async def test_a_list_tells_all_but_what_may_be_large(
             finished_at=EARLIER if state.is_final else None,
             sleep_until=WAKE if state is State.ASLEEP else None,
             last_activity_at=START,
+            **WHAT_IT_RUNS,
         )
     ]
     assert found[0].state is state

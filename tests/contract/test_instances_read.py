@@ -2,10 +2,10 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.contract.database import Database
-from tests.contract.states import EARLIER, TENANT, WAKE, put_instance
+from tests.contract.states import EARLIER, TENANT, WAKE, WHAT_IT_RUNS, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Instance, Registration
+from runtara_domain.model import Caller, Instance, InstanceFilter, Registration
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, State
 
@@ -15,7 +15,7 @@ async def test_get_gives_the_instance_in_any_state(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """Every column that belongs to the record arrives as it is stored."""
-    await put_instance(database, state, checkpoint_id="c", last_activity_at=START)
+    await put_instance(database, state, checkpoint_id="c", last_activity_at=START, **WHAT_IT_RUNS)
 
     found = await persistence.instances.get("i")
 
@@ -30,6 +30,7 @@ async def test_get_gives_the_instance_in_any_state(
         finished_at=EARLIER if state.is_final else None,
         sleep_until=WAKE if state is State.ASLEEP else None,
         last_activity_at=START,
+        **WHAT_IT_RUNS,
         output=b"done" if state is State.COMPLETED else None,
         error="broken" if state is State.FAILED else None,
     )
@@ -153,3 +154,18 @@ async def test_touch_takes_many_and_passes_over_the_unknown(
 
     rows = await database.rows("instances")
     assert [row["last_activity_at"] for row in rows] == [START, START, None, None]
+
+
+@pytest.mark.parametrize("state", sorted(State))
+async def test_only_a_paused_instance_with_an_error_is_blocked(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """The reason is in the column `error`, which holds other words in other states."""
+    await put_instance(database, state, error="the code has changed")
+
+    found = await persistence.instances.get("i")
+    [listed] = await persistence.instances.page(InstanceFilter())
+
+    expected = "the code has changed" if state is State.PAUSED else None
+    assert found is not None
+    assert (found.blocked_reason, listed.blocked_reason) == (expected, expected)

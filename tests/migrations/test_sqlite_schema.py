@@ -5,6 +5,7 @@ import re
 import aiosqlite
 import pytest
 
+from runtara_migrations.ledger import packaged
 from runtara_migrations.sqlite import run_sqlite
 
 TABLES = {
@@ -12,6 +13,7 @@ TABLES = {
         instance_id tenant_id definition_version status checkpoint_id attempt max_attempts
         created_at started_at finished_at sleep_until output error memory_peak_bytes
         cpu_usage_usec stderr input run_epoch last_activity_at wake_claim_until wake_claim_by
+        workflow code_version parent_id launch_id waits blocked_signal_at
     """,
     "checkpoints": """
         id instance_id checkpoint_id state created_at is_retry_attempt attempt_number
@@ -158,3 +160,26 @@ async def test_an_index_serves_each_path_without_sorting(
 
     assert index in f"{plan} "
     assert "INDEX" in plan
+
+
+async def test_what_may_be_large_lies_behind_all_other_columns(
+    connection: aiosqlite.Connection,
+) -> None:
+    """The move keeps every value, and its type."""
+    first, *rest = packaged("sqlite")
+    await run_sqlite(connection, [first])
+    given = ("i", "t", "an error", "its stderr", b"\0given", b"\xffdone")
+    await connection.execute(
+        "INSERT INTO instances (instance_id, tenant_id, error, stderr, input, output)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        given,
+    )
+
+    await run_sqlite(connection, [first, *rest])
+
+    columns = await connection.execute_fetchall("SELECT name FROM pragma_table_info('instances')")
+    [row] = await connection.execute_fetchall(
+        "SELECT instance_id, tenant_id, error, stderr, input, output FROM instances"
+    )
+    assert [name for (name,) in columns][-4:] == ["error", "stderr", "input", "output"]
+    assert tuple(row) == given

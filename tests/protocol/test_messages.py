@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[2] / "packages" / "runtara-protocol"
 # number name type, as other languages know them; `opt`: explicit presence.
 MESSAGES = {
     "RegisterInstanceRequest": """1 instance_id string, 2 tenant_id string,
-        3 checkpoint_id opt string, 100 continue_run opt uint64""",
+        3 checkpoint_id opt string, 100 continue_run opt uint64,
+        101 workflow opt string, 102 code_version opt string, 103 launch_id opt string""",
     "RegisterInstanceResponse": """1 success bool, 2 error string, 100 run opt uint64,
         101 code opt string, 102 input opt bytes""",
     "CheckpointRequest": "1 instance_id string, 2 checkpoint_id string, 3 state bytes",
@@ -20,10 +21,11 @@ MESSAGES = {
     "GetCheckpointRequest": "1 instance_id string, 2 checkpoint_id string",
     "GetCheckpointResponse": "1 found bool, 2 state bytes",
     "SleepRequest": """1 instance_id string, 2 duration_ms uint64, 3 checkpoint_id string,
-        4 state bytes, 100 keep_running bool""",
+        4 state bytes, 100 keep_running bool, 101 detach bool""",
     "SleepResponse": "",
     "InstanceEvent": """1 instance_id string, 2 event_type InstanceEventType,
-        3 checkpoint_id opt string, 4 payload bytes, 5 timestamp_ms int64, 6 subtype opt string""",
+        3 checkpoint_id opt string, 4 payload bytes, 5 timestamp_ms int64, 6 subtype opt string,
+        100 blocked_reason opt string, 101 waits opt string""",
     "InstanceEventResponse": "1 success bool, 2 error opt string",
     "InstanceEventBatch": "1 events repeated InstanceEvent",
     "RetryAttemptEvent": """1 instance_id string, 2 checkpoint_id string, 3 attempt_number uint32,
@@ -39,6 +41,9 @@ MESSAGES = {
     "GetInstanceStatusResponse": """1 instance_id string, 2 status InstanceStatus,
         3 checkpoint_id opt string, 4 started_at_ms int64, 5 finished_at_ms opt int64,
         6 output opt bytes, 7 error opt string""",
+    "StartChildRequest": """1 instance_id string, 2 child_id string, 3 workflow string,
+        4 input opt bytes""",
+    "StartChildResponse": "1 created bool",
     "RpcError": "1 code string, 2 message string",
     "ListCheckpointsRequest": "1 instance_id string, 2 after_id int64, 3 limit uint32",
     "ListCheckpointsResponse": "1 checkpoints repeated CheckpointEntry, 2 next_id opt int64",
@@ -49,12 +54,12 @@ MESSAGES = {
         7 get_instance_status GetInstanceStatusRequest, 8 checkpoint CheckpointRequest,
         9 get_checkpoint GetCheckpointRequest, 10 poll_signals PollSignalsRequest,
         11 signal_ack SignalAck, 12 retry_attempt RetryAttemptEvent,
-        100 list_checkpoints ListCheckpointsRequest""",
+        100 list_checkpoints ListCheckpointsRequest, 101 start_child StartChildRequest""",
     "RpcResponse": """1 register_instance RegisterInstanceResponse, 4 sleep SleepResponse,
         5 instance_event InstanceEventResponse, 7 get_instance_status GetInstanceStatusResponse,
         8 checkpoint CheckpointResponse, 9 get_checkpoint GetCheckpointResponse,
         10 poll_signals PollSignalsResponse, 15 error RpcError,
-        100 list_checkpoints ListCheckpointsResponse""",
+        100 list_checkpoints ListCheckpointsResponse, 101 start_child StartChildResponse""",
 }
 ENUMS = {
     "InstanceEventType": {
@@ -158,6 +163,22 @@ def test_every_enum_is_the_table() -> None:
         (
             pb.RpcResponse(list_checkpoints=pb.ListCheckpointsResponse(next_id=7)),
             "a206021007",
+        ),
+        (
+            pb.RpcRequest(
+                instance_event=pb.InstanceEvent(
+                    instance_id="i", event_type=pb.EVENT_SUSPENDED, blocked_reason="b", waits="w"
+                )
+            ),
+            "2a0d0a01691004a2060162aa060177",
+        ),
+        (
+            pb.RpcRequest(
+                start_child=pb.StartChildRequest(
+                    instance_id="i", child_id="c", workflow="w", input=b""
+                )
+            ),
+            "aa060b0a01691201631a01772200",
         ),
     ],
 )

@@ -124,7 +124,7 @@ class Router:
         return self._large_answers if operation in _LARGE_ANSWERS else nullcontext()
 
     def _check(self, operation: str | None, is_overloaded: Callable[[], bool]) -> None:
-        if operation is None:
+        if operation not in HANDLERS:
             raise EmptyRequest("The request holds no operation this server knows")
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")

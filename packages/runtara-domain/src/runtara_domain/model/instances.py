@@ -11,7 +11,13 @@ from runtara_domain.status import InstanceStatus, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSummary:
-    """An instance without what may be large; `last_activity_at` may lag by a second."""
+    """
+    An instance without what may be large; `last_activity_at` may lag by a second.
+
+    workflow, code_version: what it runs, as its process or its creator said. parent_id: whose child
+    it is. launch_id: its open launch, set by an environment. waits: what it awaits, as JSON, while
+    it is suspended. blocked_reason: why it is blocked; None if it isn't.
+    """
 
     instance_id: str
     tenant_id: str
@@ -23,6 +29,12 @@ class InstanceSummary:
     finished_at: datetime | None
     sleep_until: datetime | None
     last_activity_at: datetime | None
+    workflow: str | None = None
+    code_version: str | None = None
+    parent_id: str | None = None
+    launch_id: str | None = None
+    waits: str | None = None
+    blocked_reason: str | None = None
 
     @property
     def state(self) -> State:

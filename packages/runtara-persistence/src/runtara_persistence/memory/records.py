@@ -17,6 +17,12 @@ def summary(row: InstanceRow) -> InstanceSummary:
         finished_at=row.finished_at,
         sleep_until=row.sleep_until,
         last_activity_at=row.last_activity_at,
+        workflow=row.workflow,
+        code_version=row.code_version,
+        parent_id=row.parent_id,
+        launch_id=row.launch_id,
+        waits=row.waits,
+        blocked_reason=row.blocked_reason,
     )
 
 
@@ -33,6 +39,12 @@ def instance(row: InstanceRow) -> Instance:
         finished_at=row.finished_at,
         sleep_until=row.sleep_until,
         last_activity_at=row.last_activity_at,
+        workflow=row.workflow,
+        code_version=row.code_version,
+        parent_id=row.parent_id,
+        launch_id=row.launch_id,
+        waits=row.waits,
+        blocked_reason=row.blocked_reason,
         output=row.output,
         error=row.error,
         stderr=row.stderr,

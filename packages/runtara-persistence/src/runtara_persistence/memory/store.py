@@ -38,6 +38,12 @@ class InstanceRow:
     last_activity_at: datetime | None = None
     wake_claim_until: datetime | None = None
     wake_claim_by: str | None = None
+    workflow: str | None = None
+    code_version: str | None = None
+    parent_id: str | None = None
+    launch_id: str | None = None
+    waits: str | None = None
+    blocked_signal_at: datetime | None = None
 
     @property
     def state(self) -> State:
@@ -48,6 +54,11 @@ class InstanceRow:
     def standing(self) -> Standing:
         """How it stands now."""
         return Standing(self.state, self.run_epoch)
+
+    @property
+    def blocked_reason(self) -> str | None:
+        """Why it is blocked; None if it isn't."""
+        return self.error if self.state is State.PAUSED else None
 
     def move(self, state: State, at: datetime) -> None:
         """Take a state that is not asleep: nothing waits to wake it any more."""

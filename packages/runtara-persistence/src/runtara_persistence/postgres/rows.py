@@ -114,4 +114,10 @@ def _summary(row: asyncpg.Record) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "sleep_until": row["sleep_until"],
         "last_activity_at": row["last_activity_at"],
+        "workflow": row["workflow"],
+        "code_version": row["code_version"],
+        "parent_id": row["parent_id"],
+        "launch_id": row["launch_id"],
+        "waits": row["waits"],
+        "blocked_reason": row["blocked_reason"],
     }

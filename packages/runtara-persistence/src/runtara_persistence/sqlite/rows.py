@@ -98,8 +98,9 @@ def signal(signal_type: str | None, payload: bytes) -> Signal | None:
 
 
 def _summary(row: Sequence[Any]) -> dict[str, Any]:
-    instance_id, tenant_id, status, run, checkpoint_id, created_at, *moments = row
-    started_at, finished_at, sleep_until, last_activity_at = map(from_optional, moments)
+    instance_id, tenant_id, status, run, checkpoint_id, created_at, *rest = row
+    started_at, finished_at, sleep_until, last_activity_at = map(from_optional, rest[:4])
+    workflow, code_version, parent_id, launch_id, waits, blocked_reason = rest[4:]
     return {
         "instance_id": instance_id,
         "tenant_id": tenant_id,
@@ -111,4 +112,10 @@ def _summary(row: Sequence[Any]) -> dict[str, Any]:
         "finished_at": finished_at,
         "sleep_until": sleep_until,
         "last_activity_at": last_activity_at,
+        "workflow": workflow,
+        "code_version": code_version,
+        "parent_id": parent_id,
+        "launch_id": launch_id,
+        "waits": waits,
+        "blocked_reason": blocked_reason,
     }

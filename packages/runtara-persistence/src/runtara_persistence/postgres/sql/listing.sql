@@ -9,7 +9,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE created_at <= coalesce($1::timestamptz, 'infinity')
     AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
@@ -27,7 +33,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE tenant_id = $4
     AND created_at <= coalesce($1::timestamptz, 'infinity')
@@ -46,7 +58,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE status = $4::text::instance_status
     AND created_at <= coalesce($1::timestamptz, 'infinity')
@@ -65,7 +83,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE tenant_id = $4
     AND status = $5::text::instance_status
@@ -104,7 +128,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < $1

@@ -50,6 +50,12 @@ SELECT
     finished_at,
     sleep_until,
     last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason,
     CAST(output AS BLOB),
     error,
     stderr,
@@ -97,7 +103,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE created_at <= :created_at
     AND (created_at < :created_at OR instance_id > :instance_id)
@@ -115,7 +127,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE tenant_id = :tenant_id
     AND created_at <= :created_at
@@ -134,7 +152,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE status = :status
     AND created_at <= :created_at
@@ -153,7 +177,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances INDEXED BY idx_instances_status
 WHERE tenant_id = :tenant_id AND status = :status
     AND created_at <= :created_at
@@ -191,7 +221,13 @@ SELECT
     started_at,
     finished_at,
     sleep_until,
-    last_activity_at
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
 FROM instances
 WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < :since
