@@ -6,24 +6,28 @@ DOMAIN = (
     Mutant(
         "Any signal takes the place of a pending cancel.",
         "runtara_domain/status.py",
+        "replaces",
         "return pending is not SignalType.CANCEL or sent is SignalType.CANCEL",
         "return True",
         (
-            "tests/domain/test_status.py::test_the_later_signal_replaces_the_earlier_but_for_a_cancel",
+            "tests/domain/test_status.py"
+            "::test_the_later_signal_replaces_the_earlier_but_for_a_cancel",
         ),
     ),
     Mutant(
         "`suspended` does not settle a pending cancel.",
         "runtara_domain/status.py",
-        "if pending in (SignalType.CANCEL, SignalType.PAUSE):",
-        "if pending is SignalType.PAUSE:",
+        "settle",
+        "pending in (SignalType.CANCEL, SignalType.PAUSE)",
+        "pending is SignalType.PAUSE",
         ("tests/domain/test_status.py::test_suspended_settles_what_is_pending",),
     ),
     Mutant(
         "A paused instance acknowledges a resume, and nobody wakes it any more.",
         "runtara_domain/status.py",
-        "case SignalType.RESUME if state in OPEN - {State.PAUSED}:",
-        "case SignalType.RESUME if state in OPEN:",
+        "acknowledge",
+        "state in OPEN - {State.PAUSED}",
+        "state in OPEN",
         (
             "tests/domain/test_status.py::test_acknowledging_leads_where_the_signal_asks",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",
@@ -32,6 +36,7 @@ DOMAIN = (
     Mutant(
         "A step does not ask which run its caller is of.",
         "runtara_domain/model/caller.py",
+        "Standing.admits",
         "return self.state in when and not self.supersedes(caller)",
         "return self.state in when",
         ("tests/contract/test_checkpoints.py::test_a_superseded_run_is_left_outside",),
@@ -39,6 +44,7 @@ DOMAIN = (
     Mutant(
         "The newest run is taken for superseded.",
         "runtara_domain/model/caller.py",
+        "Standing.supersedes",
         "caller.run < self.run",
         "caller.run <= self.run",
         ("tests/domain/test_model.py::test_only_an_older_run_is_superseded",),
@@ -46,6 +52,7 @@ DOMAIN = (
     Mutant(
         "One instance more than the limit is served.",
         "runtara_domain/sessions.py",
+        "Places.is_full",
         "len(self._holders) >= self._limit",
         "len(self._holders) > self._limit",
         (
@@ -56,8 +63,9 @@ DOMAIN = (
     Mutant(
         "A registration that fails keeps the place it took.",
         "runtara_domain/sessions.py",
-        "            self._places.give_back(instance_id, self)\n            raise\n",
-        "            raise\n",
+        "Session.place",
+        "self._places.give_back(instance_id, self)\nraise",
+        "raise",
         (
             "tests/domain/test_use_cases_register.py"
             "::test_a_place_is_given_back_when_the_database_fails",
@@ -68,14 +76,16 @@ DOMAIN = (
     Mutant(
         "A session that closes leaves its places taken.",
         "runtara_domain/sessions.py",
-        "            self._places.leave(self, self._runs)\n",
+        "Session.close",
+        "self._places.leave(self, self._runs)",
         "",
         ("tests/domain/test_sessions.py::test_a_place_that_is_free_again_can_be_taken",),
     ),
     Mutant(
         "An instance that ends keeps its place.",
         "runtara_domain/sessions.py",
-        "        self._places.free(instance_id)\n",
+        "Session.ended",
+        "self._places.free(instance_id)",
         "",
         (
             "tests/domain/test_sessions.py"
@@ -85,22 +95,25 @@ DOMAIN = (
     Mutant(
         "An instance of another tenant is not refused.",
         "runtara_domain/use_cases/instances.py",
-        "if found.tenant_id != asked.tenant_id:",
-        "if False:",
+        "_refuse",
+        "found.tenant_id != asked.tenant_id",
+        "False",
         ("tests/domain/test_use_cases_register.py::test_an_instance_of_another_tenant_is_refused",),
     ),
     Mutant(
         "Whoever goes on with an older run is not told to stop.",
         "runtara_domain/use_cases/instances.py",
-        "asked.continue_run != found.run:",
-        "asked.continue_run > found.run:",
+        "_refuse",
+        "asked.continue_run != found.run",
+        "asked.continue_run > found.run",
         ("tests/domain/test_use_cases_register.py::test_any_other_run_is_superseded",),
     ),
     Mutant(
         "Reading another's status shows that one alive.",
         "runtara_domain/use_cases/instances.py",
-        "if caller.run is not None:",
-        "if True:",
+        "GetInstanceStatus.__call__",
+        "caller.run is not None",
+        "True",
         (
             "tests/domain/test_activity.py"
             "::test_asking_about_an_instance_one_has_not_registered_shows_nothing",
@@ -109,13 +122,15 @@ DOMAIN = (
     Mutant(
         "A checkpoint may have the id of a retry attempt.",
         "runtara_domain/values.py",
-        "if _RETRY_ID.search(value):",
-        "if False:",
+        "check_new_checkpoint_id",
+        "_RETRY_ID.search(value)",
+        "False",
         ("tests/domain/test_values.py::test_the_ids_of_audit_rows_are_not_given_to_checkpoints",),
     ),
     Mutant(
         "An event has whatever time its client claims.",
         "runtara_domain/values.py",
+        "plausible",
         "return claimed if _EARLIEST <= claimed <= now + _AHEAD else now",
         "return claimed",
         (
@@ -126,15 +141,17 @@ DOMAIN = (
     Mutant(
         "A poll does not wait, whatever `wait_ms` says.",
         "runtara_domain/use_cases/signals.py",
-        "if not wait:",
-        "if True:",
+        "PollSignals.__call__",
+        "not wait",
+        "True",
         ("tests/domain/test_use_cases_signals.py::test_a_poll_waits_for_a_signal_and_tells_it",),
     ),
     Mutant(
         "A waiting poll ends with the first stir, having nothing to say.",
         "runtara_domain/use_cases/signals.py",
-        "case Wake.GONE | Wake.ENDING:  # Nobody",
-        "case _:  # Nobody",
+        "PollSignals.__call__",
+        "case Wake.GONE | Wake.ENDING",
+        "case _",
         (
             "tests/domain/test_use_cases_signals.py"
             "::test_a_poll_waits_for_the_signal_of_its_checkpoint_and_no_other",
@@ -143,27 +160,31 @@ DOMAIN = (
     Mutant(
         "A heartbeat is answered whatever state its instance is in.",
         "runtara_domain/use_cases/events.py",
-        '    require_admitted(caller, before, OPEN, "send a heartbeat")\n',
+        "hear",
+        'require_admitted(caller, before, OPEN, "send a heartbeat")',
         "",
         (
-            "tests/domain/test_use_cases_events.py::test_a_heartbeat_of_a_finished_instance_is_refused",
+            "tests/domain/test_use_cases_events.py"
+            "::test_a_heartbeat_of_a_finished_instance_is_refused",
         ),
     ),
     Mutant(
         "A batch of a superseded run is answered as if it had been kept.",
         "runtara_domain/use_cases/events.py",
-        "            if isinstance(refusal, InstanceSuperseded):\n                raise refusal\n",
-        "            pass\n",
+        "RecordEvents.__call__",
+        "if isinstance(refusal, InstanceSuperseded):\n    raise refusal",
+        "pass",
         (
             "tests/domain/test_use_cases_batches.py"
             "::test_a_superseded_run_is_told_so_and_nothing_of_it_is_kept",
         ),
     ),
     Mutant(
-        "A shutdown answers held sleeps, as if they were over.",
+        "A shutdown answers a held sleep as if it were over.",
         "runtara_domain/use_cases/sleep.py",
-        "case Wake.GONE | Wake.ENDING:",
-        "case Wake.ENDING:\n                    return True\n                case Wake.GONE:",
+        "SleepDurably._until_woken",
+        "return False",
+        "return True",
         (
             "tests/domain/test_use_cases_sleep_broken_off.py"
             "::test_a_shutdown_at_any_moment_leaves_it_asleep_and_unclaimed",
@@ -172,7 +193,8 @@ DOMAIN = (
     Mutant(
         "A sleep whose connection is gone keeps its claim.",
         "runtara_domain/use_cases/sleep.py",
-        "            await self.held.release(caller.instance_id)\n",
+        "SleepDurably.__call__",
+        "await self.held.release(caller.instance_id)",
         "",
         (
             "tests/domain/test_use_cases_sleep_broken_off.py"
@@ -182,8 +204,9 @@ DOMAIN = (
     Mutant(
         "A sleep that is over is answered as a success to a run that was superseded.",
         "runtara_domain/use_cases/sleep.py",
-        "        standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)\n",
-        "        standing = woken.before\n        assert standing is not None\n",
+        "SleepDurably._wake",
+        "standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)",
+        "standing = woken.before\nassert standing is not None",
         (
             "tests/domain/test_use_cases_sleep_broken_off.py"
             "::test_one_whom_another_server_launched_anew_is_told",
@@ -192,14 +215,16 @@ DOMAIN = (
     Mutant(
         "Any signal ends a held sleep.",
         "runtara_domain/use_cases/sleep.py",
-        "        return _is_cancel(pending.signal)\n",
-        "        return pending.signal is not None\n",
+        "SleepDurably._is_over",
+        "return _is_cancel(pending.signal)",
+        "return pending.signal is not None",
         ("tests/domain/test_use_cases_sleep.py::test_other_signals_let_a_sleeper_sleep",),
     ),
     Mutant(
         "What is heard while the database fails is forgotten.",
         "runtara_domain/activity.py",
-        "            self._keep(heard)\n",
+        "Activity.flush",
+        "self._keep(heard)",
         "",
         (
             "tests/domain/test_activity.py"
@@ -209,15 +234,18 @@ DOMAIN = (
     Mutant(
         "Of two sleeps of an instance, the first to end gives both their claim back.",
         "runtara_domain/held_sleeps.py",
+        "HeldSleeps._release",
         "freed = [each for each in idle if each not in self._deadlines]",
         "freed = idle",
         (
-            "tests/domain/test_held_sleeps.py::test_of_several_sleeps_only_the_last_gives_the_claim_back",
+            "tests/domain/test_held_sleeps.py"
+            "::test_of_several_sleeps_only_the_last_gives_the_claim_back",
         ),
     ),
     Mutant(
         "A poll waits by the wall clock, which may be set back.",
         "runtara_domain/waits.py",
+        "Waits.ring_after",
         "self._spans.set(wait, self._clock.uptime() + span)",
         "self._moments.set(wait, self._clock.now() + span)",
         ("tests/domain/test_clock_that_is_set.py::test_set_back_a_poll_waits_no_longer",),
@@ -225,8 +253,9 @@ DOMAIN = (
     Mutant(
         "A late renewal claims what nobody holds any more.",
         "runtara_domain/held_sleeps.py",
-        "                    self.drop(sleeper.instance_id)\n",
-        "                    pass\n",
+        "HeldSleeps._renew",
+        "self.drop(sleeper.instance_id)",
+        "pass",
         (
             "tests/domain/test_held_sleeps.py"
             "::test_a_sleep_left_while_claims_are_renewed_is_unclaimed_all_the_same",
@@ -235,8 +264,9 @@ DOMAIN = (
     Mutant(
         "The place of an instance that others have ended is held until its connection goes.",
         "runtara_domain/use_cases/instances.py",
-        "            if standing.state.is_final:\n",
-        "            if False:\n",
+        "RegisterInstance._free_places",
+        "standing.state.is_final",
+        "False",
         (
             "tests/domain/test_use_cases_register.py"
             "::test_the_place_of_an_instance_that_others_ended_is_free",
@@ -245,15 +275,17 @@ DOMAIN = (
     Mutant(
         "A poll that is due in the turn it is told in answers that there is nothing.",
         "runtara_domain/use_cases/signals.py",
-        "                        return await self._read(caller, checkpoint_ids)\n",
-        "                        return pending\n",
+        "PollSignals.__call__",
+        "self.activity.note(caller)\nreturn await self._read(caller, checkpoint_ids)",
+        "self.activity.note(caller)\nreturn pending",
         ("tests/domain/test_use_cases_signals.py::test_a_poll_that_is_due_looks_once_more",),
     ),
     Mutant(
         "A claim whose row another step has in hand waits for the next round.",
         "runtara_domain/held_sleeps.py",
-        "        self._missing = astray - standings.keys()\n",
-        "        self._missing = set()\n",
+        "HeldSleeps._renew",
+        "self._missing = astray - standings.keys()",
+        "self._missing = set()",
         (
             "tests/domain/test_held_sleeps_failing.py"
             "::test_a_claim_another_step_holds_up_is_renewed_a_second_later",
@@ -262,7 +294,8 @@ DOMAIN = (
     Mutant(
         "A sleep whose row is held for long looks once, and never again.",
         "runtara_domain/held_sleeps.py",
-        "            self._missing.clear()\n",
+        "HeldSleeps.keep",
+        "self._missing.clear()",
         "",
         (
             "tests/domain/test_held_sleeps_failing.py"
@@ -272,6 +305,7 @@ DOMAIN = (
     Mutant(
         "A claim that another step held up is never given back.",
         "runtara_domain/held_sleeps.py",
+        "HeldSleeps._release",
         "set(idle) - held_up",
         "set(idle)",
         (
@@ -282,6 +316,7 @@ DOMAIN = (
     Mutant(
         "A deadline that has passed is slept until by those that begin.",
         "runtara_domain/held_sleeps.py",
+        "HeldSleeps.earliest",
         "(each for each in deadlines if each > now)",
         "(each for each in deadlines)",
         (

@@ -1,10 +1,16 @@
 """What a mutant is, and how one comes to life."""
 
+import ast
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutants import syntax
+
 ROOT = Path(__file__).parents[2]
+
+_QUERY = re.compile(r"^-- name: (\S+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -12,12 +18,15 @@ class Mutant:
     """
     A small wrong patch of our own code. wrong: what it does wrong, in a sentence.
 
-    file: from its package's top module on. old: found there exactly once, and replaced by new.
+    file: from its package's top module on. inside: the function or class, by its dotted name, or
+    the named query of a .sql file; "" is the whole module. old: code that stands there exactly
+    once, whatever its layout, and is replaced by new.
     caught_by: the tests of which each must fail with it.
     """
 
     wrong: str
     file: str
+    inside: str
     old: str
     new: str
     caught_by: tuple[str, ...]
@@ -28,17 +37,39 @@ class Mutant:
         package = Path(self.file).parts[0].replace("_", "-")
         return ROOT / "packages" / package / "src" / self.file
 
+    def find(self) -> None:
+        """Find the function or query that it changes; raises LookupError if there is none."""
+        if self.file.endswith(".sql"):
+            self._query()
+        else:
+            syntax.scope_of(ast.parse(self.source.read_text()), self.inside)
+
     def patched(self) -> str:
-        """The file's text with the patch; raises ValueError unless it fits exactly once."""
-        text = self.source.read_text()
-        if (count := text.count(self.old)) != 1:
-            raise ValueError(f"{self.file} holds {count} times, not once: {self.old!r}")
-        return text.replace(self.old, self.new)
+        """Give the file's text with the patch; raises LookupError unless it fits exactly once."""
+        if self.file.endswith(".sql"):
+            return self._patched_query()
+        return syntax.patched(self.source.read_text(), self.inside, self.old, self.new)
 
     def bring_to_life(self, folder: Path) -> None:
         """Copy all our packages into a folder, this file patched."""
         copy_packages(folder)
         (folder / self.file).write_text(self.patched())
+
+    def _query(self) -> re.Match[str]:
+        queries = _QUERY.finditer(self.source.read_text())
+        found = [query for query in queries if query[1] == self.inside]
+        if len(found) != 1:
+            raise LookupError(f"{self.file} has {len(found)} queries named {self.inside!r}")
+        return found[0]
+
+    def _patched_query(self) -> str:
+        query = self._query()
+        old = re.compile(r"\s+".join(map(re.escape, self.old.split())))
+        patched, count = old.subn(lambda _: self.new, query[2])
+        if count != 1:
+            raise LookupError(f"{self.inside} holds {count} times, not once: {self.old!r}")
+        text = query.string
+        return text[: query.start(2)] + patched + text[query.end(2) :]
 
 
 def copy_packages(folder: Path) -> None:

@@ -6,13 +6,14 @@ PERSISTENCE = (
     Mutant(
         "A group is answered before it is committed: with the next one.",
         "runtara_persistence/sqlite/group_commit.py",
-        '        connection.execute("BEGIN IMMEDIATE")\n'
-        "        done = _carry_out(connection, steps)\n"
-        '        connection.execute("COMMIT")\n',
-        "        if connection.in_transaction:\n"
-        '            connection.execute("COMMIT")\n'
-        '        connection.execute("BEGIN IMMEDIATE")\n'
-        "        done = _carry_out(connection, steps)\n",
+        "_transact",
+        'connection.execute("BEGIN IMMEDIATE")\n'
+        "done = _carry_out(connection, steps)\n"
+        'connection.execute("COMMIT")',
+        "if connection.in_transaction:\n"
+        '    connection.execute("COMMIT")\n'
+        'connection.execute("BEGIN IMMEDIATE")\n'
+        "done = _carry_out(connection, steps)",
         (
             "tests/persistence/test_sqlite_processes.py"
             "::test_what_was_acknowledged_last_survives_sigkill",
@@ -21,42 +22,48 @@ PERSISTENCE = (
     Mutant(
         "One step that fails fails all that shared its commit.",
         "runtara_persistence/sqlite/group_commit.py",
-        "        if len(steps) == 1:\n            return [Failed(failure.error, own_doing=True)]\n",
-        "        return [Failed(failure.error, own_doing=True)] * len(steps)\n",
+        "commit_together",
+        "if len(steps) == 1:\n    return [Failed(failure.error, own_doing=True)]",
+        "return [Failed(failure.error, own_doing=True)] * len(steps)",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_failing_step_fails_alone",),
     ),
     Mutant(
         "A step that raises is not rolled back.",
         "runtara_persistence/sqlite/group_commit.py",
-        '            connection.execute("ROLLBACK")\n',
-        '            connection.execute("COMMIT")\n',
+        "_transact",
+        'connection.execute("ROLLBACK")',
+        'connection.execute("COMMIT")',
         ("tests/persistence/test_sqlite_group_commit.py::test_a_failing_step_fails_alone",),
     ),
     Mutant(
         "A commit is not written through to the disk.",
         "runtara_persistence/sqlite/connection.py",
-        '    await connection.execute_fetchall("PRAGMA synchronous = FULL")\n'
-        '    await _expect(connection, "synchronous", _FULL)\n',
-        '    await connection.execute_fetchall("PRAGMA synchronous = NORMAL")\n',
+        "set_up_writer",
+        'await connection.execute_fetchall("PRAGMA synchronous = FULL")\n'
+        'await _expect(connection, "synchronous", _FULL)',
+        'await connection.execute_fetchall("PRAGMA synchronous = NORMAL")',
         ("tests/persistence/test_sqlite_persistence.py::test_durability_is_in_force",),
     ),
     Mutant(
         "A group has no bound.",
         "runtara_persistence/sqlite/gathering.py",
-        "while self._waiting and len(group) < MAX_GROUP:",
-        "while self._waiting:",
+        "Gathering._next_group",
+        "self._waiting and len(group) < MAX_GROUP",
+        "self._waiting",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
     ),
     Mutant(
         "Asked for again, a sleep begins anew.",
         "runtara_persistence/sqlite/sleep.py",
-        "    if wake_at is None:\n",
-        "    if True:\n",
+        "sleep",
+        "wake_at is None",
+        "True",
         ("tests/contract/test_checkpoints_sleep.py::test_asked_again_only_what_is_left_is_slept",),
     ),
     Mutant(
         "`sleep_until` is the deadline of the latest sleep, not of the first to end.",
         "runtara_persistence/sqlite/sleep.py",
+        "sleep",
         "until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)",
         "until = wake_at",
         (
@@ -67,8 +74,9 @@ PERSISTENCE = (
     Mutant(
         "One told to keep running is put to sleep.",
         "runtara_persistence/sqlite/sleep.py",
-        "if asked.keep_running and state is State.RUNNING:",
-        "if asked.keep_running and state is State.ASLEEP:",
+        "_lead",
+        "asked.keep_running and state is State.RUNNING",
+        "asked.keep_running and state is State.ASLEEP",
         (
             "tests/contract/test_checkpoints_sleeps.py"
             "::test_keep_running_keeps_the_deadline_and_moves_no_state",
@@ -77,41 +85,47 @@ PERSISTENCE = (
     Mutant(
         "A cancel that is pending lets an instance fall asleep.",
         "runtara_persistence/sqlite/sleep.py",
-        "is_over=wake_at <= at or _is_cancel(signal))",
-        "is_over=wake_at <= at)",
+        "sleep",
+        "wake_at <= at or _is_cancel(signal)",
+        "wake_at <= at",
         (
-            "tests/contract/test_checkpoints_sleep.py::test_with_a_cancel_pending_nobody_falls_asleep",
+            "tests/contract/test_checkpoints_sleep.py"
+            "::test_with_a_cancel_pending_nobody_falls_asleep",
         ),
     ),
     Mutant(
         "A checkpoint that is found moves the instance's pointer.",
         "runtara_persistence/sqlite/saving.py",
-        "    connection.executemany(_POINT, group.kept.values())\n",
-        "    for one in saves:\n"
-        "        key = one.caller.instance_id, one.write.checkpoint_id\n"
-        '        moved = dict(zip(("instance_id", "checkpoint_id"), key), at=to_text(one.at))\n'
-        "        connection.execute(_POINT, moved)\n",
+        "save",
+        "connection.executemany(_POINT, group.kept.values())",
+        "for one in saves:\n"
+        "    key = one.caller.instance_id, one.write.checkpoint_id\n"
+        '    moved = dict(zip(("instance_id", "checkpoint_id"), key), at=to_text(one.at))\n'
+        "    connection.execute(_POINT, moved)",
         ("tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",),
     ),
     Mutant(
         "Of two who bring the same new checkpoint at once, both are told they saved it.",
         "runtara_persistence/sqlite/saving.py",
-        "            return (None if is_large else state), is_large\n",
-        "            return None, False\n",
+        "_Group._keep",
+        "return (None if is_large else state), is_large",
+        "return None, False",
         ("tests/contract/test_racing.py::test_of_racing_saves_exactly_one_is_told_it_saved",),
     ),
     Mutant(
         "An empty state is taken for none.",
         "runtara_persistence/sqlite/saving.py",
-        "        if not is_found:\n",
-        "        if not kept:\n",
+        "_Group.judge",
+        "not is_found",
+        "not kept",
         ("tests/contract/test_checkpoints.py::test_a_state_is_kept_to_the_byte",),
     ),
     Mutant(
         "A checkpoint does not stir its sleeping instance.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
-        "-- name: save.stir\nUPDATE instances\nSET status = :status,\n    sleep_until = NULL,\n",
-        "-- name: save.stir\nUPDATE instances\nSET status = :status,\n",
+        "save.stir",
+        "UPDATE instances SET status = :status, sleep_until = NULL,",
+        "UPDATE instances SET status = :status,",
         (
             "tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
@@ -120,8 +134,9 @@ PERSISTENCE = (
     Mutant(
         "A retry attempt's audit row is a checkpoint to whoever asks for its id.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
-        "    AND checkpoint_id = :checkpoint_id\n    AND NOT is_retry_attempt;\n",
-        "    AND checkpoint_id = :checkpoint_id;\n",
+        "get",
+        "AND checkpoint_id = :checkpoint_id AND NOT is_retry_attempt;",
+        "AND checkpoint_id = :checkpoint_id;",
         (
             "tests/contract/test_checkpoints.py::test_an_audit_row_of_a_retry_is_no_checkpoint",
             "tests/contract/test_checkpoints_retries.py::test_an_attempt_is_never_a_checkpoint",
@@ -130,8 +145,9 @@ PERSISTENCE = (
     Mutant(
         "A server wakes what another has claimed.",
         "runtara_persistence/sqlite/claims.py",
-        "if claimed_until is not None or not before.admits(caller, when):",
-        "if not before.admits(caller, when):",
+        "wake",
+        "claimed_until is not None or not before.admits(caller, when)",
+        "not before.admits(caller, when)",
         (
             "tests/contract/test_instances_claims.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
@@ -140,8 +156,9 @@ PERSISTENCE = (
     Mutant(
         "A claim that has run out still keeps others from waking.",
         "runtara_persistence/sqlite/sql/claims.sql",
-        "WHEN wake_claim_until > :at\n",
-        "WHEN wake_claim_until IS NOT NULL\n",
+        "wake.find",
+        "WHEN wake_claim_until > :at",
+        "WHEN wake_claim_until IS NOT NULL",
         (
             "tests/contract/test_instances_claims.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
@@ -150,8 +167,9 @@ PERSISTENCE = (
     Mutant(
         "What one server claims no other wakes, though it holds a sleep that is over.",
         "runtara_persistence/sqlite/claims.py",
-        '"owner": owner(token), "at": to_text(at)}',
-        '"owner": token, "at": to_text(at)}',
+        "wake",
+        "owner(token)",
+        "token",
         (
             "tests/contract/test_instances_claims.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
@@ -160,8 +178,9 @@ PERSISTENCE = (
     Mutant(
         "A sleep takes the claim of an environment that is about to launch its instance.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
-        "        OR wake_claim_until <= :at\n",
-        "        OR TRUE\n",
+        "sleep.claim",
+        "OR wake_claim_until <= :at",
+        "OR TRUE",
         (
             "tests/contract/test_checkpoints_sleeps.py"
             "::test_it_is_claimed_unless_another_owners_claim_runs",
@@ -170,8 +189,9 @@ PERSISTENCE = (
     Mutant(
         "A claim that was lost is never taken again.",
         "runtara_persistence/memory/instances.py",
-        " or not row.is_claimed(half_way):",
-        ":",
+        "_renew",
+        "row.wake_claim_by == claim.token or not row.is_claimed(half_way)",
+        "row.wake_claim_by == claim.token",
         (
             "tests/domain/test_held_sleeps.py"
             "::test_a_claim_lost_to_the_environment_is_taken_again_once_that_is_over",
@@ -180,6 +200,7 @@ PERSISTENCE = (
     Mutant(
         "The claim of a server that is gone is left until it has run out.",
         "runtara_persistence/memory/instances.py",
+        "_renew",
         "half_way = at + (claim.until - at) / 2",
         "half_way = at",
         (
@@ -190,7 +211,8 @@ PERSISTENCE = (
     Mutant(
         "A claim that is still running is taken over.",
         "runtara_persistence/sqlite/sql/claims.sql",
-        "    AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE\n",
+        "claim_due.find",
+        "AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE",
         "",
         (
             "tests/contract/test_instances_claim.py"
@@ -200,6 +222,7 @@ PERSISTENCE = (
     Mutant(
         "A paused instance with a resume pending is not due.",
         "runtara_persistence/sqlite/sql/claims.sql",
+        "claim_due.find",
         "signal_type IN ('cancel', 'resume')",
         "signal_type IN ('cancel')",
         (
@@ -210,6 +233,7 @@ PERSISTENCE = (
     Mutant(
         "One that can't be launched stays at the head of the queue.",
         "runtara_persistence/sqlite/sql/claims.sql",
+        "claim_due.find",
         "ORDER BY max(min(due.since), coalesce(i.wake_claim_until, '')), i.instance_id",
         "ORDER BY min(due.since), i.instance_id",
         (
@@ -220,6 +244,7 @@ PERSISTENCE = (
     Mutant(
         "An instance of another tenant is registered.",
         "runtara_persistence/sqlite/registration.py",
+        "register",
         "owned = tenant_id == registration.tenant_id",
         "owned = True",
         (
@@ -230,8 +255,9 @@ PERSISTENCE = (
     Mutant(
         "A run begins with two `started` events.",
         "runtara_persistence/sqlite/registration.py",
-        "    connection.execute(_ADD_STARTED, begun)\n",
-        "    connection.execute(_ADD_STARTED, begun)\n" * 2,
+        "_begin_run",
+        "connection.execute(_ADD_STARTED, begun)",
+        "connection.execute(_ADD_STARTED, begun)\nconnection.execute(_ADD_STARTED, begun)",
         (
             "tests/contract/test_instances_register.py"
             "::test_runs_are_counted_from_one_with_one_started_event_each",
@@ -240,7 +266,8 @@ PERSISTENCE = (
     Mutant(
         "Registering leaves a resume pending.",
         "runtara_persistence/sqlite/registration.py",
-        "    connection.execute(_SETTLE_RESUME, begun)\n",
+        "_begin_run",
+        "connection.execute(_SETTLE_RESUME, begun)",
         "",
         (
             "tests/contract/test_instances_register.py"
@@ -250,6 +277,7 @@ PERSISTENCE = (
     Mutant(
         "Going on with a run begins another.",
         "runtara_persistence/sqlite/registration.py",
+        "register",
         "begins = registration.continue_run is None and before.state in when",
         "begins = before.state in when",
         ("tests/contract/test_instances_continue.py::test_continuing_moves_and_adds_nothing",),

@@ -6,31 +6,34 @@ POSTGRES = (
     Mutant(
         "A row that somebody holds keeps all claims from being renewed.",
         "runtara_persistence/postgres/sql/claims.sql",
-        "    -- Whoever waited for one row would have all the others wait.\n"
-        "    FOR NO KEY UPDATE OF i SKIP LOCKED\n",
-        "    FOR NO KEY UPDATE OF i\n",
+        "renew_claims",
+        "FOR NO KEY UPDATE OF i SKIP LOCKED",
+        "FOR NO KEY UPDATE OF i",
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_renewed",),
     ),
     Mutant(
         "A row that somebody holds keeps all claims from being given back.",
         "runtara_persistence/postgres/sql/claims.sql",
-        "= ANY ($2::text[])\n    FOR NO KEY UPDATE SKIP LOCKED\n",
-        "= ANY ($2::text[])\n    FOR NO KEY UPDATE\n",
+        "release_claims",
+        "= ANY ($2::text[]) FOR NO KEY UPDATE SKIP LOCKED",
+        "= ANY ($2::text[]) FOR NO KEY UPDATE",
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_given_back",),
     ),
     Mutant(
         "A row that somebody holds keeps all life from being noted.",
         "runtara_persistence/postgres/sql/instances.sql",
-        "i.last_activity_at < $3)\n    FOR NO KEY UPDATE OF i SKIP LOCKED\n",
-        "i.last_activity_at < $3)\n    FOR NO KEY UPDATE OF i\n",
+        "touch",
+        "i.last_activity_at < $3) FOR NO KEY UPDATE OF i SKIP LOCKED",
+        "i.last_activity_at < $3) FOR NO KEY UPDATE OF i",
         ("tests/persistence/test_postgres_rows_held.py::test_life_of_the_others_is_noted",),
     ),
     Mutant(
         "A row that somebody holds keeps all that is due from being claimed.",
         "runtara_persistence/postgres/sql/claims.sql",
-        "    -- Somebody who holds a row is claiming it, waking it or ending it.\n"
-        "    FOR NO KEY UPDATE SKIP LOCKED\n",
-        "    FOR NO KEY UPDATE\n",
+        "claim_due",
+        "-- Somebody who holds a row is claiming it, waking it or "
+        "ending it. FOR NO KEY UPDATE SKIP LOCKED",
+        "FOR NO KEY UPDATE",
         (
             "tests/persistence/test_postgres_rows_held.py"
             "::test_what_is_due_of_the_others_is_claimed",
@@ -39,7 +42,8 @@ POSTGRES = (
     Mutant(
         "What was given back waits until a clock that was set back has caught up.",
         "runtara_persistence/postgres/sql/claims.sql",
-        " UNION ALL SELECT * FROM given_back",
+        "claim_due",
+        "UNION ALL SELECT * FROM given_back",
         "",
         (
             "tests/contract/test_instances_claim.py"
@@ -49,6 +53,7 @@ POSTGRES = (
     Mutant(
         "One that was resumed waits, too.",
         "runtara_persistence/postgres/sql/claims.sql",
+        "claim_due",
         "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1)",
         "(i.wake_claim_until > $1)",
         (
@@ -59,14 +64,16 @@ POSTGRES = (
     Mutant(
         "A migration locks bit by bit what servers use.",
         "runtara_migrations/postgres.py",
-        '    if await connection.fetchval(_HAS_TABLE, "instances"):\n',
-        "    if False:\n",
+        "_lock_out_servers",
+        'await connection.fetchval(_HAS_TABLE, "instances")',
+        "False",
         ("tests/migrations/test_postgres_under_load.py::test_no_step_fails_while_servers_go_on",),
     ),
     Mutant(
         "A migration that others hold up leaves nobody through.",
         "runtara_migrations/postgres.py",
-        "        await asyncio.sleep(patience.pause)\n",
+        "_apply",
+        "await asyncio.sleep(patience.pause)",
         "",
         (
             "tests/migrations/test_postgres_under_load.py"
@@ -76,7 +83,8 @@ POSTGRES = (
     Mutant(
         "A migration has no more time than its role gives a query.",
         "runtara_migrations/postgres.py",
-        "        await connection.execute(_NO_TIMEOUTS)\n",
+        "_apply_next",
+        "await connection.execute(_NO_TIMEOUTS)",
         "",
         (
             "tests/migrations/test_postgres_under_load.py"

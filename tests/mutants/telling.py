@@ -6,9 +6,10 @@ TELLING = (
     Mutant(
         "Activity moves backward when a sign of life comes late.",
         "runtara_persistence/sqlite/sql/instances.sql",
-        "    AND (:run IS NULL OR :run >= run_epoch)\n"
-        "    AND (last_activity_at IS NULL OR last_activity_at < :at);\n",
-        "    AND (:run IS NULL OR :run >= run_epoch);\n",
+        "touch",
+        "AND (:run IS NULL OR :run >= run_epoch) AND "
+        "(last_activity_at IS NULL OR last_activity_at < :at);",
+        "AND (:run IS NULL OR :run >= run_epoch);",
         (
             "tests/contract/test_instances_read.py"
             "::test_touch_moves_activity_forward_and_nothing_else",
@@ -17,28 +18,31 @@ TELLING = (
     Mutant(
         "One never heard of is silent since its creation, not its start.",
         "runtara_persistence/sqlite/sql/instances.sql",
-        "    AND coalesce(last_activity_at, started_at, created_at) < :since\n",
-        "    AND coalesce(last_activity_at, created_at) < :since\n",
+        "silent",
+        "AND coalesce(last_activity_at, started_at, created_at) < :since",
+        "AND coalesce(last_activity_at, created_at) < :since",
         ("tests/contract/test_instances_silent.py::test_the_last_known_sign_of_life_counts",),
     ),
     Mutant(
         "Pruning takes whatever has a time of its end, also if it is open.",
         "runtara_persistence/sqlite/sql/instances.sql",
-        "WHERE finished_at < :finished_before\n"
-        "    AND status IN ('completed', 'failed', 'cancelled')\n",
-        "WHERE finished_at < :finished_before\n",
+        "prune.find",
+        "WHERE finished_at < :finished_before AND status IN ('completed', 'failed', 'cancelled')",
+        "WHERE finished_at < :finished_before",
         ("tests/persistence/test_sqlite_batches.py::test_what_is_not_finished_is_never_pruned",),
     ),
     Mutant(
         "A finished instance can be finished again from outside.",
         "runtara_persistence/sqlite/instances.py",
-        "if before is not None and before.admits(caller, when):",
-        "if before is not None and not before.supersedes(caller):",
+        "_finish",
+        "before is not None and before.admits(caller, when)",
+        "before is not None and not before.supersedes(caller)",
         ("tests/contract/test_instances_finish.py::test_a_finished_instance_stays_as_it_is",),
     ),
     Mutant(
         "A later custom signal takes the place of the first.",
         "runtara_persistence/sqlite/sql/signals.sql",
+        "send_custom.put",
         "ON CONFLICT (instance_id, checkpoint_id) DO NOTHING",
         "ON CONFLICT (instance_id, checkpoint_id) DO UPDATE SET payload = excluded.payload",
         ("tests/contract/test_signals_custom.py::test_the_first_one_stands",),
@@ -46,8 +50,9 @@ TELLING = (
     Mutant(
         "A custom signal lets an instance sleep on.",
         "runtara_persistence/sqlite/signals.py",
-        "if is_first and before.state is State.ASLEEP:",
-        "if False:",
+        "_send_custom",
+        "is_first and before.state is State.ASLEEP",
+        "False",
         (
             "tests/contract/test_signals_custom.py"
             "::test_who_is_asleep_is_due_when_the_claim_on_it_ends",
@@ -59,15 +64,17 @@ TELLING = (
     Mutant(
         "A custom signal that lost makes an instance due.",
         "runtara_persistence/sqlite/signals.py",
-        "if is_first and before.state is State.ASLEEP:",
-        "if before.state is State.ASLEEP:",
+        "_send_custom",
+        "is_first and before.state is State.ASLEEP",
+        "before.state is State.ASLEEP",
         ("tests/contract/test_signals_custom.py::test_a_later_one_makes_nobody_due",),
     ),
     Mutant(
         "A second signal takes the place of a cancel.",
         "runtara_persistence/sqlite/signals.py",
-        "before.state not in when or not replaces(signal.type, pending):",
-        "before.state not in when:",
+        "_send",
+        "before is None or before.state not in when or not replaces(signal.type, pending)",
+        "before is None or before.state not in when",
         (
             "tests/contract/test_signals_send.py"
             "::test_the_later_replaces_the_earlier_but_a_cancel_yields_to_nothing_else",
@@ -76,8 +83,9 @@ TELLING = (
     Mutant(
         "A cancel leaves an instance open that was never launched.",
         "runtara_persistence/sqlite/signals.py",
-        "    if ends:\n",
-        "    if False:\n",
+        "_send",
+        "_move(connection, instance_id, MOVES[Move.CANCEL].target, at)",
+        "",
         (
             "tests/contract/test_signals_send.py"
             "::test_a_cancel_ends_an_instance_that_was_never_launched",
@@ -86,8 +94,9 @@ TELLING = (
     Mutant(
         "Acknowledging takes for heard whatever is pending.",
         "runtara_persistence/sqlite/signals.py",
-        "or before.supersedes(caller) or pending is not acknowledged:",
-        "or before.supersedes(caller) or pending is None:",
+        "_acknowledge",
+        "pending is not acknowledged",
+        "pending is None",
         (
             "tests/contract/test_signals_acknowledge.py"
             "::test_only_an_acknowledgement_of_what_is_pending_does_anything",
@@ -96,8 +105,9 @@ TELLING = (
     Mutant(
         "Acknowledging a resume takes a sleeper's deadline away.",
         "runtara_persistence/sqlite/signals.py",
-        "    if after is not before.state:\n        _move(",
-        "    if True:\n        _move(",
+        "_acknowledge",
+        "after is not before.state",
+        "True",
         (
             "tests/contract/test_signals_acknowledge.py"
             "::test_what_stays_where_it_is_keeps_its_deadline_and_claim",
@@ -107,28 +117,31 @@ TELLING = (
     Mutant(
         "Nobody who waits is told of a custom signal of this process.",
         "runtara_persistence/sqlite/signals.py",
-        '_database.write("send a custom signal", step, then=tell)',
-        '_database.write("send a custom signal", step)',
+        "SqliteSignals.send_custom",
+        "self._watch.tell([instance_id])",
+        "",
         ("tests/persistence/test_sqlite_watch.py::test_a_database_in_memory_hears_its_own",),
     ),
     Mutant(
         "An ending that is refused leaves its event behind.",
         "runtara_persistence/sqlite/events.py",
-        "    if not before.admits(caller, when):\n"
-        "        return Recorded(before)\n"
-        "    _add(connection, caller, event)\n"
-        "    connection.execute(_END_MOVE, ended)\n",
-        "    _add(connection, caller, event)\n"
-        "    if not before.admits(caller, when):\n"
-        "        return Recorded(before)\n"
-        "    connection.execute(_END_MOVE, ended)\n",
+        "_end",
+        "if not before.admits(caller, when):\n"
+        "    return Recorded(before)\n"
+        "_add(connection, caller, event)\n"
+        "connection.execute(_END_MOVE, ended)",
+        "_add(connection, caller, event)\n"
+        "if not before.admits(caller, when):\n"
+        "    return Recorded(before)\n"
+        "connection.execute(_END_MOVE, ended)",
         ("tests/contract/test_events_end.py::test_an_instance_that_does_not_run_cannot_end",),
     ),
     Mutant(
         "The same ending again is refused.",
         "runtara_persistence/sqlite/events.py",
-        "if before.state is ending.state and _has_ended_so(connection, ended):",
-        "if False:",
+        "_end",
+        "before.state is ending.state and _has_ended_so(connection, ended)",
+        "False",
         (
             "tests/contract/test_events_end.py"
             "::test_the_same_ending_again_is_repeated_and_recorded_once",
@@ -137,14 +150,16 @@ TELLING = (
     Mutant(
         "Another output is taken for the same ending again.",
         "runtara_persistence/sqlite/events.py",
-        "if before.state is ending.state and _has_ended_so(connection, ended):",
-        "if before.state is ending.state:",
+        "_end",
+        "before.state is ending.state and _has_ended_so(connection, ended)",
+        "before.state is ending.state",
         ("tests/contract/test_events_end.py::test_another_ending_changes_nothing",),
     ),
     Mutant(
         "`suspended` obeys a pause and leaves it pending.",
         "runtara_persistence/sqlite/events.py",
-        "    connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)\n",
+        "_suspend",
+        "connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)",
         "",
         (
             "tests/contract/test_events_suspend.py"
@@ -154,8 +169,9 @@ TELLING = (
     Mutant(
         "However much was sent for the checkpoints that a poll names, all of it is told.",
         "runtara_persistence/sqlite/signals.py",
-        "        if number == 0 or size <= values.MAX_POLLED_BYTES\n",
-        "",
+        "_custom_signals",
+        "number == 0 or size <= values.MAX_POLLED_BYTES",
+        "True",
         (
             "tests/contract/test_signals_pending.py"
             "::test_of_much_that_was_sent_the_first_is_told[sqlite]",
@@ -164,13 +180,15 @@ TELLING = (
     Mutant(
         "In memory, an expired claim still keeps others from claiming.",
         "runtara_persistence/memory/store.py",
-        "        return self.wake_claim_until > at\n",
-        "        return True\n",
+        "InstanceRow.is_claimed",
+        "return self.wake_claim_until > at",
+        "return True",
         ("tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",),
     ),
     Mutant(
         "What was given back is somebody's, once the clock is set back.",
         "runtara_persistence/sqlite/sql/claims.sql",
+        "claim_due.find",
         "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at)",
         "(i.wake_claim_until > :at)",
         (

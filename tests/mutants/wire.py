@@ -6,15 +6,17 @@ WIRE = (
     Mutant(
         "The largest payload is refused.",
         "runtara_protocol/frame.py",
-        "        if length > MAX_PAYLOAD:\n",
-        "        if length >= MAX_PAYLOAD:\n",
+        "FrameDecoder._read_header",
+        "length > MAX_PAYLOAD",
+        "length >= MAX_PAYLOAD",
         ("tests/protocol/test_frame.py::test_the_maximum_itself_is_allowed",),
     ),
     Mutant(
         "A payload of a byte more than the largest is accepted.",
         "runtara_protocol/frame.py",
-        "        if length > MAX_PAYLOAD:\n",
-        "        if length > MAX_PAYLOAD + 1:\n",
+        "FrameDecoder._read_header",
+        "length > MAX_PAYLOAD",
+        "length > MAX_PAYLOAD + 1",
         (
             "tests/protocol/test_frame.py"
             "::test_a_length_over_the_maximum_is_refused_from_the_header",
@@ -23,48 +25,55 @@ WIRE = (
     Mutant(
         "A stream may end inside a frame.",
         "runtara_protocol/frame.py",
-        "        if not self.is_complete:\n",
-        "        if not self.is_complete and not self._size:\n",
+        "FrameDecoder.end",
+        "not self.is_complete",
+        "not self.is_complete and not self._size",
         ("tests/protocol/test_frame.py::test_an_end_inside_a_frame_is_an_error",),
     ),
     Mutant(
         "A frame of any type is taken for a request.",
         "runtara_protocol/frame.py",
-        "if message_type not in self._accept:",
-        "if message_type == 0:",
+        "FrameDecoder._read_header",
+        "message_type not in self._accept",
+        "message_type == 0",
         ("tests/protocol/test_frame.py::test_any_other_type_is_refused_from_the_header",),
     ),
     Mutant(
         "A refused stream is reset with code 0.",
         "runtara_protocol/quic/stream.py",
-        "REFUSED = 1\n",
-        "REFUSED = 0\n",
+        "",
+        "REFUSED = 1",
+        "REFUSED = 0",
         ("tests/protocol/test_quic_streams.py::test_a_refused_stream_is_reset_with_code_1",),
     ),
     Mutant(
         "A client that wants no answer is an error of ours.",
         "runtara_protocol/quic/connection.py",
-        "        except (RuntimeError, ValueError):\n",
-        "        except ZeroDivisionError:\n",
+        "Connection.send",
+        "(RuntimeError, ValueError)",
+        "ZeroDivisionError",
         ("tests/protocol/test_quic_streams.py::test_a_client_may_stop_reading_before_it_sends",),
     ),
     Mutant(
         "A connection that is gone keeps its session, and with it its places.",
         "runtara_server/streams.py",
-        "        self._session.close()\n",
-        "        self._session.is_closed = True\n",
+        "InstanceStreams.closed",
+        "self._session.close()",
+        "self._session.is_closed = True",
         ("tests/server/test_runtime.py::test_a_place_is_free_when_its_connection_is_gone",),
     ),
     Mutant(
         "A held sleep keeps what its client sent in memory.",
         "runtara_server/streams.py",
-        "            del request  # It may be large, and its answer held for long.\n",
+        "InstanceStreams._answer",
+        "del request",
         "",
         ("tests/server/test_streams.py::test_a_held_sleep_holds_nothing_of_its_request",),
     ),
     Mutant(
         "A stream without a whole frame waits for ever.",
         "runtara_server/streams.py",
+        "InstanceStreams._piece",
         "asyncio.timeout(self._progress_timeout)",
         "asyncio.timeout(None)",
         ("tests/server/test_streams.py::test_a_frame_that_gets_no_further_is_refused",),
@@ -72,47 +81,55 @@ WIRE = (
     Mutant(
         "An event of an unknown kind is taken for the first we know.",
         "runtara_server/instance_handlers/translation.py",
+        "event_type",
         "return _EVENTS[number]",
         "return _EVENTS.get(number, EventType.COMPLETED)",
         (
-            "tests/server/test_translation.py::test_an_unknown_number_is_refused_naming_what_is_taken",
+            "tests/server/test_translation.py"
+            "::test_an_unknown_number_is_refused_naming_what_is_taken",
         ),
     ),
     Mutant(
         "A server that ends takes new work.",
         "runtara_server/router.py",
-        "if self._is_ending:",
-        "if False:",
+        "Router._check",
+        "self._is_ending",
+        "False",
         ("tests/server/test_router.py::test_when_it_ends_whatever_is_new_is_refused",),
     ),
     Mutant(
         "A heartbeat adds a row.",
         "runtara_server/instance_handlers/events.py",
-        "        await core.heartbeat(caller=caller)\n",
-        "        beat = Event(translation.event_type(4), b'', translation.moment(0))\n"
-        "        await core.record_event(session=session, caller=caller, event=beat)\n",
+        "instance_event",
+        "await core.heartbeat(caller=caller)",
+        "beat = Event(translation.event_type(4), b'', translation.moment(0))\n"
+        "await core.record_event(session=session, caller=caller, event=beat)",
         ("tests/server/test_instance_handlers.py::test_a_heartbeat_adds_no_row",),
     ),
     Mutant(
         "`keep_running` is not passed on.",
         "runtara_server/instance_handlers/checkpoints.py",
-        "keep_running=request.keep_running,",
-        "keep_running=False,",
+        "sleep",
+        "request.keep_running",
+        "False",
         (
-            "tests/server/test_instance_handlers.py::test_a_sleep_that_keeps_running_leaves_it_running",
+            "tests/server/test_instance_handlers.py"
+            "::test_a_sleep_that_keeps_running_leaves_it_running",
         ),
     ),
     Mutant(
         "A batch may hold any number of events.",
         "runtara_server/instance_handlers/events.py",
-        '    values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)\n',
+        "instance_event_batch",
+        'values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)',
         "",
         ("tests/server/test_instance_handlers.py::test_a_batch_has_a_bound",),
     ),
     Mutant(
         "A poll whose answer nobody wants is held to its end.",
         "runtara_protocol/quic/stream.py",
-        "        if self._told is not None:\n            self._told()\n",
+        "Stream.drop",
+        "if self._told is not None:\n    self._told()",
         "",
         (
             "tests/server/test_hostile_departures.py"
@@ -122,15 +139,17 @@ WIRE = (
     Mutant(
         "A signal that was not accepted is taken for acknowledged.",
         "runtara_server/instance_handlers/signals.py",
-        "accepted=request.acknowledged,",
-        "accepted=True,",
+        "signal_ack",
+        "request.acknowledged",
+        "True",
         ("tests/server/test_instance_handlers.py::test_a_signal_not_accepted_stays_pending",),
     ),
     Mutant(
         "A signal is put beside a state with which it does not fit a frame.",
         "runtara_server/instance_handlers/translation.py",
-        "    if pending is not None and _has_room(response, pending):\n",
-        "    if pending is not None:\n",
+        "saved",
+        "pending is not None and _has_room(response, pending)",
+        "pending is not None",
         (
             "tests/server/test_answers_that_fit.py"
             "::test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_fit",
@@ -139,9 +158,9 @@ WIRE = (
     Mutant(
         "A large state that is found is read though there is no room for it.",
         "runtara_server/router.py",
-        "                _require_room(is_overloaded)\n"
-        "                return await answer.read()\n",
-        "                return await answer.read()\n",
+        "Router._finish",
+        "_require_room(is_overloaded)\nreturn await answer.read()",
+        "return await answer.read()",
         (
             "tests/server/test_room_for_answers.py"
             "::test_a_state_found_while_there_is_no_room_is_asked_for_again[large]",
@@ -150,8 +169,8 @@ WIRE = (
     Mutant(
         "What many requests found at once is given though no room is left.",
         "runtara_server/router.py",
-        "        if answer is not None and _may_be_dropped(answer):\n"
-        "            _require_room(is_overloaded)\n",
+        "Router._finish",
+        "if answer is not None and _may_be_dropped(answer):\n    _require_room(is_overloaded)",
         "",
         (
             "tests/server/test_room_for_answers.py"
@@ -162,7 +181,8 @@ WIRE = (
     Mutant(
         "Each value that a poll tells has all of a frame to itself.",
         "runtara_server/instance_handlers/translation.py",
-        "        room -= size\n",
+        "pending",
+        "room -= size",
         "",
         (
             "tests/server/test_answers_that_fit.py"
@@ -172,8 +192,9 @@ WIRE = (
     Mutant(
         "A value too large for a poll hides those behind it.",
         "runtara_server/instance_handlers/translation.py",
-        "            continue\n",
-        "            break\n",
+        "pending",
+        "continue",
+        "break",
         (
             "tests/server/test_answers_that_fit.py"
             "::test_a_value_too_large_for_a_poll_hides_no_cancel",

@@ -6,8 +6,9 @@ WORKFLOW = (
     Mutant(
         "A timeout that struck hides whatever struck after it in its scope.",
         "runtara_sdk/workflow/places.py",
-        "        if scope in struck:\n            self.struck.remove(scope)\n        return struck",
-        "        return struck",
+        "Branch.exit",
+        "if scope in struck:\n    self.struck.remove(scope)\nreturn struck",
+        "return struck",
         (
             "tests/sdk/workflow/test_strikes_once.py"
             "::test_a_timeout_hides_no_outer_one_that_struck_its_clean_up",
@@ -16,8 +17,9 @@ WORKFLOW = (
     Mutant(
         "A group whose branches fail hides the cancel that struck it.",
         "runtara_sdk/workflow/places.py",
-        "            scope.missed = True\n",
-        "            scope.missed = False\n",
+        "Branch.rearm",
+        "scope.missed = True",
+        "scope.missed = False",
         (
             "tests/sdk/workflow/test_strikes_once.py"
             "::test_a_group_whose_branches_fail_hides_no_cancel",
@@ -26,15 +28,17 @@ WORKFLOW = (
     Mutant(
         "A branch has seen whatever was thrown in a task beside it.",
         "runtara_sdk/workflow/run.py",
-        "is_seen=not is_handed_over()",
-        "is_seen=True",
+        "Run.throw",
+        "not is_handed_over()",
+        "True",
         ("tests/sdk/workflow/test_strikes_once.py::test_gather_hides_no_cancel",),
     ),
     Mutant(
         "A branch has not seen what was thrown in its own task.",
         "runtara_sdk/workflow/run.py",
-        "is_seen=not is_handed_over()",
-        "is_seen=False",
+        "Run.throw",
+        "not is_handed_over()",
+        "False",
         (
             "tests/sdk/workflow/test_strikes_once.py"
             "::test_who_catches_a_cancel_and_goes_on_is_not_struck_again",
@@ -43,6 +47,7 @@ WORKFLOW = (
     Mutant(
         "Of two timeouts that are over the later strikes.",
         "runtara_sdk/workflow/places.py",
+        "Place.striker",
         "min(due, key=_due_since)",
         "max(due, key=_due_since)",
         (
@@ -53,6 +58,7 @@ WORKFLOW = (
     Mutant(
         "Of two timeouts that were slept through the later strikes.",
         "runtara_sdk/workflow/places.py",
+        "Place.overslept",
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
         (
@@ -63,8 +69,9 @@ WORKFLOW = (
     Mutant(
         "A promise that was kept in time is late if no process was there.",
         "runtara_sdk/workflow/promises.py",
-        "    return wait.ended.done()",
-        "    return False",
+        "_is_sent",
+        "return wait.ended.done()",
+        "return False",
         (
             "tests/sdk/workflow/test_deadlines.py"
             "::test_a_value_that_was_sent_wins_over_the_deadline",
@@ -73,6 +80,7 @@ WORKFLOW = (
     Mutant(
         "A promise that was kept hides a cancel.",
         "runtara_sdk/workflow/promises.py",
+        "heard",
         "not (place.is_deadline(by) and await _is_sent(run, name))",
         "not await _is_sent(run, name)",
         ("tests/sdk/workflow/test_deadlines.py::test_a_cancel_wins_over_a_value",),
@@ -80,13 +88,15 @@ WORKFLOW = (
     Mutant(
         "A cancel that finds nothing to strike is forgotten.",
         "runtara_sdk/workflow/strikes.py",
-        "        scope.wanted = True\n        for",
-        "        for",
+        "Strikes.strike_in",
+        "scope.wanted = True",
+        "",
         ("tests/sdk/workflow/test_strikes.py::test_an_effect_is_not_ended_by_a_cancel",),
     ),
     Mutant(
         "A branch begun in a group that has failed does its work.",
         "runtara_sdk/workflow/groups.py",
+        "TaskGroup._open",
         "Scope(self._place.key, wanted=self._is_aborting)",
         "Scope(self._place.key)",
         (
@@ -97,8 +107,9 @@ WORKFLOW = (
     Mutant(
         "A promise is heard when those are that were waited for before it.",
         "runtara_sdk/workflow/ears.py",
-        "        self._waits[name] = wait\n        self._changed.set()\n",
-        "        self._waits[name] = wait\n",
+        "Ears.promised",
+        "self._waits[name] = wait\nself._changed.set()",
+        "self._waits[name] = wait",
         (
             "tests/sdk/workflow/test_suspension.py"
             "::test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once",
@@ -107,6 +118,7 @@ WORKFLOW = (
     Mutant(
         "A resume is told again and again to who runs.",
         "runtara_sdk/workflow/ears.py",
+        "Ears.answer",
         "await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))",
         "pass",
         ("tests/sdk/workflow/test_suspension.py::test_a_resume_is_acknowledged_by_who_runs",),
@@ -114,15 +126,17 @@ WORKFLOW = (
     Mutant(
         "A race leaves those that lost running.",
         "runtara_sdk/workflow/groups.py",
-        "        group._abort()\n    return first",
-        "    return first",
+        "race",
+        "group._abort()",
+        "",
         ("tests/sdk/workflow/test_races.py::test_the_first_wins_and_the_others_clean_up",),
     ),
     Mutant(
         "A mapping that has failed begins more.",
         "runtara_sdk/workflow/groups.py",
-        "            if not self._group._is_aborting or self._where.run.history.holds(path):\n",
-        "            if True:\n",
+        "_Mapping.feed",
+        "not self._group._is_aborting or self._where.run.history.holds(path)",
+        "True",
         ("tests/sdk/workflow/test_mappings.py::test_a_mapping_that_fails_begins_no_more",),
     ),
 )
