@@ -1,0 +1,29 @@
+"""Instances that commit f01a799 has left under way go on with this one."""
+
+from pathlib import Path
+
+import pytest
+from tests.sdk.frozen.databases import DATABASES, MODULE, Replays
+from tests.sdk.frozen.endings import RESTS, SENT
+
+every_database = pytest.mark.parametrize("database", DATABASES)
+
+
+@every_database
+async def test_each_instance_goes_on_to_its_right_end(database: str, tmp_path: Path) -> None:
+    """Whatever it waited for when it was frozen, and nothing that was done is done again."""
+    async with DATABASES[database](tmp_path) as replays:
+        await _tell(replays)
+        made = await replays.saved("making-values", "work#1")
+        found = await replays.run(
+            {name: f"{MODULE}:{rest.workflow}" for name, rest in RESTS.items()}
+            | {"making-values": f"{MODULE}:making_values"}
+        )
+
+    values = {"making-values": ["done", [made, "<after values>"], ["after values"]]}
+    assert found == {name: rest.told() for name, rest in RESTS.items()} | values
+
+
+async def _tell(replays: Replays) -> None:
+    await replays.send(SENT)
+    await replays.resume("paused")
