@@ -67,11 +67,20 @@ async def test_a_missing_file_is_named(connection: aiosqlite.Connection) -> None
         await run_sqlite(connection, [FIRST, THIRD])
 
 
-async def test_a_newer_database_is_refused(connection: aiosqlite.Connection) -> None:
+async def test_a_newer_database_is_taken_as_it_is(connection: aiosqlite.Connection) -> None:
+    """A program accepts migrations beyond the newest it knows, and applies nothing."""
     await run_sqlite(connection, [FIRST, SECOND])
 
-    with pytest.raises(MigrationError, match=r"newer than this program: it has had 002_create_b"):
-        await run_sqlite(connection, [FIRST])
+    assert await run_sqlite(connection, [FIRST]) == ()
+    assert await tables(connection) == ["a", "b", "runtara_migrations"]
+
+
+async def test_a_newer_database_is_still_checked(connection: aiosqlite.Connection) -> None:
+    """A program refuses a newer database that lacks a migration the program knows."""
+    await run_sqlite(connection, [FIRST, THIRD])
+
+    with pytest.raises(MigrationError, match="002_create_b was never applied"):
+        await run_sqlite(connection, [FIRST, SECOND])
 
 
 async def test_a_file_added_out_of_order_is_named(connection: aiosqlite.Connection) -> None:

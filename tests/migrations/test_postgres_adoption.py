@@ -74,7 +74,7 @@ async def test_no_row_is_changed_or_lost(url: str, ledger: dict[int, bool]) -> N
 async def test_all_of_it_works_afterwards(url: str) -> None:
     await make(url, FIVE)
 
-    async with PostgresPersistence(url) as adopted:
+    async with PostgresPersistence(url, migrates=True) as adopted:
         page = await adopted.instances.page(InstanceFilter("t"))
         pending = await adopted.signals.pending(Caller("running"), ["c"])
         found = await adopted.checkpoints.save(

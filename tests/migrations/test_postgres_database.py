@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 from tests.support import postgres
 
+from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import Migration, MigrationError, packaged
 from runtara_migrations.migrate import migrate
 from runtara_migrations.postgres import Pool, run_postgres
+from runtara_persistence import connect
 
 FIRST = Migration(1, "001_create_a", "CREATE TABLE a (x int);")
 SECOND = Migration(2, "002_create_b", "CREATE TABLE b (x text); INSERT INTO b VALUES (';')")
@@ -64,8 +66,8 @@ async def test_an_edited_or_missing_file_is_named(pool: Pool) -> None:
 
     with pytest.raises(MigrationError, match=r"001_create_a .* edited or renamed"):
         await run_postgres(pool, [Migration(1, "001_create_a", "CREATE TABLE c (x int)")])
-    with pytest.raises(MigrationError, match="newer than this program"):
-        await run_postgres(pool, [])
+    with pytest.raises(MigrationError, match="001_create_a was applied, but its file is missing"):
+        await run_postgres(pool, [Migration(2, "002_create_b", "CREATE TABLE b (x int)")])
 
 
 async def test_who_may_only_use_the_tables_needs_no_more_rights(pool: Pool, url: str) -> None:
@@ -127,3 +129,26 @@ async def test_a_trigger_only_notifies(pool: Pool) -> None:
 
         assert await asyncio.wait_for(heard.get(), 5) == "i"
         await connection.remove_listener("runtara_signals", hear)
+
+
+async def test_opening_alone_migrates_nothing(url: str) -> None:
+    """A program that only opens the database is told what is missing and what to do."""
+    with pytest.raises(DatabaseError, match=r"not had migration 001_create_schema: .*URL") as told:
+        async with connect(url):
+            pass
+    async with connect(url, migrates=True) as persistence:
+        await persistence.check()
+    async with connect(url) as persistence:
+        await persistence.check()
+
+    assert "\n" not in str(told.value)
+
+
+async def test_a_schema_of_a_newer_version_is_used_as_it_is(pool: Pool, url: str) -> None:
+    """A program opens a database that has had migrations the program doesn't know."""
+    newer = Migration(999, "999_add_a", "ALTER TABLE instances ADD COLUMN a int; CREATE TABLE a ()")
+    await run_postgres(pool, [*packaged("postgres"), newer])
+
+    for migrates in (False, True):
+        async with connect(url, migrates=migrates) as persistence:
+            await persistence.check()

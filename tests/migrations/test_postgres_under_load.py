@@ -42,8 +42,8 @@ async def pool(url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def server(url: str, pool: Pool) -> AsyncIterator[PostgresPersistence]:
-    """Open, on a schema of before: it brought it up to date itself when it was opened."""
-    async with PostgresPersistence(url) as server:
+    """A server of the version after, open on a schema of before."""
+    async with PostgresPersistence(url, migrates=True) as server:
         await pool.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         await run_postgres(pool, BEFORE)
         for number in range(WORKERS):

@@ -47,7 +47,7 @@ async def test_a_primary_that_freezes_is_left_for_its_standby(pair: Pair) -> Non
     patience, step_timeout = 3.0, 1.0
     most = patience + step_timeout + 10.0  # and what a busy machine takes
     async with PostgresPersistence(
-        pair.url, pool_size=4, patience=patience, step_timeout=step_timeout
+        pair.url, migrates=True, pool_size=4, patience=patience, step_timeout=step_timeout
     ) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         await asyncio.gather(*(persistence.instances.get("i") for _ in range(4)))
@@ -68,7 +68,7 @@ async def test_a_primary_that_freezes_is_left_for_its_standby(pair: Pair) -> Non
 
 async def test_while_the_standby_is_away_nothing_is_acknowledged(pair: Pair) -> None:
     """Neither limit of time makes a commit that waits for it a success."""
-    async with PostgresPersistence(pair.url, step_timeout=1.0) as persistence:
+    async with PostgresPersistence(pair.url, migrates=True, step_timeout=1.0) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         await asyncio.to_thread(pair.standby.stop)
         with pytest.raises(DatabaseError, match="no answer in time"):
@@ -84,7 +84,7 @@ async def test_a_host_that_never_answers_keeps_nobody_from_the_next(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         url = f"postgresql://postgres@/postgres?host=127.0.0.1,{server.folder}&port={port},5432"
-        async with PostgresPersistence(url, patience=2.5) as persistence:
+        async with PostgresPersistence(url, migrates=True, patience=2.5) as persistence:
             await persistence.check()
 
 
@@ -110,7 +110,9 @@ async def test_a_database_that_takes_no_writes_for_a_while_is_used_again(
     server: PostgresServer,
 ) -> None:
     """As when its disk is full: told how it is, and well again by itself."""
-    async with PostgresPersistence(server.url("postgres"), patience=0.5) as persistence:
+    async with PostgresPersistence(
+        server.url("postgres"), migrates=True, patience=0.5
+    ) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         await asyncio.to_thread(take_writes, server, False)
         with pytest.raises(DatabaseError, match="takes no writes"):

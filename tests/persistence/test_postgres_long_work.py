@@ -37,7 +37,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
-    async with PostgresPersistence(url, step_timeout=STEP_TIMEOUT) as persistence:
+    async with PostgresPersistence(url, migrates=True, step_timeout=STEP_TIMEOUT) as persistence:
         yield persistence
 
 

@@ -39,7 +39,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 async def persistence(url: str) -> AsyncIterator[PostgresPersistence]:
-    async with PostgresPersistence(url, patience=PATIENCE) as persistence:
+    async with PostgresPersistence(url, migrates=True, patience=PATIENCE) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         yield persistence
 
@@ -119,7 +119,7 @@ async def test_a_server_that_does_not_flush_is_warned_of(
     server = PostgresServer("fsync=off")
     try:
         server.start()
-        async with PostgresPersistence(server.url("postgres")):
+        async with PostgresPersistence(server.url("postgres"), migrates=True):
             pass
     finally:
         server.remove()

@@ -75,7 +75,9 @@ async def test_every_step_is_one_statement(server: PostgresServer) -> None:
     log = server.folder / "log"
     asked: dict[str, int] = {}
 
-    async with PostgresPersistence(server.url("postgres"), pool_size=1) as persistence:
+    async with PostgresPersistence(
+        server.url("postgres"), migrates=True, pool_size=1
+    ) as persistence:
         for step in steps(persistence, "first").values():
             await step()
         for name, step in steps(persistence, "second").items():

@@ -55,7 +55,7 @@ def _write_certificate(authority: LocalAuthority, folder: Path) -> None:
 
 
 async def is_encrypted(url: str) -> bool:
-    async with PostgresPersistence(url) as persistence:
+    async with PostgresPersistence(url, migrates=True) as persistence:
         await persistence.check()
         connection = await asyncpg.connect(url)
         found = await connection.fetchval(
@@ -116,7 +116,9 @@ async def test_of_several_hosts_each_is_verified(address: str, authority: LocalA
     both = f"{address.replace('localhost', ELSEWHERE)},{address}"
     parameters = f"sslmode=verify-full&sslrootcert={authority.ca_path}"
 
-    async with PostgresPersistence(f"postgresql://postgres@{both}/postgres?{parameters}") as opened:
+    async with PostgresPersistence(
+        f"postgresql://postgres@{both}/postgres?{parameters}", migrates=True
+    ) as opened:
         await opened.check()
 
 

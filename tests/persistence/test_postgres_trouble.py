@@ -123,7 +123,9 @@ async def test_a_server_restarted_under_load_is_used_again(
             else:
                 acknowledged.append(f"{worker}-{number}")
 
-    async with PostgresPersistence(server.url("postgres"), patience=1) as persistence:
+    async with PostgresPersistence(
+        server.url("postgres"), migrates=True, patience=1
+    ) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         async with asyncio.TaskGroup() as workers:
             for worker in range(8):

@@ -67,12 +67,16 @@ def pending(known: Sequence[Migration], applied: Iterable[Entry]) -> list[Migrat
     """
     Tell what a database still needs, in order.
 
-    Raises MigrationError if it has had what is not among the known ones, or not so.
+    What it has had beyond the newest known one is taken to be of a newer program, and to only have
+    added what this one need not know. Raises MigrationError if it has had another than the known
+    ones up to that, or not so.
     """
     entries = {entry.version: entry for entry in applied}
     by_version = {migration.version: migration for migration in known}
+    newest = max(by_version, default=0)
     for entry in entries.values():
-        _check(entry, by_version.get(entry.version), newest=max(by_version, default=0))
+        if entry.version <= newest:
+            _check(entry, by_version.get(entry.version))
     waiting = [migration for migration in known if migration.version not in entries]
     if waiting and waiting[0].version < max(entries, default=0):
         raise MigrationError(
@@ -82,12 +86,7 @@ def pending(known: Sequence[Migration], applied: Iterable[Entry]) -> list[Migrat
     return waiting
 
 
-def _check(entry: Entry, migration: Migration | None, *, newest: int) -> None:
-    if migration is None and entry.version > newest:
-        raise MigrationError(
-            f"This database is newer than this program: it has had {entry.name}, the program knows"
-            f" migrations up to number {newest}; run a newer program"
-        )
+def _check(entry: Entry, migration: Migration | None) -> None:
     if migration is None:
         raise MigrationError(f"Migration {entry.name} was applied, but its file is missing")
     if migration.entry != entry:

@@ -84,6 +84,25 @@ async def run_postgres(
     return tuple(applied)
 
 
+async def check_postgres(pool: Pool) -> None:
+    """
+    Refuse a database that lacks a migration which comes with this program; changes nothing.
+
+    Raises MigrationError naming the migration, or the driver's error if the database can't be
+    asked.
+    """
+    known = packaged("postgres")
+    async with pool.acquire() as connection:
+        applied: list[Entry] = []
+        if await connection.fetchval(_HAS_TABLE, "runtara_migrations"):
+            applied = [Entry(*row) for row in await connection.fetch(_READ_LEDGER)]
+    if waiting := pending(known, applied):
+        raise MigrationError(
+            f"it has not had migration {waiting[0].name}: start the newest server on it, which"
+            " applies what is missing, or run `python -m runtara_migrations URL`"
+        )
+
+
 async def _apply_next(
     connection: _Connection, known: Sequence[Migration], patience: Patience
 ) -> str | None:

@@ -11,23 +11,27 @@ from runtara_domain.ports.persistence import Persistence
 from runtara_migrations import location
 
 
-def connect(url: str) -> Persistence:
+def connect(url: str, *, migrates: bool = False) -> Persistence:
     """
     Give an unopened adapter to the database at a URL; nothing is opened or created yet.
+
+    migrates: whether opening brings a PostgreSQL schema up to date, as servers and environments
+    do; otherwise opening raises DatabaseError if the schema lacks a migration. Opening a SQLite
+    file always brings its schema up to date.
 
     Raises InvalidValue for a URL it doesn't take, saying what is taken.
     """
     place = _locate(url)
     if isinstance(place, location.PostgresLocation):
-        return postgres(place.url)
+        return postgres(place.url, migrates=migrates)
     return sqlite(place.path)
 
 
-def postgres(url: str, *, pool_size: int = 10) -> Persistence:
-    """Give an unopened adapter to a PostgreSQL database."""
+def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persistence:
+    """Give an unopened adapter to a PostgreSQL database; migrates: as for `connect`."""
     from runtara_persistence.postgres.persistence import PostgresPersistence
 
-    return PostgresPersistence(url, pool_size=pool_size)
+    return PostgresPersistence(url, migrates=migrates, pool_size=pool_size)
 
 
 def sqlite(path: str) -> Persistence:

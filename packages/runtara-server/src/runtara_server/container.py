@@ -42,6 +42,7 @@ class Container(containers.DeclarativeContainer):
         postgres=providers.Singleton(
             postgres,
             settings.provided.database_url,
+            migrates=True,
             pool_size=settings.provided.db_pool_size,
         ),
         sqlite=providers.Singleton(

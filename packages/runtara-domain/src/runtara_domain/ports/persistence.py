@@ -50,7 +50,10 @@ class Persistence(Protocol):
 
     async def __aenter__(self) -> Self:
         """
-        Open the database and bring its schema up to date; raises DatabaseError saying what to do.
+        Open the database.
+
+        Its schema is brought up to date, unless that is left to others: then one that lacks
+        something is refused. Raises DatabaseError saying what to do.
         """
         ...
 

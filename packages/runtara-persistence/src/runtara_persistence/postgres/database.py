@@ -11,7 +11,7 @@ import asyncpg
 from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
-from runtara_migrations.postgres import run_postgres
+from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.failure import FAILURES, explain, was_lost, was_rolled_back
 from runtara_persistence.postgres.opening import Opening
 from runtara_persistence.postgres.session import SETTINGS, check_session
@@ -40,14 +40,22 @@ class Database:
     """
     One PostgreSQL database, through a pool of connections.
 
-    patience: seconds within which a step is begun, and begun again. step_timeout: seconds a
-    statement may take; the database itself ends it a little earlier.
+    migrates: whether opening brings the schema up to date. patience: seconds within which a step
+    is begun, and begun again. step_timeout: seconds a statement may take; the database itself ends
+    it a little earlier.
     """
 
     def __init__(
-        self, place: PostgresLocation, *, pool_size: int, patience: float, step_timeout: float
+        self,
+        place: PostgresLocation,
+        *,
+        migrates: bool,
+        pool_size: int,
+        patience: float,
+        step_timeout: float,
     ) -> None:
         self._place = place
+        self._migrates = migrates
         self._pool_size = pool_size
         self._patience = patience
         self._step_timeout = step_timeout
@@ -72,9 +80,9 @@ class Database:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """
-        Bring the schema up to date and take steps; finish those under way at the end.
+        Bring the schema up to date or check it, and take steps; finish those under way at the end.
 
-        Raises DatabaseError if it can't be opened.
+        Raises DatabaseError if it can't be opened, or lacks a migration.
         """
         pool = self._make_pool()
         try:
@@ -210,7 +218,7 @@ class Database:
             await pool
             async with pool.acquire() as connection:
                 await check_session(connection)
-            await run_postgres(pool)
+            await (run_postgres(pool) if self._migrates else check_postgres(pool))
         except MigrationError as error:
             message = f"Failed to open the database in {self._place.shown}: {error}"
             raise DatabaseError(message) from error

@@ -19,15 +19,17 @@ class PostgresPersistence:
     Storage in a PostgreSQL database, which any number of servers may share.
 
     Fits `runtara_domain.ports.persistence.Persistence`. url: as `runtara_migrations.location` takes
-    it. pool_size: connections at most, and one more while somebody watches. patience: seconds
-    within which a step is begun, and begun again where that is safe. step_timeout: seconds a
-    statement may take. Raises InvalidLocation.
+    it. migrates: whether opening brings the schema up to date; otherwise opening raises
+    DatabaseError if the schema lacks a migration. pool_size: connections at most, and one more
+    while somebody watches. patience: seconds within which a step is begun, and begun again where
+    that is safe. step_timeout: seconds a statement may take. Raises InvalidLocation.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        migrates: bool = False,
         pool_size: int = 10,
         patience: float = 5.0,
         step_timeout: float = 10.0,
@@ -36,7 +38,11 @@ class PostgresPersistence:
         if not isinstance(place, location.PostgresLocation):
             raise location.InvalidLocation(f"database URL: {location.TAKES}")
         self._database = Database(
-            place, pool_size=pool_size, patience=patience, step_timeout=step_timeout
+            place,
+            migrates=migrates,
+            pool_size=pool_size,
+            patience=patience,
+            step_timeout=step_timeout,
         )
         self._lifetime = AsyncExitStack()
         self.checkpoints = PostgresCheckpoints(self._database)
