@@ -24,7 +24,7 @@ from runtara_sdk.workflow.plan import NotDone
 from runtara_sdk.workflow.promises import promise
 from runtara_sdk.workflow.restarts import restart_as
 from runtara_sdk.workflow.retry import Retry
-from runtara_sdk.workflow.sleeping import sleep, timeout
+from runtara_sdk.workflow.sleeping import sleep, sleep_until, timeout
 from runtara_sdk.workflow.steps import Step, step
 from runtara_sdk.workflow.values import now, random, uuid4
 
@@ -59,6 +59,7 @@ __all__ = [
     "random",
     "restart_as",
     "sleep",
+    "sleep_until",
     "step",
     "timeout",
     "uuid4",

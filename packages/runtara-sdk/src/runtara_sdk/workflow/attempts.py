@@ -15,8 +15,9 @@ from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
-from runtara_sdk.workflow.reports import readable, said
+from runtara_sdk.workflow.reports import readable
 from runtara_sdk.workflow.run import Run
+from runtara_sdk.workflow.user_objects import is_a, text_of, type_name
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Attempts:
 
     def _check_budget(self, since: datetime, last: str) -> None:
         budget = self.plan.retry.budget
-        if budget is not None and self.run.clock() > since + duration(budget):
+        if budget is not None and self.run.clock() > since + duration("budget=", budget):
             over = TimeoutError(f"no process was there before the budget was over; before: {last}")
             raise Failed(over, self.number - 1)
 
@@ -102,7 +103,7 @@ class Attempts:
         if self.plan.timeout is None:
             return await work()
         try:
-            async with asyncio.timeout(duration(self.plan.timeout).total_seconds()) as limit:
+            async with asyncio.timeout(self._limit()) as limit:
                 return await work()
         except TimeoutError as error:
             if not limit.expired():
@@ -110,6 +111,10 @@ class Attempts:
             raise TimeoutError(
                 f"the attempt took longer than timeout={self.plan.timeout!r}"
             ) from error
+
+    def _limit(self) -> float:
+        assert self.plan.timeout is not None
+        return duration("timeout=", self.plan.timeout).total_seconds()
 
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""
@@ -133,8 +138,8 @@ class Attempts:
         self, number: int, error: Exception, since: datetime, now: datetime
     ) -> datetime | None:
         """When it is tried again; None: never."""
-        is_late = self.plan.timeout is not None and isinstance(error, TimeoutError)
-        is_answer = isinstance(error, self.plan.raises)
+        is_late = self.plan.timeout is not None and is_a(error, TimeoutError)
+        is_answer = is_a(error, *self.plan.raises)
         if is_answer or not (is_late or self.plan.retry.takes(error)):
             return None
         return self.plan.retry.next_attempt(number, error, since, now)
@@ -244,10 +249,21 @@ async def _contained(work: Awaitable[object]) -> object:
     except asyncio.CancelledError as error:
         if task.cancelling():
             raise
-        raise RuntimeError(f"something that the step awaited was cancelled: {error}") from error
+        raise RuntimeError(
+            f"something that the step awaited was cancelled: {text_of(error)}"
+        ) from error
     except SystemExit as error:
-        raise RuntimeError(f"a step can't end the process: it called sys.exit({error})") from error
+        raise RuntimeError(
+            f"a step can't end the process: it called sys.exit({text_of(error)})"
+        ) from error
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # `except Exception` would let it by, and the effect would be done again by a replay.
+        raise RuntimeError(
+            f"the step raised a {type_name(error)}, which is no Exception: {text_of(error)}"
+        ) from error
 
 
 def _text(error: Exception) -> str:
-    return readable(f"{type(error).__qualname__}: {said(error)}"[:1000])
+    return readable(f"{type_name(error)}: {text_of(error)}"[:1000])

@@ -186,6 +186,10 @@ def workflow(
     row put in by plain SQL does not, one that waits is due every `look`. The core may be out of
     reach for as long as `budget`.
     """
-    patience = Patience(duration(budget), duration(hold), max(duration(look), timedelta(seconds=1)))
+    patience = Patience(
+        duration("budget=", budget),
+        duration("hold=", hold),
+        max(duration("look=", look), timedelta(seconds=1)),
+    )
     decorator = _Decorator(name, patience)
     return decorator if function is None else decorator(function)

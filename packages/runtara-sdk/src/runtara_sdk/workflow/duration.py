@@ -1,34 +1,80 @@
 """Durations as people write them."""
 
+import math
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from runtara_sdk.workflow.user_objects import shown
 
 Duration = str | float | timedelta
 """Text such as "30s", "1h30m" or "3d"; a number of seconds; or a timedelta."""
+
+LONGEST = timedelta(days=36525)
+"""A hundred years: what is longer counts as that, as it does at the core."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
 
-def duration(value: Duration) -> timedelta:
-    """Read one; raises ValueError for what is none, and for less than nothing."""
-    if isinstance(value, timedelta):
-        found = value
-    elif isinstance(value, str):
-        found = _read(value.replace(" ", ""))
-    else:
-        found = timedelta(seconds=value)
+def duration(what: str, value: Duration) -> timedelta:
+    """
+    Read an option's duration, of which `what` is the name; infinite is a hundred years.
+
+    Raises TypeError for what is no duration, ValueError for text that is none, NaN, and less than
+    nothing.
+    """
+    found = signed(what, value)
     if found < timedelta(0):
-        raise ValueError(f"a duration is at least 0, got {value!r}")
+        raise ValueError(f"{what} takes a duration of at least 0, got {shown(value)}")
     return found
 
 
-def _read(text: str) -> timedelta:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError(
-            f'a duration is text such as "30s", "1h30m" or "3d" (ms, s, m, h, d, w), a number of'
-            f" seconds or a timedelta, got {text!r}"
+def signed(what: str, value: Duration) -> timedelta:
+    """Read a duration that may be less than nothing, as the way to a moment that has passed is."""
+    if isinstance(value, timedelta):
+        return _bounded(value)
+    if isinstance(value, str):
+        return _in_seconds(what, value, _read(what, value))
+    if isinstance(value, datetime):
+        raise TypeError(
+            f"{what} takes a duration, got the moment {shown(value)}: sleep_until(moment) sleeps"
+            " until then"
         )
-    parts = _PART.findall(text)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        seconds = float(value)
+    except OverflowError:  # An int that no float holds.
+        return LONGEST if value > 0 else -LONGEST
+    except (TypeError, ValueError):
+        raise TypeError(_takes(what, value)) from None
+    return _in_seconds(what, value, seconds)
+
+
+def is_infinite(value: object) -> bool:
+    """Tell whether a duration has no end."""
+    return isinstance(value, float) and value == math.inf
+
+
+def _in_seconds(what: str, value: Duration, seconds: float) -> timedelta:
+    if math.isnan(seconds):
+        raise ValueError(_takes(what, value))
+    most = LONGEST.total_seconds()
+    return timedelta(seconds=max(-most, min(seconds, most)))
+
+
+def _bounded(value: timedelta) -> timedelta:
+    return max(-LONGEST, min(value, LONGEST))
+
+
+def _read(what: str, value: str) -> float:
+    text = value.replace(" ", "")
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(_takes(what, value))
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+
+
+def _takes(what: str, value: object) -> str:
+    return (
+        f'{what} takes a duration: text such as "30s", "1h30m" or "3d" (ms, s, m, h, d, w), a'
+        f" number of seconds or a timedelta; got {shown(value)}"
+    )

@@ -18,6 +18,7 @@ from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.parking import keep_generators
 from runtara_sdk.workflow.reports import report
 from runtara_sdk.workflow.run import Run, utc_now
+from runtara_sdk.workflow.user_objects import is_a
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[A
     """Tell the core how the workflow's function ended."""
     await run.strikes.end(run.root)
     error = _error_of(task)
-    is_cancelled = isinstance(error, asyncio.CancelledError) and run.root.is_struck
+    is_cancelled = is_a(error, asyncio.CancelledError) and run.root.is_struck
     if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):
         return Ended(Outcome.CANCELLED)
     left_out = run.history.left_out()

@@ -10,7 +10,8 @@ from pydantic import BaseModel, JsonValue
 from runtara_sdk.workflow import codec
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable, StepFailed
 from runtara_sdk.workflow.likeness import alike
-from runtara_sdk.workflow.reports import readable, said, traced
+from runtara_sdk.workflow.reports import message, said, traced
+from runtara_sdk.workflow.user_objects import asked, is_a, shown, type_name
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
@@ -43,11 +44,11 @@ def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exce
     """Write a failure; raises NotSaveable if one of `raises` would not come back as it is."""
     failure = _Failure(
         type=_name(type(error)),
-        message=readable(said(error)),
+        message=message(error),
         attempts=attempts,
         traceback=traced(error)[-_TRACEBACK:],
     )
-    if isinstance(error, tuple(raises)):
+    if is_a(error, *raises):
         failure.parts = _parts(key, error)
     return failure.model_dump_json(exclude_none=True).encode()
 
@@ -60,7 +61,8 @@ def decode(step: str, key: str, text: bytes, raises: Sequence[type[Exception]]) 
     """
     failure = _Failure.model_validate_json(text)
     error = _read(step, key, failure, raises)
-    error.add_note(f"In {key}, attempt {failure.attempts}: {failure.traceback}")
+    note = f"In {key}, attempt {failure.attempts}: {failure.traceback}"
+    asked(lambda: BaseException.add_note(error, note), None)
     return error
 
 
@@ -73,7 +75,15 @@ def _read(step: str, key: str, failure: _Failure, raises: Sequence[type[Exceptio
             f"{key} has failed with {failure.type}, which is not in the step's raises="
             f"{tuple(_name(kind) for kind in raises)}: put it, or what it is called now, there"
         )
-    return _built(key, kind, failure.parts)
+    try:
+        return _built(key, kind, failure.parts)
+    except StateUnreadable:
+        raise
+    except Exception as error:
+        raise StateUnreadable(
+            f"{key} has failed with {failure.type}, which can't be made again from what was saved"
+            f" ({type_name(error)}: {said(error)}): let it take what it took"
+        ) from error
 
 
 def _name(kind: type) -> str:
@@ -96,11 +106,12 @@ def _parts(key: str, error: Exception) -> _Parts:
     what = f"{key}, failing with {_name(type(error))},"
     try:
         parts = _written(what, error)
-    except NotSaveable as refusal:
-        raise NotSaveable(f"{what} {_ADVICE} ({refusal})") from None
-    back = _built(key, type(error), parts)
-    if said(back) != said(error) or not all(map(alike, _all(back), _all(error))):
-        raise NotSaveable(f"{what} {_ADVICE} (it would come back as {back!r})")
+        back = _built(key, type(error), parts)
+        is_same = said(back) == said(error) and all(map(alike, _all(back), _all(error)))
+    except Exception as refusal:  # Properties, `__reduce__`, `__new__`: the user's code.
+        raise NotSaveable(f"{what} {_ADVICE} ({said(refusal)})") from None
+    if not is_same:
+        raise NotSaveable(f"{what} {_ADVICE} (it would come back as {shown(back)})")
     return parts
 
 

@@ -14,6 +14,7 @@ from runtara_sdk.workflow.errors import ForeignTask
 from runtara_sdk.workflow.keys import Numbers
 from runtara_sdk.workflow.places import Branch, Scope, Wait
 from runtara_sdk.workflow.run import Run
+from runtara_sdk.workflow.user_objects import is_a
 from runtara_sdk.workflow.values import value_of
 
 T = TypeVar("T")
@@ -277,4 +278,4 @@ def _named(items: Iterable[Item], key: Callable[[Item], str]) -> list[tuple[str,
 
 
 def _is_struck(error: BaseException | None) -> bool:
-    return isinstance(error, asyncio.CancelledError)
+    return is_a(error, asyncio.CancelledError)

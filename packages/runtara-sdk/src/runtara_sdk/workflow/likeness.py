@@ -5,9 +5,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time
 
+from runtara_sdk.workflow.user_objects import asked
+
 
 def alike(one: object, other: object) -> bool:
-    """Tell whether both are of the same types all the way down, and equal; NaN is like NaN."""
+    """
+    Tell whether both are of the same types all the way down, and equal; NaN is like NaN.
+
+    Values that can't be compared, because comparing them raises, are not alike.
+    """
+    return asked(lambda: bool(_is_alike(one, other)), False)
+
+
+def _is_alike(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, float):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.keys import OWN, Numbers, escaped, joined
+from runtara_sdk.workflow.user_objects import is_a
 
 CANCEL = "cancel"
 """What strikes when the instance was told to cancel; everything else that does is a scope's key."""
@@ -124,7 +125,7 @@ class Branch:
 
     def saw(self, error: BaseException | None) -> None:
         """Note that the branch has an error: a CancelledError shows it what it had missed."""
-        if isinstance(error, asyncio.CancelledError):
+        if is_a(error, asyncio.CancelledError):
             for scope in self.scopes:
                 if scope.missed:
                     self.settle(scope.key, is_seen=True)

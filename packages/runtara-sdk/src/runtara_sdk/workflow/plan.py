@@ -38,7 +38,7 @@ class Plan:
         if not isinstance(self.retry, Retry):
             raise TypeError(f"step {self.name!r}: retry= takes a Retry(...), got {self.retry!r}")
         if self.timeout is not None:
-            duration(self.timeout)
+            duration(f"step {self.name!r}: timeout=", self.timeout)
             if self.is_thread:
                 raise ValueError(
                     f"step {self.name!r} is a plain function: a thread can't be ended by a"

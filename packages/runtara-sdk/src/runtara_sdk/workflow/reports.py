@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException
-from types import FrameType
+from types import FrameType, TracebackType
 
 from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow.user_objects import asked, is_a, text_of, type_name
 
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
 
@@ -29,24 +30,55 @@ _BETWEEN = (
 
 def report(error: BaseException) -> str:
     """The error in one line, then its traceback with the frames of user code alone."""
-    head = f"{type(error).__qualname__}: {said(error)}"
+    head = _head(error)
+    text = None if _is_long(error) else asked(lambda: _needed(error), None)
+    text = _bare(error) if text is None else text
+    return _cut(readable(f"{head}\n\n{text}" if text else head))
+
+
+def _needed(error: BaseException) -> str:
+    """Its traceback; nothing for one of ours with none of the user's frames: its message is all."""
     found = _trimmed(error)
-    # One of ours with none of the user's frames says it all in its message.
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
-    return _cut(readable(head if is_all else f"{head}\n\n{_text(found)}"))
+    return "" if is_all else _text(found)
 
 
 def said(error: BaseException) -> str:
     """What an error says of itself; it may be one that fails to."""
-    try:
-        return str(error)
-    except Exception:
-        return "<exception str() failed>"
+    return text_of(error)
+
+
+def message(error: BaseException) -> str:
+    """What an error says of itself, as text that the core keeps, its middle cut if it is long."""
+    return _cut(readable(text_of(error)))
 
 
 def traced(error: BaseException) -> str:
     """The error's traceback, and those of what caused it, with the frames of user code alone."""
-    return readable(_text(_trimmed(error)))
+    text = None if _is_long(error) else asked(lambda: _text(_trimmed(error)), None)
+    return readable(_bare(error) if text is None else text)
+
+
+def _is_long(error: BaseException) -> bool:
+    """Tell whether an error's text would leave no room for its traceback."""
+    return len(text_of(error)) > _LONGEST // 4
+
+
+def _bare(error: BaseException) -> str:
+    """The traceback of an error that can't be asked for its cause, its notes or its text."""
+    frames: list[FrameSummary] = asked(lambda: traceback.extract_tb(_raised_at(error)), [])
+    lines = StackSummary.from_list(_users(frames)).format()
+    return "".join(["Traceback (most recent call last):\n", *lines, _head(error)])
+
+
+def _raised_at(error: BaseException) -> TracebackType | None:
+    # Not `error.__traceback__`, which a class can override.
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return found
+
+
+def _head(error: BaseException) -> str:
+    return f"{type_name(error)}: {_cut(text_of(error), _LONGEST // 4)}"
 
 
 def readable(text: str) -> str:
@@ -54,10 +86,10 @@ def readable(text: str) -> str:
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _LONGEST) -> str:
     """Leave out the middle of what is too long to be read."""
-    half = _LONGEST // 2
-    return text if len(text) <= _LONGEST else f"{text[:half]}\n…\n{text[-half:]}"
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def stack(frame: FrameType) -> str:
@@ -80,7 +112,7 @@ def _trim(found: TracebackException, error: BaseException) -> None:
     users = _users(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
-    elif isinstance(error, RuntaraError | SyntaxError) or error.__cause__ is not None:
+    elif is_a(error, RuntaraError, SyntaxError) or error.__cause__ is not None:
         found.stack = None  # type: ignore[assignment]  # as it is for one never raised
     inner = [(found.__cause__, error.__cause__), (found.__context__, error.__context__)]
     if isinstance(error, BaseExceptionGroup):

@@ -4,9 +4,11 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.user_objects import asked, attribute, is_a, text_of
 
 Kinds = type[Exception] | tuple[type[Exception], ...]
 """One class of errors or several."""
@@ -44,8 +46,9 @@ class Retry:
         if self.attempts < 1:
             raise ValueError(f"attempts is at least 1, got {self.attempts}")
         kinds("on", self.on)
-        duration(self.budget or 0)
-        if duration(self.wait) > duration(self.cap):
+        if self.budget is not None:
+            duration("budget=", self.budget)
+        if duration("wait=", self.wait) > duration("cap=", self.cap):
             raise ValueError(
                 f"wait={self.wait!r} is longer than cap={self.cap!r}, which bounds every wait: give"
                 " a longer cap"
@@ -53,7 +56,7 @@ class Retry:
 
     def takes(self, error: Exception) -> bool:
         """Tell whether an error is one to try again after."""
-        return isinstance(error, self.on)
+        return is_a(error, *kinds("on", self.on))
 
     def next_attempt(
         self, number: int, error: Exception, since: datetime, now: datetime
@@ -62,12 +65,12 @@ class Retry:
         if number >= self.attempts:
             return None
         at = now + max(self._backoff(number), retry_after(error, now))
-        late = self.budget is not None and at > since + duration(self.budget)
+        late = self.budget is not None and at > since + duration("budget=", self.budget)
         return None if late else at
 
     def _backoff(self, number: int) -> timedelta:
-        cap = duration(self.cap).total_seconds()
-        bound = min(cap, duration(self.wait).total_seconds() * 2.0 ** min(number - 1, 60))
+        cap = duration("cap=", self.cap).total_seconds()
+        bound = min(cap, duration("wait=", self.wait).total_seconds() * 2.0 ** min(number - 1, 60))
         # Not a secret: it only spreads the load.
         return timedelta(seconds=bound * random.uniform(0.5, 1.0))
 
@@ -75,29 +78,71 @@ class Retry:
 NEVER = Retry(attempts=1)
 
 
+_BELIEVED = timedelta(days=366)
+"""How long an error may ask for: what is longer is taken for a mistake, and not waited for."""
+
+_EPOCH = 1e9
+"""Seconds: a number from here on (2001, or 31 years) is a moment since 1970 and no length."""
+
+
 def retry_after(error: Exception, now: datetime) -> timedelta:
-    """How long the other side asked to be left alone, in seconds or until a date; zero if not."""
-    said: Any = getattr(error, "retry_after", None)
-    if said is None:
-        said = _header(getattr(error, "response", None)) or _header(error)
-    if isinstance(said, timedelta):
-        return max(said, timedelta(0))
-    try:
-        return timedelta(seconds=max(float(said or 0), 0))
-    except (TypeError, ValueError, OverflowError):
-        return _until_date(said, now)
+    """
+    How long the other side asked to be left alone; zero if it did not, or asked for nonsense.
+
+    It says so by an attribute `retry_after`, or by the header Retry-After of the error or of its
+    `response`: a number of seconds, a moment, a date as HTTP writes it, or seconds or milliseconds
+    since 1970.
+    """
+    for said in (
+        attribute(error, "retry_after"),
+        _header(attribute(error, "response")),
+        _header(error),
+    ):
+        length = None if said is None else asked(partial(_length, said, now), None)
+        if length is not None and length <= _BELIEVED:
+            return max(length, timedelta(0))
+    return timedelta(0)
 
 
 def _header(holder: object) -> object:
     """What its headers say, however they are written; urllib's and aiohttp's errors have some."""
-    items = getattr(getattr(holder, "headers", None), "items", tuple)
-    return next((value for name, value in items() if str(name).lower() == "retry-after"), None)
+    return asked(lambda: _found(attribute(holder, "headers")), None)
 
 
-def _until_date(said: object, now: datetime) -> timedelta:
-    """As HTTP writes dates; "-0000" for a zone leaves it out, and GMT is meant."""
+def _found(headers: Any) -> object:
+    items = () if headers is None else headers.items()
+    return next((value for name, value in items if _name(name) == "retry-after"), None)
+
+
+def _name(header: object) -> str:
+    return (header.decode("latin-1") if isinstance(header, bytes) else text_of(header)).lower()
+
+
+def _length(said: Any, now: datetime) -> timedelta:
+    """Read what was said; raises for what can't be read."""
+    if isinstance(said, timedelta):
+        return said
+    if isinstance(said, datetime):
+        return _aware(said) - now
     try:
-        date = parsedate_to_datetime(str(said))
+        number = float(said)
+    except (TypeError, ValueError):
+        text = said.decode() if isinstance(said, bytes) else text_of(said)
+        return _aware(_date(text)) - now
+    if number < _EPOCH:
+        return timedelta(seconds=number)
+    since_1970 = number if number < _EPOCH * 1000 else number / 1000
+    return datetime.fromtimestamp(since_1970, UTC) - now
+
+
+def _date(text: str) -> datetime:
+    """As HTTP writes dates, or ISO 8601."""
+    try:
+        return parsedate_to_datetime(text)
     except ValueError:
-        return timedelta(0)
-    return max((date if date.tzinfo else date.replace(tzinfo=UTC)) - now, timedelta(0))
+        return datetime.fromisoformat(text)
+
+
+def _aware(date: datetime) -> datetime:
+    """Where "-0000" for a zone leaves it out, GMT is meant."""
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

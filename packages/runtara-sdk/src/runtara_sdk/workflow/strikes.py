@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from runtara_sdk.workflow.places import Branch, Place, Scope
+from runtara_sdk.workflow.user_objects import is_a
 
 if TYPE_CHECKING:
     from runtara_sdk.workflow.run import Run
@@ -75,7 +76,7 @@ class Strikes:
 
 def warn_of(place: Place, error: BaseException) -> None:
     """Warn if a live call was cancelled by something else than a strike."""
-    if isinstance(error, asyncio.CancelledError):
+    if is_a(error, asyncio.CancelledError):
         logger.warning(
             "%s was cancelled by something that no replay knows of: use timeout, race and TaskGroup"
             " of runtara_sdk instead of asyncio's",

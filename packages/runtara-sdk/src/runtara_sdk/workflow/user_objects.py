@@ -1,0 +1,47 @@
+"""Looking at the user's objects: whatever their methods do, the run goes on."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def asked(look: Callable[[], T], otherwise: T) -> T:
+    """
+    Give what a look at one of the user's objects gives; `otherwise` if the look raises.
+
+    Properties, `__getattr__`, `__eq__`, `__str__` and the like are the user's code, and what they
+    raise must neither replace the error that is looked at nor end the run. Only KeyboardInterrupt
+    passes, which may be a person's.
+    """
+    try:
+        return look()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return otherwise
+
+
+def text_of(value: object) -> str:
+    """What `str` gives, as a plain str; if that raises, what a traceback would show."""
+    return asked(lambda: str.__str__(str(value)), "<exception str() failed>")
+
+
+def shown(value: object) -> str:
+    """What `repr` gives, as a plain str; the type's name if that raises."""
+    return asked(lambda: str.__str__(repr(value)), f"<{type_name(value)}>")
+
+
+def attribute(holder: object, name: str) -> object:
+    """An attribute's value; None if there is none, or to look it up raises."""
+    return asked(lambda: getattr(holder, name, None), None)
+
+
+def type_name(value: object) -> str:
+    """The qualified name of the value's class."""
+    return asked(lambda: str.__str__(type(value).__qualname__), "object")
+
+
+def is_a(error: BaseException | None, *kinds: type[BaseException]) -> bool:
+    """Tell whether `except` would take an error for one of these; none of its code runs."""
+    return any(one is kind for kind in kinds for one in type(error).__mro__)
