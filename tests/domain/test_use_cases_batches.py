@@ -4,7 +4,7 @@ import logging
 import pytest
 from tests.domain.desk import ID, Desk, settled
 
-from runtara_domain.error import InstanceSuperseded, InvalidInstanceState
+from runtara_domain.error import InstanceSuperseded, InvalidInstanceState, InvalidValue
 from runtara_domain.model import Caller, Event, EventType
 from runtara_domain.sessions import Session
 from runtara_domain.status import State
@@ -35,7 +35,7 @@ async def test_events_are_kept_in_their_order_with_their_moves(desk: Desk) -> No
     assert desk.places.taken == 0
 
 
-async def test_a_bad_one_is_skipped_and_logged_and_the_others_are_kept(
+async def test_bad_ones_are_skipped_and_logged_in_one_line_and_the_others_are_kept(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = await desk.registered()
@@ -51,10 +51,26 @@ async def test_a_bad_one_is_skipped_and_logged_and_the_others_are_kept(
         )
 
     assert [payload for _, payload in desk.said()][1:] == [b"done", b"after"]
-    assert [("nobody" in each, "completed" in each) for each in caplog.messages] == [
-        (True, False),
-        (False, True),
-    ]
+    [said] = caplog.messages
+    assert "skipped: 2, the first" in said
+    assert "nobody" in said
+
+
+async def test_what_was_refused_before_is_counted_in_the_same_line(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await desk.registered()
+    refused = [InvalidValue("event_type: takes others")]
+
+    with caplog.at_level(logging.WARNING):
+        await desk.record_events(
+            session=session,
+            entries=[(Caller("nobody"), event(desk, EventType.CUSTOM, b"lost"))],
+            refused=refused,
+        )
+
+    [said] = caplog.messages
+    assert said == "events of a batch skipped: 2, the first: event_type: takes others"
 
 
 async def test_the_same_ending_twice_is_recorded_once(

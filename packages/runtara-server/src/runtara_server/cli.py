@@ -25,15 +25,17 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.postgres and not options.dev:
         parser.error("--postgres goes with --dev: otherwise RUNTARA_DATABASE_URL says where")
-    logs.configure(readable=options.dev or sys.stderr.isatty())
+    log = logs.configure(readable=options.dev or sys.stderr.isatty())
     try:
         settings = config.load(dev.DevSettings if options.dev else config.Settings)
         with asyncio.Runner(loop_factory=_event_loop) as runner:
             runner.run(_serve(settings, is_dev=options.dev, on_postgres=options.postgres))
     except (config.ConfigurationError, CertificateError) as error:
-        return _fail(str(error), BAD_CONFIGURATION)
+        log.say(str(error))
+        return BAD_CONFIGURATION
     except (StartError, DatabaseError) as error:
-        return _fail(str(error), CANNOT_START)
+        log.say(str(error))
+        return CANNOT_START
     return OK
 
 
@@ -101,8 +103,3 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
-
-
-def _fail(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
-    return code

@@ -1,21 +1,30 @@
 """How the server's log looks: for people on a terminal, JSON lines otherwise, always on stderr."""
 
+import atexit
 import json
 import logging
-import sys
 from datetime import UTC, datetime
 
-# What every record has; the rest are the fields its caller gave as `extra`.
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+from runtara_server.log_queue import LogQueue, fields
+
+_STDERR = 2
+_PATIENCE = 2.0
+"""Seconds that the end of the process waits for a reader of its log."""
 
 
-def configure(*, readable: bool) -> None:
-    """Send what is logged to stderr, an event with its fields a line."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(*, readable: bool) -> LogQueue:
+    """
+    Send what is logged to stderr, an event with its fields a line, until the process ends.
+
+    Nobody waits for its reader; see `LogQueue`.
+    """
+    handler = LogQueue(_STDERR)
+    atexit.register(handler.drain, _PATIENCE)
     handler.setFormatter(_Words() if readable else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # It logs every packet at this level's next one down, and asks whether to each time.
     logging.getLogger("quic").setLevel(logging.WARNING)
+    return handler
 
 
 class _Json(logging.Formatter):
@@ -23,7 +32,7 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            **_fields(record),
+            **fields(record),
             "event": record.getMessage(),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -39,13 +48,9 @@ class _Words(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         words = [_timestamp(record), f"{record.levelname.lower():<8}", record.getMessage()]
-        words += [f"{name}={_word(value)}" for name, value in _fields(record).items()]
+        words += [f"{name}={_word(value)}" for name, value in fields(record).items()]
         line = f"{' '.join(words)} [{record.name}]"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
 
 
 def _word(value: object) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from runtara_domain.error import CoreError
 from runtara_domain.model import (
     Caller,
     Checkpoint,
@@ -153,11 +154,13 @@ class Operations(Protocol):
         session: Session,
         entries: Sequence[tuple[Caller, Event]],
         heartbeats: Sequence[Caller] = (),
+        refused: Sequence[CoreError] = (),
     ) -> None:
         """
-        Keep events in one transaction; those that can't be kept are skipped and logged.
+        Keep events in one transaction; those that can't be kept are skipped and logged together.
 
-        Raises InstanceSuperseded after it if any came from a superseded run.
+        refused: why others of the batch were skipped before; it is logged with the rest. Raises
+        InstanceSuperseded after it if any came from a superseded run.
         """
         ...
 

@@ -77,7 +77,8 @@ class RecordEvent:
 @dataclass(frozen=True, slots=True)
 class RecordEvents:
     """
-    Keep a batch of events in one transaction; those that can't be kept are skipped and logged.
+    Keep a batch of events in one transaction; those that can't be kept are skipped and counted in
+    one line of the log, with those that were refused before.
     """
 
     events: Events
@@ -92,16 +93,19 @@ class RecordEvents:
         session: Session,
         entries: Sequence[tuple[Caller, Event]],
         heartbeats: Sequence[Caller] = (),
+        refused: Sequence[CoreError] = (),
     ) -> None:
         now = self.clock.now()
         steps = [event_step(caller, event, now) for caller, event in entries]
         outcomes = await self.events.record_all(steps, at=now)
         refusals = [
+            *refused,
             *self._follow(session, steps, outcomes),
             *await self._hear(heartbeats),
         ]
-        for refusal in refusals:
-            _log.warning("event of a batch skipped: %s", refusal)
+        if refusals:
+            # One line, however many there are: a batch of a few bytes each may hold thousands.
+            _log.warning("events of a batch skipped: %d, the first: %s", len(refusals), refusals[0])
         for refusal in refusals:
             if isinstance(refusal, InstanceSuperseded):
                 raise refusal

@@ -1,16 +1,12 @@
 """What instances say of themselves."""
 
-import logging
-
 from runtara_domain import values
-from runtara_domain.error import InvalidValue
+from runtara_domain.error import CoreError, InvalidValue
 from runtara_domain.model import Caller, Event
 from runtara_domain.ports.transport import Operations
 from runtara_domain.sessions import Session
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
-
-_log = logging.getLogger(__name__)
 
 
 async def instance_event(
@@ -28,10 +24,11 @@ async def instance_event(
 async def instance_event_batch(
     core: Operations, session: Session, request: pb.InstanceEventBatch
 ) -> None:
-    """Record many events at once; one that makes no sense is skipped and logged."""
+    """Record many events at once; those that make no sense are skipped and logged."""
     values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)
     entries: list[tuple[Caller, Event]] = []
     heartbeats: list[Caller] = []
+    refused: list[CoreError] = []
     for event in request.events:
         try:
             caller = session.caller(event.instance_id)
@@ -40,8 +37,10 @@ async def instance_event_batch(
             else:
                 entries.append((caller, _event(event)))
         except InvalidValue as error:
-            _log.warning("event of a batch skipped", extra={"reason": str(error)})
-    await core.record_events(session=session, entries=entries, heartbeats=heartbeats)
+            refused.append(error)
+    await core.record_events(
+        session=session, entries=entries, heartbeats=heartbeats, refused=refused
+    )
 
 
 def _event(request: pb.InstanceEvent) -> Event:
