@@ -20,7 +20,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.transport import Unread, read_to_the_end
+from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Places, Session
 from runtara_domain.status import SignalType, State
 from runtara_domain.use_cases.checkpoints import (
@@ -193,13 +193,13 @@ class Desk:
         seconds: float = 0,
         *,
         named: Collection[str] = (),
-        unread: Unread = read_to_the_end,
+        on_abandoned: OnAbandoned = never_abandoned,
     ) -> Pending:
         return await self.poll_signals(
             session=session,
             caller=session.caller(ID),
             checkpoint_ids=named,
-            unread=unread,
+            on_abandoned=on_abandoned,
             wait=timedelta(seconds=seconds),
         )
 

@@ -16,7 +16,7 @@ from runtara_domain.error import (
     InvalidValue,
 )
 from runtara_domain.model import CustomSignal, Pending, Signal
-from runtara_domain.ports.transport import Unread, read_to_the_end
+from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
 from runtara_domain.status import FINAL, SignalType, State
 from runtara_domain.use_cases.signals import PollSignals, SendCustomSignal, SendSignal
@@ -50,11 +50,11 @@ async def polling(
     session: Session,
     *,
     named: Collection[str] = (),
-    unread: Unread = read_to_the_end,
+    on_abandoned: OnAbandoned = never_abandoned,
 ) -> "asyncio.Task[Pending]":
     """Begin a poll that waits, and see that it does."""
     held = desk.waits.held
-    task = asyncio.create_task(desk.poll(session, 60, named=named, unread=unread))
+    task = asyncio.create_task(desk.poll(session, 60, named=named, on_abandoned=on_abandoned))
     await until(lambda: desk.waits.held > held)
     await settled()
     assert not task.done()
@@ -171,11 +171,11 @@ async def test_a_poll_ends_when_its_answer_is_no_longer_wanted(desk: Desk) -> No
     dropped: list[Callable[[], None]] = []
 
     @contextmanager
-    def unread(told: Callable[[], None]) -> Iterator[None]:
-        dropped.append(told)
+    def on_abandoned(call: Callable[[], None]) -> Iterator[None]:
+        dropped.append(call)
         yield
 
-    poll = await polling(desk, session, unread=unread)
+    poll = await polling(desk, session, on_abandoned=on_abandoned)
     another = await polling(desk, session)
 
     dropped[0]()

@@ -81,7 +81,7 @@ async def test_it_says_when_it_is_stored_and_only_waited_for(
             session=session,
             caller=session.caller(ID),
             sleep=asked,
-            stored=lambda: seen.append(desk.state()),
+            on_stored=lambda: seen.append(desk.state()),
         )
     )
     await settled()

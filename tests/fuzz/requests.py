@@ -6,6 +6,7 @@ from tests.domain.desk import Desk
 from tests.support.clock import FrozenClock
 
 from runtara_domain.error import NoAnswer
+from runtara_domain.ports.transport import Request
 from runtara_domain.sessions import Session
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType
@@ -65,14 +66,14 @@ async def answer_all(payloads: list[bytes]) -> list[pb.RpcResponse | None]:
         core = Desk(persistence, FrozenClock()).core()
         router = Router(core)
         session = core.open_session()
-        await router.answer(session, VALID[0])
+        await router.answer(Request(session), VALID[0])
         core.sleep.waits.end()
         return [await _answer(router, core.open_session(), payload) for payload in payloads]
 
 
 async def _answer(router: Router, session: Session, payload: bytes) -> pb.RpcResponse | None:
     try:
-        answer = await router.answer(session, payload)
+        answer = await router.answer(Request(session), payload)
     except (MalformedRequest, NoAnswer):
         return None
     return None if answer is None else pb.RpcResponse.FromString(answer)

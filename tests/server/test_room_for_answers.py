@@ -7,6 +7,7 @@ from tests.domain.desk import ID, Desk
 from tests.support.clock import START, FrozenClock
 
 from runtara_domain.model import CustomSignal, Registration
+from runtara_domain.ports.transport import Request
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN
 from runtara_domain.use_cases.core import Core
@@ -49,7 +50,7 @@ class Asked:
         self, request: pb.RpcRequest, is_overloaded: Callable[[], bool] = lambda: False
     ) -> pb.RpcResponse:
         payload = await self._router.answer(
-            self.session, request.SerializeToString(), is_overloaded=is_overloaded
+            Request(self.session), request.SerializeToString(), is_overloaded=is_overloaded
         )
         assert payload is not None
         return pb.RpcResponse.FromString(payload)

@@ -5,6 +5,7 @@ from tests.support.clock import START
 
 from runtara_domain.error import CoreError, InstanceNotFound
 from runtara_domain.model import Checkpoint
+from runtara_domain.ports.transport import Request
 from runtara_domain.sessions import Places, Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
@@ -96,7 +97,7 @@ async def answer(
     if is_ending:
         router.end()
     payload = request if isinstance(request, bytes) else request.SerializeToString()
-    response = await router.answer(core.open_session(), payload)
+    response = await router.answer(Request(core.open_session()), payload)
     assert response is not None
     return pb.RpcResponse.FromString(response)
 
@@ -210,7 +211,7 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
         get_checkpoint=pb.GetCheckpointRequest(instance_id="i-1", checkpoint_id="c-1")
     )
 
-    payload = await Router(core).answer(core.open_session(), request.SerializeToString())
+    payload = await Router(core).answer(Request(core.open_session()), request.SerializeToString())
 
     assert payload is not None
     assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message

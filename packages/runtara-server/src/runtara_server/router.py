@@ -17,15 +17,14 @@ from runtara_domain.error import (
     Overloaded,
     ShuttingDown,
 )
-from runtara_domain.ports.transport import Operations, Unread, not_told, read_to_the_end
-from runtara_domain.sessions import Session
+from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import checkpoints, events, instances, signals
 
 # The key says which message a handler takes: a type can't.
 Answer: TypeAlias = pb.RpcResponse | checkpoints.LargeAnswer | None
-Handler: TypeAlias = Callable[[Operations, Session, Any], Awaitable[Answer]]
+Handler: TypeAlias = Callable[[Operations, Request, Any], Awaitable[Answer]]
 
 HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
@@ -78,34 +77,30 @@ class Router:
 
     async def answer(
         self,
-        session: Session,
+        request: Request,
         payload: bytes,
         *,
         is_overloaded: Callable[[], bool] = lambda: False,
-        unread: Unread = read_to_the_end,
-        stored: Callable[[], None] = not_told,
     ) -> bytes | None:
         """
         Carry out one request and give the payload of its answer, None if it has none.
 
-        is_overloaded: whether there is too much to deliver already; then it is refused. unread:
-        tells when nobody wants the answer any more, so that nothing is waited for. stored: called
-        when nothing of the request is held any more, if the answer is to come long after that.
+        is_overloaded: whether there is too much to deliver already; then it is refused.
 
         Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
         goes wrong is one.
         """
         try:
-            request = pb.RpcRequest.FromString(payload)
+            message = pb.RpcRequest.FromString(payload)
         except DecodeError as error:
             raise MalformedRequest(str(error)) from error
         del payload
-        operation = request.WhichOneof("request")
+        operation = message.WhichOneof("request")
         try:
             async with self._admission(operation):
                 self._check(operation, is_overloaded)
-                work = self._begin(session, operation, request, unread, stored)
-                del request  # A sleep may hold its answer for years, but not what it brought.
+                work = HANDLERS[operation](self._core, request, getattr(message, operation))
+                del message  # A sleep may hold its answer for years, but not what it brought.
                 answer = await work
             response = await self._finish(answer, is_overloaded)
         except DatabaseError as error:
@@ -129,22 +124,6 @@ class Router:
         if self._is_ending:
             raise ShuttingDown("This server is shutting down: try again in a moment, or another")
         _require_room(is_overloaded)
-
-    def _begin(
-        self,
-        session: Session,
-        operation: str,
-        request: pb.RpcRequest,
-        unread: Unread,
-        stored: Callable[[], None],
-    ) -> Awaitable[Answer]:
-        match operation:
-            case "poll_signals":
-                return signals.poll_signals(self._core, session, request.poll_signals, unread)
-            case "sleep":
-                return checkpoints.sleep(self._core, session, request.sleep, stored)
-            case _:
-                return HANDLERS[operation](self._core, session, getattr(request, operation))
 
     async def _finish(
         self, answer: Answer, is_overloaded: Callable[[], bool]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from runtara_domain.error import NoAnswer
+from runtara_domain.ports.transport import Request
 from runtara_domain.sessions import Session
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.quic.stream import Stream
@@ -56,19 +57,17 @@ class InstanceStreams:
         """End the session: the connection is gone."""
         self._session.close()
 
-    async def _answer(self, request: bytes, stream: Stream) -> bytes | None:
+    async def _answer(self, payload: bytes, stream: Stream) -> bytes | None:
         # A client that drops its streams may open more: those it dropped are still at work.
         is_full = self._under_way >= self._max_under_way
         self._under_way += 1
         try:
             answer = self._router.answer(
-                self._session,
-                request,
+                Request(self._session, stream.unread, stream.hand_back),
+                payload,
                 is_overloaded=lambda: is_full or self._is_overloaded(),
-                unread=stream.unread,
-                stored=stream.hand_back,
             )
-            del request  # It may be large, and its answer held for long.
+            del payload  # It may be large, and its answer held for long.
             return await answer
         finally:
             self._under_way -= 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
@@ -24,17 +25,32 @@ from runtara_domain.model import (
 from runtara_domain.sessions import Session
 from runtara_domain.status import SignalType
 
-Unread: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
-"""Calls what it is given when, within the block, nobody wants the answer any more."""
+OnAbandoned: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Calls what it is given when, within the block, the client gives the answer up."""
 
 
-def read_to_the_end(told: Callable[[], None]) -> AbstractContextManager[None]:
-    """Promise that the answer is wanted for as long as the session lasts."""
+def never_abandoned(call: Callable[[], None]) -> AbstractContextManager[None]:
+    """Promise that the client wants the answer for as long as its session lasts."""
     return nullcontext()
 
 
-def not_told() -> None:
-    """Take no notice that what came with a request is stored."""
+def ignore() -> None:
+    """Take no notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    What a transport tells of a request, beside the message.
+
+    session: that of the connection it came on. on_abandoned: tells when the client gives the
+    answer up, so that nothing is waited for. on_stored: called when nothing of the message is held
+    any more, if the answer is to come long after that.
+    """
+
+    session: Session
+    on_abandoned: OnAbandoned = never_abandoned
+    on_stored: Callable[[], None] = ignore
 
 
 class Operations(Protocol):
@@ -110,12 +126,12 @@ class Operations(Protocol):
         session: Session,
         caller: Caller,
         sleep: Sleep,
-        stored: Callable[[], None] = not_told,
+        on_stored: Callable[[], None] = ignore,
     ) -> None:
         """
         Keep a deadline and return when it has come, or a cancel is pending.
 
-        Calls `stored` as soon as the sleep is and nothing of it is held here but the wait.
+        Calls `on_stored` as soon as the sleep is stored and only the wait for it is held here.
         Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the
         session or the core ends: the instance stays asleep then, for anybody to wake.
         """
@@ -128,10 +144,10 @@ class Operations(Protocol):
         caller: Caller,
         checkpoint_ids: Collection[str],
         wait: timedelta,
-        unread: Unread = read_to_the_end,
+        on_abandoned: OnAbandoned = never_abandoned,
     ) -> Pending:
         """
-        Read what is pending, and wait for it, at most a minute; not when nobody hears it.
+        Read what is pending, and wait for it, at most a minute; not once the client gives it up.
 
         Of what was sent for the checkpoints that are named the first ones, as many as are read at
         once; who then asks without them is told the others.

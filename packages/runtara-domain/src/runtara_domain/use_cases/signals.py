@@ -16,7 +16,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.signals import Signals
-from runtara_domain.ports.transport import Unread, read_to_the_end
+from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN, SignalType
 from runtara_domain.use_cases.admission import require_current, superseded
@@ -42,7 +42,7 @@ class PollSignals:
         caller: Caller,
         checkpoint_ids: Collection[str],
         wait: timedelta,
-        unread: Unread = read_to_the_end,
+        on_abandoned: OnAbandoned = never_abandoned,
     ) -> Pending:
         for checkpoint_id in checkpoint_ids:
             values.check_id("checkpoint_id", checkpoint_id)
@@ -52,7 +52,7 @@ class PollSignals:
             return await self._read(caller, checkpoint_ids)
         with (
             self.waits.hold(session, caller.instance_id) as held,
-            unread(lambda: held.wake(Wake.GONE)),
+            on_abandoned(lambda: held.wake(Wake.GONE)),
         ):
             self.waits.ring_after(held, wait)
             while True:

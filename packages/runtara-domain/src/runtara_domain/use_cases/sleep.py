@@ -14,7 +14,7 @@ from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
-from runtara_domain.ports.transport import not_told
+from runtara_domain.ports.transport import ignore
 from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
 from runtara_domain.use_cases.admission import require_admitted
@@ -44,13 +44,13 @@ class SleepDurably:
         session: Session,
         caller: Caller,
         sleep: Sleep,
-        stored: Callable[[], None] = not_told,
+        on_stored: Callable[[], None] = ignore,
     ) -> None:
         try:
             with ExitStack() as holding:
                 held = await self._hold(holding, session, caller, sleep)
                 del sleep  # Its state may be large, and what is held is held for long.
-                stored()
+                on_stored()
                 is_over = held is None or await self._until_woken(*held)
         except (DatabaseError, asyncio.CancelledError):
             # It may have been claimed, and nobody is here any more to wake it.

@@ -8,8 +8,7 @@ from functools import partial
 from runtara_domain import values
 from runtara_domain.error import InstanceNotFound
 from runtara_domain.model import Caller, CheckpointWrite, RetryAttempt, Saved, Sleep
-from runtara_domain.ports.transport import Operations, not_told
-from runtara_domain.sessions import Session
+from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
@@ -22,17 +21,17 @@ class LargeAnswer:
 
 
 async def checkpoint(
-    core: Operations, session: Session, request: pb.CheckpointRequest
+    core: Operations, request: Request, message: pb.CheckpointRequest
 ) -> pb.RpcResponse | LargeAnswer:
     """Save a state, or find the one saved first."""
-    caller = session.caller(request.instance_id)
+    caller = request.session.caller(message.instance_id)
     outcome = await core.save_checkpoint(
-        caller=caller, write=CheckpointWrite(request.checkpoint_id, request.state)
+        caller=caller, write=CheckpointWrite(message.checkpoint_id, message.state)
     )
     if outcome.is_large:
-        return LargeAnswer(partial(_read, core, caller, request.checkpoint_id, outcome))
+        return LargeAnswer(partial(_read, core, caller, message.checkpoint_id, outcome))
     return pb.RpcResponse(
-        checkpoint=translation.saved(request.instance_id, request.checkpoint_id, outcome)
+        checkpoint=translation.saved(message.instance_id, message.checkpoint_id, outcome)
     )
 
 
@@ -47,11 +46,11 @@ async def _read(
 
 
 async def get_checkpoint(
-    core: Operations, session: Session, request: pb.GetCheckpointRequest
+    core: Operations, request: Request, message: pb.GetCheckpointRequest
 ) -> pb.RpcResponse:
     """Read a state without saving one."""
     kept = await core.get_checkpoint(
-        caller=session.caller(request.instance_id), checkpoint_id=request.checkpoint_id
+        caller=request.session.caller(message.instance_id), checkpoint_id=message.checkpoint_id
     )
     return pb.RpcResponse(
         get_checkpoint=pb.GetCheckpointResponse(
@@ -61,49 +60,46 @@ async def get_checkpoint(
 
 
 async def list_checkpoints(
-    core: Operations, session: Session, request: pb.ListCheckpointsRequest
+    core: Operations, request: Request, message: pb.ListCheckpointsRequest
 ) -> pb.RpcResponse:
     """Read a page of an instance's checkpoints."""
     outcome = await core.list_checkpoints(
-        caller=session.caller(request.instance_id), after_id=request.after_id, limit=request.limit
+        caller=request.session.caller(message.instance_id),
+        after_id=message.after_id,
+        limit=message.limit,
     )
     return pb.RpcResponse(list_checkpoints=translation.page(outcome))
 
 
-async def sleep(
-    core: Operations,
-    session: Session,
-    request: pb.SleepRequest,
-    stored: Callable[[], None] = not_told,
-) -> pb.RpcResponse:
+async def sleep(core: Operations, request: Request, message: pb.SleepRequest) -> pb.RpcResponse:
     """Sleep durably; answered when it is over."""
     # What no calendar holds is as good as the longest sleep there is.
     longest = values.MAX_SLEEP // timedelta(milliseconds=1)
     slept = core.sleep(
-        session=session,
-        caller=session.caller(request.instance_id),
+        session=request.session,
+        caller=request.session.caller(message.instance_id),
         sleep=Sleep(
-            checkpoint_id=request.checkpoint_id,
-            state=request.state,
-            duration=timedelta(milliseconds=min(request.duration_ms, longest)),
-            keep_running=request.keep_running,
+            checkpoint_id=message.checkpoint_id,
+            state=message.state,
+            duration=timedelta(milliseconds=min(message.duration_ms, longest)),
+            keep_running=message.keep_running,
         ),
-        stored=stored,
+        on_stored=request.on_stored,
     )
-    del request
+    del message
     await slept
     return pb.RpcResponse(sleep=pb.SleepResponse())
 
 
-async def retry_attempt(core: Operations, session: Session, request: pb.RetryAttemptEvent) -> None:
+async def retry_attempt(core: Operations, request: Request, message: pb.RetryAttemptEvent) -> None:
     """Record a failed attempt."""
-    message = request.error_message if request.HasField("error_message") else None
+    text = message.error_message if message.HasField("error_message") else None
     await core.record_retry_attempt(
-        caller=session.caller(request.instance_id),
+        caller=request.session.caller(message.instance_id),
         attempt=RetryAttempt(
-            checkpoint_id=request.checkpoint_id,
-            attempt_number=request.attempt_number,
-            created_at=translation.moment(request.timestamp_ms),
-            error_message=None if message is None else message.replace("\0", "\ufffd"),
+            checkpoint_id=message.checkpoint_id,
+            attempt_number=message.attempt_number,
+            created_at=translation.moment(message.timestamp_ms),
+            error_message=None if text is None else text.replace("\0", "\ufffd"),
         ),
     )

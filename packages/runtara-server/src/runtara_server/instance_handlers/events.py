@@ -3,35 +3,34 @@
 from runtara_domain import values
 from runtara_domain.error import CoreError, InvalidValue
 from runtara_domain.model import Caller, Event
-from runtara_domain.ports.transport import Operations
-from runtara_domain.sessions import Session
+from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
 
 async def instance_event(
-    core: Operations, session: Session, request: pb.InstanceEvent
+    core: Operations, request: Request, message: pb.InstanceEvent
 ) -> pb.RpcResponse:
     """Record one event; answered once it is durable."""
-    caller = session.caller(request.instance_id)
-    if request.event_type == pb.EVENT_HEARTBEAT:
+    caller = request.session.caller(message.instance_id)
+    if message.event_type == pb.EVENT_HEARTBEAT:
         await core.heartbeat(caller=caller)
     else:
-        await core.record_event(session=session, caller=caller, event=_event(request))
+        await core.record_event(session=request.session, caller=caller, event=_event(message))
     return pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True))
 
 
 async def instance_event_batch(
-    core: Operations, session: Session, request: pb.InstanceEventBatch
+    core: Operations, request: Request, message: pb.InstanceEventBatch
 ) -> None:
     """Record many events at once; those that make no sense are skipped and logged."""
-    values.check_range("events", len(request.events), 0, values.MAX_EVENT_BATCH)
+    values.check_range("events", len(message.events), 0, values.MAX_EVENT_BATCH)
     entries: list[tuple[Caller, Event]] = []
     heartbeats: list[Caller] = []
     refused: list[CoreError] = []
-    for event in request.events:
+    for event in message.events:
         try:
-            caller = session.caller(event.instance_id)
+            caller = request.session.caller(event.instance_id)
             if event.event_type == pb.EVENT_HEARTBEAT:
                 heartbeats.append(caller)
             else:
@@ -39,15 +38,15 @@ async def instance_event_batch(
         except InvalidValue as error:
             refused.append(error)
     await core.record_events(
-        session=session, entries=entries, heartbeats=heartbeats, refused=refused
+        session=request.session, entries=entries, heartbeats=heartbeats, refused=refused
     )
 
 
-def _event(request: pb.InstanceEvent) -> Event:
+def _event(message: pb.InstanceEvent) -> Event:
     return Event(
-        type=translation.event_type(request.event_type),
-        payload=request.payload,
-        created_at=translation.moment(request.timestamp_ms),
-        checkpoint_id=request.checkpoint_id if request.HasField("checkpoint_id") else None,
-        subtype=request.subtype if request.HasField("subtype") else None,
+        type=translation.event_type(message.event_type),
+        payload=message.payload,
+        created_at=translation.moment(message.timestamp_ms),
+        checkpoint_id=message.checkpoint_id if message.HasField("checkpoint_id") else None,
+        subtype=message.subtype if message.HasField("subtype") else None,
     )

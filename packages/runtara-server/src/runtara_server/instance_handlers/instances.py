@@ -1,23 +1,22 @@
 """Registering instances, and reading how they stand."""
 
 from runtara_domain.model import Registration
-from runtara_domain.ports.transport import Operations
-from runtara_domain.sessions import Session
+from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
 
 
 async def register_instance(
-    core: Operations, session: Session, request: pb.RegisterInstanceRequest
+    core: Operations, request: Request, message: pb.RegisterInstanceRequest
 ) -> pb.RpcResponse:
     """Register an instance for the session."""
     registered = await core.register_instance(
-        session=session,
+        session=request.session,
         registration=Registration(
-            instance_id=request.instance_id,
-            tenant_id=request.tenant_id,
-            checkpoint_id=request.checkpoint_id if request.HasField("checkpoint_id") else None,
-            continue_run=request.continue_run if request.HasField("continue_run") else None,
+            instance_id=message.instance_id,
+            tenant_id=message.tenant_id,
+            checkpoint_id=message.checkpoint_id if message.HasField("checkpoint_id") else None,
+            continue_run=message.continue_run if message.HasField("continue_run") else None,
         ),
     )
     return pb.RpcResponse(
@@ -28,8 +27,8 @@ async def register_instance(
 
 
 async def get_instance_status(
-    core: Operations, session: Session, request: pb.GetInstanceStatusRequest
+    core: Operations, request: Request, message: pb.GetInstanceStatusRequest
 ) -> pb.RpcResponse:
     """Read an instance; an unknown one is no error."""
-    instance = await core.get_instance_status(caller=session.caller(request.instance_id))
-    return pb.RpcResponse(get_instance_status=translation.status(request.instance_id, instance))
+    instance = await core.get_instance_status(caller=request.session.caller(message.instance_id))
+    return pb.RpcResponse(get_instance_status=translation.status(message.instance_id, instance))
