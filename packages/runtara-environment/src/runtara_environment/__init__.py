@@ -1,0 +1,1 @@
+"""Launches workflow processes on this machine."""

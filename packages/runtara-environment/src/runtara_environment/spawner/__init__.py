@@ -1,0 +1,1 @@
+"""The process that owns the launched processes of one environment, and outlives it."""

@@ -1,0 +1,44 @@
+"""`python -m runtara_environment.spawner SOCKET`: serve on this Unix socket."""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+
+from runtara_environment.spawner.machine import become_subreaper
+from runtara_environment.spawner.service import Spawner
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until nothing is left to own; exit code 1 if the socket can't be had."""
+    parser = argparse.ArgumentParser(prog="runtara-spawner", description=__doc__)
+    parser.add_argument("socket", help="path of the Unix socket to listen on")
+    parser.add_argument("--idle-s", type=float, default=600, help="how long it stays unused")
+    parser.add_argument("--max-warm", type=int, default=8, help="warm interpreters at once")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    # Ctrl-C and hang-ups are for the environment. A handler, because a process that is launched
+    # would inherit that a signal is ignored.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    become_subreaper()
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            usual = os.umask(0o077)
+            listener.bind(options.socket)
+            os.umask(usual)
+        except OSError as error:
+            print(f"the socket {options.socket} can't be had: {error}", file=sys.stderr)
+            return 1
+        listener.listen()
+        try:
+            Spawner(listener, idle_s=options.idle_s, max_warm=options.max_warm).serve()
+        finally:
+            os.unlink(options.socket)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

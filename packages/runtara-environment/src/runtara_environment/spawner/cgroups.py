@@ -1,0 +1,152 @@
+"""
+Control groups: limits of memory and CPU for a launch, and what its processes used.
+
+Linux has two versions of them, and many machines mount the old one. Both are plain files. Where
+neither can be written (no root, no delegation), there are no limits, and figures come from the
+process's own resource usage.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path("/sys/fs/cgroup")
+_PERIOD_USEC = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a launch may use at most; None: no bound."""
+
+    memory_bytes: int | None = None
+    cpus: float | None = None
+
+
+@dataclass(slots=True)
+class Cgroup:
+    """The control group of one launch: a folder on version 2, one a controller on version 1."""
+
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    is_v2: bool = False
+
+    def enter(self) -> None:
+        """Move the calling process in; its later children are in from their start."""
+        for folder in set(self.folders.values()):
+            (folder / "cgroup.procs").write_text("0")
+
+    def memory_peak(self) -> int | None:
+        """Give the most memory its processes had at once, in bytes; None if that is unknown."""
+        return self._number("memory", "memory.peak", "memory.max_usage_in_bytes")
+
+    def cpu_usec(self) -> int | None:
+        """Give the CPU time of all its processes, in microseconds; None if that is unknown."""
+        if self.is_v2:
+            return self._counter("cpuacct", "cpu.stat", "usage_usec")
+        nanoseconds = self._number("cpuacct", "", "cpuacct.usage")
+        return None if nanoseconds is None else nanoseconds // 1000
+
+    def memory_kills(self) -> int:
+        """Count the processes that the kernel killed because this group was at its limit."""
+        name = "memory.events" if self.is_v2 else "memory.oom_control"
+        return self._counter("memory", name, "oom_kill") or 0
+
+    def pids(self) -> list[int]:
+        """List the processes that are in it now."""
+        found: set[int] = set()
+        for folder in self.folders.values():
+            try:
+                found.update(map(int, (folder / "cgroup.procs").read_text().split()))
+            except FileNotFoundError:
+                continue
+        return sorted(found)
+
+    def remove(self) -> bool:
+        """Remove it; False: a process in it has not quite ended, so try again."""
+        for folder in set(self.folders.values()):
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+        return True
+
+    def _number(self, controller: str, v2: str, v1: str) -> int | None:
+        text = self._read(controller, v2 if self.is_v2 else v1)
+        return None if text is None else int(text)
+
+    def _counter(self, controller: str, name: str, key: str) -> int | None:
+        text = self._read(controller, name) or ""
+        found = dict(line.split(None, 1) for line in text.splitlines() if " " in line)
+        return int(found[key]) if key in found else None
+
+    def _read(self, controller: str, name: str) -> str | None:
+        folder = self.folders.get(controller)
+        if folder is None:
+            return None
+        try:
+            return (folder / name).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+
+def create(name: str, limits: Limits, root: Path = ROOT) -> Cgroup:
+    """
+    Make a control group with these limits, as far as this process may.
+
+    One without folders limits and measures nothing.
+    """
+    try:
+        if (root / "cgroup.controllers").exists():
+            return _create_v2(root / "runtara" / name, limits)
+        return _create_v1(root, name, limits)
+    except OSError as error:
+        logger.warning("no control group for %s, so its limits don't hold: %s", name, error)
+        return Cgroup()
+
+
+def _create_v2(folder: Path, limits: Limits) -> Cgroup:
+    folder.parent.mkdir(exist_ok=True)
+    for parent in (folder.parent.parent, folder.parent):
+        (parent / "cgroup.subtree_control").write_text("+memory +cpu")
+    folder.mkdir(exist_ok=True)
+    if limits.memory_bytes is not None:
+        (folder / "memory.max").write_text(str(limits.memory_bytes))
+        _write_if_there(folder / "memory.swap.max", "0")
+    if limits.cpus is not None:
+        (folder / "cpu.max").write_text(f"{_quota(limits.cpus)} {_PERIOD_USEC}")
+    return Cgroup(dict.fromkeys(("memory", "cpu", "cpuacct"), folder), is_v2=True)
+
+
+def _create_v1(root: Path, name: str, limits: Limits) -> Cgroup:
+    folders = dict(_folders_v1(root, name))
+    if limits.memory_bytes is not None and "memory" in folders:
+        (folders["memory"] / "memory.limit_in_bytes").write_text(str(limits.memory_bytes))
+        _write_if_there(folders["memory"] / "memory.memsw.limit_in_bytes", str(limits.memory_bytes))
+    if limits.cpus is not None and "cpu" in folders:
+        (folders["cpu"] / "cpu.cfs_period_us").write_text(str(_PERIOD_USEC))
+        (folders["cpu"] / "cpu.cfs_quota_us").write_text(str(_quota(limits.cpus)))
+    return Cgroup(folders)
+
+
+def _folders_v1(root: Path, name: str) -> Iterator[tuple[str, Path]]:
+    for controller in ("memory", "cpu", "cpuacct"):
+        if not (root / controller / "cgroup.procs").exists():
+            continue
+        folder = root / controller / "runtara" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        yield controller, folder
+
+
+def _quota(cpus: float) -> int:
+    return max(int(cpus * _PERIOD_USEC), 1000)
+
+
+def _write_if_there(file: Path, text: str) -> None:
+    """Write a control file that kernels without swap accounting don't have."""
+    if os.access(file, os.W_OK):
+        file.write_text(text)

@@ -1,0 +1,135 @@
+"""
+A warm interpreter: imports an image's code once, then is forked for each launch of it.
+
+It is run by its path, by the interpreter that the image names, which need not have this package:
+so it imports the standard library and the image's code alone. It talks to the spawner by JSON
+lines on the socket whose number is its first argument. An order brings the launch's output as a
+file descriptor.
+
+It has one thread and no event loop. An image whose import starts threads or opens sockets can't be
+forked: the answer says so, and the environment starts a process of its own for each launch.
+"""
+
+import array
+import importlib
+import json
+import os
+import random
+import runpy
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+_MAX_LINE = 8 * 1024 * 1024
+
+
+def main(arguments: list[str]) -> int:
+    """Import `arguments[1:]`, then fork for each order on the socket, whose number comes first."""
+    orders = socket.socket(fileno=int(arguments[0]))
+    problem = _imported(arguments[1:]) or _unforkable(orders.fileno())
+    _answer(orders, problem or {"ready": True})
+    if problem is not None:
+        return 1
+    while (order := _received(orders)) is not None:
+        _answer(orders, _launched(orders, *order))
+    return 0
+
+
+def _imported(modules: list[str]) -> dict[str, Any] | None:
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except BaseException:
+        return {"problem": "import", "text": traceback.format_exc()}
+    return None
+
+
+def _unforkable(ours: int) -> dict[str, Any] | None:
+    """Tell what the import has opened or begun that two processes can't share."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        return {"problem": "threads", "text": "its import starts threads"}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:  # The folder's own, which is closed by now.
+            continue
+        if int(name) != ours and target.startswith(("socket:", "anon_inode:")):
+            return {"problem": "sockets", "text": f"its import opens {target}"}
+    return None
+
+
+def _received(orders: socket.socket) -> tuple[dict[str, Any], int] | None:
+    """Give the next order and the file descriptor sent with it; None at the spawner's end."""
+    line, received = b"", -1
+    while not line.endswith(b"\n"):
+        data, sent, _, _ = orders.recvmsg(65536, socket.CMSG_LEN(array.array("i", [0]).itemsize))
+        if not data:
+            return None
+        for _level, _type, content in sent:
+            received = array.array("i", content[:4])[0]
+        line += data
+        if len(line) > _MAX_LINE:
+            raise ValueError(f"an order takes at most {_MAX_LINE} bytes")
+    return json.loads(line), received
+
+
+def _answer(orders: socket.socket, answer: dict[str, Any]) -> None:
+    orders.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict[str, Any]:
+    """Fork twice, so that the process falls to the spawner, which learns its exit code."""
+    reading, writing = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            os.close(writing)
+            orders.close()
+            _run(order, output)
+        os.write(writing, str(child).encode())
+        os._exit(0)
+    os.close(writing)
+    os.close(output)
+    os.waitpid(middle, 0)
+    pid = os.read(reading, 32)
+    os.close(reading)
+    return {"pid": int(pid)}
+
+
+def _run(order: dict[str, Any], output: int) -> NoReturn:
+    """Become the launch's process: as one that was started anew, but for what is imported."""
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    for procs in order["cgroup_procs"]:
+        Path(procs).write_text("0")
+    os.environ.clear()
+    os.environ.update(order["env"])
+    os.chdir(order["cwd"])
+    random.seed()
+    sys.argv[:] = order["argv"]
+    code = 0
+    try:
+        runpy.run_module(order["argv"][0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = _code(end)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.exit(code)
+
+
+def _code(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    sys.stderr.write(f"{end.code}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

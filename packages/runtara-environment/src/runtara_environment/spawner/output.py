@@ -1,0 +1,111 @@
+"""
+What a launched process writes, kept in files of bounded size.
+
+The process writes into a named pipe that it has open for reading, too. So it gets no SIGPIPE when
+the spawner dies, it waits at most until the next spawner reads, and a full disk stops the log, not
+the work.
+"""
+
+import errno
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+PIPE_NAME = "output.pipe"
+LOG_NAME = "stderr.log"
+OLDER_LOG_NAME = "stderr.log.1"
+_PIECE = 64 * 1024
+
+
+class OutputLog:
+    """
+    Copies one launch's pipe to its log.
+
+    The log has two files of at most half of `max_bytes` each: when the newer one is full, it
+    replaces the older one.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self.folder = folder
+        self._half = max(max_bytes // 2, 1)
+        self._tail = b""
+        self._lost = 0
+        pipe = folder / PIPE_NAME
+        if not pipe.exists():
+            os.mkfifo(pipe, 0o600)
+        self.reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._log = self._opened()
+        self._size = 0 if self._log is None else os.fstat(self._log).st_size
+
+    def open_writer(self) -> int:
+        """Open the end that the process gets; the caller closes it."""
+        return os.open(self.folder / PIPE_NAME, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def pump(self) -> bool:
+        """Copy what is there now; never waits. False: no process has the pipe open any more."""
+        while True:
+            try:
+                data = os.read(self.reader, _PIECE)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self._write(data)
+
+    def close(self) -> None:
+        """Copy what is left, and remove the pipe; the log stays."""
+        self.pump()
+        os.close(self.reader)
+        if self._log is not None:
+            os.close(self._log)
+        (self.folder / PIPE_NAME).unlink(missing_ok=True)
+        if self._lost:
+            logger.warning("%d bytes of output in %s were lost", self._lost, self.folder)
+
+    def tail(self, size: int = 64 * 1024) -> bytes:
+        """Give the last bytes that the process wrote, whether or not the disk took them."""
+        return self._tail[-size:]
+
+    def _opened(self) -> int | None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            return os.open(self.folder / LOG_NAME, flags, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return None
+
+    def _write(self, data: bytes) -> None:
+        self._tail = (self._tail + data)[-_PIECE:]
+        while data:
+            if self._size >= self._half:
+                self._rotate()
+            room = data[: self._half - self._size]
+            written = self._append(room)
+            self._lost += len(room) - written
+            data = data[len(room) :]
+
+    def _append(self, data: bytes) -> int:
+        if self._log is None:
+            self._log = self._opened()
+        if self._log is None:
+            return 0
+        try:
+            written = os.write(self._log, data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            return 0
+        self._size += written
+        return written
+
+    def _rotate(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+        with suppress(FileNotFoundError):  # An operator may have deleted it.
+            (self.folder / LOG_NAME).replace(self.folder / OLDER_LOG_NAME)
+        self._log = self._opened()
+        self._size = 0

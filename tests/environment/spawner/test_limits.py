@@ -1,0 +1,95 @@
+"""Memory and CPU of a launch, bounded and measured."""
+
+import os
+import sys
+from pathlib import Path
+
+from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
+
+from runtara_environment.spawner.cgroups import Cgroup, Limits, create
+
+MIB = 1024 * 1024
+
+
+def test_a_process_over_its_memory_is_killed_and_told_so(
+    spawner: SpawnerProcess, client: SpawnerClient
+) -> None:
+    """The kernel's kill at the launch's own limit is told apart from any other SIGKILL."""
+    program = "data = bytearray(300 * 1024 * 1024)"
+    limits = {"memory_bytes": 100 * MIB, "cpus": None}
+    spawner.launch(client, "a", sys.executable, "-c", program, limits=limits)
+
+    ended = client.ended("a")
+
+    assert ended["is_out_of_memory"]
+    assert ended["signal"] == 9
+    assert 50 * MIB < ended["memory_peak_bytes"] <= 100 * MIB
+
+
+def test_a_grandchild_over_the_memory_is_told_too(
+    spawner: SpawnerProcess, client: SpawnerClient
+) -> None:
+    """The launch's own process may end well."""
+    program = f"{sys.executable} -c 'bytearray(300 * 1024 * 1024)'; exit 0"
+    limits = {"memory_bytes": 100 * MIB, "cpus": None}
+    spawner.launch(client, "a", "/bin/sh", "-c", program, limits=limits)
+
+    ended = client.ended("a")
+
+    assert ended["is_out_of_memory"]
+    assert ended["exit_code"] == 0
+
+
+def test_the_peak_is_the_launch_s_own(spawner: SpawnerProcess, client: SpawnerClient) -> None:
+    """Memory and CPU of a process that needs some, and of one that needs nearly none."""
+    spawner.launch(
+        client, "a", sys.executable, "-c", "bytearray(80 * 1024 * 1024); sum(range(9**7))"
+    )
+    spawner.launch(client, "b", "/bin/true")
+
+    large, small = client.ended("a"), client.ended("b")
+
+    assert large["memory_peak_bytes"] > 80 * MIB > 40 * MIB > small["memory_peak_bytes"]
+    assert large["cpu_usage_usec"] > small["cpu_usage_usec"]
+
+
+def test_cpu_is_bounded(tmp_path: Path) -> None:
+    """The kernel has the quota that the launch asked for."""
+    group = create(f"test-{os.getpid()}-cpu", Limits(cpus=0.25))
+
+    folder = group.folders["cpu"]
+    if group.is_v2:
+        assert (folder / "cpu.max").read_text().split() == ["25000", "100000"]
+    else:
+        assert (folder / "cpu.cfs_quota_us").read_text().strip() == "25000"
+    assert group.remove()
+    assert not folder.exists()
+
+
+def test_without_control_groups_nothing_is_bounded_and_nothing_breaks(tmp_path: Path) -> None:
+    """Where they can't be written, figures are missing."""
+    (tmp_path / "cgroup.controllers").touch()
+    (tmp_path / "runtara").touch()
+
+    group = create("x", Limits(memory_bytes=1), root=tmp_path)
+
+    assert group == Cgroup()
+    group.enter()
+    assert (group.memory_peak(), group.cpu_usec(), group.memory_kills()) == (None, None, 0)
+    assert group.remove()
+
+
+def test_version_2_is_written_as_the_kernel_wants_it(tmp_path: Path) -> None:
+    """On machines with the newer control groups: its files, its names."""
+    (tmp_path / "cgroup.controllers").touch()
+
+    group = create("x", Limits(memory_bytes=5 * MIB, cpus=2), root=tmp_path)
+
+    folder = tmp_path / "runtara" / "x"
+    assert (folder / "memory.max").read_text() == str(5 * MIB)
+    assert (folder / "cpu.max").read_text() == "200000 100000"
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory +cpu"
+    (folder / "memory.peak").write_text("1234\n")
+    (folder / "cpu.stat").write_text("usage_usec 99\nuser_usec 90\n")
+    (folder / "memory.events").write_text("low 0\noom 1\noom_kill 2\n")
+    assert (group.memory_peak(), group.cpu_usec(), group.memory_kills()) == (1234, 99, 2)

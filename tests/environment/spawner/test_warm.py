@@ -1,0 +1,175 @@
+"""Launches forked from a warm interpreter."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
+
+IMAGE = """
+import os, random, sys
+LOADED_BY = os.getpid()
+
+if __name__ == "__main__":
+    sys.modules["__main__"].__dict__
+"""
+PROGRAM = """
+import os, random, sys, image
+print("imported here" if image.LOADED_BY == os.getpid() else "imported before")
+print(sys.argv[1:], os.environ["WORD"], os.getcwd())
+print(random.random())
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> dict[str, Any]:
+    """An image's code, and how its interpreter is described."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "image.py").write_text(IMAGE)
+    (tmp_path / "code" / "program.py").write_text(PROGRAM)
+    return {
+        "key": "image-1",
+        "python": sys.executable,
+        "modules": ["image"],
+        "env": {"PYTHONPATH": str(tmp_path / "code"), "PATH": os.environ["PATH"]},
+        "cwd": str(tmp_path / "code"),
+    }
+
+
+def launch(
+    spawner: SpawnerProcess, client: SpawnerClient, name: str, image: dict[str, Any], *argv: str
+) -> dict[str, Any]:
+    env = {"WORD": f"word of {name}", "PATH": os.environ["PATH"]}
+    return spawner.launch(client, name, "program", *argv, warm=image, env=env)
+
+
+def test_a_launch_finds_its_image_imported(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """It has arguments, variables, folder, output, random numbers and exit code of its own."""
+    for number in (3, 4):
+        launch(spawner, client, f"l{number}", image, str(number))
+
+    ends = [client.ended(f"l{number}")["exit_code"] for number in (3, 4)]
+    logs = [(spawner.folder / f"l{n}" / "stderr.log").read_text().splitlines() for n in (3, 4)]
+
+    assert ends == [3, 4]
+    for number, log in zip((3, 4), logs, strict=True):
+        folder = spawner.folder / f"l{number}"
+        assert log[:2] == [
+            "imported before",
+            f"['{number}'] word of l{number} {folder}",
+        ]
+    assert logs[0][2] != logs[1][2]
+
+
+def test_a_forked_launch_can_be_killed(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """Its signal is told; the interpreter serves the next launch."""
+    (Path(image["cwd"]) / "program.py").write_text("import time; time.sleep(1000)")
+    launch(spawner, client, "a", image)
+    client.ask(do="signal", launch_id="a", signal=signal.SIGKILL)
+
+    assert client.ended("a")["signal"] == 9
+    assert launch(spawner, client, "b", image)["ok"]["pid"]
+
+
+@pytest.mark.parametrize(
+    ("code", "problem", "text"),
+    [
+        ("1 / 0", "import", "ZeroDivisionError"),
+        ("raise SystemExit(3)", "import", "SystemExit"),
+        ("import threading; threading.Thread(target=input, daemon=True).start()", "", ""),
+        (
+            "import threading, time; threading.Thread(target=time.sleep, args=(99,), daemon=True)"
+            ".start()",
+            "threads",
+            "threads",
+        ),
+        ("import socket; s = socket.socket()", "sockets", "socket:"),
+        ("import os; os._exit(9)", "ended", "exit code 9"),
+    ],
+)
+def test_an_image_that_can_not_be_forked_says_why(
+    spawner: SpawnerProcess,
+    client: SpawnerClient,
+    image: dict[str, Any],
+    code: str,
+    problem: str,
+    text: str,
+) -> None:
+    """With its traceback where its import failed; a thread that is over is none."""
+    (Path(image["cwd"]) / "image.py").write_text(IMAGE + code)
+
+    answer = launch(spawner, client, "a", image, "0")
+
+    if not problem:
+        assert "ok" in answer or answer["problem"] == "threads"
+        return
+    assert answer["problem"] == problem
+    assert text in answer["error"]
+
+
+def test_a_slow_import_holds_up_only_its_own_launches(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """The spawner serves others meanwhile."""
+    go = spawner.folder / "go"
+    code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    (Path(image["cwd"]) / "image.py").write_text(code + IMAGE)
+    env = {"WORD": "w", "PATH": os.environ["PATH"]}
+    orders = [spawner.order(name, "program", "0", warm=image, env=env) for name in ("a", "b")]
+    numbers = [client.send(**order) for order in orders]
+
+    spawner.launch(client, "c", "/bin/true")
+    assert client.ended("c")["exit_code"] == 0
+    go.touch()
+
+    pids = {client.expect(lambda one, n=n: one.get("id") == n)["ok"]["pid"] for n in numbers}  # type: ignore[misc]  # A default binds n.
+    assert len(pids) == 2
+
+
+def test_an_interpreter_that_died_is_replaced(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """The launch after it finds a new one."""
+    (Path(image["cwd"]) / "program.py").write_text("import os; os.kill(os.getppid(), 0)")
+    (Path(image["cwd"]) / "image.py").write_text(
+        IMAGE + "open('interpreter', 'w').write(str(os.getpid()))"
+    )
+    launch(spawner, client, "a", image)
+    client.ended("a")
+    os.kill(int((Path(image["cwd"]) / "interpreter").read_text()), signal.SIGKILL)
+
+    answers = [launch(spawner, client, f"b{number}", image) for number in range(2)]
+
+    assert "ok" in answers[-1]
+    assert all("ok" in answer or answer["problem"] == "ended" for answer in answers)
+
+
+def test_only_so_many_interpreters_stay(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any], tmp_path: Path
+) -> None:
+    """Of more images than that, the one unused longest goes; what it launched lives on."""
+    few = SpawnerProcess(tmp_path / "code", "--max-warm", "1")
+    asking = few.client()
+    (Path(image["cwd"]) / "program.py").write_text("import time; time.sleep(1000)")
+    (Path(image["cwd"]) / "image.py").write_text(
+        IMAGE + "open('interpreters', 'a').write(f'{os.getpid()} ')"
+    )
+    for number in (1, 2):
+        answer = launch(few, asking, f"l{number}", {**image, "key": f"image-{number}"})
+        assert "ok" in answer
+
+    first, second = map(int, (Path(image["cwd"]) / "interpreters").read_text().split())
+    alive = {pid for pid in (first, second) if Path(f"/proc/{pid}").exists()}
+    launches = asking.ask(do="hello")["ok"]["launches"]
+    few.close()
+
+    assert alive == {second}
+    assert {one["launch_id"] for one in launches} == {"l1", "l2"}
