@@ -178,22 +178,30 @@ class Spawner:
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
         cgroup = create(message["cgroup"], Limits(**message["limits"]))
         if message.get("warm") is None:
-            try:
-                child = start(
-                    launch_id,
-                    message["argv"],
-                    message["env"],
-                    Path(message["cwd"]),
-                    output=output,
-                    cgroup=cgroup,
-                )
-            except (OSError, subprocess.SubprocessError):
-                output.close()
-                cgroup.remove()
-                raise
-            self._own(child)
-            return _started(child)
+            return self._start_process(message, output, cgroup)
         self._starting[launch_id] = [(client, message.get("id"))]
+        self._fork(message, output, cgroup)
+        return None
+
+    def _start_process(self, message: Message, output: OutputLog, cgroup: Cgroup) -> Message:
+        try:
+            child = start(
+                message["launch_id"],
+                message["argv"],
+                message["env"],
+                Path(message["cwd"]),
+                output=output,
+                cgroup=cgroup,
+            )
+        except (OSError, subprocess.SubprocessError):
+            output.close()
+            cgroup.remove()
+            raise
+        self._own(child)
+        return _started(child)
+
+    def _fork(self, message: Message, output: OutputLog, cgroup: Cgroup) -> None:
+        launch_id = message["launch_id"]
         writer = output.open_writer()
 
         def answered(result: int | NotWarm) -> None:
@@ -216,7 +224,6 @@ class Spawner:
             "cgroup_procs": [str(one / "cgroup.procs") for one in set(cgroup.folders.values())],
         }
         self._interpreter(message["warm"]).fork(Order(order, writer, answered))
-        return None
 
     def _adopt(self, client: Client, message: Message) -> Message:
         """Take over a launch of a spawner that died."""
