@@ -83,7 +83,10 @@ class WarmInterpreter:
 
     def receive(self) -> bool:
         """Take what it has said; False if it has ended, or can't be forked."""
-        data = self.orders.recv(65536)
+        try:
+            data = self.orders.recv(65536)
+        except ConnectionResetError:  # It ended with an order unread.
+            data = b""
         if not data:
             code = self.process.wait()
             self._refuse(NotWarm("ended", f"its warm interpreter ended with exit code {code}"))
