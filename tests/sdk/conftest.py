@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.sdk.fake_server import FakeServer
@@ -34,15 +36,15 @@ async def settings(server: FakeServer) -> AsyncIterator[Callable[..., Settings]]
     async with server.listen() as listener:
         host, port = listener.address
 
-        def made(**changes: object) -> Settings:
-            values = {
-                "instance_id": "i-1",
-                "tenant_id": "t-1",
-                "server_addr": f"{host}:{port}",
-                "skip_cert_verification": True,
-                "heartbeat_interval_ms": 0,
-            }
-            return Settings.model_validate(values | changes)
+        def made(**changes: Any) -> Settings:
+            usual = Settings(
+                instance_id="i-1",
+                tenant_id="t-1",
+                server_addr=f"{host}:{port}",
+                skip_cert_verification=True,
+                heartbeat_interval_ms=0,
+            )
+            return replace(usual, **changes)
 
         yield made
 

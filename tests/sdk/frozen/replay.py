@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ async def _ended(workflow: Workflow[..., Any], settings: Settings) -> Ended:
             ended = await execute(workflow, journal)
         if ended.outcome is not Outcome.RESTARTED:
             return ended
-        settings = settings.model_copy(update={"instance_id": ended.successor})
+        settings = replace(settings, instance_id=ended.successor)
 
 
 if __name__ == "__main__":

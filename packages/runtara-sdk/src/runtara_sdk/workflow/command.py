@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -133,7 +134,7 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
         if ended.outcome is not Outcome.RESTARTED:
             return ended
         logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)
-        settings, given = settings.model_copy(update={"instance_id": ended.successor}), None
+        settings, given = replace(settings, instance_id=ended.successor), None
 
 
 def _code_of(error: RuntaraError) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runtara_sdk.client import Client
@@ -111,7 +112,7 @@ class RemoteJournal:
 
     async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
         with _told_apart():
-            settings = self._settings.model_copy(update={"instance_id": instance_id})
+            settings = replace(self._settings, instance_id=instance_id)
             async with Client(settings) as successor:
                 # Registering would take it from whoever runs it already.
                 if await successor.get_checkpoint(key) is None:
@@ -164,7 +165,7 @@ class RemoteJournal:
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[RemoteJournal]:
     """Open a journal; the instance shows life by a connection of its own."""
-    quiet = settings.model_copy(update={"heartbeat_interval_ms": 0})
+    quiet = replace(settings, heartbeat_interval_ms=0)
     with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
         async with Client(quiet) as client:
             journal = RemoteJournal(client, quiet, lifeline)
