@@ -58,7 +58,9 @@ PERSISTENCE = (
         "sleep",
         "wake_at is None",
         "True",
-        ("tests/contract/test_checkpoints_sleep.py::test_asked_again_only_what_is_left_is_slept",),
+        (
+            "tests/contract/test_checkpoints_sleep_begin.py::test_asked_again_only_what_is_left_is_slept",
+        ),
     ),
     Mutant(
         "`sleep_until` is the deadline of the latest sleep, not of the first to end.",
@@ -67,7 +69,7 @@ PERSISTENCE = (
         "until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)",
         "until = wake_at",
         (
-            "tests/contract/test_checkpoints_sleeps.py"
+            "tests/contract/test_checkpoints_sleep_deadlines.py"
             "::test_the_instance_sleeps_until_the_first_of_its_deadlines",
         ),
     ),
@@ -78,7 +80,7 @@ PERSISTENCE = (
         "asked.keep_running and state is State.RUNNING",
         "asked.keep_running and state is State.ASLEEP",
         (
-            "tests/contract/test_checkpoints_sleeps.py"
+            "tests/contract/test_checkpoints_sleep_deadlines.py"
             "::test_keep_running_keeps_the_deadline_and_moves_no_state",
         ),
     ),
@@ -89,7 +91,7 @@ PERSISTENCE = (
         "wake_at <= at or _is_cancel(signal)",
         "wake_at <= at",
         (
-            "tests/contract/test_checkpoints_sleep.py"
+            "tests/contract/test_checkpoints_sleep_begin.py"
             "::test_with_a_cancel_pending_nobody_falls_asleep",
         ),
     ),
@@ -149,7 +151,7 @@ PERSISTENCE = (
         "claimed_until is not None or not before.admits(caller, when)",
         "not before.admits(caller, when)",
         (
-            "tests/contract/test_instances_claims.py"
+            "tests/contract/test_claims_renewal.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
         ),
     ),
@@ -160,7 +162,7 @@ PERSISTENCE = (
         "WHEN wake_claim_until > :at",
         "WHEN wake_claim_until IS NOT NULL",
         (
-            "tests/contract/test_instances_claims.py"
+            "tests/contract/test_claims_renewal.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
         ),
     ),
@@ -171,7 +173,7 @@ PERSISTENCE = (
         "owner(token)",
         "token",
         (
-            "tests/contract/test_instances_claims.py"
+            "tests/contract/test_claims_renewal.py"
             "::test_an_instance_is_woken_unless_another_owner_claims_it",
         ),
     ),
@@ -182,7 +184,7 @@ PERSISTENCE = (
         "OR wake_claim_until <= :at",
         "OR TRUE",
         (
-            "tests/contract/test_checkpoints_sleeps.py"
+            "tests/contract/test_checkpoints_sleep_deadlines.py"
             "::test_it_is_claimed_unless_another_owners_claim_runs",
         ),
     ),
@@ -215,7 +217,7 @@ PERSISTENCE = (
         "AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE",
         "",
         (
-            "tests/contract/test_instances_claim.py"
+            "tests/contract/test_claims_due.py"
             "::test_what_is_claimed_is_not_claimed_again_until_that_ends",
         ),
     ),
@@ -226,7 +228,7 @@ PERSISTENCE = (
         "signal_type IN ('cancel', 'resume')",
         "signal_type IN ('cancel')",
         (
-            "tests/contract/test_instances_claim.py::test_exactly_what_is_due_is_claimed",
+            "tests/contract/test_claims_due.py::test_exactly_what_is_due_is_claimed",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
         ),
     ),
@@ -236,10 +238,7 @@ PERSISTENCE = (
         "claim_due.find",
         "ORDER BY max(min(due.since), coalesce(i.wake_claim_until, '')), i.instance_id",
         "ORDER BY min(due.since), i.instance_id",
-        (
-            "tests/contract/test_instances_claim.py"
-            "::test_one_that_cannot_be_launched_goes_to_the_back",
-        ),
+        ("tests/contract/test_claims_due.py::test_one_that_cannot_be_launched_goes_to_the_back",),
     ),
     Mutant(
         "An instance of another tenant is registered.",

@@ -46,7 +46,7 @@ POSTGRES = (
         "UNION ALL SELECT * FROM given_back",
         "",
         (
-            "tests/contract/test_instances_claim.py"
+            "tests/contract/test_claims_due.py"
             "::test_what_was_given_back_is_free_though_the_clock_is_set_back",
         ),
     ),
@@ -57,7 +57,7 @@ POSTGRES = (
         "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1)",
         "(i.wake_claim_until > $1)",
         (
-            "tests/contract/test_instances_claim.py"
+            "tests/contract/test_claims_due.py"
             "::test_one_resumed_that_was_given_back_is_free_though_the_clock_is_set_back",
         ),
     ),

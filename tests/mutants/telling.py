@@ -192,7 +192,7 @@ TELLING = (
         "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at)",
         "(i.wake_claim_until > :at)",
         (
-            "tests/contract/test_instances_claim.py"
+            "tests/contract/test_claims_due.py"
             "::test_what_was_given_back_is_free_though_the_clock_is_set_back",
         ),
     ),

@@ -10,7 +10,7 @@ WORKFLOW = (
         "if scope in struck:\n    self.struck.remove(scope)\nreturn struck",
         "return struck",
         (
-            "tests/sdk/workflow/test_strikes_once.py"
+            "tests/sdk/workflow/test_cancellation_once.py"
             "::test_a_timeout_hides_no_outer_one_that_struck_its_clean_up",
         ),
     ),
@@ -21,7 +21,7 @@ WORKFLOW = (
         "scope.missed = True",
         "scope.missed = False",
         (
-            "tests/sdk/workflow/test_strikes_once.py"
+            "tests/sdk/workflow/test_cancellation_once.py"
             "::test_a_group_whose_branches_fail_hides_no_cancel",
         ),
     ),
@@ -31,7 +31,7 @@ WORKFLOW = (
         "Run.throw",
         "not is_handed_over()",
         "True",
-        ("tests/sdk/workflow/test_strikes_once.py::test_gather_hides_no_cancel",),
+        ("tests/sdk/workflow/test_cancellation_once.py::test_gather_hides_no_cancel",),
     ),
     Mutant(
         "A branch has not seen what was thrown in its own task.",
@@ -40,7 +40,7 @@ WORKFLOW = (
         "not is_handed_over()",
         "False",
         (
-            "tests/sdk/workflow/test_strikes_once.py"
+            "tests/sdk/workflow/test_cancellation_once.py"
             "::test_who_catches_a_cancel_and_goes_on_is_not_struck_again",
         ),
     ),
@@ -51,7 +51,7 @@ WORKFLOW = (
         "min(due, key=_due_since)",
         "max(due, key=_due_since)",
         (
-            "tests/sdk/workflow/test_strikes_once.py"
+            "tests/sdk/workflow/test_cancellation_once.py"
             "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
         ),
     ),
@@ -62,7 +62,7 @@ WORKFLOW = (
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
         (
-            "tests/sdk/workflow/test_strikes_once.py"
+            "tests/sdk/workflow/test_cancellation_once.py"
             "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
         ),
     ),
@@ -91,7 +91,7 @@ WORKFLOW = (
         "Strikes.strike_in",
         "scope.wanted = True",
         "",
-        ("tests/sdk/workflow/test_strikes.py::test_an_effect_is_not_ended_by_a_cancel",),
+        ("tests/sdk/workflow/test_cancellation.py::test_an_effect_is_not_ended_by_a_cancel",),
     ),
     Mutant(
         "A branch begun in a group that has failed does its work.",

@@ -46,7 +46,8 @@ class Launcher:
         self, workflow: str, value: object = None, **variables: str
     ) -> asyncio.subprocess.Process:
         """Start a run; with an input if there is one."""
-        arguments = ["run", f"tests.sdk.workflow.orders:{workflow}", "--instance-id", "i-1"]
+        target = f"tests.sdk.workflow.process_workflows:{workflow}"
+        arguments = ["run", target, "--instance-id", "i-1"]
         if value is not None:
             (self._folder / "input.json").write_text(json.dumps(value))
             arguments += ["--input", str(self._folder / "input.json")]

@@ -146,7 +146,7 @@ async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher
     assert code == 1
     assert error is not None
     assert error.startswith("ZeroDivisionError: ")
-    assert "orders.py" in error
+    assert "process_workflows.py" in error
     assert "runtara_sdk/workflow" not in error
     assert error in said
 
