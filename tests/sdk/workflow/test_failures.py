@@ -1,12 +1,18 @@
 """Failures come back as the errors they were."""
 
+import subprocess
+import threading
 from dataclasses import dataclass
 from decimal import Decimal
 
+import httpx
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_sdk import NotSaveable, Outcome, step, workflow
+from runtara_sdk import Outcome, StepFailed, step, workflow
+from runtara_sdk.workflow import failures
+from runtara_sdk.workflow.entries import Form
+from runtara_sdk.workflow.retry import Kinds
 
 
 class Declined(Exception):
@@ -79,31 +85,185 @@ async def test_an_answer_is_raised_as_itself(error: Exception) -> None:
     assert {parts(each) for each in seen} == {parts(error)}
 
 
-async def test_an_answer_that_would_come_back_changed_is_not_saved() -> None:
-    """The instance stays open for code that can save it."""
+class Opaque(Exception):
+    """Holds what JSON does not."""
 
-    class Opaque(Exception):
-        pass
+    def __init__(self, code: int, lock: object) -> None:
+        super().__init__(code)
+        self.lock = lock
 
-    @step(raises=Opaque)
+
+class Unshown(Exception):
+    """Fails when it is shown, and when its fields are looked at."""
+
+    __slots__ = ("_code",)
+
+    def __str__(self) -> str:
+        raise LookupError
+
+    @property
+    def response(self) -> None:
+        raise LookupError
+
+
+class Made(Exception):
+    """Can't be made of its args alone."""
+
+    def __new__(cls, *, code: int) -> "Made":
+        return super().__new__(cls, code)
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__(code)
+
+
+async def caught(kinds: Kinds, error: Exception) -> tuple[list[Exception], int]:
+    """What a workflow catches of a step that raises an error, live and on replay; and how often."""
+    seen: list[Exception] = []
+    calls: list[None] = []
+
+    @step(raises=kinds)
     async def ask() -> None:
-        raise Opaque(object())
+        calls.append(None)
+        raise error
 
     @workflow
-    async def asking() -> str:
+    async def asking() -> None:
         try:
             await ask()
-        except Exception:
-            return "caught, and asked again by a replay"
-        return ""
+        except Exception as answer:
+            seen.append(answer)
 
     core = Core()
-    with pytest.raises(
-        NotSaveable, match=r"ask#1, failing with .*Opaque.*raise an error of your own"
-    ):
-        await life(asking, core)
+    await life(asking, core)
+    core.ended = None
+    await life(asking, core)
+    return seen, len(calls)
 
-    assert set(core.states) == {"~workflow"}
+
+async def test_an_answer_of_http_is_saved_with_its_status(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The request is made once; what is left out is told, and says so when it is asked for."""
+    request = httpx.Request("GET", "https://shop.example/orders/17")
+    response = httpx.Response(404, request=request)
+    error = httpx.HTTPStatusError("Not Found", request=request, response=response)
+
+    seen, calls = await caught(httpx.HTTPStatusError, error)
+
+    assert calls == 1
+    assert len(seen) == 2
+    for answer in seen:
+        assert isinstance(answer, httpx.HTTPStatusError)
+        assert str(answer) == "Not Found"
+        assert answer.response.status_code == 404
+        assert answer.request.method == "GET"
+        with pytest.raises(AttributeError, match="'text' of this Response was not saved"):
+            _ = answer.response.text
+    (warning,) = caplog.records
+    assert "is saved without" in warning.getMessage()
+    assert ".response, a Response (all but status_code" in warning.getMessage()
+
+
+async def test_an_answer_keeps_what_can_be_saved_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The rest stands for what it was, and its type is no matter of chance."""
+    lock = threading.Lock()
+
+    seen, calls = await caught(Opaque, Opaque(5, lock))
+
+    assert calls == 1
+    assert [type(answer) for answer in seen] == [Opaque, Opaque]
+    assert [str(answer) for answer in seen] == ["5", "5"]
+    assert [repr(answer.__dict__["lock"]) for answer in seen] == [repr(lock)] * 2
+    assert "ask#1 has failed with" in caplog.text
+    assert ".lock, a lock" in caplog.text
+
+
+async def test_an_answer_keeps_values_that_nothing_annotates() -> None:
+    """As the type that they are of, such as the output of a command."""
+    error = subprocess.CalledProcessError(2, ("ls", "-l"), output=b"\xff", stderr=None)
+
+    seen, _ = await caught(subprocess.CalledProcessError, error)
+
+    for answer in seen:
+        assert isinstance(answer, subprocess.CalledProcessError)
+        assert (answer.returncode, answer.cmd) == (2, ("ls", "-l"))
+        assert (answer.output, answer.stderr) == (b"\xff", None)
+        assert str(answer) == str(error)
+
+
+async def test_a_group_is_an_answer_with_all_that_it_holds() -> None:
+    """Groups in it, too, and errors of the user's own."""
+    inner = ExceptionGroup("inner", [Declined(5), OSError(2, "No such file", "x")])
+    error = ExceptionGroup("outer", [inner, KeyError("sku")])
+
+    seen, _ = await caught(ExceptionGroup, error)
+
+    for answer in seen:
+        assert isinstance(answer, ExceptionGroup)
+        assert repr(answer) == repr(error)
+        group, key = answer.exceptions
+        assert isinstance(group, ExceptionGroup)
+        declined = group.exceptions[0]
+        assert isinstance(declined, Declined)
+        assert declined.code == 5
+        assert isinstance(key, KeyError)
+
+
+async def test_an_error_of_a_group_that_is_found_nowhere_stands_for_itself() -> None:
+    """As a step's failure does."""
+
+    class Local(Exception):
+        pass
+
+    seen, _ = await caught(ExceptionGroup, ExceptionGroup("outer", [Local("x")]))
+
+    for answer in seen:
+        assert isinstance(answer, ExceptionGroup)
+        (stands,) = answer.exceptions
+        assert isinstance(stands, StepFailed)
+        assert stands.cause.endswith("Local")
+
+
+@pytest.mark.parametrize("error", [Unshown(1), Made(code=1)], ids=lambda one: type(one).__name__)
+async def test_an_answer_that_misbehaves_is_saved_all_the_same(error: Exception) -> None:
+    """As itself or, if it can't be made again, as the step's failure: once."""
+    seen, calls = await caught(type(error), error)
+
+    assert calls == 1
+    assert len(seen) == 2
+    assert type(seen[0]) is type(seen[1])
+    assert isinstance(seen[0], Unshown | StepFailed)
+
+
+async def test_a_failure_says_how_to_catch_it() -> None:
+    """Where `except ValueError` does not."""
+
+    @step
+    async def ask() -> None:
+        raise Declined(5)
+
+    @workflow
+    async def asking() -> None:
+        try:
+            await ask()
+        except Declined:
+            return
+
+    ended = await life(asking, Core())
+
+    assert ended is not None
+    assert ended.outcome is Outcome.FAILED
+    assert "to catch it as Declined" in ended.error
+    assert "@step(raises=Declined)" in ended.error
+
+
+async def test_a_failure_that_was_saved_before_has_the_text_that_it_had() -> None:
+    """It may have been given to another step, whose arguments are compared."""
+    text = b'{"type": "ValueError", "message": "no", "attempts": 2, "traceback": ""}'
+
+    failure = failures.decode("ask", "ask#1", text, (), Form.ALIASES)
+
+    assert str(failure) == "step 'ask' (ask#1) failed after 2 attempts: ValueError: no"
 
 
 async def test_a_failure_whose_text_is_no_text_is_saved() -> None:

@@ -95,7 +95,9 @@ async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
 
     assert files(report) == {"test_reports.py"}
     assert report.startswith(
-        f"StepFailed: step {name!r} ({name}#1) failed after 1 attempt: ValueError: no 7\n"
+        f"StepFailed: step {name!r} ({name}#1) failed after 1 attempt: ValueError: no 7"
+        " (raised as StepFailed; to catch it as ValueError, name it as an answer of the step:"
+        " @step(raises=ValueError))\n"
     )
     told_of = [
         "return await one(7)",
@@ -168,7 +170,7 @@ async def test_an_output_that_cannot_be_saved_is_one_line() -> None:
 
     report = await told(wrong)
 
-    assert report.startswith("NotSaveable: workflow 'wrong' gave <class 'object'>, which would")
+    assert report.startswith("NotSaveable: workflow 'wrong' gave <class 'object'>, which can't")
     assert report.count("\n") == 0
 
 

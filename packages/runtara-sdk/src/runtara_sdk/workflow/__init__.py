@@ -27,6 +27,7 @@ from runtara_sdk.workflow.retry import Retry
 from runtara_sdk.workflow.sleeping import sleep, sleep_until, timeout
 from runtara_sdk.workflow.steps import Step, step
 from runtara_sdk.workflow.values import now, random, uuid4
+from runtara_sdk.workflow.zoned import Zoned
 
 __all__ = [
     "BranchTask",
@@ -48,6 +49,7 @@ __all__ = [
     "TaskGroup",
     "Workflow",
     "WorkflowError",
+    "Zoned",
     "current",
     "execute",
     "logger",

@@ -9,7 +9,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
-from runtara_sdk.workflow.entries import LIMIT
+from runtara_sdk.workflow.entries import LIMIT, Form
 from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.patience import Patience
 
@@ -33,7 +33,9 @@ class Workflow(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.function(*args, **kwargs)
 
-    def arguments(self, text: bytes | None, *, is_saved: bool = False) -> dict[str, Any]:
+    def arguments(
+        self, text: bytes | None, *, is_saved: bool = False, form: Form = Form.ALIASES
+    ) -> dict[str, Any]:
         """
         Read an input: JSON of the one parameter, or an object of several by name.
 
@@ -46,7 +48,7 @@ class Workflow(Generic[P, R]):
             return self._without_input(names)
         what, annotation = self._taken(names)
         try:
-            found = codec.read(what, text, annotation, is_strict=not is_saved)
+            found = codec.read(what, text, annotation, is_strict=not is_saved, form=form)
         except codec.Misfit as error:
             raise Refused(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
@@ -82,18 +84,28 @@ class Workflow(Generic[P, R]):
         shape = codec.shape(*self._taken(names))
         return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
 
-    def input(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> bytes | None:
+    def input(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[bytes | None, Form]:
         """
-        Write arguments as an input; None for no arguments.
+        Write arguments as an input, and say its form; None for no arguments.
 
         Raises NotSaveable for one that is not annotated so.
         """
+        bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        try:
+            return self._input(bound, Form.ALIASES), Form.ALIASES
+        except NotSaveable:
+            return self._input(bound, Form.NAMES), Form.NAMES
+
+    def _input(self, bound: Mapping[str, object], form: Form) -> bytes | None:
         from runtara_sdk.workflow import codec
 
-        bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
         hints = self._hints()
         texts = {
-            name: codec.encode(f"{self.name}({name}=...)", value, hints.get(name, Any))
+            name: codec.encode(
+                f"{self.name}({name}=...)", value, hints.get(name, Any), forms=(form,)
+            ).text
             for name, value in bound.items()
         }
         if len(inspect.signature(self.function).parameters) == 1:
@@ -101,10 +113,14 @@ class Workflow(Generic[P, R]):
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
     def output(self, value: object) -> bytes:
-        """Write what it returned; raises NotSaveable if that does not fit its annotation."""
+        """
+        Write what it returned, for others to read, so by its aliases.
+
+        Raises NotSaveable for what no JSON holds, or is more than the core keeps.
+        """
         from runtara_sdk.workflow import codec
 
-        text = codec.encode(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+        text = codec.output(f"workflow {self.name!r}", value, self._hints().get("return", Any))
         if len(text) > LIMIT:
             raise NotSaveable(
                 f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"

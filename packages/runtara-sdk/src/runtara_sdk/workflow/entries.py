@@ -4,7 +4,7 @@ import json
 import logging
 import zlib
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 
@@ -18,11 +18,24 @@ _COMPRESS = 2**20
 _COMPRESSED = b"zlib:"
 
 
+class Form(IntEnum):
+    """
+    How the values of an entry are written. Entries that don't say are of the first.
+
+    ALIASES: fields of models have the names that others know. NAMES: those of the class.
+    """
+
+    ALIASES = 1
+    NAMES = 2
+    EITHER = 3  # never written: for what a person gives
+
+
 class Kind(StrEnum):
     """What an entry says of its key."""
 
     START = "start"  # the workflow's name, input and format
     RESULT = "result"  # a step's, a promise's or any other value
+    UNREAD = "unread"  # a step's, as its own type writes it: the annotation made another value
     FAILURE = "failure"  # a step's final failure; why what was sent is no value of a promise
     STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
     UNTIL = "until"  # a deadline; value: when
@@ -37,7 +50,7 @@ class Entry:
 
     `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
     call or has a key of its own; `call` shows the arguments of a step; `nth` orders what was thrown
-    in tasks of asyncio's.
+    in tasks of asyncio's; `form` says how to read the value.
     """
 
     kind: Kind
@@ -45,6 +58,7 @@ class Entry:
     at: int | None = None
     call: str | None = None
     nth: int | None = None
+    form: Form = Form.NAMES
 
     def encode(self) -> bytes:
         """Write it; raises NotSaveable for more than the core takes."""
@@ -55,6 +69,7 @@ class Entry:
             head["call"] = self.call
         if self.nth is not None:
             head["nth"] = self.nth
+        head["form"] = self.form
         text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
         return _packed(text + b', "value": ' + self.value + b"}")
 
@@ -72,6 +87,7 @@ def decode(key: str, state: bytes) -> Entry:
             read.get("at"),
             read.get("call"),
             read.get("nth"),
+            Form(read.get("form", Form.ALIASES)),
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StateUnreadable(

@@ -7,16 +7,40 @@ class WorkflowError(RuntaraError):
     """Whatever a workflow, its code or its saved states are told by this layer."""
 
 
+def _advice(cause: str) -> str:
+    """Say how the workflow can catch it as what it was."""
+    name = cause.rpartition(".")[2]
+    if name == NotSaveable.__name__:
+        return ""
+    return (
+        f" (raised as StepFailed; to catch it as {name}, name it as an answer of the step:"
+        f" @step(raises={name}))"
+    )
+
+
 class StepFailed(WorkflowError):
     """
     A step has failed for good, with something not named in its `raises=`.
 
-    The same live and on replay; the step's traceback is a note, `cause` its error's type.
+    The same live and on replay; the step's traceback is a note, `cause` its error's type. `advice`
+    ends its text with how to catch it as that.
     """
 
-    def __init__(self, step: str, key: str, attempts: int, cause: str, message: str) -> None:
+    def __init__(
+        self,
+        step: str,
+        key: str,
+        attempts: int,
+        cause: str,
+        message: str,
+        *,
+        advice: bool = True,
+    ) -> None:
         tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-        super().__init__(f"step {step!r} ({key}) failed after {tries}: {cause}: {message}")
+        super().__init__(
+            f"step {step!r} ({key}) failed after {tries}: {cause}: {message}"
+            f"{_advice(cause) if advice else ''}"
+        )
         self.step = step
         self.key = key
         self.attempts = attempts

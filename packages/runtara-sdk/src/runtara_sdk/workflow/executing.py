@@ -12,6 +12,7 @@ from runtara_sdk.workflow import entries
 from runtara_sdk.workflow.context import InWorkflow, entered
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome, restarted
+from runtara_sdk.workflow.entries import Entry
 from runtara_sdk.workflow.errors import NotSaveable, Refused
 from runtara_sdk.workflow.first import FORMAT, START, first_entry
 from runtara_sdk.workflow.journal import Begun, Journal, Told
@@ -123,12 +124,13 @@ async def _started(
     run: Run, workflow: Workflow[..., Any], begun: Begun, given: bytes | None
 ) -> dict[str, Any]:
     """Agree with what was saved at the first start, or save it; gives the arguments."""
-    saved = await _first(run, begun)
-    if saved is None:
+    first = await _first(run, begun)
+    if first is None:
         text = begun.input if given is None else given
         arguments = workflow.arguments(text)
         await run.save(START, first_entry(workflow.name, text))
         return arguments
+    saved = json.loads(first.value)
     _check(run.instance_id, workflow, saved, given)
     heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
     if heard.told is not None:
@@ -136,10 +138,10 @@ async def _started(
     if "input" not in saved:
         return workflow.arguments(None)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
-    return workflow.arguments(text, is_saved=True)
+    return workflow.arguments(text, is_saved=True, form=first.form)
 
 
-async def _first(run: Run, begun: Begun) -> dict[str, Any] | None:
+async def _first(run: Run, begun: Begun) -> Entry | None:
     entry = run.history.peek(START)
     if entry is None and begun.passed is None:
         state = await run.reach(lambda: run.journal.read(START))
@@ -151,8 +153,7 @@ async def _first(run: Run, begun: Begun) -> dict[str, Any] | None:
                 f" such as {next(iter(begun.passed))!r}: give the workflow another instance id"
             )
         return None
-    found: dict[str, Any] = json.loads(entry.value)
-    return found
+    return entry
 
 
 def _check(

@@ -2,7 +2,7 @@
 
 import json
 
-from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.keys import OWN
 
 START = f"{OWN}workflow"
@@ -12,9 +12,14 @@ FORMAT = 1
 """The format of all other checkpoints."""
 
 
-def first_entry(workflow: str, text: bytes | None) -> Entry:
-    """Make it; `text` is the input as JSON, None if there is none, which is not null."""
+def first_entry(workflow: str, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+    """
+    Make it; `text` is the input as JSON, None if there is none, which is not null.
+
+    `form` is the input's: what others give is written by aliases.
+    """
     said: dict[str, object] = {"workflow": workflow, "format": FORMAT}
     if text is not None:
         said["input"] = json.loads(text)
-    return Entry(Kind.START, json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace"))
+    value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
+    return Entry(Kind.START, value, form=form)

@@ -55,6 +55,7 @@ async def _kept(run: Run, place: Place, kind: type[T]) -> T:
     if entry is None:
         with run.flight(place):
             name = signal_name(place)
+            await _check(run, name, kind)
             sent = await heard(run, place, name)
             try:
                 entry = _entry(name, sent, kind, place.at)
@@ -65,6 +66,17 @@ async def _kept(run: Run, place: Place, kind: type[T]) -> T:
     if entry.kind is Kind.FAILURE:
         raise NotSaveable(json.loads(entry.value))
     return cast("T", await value_of(run, place, entry, kind))
+
+
+async def _check(run: Run, name: str, kind: object) -> None:
+    """Stay here if no value of this type can be saved."""
+    # Only now: it imports pydantic.
+    from runtara_sdk.workflow import codec
+
+    try:
+        codec.check(f"promise {name!r}", kind)
+    except NotSaveable as error:
+        await run.stop(error)
 
 
 async def heard(run: Run, place: Place, name: str) -> bytes:
@@ -104,4 +116,5 @@ def _entry(name: str, sent: bytes, kind: type[T], at: int | None) -> Entry:
             " except this error and wait for another name"
         )
         return Entry(Kind.FAILURE, json.dumps(text).encode(), at)
-    return Entry(Kind.RESULT, codec.encode(what, value, kind), at)
+    kept = codec.encode(what, value, kind)
+    return Entry(Kind.RESULT, kept.text, at, form=kept.form)

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from runtara_sdk.workflow.context import required
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import restarted
+from runtara_sdk.workflow.entries import Form
 from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.first import START, first_entry
 from runtara_sdk.workflow.places import Place
@@ -22,14 +23,14 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     """
     where = required("restart_as()")
     _check_alone(where.run)
-    text = _input(where.run.workflow, args, kwargs)
+    text, form = _input(where.run.workflow, args, kwargs)
     place = where.branch.place("restart")
-    return _restarted(where.run, place, text)
+    return _restarted(where.run, place, text, form)
 
 
 def _input(
     workflow: Workflow[..., Any], args: tuple[object, ...], kwargs: Mapping[str, object]
-) -> bytes | None:
+) -> tuple[bytes | None, Form]:
     try:
         return workflow.input(args, kwargs)
     except TypeError as error:
@@ -49,7 +50,7 @@ def _check_alone(run: Run) -> None:
         )
 
 
-async def _restarted(run: Run, place: Place, text: bytes | None) -> NoReturn:
+async def _restarted(run: Run, place: Place, text: bytes | None, form: Form) -> NoReturn:
     entry = await run.passed(place)
     if entry is not None:
         await run.throw(place, entry)
@@ -59,7 +60,7 @@ async def _restarted(run: Run, place: Place, text: bytes | None) -> NoReturn:
         if left_out is not None:
             await run.stop(left_out)
         end = restarted(run.instance_id)
-        state = first_entry(run.workflow.name, text).encode()
+        state = first_entry(run.workflow.name, text, form).encode()
         await run.reach(lambda: run.journal.hand_over(end.successor, START, state))
         await run.reach(lambda: run.journal.complete(end.output))
         await run.stop(end)

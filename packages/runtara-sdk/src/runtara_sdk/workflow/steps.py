@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Type
 from runtara_sdk.workflow.attempts import Attempts, Failed
 from runtara_sdk.workflow.context import in_workflow
 from runtara_sdk.workflow.duration import Duration
-from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.fingerprint import fingerprint
 from runtara_sdk.workflow.function import Arguments, Function
@@ -21,6 +21,11 @@ from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.values import value_of
 
 logger = logging.getLogger(__name__)
+
+_UNREAD = (
+    ". What it gave is saved as it is, and the step is not done again: run the instance with code"
+    " that annotates it so, or as it is, and it is read by the annotation that is there then"
+)
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -115,8 +120,8 @@ class Step(Generic[P, R]):
 
     async def _live(self, run: Run, place: Place, given: Arguments) -> Entry:
         """Carry it out, and give what is saved then."""
-        # Only now: they import pydantic.
-        from runtara_sdk.workflow import codec, failures
+        # Only now: it imports pydantic.
+        from runtara_sdk.workflow import codec
 
         ask = self._ask
         annotation = self._function.returns(place.key)
@@ -126,18 +131,47 @@ class Step(Generic[P, R]):
             place=place,
             plan=self._plan,
             work=lambda: self._work(given.args, given.kwargs),
-            given=lambda text: codec.decode(place.key, text, annotation),
+            given=lambda text: codec.decode(place.key, text, annotation, Form.EITHER),
             ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
         )
         try:
             value = await self._watched(place, attempts.result(), given)
         except Failed as failed:
-            text = failures.encode(place.key, failed.error, failed.attempts, self._plan.raises)
-            entry = Entry(Kind.FAILURE, text, place.at, place.call, run.turns.begin())
-        else:
-            text = codec.encode(place.key, value, annotation)
-            entry = Entry(Kind.RESULT, text, place.at, place.call)
+            return await self._save_failure(run, place, failed.error, failed.attempts)
+        try:
+            return await self._save_result(run, place, value, annotation)
+        except NotSaveable as lost:
+            if isinstance(lost, codec.Unread):
+                raise
+            # A failure, for the work is done, and to be done again only by an operator's word.
+            return await self._save_failure(run, place, lost, attempts.number)
+
+    async def _save_result(
+        self, run: Run, place: Place, value: object, annotation: object
+    ) -> Entry:
+        """Save a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
+        from runtara_sdk.workflow import codec
+
+        try:
+            written = codec.encode(place.key, value, annotation)
+        except codec.Unread as unread:
+            entry = Entry(Kind.UNREAD, unread.text, place.at, place.call)
+            await run.save(place.key, entry)
+            raise codec.Unread(f"{unread}{_UNREAD}", unread.text) from None
+        entry = Entry(Kind.RESULT, written.text, place.at, place.call, form=written.form)
         return await run.save(place.key, entry)
+
+    async def _save_failure(self, run: Run, place: Place, error: Exception, attempts: int) -> Entry:
+        from runtara_sdk.workflow import failures
+
+        nth = run.turns.begin()
+        text = failures.encode(place.key, error, attempts, self._plan.raises)
+        try:
+            return await run.save(place.key, Entry(Kind.FAILURE, text, place.at, place.call, nth))
+        except NotSaveable:
+            # Its parts are more than the core takes.
+            text = failures.encode(place.key, error, attempts, ())
+            return await run.save(place.key, Entry(Kind.FAILURE, text, place.at, place.call, nth))
 
     async def _watched(
         self, place: Place, result: Coroutine[Any, Any, object], given: Arguments
@@ -158,7 +192,9 @@ class Step(Generic[P, R]):
         from runtara_sdk.workflow import failures
 
         try:
-            error = failures.decode(self._plan.name, place.key, entry.value, self._plan.raises)
+            error = failures.decode(
+                self._plan.name, place.key, entry.value, self._plan.raises, entry.form
+            )
         except StateUnreadable as unreadable:
             await run.stop(unreadable)
         await run.turns.come(entry.nth)

@@ -41,7 +41,8 @@ async def _made(run: Run, place: Place, make: Callable[[], T], kind: type[T]) ->
     if entry is None:
         with run.flight(place):
             await run.admit(place)
-            entry = Entry(Kind.RESULT, codec.encode(place.key, make(), kind), place.at)
+            made = codec.encode(place.key, make(), kind)
+            entry = Entry(Kind.RESULT, made.text, place.at, form=made.form)
             entry = await run.save(place.key, entry)
     return cast("T", await value_of(run, place, entry, kind))
 
@@ -53,11 +54,11 @@ async def value_of(run: Run, place: Place, entry: Entry, annotation: object) -> 
     if entry.kind is Kind.STRUCK:
         await run.throw(place, entry)
     try:
-        if entry.kind is not Kind.RESULT:
+        if entry.kind not in (Kind.RESULT, Kind.UNREAD):
             raise Changed(
                 f"{place.key!r} saved a {entry.kind} when the instance passed it, and is now to"
                 " give a value: call what was called there"
             )
-        return codec.decode(place.key, entry.value, annotation)
+        return codec.decode(place.key, entry.value, annotation, entry.form)
     except (Changed, StateUnreadable) as error:
         await run.stop(error)

@@ -1,0 +1,43 @@
+"""What a value holds, all the way down."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+
+
+def parts(value: object) -> dict[str, object] | None:
+    """The fields of a dataclass or a model by name; None for what has no fields."""
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)]
+        return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    declared = getattr(type(value), "model_fields", None)
+    if not isinstance(declared, Mapping):
+        return None
+    named = {str(name): getattr(value, str(name)) for name in declared}
+    extra = getattr(value, "__pydantic_extra__", None) or {}
+    private = getattr(value, "__pydantic_private__", None) or {}
+    return named | extra | private
+
+
+def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Give a value and all that it holds, each with the way to it; it must not hold itself."""
+    yield path, value
+    for step, part in _held(value):
+        yield from walk(part, f"{path}{step}")
+
+
+def _held(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield f"[{key!r}]", key
+            yield f"[{key!r}]", part
+    elif isinstance(value, list | tuple | deque):
+        for number, part in enumerate(value):
+            yield f"[{number}]", part
+    elif isinstance(value, AbstractSet):
+        for part in value:
+            yield f"[{part!r}]", part
+    else:
+        for name, part in (parts(value) or {}).items():
+            yield f".{name}", part

@@ -1,0 +1,35 @@
+"""What is left of an object that could not be saved whole."""
+
+from collections.abc import Mapping
+
+
+class Remains:
+    """
+    Stands for an object of which only plain attributes were saved, such as an error's response.
+
+    It has these attributes, and is shown as the object was. To ask it for another attribute raises
+    AttributeError, which says so.
+    """
+
+    def __init__(self, kind: str, shown: str, kept: Mapping[str, object]) -> None:
+        self.__dict__.update(kept)
+        self.__kind = kind
+        self.__shown = shown
+        self.__kept = dict(kept)
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        kept = ", ".join(self.__kept) or "nothing"
+        raise AttributeError(
+            f"{name!r} of this {self.__kind} was not saved (only {kept} was): catch the error in"
+            " the step, and raise one of your own with what the workflow needs"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Remains) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # what it holds may be changed
+
+    def __repr__(self) -> str:
+        return self.__shown
