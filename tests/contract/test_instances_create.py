@@ -117,3 +117,14 @@ async def test_standings_of_none_or_very_many_are_answered(
     await put_instance(database, State.RUNNING)
 
     assert await persistence.instances.standings(asked) == {}
+
+
+async def test_a_new_instance_keeps_the_workflow_it_will_run(
+    persistence: Persistence, database: Database
+) -> None:
+    """Its first registration may say another."""
+    new = NewInstance("i", TENANT, workflow="orders")
+
+    await persistence.instances.create(new, at=START)
+
+    assert (await database.row("i"))["workflow"] == "orders"

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.contract.database import Database
+from tests.contract.database import Database, Row
 from tests.contract.states import EARLIER, TENANT, WAKE, WHAT_IT_RUNS, put_instance
 from tests.support.clock import START
 
@@ -134,3 +134,48 @@ async def test_an_empty_database_has_no_instances(persistence: Persistence) -> N
     """No error."""
     assert await persistence.instances.page(ALL) == []
     assert await persistence.instances.count(ALL) == 0
+
+
+FAMILY: dict[str, Row] = {
+    "blocked order": {"workflow": "orders", "error": "changed"},
+    "blocked mail": {"workflow": "mail", "error": "changed", "parent_id": "paused order"},
+    "paused order": {"workflow": "orders"},
+    "other": {"tenant_id": "other", "workflow": "orders", "error": "changed"},
+    "child": {"parent_id": "paused order", "tenant_id": "other"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        (InstanceFilter(workflow="orders"), {"blocked order", "paused order", "other"}),
+        (InstanceFilter(TENANT, workflow="orders"), {"blocked order", "paused order"}),
+        (InstanceFilter(status=InstanceStatus.RUNNING, workflow="orders"), set()),
+        (InstanceFilter(blocked=True), {"blocked order", "blocked mail", "other"}),
+        (InstanceFilter(TENANT, blocked=True, workflow="mail"), {"blocked mail"}),
+        (InstanceFilter(status=InstanceStatus.RUNNING, blocked=True), set()),
+        (InstanceFilter(parent_id="paused order"), {"blocked mail", "child"}),
+        (InstanceFilter("other", parent_id="paused order"), {"child"}),
+        (InstanceFilter(parent_id="paused order", workflow="mail"), {"blocked mail"}),
+        (InstanceFilter(parent_id="paused order", blocked=True), {"blocked mail"}),
+        (
+            InstanceFilter(status=InstanceStatus.SUSPENDED, parent_id="paused order"),
+            {"blocked mail", "child"},
+        ),
+        (InstanceFilter(workflow="order"), set()),
+        (InstanceFilter(parent_id="nothing"), set()),
+    ],
+)
+async def test_a_list_is_narrowed_by_what_runs_whose_child_it_is_and_whether_it_is_blocked(
+    persistence: Persistence, database: Database, which: InstanceFilter, expected: set[str]
+) -> None:
+    """Every condition of a filter holds; the list and the count agree, page by page."""
+    for name, columns in FAMILY.items():
+        await put_instance(database, State.PAUSED, name, **columns)
+
+    first = await persistence.instances.page(which, limit=1)
+    rest = await persistence.instances.page(which, after=first[0]) if first else []
+
+    assert {*names(first), *names(rest)} == expected
+    assert await persistence.instances.count(which) == len(first) + len(rest) == len(expected)

@@ -231,3 +231,95 @@ async def test_instances_never_mix(persistence: Persistence, database: Database)
     assert [row["instance_id"] for row in rows] == ids
     assert [row["run_epoch"] for row in rows] == [1, 2] + [1] * 9
     assert {row["status"] for row in rows} == {InstanceStatus.RUNNING}
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_registering_clears_why_the_instance_was_blocked_and_what_it_awaited(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """A process is at work again: the last suspension says nothing of it."""
+    await put_instance(
+        database, state, error="the code has changed", waits="[]", blocked_signal_at=EARLIER
+    )
+
+    await persistence.instances.register(registration(), when=WHEN, at=START)
+
+    row = await database.row("i")
+    assert row["error"] is row["waits"] is row["blocked_signal_at"] is None
+
+
+async def test_a_registration_says_what_the_process_runs(
+    persistence: Persistence, database: Database
+) -> None:
+    """Of an instance that is created by it, and of a known one; what is not said stays."""
+    said = [
+        Registration("i", TENANT, workflow="orders", code_version="1"),
+        Registration("i", TENANT, code_version="2"),
+        Registration("i", TENANT),
+        Registration("i", TENANT, workflow="mail"),
+    ]
+
+    kept = []
+    for one in said:
+        await persistence.instances.register(one, when=WHEN, at=START)
+        row = await database.row("i")
+        kept.append((row["workflow"], row["code_version"]))
+
+    assert kept == [("orders", "1"), ("orders", "2"), ("orders", "2"), ("mail", "2")]
+
+
+async def test_going_on_with_a_run_keeps_nothing_of_what_is_said(
+    persistence: Persistence, database: Database
+) -> None:
+    """It binds a connection, and moves nothing."""
+    await put_instance(database, State.RUNNING, workflow="orders")
+    stored = await database.snapshot()
+    asked = Registration("i", TENANT, continue_run=2, workflow="mail", code_version="3")
+
+    found = await persistence.instances.register(asked, when=WHEN, at=START)
+
+    assert found.run == 2
+    assert await database.snapshot() == stored
+
+
+@pytest.mark.parametrize("continue_run", [None, 2])
+@pytest.mark.parametrize("open_launch", [None, "another", "mine"])
+async def test_a_launch_registers_only_while_it_is_the_open_one(
+    persistence: Persistence,
+    database: Database,
+    open_launch: str | None,
+    continue_run: int | None,
+) -> None:
+    """Of any other nothing is changed, and an instance without an open launch takes none."""
+    await put_instance(database, State.PENDING, launch_id=open_launch)
+    stored = await database.snapshot()
+    asked = Registration("i", TENANT, continue_run=continue_run, launch_id="mine")
+
+    found = await persistence.instances.register(asked, when=WHEN, at=START)
+
+    assert found.launch_is_open is (open_launch == "mine")
+    began = found.launch_is_open and continue_run is None
+    assert found.run == (3 if began else 2)
+    assert (await database.snapshot() == stored) is not began
+
+
+async def test_a_launch_creates_no_instance(persistence: Persistence, database: Database) -> None:
+    """An unknown instance has no open launch."""
+    asked = Registration("i", TENANT, launch_id="mine")
+
+    found = await persistence.instances.register(asked, when=WHEN, at=START)
+
+    assert (found.before, found.launch_is_open, found.run) == (None, False, 0)
+    assert await database.rows("instances") == []
+
+
+async def test_a_process_without_a_launch_registers_beside_an_open_one(
+    persistence: Persistence, database: Database
+) -> None:
+    """Clients of other languages know nothing of launches."""
+    await put_instance(database, State.RUNNING, launch_id="open")
+
+    found = await persistence.instances.register(registration(), when=WHEN, at=START)
+
+    assert (found.launch_is_open, found.run) == (True, 3)
+    assert (await database.row("i"))["launch_id"] == "open"

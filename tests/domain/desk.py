@@ -61,7 +61,9 @@ class Desk:
         self.activity = Activity(persistence.instances, clock)
         self.waits = Waits(persistence.watch, clock)
         self.save_checkpoint = SaveCheckpoint(persistence.checkpoints, self.activity, clock)
-        self.get_checkpoint = GetCheckpoint(persistence.checkpoints, self.activity)
+        self.get_checkpoint = GetCheckpoint(
+            persistence.checkpoints, persistence.instances, self.activity
+        )
         self.list_checkpoints = ListCheckpoints(persistence.checkpoints, self.activity)
         self.record_retry_attempt = RecordRetryAttempt(persistence.checkpoints, clock)
         self.record_event = RecordEvent(persistence.events, self.waits, clock)

@@ -151,3 +151,9 @@ async def test_reading_what_was_never_saved_gives_nothing(desk: Desk) -> None:
 async def test_reading_takes_an_id(desk: Desk) -> None:
     with pytest.raises(InvalidValue, match="checkpoint_id"):
         await desk.get_checkpoint(caller=Caller(ID), checkpoint_id="")
+
+
+async def test_reading_from_an_unknown_instance_is_refused(desk: Desk) -> None:
+    """Nothing found is said of a known instance only."""
+    with pytest.raises(InstanceNotFound, match="not found"):
+        await desk.get_checkpoint(caller=Caller("unknown"), checkpoint_id="c-1")

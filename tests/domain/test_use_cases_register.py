@@ -13,7 +13,7 @@ from runtara_domain.error import (
     InvalidValue,
     TooManyInstances,
 )
-from runtara_domain.model import EventType
+from runtara_domain.model import EventType, Registration
 from runtara_domain.status import FINAL, OPEN, InstanceStatus, SignalType, State
 from runtara_persistence.memory.persistence import MemoryPersistence
 
@@ -218,3 +218,17 @@ async def test_a_place_is_given_back_when_the_database_fails(clock: FrozenClock)
         await desk.registered()
 
     assert desk.places.taken == 0
+
+
+@pytest.mark.parametrize("continue_run", [None, 1])
+async def test_a_launch_that_is_not_the_open_one_must_stop(
+    desk: Desk, continue_run: int | None
+) -> None:
+    """Beginning a run, or going on with one."""
+    await desk.registered()
+    asked = Registration(ID, TENANT, continue_run=continue_run, launch_id="closed")
+
+    with pytest.raises(InstanceSuperseded, match="'closed' is not the open one"):
+        await desk.register_instance(session=desk.session(), registration=asked)
+
+    assert desk.row.run_epoch == 1

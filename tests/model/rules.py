@@ -25,6 +25,7 @@ from tests.model.values import (
     spans,
     tenants,
     tokens,
+    workflows,
 )
 
 from runtara_domain.model import (
@@ -117,18 +118,31 @@ class PortsMachine(ModelMachine):
 
     # Instances
 
-    @rule(name=names, tenant=tenants, given=st.none() | small)
-    def create(self, name: str, tenant: str, given: bytes | None) -> None:
-        self.step("instances", "create", NewInstance(name, tenant, given))
+    @rule(name=names, tenant=tenants, given=st.none() | small, workflow=st.none() | workflows)
+    def create(
+        self, name: str, tenant: str, given: bytes | None, workflow: str | None = None
+    ) -> None:
+        self.step("instances", "create", NewInstance(name, tenant, given, workflow))
 
     @rule(
         name=names,
         tenant=tenants,
         checkpoint=st.none() | checkpoints,
         age=st.none() | ages,
+        runs=st.tuples(st.none() | workflows, st.sampled_from([None, "1", "2"])),
+        launch=st.sampled_from([None, None, None, "launch"]),
     )
-    def register(self, name: str, tenant: str, checkpoint: str | None, age: int | None) -> None:
-        asked = Registration(name, tenant, checkpoint, self.caller(name, age).run)
+    def register(
+        self,
+        name: str,
+        tenant: str,
+        checkpoint: str | None,
+        age: int | None,
+        runs: tuple[str | None, str | None],
+        launch: str | None,
+    ) -> None:
+        continued = self.caller(name, age).run
+        asked = Registration(name, tenant, checkpoint, continued, *runs, launch)
         self.step("instances", "register", asked, when=MOVES[Move.REGISTER].sources)
 
     @rule(name=names)

@@ -16,6 +16,7 @@ names = st.sampled_from(["a", "a", "a", "b", "p", "n"])
 ages = st.sampled_from([0, 0, 0, None, -1, 1])
 mortals = st.sampled_from(["b", "p", "n"])
 tenants = st.sampled_from(["t", "t", "t", "u"])
+workflows = st.sampled_from(["orders", "mail"])
 checkpoints = st.sampled_from(["c", "d", "c::retry::x"])
 payloads = st.sampled_from([b"", b"1", b"\xff\x00", b"x" * 65_537])
 small = st.sampled_from([b"", b"1", b"\xff"])
@@ -39,7 +40,12 @@ finals = endings | st.builds(
     cpu_usage_usec=st.none() | st.just(0),
 )
 chosen_instances = st.builds(
-    InstanceFilter, st.none() | tenants, st.none() | st.sampled_from(InstanceStatus)
+    InstanceFilter,
+    st.none() | tenants,
+    st.none() | st.sampled_from(InstanceStatus),
+    workflow=st.none() | workflows,
+    parent_id=st.none() | names,
+    blocked=st.booleans(),
 )
 chosen_events = st.builds(
     EventFilter,

@@ -74,6 +74,9 @@ INDEXES = {
         "page.of_tenant": "idx_instances_tenant",
         "page.in_status": "idx_instances_status",
         "page.of_tenant_in_status": "idx_instances_tenant_status",
+        "page.of_workflow": "idx_instances_workflow",
+        "page.blocked": "idx_instances_blocked",
+        "count.of_parent": "idx_instances_parent",
         "silent": "idx_instances_status",
     },
     "signals": {

@@ -20,7 +20,7 @@ EVERY = [
         resources.files("runtara_persistence.sqlite").joinpath("sql", f"{file}.sql").read_text()
     )
 ]
-WALKS = {"count.any"}
+WALKS = {"count.any", "count.blocked"}
 """What can't be told without looking at every row of an index."""
 
 
@@ -59,6 +59,8 @@ async def test_no_table_is_walked_through(schema: sqlite3.Connection, file: str,
             "page.of_tenant_in_status",
             "idx_instances_status (status=? AND created_at<?)",
         ),
+        ("instances", "page.of_workflow", "idx_instances_workflow (workflow=? AND created_at<?)"),
+        ("instances", "page.blocked", "idx_instances_blocked (created_at<?)"),
         ("instances", "prune.find", "idx_instances_finished (finished_at<?)"),
     ],
 )
@@ -87,6 +89,9 @@ async def test_a_page_is_read_in_order_from_its_first_row(
         ("signals", "watch.pending", "COVERING INDEX idx_pending_signals_unacknowledged"),
         ("signals", "watch.custom", "INTEGER PRIMARY KEY (rowid>?)"),
         ("instances", "silent", "idx_instances_status (status=?)"),
+        ("instances", "page.of_parent", "idx_instances_parent (parent_id=?)"),
+        ("instances", "count.of_parent", "idx_instances_parent (parent_id=?)"),
+        ("instances", "count.of_workflow", "idx_instances_workflow (workflow=?)"),
         ("instances", "count.of_tenant", "COVERING INDEX idx_instances_tenant"),
         ("instances", "count.in_status", "COVERING INDEX idx_instances_status"),
         ("instances", "count.of_tenant_in_status", "COVERING INDEX idx_instances_"),

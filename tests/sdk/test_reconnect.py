@@ -55,6 +55,26 @@ async def test_a_new_connection_continues_the_run(server: FakeServer, client: Cl
     )
 
 
+async def test_a_launch_is_named_whenever_its_process_registers(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """With what it runs when a run begins, and alone when a new connection goes on with it."""
+    server.script("checkpoint", hang_up)
+
+    async with Client(settings(launch_id="l-1")) as client:
+        await client.register(workflow="orders", code_version="2")
+        await client.checkpoint("step-1", b"")
+
+    begun, continued = (
+        request.register_instance
+        for request in server.requests
+        if request.HasField("register_instance")
+    )
+    assert (begun.launch_id, begun.workflow, begun.code_version) == ("l-1", "orders", "2")
+    assert (continued.launch_id, continued.continue_run) == ("l-1", 1)
+    assert not continued.HasField("workflow")
+
+
 async def test_a_connection_lost_between_calls_is_opened_by_the_next(
     server: FakeServer, client: Client
 ) -> None:

@@ -43,6 +43,7 @@ def test_the_defaults_are_those_of_a_server_on_this_machine() -> None:
         "tenant_id": "t-1",
         "server_addr": "127.0.0.1:8001",
         "server_name": "localhost",
+        "launch_id": None,
         "tls_ca": None,
         "skip_cert_verification": False,
         "connect_timeout_ms": 10_000,

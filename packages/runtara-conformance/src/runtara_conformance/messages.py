@@ -64,6 +64,9 @@ class RegisterInstanceRequest(Message):
     tenant_id: str = text(2)
     checkpoint_id: str | None = opt_text(3)
     continue_run: int | None = opt_unsigned(100)
+    workflow: str | None = opt_text(101)
+    code_version: str | None = opt_text(102)
+    launch_id: str | None = opt_text(103)
 
 
 @dataclass(frozen=True, slots=True)

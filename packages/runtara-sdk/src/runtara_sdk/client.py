@@ -66,15 +66,24 @@ class Client:
             raise ClientNotOpen("this client is not open: use it inside `async with Client()`")
         return self._remote
 
-    async def register(self, checkpoint_id: str | None = None) -> Registration:
+    async def register(
+        self,
+        checkpoint_id: str | None = None,
+        *,
+        workflow: str | None = None,
+        code_version: str | None = None,
+    ) -> Registration:
         """
         Begin a run of the instance, creating it if the server does not know it.
 
-        `checkpoint_id`, if given, must exist; nothing else comes of it. From here on heartbeats are
+        `checkpoint_id`, if given, must exist; nothing else comes of it. `workflow` and
+        `code_version` say what this process runs, for people and tools to see. A process that was
+        launched (RUNTARA_LAUNCH_ID) registers only while its launch is the instance's open one:
+        afterwards it raises InstanceSuperseded and must stop. From here on heartbeats are
         sent until the instance has ended. An earlier run's process is refused from now on; a second
         call begins another run. A lost answer is asked for again, which skips a run number.
         """
-        return await self._instance.register(checkpoint_id)
+        return await self._instance.register(checkpoint_id, workflow, code_version)
 
     async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
         """

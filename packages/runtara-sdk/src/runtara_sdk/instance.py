@@ -44,6 +44,7 @@ class RemoteInstance:
             _warn_of_trust(settings.server_addr)
         self._id = settings.instance_id
         self._tenant_id = settings.tenant_id
+        self._launch_id = settings.launch_id
         self._interval = settings.heartbeat_interval_ms / 1000
         timeout = settings.request_timeout_ms / 1000
         self._connection = SharedConnection(_servers(settings), self._continue_run)
@@ -52,12 +53,21 @@ class RemoteInstance:
         self._run: int | None = None
         self._heartbeats: asyncio.Task[None] | None = None
 
-    async def register(self, checkpoint_id: str | None) -> Registration:
+    async def register(
+        self, checkpoint_id: str | None, workflow: str | None, code_version: str | None
+    ) -> Registration:
         """Begin a run, and heartbeats with it."""
         # A run may begin though its answer is lost; the one known so far is superseded then.
         self._run = None
         self._calls.begin_run()
-        request = requests.register(self._id, self._tenant_id, checkpoint_id=checkpoint_id)
+        request = requests.register(
+            self._id,
+            self._tenant_id,
+            checkpoint_id=checkpoint_id,
+            workflow=workflow,
+            code_version=code_version,
+            launch_id=self._launch_id,
+        )
         response = await self._calls.ask(request)
         registration = answers.registration(response.register_instance)
         self._run = registration.run
@@ -163,7 +173,9 @@ class RemoteInstance:
         """Bind a new connection to the run, so that the server sees it is no other's."""
         if self._run is None:
             return
-        request = requests.register(self._id, self._tenant_id, run=self._run)
+        request = requests.register(
+            self._id, self._tenant_id, run=self._run, launch_id=self._launch_id
+        )
         try:
             await exchange(connection, request)
         except InvalidInstanceState as error:

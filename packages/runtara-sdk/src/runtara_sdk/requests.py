@@ -29,7 +29,14 @@ _NUMBERS = {word: number for number, word in SIGNALS.items()}
 
 
 def register(
-    instance_id: str, tenant_id: str, *, checkpoint_id: str | None = None, run: int | None = None
+    instance_id: str,
+    tenant_id: str,
+    *,
+    checkpoint_id: str | None = None,
+    run: int | None = None,
+    workflow: str | None = None,
+    code_version: str | None = None,
+    launch_id: str | None = None,
 ) -> RpcRequest:
     """Ask for a new run, or, with `run`, to go on with that one."""
     return RpcRequest(
@@ -38,6 +45,9 @@ def register(
             tenant_id=tenant_id,
             checkpoint_id=checkpoint_id,
             continue_run=run,
+            workflow=workflow,
+            code_version=code_version,
+            launch_id=launch_id,
         )
     )
 

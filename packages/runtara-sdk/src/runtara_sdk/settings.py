@@ -39,6 +39,7 @@ class Settings:
 
     instance_id: str
     tenant_id: str
+    launch_id: str | None
     server_addr: str
     server_name: str
     tls_ca: Path | None
@@ -52,6 +53,7 @@ class Settings:
         *,
         instance_id: str | None = None,
         tenant_id: str | None = None,
+        launch_id: str | None = None,
         server_addr: str | None = None,
         server_name: str | None = None,
         tls_ca: Path | str | None = None,
@@ -167,6 +169,7 @@ _SOME_MS = f"milliseconds, 1 to {_DAY_MS} (a day)"
 _FIELDS = {
     "instance_id": _Field(_ID, _id, is_required=True),
     "tenant_id": _Field(_ID, _id, is_required=True),
+    "launch_id": _Field(_ID, _id),
     "server_addr": _Field(
         "host:port, an IPv6 host in brackets, the port from 1 to 65535,"
         " or several with commas between",

@@ -72,7 +72,7 @@ class Container(containers.DeclarativeContainer):
         register_instance=providers.Singleton(RegisterInstance, instances, places, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
         save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
-        get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, activity),
+        get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, instances, activity),
         list_checkpoints=providers.Singleton(ListCheckpoints, checkpoints, activity),
         record_retry_attempt=providers.Singleton(RecordRetryAttempt, checkpoints, clock),
         sleep=providers.Singleton(

@@ -3,7 +3,7 @@
 import asyncio
 
 from runtara_conformance.expect import expect, refused, same
-from runtara_conformance.messages import CheckpointRequest, Status
+from runtara_conformance.messages import CheckpointRequest, GetCheckpointRequest, Status
 from runtara_conformance.rule import Noun, Tier
 from runtara_conformance.subject import Server
 
@@ -82,6 +82,13 @@ async def reading_saves_nothing(server: Server) -> None:
             same("found, state", (answer.found, answer.state), (False, b""))
         same("the pointer", (await one.status()).checkpoint_id, None)
         await one.saves("a", b"1")
+
+
+@rule("GetCheckpoint of an unknown instance is `INSTANCE_NOT_FOUND`")
+async def reading_needs_an_instance(server: Server) -> None:
+    async with server.unborn() as one:
+        reply = await one.ask(GetCheckpointRequest(one.id, "a"))
+        refused(reply, "INSTANCE_NOT_FOUND", naming=[one.id, "not found"])
 
 
 @rule("GetCheckpoint reads in any state")

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from runtara_conformance.expect import expect, refused, same, unregistered
+from runtara_conformance.expect import answered, expect, refused, same, unregistered
 from runtara_conformance.messages import (
     CheckpointRequest,
     EventType,
     InstanceEvent,
     PollSignalsRequest,
     RegisterInstanceRequest,
+    RegisterInstanceResponse,
     RetryAttemptEvent,
     SignalAck,
     SignalType,
@@ -221,3 +222,26 @@ async def a_refused_registration_has_a_code(server: Server) -> None:
             reply = await one.ask(request)
             unregistered(reply, code)
             expect(f"code {code}, present", getattr(reply, "code", None) == code, reply)
+
+
+@rule("`launch_id` works only while that launch is the instance's open one")
+async def a_launch_that_is_not_open_is_superseded(server: Server) -> None:
+    async with server.unborn() as unknown, server.instance() as known:
+        for one in (unknown, known):
+            request = RegisterInstanceRequest(one.id, one.tenant, launch_id="no launch of it")
+            unregistered(await one.ask(request), "INSTANCE_SUPERSEDED", naming=["no launch of it"])
+        await unknown.is_in(Status.UNKNOWN)
+        await known.saves("a")
+
+
+@rule("`workflow` and `code_version` are kept in the row", database=True)
+async def what_an_instance_runs_is_kept(server: Server) -> None:
+    async with server.unborn() as one:
+        for workflow, version in (("orders", "1"), (None, "2")):
+            request = RegisterInstanceRequest(
+                one.id, one.tenant, workflow=workflow, code_version=version
+            )
+            answer = answered(await one.ask(request), RegisterInstanceResponse)
+            expect("a registration", answer.success, answer)
+            row = await server.database.instance(one.id)
+            same("the row", (row["workflow"], row["code_version"]), ("orders", version))

@@ -55,29 +55,44 @@ class Instance(InstanceSummary):
 
 @dataclass(frozen=True, slots=True)
 class InstanceFilter:
-    """Which instances are meant; None means any."""
+    """
+    Which instances are meant; None means any.
+
+    parent_id: the children of that instance. blocked: only those that are blocked.
+    """
 
     tenant_id: str | None = None
     status: InstanceStatus | None = None
+    workflow: str | None = None
+    parent_id: str | None = None
+    blocked: bool = False
 
     def __post_init__(self) -> None:
-        if self.tenant_id is not None:
-            values.check_storable("tenant_id", self.tenant_id)
+        for field, text in (
+            ("tenant_id", self.tenant_id),
+            ("workflow", self.workflow),
+            ("parent_id", self.parent_id),
+        ):
+            if text is not None:
+                values.check_storable(field, text)
 
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance to be launched later, with what it will be given."""
+    """An instance to be launched later, with what it will run and be given."""
 
     instance_id: str
     tenant_id: str
     input: bytes | None = None
+    workflow: str | None = None
 
     def __post_init__(self) -> None:
         values.check_id("instance_id", self.instance_id)
         values.check_id("tenant_id", self.tenant_id)
         if self.input is not None:
             values.check_bytes("input", self.input)
+        if self.workflow is not None:
+            values.check_id("workflow", self.workflow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +179,29 @@ class Registration:
     A process that begins to run an instance, or goes on with a run after it lost its connection.
 
     checkpoint_id: must exist, if given. continue_run: the run to go on with; None begins a new one.
+    workflow, code_version: what the process runs; None leaves what was said before. launch_id: the
+    launch that started the process, which must be the instance's open one; None: it has none.
     """
 
     instance_id: str
     tenant_id: str
     checkpoint_id: str | None = None
     continue_run: int | None = None
+    workflow: str | None = None
+    code_version: str | None = None
+    launch_id: str | None = None
 
     def __post_init__(self) -> None:
         values.check_id("instance_id", self.instance_id)
         values.check_id("tenant_id", self.tenant_id)
-        if self.checkpoint_id is not None:
-            values.check_id("checkpoint_id", self.checkpoint_id)
+        for field, text in (
+            ("checkpoint_id", self.checkpoint_id),
+            ("workflow", self.workflow),
+            ("code_version", self.code_version),
+            ("launch_id", self.launch_id),
+        ):
+            if text is not None:
+                values.check_id(field, text)
         if self.continue_run is not None:
             values.check_range("continue_run", self.continue_run, 1, values.MAX_INTEGER)
 
@@ -186,8 +212,9 @@ class Registered:
     What a registration found, and did if it applies.
 
     before: None if the instance was unknown. tenant_id: whose it is. checkpoint_exists: true too
-    when none was named. run: the instance's newest run after the step. input: what it was created
-    with, if anything.
+    when none was named. launch_is_open: whether the named launch is the instance's open one, true
+    too when none was named. run: the instance's newest run after the step. input: what it was
+    created with, if anything.
     """
 
     before: Standing | None
@@ -195,3 +222,4 @@ class Registered:
     checkpoint_exists: bool
     run: int
     input: bytes | None = None
+    launch_is_open: bool = True

@@ -31,12 +31,13 @@ class Instances(Protocol):
         Begin a run, or find the one to continue.
 
         An unknown instance is created RUNNING in its run 1, unless the registration names a
-        checkpoint or a run to continue (neither can exist). A known one becomes RUNNING in its next
-        run if the tenant owns it, its state is in `when` and the named checkpoint exists; with that
-        `sleep_until` and the wake claim are cleared, a pending resume is acknowledged, and
-        `started_at` is set if it was not. Each run begun adds one `started` event. With
-        `continue_run` nothing is moved or added. When anything speaks against it, nothing is
-        changed, and the outcome tells all that was found.
+        checkpoint, a launch or a run to continue (none of them can exist). A known one becomes
+        RUNNING in its next run if the tenant owns it, its state is in `when`, the named checkpoint
+        exists and the named launch is the one in its row; with that `sleep_until`, the wake claim,
+        what it awaited and why it was blocked are cleared, a pending resume is acknowledged, the
+        workflow and code version are kept if they are given, and `started_at` is set if it was not.
+        Each run begun adds one `started` event. With `continue_run` nothing is moved or added. When
+        anything speaks against it, nothing is changed, and the outcome tells all that was found.
         """
         ...
 

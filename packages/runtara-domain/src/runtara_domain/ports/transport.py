@@ -93,7 +93,11 @@ class Operations(Protocol):
         ...
 
     async def get_checkpoint(self, *, caller: Caller, checkpoint_id: str) -> Checkpoint | None:
-        """Read a checkpoint in any state, for a caller of any run; None if there is none."""
+        """
+        Read a checkpoint in any state, for a caller of any run; None if there is none.
+
+        Raises InstanceNotFound.
+        """
         ...
 
     async def record_event(self, *, session: Session, caller: Caller, event: Event) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from runtara_domain import values
 from runtara_domain.activity import Activity
+from runtara_domain.error import InstanceNotFound
 from runtara_domain.model import (
     Caller,
     Checkpoint,
@@ -14,6 +15,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.instances import Instances
 from runtara_domain.status import OPEN, WORKING
 from runtara_domain.use_cases.admission import require_admitted
 
@@ -39,14 +41,21 @@ class SaveCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class GetCheckpoint:
-    """Read a checkpoint without saving, in any state."""
+    """
+    Read a checkpoint without saving, in any state; None if the instance has none of this id.
+
+    Raises InstanceNotFound.
+    """
 
     checkpoints: Checkpoints
+    instances: Instances
     activity: Activity
 
     async def __call__(self, *, caller: Caller, checkpoint_id: str) -> Checkpoint | None:
         values.check_id("checkpoint_id", checkpoint_id)
         checkpoint = await self.checkpoints.get(caller.instance_id, checkpoint_id)
+        if checkpoint is None and await self.instances.standing(caller.instance_id) is None:
+            raise InstanceNotFound(caller.instance_id)
         self.activity.note(caller)
         return checkpoint
 

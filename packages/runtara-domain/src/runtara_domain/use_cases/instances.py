@@ -7,6 +7,7 @@ from runtara_domain.error import (
     CheckpointNotFound,
     InstanceAlreadyExists,
     InstanceNotFound,
+    InstanceSuperseded,
     InvalidInstanceState,
 )
 from runtara_domain.model import Caller, Instance, Registered, Registration
@@ -57,6 +58,10 @@ def _refuse(asked: Registration, found: Registered) -> None:
         raise InvalidInstanceState(f"{name} is {found.before.state}: it has ended for good")
     if not found.checkpoint_exists:
         raise CheckpointNotFound(f"Checkpoint {asked.checkpoint_id!r} of {name} not found")
+    if not found.launch_is_open:
+        raise InstanceSuperseded(
+            f"Launch {asked.launch_id!r} is not the open one of {name}: this process must stop"
+        )
     if asked.continue_run is not None and asked.continue_run != found.run:
         raise superseded(asked.instance_id, asked.continue_run, found.run)
 

@@ -43,10 +43,14 @@ class MemoryInstances:
         before = row.standing
         checkpoint_exists = self._has_named_checkpoint(registration)
         owned = row.tenant_id == registration.tenant_id
+        launch_is_open = registration.launch_id in (None, row.launch_id)
         new_run = registration.continue_run is None
-        if owned and checkpoint_exists and new_run and before.state in when:
-            self._begin_run(row, at)
-        return Registered(before, row.tenant_id, checkpoint_exists, row.run_epoch, row.input)
+        is_right = owned and checkpoint_exists and launch_is_open
+        if is_right and new_run and before.state in when:
+            self._begin_run(row, registration, at)
+        return Registered(
+            before, row.tenant_id, checkpoint_exists, row.run_epoch, row.input, launch_is_open
+        )
 
     async def get(self, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
@@ -73,7 +77,11 @@ class MemoryInstances:
         if new.instance_id in self._store.instances:
             return False
         self._store.instances[new.instance_id] = InstanceRow(
-            instance_id=new.instance_id, tenant_id=new.tenant_id, created_at=at, input=new.input
+            instance_id=new.instance_id,
+            tenant_id=new.tenant_id,
+            created_at=at,
+            input=new.input,
+            workflow=new.workflow,
         )
         return True
 
@@ -193,13 +201,20 @@ class MemoryInstances:
 
     def _register_unknown(self, registration: Registration, at: datetime) -> Registered:
         unnamed = registration.checkpoint_id is None
-        if not unnamed or registration.continue_run is not None:
-            return Registered(None, registration.tenant_id, checkpoint_exists=unnamed, run=0)
+        unlaunched = registration.launch_id is None
+        if not unnamed or not unlaunched or registration.continue_run is not None:
+            return Registered(
+                None,
+                registration.tenant_id,
+                checkpoint_exists=unnamed,
+                run=0,
+                launch_is_open=unlaunched,
+            )
         row = InstanceRow(
             instance_id=registration.instance_id, tenant_id=registration.tenant_id, created_at=at
         )
         self._store.instances[row.instance_id] = row
-        self._begin_run(row, at)
+        self._begin_run(row, registration, at)
         return Registered(None, row.tenant_id, checkpoint_exists=True, run=row.run_epoch)
 
     def _has_named_checkpoint(self, registration: Registration) -> bool:
@@ -208,8 +223,11 @@ class MemoryInstances:
         found = self._store.checkpoint(registration.instance_id, registration.checkpoint_id)
         return found is not None
 
-    def _begin_run(self, row: InstanceRow, at: datetime) -> None:
+    def _begin_run(self, row: InstanceRow, registration: Registration, at: datetime) -> None:
         row.move(MOVES[Move.REGISTER].target, at)
+        row.error = row.blocked_signal_at = None
+        row.workflow = registration.workflow or row.workflow
+        row.code_version = registration.code_version or row.code_version
         row.run_epoch += 1
         row.started_at = row.started_at or at
         row.show_life(at)
@@ -218,7 +236,13 @@ class MemoryInstances:
 
     def _chosen(self, which: InstanceFilter) -> Iterator[InstanceRow]:
         for row in self._store.instances.values():
-            if which.tenant_id in (None, row.tenant_id) and which.status in (None, row.status):
+            if (
+                which.tenant_id in (None, row.tenant_id)
+                and which.status in (None, row.status)
+                and which.workflow in (None, row.workflow)
+                and which.parent_id in (None, row.parent_id)
+                and (row.blocked_reason is not None or not which.blocked)
+            ):
                 yield row
 
     def _in(self, when: Condition) -> Iterator[InstanceRow]:

@@ -63,7 +63,7 @@ class InstanceRow:
     def move(self, state: State, at: datetime) -> None:
         """Take a state that is not asleep: nothing waits to wake it any more."""
         self.status = state.status
-        self.sleep_until = self.wake_claim_until = self.wake_claim_by = None
+        self.sleep_until = self.wake_claim_until = self.wake_claim_by = self.waits = None
         if state.is_final:
             self.finished_at = at
 

@@ -54,6 +54,9 @@ class PostgresInstances:
                 rows.states(when),
                 at,
                 MOVES[Move.REGISTER].target.status,
+                registration.launch_id,
+                registration.workflow,
+                registration.code_version,
             )
             new_run = row["new_run"]
             if row["state"] is not None:
@@ -64,11 +67,15 @@ class PostgresInstances:
                     row["checkpoint_exists"],
                     run,
                     row["input"],
+                    row["launch_is_open"],
                 )
             unnamed = registration.checkpoint_id is None
-            cannot_exist = not unnamed or registration.continue_run is not None
+            unlaunched = registration.launch_id is None
+            cannot_exist = not (unnamed and unlaunched and registration.continue_run is None)
             if cannot_exist or new_run is not None:
-                return Registered(None, registration.tenant_id, unnamed, new_run or 0)
+                return Registered(
+                    None, registration.tenant_id, unnamed, new_run or 0, launch_is_open=unlaunched
+                )
             # Another has just created it, in a row this statement couldn't see yet.
 
     async def get(self, instance_id: str) -> Instance | None:
@@ -99,7 +106,13 @@ class PostgresInstances:
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = await self._database.write(
-            "create an instance", _CREATE, new.instance_id, new.tenant_id, at, new.input
+            "create an instance",
+            _CREATE,
+            new.instance_id,
+            new.tenant_id,
+            at,
+            new.input,
+            new.workflow,
         )
         return bool(created)
 

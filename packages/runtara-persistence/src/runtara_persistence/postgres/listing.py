@@ -8,19 +8,18 @@ from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "listing.sql")
-# By what is asked for: of one tenant, in one status. Each has an index.
-_PAGE = {
-    (False, False): _QUERIES["page.any"],
-    (True, False): _QUERIES["page.of_tenant"],
-    (False, True): _QUERIES["page.in_status"],
-    (True, True): _QUERIES["page.of_tenant_in_status"],
-}
-_COUNT = {
-    (False, False): _QUERIES["count.any"],
-    (True, False): _QUERIES["count.of_tenant"],
-    (False, True): _QUERIES["count.in_status"],
-    (True, True): _QUERIES["count.of_tenant_in_status"],
-}
+# By what is asked for: each has an index, and looks through what it finds for the rest.
+_KINDS = (
+    "of_parent",
+    "blocked",
+    "of_workflow",
+    "any",
+    "of_tenant",
+    "in_status",
+    "of_tenant_in_status",
+)
+_PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
+_COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
 _SILENT = _QUERIES["silent"]
 
 
@@ -45,9 +44,24 @@ async def silent(database: Database, since: datetime, limit: int) -> list[Instan
     return [rows.summary(row) for row in found]
 
 
-def _kind(which: InstanceFilter) -> tuple[bool, bool]:
-    return which.tenant_id is not None, which.status is not None
+def _kind(which: InstanceFilter) -> str:
+    if which.parent_id is not None:
+        return "of_parent"
+    if which.blocked:
+        return "blocked"
+    if which.workflow is not None:
+        return "of_workflow"
+    if which.tenant_id is not None:
+        return "of_tenant" if which.status is None else "of_tenant_in_status"
+    return "any" if which.status is None else "in_status"
 
 
-def _of(which: InstanceFilter) -> list[str]:
-    return [value for value in (which.tenant_id, which.status) if value is not None]
+def _of(which: InstanceFilter) -> list[object]:
+    narrowing = [which.tenant_id, which.status, which.workflow]
+    match _kind(which):
+        case "of_parent":
+            return [*narrowing, which.parent_id, which.blocked]
+        case "blocked" | "of_workflow":
+            return [*narrowing]
+        case _:
+            return [value for value in (which.tenant_id, which.status) if value is not None]

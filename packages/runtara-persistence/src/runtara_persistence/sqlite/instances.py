@@ -84,6 +84,7 @@ class SqliteInstances:
             "instance_id": new.instance_id,
             "tenant_id": new.tenant_id,
             "input": new.input,
+            "workflow": new.workflow,
             "at": to_text(at),
         }
 

@@ -26,36 +26,49 @@ def register(
     row = connection.execute(_FIND, key).fetchone()
     if row is None:
         return _register_unknown(connection, registration, at)
-    tenant_id, status, sleep_until, run, instance_input, has_checkpoint = row
+    tenant_id, status, sleep_until, run, instance_input, launch_id, has_checkpoint = row
     before = rows.standing(status, sleep_until, run)
     checkpoint_exists = registration.checkpoint_id is None or bool(has_checkpoint)
+    launch_is_open = registration.launch_id in (None, launch_id)
     owned = tenant_id == registration.tenant_id
     begins = registration.continue_run is None and before.state in when
-    if owned and checkpoint_exists and begins:
-        _begin_run(connection, registration.instance_id, at)
+    if owned and checkpoint_exists and launch_is_open and begins:
+        _begin_run(connection, registration, at)
         run += 1
-    return Registered(before, tenant_id, checkpoint_exists, run, instance_input)
+    return Registered(before, tenant_id, checkpoint_exists, run, instance_input, launch_is_open)
 
 
 def _register_unknown(
     connection: sqlite3.Connection, registration: Registration, at: str
 ) -> Registered:
     unnamed = registration.checkpoint_id is None
-    if not unnamed or registration.continue_run is not None:
-        return Registered(None, registration.tenant_id, checkpoint_exists=unnamed, run=0)
+    unlaunched = registration.launch_id is None
+    if not unnamed or not unlaunched or registration.continue_run is not None:
+        return Registered(
+            None,
+            registration.tenant_id,
+            checkpoint_exists=unnamed,
+            run=0,
+            launch_is_open=unlaunched,
+        )
     created = {
         "instance_id": registration.instance_id,
         "tenant_id": registration.tenant_id,
         "at": at,
     }
     connection.execute(_CREATE, created)
-    _begin_run(connection, registration.instance_id, at)
+    _begin_run(connection, registration, at)
     return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1)
 
 
-def _begin_run(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
-    status = MOVES[Move.REGISTER].target.status
-    begun = {"instance_id": instance_id, "status": status, "at": at}
+def _begin_run(connection: sqlite3.Connection, registration: Registration, at: str) -> None:
+    begun = {
+        "instance_id": registration.instance_id,
+        "status": MOVES[Move.REGISTER].target.status,
+        "workflow": registration.workflow,
+        "code_version": registration.code_version,
+        "at": at,
+    }
     connection.execute(_BEGIN_RUN, begun)
     connection.execute(_SETTLE_RESUME, begun)
     connection.execute(_ADD_STARTED, begun)

@@ -17,6 +17,9 @@ async def register_instance(
             tenant_id=message.tenant_id,
             checkpoint_id=message.checkpoint_id if message.HasField("checkpoint_id") else None,
             continue_run=message.continue_run if message.HasField("continue_run") else None,
+            workflow=message.workflow if message.HasField("workflow") else None,
+            code_version=message.code_version if message.HasField("code_version") else None,
+            launch_id=message.launch_id if message.HasField("launch_id") else None,
         ),
     )
     return pb.RpcResponse(

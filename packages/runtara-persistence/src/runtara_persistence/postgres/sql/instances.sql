@@ -15,7 +15,8 @@ WITH found AS MATERIALIZED (
             WHERE c.instance_id = instances.instance_id
                 AND c.checkpoint_id = $3
                 AND c.is_retry_attempt IS NOT TRUE
-        ) AS checkpoint_exists
+        ) AS checkpoint_exists,
+        $8::text IS NULL OR launch_id IS NOT DISTINCT FROM $8 AS launch_is_open
     FROM instances
     WHERE instance_id = $1
     FOR NO KEY UPDATE
@@ -26,6 +27,11 @@ begun AS (
         run_epoch = i.run_epoch + 1,
         started_at = coalesce(i.started_at, $6),
         last_activity_at = greatest(i.last_activity_at, $6),
+        workflow = coalesce($9::text, i.workflow),
+        code_version = coalesce($10::text, i.code_version),
+        error = NULL,
+        blocked_signal_at = NULL,
+        waits = NULL,
         sleep_until = NULL,
         wake_claim_until = NULL,
         wake_claim_by = NULL
@@ -33,16 +39,25 @@ begun AS (
     WHERE i.instance_id = found.instance_id
         AND found.tenant_id = $2
         AND found.checkpoint_exists
+        AND found.launch_is_open
         AND $4::bigint IS NULL
         AND found.state = ANY ($5::text[])
     RETURNING i.instance_id, i.run_epoch
 ),
 created AS (
     INSERT INTO instances (
-        instance_id, tenant_id, status, run_epoch, created_at, started_at, last_activity_at
+        instance_id,
+        tenant_id,
+        status,
+        run_epoch,
+        created_at,
+        started_at,
+        last_activity_at,
+        workflow,
+        code_version
     )
-    SELECT $1, $2, $7::instance_status, 1, $6, $6, $6
-    WHERE NOT EXISTS (SELECT FROM found) AND $3 IS NULL AND $4 IS NULL
+    SELECT $1, $2, $7::instance_status, 1, $6, $6, $6, $9, $10
+    WHERE NOT EXISTS (SELECT FROM found) AND $3 IS NULL AND $4 IS NULL AND $8 IS NULL
     ON CONFLICT (instance_id) DO NOTHING
     RETURNING instance_id, run_epoch
 ),
@@ -70,6 +85,7 @@ SELECT
     found.run_epoch,
     found.input,
     found.checkpoint_exists,
+    found.launch_is_open,
     (SELECT run_epoch FROM runs) AS new_run
 FROM (VALUES (1)) AS always (one)
 LEFT JOIN found ON TRUE;
@@ -139,8 +155,8 @@ WHERE i.status IN ('pending', 'running', 'suspended')
     AND i.instance_id NOT IN (SELECT found.instance_id FROM found);
 
 -- name: create
-INSERT INTO instances (instance_id, tenant_id, created_at, input)
-VALUES ($1, $2, $3, $4)
+INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (instance_id) DO NOTHING
 RETURNING instance_id;
 

@@ -98,6 +98,92 @@ WHERE tenant_id = $4
 ORDER BY created_at DESC, instance_id COLLATE "C"
 LIMIT $3;
 
+-- name: page.of_workflow
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances
+WHERE workflow = $6::text
+    AND ($4::text IS NULL OR tenant_id = $4)
+    AND ($5::text IS NULL OR status = $5::text::instance_status)
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: page.blocked
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances
+WHERE status = 'suspended'
+    AND sleep_until IS NULL
+    AND error IS NOT NULL
+    AND ($4::text IS NULL OR tenant_id = $4)
+    AND ($5::text IS NULL OR status = $5::text::instance_status)
+    AND ($6::text IS NULL OR workflow = $6)
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: page.of_parent
+SELECT
+    instance_id,
+    tenant_id,
+    status::text AS status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances
+WHERE parent_id = $7::text
+    AND ($4::text IS NULL OR tenant_id = $4)
+    AND ($5::text IS NULL OR status = $5::text::instance_status)
+    AND ($6::text IS NULL OR workflow = $6)
+    AND (NOT $8::boolean OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL))
+    AND created_at <= coalesce($1::timestamptz, 'infinity')
+    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
+ORDER BY created_at DESC, instance_id COLLATE "C"
+LIMIT $3;
+
 -- name: count.any
 SELECT count(*)
 FROM instances;
@@ -116,6 +202,32 @@ WHERE status = $1::text::instance_status;
 SELECT count(*)
 FROM instances
 WHERE tenant_id = $1 AND status = $2::text::instance_status;
+
+-- name: count.of_workflow
+SELECT count(*)
+FROM instances
+WHERE workflow = $3::text
+    AND ($1::text IS NULL OR tenant_id = $1)
+    AND ($2::text IS NULL OR status = $2::text::instance_status);
+
+-- name: count.blocked
+SELECT count(*)
+FROM instances
+WHERE status = 'suspended'
+    AND sleep_until IS NULL
+    AND error IS NOT NULL
+    AND ($1::text IS NULL OR tenant_id = $1)
+    AND ($2::text IS NULL OR status = $2::text::instance_status)
+    AND ($3::text IS NULL OR workflow = $3);
+
+-- name: count.of_parent
+SELECT count(*)
+FROM instances
+WHERE parent_id = $4::text
+    AND ($1::text IS NULL OR tenant_id = $1)
+    AND ($2::text IS NULL OR status = $2::text::instance_status)
+    AND ($3::text IS NULL OR workflow = $3)
+    AND (NOT $5::boolean OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
 
 -- name: silent
 SELECT

@@ -5,6 +5,7 @@ SELECT
     sleep_until,
     run_epoch,
     CAST(input AS BLOB),
+    launch_id,
     EXISTS (
         SELECT 1 FROM checkpoints AS c
         WHERE c.instance_id = instances.instance_id
@@ -24,6 +25,11 @@ SET status = :status,
     run_epoch = run_epoch + 1,
     started_at = coalesce(started_at, :at),
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
+    workflow = coalesce(:workflow, workflow),
+    code_version = coalesce(:code_version, code_version),
+    error = NULL,
+    blocked_signal_at = NULL,
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
@@ -78,8 +84,8 @@ WHERE instance_id = :instance_id
     AND (last_activity_at IS NULL OR last_activity_at < :at);
 
 -- name: create
-INSERT INTO instances (instance_id, tenant_id, created_at, input)
-VALUES (:instance_id, :tenant_id, :at, :input)
+INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
+VALUES (:instance_id, :tenant_id, :at, :input, :workflow)
 ON CONFLICT (instance_id) DO NOTHING;
 
 -- name: input
@@ -191,6 +197,92 @@ WHERE tenant_id = :tenant_id AND status = :status
 ORDER BY created_at DESC, instance_id
 LIMIT :limit;
 
+-- name: page.of_workflow
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances INDEXED BY idx_instances_workflow
+WHERE workflow = :workflow
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: page.blocked
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances INDEXED BY idx_instances_blocked
+WHERE status = 'suspended'
+    AND sleep_until IS NULL
+    AND error IS NOT NULL
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow)
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
+-- name: page.of_parent
+SELECT
+    instance_id,
+    tenant_id,
+    status,
+    run_epoch,
+    checkpoint_id,
+    created_at,
+    started_at,
+    finished_at,
+    sleep_until,
+    last_activity_at,
+    workflow,
+    code_version,
+    parent_id,
+    launch_id,
+    waits,
+    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+FROM instances INDEXED BY idx_instances_parent
+WHERE parent_id = :parent_id
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow)
+    AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL))
+    AND created_at <= :created_at
+    AND (created_at < :created_at OR instance_id > :instance_id)
+ORDER BY created_at DESC, instance_id
+LIMIT :limit;
+
 -- name: count.any
 SELECT count(*)
 FROM instances;
@@ -209,6 +301,32 @@ WHERE status = :status;
 SELECT count(*)
 FROM instances
 WHERE tenant_id = :tenant_id AND status = :status;
+
+-- name: count.of_workflow
+SELECT count(*)
+FROM instances INDEXED BY idx_instances_workflow
+WHERE workflow = :workflow
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status);
+
+-- name: count.blocked
+SELECT count(*)
+FROM instances INDEXED BY idx_instances_blocked
+WHERE status = 'suspended'
+    AND sleep_until IS NULL
+    AND error IS NOT NULL
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow);
+
+-- name: count.of_parent
+SELECT count(*)
+FROM instances INDEXED BY idx_instances_parent
+WHERE parent_id = :parent_id
+    AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
+    AND (:status IS NULL OR status = :status)
+    AND (:workflow IS NULL OR workflow = :workflow)
+    AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
 
 -- name: silent
 SELECT
