@@ -32,7 +32,11 @@ PATIENCE = 30.0
 
 
 class Launcher:
-    """Starts runs of the instance `i-1` of the workflows in `orders`, which write to `output`."""
+    """
+    Starts runs of the instance `i-1`: of workflows in `process_workflows`, or in MODULE:.
+
+    They write to `output`.
+    """
 
     def __init__(self, folder: Path, server: ServerProcess, url: str | None = None) -> None:
         self.notes = folder / "notes"
@@ -46,7 +50,8 @@ class Launcher:
         self, workflow: str, value: object = None, **variables: str
     ) -> asyncio.subprocess.Process:
         """Start a run; with an input if there is one."""
-        target = f"tests.sdk.workflow.process_workflows:{workflow}"
+        module, _, name = workflow.rpartition(":")
+        target = f"tests.sdk.workflow.{module or 'process_workflows'}:{name}"
         arguments = ["run", target, "--instance-id", "i-1"]
         if value is not None:
             (self._folder / "input.json").write_text(json.dumps(value))
@@ -56,17 +61,21 @@ class Launcher:
             cwd=ROOT,
             stdout=self.output,
             stderr=PIPE,
-            env=environment(
-                {
-                    "RUNTARA_TENANT_ID": "t-1",
-                    "RUNTARA_SERVER_ADDR": f"127.0.0.1:{self._server.port}",
-                    "RUNTARA_SKIP_CERT_VERIFICATION": "true",
-                    "NOTES": str(self.notes),
-                }
-                | variables
-            ),
+            env=self.environment(**variables),
             # A shell that starts the tests in the background has them, and theirs, ignore it.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """The variables of a run's process."""
+        return environment(
+            {
+                "RUNTARA_TENANT_ID": "t-1",
+                "RUNTARA_SERVER_ADDR": f"127.0.0.1:{self._server.port}",
+                "RUNTARA_SKIP_CERT_VERIFICATION": "true",
+                "NOTES": str(self.notes),
+            }
+            | variables
         )
 
     async def run(

@@ -3,13 +3,10 @@
 import argparse
 import asyncio
 import logging
-import os
-import sys
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtara_sdk.errors import (
     ConfigurationError,
@@ -20,12 +17,14 @@ from runtara_sdk.errors import (
     RuntaraError,
     ValidationFailed,
 )
-from runtara_sdk.workflow import target
+from runtara_sdk.workflow import logs, outputs, target
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import NotSaveable, Refused, Superseded
 from runtara_sdk.workflow.executing import execute
+from runtara_sdk.workflow.forks import EndsForks
 from runtara_sdk.workflow.interrupts import SAID, Interrupts
+from runtara_sdk.workflow.leaving import Door, Leave, Manner
 from runtara_sdk.workflow.reports import traced
 
 if TYPE_CHECKING:
@@ -64,23 +63,35 @@ _CODES = {
 
 def main(arguments: list[str]) -> NoReturn:
     """Run an instance to its end, suspension or failure; the process ends with its exit code."""
+    outputs.keep_open()
+    door = Door()
     interrupts = Interrupts(INFRASTRUCTURE)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # aioquic's: what of a connection matters to a workflow, the client says.
-    logging.getLogger("quic").setLevel(logging.ERROR)
     options = _parser().parse_args(arguments)
+    # Closed only where the instance has ended: that ends other tasks, and user code in them.
+    runner = asyncio.Runner()
+    with EndsForks() as forks:
+        leave = _outcome(options, runner, interrupts, forks)
+    interrupts.end_with(leave.code)
+    door.leave(leave, runner)
+
+
+def _outcome(
+    options: argparse.Namespace, runner: asyncio.Runner, interrupts: Interrupts, forks: EndsForks
+) -> Leave:
+    """Do what the command line asks, and give how the process is to end then."""
     try:
         workflow = target.find(options.workflow)
+        logs.show()
         given = target.read(options.input)
     except target.Unusable as error:
-        _leave(USAGE, str(error))
+        return Leave(USAGE, Manner.HANDLERS, str(error))
     try:
-        # Never closed: that would end other tasks, and user code in them.
-        asyncio.Runner().run(_run(workflow, given, options, interrupts))
+        return runner.run(_run(workflow, given, options, interrupts))
     except (SystemExit, KeyboardInterrupt) as error:
+        if forks.is_forked():
+            raise
         # Raised by the workflow's code: who interrupts raises nothing.
-        _leave(USAGE, f"{_ENDED}\n{traced(error)}")
-    raise AssertionError("the run has ended the process")
+        return Leave(USAGE, Manner.HANDLERS, f"{_ENDED}\n{traced(error)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,7 +115,7 @@ async def _run(
     given: bytes | None,
     options: argparse.Namespace,
     interrupts: Interrupts,
-) -> NoReturn:
+) -> Leave:
     # Only now: they import what speaks to the core.
     from runtara_sdk.settings import Settings
 
@@ -114,14 +125,16 @@ async def _run(
         settings = Settings(**{name: value for name, value in named.items() if value is not None})
         ended = await _lived(workflow, settings, given)
     except asyncio.CancelledError:
-        _leave(INFRASTRUCTURE, SAID)
+        return Leave(INFRASTRUCTURE, Manner.NONE, SAID)
     except RuntaraError as error:
-        _leave(_code_of(error), f"{type(error).__name__}: {error}{_advice(error)}")
+        code = _code_of(error)
+        manner = Manner.NONE if code == SUPERSEDED else Manner.HANDLERS
+        return Leave(code, manner, f"{type(error).__name__}: {error}{_advice(error)}")
     except Exception as error:
         # Not 1: a launcher would take the instance for failed, and it has not ended.
-        _leave(INFRASTRUCTURE, _BROKEN + "".join(format_exception(error)))
-    # Here and not after the loop's end, which would wait for threads and end other tasks.
-    _leave(_CODES[ended.outcome], _said(ended))
+        text = _BROKEN + "".join(format_exception(error))
+        return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
+    return _leave_of(ended)
 
 
 async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: bytes | None) -> Ended:
@@ -154,35 +167,17 @@ def _advice(error: RuntaraError) -> str:
     return ""
 
 
-def _said(ended: Ended) -> str:
-    if ended.outcome is Outcome.DONE:
-        _write(sys.stdout, ended.output + b"\n")
-        return ""
+def _leave_of(ended: Ended) -> Leave:
+    code = _CODES[ended.outcome]
     if ended.outcome is Outcome.SUSPENDED:
-        return f"suspended: {_due(ended.until)} (exit code {SUSPENDED})"
-    return ended.error
+        said = f"suspended: {_due(ended.until)} (exit code {code})"
+        return Leave(code, Manner.HANDLERS, said)
+    if ended.outcome is Outcome.DONE:
+        return Leave(code, Manner.WHOLE, output=ended.output + b"\n")
+    return Leave(code, Manner.WHOLE, ended.error)
 
 
 def _due(until: datetime | None) -> str:
     if until is None:
         return "it is paused; run it again when it was told to resume"
     return f"run it again at {until:%Y-%m-%d %H:%M:%S} UTC, or when it was told or sent something"
-
-
-def _leave(code: int, message: str) -> NoReturn:
-    """End the process without unwinding anything."""
-    if message:
-        _write(sys.stderr, f"{message.rstrip()}\n".encode(errors="backslashreplace"))
-    logging.shutdown()
-    _write(sys.stdout)
-    _write(sys.stderr)
-    os._exit(code)
-
-
-def _write(stream: TextIO | None, text: bytes = b"") -> None:
-    """Write behind what is there already; that nobody reads it changes no exit code."""
-    if stream is not None:  # As it is where the descriptor was closed.
-        with suppress(OSError, ValueError):
-            stream.flush()
-            stream.buffer.write(text)
-            stream.flush()

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,31 @@ def entered(where: InWorkflow | Current) -> Iterator[None]:
         yield
     finally:
         _where.reset(token)
+
+
+_under_way: set["Run"] = set()
+
+
+@contextmanager
+def under_way(run: "Run") -> Iterator[None]:
+    """Let a run be known in its process while the block lasts."""
+    _under_way.add(run)
+    try:
+        yield
+    finally:
+        _under_way.discard(run)
+
+
+def _in_forked_process() -> None:
+    """A process that is forked is no run: its copy of the loop would write on the connection."""
+    if isinstance(_where.get(), InWorkflow):
+        _where.set(None)
+    for run in _under_way:
+        run.over.get_loop().stop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_process)
 
 
 def _check_task(branch: Branch) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import entries
-from runtara_sdk.workflow.context import InWorkflow, entered
+from runtara_sdk.workflow.context import InWorkflow, entered, under_way
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.entries import Entry
@@ -80,6 +80,13 @@ async def _executed(
 ) -> Ended:
     begun = await workflow.patience.persist(journal.begin)
     run = Run(journal, begun, workflow, clock)
+    with under_way(run):
+        return await _gone_through(run, workflow, begun, given)
+
+
+async def _gone_through(
+    run: Run, workflow: Workflow[..., Any], begun: Begun, given: bytes | None
+) -> Ended:
     keep_generators()
     starting = asyncio.create_task(_started(run, workflow, begun, given))
     listening: asyncio.Task[None] | None = None

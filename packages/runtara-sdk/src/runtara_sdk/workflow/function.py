@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Self
 
 from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.forks import EndsForks
 from runtara_sdk.workflow.threads import in_thread
 
 
@@ -70,14 +71,16 @@ class Function:
     async def carry_out(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
         """Give what it returns; raises what it raises."""
         if self._is_async:
-            return await self._call(*args, **kwargs)
+            with EndsForks():
+                return await self._call(*args, **kwargs)
         found = await in_thread(self._called, args, kwargs)
         # As a decorator's plain function gives it that is put on an async one.
         return await found if inspect.isawaitable(found) else found
 
     def _called(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
         try:
-            return self._call(*args, **kwargs)
+            with EndsForks():
+                return self._call(*args, **kwargs)
         except StopIteration as error:
             # No future takes it: who awaits the thread would wait for ever.
             raise RuntimeError(f"{self._call.__qualname__} raised StopIteration") from error

@@ -154,6 +154,7 @@ class TaskGroup:
         where = self._entered("a branch")
         where.run.branches.discard(child.branch)
         self._running.discard(child)
+        child.branch.task = None
         if child.error is not None and not self._has_failed:
             self._has_failed = True
             self._abort()

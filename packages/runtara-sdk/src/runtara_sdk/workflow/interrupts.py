@@ -28,6 +28,7 @@ class Interrupts:
     def __init__(self, code: int) -> None:
         self._code = code
         self._task: asyncio.Task[object] | None = None
+        self._said = f"{SAID}\n"
         for number in _USUAL:
             signal.signal(number, self._heed)
         if sys.platform != "win32":
@@ -41,6 +42,10 @@ class Interrupts:
     def cancel(self, task: "asyncio.Task[object] | None") -> None:
         """Let the next signal cancel a task of the running loop."""
         self._task = task
+
+    def end_with(self, code: int) -> None:
+        """Let the next signal end the process with this code: the run is over, and has said so."""
+        self._code, self._task, self._said = code, None, ""
 
     def _leave(self) -> None:
         """Let a forked process of the user's end as it would elsewhere."""
@@ -61,7 +66,7 @@ class Interrupts:
 
     def _end(self) -> None:
         with suppress(OSError):
-            os.write(2, f"{SAID}\n".encode())
+            os.write(2, self._said.encode())
         # What was interrupted may be in the midst of a write.
         with suppress(OSError, RuntimeError, ValueError):
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The workflow's logger, which says nothing twice."""
+"""Logs: the workflow's logger, which says nothing twice, and what a run's process shows."""
 
 import logging
 
@@ -22,3 +22,19 @@ logger = logging.getLogger("runtara.workflow")
 """For code between steps: silent while a replay passes it again."""
 
 logger.addFilter(_Live())
+
+
+def show() -> None:
+    """
+    Show what is logged from INFO on, on standard error, unless the process has its own settings.
+
+    Called when the workflow's module is imported, which may have called `logging.basicConfig`.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        level = logging.INFO if root.level == logging.WARNING else root.level
+        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # aioquic's: what of a connection matters to a workflow, the client says.
+    quic = logging.getLogger("quic")
+    if quic.level == logging.NOTSET:
+        quic.setLevel(logging.ERROR)

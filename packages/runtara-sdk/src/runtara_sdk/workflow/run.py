@@ -294,6 +294,12 @@ class Run:
         known = {branch.task for branch in self.branches if branch.task is not None}
         leave_parked(known | self._tasks)
         self.strikes.close()
+        # A task that failed holds the frames that it went through, and is held by its own context
+        # through this run: a file open in one would be closed by the collector, in a wrong order.
+        self._tasks = {task for task in self._tasks if not task.done()}
+        for branch in self.branches:
+            if branch.task is not None and branch.task.done():
+                branch.task = None
 
 
 def _future() -> "asyncio.Future[str | None]":

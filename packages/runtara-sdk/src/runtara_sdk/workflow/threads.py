@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,14 +15,37 @@ T = TypeVar("T")
 _MOST = 200
 """How many plain steps a process runs at once; asyncio's own threads are few."""
 
+_NAME = "runtara-step"
+
+_at_work: set[object] = set()
+
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a thread, which knows where the caller stands."""
     call = partial(copy_context().run, function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), call)
+    return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), _counted, call)
+
+
+def are_at_work() -> bool:
+    """Tell whether a plain step is under way in this process."""
+    return bool(_at_work)
+
+
+def is_ours(thread: threading.Thread) -> bool:
+    """Tell whether it is one in which plain steps run."""
+    return thread.name.startswith(_NAME)
+
+
+def _counted(call: Callable[[], T]) -> T:
+    work = object()
+    _at_work.add(work)
+    try:
+        return call()
+    finally:
+        _at_work.discard(work)
 
 
 @cache
 def _threads(process: int) -> ThreadPoolExecutor:
     """The threads of this process: those of the one that it was forked from are not here."""
-    return ThreadPoolExecutor(_MOST, "runtara-step")
+    return ThreadPoolExecutor(_MOST, _NAME)
