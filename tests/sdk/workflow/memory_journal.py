@@ -22,6 +22,7 @@ class Core:
     told: Told | None = None
     sent: dict[str, bytes] = field(default_factory=dict)
     ended: Ended | None = None
+    blocked: str | None = None
     wake: datetime | None = None
     run: int = 0
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class MemoryJournal:
         if core.ended is not None:
             raise InvalidInstanceState(f"Instance 'i-1' is {core.ended.outcome}")
         core.run += 1
+        core.blocked = None
         self._run = core.run
         core.wake = None
         return Begun(core.input, dict(core.states) if core.lists else None)
@@ -150,6 +152,13 @@ class MemoryJournal:
         await self._before("fail")
         self._core.ended = self._core.ended or Ended(Outcome.FAILED, error=error)
         await self._after("fail")
+
+    async def block(self, reason: str) -> None:
+        await self._before("block")
+        if self._core.ended is not None:
+            raise InvalidInstanceState(f"Instance 'i-1' is {self._core.ended.outcome}")
+        self._core.blocked = reason
+        await self._after("block")
 
     async def _check(self) -> None:
         if self.dead.is_set():

@@ -181,17 +181,3 @@ def test_a_step_does_not_yield() -> None:
     for made in (some, many):
         with pytest.raises(TypeError, match="return a list"):
             step(made)
-
-
-async def test_an_output_that_the_core_would_not_keep_is_a_failure() -> None:
-    """As is one that is not of the type it says."""
-
-    @workflow
-    async def vast() -> str:
-        return "x" * (63 * 2**20)
-
-    ended = await life(vast, Core())
-
-    assert ended is not None
-    assert ended.outcome is Outcome.FAILED
-    assert "save the data elsewhere" in ended.error

@@ -6,6 +6,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import (
+    NotSaveable,
     Outcome,
     Retry,
     Step,
@@ -168,10 +169,15 @@ async def test_an_output_that_cannot_be_saved_is_one_line() -> None:
     async def wrong() -> int:
         return object  # type: ignore[return-value]
 
-    report = await told(wrong)
+    core = Core()
+    with pytest.raises(NotSaveable):
+        await life(wrong, core)
 
-    assert report.startswith("NotSaveable: workflow 'wrong' gave <class 'object'>, which can't")
-    assert report.count("\n") == 0
+    assert core.blocked is not None
+    assert core.blocked.startswith(
+        "NotSaveable: workflow 'wrong' gave <class 'object'>, which can't"
+    )
+    assert core.blocked.count("\n") == 0
 
 
 async def test_an_attempt_that_is_made_again_is_logged(caplog: pytest.LogCaptureFixture) -> None:

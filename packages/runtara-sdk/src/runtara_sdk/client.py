@@ -194,14 +194,16 @@ class Client:
         """
         await self._instance.failed(error)
 
-    async def suspended(self) -> None:
+    async def suspended(self, *, blocked_reason: str | None = None) -> None:
         """
         Say that this process stops for now, by itself or because it was told to pause or cancel.
 
         A pending cancel ends the instance, a pending pause is acknowledged; the same once more is
-        no error. Heartbeats stop.
+        no error. Heartbeats stop. With a `blocked_reason` (of what is longer than 64 KiB the middle
+        is left out) the instance is blocked, whatever is pending: its code can't go on and must
+        change. A server that is too old for that takes it as without.
         """
-        await self._instance.suspended()
+        await self._instance.suspended(blocked_reason)
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """

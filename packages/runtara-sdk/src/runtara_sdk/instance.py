@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from functools import cache
 
-from runtara_protocol.pb.instance_pb2 import InstanceEventType
+from runtara_protocol.pb.instance_pb2 import InstanceEventType, RpcRequest
 from runtara_protocol.quic.client import ClientConnection, ClientSettings
 from runtara_protocol.quic.error import ConnectionLost
 from runtara_sdk import answers, requests
@@ -29,6 +29,9 @@ from runtara_sdk.records import (
 from runtara_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_REASON = 64 * 1024
+"""Bytes that the server keeps of why an instance is blocked."""
 
 
 class RemoteInstance:
@@ -129,16 +132,19 @@ class RemoteInstance:
 
     async def completed(self, output: bytes) -> None:
         """End well."""
-        await self._end(InstanceEventType.EVENT_COMPLETED, output)
+        await self._end(requests.event(self._id, InstanceEventType.EVENT_COMPLETED, output))
 
     async def failed(self, error: str) -> None:
         """End badly."""
         # A failure is told in any case, even with half a character from some file name in it.
-        await self._end(InstanceEventType.EVENT_FAILED, error.encode(errors="backslashreplace"))
+        text = error.encode(errors="backslashreplace")
+        await self._end(requests.event(self._id, InstanceEventType.EVENT_FAILED, text))
 
-    async def suspended(self) -> None:
-        """Stop for now."""
-        await self._end(InstanceEventType.EVENT_SUSPENDED, b"")
+    async def suspended(self, blocked_reason: str | None) -> None:
+        """Stop for now, or until the code has changed."""
+        if blocked_reason is not None:
+            blocked_reason = _kept(blocked_reason)
+        await self._end(requests.suspended(self._id, blocked_reason))
 
     async def custom_event(self, event: CustomEvent) -> None:
         """Record an event of the workflow's own."""
@@ -159,8 +165,8 @@ class RemoteInstance:
         await self._end_heartbeats()
         await self._connection.aclose()
 
-    async def _end(self, event_type: InstanceEventType, payload: bytes) -> None:
-        await self._calls.ask(requests.event(self._id, event_type, payload))
+    async def _end(self, request: RpcRequest) -> None:
+        await self._calls.ask(request)
         await self._end_heartbeats()
 
     async def _end_heartbeats(self) -> None:
@@ -184,6 +190,15 @@ class RemoteInstance:
             logger.info("run %d is not continued: %s", self._run, error)
         except TRANSIENT as error:
             raise ConnectionLost(str(error)) from error
+
+
+def _kept(reason: str) -> str:
+    """A reason as the server keeps it: UTF-8 without NUL, and its middle left out if it is long."""
+    text = reason.replace("\0", "").encode(errors="backslashreplace")
+    if len(text) > _LONGEST_REASON:
+        half = _LONGEST_REASON // 2 - 10
+        text = text[:half] + b"\n...\n" + text[-half:]
+    return text.decode(errors="ignore")
 
 
 @cache

@@ -147,6 +147,14 @@ def event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"")
     )
 
 
+def suspended(instance_id: str, blocked_reason: str | None) -> RpcRequest:
+    """Tell that the instance is suspended, and blocked if there is a reason."""
+    request = event(instance_id, InstanceEventType.EVENT_SUSPENDED)
+    if blocked_reason is not None:
+        request.instance_event.blocked_reason = blocked_reason
+    return request
+
+
 def custom_event(instance_id: str, event: CustomEvent) -> RpcRequest:
     """Tell of an event of the workflow's own."""
     return RpcRequest(instance_event=_custom_event(instance_id, event))

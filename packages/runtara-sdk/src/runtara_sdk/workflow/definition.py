@@ -10,7 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.entries import LIMIT, Form
-from runtara_sdk.workflow.errors import NotSaveable, Refused
+from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
 from runtara_sdk.workflow.patience import Patience
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -39,18 +39,20 @@ class Workflow(Generic[P, R]):
         """
         Read an input: JSON of the one parameter, or an object of several by name.
 
-        Raises Refused if it does not fit; `is_saved` says that the instance was started with it.
+        Raises InputRefused if it does not fit or, where `is_saved` says that the instance was
+        started with it, Refused.
         """
         from runtara_sdk.workflow import codec
 
         names = list(inspect.signature(self.function).parameters)
         if text is None:
-            return self._without_input(names)
+            return self._without_input(names, is_saved=is_saved)
         what, annotation = self._taken(names)
         try:
             found = codec.read(what, text, annotation, is_strict=not is_saved, form=form)
         except codec.Misfit as error:
-            raise Refused(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
+            kind = Refused if is_saved else InputRefused
+            raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
 
     def _taken(self, names: list[str]) -> tuple[str, object]:
@@ -128,10 +130,15 @@ class Workflow(Generic[P, R]):
             )
         return text
 
-    def _without_input(self, names: list[str]) -> dict[str, Any]:
+    def _without_input(self, names: list[str], *, is_saved: bool) -> dict[str, Any]:
         missing = [name for name in names if name in self._required()]
-        if missing:
+        if missing and is_saved:
             raise Refused(
+                f"workflow {self.name!r} takes {', '.join(missing)}, and the instance was started"
+                " without an input: let what was added have defaults"
+            )
+        if missing:
+            raise InputRefused(
                 f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: give it"
                 " with --input FILE (- for standard input), or create the instance with one\n"
                 f"it takes {self._shape(names)}"

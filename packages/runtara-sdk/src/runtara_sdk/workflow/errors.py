@@ -61,7 +61,15 @@ class NotSaveable(WorkflowError):
 
 
 class Refused(WorkflowError):
-    """This code, or this input, is not the one the instance was run with; it stays as it is."""
+    """This code, or this input, can't go on with the instance, which is blocked until one can."""
+
+
+class InputRefused(Refused):
+    """The input does not fit the workflow; the instance has failed by it."""
+
+
+class OtherInput(Refused):
+    """The instance was started with another input than the one that is given now."""
 
 
 class Changed(Refused):

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from runtara_sdk.workflow.context import InWorkflow, entered, under_way
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.entries import Entry
-from runtara_sdk.workflow.errors import NotSaveable, Refused
+from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, Refused
 from runtara_sdk.workflow.first import FORMAT, START, first_entry
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.parking import keep_generators
@@ -37,9 +38,11 @@ async def execute(
 
     `given` is the input as JSON; None: the one saved before, or that the instance was created with.
     Where the instance has ended already none of its code runs, and how it ended is told. Raises
-    Refused if workflow, input or code are not the instance's, Infrastructure if the core is
-    out of reach for long, Superseded if a newer run has begun. User code is never unwound by any of
-    this: its coroutine stays where it is.
+    InputRefused if the input of a first run does not fit, by which the instance has failed; Refused
+    or NotSaveable if its code can't go on with what is saved, or what it gave can't be saved, and
+    the instance is blocked then; Infrastructure if the core is out of reach for long, Superseded if
+    a newer run has begun. User code is never unwound by any of this: its coroutine stays where it
+    is.
     """
     try:
         return await _executed(workflow, journal, given, clock)
@@ -48,6 +51,20 @@ async def execute(
         if ended is None:
             raise
         return ended
+    except InputRefused as refusal:
+        text = report(refusal)
+        await _unless_ended(workflow, lambda: journal.fail(text))
+        raise
+    except (Refused, NotSaveable) as refusal:
+        text = report(refusal)
+        await _unless_ended(workflow, lambda: journal.block(text))
+        raise
+
+
+async def _unless_ended(workflow: Workflow[..., Any], tell: Callable[[], Awaitable[None]]) -> None:
+    """Tell the core, unless somebody has ended or paused the instance meanwhile."""
+    with suppress(InvalidInstanceState):
+        await workflow.patience.persist(tell)
 
 
 async def _ended_already(
@@ -143,7 +160,7 @@ async def _started(
     if heard.told is not None:
         await run.ears.answer(heard)
     if "input" not in saved:
-        return workflow.arguments(None)
+        return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
     return workflow.arguments(text, is_saved=True, form=first.form)
 
@@ -178,7 +195,7 @@ def _check(
         )
     if given is not None and ("input" not in saved or json.loads(given) != saved["input"]):
         began = f"with input {_short(saved['input'])}" if "input" in saved else "without input"
-        raise Refused(
+        raise OtherInput(
             f"instance {instance_id!r} was started {began}, not with"
             f" {_short(json.loads(given))}: leave the input out, or use another instance id"
         )
@@ -200,13 +217,9 @@ async def _settled(run: Run, workflow: Workflow[..., Any], task: "asyncio.Task[A
     if left_out is not None:
         raise left_out from error
     if error is None:
-        try:
-            output = workflow.output(task.result())
-        except NotSaveable as refusal:
-            error = refusal
-        else:
-            await run.reach(lambda: run.journal.complete(output))
-            return Ended(Outcome.DONE, output=output)
+        output = workflow.output(task.result())
+        await run.reach(lambda: run.journal.complete(output))
+        return Ended(Outcome.DONE, output=output)
     text = report(error)
     await run.reach(lambda: run.journal.fail(text))
     return Ended(Outcome.FAILED, error=text)

@@ -114,3 +114,7 @@ class Journal(Protocol):
     async def fail(self, error: str) -> None:
         """End the instance with what went wrong."""
         ...
+
+    async def block(self, reason: str) -> None:
+        """Suspend the instance until its code has changed, or somebody resumes it."""
+        ...

@@ -1,6 +1,7 @@
 """The port over QUIC: a client of one instance."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -26,6 +27,8 @@ from runtara_sdk.workflow.errors import Superseded, Unavailable
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told
 from runtara_sdk.workflow.lifeline import Lifeline
 from runtara_sdk.workflow.run import utc_now
+
+logger = logging.getLogger(__name__)
 
 _FOR_NOW = (
     ConnectionFailed,
@@ -126,6 +129,17 @@ class RemoteJournal:
     async def fail(self, error: str) -> None:
         with _told_apart():
             await self._client.failed(error)
+
+    async def block(self, reason: str) -> None:
+        with _told_apart():
+            await self._client.suspended(blocked_reason=reason)
+            if not (await self._client.get_status()).error:
+                logger.warning(
+                    "the server is too old to keep why an instance can't go on, so that %r is only"
+                    " suspended: %s",
+                    self.instance_id,
+                    reason,
+                )
 
     async def aclose(self) -> None:
         """Let go of sleeps that the core holds: the instance stays asleep."""
