@@ -34,6 +34,9 @@ VALID = [
         pb.RpcRequest(
             sleep=pb.SleepRequest(instance_id=ID, checkpoint_id="nap", duration_ms=1, state=b"x")
         ),
+        pb.RpcRequest(
+            start_child=pb.StartChildRequest(instance_id=ID, child_id="k", workflow="w", input=b"x")
+        ),
         pb.RpcRequest(instance_event=EVENT),
         pb.RpcRequest(instance_event_batch=pb.InstanceEventBatch(events=[EVENT, EVENT])),
         pb.RpcRequest(get_instance_status=pb.GetInstanceStatusRequest(instance_id=ID)),

@@ -4,6 +4,22 @@ from tests.mutants.mutant import Mutant
 
 PERSISTENCE = (
     Mutant(
+        "A child that is cancelled on its own word tells its parent nothing.",
+        "runtara_persistence/sqlite/events.py",
+        "_suspend",
+        "tell_parent(connection, caller.instance_id, parent_id, Ending(after), at, heard)",
+        "pass",
+        ("tests/contract/test_children.py::test_a_parent_hears_of_each_ending_in_the_same_step",),
+    ),
+    Mutant(
+        "A child of an open parent is deleted with the old ones.",
+        "runtara_persistence/sqlite/sql/instances.sql",
+        "prune.find",
+        "AND p.status IN ('pending', 'running', 'suspended')",
+        "AND p.status IN ('running', 'suspended')",
+        ("tests/contract/test_children.py::test_children_of_an_open_parent_are_not_pruned",),
+    ),
+    Mutant(
         "A group is answered before it is committed: with the next one.",
         "runtara_persistence/sqlite/group_commit.py",
         "_transact",

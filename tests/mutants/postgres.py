@@ -4,6 +4,27 @@ from tests.mutants.mutant import Mutant
 
 POSTGRES = (
     Mutant(
+        "An ending locks the child before its parent.",
+        "runtara_persistence/postgres/sql/instances.sql",
+        "finish",
+        "WHERE instance_id = $1 -- The parent is locked first, by all steps that lock both. "
+        "AND (SELECT count(*) FROM parent) >= 0",
+        "WHERE instance_id = $1",
+        (
+            "tests/persistence/test_postgres_families.py::test_the_parent_is_locked_before_the_child",
+        ),
+    ),
+    Mutant(
+        "A batch locks its instances by their ids, children before parents.",
+        "runtara_persistence/postgres/sql/events.sql",
+        "record_all.lock",
+        "ORDER BY ordered.generation, ordered.instance_id",
+        "ORDER BY ordered.instance_id",
+        (
+            "tests/persistence/test_postgres_families.py::test_the_parent_is_locked_before_the_child",
+        ),
+    ),
+    Mutant(
         "A row that somebody holds keeps all claims from being renewed.",
         "runtara_persistence/postgres/sql/claims.sql",
         "renew_claims",

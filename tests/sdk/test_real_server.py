@@ -1,11 +1,15 @@
 """The client and the installed server, each as it is."""
 
+import asyncio
+import json
+
 import pytest
 from tests.sdk.real_instance import instance
 from tests.support.server_process import ServerProcess
 
 from runtara_sdk import (
     Checkpoint,
+    InstanceAlreadyExists,
     InstanceStatus,
     InstanceSuperseded,
     InvalidInstanceState,
@@ -90,3 +94,25 @@ async def test_an_unknown_instance_is_no_error(real_server: ServerProcess) -> No
     assert status.status is InstanceStatus.UNKNOWN
     assert status.error is not None
     assert "not found" in status.error
+
+
+async def test_a_parent_hears_how_its_child_has_ended(real_server: ServerProcess) -> None:
+    """A parent that waits for the ending of a child that it started gets status and output."""
+    async with instance(real_server) as parent, instance(real_server, "child-1") as child:
+        await parent.register()
+        started = [await parent.start_child("child-1", "orders", b"17") for _ in range(2)]
+        with pytest.raises(InstanceAlreadyExists, match="another input"):
+            await parent.start_child("child-1", "orders")
+        registration = await child.register()
+        hearing = asyncio.create_task(parent.poll_signals("~child/child-1", wait=60))
+        await child.completed(b"out")
+        heard = await hearing
+
+    assert started == [True, False]
+    assert registration.input == b"17"
+    assert heard.custom_signal is not None
+    assert json.loads(heard.custom_signal) == {
+        "status": "completed",
+        "error": None,
+        "output": "b3V0",
+    }

@@ -15,6 +15,7 @@ REQUESTS: dict[type[Message], int] = {
     messages.SignalAck: 11,
     messages.RetryAttemptEvent: 12,
     messages.ListCheckpointsRequest: 100,
+    messages.StartChildRequest: 101,
 }
 
 RESPONSES: dict[int, type[Message]] = {
@@ -27,6 +28,7 @@ RESPONSES: dict[int, type[Message]] = {
     10: messages.PollSignalsResponse,
     15: messages.RpcError,
     100: messages.ListCheckpointsResponse,
+    101: messages.StartChildResponse,
 }
 
 

@@ -265,6 +265,23 @@ class ListCheckpointsResponse(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class StartChildRequest(Message):
+    """A run creates an instance as a child of its own, which is PENDING."""
+
+    instance_id: str = text(1)
+    child_id: str = text(2)
+    workflow: str = text(3)
+    input: bytes | None = opt_binary(4)
+
+
+@dataclass(frozen=True, slots=True)
+class StartChildResponse(Message):
+    """`created` false: the same child had been created before."""
+
+    created: bool = boolean(1)
+
+
+@dataclass(frozen=True, slots=True)
 class RpcError(Message):
     """A refusal: one of the protocol's codes, and words for a person."""
 

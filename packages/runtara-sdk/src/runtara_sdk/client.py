@@ -107,6 +107,19 @@ class Client:
         """
         return self._instance.list_checkpoints()
 
+    async def start_child(self, child_id: str, workflow: str, input: bytes | None = None) -> bool:
+        """
+        Create an instance as a child of this one, to be launched by an environment.
+
+        It runs the workflow of that name, for the same tenant, with that input. Asked for again,
+        it is the same child and this returns False; with another workflow or input, or where the
+        id is another instance's, it raises InstanceAlreadyExists. When the child has ended, however
+        that came, `poll_signals` tells so under `~child/` and its id: a JSON object of `status`,
+        `error` and `output` (base64; left out above 64 KiB, `get_status` then has it). A server
+        that is too old for it raises RequestNotKnown.
+        """
+        return await self._instance.start_child(child_id, workflow, input)
+
     async def sleep(
         self,
         duration: timedelta | float,

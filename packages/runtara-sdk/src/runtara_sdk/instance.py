@@ -99,6 +99,11 @@ class RemoteInstance:
                 yield answers.entry(message)
             after_id = page.next_id if page.HasField("next_id") else None
 
+    async def start_child(self, child_id: str, workflow: str, child_input: bytes | None) -> bool:
+        """Create a child."""
+        request = requests.start_child(self._id, child_id, workflow, child_input)
+        return (await self._calls.ask(request)).start_child.created
+
     async def sleep(
         self, duration: timedelta, checkpoint_id: str, state: bytes, *, keep_running: bool
     ) -> None:

@@ -17,6 +17,7 @@ from runtara_protocol.pb.instance_pb2 import (
     RpcRequest,
     SignalAck,
     SleepRequest,
+    StartChildRequest,
 )
 from runtara_sdk.enums import SIGNALS
 from runtara_sdk.errors import ValidationFailed
@@ -72,6 +73,17 @@ def list_checkpoints(instance_id: str, after_id: int) -> RpcRequest:
     """Ask for the checkpoints behind that one, as many as the server finds fit."""
     return RpcRequest(
         list_checkpoints=ListCheckpointsRequest(instance_id=instance_id, after_id=after_id)
+    )
+
+
+def start_child(
+    instance_id: str, child_id: str, workflow: str, child_input: bytes | None
+) -> RpcRequest:
+    """Ask for a child of the instance."""
+    return RpcRequest(
+        start_child=StartChildRequest(
+            instance_id=instance_id, child_id=child_id, workflow=workflow, input=child_input
+        )
     )
 
 

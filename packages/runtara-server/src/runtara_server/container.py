@@ -16,7 +16,7 @@ from runtara_domain.use_cases.checkpoints import (
 )
 from runtara_domain.use_cases.core import Core
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
-from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
+from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance, StartChild
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 from runtara_domain.waits import Waits
@@ -71,6 +71,7 @@ class Container(containers.DeclarativeContainer):
         places=places,
         register_instance=providers.Singleton(RegisterInstance, instances, places, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
+        start_child=providers.Singleton(StartChild, instances, activity, clock),
         save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
         get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, instances, activity),
         list_checkpoints=providers.Singleton(ListCheckpoints, checkpoints, activity),

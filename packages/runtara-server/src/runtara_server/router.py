@@ -30,6 +30,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
     {
         "register_instance": instances.register_instance,
         "get_instance_status": instances.get_instance_status,
+        "start_child": instances.start_child,
         "checkpoint": checkpoints.checkpoint,
         "get_checkpoint": checkpoints.get_checkpoint,
         "list_checkpoints": checkpoints.list_checkpoints,

@@ -11,6 +11,7 @@ from runtara_domain.model.checkpoints import (
     Sleep,
     Slept,
 )
+from runtara_domain.model.children import ChildStarted, NewChild, ending_signal
 from runtara_domain.model.events import (
     Event,
     EventFilter,
@@ -47,6 +48,7 @@ __all__ = [
     "CheckpointEntry",
     "CheckpointPage",
     "CheckpointWrite",
+    "ChildStarted",
     "Claim",
     "Claimed",
     "CustomSignal",
@@ -59,6 +61,7 @@ __all__ = [
     "Instance",
     "InstanceFilter",
     "InstanceSummary",
+    "NewChild",
     "NewInstance",
     "Pending",
     "Recorded",
@@ -72,5 +75,6 @@ __all__ = [
     "Standing",
     "StoredEvent",
     "Woken",
+    "ending_signal",
     "owner",
 ]

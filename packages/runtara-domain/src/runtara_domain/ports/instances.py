@@ -6,12 +6,14 @@ from typing import Protocol
 
 from runtara_domain.model import (
     Caller,
+    ChildStarted,
     Claim,
     Claimed,
     Ending,
     Instance,
     InstanceFilter,
     InstanceSummary,
+    NewChild,
     NewInstance,
     Registered,
     Registration,
@@ -22,7 +24,13 @@ from runtara_domain.status import Condition
 
 
 class Instances(Protocol):
-    """Instances, their states and runs."""
+    """
+    Instances, their states and runs.
+
+    A step of any port that ends an instance which has a parent also puts in `ending_signal` as a
+    custom signal for the parent, as `Signals.send_custom` would, if the parent exists, is open and
+    belongs to the same tenant. The ending stands without it.
+    """
 
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
@@ -60,6 +68,16 @@ class Instances(Protocol):
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         """Keep a PENDING instance; False, and nothing is changed, if the id is taken."""
+        ...
+
+    async def start_child(
+        self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
+    ) -> ChildStarted:
+        """
+        Keep a PENDING instance as a child of the caller, for the same tenant, if it admits that.
+
+        Where the id is taken nothing is changed. Of concurrent callers one creates the child.
+        """
         ...
 
     async def input(self, instance_id: str) -> bytes | None:
@@ -148,5 +166,9 @@ class Instances(Protocol):
         ...
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
-        """Delete finished instances with all that belongs to them, the oldest first; how many."""
+        """
+        Delete finished instances with all that belongs to them, the oldest first; tells how many.
+
+        Children whose parent is open are passed over.
+        """
         ...

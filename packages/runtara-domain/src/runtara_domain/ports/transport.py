@@ -15,6 +15,7 @@ from runtara_domain.model import (
     CheckpointWrite,
     Event,
     Instance,
+    NewChild,
     Pending,
     Registered,
     Registration,
@@ -80,6 +81,15 @@ class Operations(Protocol):
 
     async def get_instance_status(self, *, caller: Caller) -> Instance | None:
         """Read an instance in any state, for a caller of any run; None if it is unknown."""
+        ...
+
+    async def start_child(self, *, caller: Caller, child: NewChild) -> bool:
+        """
+        Create an instance as a child of the caller's, to be launched by an environment.
+
+        False: the same child had been created before. Raises InstanceAlreadyExists if the id is
+        another instance's, InvalidInstanceState unless the caller is RUNNING or asleep.
+        """
         ...
 
     async def save_checkpoint(self, *, caller: Caller, write: CheckpointWrite) -> Saved:

@@ -10,7 +10,7 @@ from runtara_domain.use_cases.checkpoints import (
     SaveCheckpoint,
 )
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
-from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance
+from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance, StartChild
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 
@@ -22,6 +22,7 @@ class Core:
     places: Places
     register_instance: RegisterInstance
     get_instance_status: GetInstanceStatus
+    start_child: StartChild
     save_checkpoint: SaveCheckpoint
     get_checkpoint: GetCheckpoint
     list_checkpoints: ListCheckpoints

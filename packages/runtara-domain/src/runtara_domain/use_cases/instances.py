@@ -1,5 +1,6 @@
 """Registering instances, and reading how they stand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtara_domain.activity import Activity
@@ -10,12 +11,12 @@ from runtara_domain.error import (
     InstanceSuperseded,
     InvalidInstanceState,
 )
-from runtara_domain.model import Caller, Instance, Registered, Registration
+from runtara_domain.model import Caller, Instance, NewChild, Registered, Registration
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.sessions import Places, Session
-from runtara_domain.status import MOVES, Move
-from runtara_domain.use_cases.admission import superseded
+from runtara_domain.status import MOVES, WORKING, Move
+from runtara_domain.use_cases.admission import require_admitted, superseded
 from runtara_domain.waits import Waits
 
 
@@ -79,3 +80,37 @@ class GetInstanceStatus:
         if caller.run is not None:
             self.activity.note(caller)
         return instance
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """
+    Create an instance as a child of the one that asks.
+
+    Returns whether it was created; False: the same child had been created before. Raises
+    InstanceAlreadyExists if the id is another instance's.
+    """
+
+    instances: Instances
+    activity: Activity
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, child: NewChild) -> bool:
+        started = await self.instances.start_child(caller, child, when=WORKING, at=self.clock.now())
+        require_admitted(caller, started.before, WORKING, "start a child")
+        if started.differs_in:
+            raise InstanceAlreadyExists(_taken(caller, child, started.differs_in))
+        self.activity.note(caller)
+        return started.created
+
+
+def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:
+    if "parent" in differs_in:
+        return (
+            f"Instance {child.child_id!r} exists and is no child of {caller.instance_id!r}:"
+            " choose another child_id"
+        )
+    return (
+        f"Child {child.child_id!r} of {caller.instance_id!r} was started before with another"
+        f" {' and another '.join(differs_in)}: ask for the same again, or choose another child_id"
+    )

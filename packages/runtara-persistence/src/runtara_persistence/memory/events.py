@@ -90,7 +90,7 @@ class MemoryEvents:
         self._store.add_event(caller.instance_id, event)
         row.output, row.error = ending.output, ending.error
         row.show_life(at)
-        row.move(ending.state, at)
+        self._store.end(row, ending, at)
         return Recorded(before, after=ending.state)
 
     def _suspend(self, caller: Caller, event: Event, at: datetime) -> Recorded:
@@ -107,7 +107,9 @@ class MemoryEvents:
         self._store.add_event(caller.instance_id, event)
         self._store.acknowledge(caller.instance_id, {SignalType.CANCEL, SignalType.PAUSE}, at)
         row.show_life(at)
-        if after is not before.state:
+        if after.is_final:
+            self._store.end(row, Ending(after), at)
+        elif after is not before.state:
             row.move(after, at)
         return Recorded(before, after=after)
 

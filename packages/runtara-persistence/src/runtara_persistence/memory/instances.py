@@ -6,6 +6,7 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import (
     Caller,
+    ChildStarted,
     Claim,
     Claimed,
     Ending,
@@ -14,6 +15,7 @@ from runtara_domain.model import (
     Instance,
     InstanceFilter,
     InstanceSummary,
+    NewChild,
     NewInstance,
     Registered,
     Registration,
@@ -85,6 +87,29 @@ class MemoryInstances:
         )
         return True
 
+    async def start_child(
+        self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
+    ) -> ChildStarted:
+        await self._store.turn()
+        parent = self._store.instances.get(caller.instance_id)
+        if parent is None:
+            return ChildStarted(before=None)
+        before = parent.standing
+        if not before.admits(caller, when):
+            return ChildStarted(before)
+        known = self._store.instances.get(child.child_id)
+        if known is not None:
+            return ChildStarted(before, differs_in=_differences(known, parent, child))
+        self._store.instances[child.child_id] = InstanceRow(
+            instance_id=child.child_id,
+            tenant_id=parent.tenant_id,
+            created_at=at,
+            input=child.input,
+            workflow=child.workflow,
+            parent_id=parent.instance_id,
+        )
+        return ChildStarted(before, created=True)
+
     async def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
         await self._store.turn()
@@ -132,7 +157,7 @@ class MemoryInstances:
             row.output, row.error, row.stderr = ending.output, ending.error, ending.stderr
             row.memory_peak_bytes = ending.memory_peak_bytes
             row.cpu_usage_usec = ending.cpu_usage_usec
-            row.move(ending.state, at)
+            self._store.end(row, ending, at)
         return before
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
@@ -194,10 +219,15 @@ class MemoryInstances:
             if row.state.is_final
             and row.finished_at is not None
             and row.finished_at < finished_before
+            and not self._has_open_parent(row)
         )
         pruned = [instance_id for _, instance_id in old[:limit]]
         self._store.delete(pruned)
         return len(pruned)
+
+    def _has_open_parent(self, row: InstanceRow) -> bool:
+        parent = None if row.parent_id is None else self._store.instances.get(row.parent_id)
+        return parent is not None and not parent.state.is_final
 
     def _register_unknown(self, registration: Registration, at: datetime) -> Registered:
         unnamed = registration.checkpoint_id is None
@@ -256,6 +286,16 @@ class MemoryInstances:
         if sent is not None and sent.acknowledged_at is None and sent.signal_type in _RELAUNCHING:
             moments.append(sent.created_at)
         return min(moments, default=None)
+
+
+def _differences(known: InstanceRow, parent: InstanceRow, child: NewChild) -> tuple[str, ...]:
+    owner = (known.tenant_id, known.parent_id)
+    same = {
+        "parent": owner == (parent.tenant_id, parent.instance_id),
+        "workflow": known.workflow == child.workflow,
+        "input": known.input == child.input,
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
 
 
 def _renew(row: InstanceRow, claim: Claim, moment: datetime | None, at: datetime) -> None:

@@ -8,6 +8,7 @@ from runtara_domain.model import (
     Caller,
     CustomSignal,
     Delivered,
+    Ending,
     Pending,
     Signal,
 )
@@ -49,7 +50,9 @@ class MemorySignals:
             return Acknowledged(before)
         self._store.acknowledge(caller.instance_id, {acknowledged}, at)
         row.show_life(at)
-        if after is not before.state:
+        if after.is_final:
+            self._store.end(row, Ending(after), at)
+        elif after is not before.state:
             row.move(after, at)
         return Acknowledged(before, after)
 
@@ -74,7 +77,7 @@ class MemorySignals:
         )
         if before.state is State.PENDING and signal.type is SignalType.CANCEL:
             sent.acknowledged_at = at
-            row.move(MOVES[Move.CANCEL].target, at)
+            self._store.end(row, Ending(MOVES[Move.CANCEL].target), at)
         self._store.put_signal(sent)
         return Delivered(before, stands=True)
 

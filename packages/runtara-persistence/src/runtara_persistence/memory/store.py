@@ -9,7 +9,16 @@ from typing import Protocol, TypeVar
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Claim, Event, EventType, Signal, Standing, owner
+from runtara_domain.model import (
+    Claim,
+    Ending,
+    Event,
+    EventType,
+    Signal,
+    Standing,
+    ending_signal,
+    owner,
+)
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -260,6 +269,25 @@ class Store:
         """Put in a custom signal."""
         self.pending_checkpoint_signals[row.instance_id, row.checkpoint_id] = row
         self._tell(row.instance_id)
+
+    def end(self, row: InstanceRow, ending: Ending, at: datetime) -> None:
+        """Move an instance to its end, and tell its parent, if that is open, how it has ended."""
+        row.move(ending.state, at)
+        parent = None if row.parent_id is None else self.instances.get(row.parent_id)
+        if parent is None or parent.state.is_final or parent.tenant_id != row.tenant_id:
+            return
+        checkpoint_id, payload = ending_signal(row.instance_id, ending)
+        if self.custom_signal(parent.instance_id, checkpoint_id) is not None:
+            return
+        parent.make_due(at)
+        told = CustomSignalRow(
+            id=self.next_id(),
+            instance_id=parent.instance_id,
+            checkpoint_id=checkpoint_id,
+            payload=payload,
+            created_at=at,
+        )
+        self.put_custom_signal(told)
 
     def _tell(self, instance_id: str) -> None:
         for tell in list(self._watchers):

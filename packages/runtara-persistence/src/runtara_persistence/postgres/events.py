@@ -79,7 +79,8 @@ class PostgresEvents:
                     )
                 ]
 
-        if len(statements) == 1:
+        # Several are locked beforehand: ending one locks its parent, which may be among them.
+        if len(statements) == len(instance_ids) == 1:
             return await self._record(_BATCH, statements[0], instance_ids)
         async with self._turns.turn(instance_ids):
             return await self._database.run(_BATCH, work, is_repeatable=False)

@@ -6,17 +6,20 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import (
     Caller,
+    ChildStarted,
     Claim,
     Claimed,
     Ending,
     Instance,
     InstanceFilter,
     InstanceSummary,
+    NewChild,
     NewInstance,
     Registered,
     Registration,
     Standing,
     Woken,
+    ending_signal,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
@@ -29,6 +32,7 @@ _GET = _QUERIES["get"]
 _STANDING = _QUERIES["standing"]
 _TOUCH = _QUERIES["touch"]
 _CREATE = _QUERIES["create"]
+_START_CHILD = _QUERIES["start_child"]
 _INPUT = _QUERIES["input"]
 _STANDINGS = _QUERIES["standings"]
 _FINISH = _QUERIES["finish"]
@@ -116,6 +120,31 @@ class PostgresInstances:
         )
         return bool(created)
 
+    async def start_child(
+        self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
+    ) -> ChildStarted:
+        while True:
+            found = await self._database.write(
+                "start a child",
+                _START_CHILD,
+                caller.instance_id,
+                caller.run,
+                rows.states(when),
+                child.child_id,
+                child.workflow,
+                child.input,
+                at,
+            )
+            if not found:
+                return ChildStarted(before=None)
+            [row] = found
+            before = rows.standing(row)
+            if row["is_created"] or not before.admits(caller, when):
+                return ChildStarted(before, created=row["is_created"])
+            if row["is_known"]:
+                return ChildStarted(before, differs_in=rows.differences(row))
+            # Another has just created it, in a row this statement couldn't see yet.
+
     async def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
         found = await self._database.read("read an instance's input", _INPUT, instance_id)
@@ -156,6 +185,7 @@ class PostgresInstances:
             ending.memory_peak_bytes,
             ending.cpu_usage_usec,
             at,
+            *ending_signal(caller.instance_id, ending),
         )
         return rows.standing(found[0]) if found else None
 

@@ -7,7 +7,15 @@ from itertools import groupby
 
 import asyncpg
 
-from runtara_domain.model import Caller, Ending, Event, EventStep, EventType, Recorded
+from runtara_domain.model import (
+    Caller,
+    Ending,
+    Event,
+    EventStep,
+    EventType,
+    Recorded,
+    ending_signal,
+)
 from runtara_domain.status import Condition, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
@@ -75,6 +83,7 @@ def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datet
         at,
         event.type,
         *_details(event),
+        *ending_signal(caller.instance_id, ending),
     )
 
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
@@ -85,7 +94,8 @@ def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datet
 
 def suspend(caller: Caller, event: Event, at: datetime) -> Statement:
     """Carry out `events.suspend`."""
-    arguments = (caller.instance_id, caller.run, *_SETTLING, at, *_details(event))
+    told = ending_signal(caller.instance_id, Ending(State.CANCELLED))
+    arguments = (caller.instance_id, caller.run, *_SETTLING, at, *_details(event), *told)
 
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
         return [_suspended(row) for row in found] or [Recorded(before=None)]

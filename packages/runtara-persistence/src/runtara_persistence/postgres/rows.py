@@ -51,6 +51,12 @@ def custom_signals(row: asyncpg.Record) -> dict[str, bytes]:
     return {name: payload or b"" for name, payload in zip(names, payloads, strict=True)}
 
 
+def differences(row: asyncpg.Record) -> tuple[str, ...]:
+    """Tell in what an instance differs from a child that is to be started."""
+    names = ("parent", "workflow", "input")
+    return tuple(name for name in names if not row[f"has_same_{name}"])
+
+
 def summary(row: asyncpg.Record) -> InstanceSummary:
     """Build a summary from its columns."""
     return InstanceSummary(**_summary(row))

@@ -10,8 +10,10 @@ from runtara_domain.model import (
     Caller,
     CustomSignal,
     Delivered,
+    Ending,
     Pending,
     Signal,
+    ending_signal,
 )
 from runtara_domain.status import Condition, SignalType, State, acknowledge, replaces
 from runtara_persistence import queries
@@ -78,6 +80,7 @@ class PostgresSignals:
             [state for state, _ in moves],
             [after for _, after in moves],
             at,
+            *_told_if_cancelled(caller.instance_id),
         )
         if not found:
             return Acknowledged(before=None)
@@ -97,6 +100,7 @@ class PostgresSignals:
             signal.payload,
             at,
             _REPLACED[signal.type],
+            *_told_if_cancelled(instance_id),
         )
         return _delivered(found)
 
@@ -113,6 +117,10 @@ class PostgresSignals:
             at,
         )
         return _delivered(found)
+
+
+def _told_if_cancelled(instance_id: str) -> tuple[str, bytes]:
+    return ending_signal(instance_id, Ending(State.CANCELLED))
 
 
 def _delivered(found: Records) -> Delivered:

@@ -16,11 +16,13 @@ from runtara_domain.model import (
     Standing,
     StoredEvent,
 )
-from runtara_domain.status import Condition, SignalType, State, settle
+from runtara_domain.status import OPEN, Condition, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.children import tell_parent
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "events.sql")
 _FIND = _QUERIES["find"]
@@ -36,10 +38,11 @@ _COUNT = _QUERIES["count"]
 
 
 class SqliteEvents:
-    """Fits `runtara_domain.ports.events.Events`."""
+    """Fits `runtara_domain.ports.events.Events`; tells the watch which parents heard of an end."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
+        self._watch = watch
 
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
@@ -52,24 +55,17 @@ class SqliteEvents:
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
-        def step(connection: sqlite3.Connection) -> Recorded:
-            return _end(connection, caller, event, ending, when, to_text(at))
-
-        return await self._database.write("end an instance", step)
+        [outcome] = await self._record(
+            "end an instance", [EventStep(caller, event, when, ending)], at
+        )
+        return outcome
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        def step(connection: sqlite3.Connection) -> Recorded:
-            return _suspend(connection, caller, event, to_text(at))
-
-        return await self._database.write("suspend an instance", step)
+        [outcome] = await self._record("suspend an instance", [EventStep(caller, event, OPEN)], at)
+        return outcome
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
-        moment = to_text(at)
-
-        def step(connection: sqlite3.Connection) -> list[Recorded]:
-            return [_record(connection, each, moment) for each in steps]
-
-        return await self._database.write("keep a batch of events", step)
+        return await self._record("keep a batch of events", steps, at)
 
     async def page(
         self, which: EventFilter, *, after_id: int = 0, limit: int = 100
@@ -91,6 +87,17 @@ class SqliteEvents:
 
         return await self._database.read("count events", step)
 
+    async def _record(
+        self, attempt: str, steps: Sequence[EventStep], at: datetime
+    ) -> list[Recorded]:
+        moment = to_text(at)
+        heard: list[str] = []
+
+        def step(connection: sqlite3.Connection) -> list[Recorded]:
+            return [_record(connection, each, moment, heard) for each in steps]
+
+        return await self._database.write(attempt, step, then=lambda _: self._watch.tell(heard))
+
 
 def _asked(which: EventFilter) -> dict[str, object]:
     return {
@@ -103,11 +110,11 @@ def _asked(which: EventFilter) -> dict[str, object]:
     }
 
 
-def _record(connection: sqlite3.Connection, step: EventStep, at: str) -> Recorded:
+def _record(connection: sqlite3.Connection, step: EventStep, at: str, heard: list[str]) -> Recorded:
     if step.ending is not None:
-        return _end(connection, step.caller, step.event, step.ending, step.when, at)
+        return _end(connection, step, step.ending, at, heard)
     if step.event.type is EventType.SUSPENDED:
-        return _suspend(connection, step.caller, step.event, at)
+        return _suspend(connection, step.caller, step.event, at, heard)
     return _append(connection, step.caller, step.event, step.when, at)
 
 
@@ -124,13 +131,9 @@ def _append(
 
 
 def _end(
-    connection: sqlite3.Connection,
-    caller: Caller,
-    event: Event,
-    ending: Ending,
-    when: Condition,
-    at: str,
+    connection: sqlite3.Connection, step: EventStep, ending: Ending, at: str, heard: list[str]
 ) -> Recorded:
+    caller = step.caller
     before, _ = _find(connection, caller)
     if before is None or before.supersedes(caller):
         return Recorded(before)
@@ -143,14 +146,17 @@ def _end(
     }
     if before.state is ending.state and _has_ended_so(connection, ended):
         return Recorded(before, repeated=True, after=before.state)
-    if not before.admits(caller, when):
+    if not before.admits(caller, step.when):
         return Recorded(before)
-    _add(connection, caller, event)
-    connection.execute(_END_MOVE, ended)
+    _add(connection, caller, step.event)
+    [(parent_id,)] = connection.execute(_END_MOVE, ended).fetchall()
+    tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
     return Recorded(before, after=ending.state)
 
 
-def _suspend(connection: sqlite3.Connection, caller: Caller, event: Event, at: str) -> Recorded:
+def _suspend(
+    connection: sqlite3.Connection, caller: Caller, event: Event, at: str, heard: list[str]
+) -> Recorded:
     before, pending = _find(connection, caller)
     if before is None or before.supersedes(caller):
         return Recorded(before)
@@ -169,7 +175,9 @@ def _suspend(connection: sqlite3.Connection, caller: Caller, event: Event, at: s
     connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)
     connection.execute(_TOUCH, moved)
     if after is not before.state:
-        connection.execute(_SUSPEND_MOVE, moved)
+        [(parent_id,)] = connection.execute(_SUSPEND_MOVE, moved).fetchall()
+        if after.is_final:
+            tell_parent(connection, caller.instance_id, parent_id, Ending(after), at, heard)
     return Recorded(before, after=after)
 
 

@@ -8,12 +8,14 @@ from datetime import datetime
 from runtara_domain import values
 from runtara_domain.model import (
     Caller,
+    ChildStarted,
     Claim,
     Claimed,
     Ending,
     Instance,
     InstanceFilter,
     InstanceSummary,
+    NewChild,
     NewInstance,
     Registered,
     Registration,
@@ -22,10 +24,11 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import Condition
 from runtara_persistence import queries
-from runtara_persistence.sqlite import claims, listing, pruning, rows
+from runtara_persistence.sqlite import children, claims, listing, pruning, rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
 from runtara_persistence.sqlite.registration import register
+from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "instances.sql")
 _GET = _QUERIES["get"]
@@ -38,10 +41,13 @@ _FINISH_MOVE = _QUERIES["finish.move"]
 
 
 class SqliteInstances:
-    """Fits `runtara_domain.ports.instances.Instances`."""
+    """
+    Fits `runtara_domain.ports.instances.Instances`; tells the watch which parents heard of an end.
+    """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
+        self._watch = watch
 
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
@@ -93,6 +99,14 @@ class SqliteInstances:
 
         return await self._database.write("create an instance", step)
 
+    async def start_child(
+        self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
+    ) -> ChildStarted:
+        def step(connection: sqlite3.Connection) -> ChildStarted:
+            return children.start(connection, caller, child, when, to_text(at))
+
+        return await self._database.write("start a child", step)
+
     async def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
 
@@ -138,10 +152,14 @@ class SqliteInstances:
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
     ) -> Standing | None:
-        def step(connection: sqlite3.Connection) -> Standing | None:
-            return _finish(connection, caller, ending, when, to_text(at))
+        heard: list[str] = []
 
-        return await self._database.write("finish an instance", step)
+        def step(connection: sqlite3.Connection) -> Standing | None:
+            return _finish(connection, caller, ending, when, to_text(at), heard)
+
+        return await self._database.write(
+            "finish an instance", step, then=lambda _: self._watch.tell(heard)
+        )
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
@@ -194,7 +212,12 @@ def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | No
 
 
 def _finish(
-    connection: sqlite3.Connection, caller: Caller, ending: Ending, when: Condition, at: str
+    connection: sqlite3.Connection,
+    caller: Caller,
+    ending: Ending,
+    when: Condition,
+    at: str,
+    heard: list[str],
 ) -> Standing | None:
     before = _standing(connection, caller.instance_id)
     if before is not None and before.admits(caller, when):
@@ -208,5 +231,6 @@ def _finish(
             "cpu_usage_usec": ending.cpu_usage_usec,
             "at": at,
         }
-        connection.execute(_FINISH_MOVE, finished)
+        [(parent_id,)] = connection.execute(_FINISH_MOVE, finished).fetchall()
+        children.tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
     return before

@@ -26,9 +26,9 @@ class SqlitePersistence:
         self._database = Database(path, lock_timeout=lock_timeout)
         self._lifetime = AsyncExitStack()
         self._watch = Watch(self._database)
-        self.instances = SqliteInstances(self._database)
+        self.instances = SqliteInstances(self._database, self._watch)
         self.checkpoints = SqliteCheckpoints(self._database)
-        self.events = SqliteEvents(self._database)
+        self.events = SqliteEvents(self._database, self._watch)
         self.signals = SqliteSignals(self._database, self._watch)
 
     async def check(self) -> None:

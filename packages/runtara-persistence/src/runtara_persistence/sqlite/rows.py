@@ -29,9 +29,14 @@ _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
 )
 
 
+def state(status: str, sleep_until: str | None) -> State:
+    """Build a state from the columns that hold it."""
+    return _STATES[status, sleep_until is not None]
+
+
 def standing(status: str, sleep_until: str | None, run: int) -> Standing:
     """Build a standing from the columns that hold it."""
-    return Standing(_STATES[status, sleep_until is not None], run)
+    return Standing(state(status, sleep_until), run)
 
 
 def summary(row: Sequence[Any]) -> InstanceSummary:

@@ -12,6 +12,7 @@ from runtara_domain.model import (
     Caller,
     CustomSignal,
     Delivered,
+    Ending,
     Pending,
     Signal,
     Standing,
@@ -19,6 +20,7 @@ from runtara_domain.model import (
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite.children import tell_parent
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
 from runtara_persistence.sqlite.watch import Watch
@@ -52,20 +54,26 @@ class SqliteSignals:
     async def acknowledge(
         self, caller: Caller, acknowledged: SignalType, *, at: datetime
     ) -> Acknowledged:
-        def step(connection: sqlite3.Connection) -> Acknowledged:
-            return _acknowledge(connection, caller, acknowledged, to_text(at))
+        heard: list[str] = []
 
-        return await self._database.write("acknowledge a signal", step)
+        def step(connection: sqlite3.Connection) -> Acknowledged:
+            return _acknowledge(connection, caller, acknowledged, to_text(at), heard)
+
+        return await self._database.write(
+            "acknowledge a signal", step, then=lambda _: self._watch.tell(heard)
+        )
 
     async def send(
         self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
     ) -> Delivered:
+        heard: list[str] = []
+
         def step(connection: sqlite3.Connection) -> Delivered:
-            return _send(connection, instance_id, signal, when, to_text(at))
+            return _send(connection, instance_id, signal, when, to_text(at), heard)
 
         def tell(delivered: Delivered) -> None:
             if delivered.stands:
-                self._watch.tell([instance_id])
+                self._watch.tell([instance_id, *heard])
 
         return await self._database.write("send a signal", step, then=tell)
 
@@ -116,7 +124,11 @@ def _custom_signals(
 
 
 def _acknowledge(
-    connection: sqlite3.Connection, caller: Caller, acknowledged: SignalType, at: str
+    connection: sqlite3.Connection,
+    caller: Caller,
+    acknowledged: SignalType,
+    at: str,
+    heard: list[str],
 ) -> Acknowledged:
     before, pending = _find(connection, caller.instance_id)
     if before is None or before.supersedes(caller) or pending is not acknowledged:
@@ -128,12 +140,17 @@ def _acknowledge(
     connection.execute(_ACKNOWLEDGE_SETTLE, done)
     connection.execute(_ACKNOWLEDGE_TOUCH, done)
     if after is not before.state:
-        _move(connection, caller.instance_id, after, at)
+        _move(connection, caller.instance_id, after, at, heard)
     return Acknowledged(before, after)
 
 
 def _send(
-    connection: sqlite3.Connection, instance_id: str, signal: Signal, when: Condition, at: str
+    connection: sqlite3.Connection,
+    instance_id: str,
+    signal: Signal,
+    when: Condition,
+    at: str,
+    heard: list[str],
 ) -> Delivered:
     before, pending = _find(connection, instance_id)
     if before is None or before.state not in when or not replaces(signal.type, pending):
@@ -148,7 +165,7 @@ def _send(
     }
     connection.execute(_SEND_PUT, put)
     if ends:
-        _move(connection, instance_id, MOVES[Move.CANCEL].target, at)
+        _move(connection, instance_id, MOVES[Move.CANCEL].target, at, heard)
     return Delivered(before, stands=True)
 
 
@@ -185,10 +202,14 @@ def _find(
     return rows.standing(status, sleep_until, run), pending
 
 
-def _move(connection: sqlite3.Connection, instance_id: str, after: State, at: str) -> None:
+def _move(
+    connection: sqlite3.Connection, instance_id: str, after: State, at: str, heard: list[str]
+) -> None:
     moved = {
         "instance_id": instance_id,
         "status": after.status,
         "finished_at": at if after.is_final else None,
     }
-    connection.execute(_MOVE, moved)
+    [(parent_id,)] = connection.execute(_MOVE, moved).fetchall()
+    if after.is_final:
+        tell_parent(connection, instance_id, parent_id, Ending(after), at, heard)

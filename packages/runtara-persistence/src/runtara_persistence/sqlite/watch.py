@@ -46,7 +46,9 @@ class Watch:
         self._told: list[Changed] = []
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Say that signals for these instances were put in."""
+        """Say that signals for these instances were put in; there may be none."""
+        if not instance_ids:
+            return
         for changed in list(self._told):
             changed(instance_ids)
 

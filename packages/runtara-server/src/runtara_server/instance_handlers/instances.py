@@ -1,6 +1,6 @@
-"""Registering instances, and reading how they stand."""
+"""Registering instances, reading how they stand, and starting children."""
 
-from runtara_domain.model import Registration
+from runtara_domain.model import NewChild, Registration
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -35,3 +35,18 @@ async def get_instance_status(
     """Read an instance; an unknown one is no error."""
     instance = await core.get_instance_status(caller=request.session.caller(message.instance_id))
     return pb.RpcResponse(get_instance_status=translation.status(message.instance_id, instance))
+
+
+async def start_child(
+    core: Operations, request: Request, message: pb.StartChildRequest
+) -> pb.RpcResponse:
+    """Create a child of an instance."""
+    created = await core.start_child(
+        caller=request.session.caller(message.instance_id),
+        child=NewChild(
+            message.child_id,
+            message.workflow,
+            message.input if message.HasField("input") else None,
+        ),
+    )
+    return pb.RpcResponse(start_child=pb.StartChildResponse(created=created))

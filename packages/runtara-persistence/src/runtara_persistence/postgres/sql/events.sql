@@ -61,7 +61,17 @@ LEFT JOIN admitted ON admitted.place = asked.place
 ORDER BY asked.place;
 
 -- name: end
-WITH found AS MATERIALIZED (
+WITH parent AS MATERIALIZED (
+    SELECT
+        p.instance_id,
+        p.status IN ('pending', 'running', 'suspended') AS is_open,
+        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
+    FROM instances AS c
+    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+    WHERE c.instance_id = $1 AND p.instance_id <> $1
+    FOR NO KEY UPDATE OF p
+),
+found AS MATERIALIZED (
     SELECT
         *,
         is_current AND state = $4::text AND is_same AS is_repeated,
@@ -80,6 +90,8 @@ WITH found AS MATERIALIZED (
                 AS is_same
         FROM instances
         WHERE instance_id = $1
+            -- The parent is locked first, by all steps that lock both.
+            AND (SELECT count(*) FROM parent) >= 0
         FOR NO KEY UPDATE
     ) AS locked
 ),
@@ -103,12 +115,37 @@ moved AS (
         wake_claim_by = NULL
     FROM found
     WHERE i.instance_id = found.instance_id AND found.is_admitted
+),
+heard AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT parent.instance_id, $13::text, $14::bytea, $7
+    FROM parent, found
+    WHERE parent.is_open AND found.is_admitted
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $7)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
 )
 SELECT state, run_epoch, is_repeated, is_admitted
 FROM found;
 
 -- name: suspend
-WITH found AS MATERIALIZED (
+WITH parent AS MATERIALIZED (
+    SELECT
+        p.instance_id,
+        p.status IN ('pending', 'running', 'suspended') AS is_open,
+        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
+    FROM instances AS c
+    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+    WHERE c.instance_id = $1 AND p.instance_id <> $1
+    FOR NO KEY UPDATE OF p
+),
+found AS MATERIALIZED (
     SELECT
         instance_id,
         CASE
@@ -119,6 +156,8 @@ WITH found AS MATERIALIZED (
         run_epoch
     FROM instances
     WHERE instance_id = $1
+        -- The parent is locked first, by all steps that lock both.
+        AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 ),
 told AS MATERIALIZED (
@@ -165,6 +204,21 @@ moved AS (
         wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
     FROM settled
     WHERE i.instance_id = settled.instance_id
+),
+heard AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT parent.instance_id, $11::text, $12::bytea, $6
+    FROM parent, settled
+    WHERE parent.is_open AND settled.after = 'cancelled'
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $6)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
 )
 SELECT found.state, found.run_epoch, settled.after
 FROM found
@@ -184,11 +238,34 @@ ORDER BY id DESC
 LIMIT 1;
 
 -- name: record_all.lock
+-- With their parents, and these first: in the order of generations, ties by id.
+WITH RECURSIVE wanted (instance_id) AS (
+    SELECT unnest($1::text[])
+    UNION
+    SELECT parent_id FROM instances WHERE instance_id = ANY ($1) AND parent_id IS NOT NULL
+),
+lineage (instance_id, ancestor_id) AS (
+    SELECT i.instance_id, i.parent_id
+    FROM wanted
+    JOIN instances AS i ON i.instance_id = wanted.instance_id
+    WHERE i.parent_id IS NOT NULL
+    UNION
+    SELECT lineage.instance_id, i.parent_id
+    FROM lineage
+    JOIN instances AS i ON i.instance_id = lineage.ancestor_id
+    WHERE i.parent_id IS NOT NULL
+),
+ordered AS MATERIALIZED (
+    SELECT wanted.instance_id, count(lineage.ancestor_id) AS generation
+    FROM wanted
+    LEFT JOIN lineage ON lineage.instance_id = wanted.instance_id
+    GROUP BY wanted.instance_id
+)
 SELECT
-FROM instances
-WHERE instance_id = ANY ($1::text[])
-ORDER BY instance_id
-FOR NO KEY UPDATE;
+FROM ordered
+JOIN instances AS i ON i.instance_id = ordered.instance_id
+ORDER BY ordered.generation, ordered.instance_id
+FOR NO KEY UPDATE OF i;
 
 -- name: page
 SELECT

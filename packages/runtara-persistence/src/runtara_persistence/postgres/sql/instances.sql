@@ -160,6 +160,41 @@ VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (instance_id) DO NOTHING
 RETURNING instance_id;
 
+-- name: start_child
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        tenant_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+created AS (
+    INSERT INTO instances (instance_id, tenant_id, parent_id, workflow, input, created_at)
+    SELECT $4, tenant_id, instance_id, $5, $6, $7
+    FROM found
+    WHERE state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch)
+    ON CONFLICT (instance_id) DO NOTHING
+    RETURNING instance_id
+)
+SELECT
+    found.state,
+    found.run_epoch,
+    EXISTS (SELECT FROM created) AS is_created,
+    known.instance_id IS NOT NULL AS is_known,
+    known.tenant_id = found.tenant_id
+    AND known.parent_id IS NOT DISTINCT FROM found.instance_id AS has_same_parent,
+    known.workflow IS NOT DISTINCT FROM $5 AS has_same_workflow,
+    known.input IS NOT DISTINCT FROM $6 AS has_same_input
+FROM found
+LEFT JOIN instances AS known ON known.instance_id = $4;
+
 -- name: input
 SELECT input
 FROM instances
@@ -178,7 +213,17 @@ FROM instances
 WHERE instance_id = ANY ($1::text[]);
 
 -- name: finish
-WITH found AS MATERIALIZED (
+WITH parent AS MATERIALIZED (
+    SELECT
+        p.instance_id,
+        p.status IN ('pending', 'running', 'suspended') AS is_open,
+        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
+    FROM instances AS c
+    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+    WHERE c.instance_id = $1 AND p.instance_id <> $1
+    FOR NO KEY UPDATE OF p
+),
+found AS MATERIALIZED (
     SELECT
         instance_id,
         CASE
@@ -189,6 +234,8 @@ WITH found AS MATERIALIZED (
         run_epoch
     FROM instances
     WHERE instance_id = $1
+        -- The parent is locked first, by all steps that lock both.
+        AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 ),
 moved AS (
@@ -207,6 +254,22 @@ moved AS (
     WHERE i.instance_id = found.instance_id
         AND found.state = ANY ($3::text[])
         AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
+),
+heard AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT parent.instance_id, $11::text, $12::bytea, $10
+    FROM parent, found
+    WHERE parent.is_open AND found.state = ANY ($3::text[])
+        AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $10)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
 )
 SELECT state, run_epoch
 FROM found;
@@ -215,7 +278,13 @@ FROM found;
 WITH oldest AS MATERIALIZED (
     SELECT instance_id
     FROM instances
-    WHERE finished_at < $1 AND status IN ('completed', 'failed', 'cancelled')
+    WHERE finished_at < $1
+        AND status IN ('completed', 'failed', 'cancelled')
+        AND NOT EXISTS (
+            SELECT FROM instances AS p
+            WHERE p.instance_id = instances.parent_id
+                AND p.status IN ('pending', 'running', 'suspended')
+        )
     ORDER BY finished_at
     LIMIT $2
     -- Others may be deleting too: each takes what nobody else has.

@@ -32,7 +32,17 @@ CROSS JOIN (
 WHERE i.instance_id = $1;
 
 -- name: acknowledge
-WITH found AS MATERIALIZED (
+WITH parent AS MATERIALIZED (
+    SELECT
+        p.instance_id,
+        p.status IN ('pending', 'running', 'suspended') AS is_open,
+        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
+    FROM instances AS c
+    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+    WHERE c.instance_id = $1 AND p.instance_id <> $1
+    FOR NO KEY UPDATE OF p
+),
+found AS MATERIALIZED (
     SELECT
         instance_id,
         CASE
@@ -43,6 +53,8 @@ WITH found AS MATERIALIZED (
         run_epoch
     FROM instances
     WHERE instance_id = $1
+        -- The parent is locked first, by all steps that lock both.
+        AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 ),
 told AS MATERIALIZED (
@@ -79,13 +91,38 @@ moved AS (
         wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
     FROM settled
     WHERE i.instance_id = settled.instance_id
+),
+heard AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT parent.instance_id, $7::text, $8::bytea, $6
+    FROM parent, settled
+    WHERE parent.is_open AND settled.after = 'cancelled'
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $6)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
 )
 SELECT found.state, found.run_epoch, settled.after
 FROM found
 LEFT JOIN settled ON TRUE;
 
 -- name: send
-WITH found AS MATERIALIZED (
+WITH parent AS MATERIALIZED (
+    SELECT
+        p.instance_id,
+        p.status IN ('pending', 'running', 'suspended') AS is_open,
+        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
+    FROM instances AS c
+    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+    WHERE c.instance_id = $1 AND p.instance_id <> $1
+    FOR NO KEY UPDATE OF p
+),
+found AS MATERIALIZED (
     SELECT
         instance_id,
         CASE
@@ -96,6 +133,8 @@ WITH found AS MATERIALIZED (
         run_epoch
     FROM instances
     WHERE instance_id = $1
+        -- The parent is locked first, by all steps that lock both.
+        AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 ),
 put AS (
@@ -127,6 +166,21 @@ moved AS (
         wake_claim_by = NULL
     FROM put
     WHERE i.instance_id = put.instance_id AND put.acknowledged_at IS NOT NULL
+),
+heard AS (
+    INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, payload, created_at)
+    SELECT parent.instance_id, $7::text, $8::bytea, $5
+    FROM parent, put
+    WHERE parent.is_open AND put.acknowledged_at IS NOT NULL
+    ON CONFLICT (instance_id, checkpoint_id) DO NOTHING
+    RETURNING instance_id
+),
+made_due AS (
+    UPDATE instances AS i
+    SET sleep_until = least(i.sleep_until, $5)
+    FROM parent
+    JOIN heard ON heard.instance_id = parent.instance_id
+    WHERE i.instance_id = parent.instance_id AND parent.is_asleep
 )
 SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
 FROM found;

@@ -31,7 +31,8 @@ SET status = :status,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
-WHERE instance_id = :instance_id;
+WHERE instance_id = :instance_id
+RETURNING parent_id;
 
 -- name: suspend.ended_so
 SELECT event_type = 'suspended' AND CAST(coalesce(payload, '') AS BLOB) = :payload
@@ -62,7 +63,8 @@ SET status = :status,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
-WHERE instance_id = :instance_id;
+WHERE instance_id = :instance_id
+RETURNING parent_id;
 
 -- name: page
 SELECT

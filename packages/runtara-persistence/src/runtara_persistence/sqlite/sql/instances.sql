@@ -364,13 +364,19 @@ SET status = :status,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
-WHERE instance_id = :instance_id;
+WHERE instance_id = :instance_id
+RETURNING parent_id;
 
 -- name: prune.find
 SELECT instance_id
 FROM instances INDEXED BY idx_instances_finished
 WHERE finished_at < :finished_before
     AND status IN ('completed', 'failed', 'cancelled')
+    AND NOT EXISTS (
+        SELECT 1 FROM instances AS p
+        WHERE p.instance_id = instances.parent_id
+            AND p.status IN ('pending', 'running', 'suspended')
+    )
 ORDER BY finished_at
 LIMIT :limit;
 

@@ -12,7 +12,8 @@ SET status = :status,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
-WHERE instance_id = :instance_id;
+WHERE instance_id = :instance_id
+RETURNING parent_id;
 
 -- name: pending
 SELECT

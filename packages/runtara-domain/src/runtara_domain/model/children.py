@@ -1,0 +1,68 @@
+"""Records of children: how a run starts one, and what its parent hears of its ending."""
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.caller import Standing
+from runtara_domain.model.instances import Ending
+
+ENDED = "~child/"
+"""The checkpoint ids begin so under which a parent hears of its children's endings."""
+MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(ENDED)
+
+_MAX_OUTPUT_BYTES = 64 * 1024
+_MAX_ERROR_LENGTH = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewChild:
+    """An instance that a run creates: what it will run, and what it will be given."""
+
+    child_id: str
+    workflow: str
+    input: bytes | None = None
+
+    def __post_init__(self) -> None:
+        values.check_id("child_id", self.child_id)
+        size = len(self.child_id.encode())
+        if size > MAX_CHILD_ID_BYTES:
+            raise InvalidValue(f"child_id: takes 1 to {MAX_CHILD_ID_BYTES} bytes, got {size} bytes")
+        values.check_id("workflow", self.workflow)
+        if self.input is not None:
+            values.check_bytes("input", self.input)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """
+    What starting a child found, and did.
+
+    before: how the parent stood; None if it is unknown. created: whether the step created the
+    child. differs_in: what an instance that has the id already has otherwise than the child asked
+    for (parent, workflow, input); empty if it is the same child.
+    """
+
+    before: Standing | None
+    created: bool = False
+    differs_in: tuple[str, ...] = ()
+
+
+def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:
+    """
+    Tell a parent how its child has ended: under which checkpoint id, and the payload.
+
+    The payload is a JSON object: `status`, `error` (text of at most 16,384 characters, or null) and
+    `output` (base64, or null). An output of more than 64 KiB is left out: the child's status has
+    it.
+    """
+    error = None if ending.error is None else ending.error[:_MAX_ERROR_LENGTH]
+    told: dict[str, str | None] = {"status": ending.state.value, "error": error}
+    if ending.output is None:
+        told["output"] = None
+    elif len(ending.output) <= _MAX_OUTPUT_BYTES:
+        told["output"] = b64encode(ending.output).decode()
+    payload = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return f"{ENDED}{child_id}", payload

@@ -1,0 +1,78 @@
+"""Starting children, and telling parents how their children have ended."""
+
+import sqlite3
+
+from runtara_domain.model import Caller, ChildStarted, Ending, NewChild, ending_signal
+from runtara_domain.status import Condition, State
+from runtara_persistence import queries
+from runtara_persistence.sqlite import rows
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "children.sql")
+_START_FIND_PARENT = _QUERIES["start.find_parent"]
+_START_CREATE = _QUERIES["start.create"]
+_START_COMPARE = _QUERIES["start.compare"]
+_ENDED_FIND_PARENT = _QUERIES["ended.find_parent"]
+_ENDED_PUT = _QUERIES["ended.put"]
+_ENDED_MAKE_DUE = _QUERIES["ended.make_due"]
+
+
+def start(
+    connection: sqlite3.Connection, caller: Caller, child: NewChild, when: Condition, at: str
+) -> ChildStarted:
+    """Carry out `instances.start_child`."""
+    key = {"parent_id": caller.instance_id}
+    row = connection.execute(_START_FIND_PARENT, key).fetchone()
+    if row is None:
+        return ChildStarted(before=None)
+    tenant_id, *standing = row
+    before = rows.standing(*standing)
+    if not before.admits(caller, when):
+        return ChildStarted(before)
+    asked = {
+        "child_id": child.child_id,
+        "tenant_id": tenant_id,
+        "parent_id": caller.instance_id,
+        "workflow": child.workflow,
+        "input": child.input,
+        "at": at,
+    }
+    if connection.execute(_START_CREATE, asked).rowcount == 1:
+        return ChildStarted(before, created=True)
+    same = connection.execute(_START_COMPARE, asked).fetchone()
+    names = ("parent", "workflow", "input")
+    differs_in = tuple(name for name, is_same in zip(names, same, strict=True) if not is_same)
+    return ChildStarted(before, differs_in=differs_in)
+
+
+def tell_parent(
+    connection: sqlite3.Connection,
+    child_id: str,
+    parent_id: str | None,
+    ending: Ending,
+    at: str,
+    heard: list[str],
+) -> None:
+    """
+    Put in the signal of a child's ending, within the step that ends the child, if it has a parent.
+
+    heard: gets the parent's id if the signal was put in, for the watch to tell of it.
+    """
+    if parent_id is None:
+        return
+    key = {"child_id": child_id, "parent_id": parent_id}
+    row = connection.execute(_ENDED_FIND_PARENT, key).fetchone()
+    parent = None if row is None else rows.state(*row)
+    if parent is None or parent.is_final:
+        return
+    checkpoint_id, payload = ending_signal(child_id, ending)
+    told = {
+        "parent_id": parent_id,
+        "checkpoint_id": checkpoint_id,
+        "payload": payload,
+        "at": at,
+    }
+    is_first = connection.execute(_ENDED_PUT, told).rowcount == 1
+    if is_first and parent is State.ASLEEP:
+        connection.execute(_ENDED_MAKE_DUE, told)
+    if is_first:
+        heard.append(parent_id)

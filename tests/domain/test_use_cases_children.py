@@ -1,0 +1,104 @@
+"""What a run may ask for its children, and how a wrong question is answered."""
+
+import pytest
+from tests.domain.desk import ID, TENANT, Desk
+
+from runtara_domain.error import (
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    InvalidValue,
+)
+from runtara_domain.model import Caller, NewChild
+from runtara_domain.status import State
+
+CHILD = NewChild("child", "orders", b"17")
+
+
+async def test_a_run_starts_a_child_once(desk: Desk) -> None:
+    """The first call tells that it created the child, a later one that it was there."""
+    desk.put(State.RUNNING)
+
+    first = await desk.start_child(caller=Caller(ID), child=CHILD)
+    again = await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    assert (first, again) == (True, False)
+    assert desk.store.instances["child"].tenant_id == TENANT
+
+
+async def test_starting_a_child_shows_life(desk: Desk) -> None:
+    """Whoever starts a child is alive, also when the child was there."""
+    desk.put(State.RUNNING)
+
+    await desk.start_child(caller=Caller(ID), child=CHILD)
+    await desk.activity.flush()
+
+    assert desk.store.instances[ID].last_activity_at == desk.clock.now()
+
+
+@pytest.mark.parametrize(
+    ("child", "reason"),
+    [
+        (NewChild("child", "other", b"17"), "started before with another workflow: ask"),
+        (NewChild("child", "orders", b"18"), "started before with another input: ask"),
+        (NewChild("child", "other"), "with another workflow and another input: ask"),
+    ],
+)
+async def test_the_same_id_for_another_child_is_refused(
+    desk: Desk, child: NewChild, reason: str
+) -> None:
+    """The refusal names what differs and what to do."""
+    desk.put(State.RUNNING)
+    await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    with pytest.raises(InstanceAlreadyExists, match=reason):
+        await desk.start_child(caller=Caller(ID), child=child)
+
+
+async def test_an_instance_of_somebody_else_is_no_child(desk: Desk) -> None:
+    """The refusal says nothing of what the other instance runs."""
+    desk.put(State.RUNNING)
+    await desk.registered("child")
+
+    with pytest.raises(InstanceAlreadyExists) as refusal:
+        await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    assert str(refusal.value) == (
+        f"Instance 'child' exists and is no child of '{ID}': choose another child_id"
+    )
+
+
+async def test_a_superseded_run_and_an_unknown_instance_start_nothing(desk: Desk) -> None:
+    """A refused StartChild leaves nothing behind."""
+    with pytest.raises(InstanceNotFound):
+        await desk.start_child(caller=Caller(ID), child=CHILD)
+    desk.put(State.RUNNING, run=2)
+    with pytest.raises(InstanceSuperseded):
+        await desk.start_child(caller=Caller(ID, 1), child=CHILD)
+    desk.put(State.PAUSED)
+    with pytest.raises(InvalidInstanceState, match="to start a child, it must be asleep or runn"):
+        await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    assert set(desk.store.instances) == {ID}
+
+
+@pytest.mark.parametrize(
+    ("child_id", "workflow", "named"),
+    [
+        ("", "w", "child_id: takes 1 to 1024"),
+        ("x" * 1018, "w", "child_id: takes 1 to 1017 bytes, got 1018"),
+        ("a\0", "w", "child_id"),
+        ("c", "", "workflow"),
+        ("c", "x" * 1025, "workflow"),
+    ],
+)
+def test_a_childs_fields_are_checked(child_id: str, workflow: str, named: str) -> None:
+    """A child's id leaves room for the name under which its ending is told."""
+    with pytest.raises(InvalidValue, match=named):
+        NewChild(child_id, workflow)
+
+
+def test_the_longest_id_can_be_polled_for() -> None:
+    """An id of 1,017 bytes is taken."""
+    assert NewChild("x" * 1017, "w").child_id == "x" * 1017
