@@ -167,6 +167,8 @@ class _Decorator:
         self._patience = patience
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
+        if isinstance(function, str):
+            raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"a workflow is an async function: {function!r} is none")
         for parameter in inspect.signature(function).parameters.values():

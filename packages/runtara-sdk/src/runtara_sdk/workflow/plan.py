@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.retry import NEVER, Retry
+from runtara_sdk.workflow.user_objects import shown
 
 
 class NotDone:
@@ -21,6 +22,14 @@ class Doubt(StrEnum):
     AGAIN = "again"
 
 
+def doubt_of(given: str) -> Doubt:
+    """Read an option; raises ValueError for what is none."""
+    try:
+        return Doubt(given)
+    except ValueError:
+        raise ValueError(f'doubt= takes "stop" or "again", got {shown(given)}') from None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A step's options, checked."""
@@ -35,8 +44,18 @@ class Plan:
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for option, names in (("name=", (self.name,)), ("was=", self.was)):
+            if not all(isinstance(name, str) and name for name in names):
+                raise TypeError(
+                    f"step {shown(self.name)}: {option} takes a name that is not empty, or for was="
+                    f" a tuple of them, got {shown(names)}"
+                )
         if not isinstance(self.retry, Retry):
-            raise TypeError(f"step {self.name!r}: retry= takes a Retry(...), got {self.retry!r}")
+            number = self.retry if isinstance(self.retry, int) and self.retry > 0 else 3
+            raise TypeError(
+                f"step {self.name!r}: retry= takes a Retry(...), got {shown(self.retry)}: write"
+                f" retry=Retry(attempts={number})"
+            )
         if self.timeout is not None:
             duration(f"step {self.name!r}: timeout=", self.timeout)
             if self.is_thread:

@@ -1,14 +1,15 @@
 """When a step is tried again."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from runtara_sdk.workflow.duration import Duration, duration
-from runtara_sdk.workflow.user_objects import asked, attribute, is_a, text_of
+from runtara_sdk.workflow.options import check_known
+from runtara_sdk.workflow.user_objects import asked, attribute, is_a, shown, text_of
 
 Kinds = type[Exception] | tuple[type[Exception], ...]
 """One class of errors or several."""
@@ -26,7 +27,7 @@ def kinds(what: str, given: Kinds) -> tuple[type[Exception], ...]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Retry:
     """
     Try again after errors of `on`, up to `attempts` in all, crashes or not.
@@ -37,14 +38,28 @@ class Retry:
     """
 
     attempts: int = 3
+    _: KW_ONLY
     on: Kinds = Exception
     wait: Duration = "1s"
     cap: Duration = "1m"
     budget: Duration | None = None
 
+    def __new__(cls, *given: object, **options: object) -> Self:
+        check_known("Retry", options, [field.name for field in fields(cls)])
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
+        # A bool is an int, and an endless float is none.
+        if type(self.attempts) is not int:
+            raise TypeError(
+                f"attempts= takes a whole number of at least 1, got {shown(self.attempts)}: to try"
+                ' until it succeeds, give a large one, and budget="1d" or so to bound the time'
+            )
         if self.attempts < 1:
-            raise ValueError(f"attempts is at least 1, got {self.attempts}")
+            raise ValueError(
+                f"attempts= takes a number of at least 1, got {self.attempts}: the first attempt"
+                " counts, so 1 is no retry"
+            )
         kinds("on", self.on)
         if self.budget is not None:
             duration("budget=", self.budget)

@@ -14,8 +14,9 @@ from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.fingerprint import fingerprint
 from runtara_sdk.workflow.function import Arguments, Function
+from runtara_sdk.workflow.options import check_known
 from runtara_sdk.workflow.places import Place
-from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
+from runtara_sdk.workflow.plan import NotDone, Plan, doubt_of
 from runtara_sdk.workflow.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.values import value_of
@@ -248,6 +249,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     attempt that a crash left open is asked about (`in_doubt`); where nobody can be asked, `doubt`
     is "stop" to wait for a person, as it does unless given, or "again" to make the attempt again.
     """
+    check_known("step", options, _OPTIONS)
     return _Decorator(options) if function is None else _made(function)
 
 
@@ -262,6 +264,8 @@ def _made(
     doubt: str = "stop",
     was: str | tuple[str, ...] = (),
 ) -> Step[..., Any]:
+    if isinstance(function, str):
+        raise TypeError(f"step takes options by name: write @step(name={function!r})")
     if not inspect.isfunction(function):
         raise TypeError(
             f"a step is a function, defined with def or async def: {function!r} is none; put other"
@@ -278,13 +282,16 @@ def _made(
         timeout=timeout,
         is_external=_is_external(effect),
         is_thread=not inspect.iscoroutinefunction(function),
-        doubt=Doubt(doubt),
-        was=(was,) if isinstance(was, str) else was,
+        doubt=doubt_of(doubt),
+        was=tuple(was) if isinstance(was, tuple | list) else (was,),
     )
     return Step(function, plan)
 
 
 def _is_external(effect: str | None) -> bool:
     if effect not in (None, "external"):
-        raise ValueError(f'effect is "external" or left out, got {effect!r}')
+        raise ValueError(f'effect= takes "external" or is left out, got {effect!r}')
     return effect is not None
+
+
+_OPTIONS = tuple(inspect.signature(_made).parameters)[1:]
