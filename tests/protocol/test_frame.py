@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +96,28 @@ def test_the_maximum_itself_is_allowed() -> None:
     assert len(payload) == MAX_PAYLOAD
     with pytest.raises(FrameError, match="67108865"):
         encode(MessageType.REQUEST, bytes(MAX_PAYLOAD + 1))
+
+
+def test_tiny_pieces_take_no_more_memory_than_their_bytes() -> None:
+    """A client that sends two bytes at a time makes the server hold them, not fifty for each."""
+    decoder = FrameDecoder(accept=frozenset({MessageType.REQUEST}))
+    decoder.feed((MAX_PAYLOAD).to_bytes(4, "big") + b"\x00\x01")
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            decoder.feed(number.to_bytes(4, "big")[2:])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 500_000
+
+
+def test_joined_pieces_are_the_payload() -> None:
+    """In whatever pieces it comes, also when they are joined on the way."""
+    payload = bytes(range(256)) * 100
+    sent = encode(MessageType.REQUEST, payload)
+    decoder = FrameDecoder(accept=frozenset({MessageType.REQUEST}))
+    pieces = [sent[at : at + 7] for at in range(0, len(sent), 7)]
+
+    assert [one for piece in pieces if (one := decoder.feed(piece)) is not None] == [payload]

@@ -4,6 +4,8 @@ from enum import IntEnum
 from struct import Struct
 
 MAX_PAYLOAD = 64 * 1024 * 1024
+PIECE = 4096
+"""Smaller pieces of a frame are joined while it is received."""
 _HEADER = Struct("!IH")
 HEADER_SIZE = _HEADER.size
 
@@ -58,7 +60,7 @@ class FrameDecoder:
             self._end = self._read_header(data)
         self._size += len(data)
         if self._end is None or self._size < self._end:
-            self._chunks.append(data)
+            self._keep(data)
             return None
         self.is_complete = True
         return self._payload(data, self._end)
@@ -67,6 +69,13 @@ class FrameDecoder:
         """Raise FrameError unless the stream's frame was complete."""
         if not self.is_complete:
             raise FrameError(f"the stream ended inside a frame, after {self._size} bytes of it")
+
+    def _keep(self, data: bytes) -> None:
+        # A piece of two bytes takes fifty.
+        if self._chunks and len(self._chunks[-1]) + len(data) <= PIECE:
+            self._chunks[-1] += data
+        else:
+            self._chunks.append(data)
 
     def _read_header(self, data: bytes) -> int | None:
         """Return where the frame ends; None while the header isn't complete."""

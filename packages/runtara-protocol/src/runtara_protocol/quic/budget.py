@@ -128,9 +128,10 @@ class ReceiveWindow:
         self._give_back(self._pooled - max(0, self.held - AHEAD))
 
     def abandon(self) -> None:
-        """Give all back: the connection is gone."""
-        self._pool.forget(self._claimant)
+        """Give all back: the connection is gone, and nothing is asked of this any more."""
         self._give_back(self._pooled)
+        self._pool.forget(self._claimant)
+        del self._claimant
 
     def _give_back(self, size: int) -> None:
         if size > 0:

@@ -17,7 +17,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 from aioquic.tls import AlertDescription
 
-from runtara_protocol.quic.datapath import Address, Datapath, set_buffers
+from runtara_protocol.quic.datapath import Datapath, set_buffers
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import (
     ConnectError,
@@ -26,6 +26,7 @@ from runtara_protocol.quic.error import (
     StreamReset,
     UntrustedServer,
 )
+from runtara_protocol.quic.turns import Address
 
 UDP_BUFFER = 2 << 20
 

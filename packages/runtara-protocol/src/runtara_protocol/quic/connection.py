@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from aioquic.quic import events
-from aioquic.quic.connection import QuicConnection, stream_is_unidirectional
+from aioquic.quic.connection import stream_is_unidirectional
 
 from runtara_protocol.quic.budget import MARGIN, Pool, ReceiveWindow
-from runtara_protocol.quic.datapath import Address, Datapath
+from runtara_protocol.quic.datapath import Datapath
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
+from runtara_protocol.quic.machine import Machine, deafen
 from runtara_protocol.quic.stream import REFUSED, Stream
+from runtara_protocol.quic.turns import Address
 
 logger = logging.getLogger(__name__)
 
@@ -72,13 +74,14 @@ class ConnectionOwner(Protocol):
 class Connection(Driver):
     """A connection a client opened; its handler serves its streams."""
 
-    def __init__(self, quic: QuicConnection, datapath: Datapath, owner: ConnectionOwner) -> None:
+    def __init__(self, quic: Machine, datapath: Datapath, owner: ConnectionOwner) -> None:
         super().__init__(quic, datapath)
         self._owner = owner
         self._handler: ConnectionHandler | None = None
         self._streams: dict[int, Stream] = {}
         self._cids: set[bytes] = set()
         self._undelivered = 0
+        self._last_address: Address | None = None
         self._window = ReceiveWindow(self, owner.pool, owner.max_held_each)
         # See 0003-quic-on-aioquic.md: aioquic's own limit bounds nothing.
         quic._local_max_data = self._window  # type: ignore[assignment]  # Duck-typed Limit.
@@ -96,7 +99,7 @@ class Connection(Driver):
     def address(self) -> Address:
         """Where the client is now; it may move."""
         # A connection begins with a datagram, so it always has one.
-        return cast(Address, self._quic.get_peer_address())
+        return cast(Address, self._last_address or self._quic.get_peer_address())
 
     @property
     def is_delivered(self) -> bool:
@@ -169,8 +172,7 @@ class Connection(Driver):
 
     def refuse(self, stream: Stream) -> None:
         """Reset and stop it; nothing if it is finished anyway."""
-        stream.is_served = False
-        self._release(stream)
+        self._stop_serving(stream)
         self.relieve()
         if self.is_closed or stream.stream_id not in self._quic._streams:
             return
@@ -220,7 +222,7 @@ class Connection(Driver):
         if stream is None:
             # It brought nothing, but its length counts.
             stream = self._new(event.stream_id)
-            stream.is_served = False
+            self._stop_serving(stream)
         stream.fail(StreamReset(event.error_code))
         self._received_all(stream)
 
@@ -232,7 +234,7 @@ class Connection(Driver):
     def _open(self, stream_id: int) -> Stream:
         stream = self._new(stream_id)
         if self._handler is None or stream_is_unidirectional(stream_id):
-            stream.is_served = False
+            self._stop_serving(stream)
             return stream
         task = self.loop.create_task(self._handler.stream(stream))
         self._owner.tasks.add(task)
@@ -252,11 +254,17 @@ class Connection(Driver):
             stream.refuse()
         if failure is not None and not isinstance(failure, StreamReset | ConnectionLost):
             logger.error("a stream's handler failed", exc_info=failure)
-        stream.is_served = False
-        self._release(stream)
+        self._stop_serving(stream)
+        stream.forget()
         if stream.is_received:
             self._streams.pop(stream.stream_id, None)
         self.relieve()
+
+    def _stop_serving(self, stream: Stream) -> None:
+        """Keep nothing of what a stream brought, or may still bring: nobody will read it."""
+        stream.is_served = False
+        deafen(stream.receiver)
+        self._release(stream)
 
     def _received_all(self, stream: Stream) -> None:
         stream.is_received = True
@@ -265,8 +273,12 @@ class Connection(Driver):
             del self._streams[stream.stream_id]
 
     def _release(self, stream: Stream) -> None:
-        self._window.release(stream.held)
-        stream.released = stream.receiver.highest_offset
+        if self.is_closed:
+            return
+        # What came out of order is still in the machine.
+        start = stream.receiver.starting_offset()
+        self._window.release(start - stream.released)
+        stream.released = start
 
     def _in_work(self) -> int:
         """Return how many bytes will be released by themselves, when their handlers end."""
@@ -274,12 +286,15 @@ class Connection(Driver):
         return sum(one.held for one in streams if one.is_served and not one.is_waiting)
 
     def _on_closed(self, reason: str) -> None:
+        self._last_address = self._quic.get_peer_address()
         for cid in self._cids:
             self._owner.unrouted(cid)
         for stream in self._streams.values():
             stream.fail(ConnectionLost(reason))
         self._streams.clear()
+        self._reactions.clear()
         self._window.abandon()
         self._owner.gone(self)
-        if self._handler is not None:
-            self._handler.closed()
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler.closed()

@@ -3,39 +3,46 @@
 import asyncio
 import logging
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
 
-Address = tuple[str, int] | tuple[str, int, int, int]
+from runtara_protocol.quic.turns import WAITING_EACH, Address, Source, Turns
 
 logger = logging.getLogger(__name__)
 
-# More datagrams a turn would let one busy peer delay everybody's timers.
+# More in one turn of the loop would let busy peers delay everybody's timers and answers.
 BATCH = 32
-LARGEST_DATAGRAM = 65_535
+TURN = 0.005
+# As many datagrams are read before the next is taken in: what waits in the system's buffer waits
+# for its turn there, behind everybody's.
+AT_ONCE = 256
+# No path of the Internet carries more, and what a packet can cost grows with its size.
+LARGEST_DATAGRAM = 2048
 
 
-class Endpoint(Protocol):
+class Endpoint(Source, ABC):
     """One connection, as the datapath drives it."""
 
-    is_scheduled: bool
+    def __init__(self, most_waiting: int = WAITING_EACH) -> None:
+        super().__init__(most_waiting)
+        self.is_scheduled = False
 
+    @abstractmethod
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram."""
-        ...
 
+    @abstractmethod
     def process(self, now: float) -> None:
         """Act on what the datagrams of this batch brought."""
-        ...
 
+    @abstractmethod
     def transmit(self, now: float) -> None:
         """Send all that may be sent now."""
-        ...
 
+    @abstractmethod
     def crash(self) -> None:
         """Give up, after an error nobody foresaw."""
-        ...
 
 
 class Datapath:
@@ -44,6 +51,7 @@ class Datapath:
 
     The stock protocol tries to send after each datagram it receives. Here the events of a whole
     batch are acted on first, the tasks they woke run, and what those queued goes out together.
+    When there is more to do than a turn holds, endpoints have equal shares of the time.
     Its clock is the loop's, but not in whole milliseconds as uvloop's is: pacing needs finer.
     """
 
@@ -58,6 +66,8 @@ class Datapath:
         self._route = route
         self._failed = failed
         self._scheduled: list[Endpoint] = []
+        self._turns = Turns[Endpoint]()
+        self._is_continuing = False
         self._loop.add_reader(sock.fileno(), self._read)
 
     def send(self, data: bytes, address: Address) -> None:
@@ -85,33 +95,70 @@ class Datapath:
             self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
 
+    def forget(self, endpoint: Endpoint) -> None:
+        """Drop what waits for an endpoint that is gone."""
+        self._turns.forget(endpoint)
+
     def _read(self) -> None:
-        now = monotonic()
-        touched: dict[Endpoint, None] = {}
+        failure = self._fill()
+        if not self._is_continuing:
+            self._work()
+        if failure is not None:
+            self._failed(failure)
+
+    def _fill(self) -> OSError | None:
+        """Let what has come wait for its turn; return the last error of the socket, if any."""
         failure: OSError | None = None
-        for _ in range(BATCH):
+        for _ in range(AT_ONCE):
             try:
-                data, address = self._sock.recvfrom(LARGEST_DATAGRAM)
+                data, address = self._sock.recvfrom(LARGEST_DATAGRAM + 1)
             except BlockingIOError:
                 break
             except OSError as error:
                 failure = error
                 continue
-            endpoint = self._route(data, address)
-            if endpoint is None:
-                continue
+            endpoint = self._route(data, address) if len(data) <= LARGEST_DATAGRAM else None
+            if endpoint is not None:
+                self._turns.put(endpoint, data, address)
+        return failure
+
+    def _work(self) -> None:
+        """Take in what waits, for one turn of the loop; the rest in the next."""
+        now = began = monotonic()
+        touched: dict[Endpoint, None] = {}
+        for _ in range(BATCH):
+            given = self._turns.take()
+            if given is None:
+                break
+            endpoint, data, address = given
             touched[endpoint] = None
             try:
                 endpoint.receive(data, address, now)
             except Exception:
                 self.crashed(endpoint)
+            now = self._charge(endpoint, now)
+            if now - began > TURN:
+                break
         for endpoint in touched:
             try:
                 endpoint.process(now)
             except Exception:
                 self.crashed(endpoint)
-        if failure is not None:
-            self._failed(failure)
+            now = self._charge(endpoint, now)
+        if self._turns and not self._is_continuing:
+            self._is_continuing = True
+            self._loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        self._is_continuing = False
+        if self._sock.fileno() >= 0:
+            self._read()
+
+    def _charge(self, endpoint: Endpoint, since: float) -> float:
+        """Count the time since then as this endpoint's; return the time."""
+        now = monotonic()
+        endpoint.used += now - since
+        return now
 
     def _fail(self, error: OSError) -> None:
         """Report it after what came before: a refused datagram may follow the peer's farewell."""
@@ -120,9 +167,9 @@ class Datapath:
         self._failed(error)
 
     def _transmit(self) -> None:
-        now = monotonic()
+        now = began = monotonic()
         scheduled, self._scheduled = self._scheduled, []
-        for endpoint in scheduled:
+        for done, endpoint in enumerate(scheduled, start=1):
             # Its timer may have been faster.
             if not endpoint.is_scheduled:
                 continue
@@ -130,6 +177,16 @@ class Datapath:
                 endpoint.transmit(now)
             except Exception:
                 self.crashed(endpoint)
+            now = self._charge(endpoint, now)
+            if now - began > TURN and done < len(scheduled):
+                self._postpone(scheduled[done:])
+                return
+
+    def _postpone(self, endpoints: list[Endpoint]) -> None:
+        """Let these transmit in the next turn, those first that have had least."""
+        if not self._scheduled:
+            self._loop.call_soon(self._transmit)
+        self._scheduled = sorted((*endpoints, *self._scheduled), key=lambda one: one.used)
 
     def crashed(self, endpoint: Endpoint) -> None:
         """Keep one connection's bug, in the machine or in ours, from the others of this batch."""

@@ -1,14 +1,15 @@
 """What drives one aioquic connection, on either side: its datagrams, its timer, its events."""
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from time import monotonic
 
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from aioquic.tls import Epoch
 
-from runtara_protocol.quic.datapath import Address, Datapath
+from runtara_protocol.quic.datapath import Datapath, Endpoint
+from runtara_protocol.quic.turns import Address
 
 # Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
 ACK_DELAY = 0.020
@@ -19,7 +20,7 @@ BURST_ACK_DELAY = 0.004
 ACK_EVERY = 10
 
 
-class Driver(ABC):
+class Driver(Endpoint):
     """
     One connection's sans-I/O machine, and the little that moves it.
 
@@ -27,7 +28,7 @@ class Driver(ABC):
     """
 
     def __init__(self, quic: QuicConnection, datapath: Datapath) -> None:
-        self.is_scheduled = False
+        super().__init__()
         self.is_closed = False
         self.loop = asyncio.get_running_loop()
         self._quic = quic
@@ -88,7 +89,11 @@ class Driver(ABC):
 
     def crash(self) -> None:
         """Forget the connection: its machine is in no state to say anything more."""
-        self._end("an internal error")
+        self.drop("an internal error")
+
+    def drop(self, reason: str) -> None:
+        """End the connection without a word to the peer; a second call does nothing."""
+        self._end(reason)
 
     def shut(self, code: int, reason: str) -> None:
         """Close the connection, telling the peer; a second call does nothing."""
@@ -172,4 +177,19 @@ class Driver(ABC):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._datapath.forget(self)
         self._on_closed(reason)
+        # Not before this turn is over: the machine may be at work.
+        self.loop.call_soon(_take_apart, self._quic)
+
+
+def _take_apart(quic: QuicConnection) -> None:
+    """
+    Cut the references to itself that a machine is full of.
+
+    Without them it goes at once, with all that it holds, and not when memory is next looked
+    through: which may be after ten thousand more objects, or a hundred times as many.
+    """
+    for space in quic._spaces.values():
+        space.sent_packets.clear()
+    vars(quic).clear()

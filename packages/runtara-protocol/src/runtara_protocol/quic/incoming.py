@@ -3,18 +3,24 @@
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]  # Public, but not marked so.
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from aioquic.quic.connection import TRANSPORT_CLOSE_FRAME_CAPACITY
-from aioquic.quic.crypto import CryptoPair
+from aioquic.quic.crypto import (  # type: ignore[attr-defined]  # The same.
+    CryptoError,
+    CryptoPair,
+)
 from aioquic.quic.packet import (
     QuicErrorCode,
     QuicFrameType,
     QuicHeader,
     QuicPacketType,
+    encode_quic_retry,
     encode_quic_version_negotiation,
     pull_quic_header,
 )
 from aioquic.quic.packet_builder import QuicPacketBuilder
 
 LONG_HEADER = 0x80
+# A client has to choose at least as many bytes (RFC 9000, section 7.2).
+SHORTEST_FIRST_CID = 8
 
 
 def short_header_cid(data: bytes, length: int) -> bytes | None:
@@ -30,10 +36,33 @@ def long_header(data: bytes, length: int) -> QuicHeader | None:
         return None
 
 
-def is_first_of_connection(header: QuicHeader, data: bytes) -> bool:
-    """Tell whether a client may open a connection with this datagram."""
-    is_large_enough = len(data) >= SMALLEST_MAX_DATAGRAM_SIZE
-    return header.packet_type is QuicPacketType.INITIAL and is_large_enough
+def first_header(data: bytes) -> tuple[QuicHeader, int]:
+    """Return the header of a datagram known to begin a connection, and where it ends."""
+    buffer = Buffer(data=data)
+    return pull_quic_header(buffer), buffer.tell()
+
+
+def is_large_enough(data: bytes) -> bool:
+    """Tell whether a datagram is large enough to begin a connection, and to be worth an answer."""
+    return len(data) >= SMALLEST_MAX_DATAGRAM_SIZE
+
+
+def is_first_of_connection(header: QuicHeader) -> bool:
+    """Tell whether a packet may begin a connection."""
+    return (
+        header.packet_type is QuicPacketType.INITIAL
+        and len(header.destination_cid) >= SHORTEST_FIRST_CID
+    )
+
+
+def is_authentic(header: QuicHeader, data: bytes, offset: int) -> bool:
+    """Tell whether it is a packet at all: its key is in its header, but random bytes don't fit."""
+    crypto = _initial_crypto(header)
+    try:
+        crypto.decrypt_packet(data[: header.packet_length], offset, 0)
+    except CryptoError:
+        return False
+    return True
 
 
 def version_negotiation(header: QuicHeader, configuration: QuicConfiguration) -> bytes | None:
@@ -52,11 +81,22 @@ def version_negotiation(header: QuicHeader, configuration: QuicConfiguration) ->
     )
 
 
+def retry(header: QuicHeader, source_cid: bytes, token: bytes) -> bytes:
+    """Return a datagram that bids the client begin again with this token, to this id."""
+    assert header.version is not None
+    return encode_quic_retry(
+        version=header.version,
+        source_cid=source_cid,
+        destination_cid=header.source_cid,
+        original_destination_cid=header.destination_cid,
+        retry_token=token,
+    )
+
+
 def refusal(header: QuicHeader, reason: bytes) -> bytes:
     """Return a datagram that tells the client it is refused, at no state of ours."""
     assert header.version is not None
-    crypto = CryptoPair()
-    crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
+    crypto = _initial_crypto(header)
     builder = QuicPacketBuilder(
         host_cid=header.destination_cid,
         is_client=False,
@@ -74,3 +114,10 @@ def refusal(header: QuicHeader, reason: bytes) -> bytes:
     frame.push_bytes(reason)
     datagrams, _ = builder.flush()
     return datagrams[0]
+
+
+def _initial_crypto(header: QuicHeader) -> CryptoPair:
+    assert header.version is not None
+    crypto = CryptoPair()
+    crypto.setup_initial(cid=header.destination_cid, is_client=False, version=header.version)
+    return crypto

@@ -9,23 +9,23 @@ from types import TracebackType
 from typing import Self
 
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 
 from runtara_protocol.quic import incoming
 from runtara_protocol.quic.budget import Pool
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection, ConnectionHandler
-from runtara_protocol.quic.datapath import Address, Datapath, bind
+from runtara_protocol.quic.datapath import Datapath, Endpoint, bind
+from runtara_protocol.quic.handshakes import REFUSAL, Handshakes
+from runtara_protocol.quic.machine import Machine
+from runtara_protocol.quic.turns import Address
 
 logger = logging.getLogger(__name__)
 
 # Connections are pinged in so many shares, one after the other, so that thousands make no burst.
 SHARES = 16
-HANDSHAKE_TIMEOUT = 10.0
 # Seconds within which a peer that lives acknowledges something of what it was sent.
 SILENCE = 2.0
-REFUSAL = "refused: the server takes no more connections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,6 @@ class Listener:
         self._accept = accept
         self._configuration = _configuration(settings)
         self._routes: dict[bytes, Connection] = {}
-        self._handshaking: dict[Connection, float] = {}
         self._established: dict[Connection, None] = {}
         self._is_accepting = True
         self._progress = asyncio.Event()
@@ -113,6 +112,14 @@ class Listener:
             settings.host, settings.port, settings.udp_recv_buffer, settings.udp_send_buffer
         )
         self._datapath = Datapath(self._sock, self._route, self._failed)
+        self._handshakes = Handshakes(
+            self._configuration,
+            settings.max_incoming,
+            self._datapath,
+            self._routes.get,
+            self._begin,
+            self._is_open,
+        )
         self._tick()
         return self
 
@@ -127,7 +134,7 @@ class Listener:
             await self._drain()
         finally:
             self._timer.cancel()
-            for connection in [*self._handshaking, *self._established]:
+            for connection in [*self._handshakes, *self._established]:
                 connection.close("the server is shutting down")
             self._datapath.close()
 
@@ -162,7 +169,7 @@ class Listener:
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
         """Take it in unless there are too many."""
-        del self._handshaking[connection]
+        self._handshakes.ended(connection)
         self._established[connection] = None
         if not self._is_accepting or self._is_full(len(self._established) - 1):
             connection.shut(QuicErrorCode.CONNECTION_REFUSED, REFUSAL)
@@ -187,50 +194,44 @@ class Listener:
 
     def gone(self, connection: Connection) -> None:
         """Forget the connection."""
-        self._handshaking.pop(connection, None)
+        self._handshakes.ended(connection)
         self._established.pop(connection, None)
         self._progress.set()
 
     # Datagrams.
 
-    def _route(self, data: bytes, address: Address) -> Connection | None:
-        """Return the connection this datagram is for; None if there is none."""
+    def _route(self, data: bytes, address: Address) -> Endpoint | None:
+        """Return whom this datagram is for; None if there is none."""
         cid = incoming.short_header_cid(data, self._configuration.connection_id_length)
         return self._routes.get(cid) if cid is not None else self._handshake(data, address)
 
-    def _handshake(self, data: bytes, address: Address) -> Connection | None:
-        """Return the connection a handshake packet is for, a new one if it may open one."""
+    def _handshake(self, data: bytes, address: Address) -> Endpoint | None:
+        """Return the connection a handshake packet is for, or the door if it may open one."""
         header = incoming.long_header(data, self._configuration.connection_id_length)
         if header is None:
             return None
-        answer = incoming.version_negotiation(header, self._configuration)
-        if answer is None:
-            connection = self._routes.get(header.destination_cid)
-            if connection is not None or not incoming.is_first_of_connection(header, data):
-                return connection
-            if self._may_open():
-                return self._open(header.destination_cid)
-            answer = incoming.refusal(header, REFUSAL.encode())
-        self._datapath.send(answer, address)
+        connection = self._routes.get(header.destination_cid)
+        if connection is not None or not incoming.is_large_enough(data):
+            return connection
+        negotiation = incoming.version_negotiation(header, self._configuration)
+        if negotiation is not None:
+            self._datapath.send(negotiation, address)
+        elif incoming.is_first_of_connection(header):
+            return self._handshakes.door(header, address)
         return None
 
-    def _may_open(self) -> bool:
-        has_room = len(self._handshaking) < self._settings.max_incoming
-        return self._is_accepting and has_room and not self._is_full(len(self._established))
+    def _is_open(self) -> bool:
+        return self._is_accepting and not self._is_full(len(self._established))
 
     def _is_full(self, count: int) -> bool:
         most = self._settings.max_connections
         return most is not None and count >= most
 
-    def _open(self, cid: bytes) -> Connection:
-        quic = QuicConnection(
-            configuration=self._configuration, original_destination_connection_id=cid
-        )
-        _announce(quic, self._settings)
-        connection = Connection(quic, self._datapath, self)
-        self._handshaking[connection] = self._loop.time() + HANDSHAKE_TIMEOUT
+    def _begin(self, machine: Machine, cid: bytes) -> Connection:
+        _announce(machine, self._settings)
+        connection = Connection(machine, self._datapath, self)
         connection.route(cid)
-        connection.route(quic.host_cid)
+        connection.route(machine.host_cid)
         return connection
 
     def _failed(self, error: OSError) -> None:
@@ -239,14 +240,12 @@ class Listener:
 
     def _tick(self) -> None:
         """Ping one share of the connections, and give up handshakes that take too long."""
-        now = self._loop.time()
         interval = self._settings.keep_alive
         if interval is not None:
             for connection in list(self._established)[self._share :: SHARES]:
                 connection.ping()
         self._share = (self._share + 1) % SHARES
-        for connection in [one for one, end in self._handshaking.items() if end <= now]:
-            connection.close("the handshake took too long")
+        self._handshakes.expire()
         self._timer = self._loop.call_later((interval or SHARES) / SHARES, self._tick)
 
 
@@ -262,7 +261,7 @@ def _configuration(settings: ListenerSettings) -> QuicConfiguration:
     )
 
 
-def _announce(quic: QuicConnection, settings: ListenerSettings) -> None:
+def _announce(quic: Machine, settings: ListenerSettings) -> None:
     """Announce our stream limits; aioquic has no setting for them and announces 128."""
     for limit, value in (
         (quic._local_max_streams_bidi, settings.max_bi_streams),

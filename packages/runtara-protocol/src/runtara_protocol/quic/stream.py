@@ -159,6 +159,10 @@ class Stream:
             self._failure = failure
             self._wake()
 
+    def forget(self) -> None:
+        """Let go of why it failed: an error that was raised here refers to the stream in turn."""
+        self._failure = None
+
     def _take(self) -> bytes:
         chunks = self._chunks
         if len(chunks) == 1:
