@@ -6,6 +6,7 @@ from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
 from tests.contract.postgres import PostgresDatabase
 from tests.support import postgres
 from tests.support.clock import FrozenClock
+from tests.support.sqlite import migrated_file
 
 from runtara_domain.ports.persistence import Persistence
 
@@ -16,7 +17,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         case "memory":
             yield MemoryDatabase()
         case "sqlite":
-            yield SqliteDatabase(tmp_path / "x.db")
+            yield SqliteDatabase(migrated_file(tmp_path / "x.db"))
         case _:
             with postgres.migrated_database() as url:
                 opened = PostgresDatabase(url)

@@ -11,6 +11,7 @@ from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
 from tests.contract.postgres import PostgresDatabase
 from tests.model.rules import PortsMachine
 from tests.support import postgres
+from tests.support.sqlite import migrated_file
 
 # Examples a test: about as long for each.
 ADAPTERS = {"memory": 150, "sqlite": 60, "postgres": 25}
@@ -70,4 +71,4 @@ def _opened(adapter: str, folder: Path) -> Iterator[Database]:
                 yield PostgresDatabase(url)
         case _:
             with TemporaryDirectory(dir=folder) as path:
-                yield SqliteDatabase(Path(path) / "x.db")
+                yield SqliteDatabase(migrated_file(Path(path) / "x.db"))
