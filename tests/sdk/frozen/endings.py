@@ -101,6 +101,7 @@ RESTS: dict[str, Rest] = {
     "failed": Rest("failing", "ValueError: no use", outcome="failed"),
     "arguments": Rest("arguments", *_behind("after arguments", *_TYPES)),
     "by-class-311": Rest("by_class", *_behind("after methods", *_METHODS)),
+    "by-class-313": Rest("by_class", *_behind("after methods", *_METHODS)),
     "of-one-name": Rest("of_one_name", *_behind("after both", "invoice 7", "shipment 7")),
     "keyed": Rest("keyed", *_behind("after keyed", "<keyed a>", "<keyed b/c>")),
     "packed": Rest("packed", 1_100_000, ["after packed"]),

@@ -141,7 +141,7 @@ async def test_steps_handed_to_gather_have_the_keys_of_their_calls() -> None:
     ended = await life(gathering, core)
 
     assert ended == Ended(Outcome.DONE, b"[2,4]")
-    assert b'"call": "number=2"' in core.states["double#1"]
+    assert b'"call": {"number": "2"}' in core.states["double#1"]
 
 
 async def test_a_key_is_given_to_one_call() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtara_sdk.workflow.context import Current, entered, idempotency_key
 from runtara_sdk.workflow.duration import duration
-from runtara_sdk.workflow.entries import Entry, Kind
+from runtara_sdk.workflow.entries import Kind
 from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import Doubt, NotDone, Plan
@@ -236,7 +236,7 @@ class Attempts:
             await self.run.linger(self.place, self.run.waiting(until))
 
     async def _save(self, what: str, kind: Kind, value: object) -> None:
-        entry = Entry(kind, json.dumps(value).encode(), self.place.at)
+        entry = self.place.entry(kind, json.dumps(value).encode())
         await self.run.save(self.place.beside(what), entry)
 
 

@@ -9,8 +9,10 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
-from runtara_sdk.workflow.entries import LIMIT, Form
+from runtara_sdk.workflow.entries import LIMIT, Entry, Form
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
+from runtara_sdk.workflow.first import first_entry
+from runtara_sdk.workflow.identity import is_named, qualified
 from runtara_sdk.workflow.patience import Patience
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -23,15 +25,49 @@ class Workflow(Generic[P, R]):
     """A workflow's function and stored name; called, it is its function, and nothing is durable."""
 
     def __init__(
-        self, function: Callable[P, Coroutine[Any, Any, R]], name: str, patience: Patience
+        self,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        name: str | None,
+        patience: Patience,
+        was: tuple[str, ...] = (),
     ) -> None:
         self.function = function
-        self.name = name
+        self.name = name or function.__name__
         self.patience = patience
+        self._is_named = name is not None
+        self._qualified = qualified(function)
+        self._was = was
         update_wrapper(self, function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.function(*args, **kwargs)
+
+    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+        """What an instance of it begins with: its name and function, and the input as JSON."""
+        return first_entry(self.name, text, form, self._qualified)
+
+    def check(self, instance_id: str, name: str, function: str | None) -> None:
+        """
+        Raises Refused unless an instance that began with this name and function is one of it.
+
+        The function counts only where another module may have one of the name: not if the name was
+        given, nor for what was begun before it was kept (None).
+        """
+        if name in self._was or is_named(function or "", self._was):
+            return
+        if name != self.name:
+            raise Refused(
+                f"instance {instance_id!r} is one of workflow {name!r}, not of {self.name!r}: run"
+                " that one, use another instance id, or if this one was called so, declare it with"
+                f" @workflow(was={name!r})"
+            )
+        if self._is_named or function is None or is_named(function, [self._qualified]):
+            return
+        raise Refused(
+            f"instance {instance_id!r} is one of {function}, not of {self._qualified}, which has"
+            " the same name: run that one, use another instance id, or if its code has moved,"
+            f" declare it with @workflow(was={function!r})"
+        )
 
     def arguments(
         self, text: bytes | None, *, is_saved: bool = False, form: Form = Form.ALIASES
@@ -162,9 +198,10 @@ class Workflow(Generic[P, R]):
 class _Decorator:
     """What `workflow(...)` gives: to be put on a function."""
 
-    def __init__(self, name: str | None, patience: Patience) -> None:
+    def __init__(self, name: str | None, patience: Patience, was: tuple[str, ...]) -> None:
         self._name = name
         self._patience = patience
+        self._was = was
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
         if isinstance(function, str):
@@ -177,7 +214,7 @@ class _Decorator:
                     f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
                     " given by name: let it take parameters that have one, with no * or /"
                 )
-        return Workflow(function, self._name or function.__name__, self._patience)
+        return Workflow(function, self._name, self._patience, self._was)
 
 
 @overload
@@ -191,6 +228,7 @@ def workflow(
     hold: Duration = "60s",
     look: Duration = "1d",
     budget: Duration = "5m",
+    was: str | tuple[str, ...] = (),
 ) -> _Decorator: ...
 
 
@@ -202,19 +240,21 @@ def workflow(
     hold: Duration = "60s",
     look: Duration = "1d",
     budget: Duration = "5m",
+    was: str | tuple[str, ...] = (),
 ) -> Any:
     """
     Make an async function a workflow.
 
-    `name` is what the core keeps: the function may be renamed then. Waits shorter than `hold` keep
-    the process, longer ones end it; a value sent to a promise then makes the instance due, and as a
-    row put in by plain SQL does not, one that waits is due every `look`. The core may be out of
-    reach for as long as `budget`.
+    `name` is what the core keeps: the function may be renamed then, and moved. `was`: what it was
+    called before, as a name or as `module:function`; instances begun so are its own. Waits shorter
+    than `hold` keep the process, longer ones end it; a value sent to a promise then makes the
+    instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
+    core may be out of reach for as long as `budget`.
     """
     patience = Patience(
         duration("budget=", budget),
         duration("hold=", hold),
         max(duration("look=", look), timedelta(seconds=1)),
     )
-    decorator = _Decorator(name, patience)
+    decorator = _Decorator(name, patience, (was,) if isinstance(was, str) else was)
     return decorator if function is None else decorator(function)

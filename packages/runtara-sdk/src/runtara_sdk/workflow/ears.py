@@ -41,6 +41,9 @@ class Ears:
     def promised(self, name: str, wait: Wait) -> Iterator[None]:
         """Within the block, listen for what is sent to this name: it ends the wait."""
         self._waits[name] = wait
+        if name in self._values:
+            # It came when the wait before this one had just been struck.
+            wait.end()
         self._changed.set()
         try:
             yield

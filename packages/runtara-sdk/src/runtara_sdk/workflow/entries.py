@@ -5,13 +5,18 @@ import logging
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
+from runtara_sdk.workflow.call import Call
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 
 logger = logging.getLogger(__name__)
 
 LIMIT = 63 * 2**20
 """Bytes that the core keeps of a state, or of an output."""
+
+VERSION = 2
+"""The form of the entries that are written now; one that does not say its form is of 1."""
 
 _WARN = 48 * 2**20
 _COMPRESS = 2**20
@@ -20,7 +25,7 @@ _COMPRESSED = b"zlib:"
 
 class Form(IntEnum):
     """
-    How the values of an entry are written. Entries that don't say are of the first.
+    How the value of an entry is written. In entries of version 1 it was the first.
 
     ALIASES: fields of models have the names that others know. NAMES: those of the class.
     """
@@ -49,27 +54,37 @@ class Entry:
     One saved state.
 
     `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
-    call or has a key of its own; `call` shows the arguments of a step; `nth` orders what was thrown
-    in tasks of asyncio's; `form` says how to read the value.
+    call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
+    `nth` orders what was thrown in tasks of asyncio's; `form` says how to read the value. `step` is
+    the qualified name of the step that was called, and `signal` what a promise has waited for;
+    version 1 has neither.
     """
 
     kind: Kind
     value: bytes = b"null"
     at: int | None = None
-    call: str | None = None
+    call: Call | str | None = None
     nth: int | None = None
     form: Form = Form.NAMES
+    step: str | None = None
+    signal: str | None = None
+    version: int = VERSION
 
     def encode(self) -> bytes:
         """Write it; raises NotSaveable for more than the core takes."""
-        head: dict[str, object] = {"kind": self.kind}
-        if self.at is not None:
-            head["at"] = self.at
-        if self.call is not None:
-            head["call"] = self.call
-        if self.nth is not None:
-            head["nth"] = self.nth
-        head["form"] = self.form
+        call = self.call if isinstance(self.call, Call) else None
+        said: dict[str, object] = {
+            "kind": self.kind,
+            "form": self.version,
+            "at": self.at,
+            "step": self.step,
+            "call": self.call if call is None else dict(call.arguments),
+            "by_position": None if call is None else call.by_position or None,
+            "signal": self.signal,
+            "nth": self.nth,
+            "by_alias": True if self.form is Form.ALIASES else None,
+        }
+        head = {name: value for name, value in said.items() if value is not None}
         text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
         return _packed(text + b', "value": ' + self.value + b"}")
 
@@ -81,19 +96,40 @@ def decode(key: str, state: bytes) -> Entry:
             zlib.decompress(state[len(_COMPRESSED) :]) if state.startswith(_COMPRESSED) else state
         )
         read = json.loads(plain)
+        version = read.get("form", 1)
+        if version > VERSION:
+            raise StateUnreadable(
+                f"the state saved under {key!r} is in form {version}, and this SDK reads those up"
+                f" to {VERSION}: run the instance with the version that saved it, or a newer one"
+            )
+        by_alias = version == 1 or read.get("by_alias", False)
         return Entry(
             Kind(read["kind"]),
             json.dumps(read["value"], ensure_ascii=False).encode(errors="backslashreplace"),
             read.get("at"),
-            read.get("call"),
+            _call(read),
             read.get("nth"),
-            Form(read.get("form", Form.ALIASES)),
+            Form.ALIASES if by_alias else Form.NAMES,
+            read.get("step"),
+            read.get("signal"),
+            version,
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StateUnreadable(
             f"the state saved under {key!r} is none of a workflow of this SDK ({error}): it was"
             " left alone; give the workflow another instance id"
         ) from error
+
+
+def _call(read: dict[str, Any]) -> Call | str | None:
+    match read.get("call"):
+        case {**arguments}:
+            texts = tuple((str(name), str(text)) for name, text in arguments.items())
+            return Call(texts, read.get("by_position", 0))
+        case str(text):
+            return text
+        case _:
+            return None
 
 
 def _packed(state: bytes) -> bytes:

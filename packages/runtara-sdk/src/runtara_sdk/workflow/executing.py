@@ -15,7 +15,7 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.entries import Entry
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, Refused
-from runtara_sdk.workflow.first import FORMAT, START, first_entry
+from runtara_sdk.workflow.first import FORMATS, START
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.parking import keep_generators
 from runtara_sdk.workflow.reports import report
@@ -152,7 +152,7 @@ async def _started(
     if first is None:
         text = begun.input if given is None else given
         arguments = workflow.arguments(text)
-        await run.save(START, first_entry(workflow.name, text))
+        await run.save(START, workflow.first(text))
         return arguments
     saved = json.loads(first.value)
     _check(run.instance_id, workflow, saved, given)
@@ -183,16 +183,12 @@ async def _first(run: Run, begun: Begun) -> Entry | None:
 def _check(
     instance_id: str, workflow: Workflow[..., Any], saved: dict[str, Any], given: bytes | None
 ) -> None:
-    if saved["format"] != FORMAT:
+    if saved["format"] not in FORMATS:
         raise Refused(
             f"instance {instance_id!r} is saved in format {saved['format']}, and this SDK reads"
-            f" {FORMAT}: run it with the version that began it"
+            f" {' and '.join(map(str, FORMATS))}: run it with the version that began it"
         )
-    if saved["workflow"] != workflow.name:
-        raise Refused(
-            f"instance {instance_id!r} is one of workflow {saved['workflow']!r}, not of"
-            f" {workflow.name!r}: run that one, or use another instance id"
-        )
+    workflow.check(instance_id, saved["workflow"], saved.get("function"))
     if given is not None and ("input" not in saved or json.loads(given) != saved["input"]):
         began = f"with input {_short(saved['input'])}" if "input" in saved else "without input"
         raise OtherInput(

@@ -1,7 +1,5 @@
 """A step's final failure, saved and raised again."""
 
-import builtins
-import importlib
 import logging
 from collections.abc import Sequence
 
@@ -9,6 +7,7 @@ from pydantic import BaseModel
 
 from runtara_sdk.workflow.entries import Form
 from runtara_sdk.workflow.errors import StateUnreadable, StepFailed
+from runtara_sdk.workflow.kinship import class_name, defined, found
 from runtara_sdk.workflow.pieces import Pieces, built, taken_apart
 from runtara_sdk.workflow.reports import message, said, traced
 from runtara_sdk.workflow.user_objects import asked, is_a, type_name
@@ -82,7 +81,7 @@ def decode(
 
 def _plain(error: BaseException, attempts: int) -> _Failure:
     return _Failure(
-        type=_name(type(error)),
+        type=class_name(type(error)),
         message=message(error),
         attempts=attempts,
         traceback=traced(error)[-_TRACEBACK:],
@@ -119,11 +118,13 @@ def _read(
 ) -> Exception:
     if failure.parts is None:
         return _step_failed(step, key, failure, form)
-    kind = next((kind for kind in _tree(raises) if _name(kind) == failure.type), None)
+    kind = found(failure.type, raises)
     if kind is None:
         raise StateUnreadable(
-            f"{key} has failed with {failure.type}, which is not in the step's raises="
-            f"{tuple(_name(kind) for kind in raises)}: put it, or what it is called now, there"
+            f"{key} has failed with {failure.type}, and none in the step's raises="
+            f"{tuple(map(class_name, raises))} is called so: put it there, or if it is called"
+            " otherwise now, leave the old name beside the new one, in its module:"
+            f" {failure.type.rpartition('.')[2]} = NewName"
         )
     try:
         error = _made(key, failure, kind, raises, form, step)
@@ -172,37 +173,12 @@ def _member(
     if kind is None:
         raise StateUnreadable(
             f"{key} has failed with a group that holds {failure.type}, and there is no such class"
-            " any more: put it, or what it is called now, into the step's raises="
+            " any more: leave the old name beside the new one, in its module:"
+            f" {failure.type.rpartition('.')[2]} = NewName"
         )
     return _made(key, failure, kind, raises, form, step)
 
 
-def _name(kind: type) -> str:
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else (f"{kind.__module__}.{kind.__qualname__}")
-    )
-
-
 def _kind(name: str, raises: Sequence[type[Exception]]) -> type[BaseException] | None:
-    """Find a class of errors by its name: among `raises`, or where it is defined."""
-    found = next((kind for kind in _tree(raises) if _name(kind) == name), None)
-    return found or _defined(name)
-
-
-def _defined(name: str) -> type[BaseException] | None:
-    module, _, own = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module) if module else builtins, own, None)
-    except ImportError:
-        return None
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
-
-
-def _tree(kinds: Sequence[type[Exception]]) -> list[type[Exception]]:
-    """These classes and all below them."""
-    found = list(kinds)
-    for kind in found:
-        found += kind.__subclasses__()
-    return found
+    """Find a class of errors by its name: among `raises`, or wherever it is defined."""
+    return found(name, raises) or defined(name, (BaseException,))

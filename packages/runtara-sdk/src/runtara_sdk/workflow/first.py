@@ -8,17 +8,25 @@ from runtara_sdk.workflow.keys import OWN
 START = f"{OWN}workflow"
 """Its key."""
 
-FORMAT = 1
-"""The format of all other checkpoints."""
+FORMATS = (1, 2)
+"""The formats of an instance's other checkpoints: that of older versions, and this one's."""
 
 
-def first_entry(workflow: str, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+def first_entry(
+    workflow: str,
+    text: bytes | None,
+    form: Form = Form.ALIASES,
+    function: str | None = None,
+) -> Entry:
     """
     Make it; `text` is the input as JSON, None if there is none, which is not null.
 
-    `form` is the input's: what others give is written by aliases.
+    `form` is the input's: what others give is written by aliases. `function` is `module:name` of
+    the workflow's, None to leave that open.
     """
-    said: dict[str, object] = {"workflow": workflow, "format": FORMAT}
+    said: dict[str, object] = {"workflow": workflow, "format": FORMATS[-1]}
+    if function is not None:
+        said["function"] = function
     if text is not None:
         said["input"] = json.loads(text)
     value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")

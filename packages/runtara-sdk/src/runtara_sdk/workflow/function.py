@@ -5,21 +5,24 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any, Self
 
+from runtara_sdk.workflow.call import Call, LiveCall, positional, shown
 from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.fingerprint import Fingerprint
 from runtara_sdk.workflow.forks import EndsForks
 from runtara_sdk.workflow.threads import in_thread
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What a function is called with; `named`: by name and in order, where that matters."""
+    """What a function is called with; the first `own` are what a method belongs to."""
 
     args: tuple[object, ...]
     kwargs: Mapping[str, Any]
-    named: Mapping[str, object]
+    own: int = 0
 
 
 class Function:
@@ -36,16 +39,32 @@ class Function:
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
-    def arguments(
-        self, args: tuple[object, ...], kwargs: Mapping[str, Any], *, unnamed: int = 0
-    ) -> Arguments:
-        """
-        Name a call's arguments, but for the first few.
+    def is_of(self, owner: type) -> bool:
+        """Tell whether it is defined in a class, and not elsewhere and only put there."""
+        return self._call.__qualname__ == f"{owner.__qualname__}.{self._call.__name__}"
 
-        Raises TypeError if the function does not take them.
+    def live(self, given: Arguments, *, is_old: bool = False) -> LiveCall:
         """
-        named = self._signature.bind(*args, **kwargs).arguments
-        return Arguments(args, kwargs, dict(islice(named.items(), unnamed, None)))
+        Show a call as it is now, also in form 1 if there are old records.
+
+        Raises TypeError if the function does not take the arguments. What a method belongs to is no
+        argument: it need not be the same in another process.
+        """
+        bound = self._signature.bind(*given.args, **given.kwargs).arguments
+        old = Fingerprint.of(bound, given.own) if is_old else None
+        return LiveCall(self.call(given), self._names[given.own :], self._defaults, old)
+
+    def call(self, given: Arguments) -> Call:
+        """Show the arguments as they are now."""
+        names = self._names[given.own :]
+        args = given.args[given.own :]
+        by_position = [(positional(names, number), shown(one)) for number, one in enumerate(args)]
+        taken = set(names[: len(args)])
+        by_name = [
+            (f"**{name}" if name in taken else name, shown(one))
+            for name, one in given.kwargs.items()
+        ]
+        return Call((*by_position, *by_name), len(args))
 
     def returns(self, key: str) -> object:
         """
@@ -63,6 +82,16 @@ class Function:
     @cached_property
     def _signature(self) -> inspect.Signature:
         return inspect.signature(self._call)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """What it takes by position."""
+        parameters = self._signature.parameters.values()
+        return tuple(one.name for one in parameters if one.kind in _POSITIONAL)
+
+    def _defaults(self) -> dict[str, str]:
+        parameters = self._signature.parameters.values()
+        return {one.name: shown(one.default) for one in parameters if one.default is not one.empty}
 
     @cached_property
     def _returns(self) -> object:

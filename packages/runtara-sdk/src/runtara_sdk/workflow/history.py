@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 
 from runtara_sdk.workflow import entries
-from runtara_sdk.workflow.entries import Entry
+from runtara_sdk.workflow.entries import VERSION, Entry
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.keys import branch_of, call_of
 from runtara_sdk.workflow.places import Place
 
 
 class History:
-    """All saved entries by key and by place; each is given out once."""
+    """
+    All saved entries by key and by place; each is given out once.
+
+    `is_old`: something is saved as an older version saves it.
+    """
 
     def __init__(self, passed: Mapping[str, bytes]) -> None:
         self._entries = {key: entries.decode(key, state) for key, state in passed.items()}
@@ -20,6 +24,7 @@ class History:
         for key, entry in self._entries.items():
             if entry.at is not None:
                 self._note(call_of(key), entry.at)
+        self.is_old = any(entry.version < VERSION for entry in self._entries.values())
 
     def peek(self, key: str) -> Entry | None:
         """Read one that may be asked for again."""
@@ -96,12 +101,26 @@ def check(place: Place, entry: Entry) -> None:
             f" {entry.at} when the instance passed it: put what was added behind"
             " `if await patched(...)`, and leave in what was removed"
         )
-    if entry.call != place.call:
+    check_step(place, entry)
+    if not (entry.call is None if place.call is None else place.call.fits(entry.call)):
+        now = "" if place.call is None else place.call.call
         raise Changed(
-            f"{place.key!r} is called with ({place.call}), and was called with ({entry.call}) when"
+            f"{place.key!r} is called with ({now}), and was called with ({entry.call or ''}) when"
             " the instance passed it: arguments must come from the input, from steps, or from"
             " now(), uuid4() and random() of runtara_sdk"
         )
+
+
+def check_step(place: Place, entry: Entry | None) -> None:
+    """Raises Changed if the entry was saved by another step of the same name."""
+    step = place.step
+    if step is None or entry is None or step.is_meant(entry.step):
+        return
+    raise Changed(
+        f"{place.key!r} is a call of {step.function}, and was one of {entry.step}, which has the"
+        " same name, when the instance passed it: call that here, or if it is the same step,"
+        f" declare on it was={entry.step!r}"
+    )
 
 
 def _named(path: str) -> str:

@@ -1,6 +1,7 @@
 """Keys: branch path / name # n, the same on every replay."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from itertools import count
 
 from runtara_sdk.workflow.errors import WorkflowError
 
@@ -40,11 +41,12 @@ def call_of(key: str) -> str:
 
 
 class Numbers:
-    """Counts the calls of each name in one branch."""
+    """Counts the calls of each name in one branch, and the values that promises were sent."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._counts: Counter[str] = Counter()
+        self._signals: defaultdict[str, set[int]] = defaultdict(set)
 
     def call(self, name: str) -> str:
         """The key of the next call of this name."""
@@ -55,6 +57,19 @@ class Numbers:
         number = self._next(f"{name}/")
         path = joined(self._path, escaped(name))
         return path if number == 1 else f"{path}#{number}"
+
+    def signal(self, name: str) -> int:
+        """The lowest number of a promise's name that no value has come to and no wait is for."""
+        taken = self._signals[name]
+        number = next(number for number in count(1) if number not in taken)
+        taken.add(number)
+        return number
+
+    def know_signal(self, name: str, number: int, known: int | None) -> None:
+        """Put the number that is saved for a wait in its place; None: no value came to it."""
+        self._signals[name].discard(number)
+        if known is not None:
+            self._signals[name].add(known)
 
     def _next(self, name: str) -> int:
         self._counts[name] += 1

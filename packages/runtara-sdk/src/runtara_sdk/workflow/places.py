@@ -5,7 +5,10 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from runtara_sdk.workflow.call import LiveCall
+from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.errors import WorkflowError
+from runtara_sdk.workflow.identity import Identity
 from runtara_sdk.workflow.keys import OWN, Numbers, escaped, joined
 from runtara_sdk.workflow.user_objects import is_a
 
@@ -71,8 +74,7 @@ class Branch:
         name: str,
         *,
         key: str | None = None,
-        call: str | None = None,
-        was: tuple[str, ...] = (),
+        step: Identity | None = None,
         is_counted: bool = True,
     ) -> "Place":
         """Take the place of a call that is made now; a key that is given is not counted."""
@@ -80,7 +82,8 @@ class Branch:
         if key is None:
             own = self.numbers.call(name)
             number = own[own.rindex("#") :]
-            old = tuple(joined(self.path, escaped(one)) + number for one in was)
+            before = () if step is None else step.was
+            old = tuple(joined(self.path, escaped(one)) + number for one in before)
         else:
             own, is_counted = self._given(key), False
         if is_counted:
@@ -88,7 +91,7 @@ class Branch:
         at = self.position if is_counted else None
         handled = sys.exception()
         self.saw(handled)
-        return Place(own, self, self, at, call, old, is_clean_up=handled is not None)
+        return Place(own, self, self, at, step, old, is_clean_up=handled is not None)
 
     @property
     def is_struck(self) -> bool:
@@ -175,7 +178,8 @@ class Place:
     """
     One durable call: its key, and where it stands among the calls of its branch.
 
-    `at` is None for a call with a key of its own. `runner` is the branch whose time it takes, which
+    `at` is None for a call with a key of its own; `step` is what is called and `call` how, if it is
+    a step, and `signal` what a promise waits for. `runner` is the branch whose time it takes, which
     is another than `branch` if the call was handed over, and `scopes` are the runner's; both are
     known when it is live. `is_clean_up`: it was called where an exception was being handled, and
     `is_handed_over`: it is awaited in a task of asyncio's, not in the branch's own. While
@@ -186,14 +190,24 @@ class Place:
     branch: Branch
     runner: Branch
     at: int | None = None
-    call: str | None = None
+    step: Identity | None = None
     was: tuple[str, ...] = ()
     is_clean_up: bool = False
     is_handed_over: bool = False
     scopes: tuple[Scope, ...] = ()
+    call: LiveCall | None = None
+    signal: str | None = None
     wait: Wait | None = None
     task: "asyncio.Task[object] | None" = None
     by: str | None = None
+
+    def entry(
+        self, kind: Kind, value: bytes, nth: int | None = None, form: Form = Form.NAMES
+    ) -> Entry:
+        """What is saved under its key, with all that a replay compares."""
+        call = None if self.call is None else self.call.call
+        step = None if self.step is None else self.step.function
+        return Entry(kind, value, self.at, call, nth, form, step, self.signal)
 
     def beside(self, what: str) -> str:
         """The key of something saved beside it."""

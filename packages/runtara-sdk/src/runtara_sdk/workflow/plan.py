@@ -42,6 +42,7 @@ class Plan:
     is_thread: bool = False
     doubt: Doubt = Doubt.STOP
     was: tuple[str, ...] = ()
+    is_named: bool = False
 
     def __post_init__(self) -> None:
         for option, names in (("name=", (self.name,)), ("was=", self.was)):

@@ -1,5 +1,6 @@
 """Promises: values that somebody sends to the instance, each under a name, once."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Coroutine
@@ -8,6 +9,7 @@ from typing import Any, TypeVar, cast, overload
 from runtara_sdk.workflow.context import required
 from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.keys import branch_of, escaped, joined
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.run import Run
 from runtara_sdk.workflow.values import value_of
@@ -33,36 +35,65 @@ def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     Wait for the value that is sent to the instance under this name, as a custom signal.
 
     The value is JSON of that type, or for bytes whatever was sent; if it is something else,
-    NotSaveable is raised, here and on every replay. The first one sent stands, fit or not; a name
-    waited for a second time is another promise, `name#2`, and so on. In a branch the path of the
+    NotSaveable is raised, here and on every replay. The first one sent stands, fit or not; when a
+    value has come to a name, or while another wait is for it, the next wait is for `name#2`, and so
+    on; one that a timeout or a cancel has ended counts for nothing. In a branch the path of the
     branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
     "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
     before a process was there to hear it.
     """
     where = required(f"promise({name!r})")
     place = where.branch.place(_PREFIX + name)
-    return _kept(where.run, place, kind)
+    number = where.branch.numbers.signal(name)
+    place.signal = _signal(place, name, number)
+    return _counted(where.run, place, name, number, kind)
 
 
-def signal_name(place: Place) -> str:
+def _signal(place: Place, name: str, number: int) -> str:
     """The checkpoint id that a promise's value is to be sent to."""
-    path, slash, own = place.key.rpartition("/")
-    return f"{path}{slash}{own.removeprefix(_PREFIX).removesuffix('#1')}"
+    own = joined(branch_of(place.key), escaped(name))
+    return own if number == 1 else f"{own}#{number}"
 
 
-async def _kept(run: Run, place: Place, kind: type[T]) -> T:
+async def _counted(run: Run, place: Place, name: str, number: int, kind: type[T]) -> T:
+    """Give what is sent, and let its name be waited for again if nothing is."""
+    numbers = place.branch.numbers
     entry = await run.passed(place)
-    if entry is None:
+    if entry is not None:
+        numbers.know_signal(name, number, _taken(place, entry))
+        return await _kept(run, place, entry, kind)
+    try:
         with run.flight(place):
-            name = signal_name(place)
-            await _check(run, name, kind)
-            sent = await heard(run, place, name)
-            try:
-                entry = _entry(name, sent, kind, place.at)
-            except NotSaveable as error:
-                # The annotation's fault, not that of who sent it.
-                await run.stop(error)
-            entry = await run.save(place.key, entry)
+            entry = await _live(run, place, kind)
+    except asyncio.CancelledError:
+        numbers.know_signal(name, number, None)
+        raise
+    return await _kept(run, place, entry, kind)
+
+
+def _taken(place: Place, entry: Entry) -> int | None:
+    """The number of the name that a wait has used up; None: it may be waited for again."""
+    if entry.signal is None:
+        # Version 1, where each wait has had a name of its own, whether or not something came.
+        return int(place.key.rpartition("#")[2])
+    if entry.kind is Kind.STRUCK:
+        return None
+    return int(entry.signal.rpartition("/")[2].partition("#")[2] or 1)
+
+
+async def _live(run: Run, place: Place, kind: type[T]) -> Entry:
+    assert place.signal is not None
+    await _check(run, place.signal, kind)
+    sent = await heard(run, place, place.signal)
+    try:
+        entry = _entry(place, sent, kind)
+    except NotSaveable as error:
+        # The annotation's fault, not that of who sent it.
+        await run.stop(error)
+    return await run.save(place.key, entry)
+
+
+async def _kept(run: Run, place: Place, entry: Entry, kind: type[T]) -> T:
     if entry.kind is Kind.FAILURE:
         raise NotSaveable(json.loads(entry.value))
     return cast("T", await value_of(run, place, entry, kind))
@@ -101,12 +132,12 @@ async def _is_sent(run: Run, name: str) -> bool:
     return wait.ended.done()
 
 
-def _entry(name: str, sent: bytes, kind: type[T], at: int | None) -> Entry:
+def _entry(place: Place, sent: bytes, kind: type[T]) -> Entry:
     """What is saved of what was sent: the value, or why it is none."""
     # Only now: it imports pydantic.
     from runtara_sdk.workflow import codec
 
-    what = f"promise {name!r}"
+    what = f"promise {place.signal!r}"
     try:
         value = sent if kind is bytes else codec.read(what, sent, kind)
     except codec.Misfit as error:
@@ -115,6 +146,6 @@ def _entry(name: str, sent: bytes, kind: type[T], at: int | None) -> Entry:
             f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
             " except this error and wait for another name"
         )
-        return Entry(Kind.FAILURE, json.dumps(text).encode(), at)
+        return place.entry(Kind.FAILURE, json.dumps(text).encode())
     kept = codec.encode(what, value, kind)
-    return Entry(Kind.RESULT, kept.text, at, form=kept.form)
+    return place.entry(Kind.RESULT, kept.text, form=kept.form)

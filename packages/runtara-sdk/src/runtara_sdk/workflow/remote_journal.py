@@ -11,6 +11,7 @@ from runtara_sdk.client import Client
 from runtara_sdk.errors import (
     ConnectionFailed,
     DatabaseFailed,
+    InstanceNotFound,
     InstanceSuperseded,
     InternalServerError,
     Overloaded,
@@ -118,7 +119,7 @@ class RemoteJournal:
             settings = replace(self._settings, instance_id=instance_id)
             async with Client(settings) as successor:
                 # Registering would take it from whoever runs it already.
-                if await successor.get_checkpoint(key) is None:
+                if not await _has(successor, key):
                     await successor.register()
                     await successor.checkpoint(key, state)
 
@@ -198,6 +199,14 @@ def _told_apart() -> Iterator[None]:
         raise Unavailable(str(error)) from error
     except InstanceSuperseded as error:
         raise Superseded(str(error)) from error
+
+
+async def _has(client: Client, key: str) -> bool:
+    """Tell whether an instance has a checkpoint; one that nobody has made has none."""
+    try:
+        return await client.get_checkpoint(key) is not None
+    except InstanceNotFound:
+        return False
 
 
 def _told(signal: Signal | None) -> Told | None:

@@ -8,7 +8,7 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import restarted
 from runtara_sdk.workflow.entries import Form
 from runtara_sdk.workflow.errors import WorkflowError
-from runtara_sdk.workflow.first import START, first_entry
+from runtara_sdk.workflow.first import START
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.run import Run
 
@@ -60,7 +60,7 @@ async def _restarted(run: Run, place: Place, text: bytes | None, form: Form) -> 
         if left_out is not None:
             await run.stop(left_out)
         end = restarted(run.instance_id)
-        state = first_entry(run.workflow.name, text, form).encode()
+        state = run.workflow.first(text, form).encode()
         await run.reach(lambda: run.journal.hand_over(end.successor, START, state))
         await run.reach(lambda: run.journal.complete(end.output))
         await run.stop(end)

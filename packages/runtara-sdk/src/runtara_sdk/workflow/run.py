@@ -16,7 +16,7 @@ from runtara_sdk.workflow.ears import Ears
 from runtara_sdk.workflow.ending import Ended
 from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.errors import Changed, Refused
-from runtara_sdk.workflow.history import History, check
+from runtara_sdk.workflow.history import History, check, check_step
 from runtara_sdk.workflow.idleness import Idleness
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.keys import Numbers
@@ -107,7 +107,16 @@ class Run:
         entry = self.history.peek(place.beside(what))
         if entry is None and self._reads_each:
             entry = await self._read(place.beside(what))
+        try:
+            check_step(place, entry)
+        except Refused as error:
+            await self.stop(error)
         return entry
+
+    @property
+    def is_old(self) -> bool:
+        """Whether something may be saved in a form before this one."""
+        return self._reads_each or self.history.is_old
 
     async def save(self, key: str, entry: Entry) -> Entry:
         """Save an entry; the one that stands then, which is another if there was one."""
@@ -201,9 +210,9 @@ class Run:
 
     async def save_strike(self, place: Place, by: str, key: str) -> Entry:
         """Save that it was struck here."""
-        at, call = (place.at, place.call) if key == place.key else (None, None)
-        text = json.dumps(by, ensure_ascii=False).encode()
-        entry = Entry(Kind.STRUCK, text, at, call, self.turns.begin())
+        text, nth = json.dumps(by, ensure_ascii=False).encode(), self.turns.begin()
+        is_own = key == place.key
+        entry = place.entry(Kind.STRUCK, text, nth) if is_own else Entry(Kind.STRUCK, text, nth=nth)
         await self.save(key, entry)
         return entry
 

@@ -12,8 +12,8 @@ from runtara_sdk.workflow.context import in_workflow
 from runtara_sdk.workflow.duration import Duration
 from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
-from runtara_sdk.workflow.fingerprint import fingerprint
 from runtara_sdk.workflow.function import Arguments, Function
+from runtara_sdk.workflow.identity import Identity, qualified
 from runtara_sdk.workflow.options import check_known
 from runtara_sdk.workflow.places import Place
 from runtara_sdk.workflow.plan import NotDone, Plan, doubt_of
@@ -48,9 +48,15 @@ class Step(Generic[P, R]):
         update_wrapper(self, function)
         self._function = Function(function)
         self._plan = plan
+        self._identity = Identity(plan.name, qualified(function), plan.was, plan.is_named)
+        self._identity.enter()
+        self._is_method = False
         self._key: str | None = None
         self._self: tuple[object, ...] = ()
         self._ask: Function | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._is_method = self._is_method or self._function.is_of(owner)
 
     @overload
     def __get__(self, instance: None, owner: type) -> "Step[P, R]": ...
@@ -71,12 +77,24 @@ class Step(Generic[P, R]):
         where = in_workflow()
         if where is None:
             return self._work(self._self + args, kwargs)
-        # What the method belongs to is no argument: it need not be the same in another process.
-        own = len(self._self)
-        given = self._function.arguments(self._self + args, kwargs, unnamed=own)
-        call = fingerprint(given.named)
-        place = where.branch.place(self._plan.name, key=self._key, call=call, was=self._plan.was)
+        given = Arguments(self._self + args, kwargs, self._own(args))
+        call = self._function.live(given, is_old=where.run.is_old)
+        place = where.branch.place(self._plan.name, key=self._key, step=self._identity)
+        place.call = call
         return self._durable(where.run, place, given)
+
+    def _own(self, args: tuple[object, ...]) -> int:
+        """How many arguments are what a method belongs to, in whatever way that was called."""
+        is_own = bool(self._self) or self._is_method or bool(args and self._is_of(args[0]))
+        return 1 if is_own else 0
+
+    def _is_of(self, kind: object) -> bool:
+        """Tell whether it is a class method of a class: before 3.13 its class is bound to it."""
+        if not isinstance(kind, type):
+            return False
+        own = (each for one in kind.__mro__ for each in vars(one).values())
+        methods = (getattr(each, "__func__", None) for each in own if type(each) is classmethod)
+        return any(isinstance(one, Step) and one._function is self._function for one in methods)
 
     def keyed(self, key: str) -> "Step[P, R]":
         """The same step under a key that is given: it may be called in any order, once."""
@@ -156,10 +174,9 @@ class Step(Generic[P, R]):
         try:
             written = codec.encode(place.key, value, annotation)
         except codec.Unread as unread:
-            entry = Entry(Kind.UNREAD, unread.text, place.at, place.call)
-            await run.save(place.key, entry)
+            await run.save(place.key, place.entry(Kind.UNREAD, unread.text))
             raise codec.Unread(f"{unread}{_UNREAD}", unread.text) from None
-        entry = Entry(Kind.RESULT, written.text, place.at, place.call, form=written.form)
+        entry = place.entry(Kind.RESULT, written.text, form=written.form)
         return await run.save(place.key, entry)
 
     async def _save_failure(self, run: Run, place: Place, error: Exception, attempts: int) -> Entry:
@@ -168,11 +185,11 @@ class Step(Generic[P, R]):
         nth = run.turns.begin()
         text = failures.encode(place.key, error, attempts, self._plan.raises)
         try:
-            return await run.save(place.key, Entry(Kind.FAILURE, text, place.at, place.call, nth))
+            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
         except NotSaveable:
             # Its parts are more than the core takes.
             text = failures.encode(place.key, error, attempts, ())
-            return await run.save(place.key, Entry(Kind.FAILURE, text, place.at, place.call, nth))
+            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
 
     async def _watched(
         self, place: Place, result: Coroutine[Any, Any, object], given: Arguments
@@ -181,7 +198,7 @@ class Step(Generic[P, R]):
         try:
             return await result
         finally:
-            if fingerprint(given.named) != place.call:
+            if place.call is not None and self._function.call(given) != place.call.call:
                 logger.warning(
                     "the arguments of %s have changed since it was called; a replay, for which the"
                     " step does not run, has them as they were: let it copy them, and return what"
@@ -284,6 +301,7 @@ def _made(
         is_thread=not inspect.iscoroutinefunction(function),
         doubt=doubt_of(doubt),
         was=tuple(was) if isinstance(was, tuple | list) else (was,),
+        is_named=name is not None,
     )
     return Step(function, plan)
 

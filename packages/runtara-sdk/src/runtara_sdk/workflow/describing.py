@@ -1,0 +1,148 @@
+"""Values as text: the same for the same value in any process, of any Python, under any names."""
+
+import base64
+import json
+import re
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+OPAQUE = "<object>"
+"""What has no value of its own, such as a connection or a function; any is like any other."""
+
+_DEEPEST = 50
+"""Levels that are shown."""
+
+_TEXTUAL = (
+    *(Decimal, Fraction, complex, UUID, PurePath, timedelta, range),
+    *(IPv4Address, IPv4Network, IPv6Address, IPv6Network),
+)
+
+_LONGEST_INT = 10**600
+"""Python refuses to write ints of some thousand digits as decimals."""
+
+_Above = tuple[int, ...]
+"""The ids of what a value lies in: what holds itself is not shown again."""
+
+
+def described(value: object) -> str:
+    """Show a value; never raises, whatever a class of the user's does, and uses nothing up."""
+    return _shown(value, ())
+
+
+def _shown(value: object, above: _Above) -> str:
+    if len(above) > _DEEPEST or id(value) in above:
+        return OPAQUE
+    try:
+        return _plain(value) or _parts(value, (*above, id(value))) or _scalar(value)
+    except Exception:  # A property, a comparison or a hash of the user's may raise anything.
+        return OPAQUE
+
+
+def _plain(value: object) -> str | None:
+    """A value that JSON has; None: it is none."""
+    if isinstance(value, Enum):
+        return described(value.value)
+    if value is None or isinstance(value, bool | float | str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        return int.__repr__(value) if abs(value) < _LONGEST_INT else hex(value)
+    return OPAQUE if isinstance(value, type) else None
+
+
+def _parts(value: object, above: _Above) -> str | None:
+    """What holds others; None: it does not."""
+    if isinstance(value, Mapping):
+        pairs = (f"{_shown(key, above)}: {_shown(item, above)}" for key, item in value.items())
+        return _listed("{}", sorted(pairs))
+    if isinstance(value, list | tuple | deque):
+        return _listed("[]", [_shown(item, above) for item in value])
+    if isinstance(value, Set):
+        return _listed("{}", sorted(_shown(item, above) for item in value))
+    kind: Any = type(value)
+    defaults = _defaults(kind)
+    if defaults is None:
+        return None
+    shown = {name: _field(value, name, above) for name in defaults}
+    changed = {name: text for name, text in shown.items() if text != defaults[name]}
+    extra: Mapping[str, object] = getattr(value, "__pydantic_extra__", None) or {}
+    changed |= {name: _shown(item, above) for name, item in extra.items()}
+    return _listed("{}", sorted(f'"{name}": {text}' for name, text in changed.items()))
+
+
+def _field(value: object, name: str, above: _Above) -> str:
+    try:
+        return _shown(getattr(value, name), above)
+    except Exception:  # It is not set, or a property that raises.
+        return OPAQUE
+
+
+def _listed(brackets: str, texts: Iterable[str]) -> str:
+    return f"{brackets[0]}{', '.join(texts)}{brackets[1]}"
+
+
+@lru_cache(maxsize=1024)
+def _defaults(kind: type) -> Mapping[str, str | None] | None:
+    """
+    The fields of a dataclass or a model, with the texts of their defaults; None: it has none.
+
+    A field at its default is not shown: so a class may be given a field, or another name, under
+    instances that are under way. Nor is one that its class leaves out of comparisons.
+    """
+    if is_dataclass(kind):
+        return {one.name: _default_of_dataclass(one) for one in fields(kind) if one.compare}
+    known = getattr(kind, "model_fields", None)
+    if not isinstance(known, Mapping):
+        return None
+    return {str(name): _default_of_model(one) for name, one in known.items() if not one.exclude}
+
+
+def _default_of_dataclass(field: Field[Any]) -> str | None:
+    if field.default_factory is not MISSING:
+        return described(field.default_factory())
+    return None if field.default is MISSING else described(field.default)
+
+
+def _default_of_model(field: Any) -> str | None:
+    if field.is_required():
+        return None
+    try:
+        return described(field.get_default(call_default_factory=True))
+    except Exception:  # A factory may take what has been validated before it.
+        return None
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f'"{base64.b64encode(value).decode()}"'
+    if isinstance(value, datetime | date | time):
+        return f'"{value.isoformat()}"'
+    if isinstance(value, _TEXTUAL):
+        return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, re.Pattern):
+        return described(value.pattern)
+    if isinstance(value, ZoneInfo):
+        return described(value.key)
+    return OPAQUE if isinstance(value, Iterator) else _of_pydantic(value)
+
+
+def _of_pydantic(value: object) -> str:
+    """What pydantic has a plain value for, such as a URL; a secret's is asterisks."""
+    is_theirs = any(kind.__module__.startswith("pydantic") for kind in type(value).__mro__)
+    if not is_theirs or "pydantic_core" not in sys.modules:
+        return OPAQUE
+    from pydantic_core import to_jsonable_python
+
+    found = to_jsonable_python(value)
+    return described(found) if isinstance(found, str | int | float) else OPAQUE
