@@ -79,6 +79,7 @@ async def test_a_move_clears_what_would_wake_it(
         "status": InstanceStatus.CANCELLED if cancelled else InstanceStatus.SUSPENDED,
         "finished_at": START if cancelled else None,
         "last_activity_at": START,
+        "waits": None,
         "sleep_until": None,
         "wake_claim_until": None,
         "wake_claim_by": None,

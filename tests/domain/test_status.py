@@ -37,6 +37,7 @@ TABLE = {
     "suspend": ("R", "S"),
     "complete": ("RA", "C"),
     "fail": ("RA", "F"),
+    "block": ("PRAS", "S"),
     "cancel": ("PRAS", "X"),
     "terminate": ("PRAS", "X"),
 }

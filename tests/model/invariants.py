@@ -34,8 +34,12 @@ def _check_row(row: Row) -> None:
     assert row["started_at"] is not None or row["run_epoch"] == 0, "started_at: the first start"
     if row["wake_claim_by"] is not None:
         assert row["status"] == "suspended", "only what can be woken is claimed"
-    if row["output"] is not None or row["error"] is not None:
-        assert state in FINAL, "output and error come with the end"
+    if row["output"] is not None:
+        assert state in FINAL, "an output comes with the end"
+    if row["error"] is not None:
+        assert state in FINAL | {"paused"}, "an error comes with the end, or tells of a block"
+    if row["waits"] is not None:
+        assert row["status"] == "suspended", "only what is suspended awaits anything"
 
 
 def _check_runs(row: Row, now: Tables) -> None:

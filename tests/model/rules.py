@@ -21,10 +21,12 @@ from tests.model.values import (
     mortals,
     names,
     payloads,
+    reasons,
     small,
     spans,
     tenants,
     tokens,
+    waits,
     workflows,
 )
 
@@ -201,7 +203,7 @@ class PortsMachine(ModelMachine):
     @rule(
         name=names,
         age=ages,
-        sleep=st.builds(Sleep, checkpoints, small, durations, keeps_running),
+        sleep=st.builds(Sleep, checkpoints, small, durations, keeps_running, st.booleans(), waits),
         token=tokens,
         claimed=spans,
         earliest=st.none() | spans,
@@ -242,10 +244,25 @@ class PortsMachine(ModelMachine):
         event = self.ending(ending)
         self.step("events", "end", self.caller(name, age), event, ending, when=WORKING)
 
-    @rule(name=names, age=ages)
-    def suspend(self, name: str, age: int | None) -> None:
-        event = Event(EventType.SUSPENDED, b"", self.now)
+    @rule(name=names, age=ages, waits=waits, reason=reasons)
+    def suspend(
+        self, name: str, age: int | None, waits: str | None = None, reason: str | None = None
+    ) -> None:
+        event = Event(EventType.SUSPENDED, b"", self.now, blocked_reason=reason, waits=waits)
         self.step("events", "suspend", self.caller(name, age), event)
+
+    @rule(name=names, age=ages, reason=st.sampled_from(["changed", ""]))
+    def block(self, name: str, age: int | None, reason: str) -> None:
+        sources = MOVES[Move.BLOCK].sources
+        self.step("instances", "block", self.caller(name, age), reason, when=sources)
+
+    @rule(name=names, told=st.sampled_from(SignalType), sent=st.sampled_from(SignalType))
+    def block_and_be_told(self, name: str, told: SignalType, sent: SignalType) -> None:
+        self.send(name, told, b"")
+        self.block(name, 0, "changed")
+        self.claim_due("environment", SECOND, 100)
+        self.send(name, sent, b"")
+        self.claim_due("environment", SECOND, 100)
 
     @rule(said=st.lists(st.tuples(names, ages, st.sampled_from("csf")), max_size=4))
     def say_all(self, said: list[tuple[str, int | None, str]]) -> None:

@@ -116,3 +116,29 @@ async def test_a_parent_hears_how_its_child_has_ended(real_server: ServerProcess
         "error": None,
         "output": "b3V0",
     }
+
+
+async def test_a_blocked_process_says_why_and_the_next_goes_on(real_server: ServerProcess) -> None:
+    """It is paused with the reason until another process registers."""
+    async with instance(real_server) as first, instance(real_server) as second:
+        await first.register(workflow="orders", code_version="1")
+        await first.suspended(blocked_reason="step 2 is gone", waits="[]")
+        blocked = await first.get_status()
+        await second.register(workflow="orders", code_version="2")
+        going_on = await second.get_status()
+
+    assert (blocked.status, blocked.error) == (InstanceStatus.SUSPENDED, "step 2 is gone")
+    assert (going_on.status, going_on.error) == (InstanceStatus.RUNNING, None)
+
+
+async def test_a_detached_sleep_leaves_the_instance_asleep(real_server: ServerProcess) -> None:
+    """It is answered long before its hour is over, and so is one that is over already."""
+    async with instance(real_server) as client:
+        await client.register()
+        await client.sleep(3600, "nap", detach=True)
+        asleep = await client.get_status()
+        await client.checkpoint("step-1", b"")
+        await client.sleep(0, "nap-2", detach=True)
+        due = await client.get_status()
+
+    assert asleep.status is due.status is InstanceStatus.SUSPENDED

@@ -18,10 +18,12 @@ async def test_a_sleep_names_its_checkpoint_and_brings_its_state(
     """The instance is asleep meanwhile, unless it is to keep running."""
     await client.sleep(timedelta(hours=1), "nap", b"s")
     await client.sleep(1.5, "nap-2", keep_running=True)
+    await client.sleep(2, "nap-3", detach=True)
 
     assert [request.sleep for request in server.requests] == [
         SleepRequest(instance_id="i-1", duration_ms=3_600_000, checkpoint_id="nap", state=b"s"),
         SleepRequest(instance_id="i-1", duration_ms=1500, checkpoint_id="nap-2", keep_running=True),
+        SleepRequest(instance_id="i-1", duration_ms=2000, checkpoint_id="nap-3", detach=True),
     ]
 
 

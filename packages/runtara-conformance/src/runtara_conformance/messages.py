@@ -141,6 +141,7 @@ class SleepRequest(Message):
     checkpoint_id: str = text(3)
     state: bytes = binary(4)
     keep_running: bool = boolean(100)
+    detach: bool = boolean(101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class InstanceEvent(Message):
     payload: bytes = binary(4)
     timestamp_ms: int = integer(5)
     subtype: str | None = opt_text(6)
+    blocked_reason: str | None = opt_text(100)
+    waits: str | None = opt_text(101)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Move(StrEnum):
     SUSPEND = "suspend"
     COMPLETE = "complete"
     FAIL = "fail"
+    BLOCK = "block"
     CANCEL = "cancel"
     TERMINATE = "terminate"
 
@@ -102,6 +103,8 @@ MOVES: Mapping[Move, Rule] = MappingProxyType(
         # It says how it ended.
         Move.COMPLETE: Rule(WORKING, State.COMPLETED),
         Move.FAIL: Rule(WORKING, State.FAILED),
+        # Its code can't go on with this history: it says so, or the environment that launched it.
+        Move.BLOCK: Rule(OPEN, State.PAUSED),
         # It acknowledges a cancel; PENDING: as soon as the cancel is sent.
         Move.CANCEL: Rule(OPEN, State.CANCELLED),
         # An operator or the environment ends it without asking.

@@ -1,5 +1,6 @@
 """The limits of what may be stored, checked where a value enters."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ MAX_EVENT_BATCH = 10_000
 MAX_SLEEP = timedelta(days=36_525)
 MAX_LISTED_STATE_BYTES = 64 * 1024
 MAX_FOUND_STATE_BYTES = 64 * 1024
+MAX_REASON_BYTES = 64 * 1024
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=1)
@@ -62,6 +64,32 @@ def check_storable(field: str, value: str) -> None:
         check_bytes(field, value.encode())
     except UnicodeEncodeError as error:
         raise InvalidValue(f"{field}: takes UTF-8 text") from error
+
+
+def check_note(field: str, value: str) -> None:
+    """
+    Refuse a text that a database cannot keep, or that is too long to be shown in a list.
+
+    Raises InvalidValue.
+    """
+    check_storable(field, value)
+    check_bytes(field, value.encode(), MAX_REASON_BYTES)
+
+
+def check_waits(field: str, value: str) -> None:
+    """
+    Refuse what is no list of the things an instance awaits, or too long to be shown.
+
+    Raises InvalidValue.
+    """
+    check_note(field, value)
+    takes = 'a JSON list of objects such as [{"kind": "sleep", "until": null}]'
+    try:
+        waits = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{field}: takes {takes}, got no JSON: {error}") from error
+    if not isinstance(waits, list) or not all(isinstance(each, dict) for each in waits):
+        raise InvalidValue(f"{field}: takes {takes}, got {value[:_SHOWN]}")
 
 
 def check_new_checkpoint_id(field: str, value: str) -> None:

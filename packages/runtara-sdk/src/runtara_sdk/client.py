@@ -127,6 +127,7 @@ class Client:
         state: bytes = b"",
         *,
         keep_running: bool = False,
+        detach: bool = False,
     ) -> None:
         """
         Sleep durably: the deadline is kept with the checkpoint, whatever becomes of this process.
@@ -134,7 +135,9 @@ class Client:
         Asked again with the same id, by whichever run, it sleeps only what is left, and one that is
         over returns at once. `duration` is a timedelta or seconds; 100 years are the longest.
         Meanwhile the instance is SUSPENDED and may be relaunched when it is due; with
-        `keep_running`, for a process whose other branches work on, it stays RUNNING.
+        `keep_running`, for a process whose other branches work on, it stays RUNNING. With `detach`,
+        for a process that is about to leave, this returns as soon as the sleep is stored: the
+        instance is asleep, and due when the deadline has passed, even if it already has.
 
         A cancel ends the sleep early, and a pending one keeps it from beginning: this returns all
         the same, so look at `poll_signals` before going on. A pause, or an end from outside, raises
@@ -146,7 +149,11 @@ class Client:
         checkpoint.
         """
         await self._instance.sleep(
-            checked("duration", duration), checkpoint_id, state, keep_running=keep_running
+            checked("duration", duration),
+            checkpoint_id,
+            state,
+            keep_running=keep_running,
+            detach=detach,
         )
 
     async def record_retry_attempt(
@@ -207,16 +214,22 @@ class Client:
         """
         await self._instance.failed(error)
 
-    async def suspended(self, *, blocked_reason: str | None = None) -> None:
+    async def suspended(
+        self, *, blocked_reason: str | None = None, waits: str | None = None
+    ) -> None:
         """
         Say that this process stops for now, by itself or because it was told to pause or cancel.
 
         A pending cancel ends the instance, a pending pause is acknowledged; the same once more is
-        no error. Heartbeats stop. With a `blocked_reason` (of what is longer than 64 KiB the middle
-        is left out) the instance is blocked, whatever is pending: its code can't go on and must
-        change. A server that is too old for that takes it as without.
+        no error. Heartbeats stop. `waits` tells people what the instance waits for, as a JSON list
+        `[{"kind": …, "name": …, "since": …, "until": …}]` of at most 64 KiB.
+
+        With a `blocked_reason` (of what is longer than 64 KiB the middle is left out) the instance
+        is *blocked*, whatever is pending: its code can't go on with this history, and must change.
+        It is paused, no signal is acknowledged, and only a later resume or cancel, or other code,
+        has it launched again. A server that is too old for that takes it as without.
         """
-        await self._instance.suspended(blocked_reason)
+        await self._instance.suspended(blocked_reason, waits)
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """

@@ -105,13 +105,22 @@ class RemoteInstance:
         return (await self._calls.ask(request)).start_child.created
 
     async def sleep(
-        self, duration: timedelta, checkpoint_id: str, state: bytes, *, keep_running: bool
+        self,
+        duration: timedelta,
+        checkpoint_id: str,
+        state: bytes,
+        *,
+        keep_running: bool,
+        detach: bool,
     ) -> None:
-        """Sleep until the server says that it is over."""
+        """Sleep until the server says that it is over, or, detached, that it is stored."""
         request = requests.sleep(
-            self._id, duration, checkpoint_id, state, keep_running=keep_running
+            self._id, duration, checkpoint_id, state, keep_running=keep_running, detach=detach
         )
-        await self._calls.hold(lambda: request)
+        if detach:
+            await self._calls.ask(request)
+        else:
+            await self._calls.hold(lambda: request)
 
     async def record_retry_attempt(
         self, checkpoint_id: str, attempt_number: int, error_message: str | None
@@ -145,11 +154,11 @@ class RemoteInstance:
         text = error.encode(errors="backslashreplace")
         await self._end(requests.event(self._id, InstanceEventType.EVENT_FAILED, text))
 
-    async def suspended(self, blocked_reason: str | None) -> None:
+    async def suspended(self, blocked_reason: str | None, waits: str | None) -> None:
         """Stop for now, or until the code has changed."""
         if blocked_reason is not None:
             blocked_reason = _kept(blocked_reason)
-        await self._end(requests.suspended(self._id, blocked_reason))
+        await self._end(requests.suspended(self._id, blocked_reason, waits))
 
     async def custom_event(self, event: CustomEvent) -> None:
         """Record an event of the workflow's own."""

@@ -94,6 +94,7 @@ def sleep(
     state: bytes,
     *,
     keep_running: bool,
+    detach: bool,
 ) -> RpcRequest:
     """Ask to sleep, never shorter than that."""
     return RpcRequest(
@@ -103,6 +104,7 @@ def sleep(
             checkpoint_id=checkpoint_id,
             state=state,
             keep_running=keep_running,
+            detach=detach,
         )
     )
 
@@ -159,11 +161,13 @@ def event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"")
     )
 
 
-def suspended(instance_id: str, blocked_reason: str | None) -> RpcRequest:
-    """Tell that the instance is suspended, and blocked if there is a reason."""
+def suspended(instance_id: str, blocked_reason: str | None, waits: str | None) -> RpcRequest:
+    """Tell that the process stops for now, why it can't go on, and what it waits for."""
     request = event(instance_id, InstanceEventType.EVENT_SUSPENDED)
     if blocked_reason is not None:
         request.instance_event.blocked_reason = blocked_reason
+    if waits is not None:
+        request.instance_event.waits = waits
     return request
 
 

@@ -59,17 +59,23 @@ class Sleep:
     """
     A durable sleep to begin, or to go on with.
 
-    keep_running: the deadline is kept, but the instance is not put to sleep by it.
+    keep_running: the deadline is kept, but the instance is not put to sleep by it. detach: the
+    process is about to leave, so that the instance falls asleep even if the sleep is over. waits:
+    what the instance awaits while it sleeps, as a JSON list.
     """
 
     checkpoint_id: str
     state: bytes
     duration: timedelta
     keep_running: bool = False
+    detach: bool = False
+    waits: str | None = None
 
     def __post_init__(self) -> None:
         values.check_new_checkpoint_id("checkpoint_id", self.checkpoint_id)
         values.check_bytes("state", self.state)
+        if self.waits is not None:
+            values.check_waits("waits", self.waits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from runtara_domain import values
+from runtara_domain.error import InvalidValue
 from runtara_domain.model.caller import Caller, Standing
 from runtara_domain.model.instances import Ending
 from runtara_domain.status import Condition, State
@@ -24,13 +25,20 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something an instance said; created_at is when it says it happened."""
+    """
+    Something an instance said; created_at is when it says it happened.
+
+    With `suspended`: blocked_reason is why its code can't go on with this history, None if it can;
+    waits is what it awaits, as a JSON list.
+    """
 
     type: EventType
     payload: bytes
     created_at: datetime
     checkpoint_id: str | None = None
     subtype: str | None = None
+    blocked_reason: str | None = None
+    waits: str | None = None
 
     def __post_init__(self) -> None:
         values.check_bytes("payload", self.payload)
@@ -38,6 +46,16 @@ class Event:
             values.check_id("checkpoint_id", self.checkpoint_id)
         if self.subtype is not None:
             values.check_text("subtype", self.subtype)
+        if self.blocked_reason is not None:
+            self._require_suspended("blocked_reason")
+            values.check_note("blocked_reason", self.blocked_reason)
+        if self.waits is not None:
+            self._require_suspended("waits")
+            values.check_waits("waits", self.waits)
+
+    def _require_suspended(self, field: str) -> None:
+        if self.type is not EventType.SUSPENDED:
+            raise InvalidValue(f"{field}: goes with the event suspended, got it with {self.type}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,7 @@ class EventStep:
     """
     One event of a batch, with what the core lays down for it.
 
-    when: the states it is kept in; for `suspended`, `status.settle` decides instead. ending: how
+    when: the states it is kept in; `suspended` goes by `events.suspend` instead. ending: how
     the instance ends with it, if it does.
     """
 

@@ -56,12 +56,13 @@ class Checkpoints(Protocol):
 
         The deadline belongs to the checkpoint: the first call's `at` plus the duration (at most
         `values.MAX_SLEEP`); a checkpoint that has none gets one now, a state once kept stays, and
-        saving moves the instance's pointer. Then, in the same step: deadline over, or a cancel
-        pending: an instance asleep becomes RUNNING as if it stirred, nothing else is moved;
-        `keep_running` and the instance RUNNING: nothing is moved; else it becomes asleep,
+        saving moves the instance's pointer. Then, in the same step: `keep_running` and the instance
+        RUNNING: nothing is moved; deadline over, or a cancel pending, and not `detach`: an instance
+        asleep becomes RUNNING as if it stirred, nothing else is moved; else it becomes asleep,
         `sleep_until` the earliest of this deadline, `earliest` (that of the other sleeps held for
-        it) and, if it was asleep, what it was; and it is claimed with `claim`, unless another
-        owner's claim runs. `last_activity_at` moves.
+        it) and, if it was asleep, what it was; what it awaits is kept; and it is claimed with
+        `claim`, unless another owner's claim runs or the sleep is detached. `last_activity_at`
+        moves.
         """
         ...
 

@@ -47,10 +47,13 @@ class Events(Protocol):
         for it.
 
         A pending cancel or pause is acknowledged by it; a move to CANCELLED sets `finished_at`;
-        every move clears `sleep_until` and the wake claim. Where `settle` gives None, or the caller
-        is superseded, nothing is written and `after` is None; unless the cancel was acknowledged
-        and the last `started` or `suspended` kept is this event, with the same payload: that one
-        ended the instance, and this is `repeated`.
+        every move clears `sleep_until` and the wake claim, and what the event says that it awaits
+        is kept with a suspended instance. Where `settle` gives None, or the caller is superseded,
+        nothing is written and `after` is None; unless the cancel was acknowledged and the last
+        `started` or `suspended` kept is this event, with the same payload: that one ended the
+        instance, and this is `repeated`.
+
+        With a `blocked_reason` an open instance is blocked instead, as by `instances.block`.
         """
         ...
 

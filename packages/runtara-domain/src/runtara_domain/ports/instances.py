@@ -117,11 +117,26 @@ class Instances(Protocol):
         """
         ...
 
+    async def block(
+        self, caller: Caller, reason: str, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        """
+        Pause an instance whose code can't go on, with the reason, if it admits the caller.
+
+        None if it is unknown. With a run given, only if it is still the newest. `sleep_until`, the
+        wake claim and what it awaited are cleared, `error` gets the reason, at most 64 KiB. No
+        signal is settled, and the one that is pending no longer makes the instance due: a cancel or
+        resume that is sent later does. Blocked already, it gets the new reason alone. No event is
+        added.
+        """
+        ...
+
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         """
         Claim instances that are due and under no claim that is still running.
 
-        Due: asleep with `sleep_until` passed, or SUSPENDED with an unacknowledged cancel or resume.
+        Due: asleep with `sleep_until` passed, or SUSPENDED with an unacknowledged cancel or resume;
+        a blocked one only with a signal that was sent since it blocked.
         First come those that wait longest, counted from when they became due or, if that is later,
         from the end of their last claim: so one that can't be launched goes to the back. Of
         concurrent callers each instance goes to one.

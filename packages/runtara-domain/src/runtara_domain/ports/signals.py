@@ -52,7 +52,8 @@ class Signals(Protocol):
         Put in a signal for an instance in one of these states.
 
         It takes the place of what is pending if `status.replaces` says so. A cancel for a PENDING
-        instance ends it at once: CANCELLED, `finished_at`, the signal acknowledged.
+        instance ends it at once: CANCELLED, `finished_at`, the signal acknowledged. A cancel or
+        resume makes a blocked instance due, even where a cancel is pending and stands.
         """
         ...
 

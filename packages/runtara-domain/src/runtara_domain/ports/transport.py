@@ -143,7 +143,7 @@ class Operations(Protocol):
         on_stored: Callable[[], None] = ignore,
     ) -> None:
         """
-        Keep a deadline and return when it has come, or a cancel is pending.
+        Keep a deadline and return when it has come, or a cancel is pending; at once if detached.
 
         Calls `on_stored` as soon as the sleep is stored and only the wait for it is held here.
         Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the

@@ -30,6 +30,8 @@ from runtara_domain.status import ANY, MOVES, OPEN, Move, State
 from runtara_domain.use_cases.admission import require_admitted, require_current
 from runtara_domain.waits import Waits
 
+NO_REASON = "(the instance gave no reason)"
+
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +137,12 @@ class RecordEvents:
 
 def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
     """Lay down in which states an event is kept, and how the instance ends with it."""
-    event = replace(event, created_at=values.plausible(event.created_at, now))
+    event = replace(
+        event,
+        created_at=values.plausible(event.created_at, now),
+        # The column holds a reason exactly if the instance is blocked.
+        blocked_reason=NO_REASON if event.blocked_reason == "" else event.blocked_reason,
+    )
     match event.type:
         case EventType.CUSTOM:
             return EventStep(caller, event, ANY)
@@ -175,6 +182,4 @@ def ending_of(event: Event) -> Ending:
     """Tell how an instance has ended that says so: the payload is the output, or the error text."""
     if event.type is EventType.COMPLETED:
         return Ending(State.COMPLETED, output=event.payload)
-    return Ending(
-        State.FAILED, error=values.storable_text(event.payload, "(the instance gave no reason)")
-    )
+    return Ending(State.FAILED, error=values.storable_text(event.payload, NO_REASON))

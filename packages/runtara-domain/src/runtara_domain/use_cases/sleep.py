@@ -46,6 +46,9 @@ class SleepDurably:
         sleep: Sleep,
         on_stored: Callable[[], None] = ignore,
     ) -> None:
+        if sleep.detach:
+            await self._store(caller, sleep)
+            return
         try:
             with ExitStack() as holding:
                 held = await self._hold(holding, session, caller, sleep)
@@ -59,6 +62,11 @@ class SleepDurably:
         if not is_over:
             await self.held.release(caller.instance_id)
             raise NoAnswer
+
+    async def _store(self, caller: Caller, sleep: Sleep) -> None:
+        async with self.held.turn(caller.instance_id):
+            slept = await self._begin(caller, sleep, self.clock.now())
+        require_admitted(caller, slept.before, WORKING, _ACTION)
 
     async def _hold(
         self, holding: ExitStack, session: Session, caller: Caller, sleep: Sleep

@@ -79,13 +79,15 @@ class MemoryCheckpoints:
         row.show_life(at)
         signal = self._store.pending_signal(caller.instance_id)
         cancelled = signal is not None and signal.type is SignalType.CANCEL
-        if wake_at <= at or cancelled:
+        is_kept_running = before.state is State.RUNNING and sleep.keep_running
+        if (wake_at <= at or cancelled) and not sleep.detach:
             _stir(row, at)
-        elif before.state is not State.RUNNING or not sleep.keep_running:
+        elif not is_kept_running:
             asleep_until = row.sleep_until if before.state is State.ASLEEP else None
             moments = (wake_at, earliest, asleep_until)
             row.fall_asleep(min(moment for moment in moments if moment is not None))
-            if not row.is_anothers(claim.token, at):
+            row.waits = sleep.waits
+            if not sleep.detach and not row.is_anothers(claim.token, at):
                 row.claim(claim)
         return Slept(before, wake_at, signal, after=row.state)
 

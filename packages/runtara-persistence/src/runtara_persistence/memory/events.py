@@ -14,7 +14,7 @@ from runtara_domain.model import (
     Recorded,
     StoredEvent,
 )
-from runtara_domain.status import Condition, SignalType, State, settle
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence.memory import records
 from runtara_persistence.memory.store import EventRow, InstanceRow, Store
 
@@ -98,6 +98,8 @@ class MemoryEvents:
         if row is None:
             return Recorded(before=None)
         before = row.standing
+        if event.blocked_reason is not None:
+            return self._block(row, caller, event, event.blocked_reason, at)
         signal = self._store.pending_signal(caller.instance_id)
         if not before.supersedes(caller) and self._suspended_so(before.state, caller, event):
             return Recorded(before, repeated=True, after=before.state)
@@ -111,7 +113,21 @@ class MemoryEvents:
             self._store.end(row, Ending(after), at)
         elif after is not before.state:
             row.move(after, at)
+        if event.waits is not None and not after.is_final:
+            row.waits = event.waits
         return Recorded(before, after=after)
+
+    def _block(
+        self, row: InstanceRow, caller: Caller, event: Event, reason: str, at: datetime
+    ) -> Recorded:
+        before, block = row.standing, MOVES[Move.BLOCK]
+        if not before.admits(caller, block.sources):
+            return Recorded(before)
+        self._store.add_event(caller.instance_id, event)
+        row.show_life(at)
+        row.block(reason, self._store.unacknowledged(caller.instance_id), at)
+        row.waits = event.waits
+        return Recorded(before, after=block.target)
 
     def _suspended_so(self, state: State, caller: Caller, event: Event) -> bool:
         """Whether it was this very event that acknowledged a cancel, and so ended the instance."""

@@ -160,6 +160,19 @@ class MemoryInstances:
             self._store.end(row, ending, at)
         return before
 
+    async def block(
+        self, caller: Caller, reason: str, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        values.check_note("reason", reason)
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return None
+        before = row.standing
+        if before.admits(caller, when):
+            row.block(reason, self._store.unacknowledged(row.instance_id), at)
+        return before
+
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
         await self._store.turn()
@@ -282,8 +295,8 @@ class MemoryInstances:
         moments = []
         if row.sleep_until is not None and row.sleep_until <= at:
             moments.append(row.sleep_until)
-        sent = self._store.pending_signals.get(row.instance_id)
-        if sent is not None and sent.acknowledged_at is None and sent.signal_type in _RELAUNCHING:
+        sent = self._store.unacknowledged(row.instance_id)
+        if sent is not None and sent.signal_type in _RELAUNCHING and not row.was_blocked_with(sent):
             moments.append(sent.created_at)
         return min(moments, default=None)
 

@@ -66,6 +66,8 @@ class MemorySignals:
         before = row.standing
         if before.state not in when:
             return Delivered(before)
+        if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
+            row.blocked_signal_at = None
         pending = self._store.pending_signal(instance_id)
         if not replaces(signal.type, None if pending is None else pending.type):
             return Delivered(before)

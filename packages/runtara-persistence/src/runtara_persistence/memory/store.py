@@ -76,6 +76,17 @@ class InstanceRow:
         if state.is_final:
             self.finished_at = at
 
+    def block(self, reason: str, told: "SignalRow | None", at: datetime) -> None:
+        """Pause for this reason; the signal pending then no longer makes it due."""
+        if self.blocked_reason is None:
+            self.blocked_signal_at = None if told is None else told.created_at
+        self.move(State.PAUSED, at)
+        self.error = reason
+
+    def was_blocked_with(self, told: "SignalRow") -> bool:
+        """Whether this signal was pending when the instance blocked: it doesn't make it due."""
+        return self.state is State.PAUSED and self.blocked_signal_at == told.created_at
+
     def show_life(self, at: datetime) -> None:
         """Move the activity forward: what comes late never moves it backward."""
         self.last_activity_at = max(at, self.last_activity_at or at)
@@ -208,10 +219,13 @@ class Store:
 
     def pending_signal(self, instance_id: str) -> Signal | None:
         """Tell the signal that waits to be acknowledged."""
+        row = self.unacknowledged(instance_id)
+        return None if row is None else Signal(row.signal_type, row.payload or b"")
+
+    def unacknowledged(self, instance_id: str) -> SignalRow | None:
+        """Find the row of the signal that waits to be acknowledged."""
         row = self.pending_signals.get(instance_id)
-        if row is None or row.acknowledged_at is not None:
-            return None
-        return Signal(row.signal_type, row.payload or b"")
+        return None if row is None or row.acknowledged_at is not None else row
 
     def acknowledge(self, instance_id: str, types: Iterable[SignalType], at: datetime) -> None:
         """Settle the pending signal, if there is one of these types."""

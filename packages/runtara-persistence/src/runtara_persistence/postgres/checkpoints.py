@@ -86,6 +86,8 @@ class PostgresCheckpoints:
             claim.token,
             owner(claim.token),
             MOVES[Move.STIR].target.value,
+            sleep.detach,
+            sleep.waits,
         )
         if not found:
             return Slept(before=None)

@@ -103,6 +103,7 @@ class PostgresEvents:
         before = outcome.before
         if (
             event.type is not EventType.SUSPENDED
+            or event.blocked_reason is not None
             or outcome.after is not None
             or before is None
             or before.state is not State.CANCELLED

@@ -36,6 +36,7 @@ _START_CHILD = _QUERIES["start_child"]
 _INPUT = _QUERIES["input"]
 _STANDINGS = _QUERIES["standings"]
 _FINISH = _QUERIES["finish"]
+_BLOCK = _QUERIES["block"]
 
 
 class PostgresInstances:
@@ -186,6 +187,21 @@ class PostgresInstances:
             ending.cpu_usage_usec,
             at,
             *ending_signal(caller.instance_id, ending),
+        )
+        return rows.standing(found[0]) if found else None
+
+    async def block(
+        self, caller: Caller, reason: str, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        values.check_note("reason", reason)
+        found = await self._database.write(
+            "block an instance",
+            _BLOCK,
+            caller.instance_id,
+            caller.run,
+            rows.states(when),
+            reason,
+            MOVES[Move.BLOCK].target.status,
         )
         return rows.standing(found[0]) if found else None
 

@@ -16,7 +16,7 @@ from runtara_domain.model import (
     Recorded,
     ending_signal,
 )
-from runtara_domain.status import Condition, SignalType, State, settle
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 
@@ -34,6 +34,13 @@ _SETTLED = [
 ]
 """The domain's table: in this state, with this pending, to that state."""
 _SETTLING = [list(column) for column in zip(*_SETTLED, strict=True)]
+_BLOCK = MOVES[Move.BLOCK]
+_BLOCKED = [
+    (state.value, pending or _NOTHING, _BLOCK.target.value)
+    for state in _BLOCK.sources
+    for pending in (None, *SignalType)
+]
+_BLOCKING = [list(column) for column in zip(*_BLOCKED, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,10 @@ def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datet
 
 def suspend(caller: Caller, event: Event, at: datetime) -> Statement:
     """Carry out `events.suspend`."""
+    leading = _SETTLING if event.blocked_reason is None else _BLOCKING
     told = ending_signal(caller.instance_id, Ending(State.CANCELLED))
-    arguments = (caller.instance_id, caller.run, *_SETTLING, at, *_details(event), *told)
+    said = (event.blocked_reason, event.waits)
+    arguments = (caller.instance_id, caller.run, *leading, at, *_details(event), *told, *said)
 
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
         return [_suspended(row) for row in found] or [Recorded(before=None)]

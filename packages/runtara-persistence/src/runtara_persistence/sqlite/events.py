@@ -16,7 +16,7 @@ from runtara_domain.model import (
     Standing,
     StoredEvent,
 )
-from runtara_domain.status import OPEN, Condition, SignalType, State, settle
+from runtara_domain.status import MOVES, OPEN, Condition, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.children import tell_parent
@@ -33,6 +33,8 @@ _END_MOVE = _QUERIES["end.move"]
 _SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
 _SUSPEND_SETTLE_SIGNAL = _QUERIES["suspend.settle_signal"]
 _SUSPEND_MOVE = _QUERIES["suspend.move"]
+_SUSPEND_STAY = _QUERIES["suspend.stay"]
+_BLOCK_MOVE = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
 
@@ -160,6 +162,8 @@ def _suspend(
     before, pending = _find(connection, caller)
     if before is None or before.supersedes(caller):
         return Recorded(before)
+    if event.blocked_reason is not None:
+        return _block(connection, before, caller, event, at)
     if before.state is State.CANCELLED and _has_suspended_so(connection, caller, event):
         return Recorded(before, repeated=True, after=before.state)
     after = settle(before.state, pending)
@@ -169,16 +173,38 @@ def _suspend(
         "instance_id": caller.instance_id,
         "status": after.status,
         "finished_at": at if after.is_final else None,
+        "waits": None if after.is_final else event.waits,
         "at": at,
     }
     _add(connection, caller, event)
     connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)
     connection.execute(_TOUCH, moved)
-    if after is not before.state:
+    if after is before.state:
+        connection.execute(_SUSPEND_STAY, moved)
+    else:
         [(parent_id,)] = connection.execute(_SUSPEND_MOVE, moved).fetchall()
         if after.is_final:
             tell_parent(connection, caller.instance_id, parent_id, Ending(after), at, heard)
     return Recorded(before, after=after)
+
+
+def _block(
+    connection: sqlite3.Connection, before: Standing, caller: Caller, event: Event, at: str
+) -> Recorded:
+    block = MOVES[Move.BLOCK]
+    if before.state not in block.sources:
+        return Recorded(before)
+    blocked = {
+        "instance_id": caller.instance_id,
+        "status": block.target.status,
+        "reason": event.blocked_reason,
+        "waits": event.waits,
+        "at": at,
+    }
+    _add(connection, caller, event)
+    connection.execute(_TOUCH, blocked)
+    connection.execute(_BLOCK_MOVE, blocked)
+    return Recorded(before, after=block.target)
 
 
 def _find(

@@ -22,7 +22,7 @@ from runtara_domain.model import (
     Standing,
     Woken,
 )
-from runtara_domain.status import Condition
+from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import children, claims, listing, pruning, rows
 from runtara_persistence.sqlite.database import Database
@@ -38,6 +38,7 @@ _TOUCH = _QUERIES["touch"]
 _CREATE = _QUERIES["create"]
 _INPUT = _QUERIES["input"]
 _FINISH_MOVE = _QUERIES["finish.move"]
+_BLOCK_MOVE = _QUERIES["block.move"]
 
 
 class SqliteInstances:
@@ -161,6 +162,16 @@ class SqliteInstances:
             "finish an instance", step, then=lambda _: self._watch.tell(heard)
         )
 
+    async def block(
+        self, caller: Caller, reason: str, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        values.check_note("reason", reason)
+
+        def step(connection: sqlite3.Connection) -> Standing | None:
+            return _block(connection, caller, reason, when)
+
+        return await self._database.write("block an instance", step)
+
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
 
@@ -233,4 +244,19 @@ def _finish(
         }
         [(parent_id,)] = connection.execute(_FINISH_MOVE, finished).fetchall()
         children.tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
+    return before
+
+
+def _block(
+    connection: sqlite3.Connection, caller: Caller, reason: str, when: Condition
+) -> Standing | None:
+    before = _standing(connection, caller.instance_id)
+    if before is not None and before.admits(caller, when):
+        blocked = {
+            "instance_id": caller.instance_id,
+            "status": MOVES[Move.BLOCK].target.status,
+            "reason": reason,
+            "waits": None,
+        }
+        connection.execute(_BLOCK_MOVE, blocked)
     return before

@@ -33,6 +33,7 @@ _PENDING_NAMED = _QUERIES["pending.named"]
 _PENDING_CUSTOM = _QUERIES["pending.custom"]
 _ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
 _ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
+_SEND_MAKE_DUE = _QUERIES["send.make_due"]
 _SEND_PUT = _QUERIES["send.put"]
 _SEND_CUSTOM_PUT = _QUERIES["send_custom.put"]
 _SEND_CUSTOM_MAKE_DUE = _QUERIES["send_custom.make_due"]
@@ -153,7 +154,11 @@ def _send(
     heard: list[str],
 ) -> Delivered:
     before, pending = _find(connection, instance_id)
-    if before is None or before.state not in when or not replaces(signal.type, pending):
+    if before is None or before.state not in when:
+        return Delivered(before)
+    if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
+        connection.execute(_SEND_MAKE_DUE, {"instance_id": instance_id})
+    if not replaces(signal.type, pending):
         return Delivered(before)
     ends = signal.type is SignalType.CANCEL and before.state is State.PENDING
     put = {

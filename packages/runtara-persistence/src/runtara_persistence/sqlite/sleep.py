@@ -50,18 +50,20 @@ def sleep(
     if after is State.ASLEEP:
         asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
         until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
-        _fall_asleep(connection, key, until, claim, at)
+        _fall_asleep(connection, key, asked, until)
+        if not asked.detach:
+            _claim(connection, key, claim, at)
     elif after is not before.state:
         connection.execute(_STIR, {**key, "status": after.status})
     return Slept(before, wake_at, signal, after)
 
 
 def _lead(state: State, asked: Sleep, *, is_over: bool) -> State:
-    if is_over:
-        stir = MOVES[Move.STIR]
-        return stir.target if state in stir.sources else state
     if asked.keep_running and state is State.RUNNING:
         return state
+    if is_over and not asked.detach:
+        stir = MOVES[Move.STIR]
+        return stir.target if state in stir.sources else state
     return MOVES[Move.SLEEP].target
 
 
@@ -84,14 +86,20 @@ def _keep_deadline(
 
 
 def _fall_asleep(
-    connection: sqlite3.Connection,
-    key: Mapping[str, str],
-    until: datetime,
-    claim: Claim,
-    at: datetime,
+    connection: sqlite3.Connection, key: Mapping[str, str], asked: Sleep, until: datetime
 ) -> None:
-    asleep = {**key, "status": State.ASLEEP.status, "sleep_until": to_text(until)}
+    asleep = {
+        **key,
+        "status": State.ASLEEP.status,
+        "sleep_until": to_text(until),
+        "waits": asked.waits,
+    }
     connection.execute(_FALL_ASLEEP, asleep)
+
+
+def _claim(
+    connection: sqlite3.Connection, key: Mapping[str, str], claim: Claim, at: datetime
+) -> None:
     claimed = {
         **key,
         "token": claim.token,

@@ -72,7 +72,7 @@ async def list_checkpoints(
 
 
 async def sleep(core: Operations, request: Request, message: pb.SleepRequest) -> pb.RpcResponse:
-    """Sleep durably; answered when it is over."""
+    """Sleep durably; answered when it is over, or stored if it is detached."""
     # What no calendar holds is as good as the longest sleep there is.
     longest = values.MAX_SLEEP // timedelta(milliseconds=1)
     slept = core.sleep(
@@ -83,6 +83,7 @@ async def sleep(core: Operations, request: Request, message: pb.SleepRequest) ->
             state=message.state,
             duration=timedelta(milliseconds=min(message.duration_ms, longest)),
             keep_running=message.keep_running,
+            detach=message.detach,
         ),
         on_stored=request.on_stored,
     )

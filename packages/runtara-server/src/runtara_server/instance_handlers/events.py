@@ -49,4 +49,6 @@ def _event(message: pb.InstanceEvent) -> Event:
         created_at=translation.moment(message.timestamp_ms),
         checkpoint_id=message.checkpoint_id if message.HasField("checkpoint_id") else None,
         subtype=message.subtype if message.HasField("subtype") else None,
+        blocked_reason=message.blocked_reason if message.HasField("blocked_reason") else None,
+        waits=message.waits if message.HasField("waits") else None,
     )

@@ -44,9 +44,12 @@ settled AS MATERIALIZED (
         found.*,
         kept.*,
         CASE
-            WHEN kept.wake_at <= $6 OR EXISTS (SELECT FROM told WHERE signal_type = 'cancel')
-            THEN CASE WHEN found.state = 'asleep' THEN $13::text ELSE found.state END
             WHEN $8::boolean AND found.state = 'running' THEN found.state
+            WHEN NOT $14::boolean
+                AND (
+                    kept.wake_at <= $6 OR EXISTS (SELECT FROM told WHERE signal_type = 'cancel')
+                )
+            THEN CASE WHEN found.state = 'asleep' THEN $13::text ELSE found.state END
             ELSE 'asleep'
         END AS after
     FROM found, kept
@@ -60,17 +63,21 @@ moved AS (
             WHEN after = state THEN i.status
             ELSE after::instance_status
         END,
+        waits = CASE
+            WHEN after = 'asleep' THEN $15::text
+            WHEN after = state THEN i.waits
+        END,
         sleep_until = CASE
             WHEN after = 'asleep' THEN least(settled.wake_at, $9, settled.asleep_until)
             WHEN after = state THEN i.sleep_until
         END,
         wake_claim_until = CASE
-            WHEN after = 'asleep' AND is_anothers THEN i.wake_claim_until
+            WHEN after = 'asleep' AND (is_anothers OR $14) THEN i.wake_claim_until
             WHEN after = 'asleep' THEN $10::timestamptz
             WHEN after = state THEN i.wake_claim_until
         END,
         wake_claim_by = CASE
-            WHEN after = 'asleep' AND is_anothers THEN i.wake_claim_by
+            WHEN after = 'asleep' AND (is_anothers OR $14) THEN i.wake_claim_by
             WHEN after = 'asleep' THEN $11::text
             WHEN after = state THEN i.wake_claim_by
         END

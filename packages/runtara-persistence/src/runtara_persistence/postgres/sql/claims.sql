@@ -31,6 +31,8 @@ told AS MATERIALIZED (
     WHERE s.acknowledged_at IS NULL
         AND s.signal_type IN ('cancel', 'resume')
         AND i.status = 'suspended'
+        -- The signal that was pending when the instance blocked makes it due no more.
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
         AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1) IS NOT TRUE
     ORDER BY waits_since, i.instance_id COLLATE "C"
     LIMIT $2
@@ -146,6 +148,7 @@ woken AS (
     UPDATE instances AS i
     SET status = $6::text::instance_status,
         last_activity_at = greatest(i.last_activity_at, $5),
+        waits = NULL,
         sleep_until = NULL,
         wake_claim_until = NULL,
         wake_claim_by = NULL

@@ -110,6 +110,7 @@ moved AS (
         error = $6,
         finished_at = $7,
         last_activity_at = greatest(i.last_activity_at, $7),
+        waits = NULL,
         sleep_until = NULL,
         wake_claim_until = NULL,
         wake_claim_by = NULL
@@ -161,7 +162,7 @@ found AS MATERIALIZED (
     FOR NO KEY UPDATE
 ),
 told AS MATERIALIZED (
-    SELECT s.signal_type::text AS signal_type
+    SELECT s.signal_type::text AS signal_type, s.created_at
     FROM found
     JOIN pending_signals AS s ON s.instance_id = found.instance_id
     WHERE s.acknowledged_at IS NULL
@@ -169,7 +170,7 @@ told AS MATERIALIZED (
     FOR NO KEY UPDATE OF s
 ),
 settled AS MATERIALIZED (
-    SELECT found.instance_id, found.state, moves.after
+    SELECT found.instance_id, found.state, moves.after, told.created_at AS told_at
     FROM found
     LEFT JOIN told ON TRUE
     JOIN unnest($3::text[], $4::text[], $5::text[]) AS moves (state, told, after)
@@ -190,6 +191,7 @@ acknowledged AS (
     WHERE s.instance_id = settled.instance_id
         AND s.signal_type IN ('cancel', 'pause')
         AND s.acknowledged_at IS NULL
+        AND $13::text IS NULL
 ),
 moved AS (
     UPDATE instances AS i
@@ -199,9 +201,21 @@ moved AS (
             ELSE after::instance_status
         END,
         finished_at = CASE WHEN after = 'cancelled' THEN $6 ELSE i.finished_at END,
+        error = coalesce($13, i.error),
+        -- One that is blocked already has had the signals since then.
+        blocked_signal_at = CASE
+            WHEN $13 IS NULL OR (state = 'paused' AND i.error IS NOT NULL)
+            THEN i.blocked_signal_at
+            ELSE told_at
+        END,
+        waits = CASE
+            WHEN after = 'cancelled' THEN NULL
+            WHEN after = state AND $13 IS NULL THEN coalesce($14::text, i.waits)
+            ELSE $14
+        END,
         sleep_until = CASE WHEN after = state THEN i.sleep_until END,
-        wake_claim_until = CASE WHEN after = state THEN i.wake_claim_until END,
-        wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
+        wake_claim_until = CASE WHEN after = state AND $13 IS NULL THEN i.wake_claim_until END,
+        wake_claim_by = CASE WHEN after = state AND $13 IS NULL THEN i.wake_claim_by END
     FROM settled
     WHERE i.instance_id = settled.instance_id
 ),

@@ -247,6 +247,7 @@ moved AS (
         memory_peak_bytes = $8,
         cpu_usage_usec = $9,
         finished_at = $10,
+        waits = NULL,
         sleep_until = NULL,
         wake_claim_until = NULL,
         wake_claim_by = NULL
@@ -270,6 +271,49 @@ made_due AS (
     FROM parent
     JOIN heard ON heard.instance_id = parent.instance_id
     WHERE i.instance_id = parent.instance_id AND parent.is_asleep
+)
+SELECT state, run_epoch
+FROM found;
+
+-- name: block
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        CASE
+            WHEN status <> 'suspended' THEN status::text
+            WHEN sleep_until IS NULL THEN 'paused'
+            ELSE 'asleep'
+        END AS state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+told AS MATERIALIZED (
+    SELECT s.created_at
+    FROM found
+    JOIN pending_signals AS s ON s.instance_id = found.instance_id
+    WHERE s.acknowledged_at IS NULL
+    -- As it is now, whatever it was when the statement began.
+    FOR NO KEY UPDATE OF s
+),
+moved AS (
+    UPDATE instances AS i
+    SET status = $5::text::instance_status,
+        error = $4::text,
+        -- One that is blocked already has had the signals since then.
+        blocked_signal_at = CASE
+            WHEN found.state = 'paused' AND i.error IS NOT NULL THEN i.blocked_signal_at
+            ELSE (SELECT created_at FROM told)
+        END,
+        waits = NULL,
+        sleep_until = NULL,
+        wake_claim_until = NULL,
+        wake_claim_by = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.state = ANY ($3::text[])
+        AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
 )
 SELECT state, run_epoch
 FROM found;

@@ -34,6 +34,7 @@ moved AS (
     SET checkpoint_id = coalesce(saved.checkpoint_id, i.checkpoint_id),
         last_activity_at = greatest(i.last_activity_at, saved.created_at),
         status = CASE WHEN found.state = 'asleep' THEN $7::text::instance_status ELSE i.status END,
+        waits = CASE WHEN found.state <> 'asleep' THEN i.waits END,
         sleep_until = CASE WHEN found.state <> 'asleep' THEN i.sleep_until END,
         wake_claim_until = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_until END,
         wake_claim_by = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_by END
@@ -120,6 +121,7 @@ moved AS (
     SET checkpoint_id = coalesce(newest.checkpoint_id, i.checkpoint_id),
         last_activity_at = greatest(i.last_activity_at, newest.created_at),
         status = CASE WHEN is_asleep THEN $7::text::instance_status ELSE i.status END,
+        waits = CASE WHEN NOT is_asleep THEN i.waits END,
         sleep_until = CASE WHEN NOT is_asleep THEN i.sleep_until END,
         wake_claim_until = CASE WHEN NOT is_asleep THEN i.wake_claim_until END,
         wake_claim_by = CASE WHEN NOT is_asleep THEN i.wake_claim_by END

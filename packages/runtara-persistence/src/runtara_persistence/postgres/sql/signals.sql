@@ -86,6 +86,7 @@ moved AS (
             ELSE after::instance_status
         END,
         finished_at = CASE WHEN after = 'cancelled' THEN $6 ELSE i.finished_at END,
+        waits = CASE WHEN after = state THEN i.waits END,
         sleep_until = CASE WHEN after = state THEN i.sleep_until END,
         wake_claim_until = CASE WHEN after = state THEN i.wake_claim_until END,
         wake_claim_by = CASE WHEN after = state THEN i.wake_claim_by END
@@ -130,12 +131,23 @@ found AS MATERIALIZED (
             WHEN sleep_until IS NULL THEN 'paused'
             ELSE 'asleep'
         END AS state,
-        run_epoch
+        run_epoch,
+        blocked_signal_at
     FROM instances
     WHERE instance_id = $1
         -- The parent is locked first, by all steps that lock both.
         AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
+),
+unblocked AS (
+    UPDATE instances AS i
+    SET blocked_signal_at = NULL
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.blocked_signal_at IS NOT NULL
+        AND found.state = 'paused'
+        AND found.state = ANY ($2::text[])
+        AND $3::text <> 'pause'
 ),
 put AS (
     INSERT INTO pending_signals AS s (
@@ -161,6 +173,7 @@ moved AS (
     UPDATE instances AS i
     SET status = 'cancelled',
         finished_at = put.acknowledged_at,
+        waits = NULL,
         sleep_until = NULL,
         wake_claim_until = NULL,
         wake_claim_by = NULL

@@ -65,6 +65,7 @@ WHERE instance_id = :instance_id;
 -- name: save.stir
 UPDATE instances
 SET status = :status,
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
@@ -117,7 +118,8 @@ WHERE instance_id = :instance_id;
 -- name: sleep.fall_asleep
 UPDATE instances
 SET status = :status,
-    sleep_until = :sleep_until
+    sleep_until = :sleep_until,
+    waits = :waits
 WHERE instance_id = :instance_id;
 
 -- name: sleep.claim

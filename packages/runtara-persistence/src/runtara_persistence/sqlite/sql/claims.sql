@@ -12,6 +12,8 @@ SELECT i.instance_id, i.tenant_id, i.run_epoch, i.checkpoint_id, i.sleep_until
 FROM due
 CROSS JOIN instances AS i ON i.instance_id = due.instance_id
 WHERE i.status = 'suspended'
+    -- The signal that was pending when the instance blocked makes it due no more.
+    AND (i.sleep_until IS NULL AND i.blocked_signal_at = due.since) IS NOT TRUE
     AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE
 GROUP BY i.instance_id
 ORDER BY max(min(due.since), coalesce(i.wake_claim_until, '')), i.instance_id
@@ -84,6 +86,7 @@ WHERE instance_id = :instance_id;
 UPDATE instances
 SET status = :status,
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL

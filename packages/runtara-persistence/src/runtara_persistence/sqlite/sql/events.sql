@@ -28,6 +28,7 @@ SET status = :status,
     error = :error,
     finished_at = :at,
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
@@ -60,11 +61,17 @@ WHERE instance_id = :instance_id
 UPDATE instances
 SET status = :status,
     finished_at = :finished_at,
+    waits = :waits,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
 WHERE instance_id = :instance_id
 RETURNING parent_id;
+
+-- name: suspend.stay
+UPDATE instances
+SET waits = coalesce(:waits, waits)
+WHERE instance_id = :instance_id;
 
 -- name: page
 SELECT

@@ -361,11 +361,32 @@ SET status = :status,
     memory_peak_bytes = :memory_peak_bytes,
     cpu_usage_usec = :cpu_usage_usec,
     finished_at = :at,
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
 WHERE instance_id = :instance_id
 RETURNING parent_id;
+
+-- name: block.move
+UPDATE instances
+SET status = :status,
+    error = :reason,
+    -- One that is blocked already has had the signals since then.
+    blocked_signal_at = CASE
+        WHEN status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL
+        THEN blocked_signal_at
+        ELSE (
+            SELECT s.created_at
+            FROM pending_signals AS s
+            WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
+        )
+    END,
+    waits = :waits,
+    sleep_until = NULL,
+    wake_claim_until = NULL,
+    wake_claim_by = NULL
+WHERE instance_id = :instance_id;
 
 -- name: prune.find
 SELECT instance_id

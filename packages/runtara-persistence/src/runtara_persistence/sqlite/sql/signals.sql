@@ -9,6 +9,7 @@ WHERE i.instance_id = :instance_id;
 UPDATE instances
 SET status = :status,
     finished_at = :finished_at,
+    waits = NULL,
     sleep_until = NULL,
     wake_claim_until = NULL,
     wake_claim_by = NULL
@@ -48,6 +49,11 @@ WHERE instance_id = :instance_id;
 UPDATE instances
 SET last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
+
+-- name: send.make_due
+UPDATE instances
+SET blocked_signal_at = NULL
+WHERE instance_id = :instance_id AND blocked_signal_at IS NOT NULL;
 
 -- name: send.put
 INSERT INTO pending_signals (instance_id, signal_type, created_at, acknowledged_at, payload)
