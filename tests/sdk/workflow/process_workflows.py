@@ -102,6 +102,17 @@ async def blocking() -> int:
     return await ten(1)
 
 
+@step
+async def add(number: int, words: list[str]) -> int:
+    return number + len(words)
+
+
+@workflow
+async def gathering_many(count: int) -> int:
+    words = ["word"] * 3000
+    return sum(await asyncio.gather(*(add(number, words) for number in range(count))))
+
+
 @workflow
 async def blocked_with_clean_up() -> None:
     try:

@@ -205,6 +205,16 @@ async def test_an_input_that_fits_is_taken() -> None:
     assert await life(bare, Core(input=b"{}")) == Ended(Outcome.DONE, b"0")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+async def test_an_input_that_an_instance_was_created_with_is_in_any_encoding(
+    encoding: str,
+) -> None:
+    """That JSON may be in, with a byte-order mark or without."""
+    given = '{"who": "Zoë", "to": {"city": "Oslo"}}'.encode(encoding)
+
+    assert await life(move, Core(input=given)) == Ended(Outcome.DONE, '"Zoë"'.encode())
+
+
 async def test_null_is_an_input() -> None:
     """Which a replay, and a successor, take as the first run did: no input is another thing."""
     seen: list[int | None] = []

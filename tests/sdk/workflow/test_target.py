@@ -109,6 +109,9 @@ def test_a_module_that_a_module_needs_is_told_apart(module: Module) -> None:
         ("def (\n", "can't be imported: SyntaxError: invalid syntax"),
         ("raise SystemExit(3)\n", 'put what it does into `if __name__ == "__main__":`'),
         ("x = 1\n", "has no function decorated with @workflow"),
+        ("class Own(BaseException): ...\nraise Own('no')\n", "can't be imported: Own: no"),
+        ("def __getattr__(name): raise KeyError(name)\n", "there is no 'refund' in it"),
+        ("import sys; sys.modules[__name__] = sys.flags\n", "there is no 'refund' in it"),
     ],
 )
 def test_a_module_that_cannot_be_used_says_why(module: Module, text: str, told: str) -> None:
@@ -142,6 +145,27 @@ def test_an_input_that_is_no_json_says_what_is_missing(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode("latin1"))))
 
     assert told in unread("-")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_an_input_is_json_in_any_of_its_encodings(tmp_path: Path, encoding: str) -> None:
+    """With a byte-order mark, as editors and shells of Windows write it, or without."""
+    given = tmp_path / "order.json"
+    given.write_bytes('{"id": "Zoë"}'.encode(encoding))
+
+    assert target.read(str(given)) == '{"id": "Zoë"}'.encode()
+
+
+def test_an_input_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is the matter with it."""
+    (tmp_path / "deep").write_text("[" * 100_000)
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert "is no JSON: maximum recursion depth exceeded" in unread(str(tmp_path / "deep"))
+    assert unread("-") == "--input -: standard input is closed"
+    assert "null" in unread("a\0b")
 
 
 def test_an_input_is_a_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from traceback import format_exception
@@ -19,7 +20,7 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.workflow import logs, outputs, target
 from runtara_sdk.workflow.definition import Workflow
-from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.ending import Awaited, Ended, Outcome
 from runtara_sdk.workflow.errors import NotSaveable, Refused, Superseded
 from runtara_sdk.workflow.executing import execute
 from runtara_sdk.workflow.forks import EndsForks
@@ -52,6 +53,11 @@ _OF_USAGE = (
     InvalidInstanceState,
     ValidationFailed,
 )
+
+_NAMES = {"signal": "the custom signal", "sleep": "the end of", "retry": "another attempt at"}
+
+_SHOWN = 5
+"""Waits that are named."""
 
 _CODES = {
     Outcome.DONE: DONE,
@@ -92,6 +98,10 @@ def _outcome(
             raise
         # Raised by the workflow's code: who interrupts raises nothing.
         return Leave(USAGE, Manner.HANDLERS, f"{_ENDED}\n{traced(error)}")
+    except Exception as error:
+        if forks.is_forked():
+            raise
+        return _broken(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,10 +141,14 @@ async def _run(
         manner = Manner.NONE if code == SUPERSEDED else Manner.HANDLERS
         return Leave(code, manner, f"{type(error).__name__}: {error}{_advice(error)}")
     except Exception as error:
-        # Not 1: a launcher would take the instance for failed, and it has not ended.
-        text = _BROKEN + "".join(format_exception(error))
-        return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
+        return _broken(error)
     return _leave_of(ended)
+
+
+def _broken(error: Exception) -> Leave:
+    # Not 1: a launcher would take the instance for failed, and it has not ended.
+    text = _BROKEN + "".join(format_exception(error))
+    return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
 
 
 async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: bytes | None) -> Ended:
@@ -170,7 +184,7 @@ def _advice(error: RuntaraError) -> str:
 def _leave_of(ended: Ended) -> Leave:
     code = _CODES[ended.outcome]
     if ended.outcome is Outcome.SUSPENDED:
-        said = f"suspended: {_due(ended.until)} (exit code {code})"
+        said = f"suspended: {_due(ended.until)}{_awaited(ended.awaits)} (exit code {code})"
         return Leave(code, Manner.HANDLERS, said)
     if ended.outcome is Outcome.DONE:
         return Leave(code, Manner.WHOLE, output=ended.output + b"\n")
@@ -180,4 +194,19 @@ def _leave_of(ended: Ended) -> Leave:
 def _due(until: datetime | None) -> str:
     if until is None:
         return "it is paused; run it again when it was told to resume"
-    return f"run it again at {until:%Y-%m-%d %H:%M:%S} UTC, or when it was told or sent something"
+    return f"run it again at {_utc(until)}, or when it was told or sent something"
+
+
+def _awaited(awaits: Sequence[Awaited]) -> str:
+    """What it waits for, with deadlines: those of waits that are looked at before are later."""
+    shown = [
+        f"{_NAMES[one.kind]} {one.name!r}" + (f" until {_utc(one.until)}" if one.until else "")
+        for one in awaits[:_SHOWN]
+    ]
+    if len(awaits) > _SHOWN:
+        shown.append(f"{len(awaits) - _SHOWN} more")
+    return f"; it waits for {', '.join(shown)}" if shown else ""
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -117,11 +117,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _check_task(branch: Branch) -> None:
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # This is a thread without a loop.
-        task = None
-    if task is None or branch.task is not task:
+    if not _is_in_task() or branch.task is not asyncio.current_task():
         raise ForeignTask(
             "a durable call in a task the workflow does not know would get another key on every"
             " replay: start the coroutine as a branch with a name,\n"
@@ -129,6 +125,28 @@ def _check_task(branch: Branch) -> None:
             '        group.create_task(coroutine(), name="...")\n'
             "or with map_steps; asyncio.gather is safe only for steps called in its arguments"
         )
+
+
+def check_awaited(step: str) -> None:
+    """
+    Raise ForeignTask for a step that is called where nothing can await it: beside a workflow, in
+    a thread without a loop (`run_in_executor`, `Thread`), or in a callback of the loop.
+
+    Its coroutine would be dropped there, and its effect not be done, without a word.
+    """
+    if _where.get() is None and _under_way and not _is_in_task():
+        raise ForeignTask(
+            f"step {step!r} was called in a thread or a callback that the workflow does not know,"
+            " where nothing awaits it: await it in the workflow (a plain step runs in a thread by"
+            f" itself), or call its function, {step}.__wrapped__, if nothing of it is to be saved"
+        )
+
+
+def _is_in_task() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:  # This is a thread without a loop.
+        return False
 
 
 def here() -> Branch:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from runtara_sdk.workflow.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.entries import LIMIT, Entry, Form
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
@@ -21,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Workflow(Generic[P, R]):
+class Workflow(CoroutineFunction, Generic[P, R]):
     """A workflow's function and stored name; called, it is its function, and nothing is durable."""
 
     def __init__(
@@ -206,7 +207,8 @@ class _Decorator:
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
         if isinstance(function, str):
             raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
-        if not inspect.iscoroutinefunction(function):
+        # A step says that it is one, too.
+        if not (inspect.isfunction(function) and inspect.iscoroutinefunction(function)):
             raise TypeError(f"a workflow is an async function: {function!r} is none")
         for parameter in inspect.signature(function).parameters.values():
             if parameter.kind not in _NAMED:

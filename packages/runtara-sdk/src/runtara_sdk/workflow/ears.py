@@ -50,6 +50,10 @@ class Ears:
         finally:
             del self._waits[name]
 
+    def name_of(self, wait: Wait) -> str | None:
+        """What is to be sent to end a wait; None: nothing is."""
+        return next((name for name, each in self._waits.items() if each is wait), None)
+
     def value(self, name: str) -> bytes:
         """What was sent to a name whose wait is over."""
         return self._values[name]

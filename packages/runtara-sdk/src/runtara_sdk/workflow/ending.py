@@ -22,13 +22,28 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """
+    What a suspended instance waits for.
+
+    `kind` is "signal", whose value is to be sent to `name`, "sleep", or "retry", which makes
+    another attempt at a step; `until` is when the wait ends by itself, None: never.
+    """
+
+    kind: str
+    name: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """
     The end of a run.
 
     The output is JSON if it is DONE, what went wrong is told if it FAILED, and `successor` is the
     instance that goes on if it was RESTARTED. One that is SUSPENDED is due at `until`, or as soon
-    as it is told or sent something; None: it is paused.
+    as it is told or sent something; None: it is paused. `awaits` is what it waits for then, which
+    may have later deadlines: it looks now and then whether something was sent.
     """
 
     outcome: Outcome
@@ -36,6 +51,7 @@ class Ended:
     error: str = ""
     successor: str = ""
     until: datetime | None = field(default=None, compare=False)
+    awaits: tuple[Awaited, ...] = field(default=(), compare=False)
 
 
 _NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9][0-9]*)", re.DOTALL)

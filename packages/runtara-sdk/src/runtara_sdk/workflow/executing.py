@@ -15,7 +15,7 @@ from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Ended, Outcome, restarted
 from runtara_sdk.workflow.entries import Entry
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, Refused
-from runtara_sdk.workflow.first import FORMATS, START
+from runtara_sdk.workflow.first import FORMATS, START, as_utf8
 from runtara_sdk.workflow.journal import Begun, Journal, Told
 from runtara_sdk.workflow.parking import keep_generators
 from runtara_sdk.workflow.reports import report
@@ -150,12 +150,13 @@ async def _started(
     """Agree with what was saved at the first start, or save it; gives the arguments."""
     first = await _first(run, begun)
     if first is None:
-        text = begun.input if given is None else given
+        text = _plain(begun.input if given is None else given)
         arguments = workflow.arguments(text)
         await run.save(START, workflow.first(text))
         return arguments
     saved = json.loads(first.value)
     _check(run.instance_id, workflow, saved, given)
+    logger.info("resumed: %s from the core", _steps(run, begun))
     heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
     if heard.told is not None:
         await run.ears.answer(heard)
@@ -163,6 +164,20 @@ async def _started(
         return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
     return workflow.arguments(text, is_saved=True, form=first.form)
+
+
+def _plain(text: bytes | None) -> bytes | None:
+    """An input in UTF-8; one that is in no encoding is refused where it is read."""
+    with suppress(ValueError):
+        return None if text is None else as_utf8(text)
+    return text
+
+
+def _steps(run: Run, begun: Begun) -> str:
+    if begun.passed is None:
+        return "what has passed is read step by step"
+    count = run.history.steps()
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 async def _first(run: Run, begun: Begun) -> Entry | None:

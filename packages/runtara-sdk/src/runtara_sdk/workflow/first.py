@@ -31,3 +31,12 @@ def first_entry(
         said["input"] = json.loads(text)
     value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
     return Entry(Kind.START, value, form=form)
+
+
+def as_utf8(text: bytes) -> bytes:
+    """
+    JSON in UTF-8 without a byte-order mark, as editors and shells of Windows write it.
+
+    Raises ValueError for what is not in the encoding that it begins in.
+    """
+    return text.decode(json.detect_encoding(text), "surrogatepass").encode(errors="surrogatepass")

@@ -2,16 +2,19 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from runtara_sdk.workflow.call import Call, LiveCall, positional, shown
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import InsideStep, NotSaveable
 from runtara_sdk.workflow.fingerprint import Fingerprint
 from runtara_sdk.workflow.forks import EndsForks
 from runtara_sdk.workflow.threads import in_thread
+
+T = TypeVar("T")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -23,6 +26,19 @@ class Arguments:
     args: tuple[object, ...]
     kwargs: Mapping[str, Any]
     own: int = 0
+
+
+_noted: ContextVar[list[tuple[str, Coroutine[Any, Any, object]]] | None] = ContextVar(
+    "runtara_calls_in_a_thread", default=None
+)
+
+
+def noted(step: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """Note a step's call in the plain function that made it, which has to see to its end."""
+    calls = _noted.get()
+    if calls is not None:
+        calls.append((step, coroutine))
+    return coroutine
 
 
 class Function:
@@ -107,9 +123,23 @@ class Function:
         return await found if inspect.isawaitable(found) else found
 
     def _called(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
+        calls: list[tuple[str, Coroutine[Any, Any, object]]] = []
+        _noted.set(calls)
         try:
             with EndsForks():
-                return self._call(*args, **kwargs)
+                found = self._call(*args, **kwargs)
         except StopIteration as error:
             # No future takes it: who awaits the thread would wait for ever.
             raise RuntimeError(f"{self._call.__qualname__} raised StopIteration") from error
+        self._check_awaited([call for call in calls if call[1] is not found])
+        return found
+
+    def _check_awaited(self, calls: list[tuple[str, Coroutine[Any, Any, object]]]) -> None:
+        for step, coroutine in calls:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+                raise InsideStep(
+                    f"{self._call.__qualname__} is a plain function, and called step {step!r}"
+                    " without awaiting it, so that nothing was done: make it async and await the"
+                    f" step, or call the step's function, {step}.__wrapped__"
+                )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runtara_sdk.workflow import entries
-from runtara_sdk.workflow.entries import VERSION, Entry
+from runtara_sdk.workflow.entries import VERSION, Entry, Kind
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.keys import branch_of, call_of
 from runtara_sdk.workflow.places import Place
@@ -59,6 +59,11 @@ class History:
     def had(self, path: str, at: int) -> str | None:
         """The key of what was saved at a place."""
         return self._places.get((path, at))
+
+    def steps(self) -> int:
+        """How many steps it has the ends of, before any is asked for."""
+        ends = (Kind.RESULT, Kind.FAILURE, Kind.UNREAD)
+        return sum(one.call is not None and one.kind in ends for one in self._entries.values())
 
     def left_out(self) -> Changed | None:
         """The calls that were made and not made again, as an error; None: there are none."""

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.ending import Awaited, Ended, Outcome
 from runtara_sdk.workflow.entries import Entry, Kind
 from runtara_sdk.workflow.journal import Told
 from runtara_sdk.workflow.keys import OWN
 from runtara_sdk.workflow.patience import Patience
-from runtara_sdk.workflow.places import Place
+from runtara_sdk.workflow.places import Place, Wait
 
 if TYPE_CHECKING:
     from runtara_sdk.workflow.run import Run
 
 logger = logging.getLogger(__name__)
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 _TURNS = 10
 """Of the loop: more than there are tasks that wait for each other where a call has ended."""
@@ -123,13 +125,33 @@ class Idleness:
         # What was sent until it slept has made nobody due; what is sent from now on does.
         await run.ears.look()
         if is_asleep and self._is_idle() and not run.is_pausing:
-            run.end(Ended(Outcome.SUSPENDED, until=moment))
+            run.end(Ended(Outcome.SUSPENDED, until=moment, awaits=self._awaits()))
             return
         heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
         self._releasing = None
         if heard.told is not None:
             run.told(heard.told)
         self._set(timedelta(seconds=0.1))
+
+    def _awaits(self) -> tuple[Awaited, ...]:
+        """What the run waits for, what ends first by itself before the others."""
+        found = [
+            one
+            for place in self._run.in_flight
+            if place.wait is not None and (one := self._awaited(place, place.wait)) is not None
+        ]
+        return tuple(sorted(found, key=lambda one: (one.until or _NEVER, one.name)))
+
+    def _awaited(self, place: Place, wait: Wait) -> Awaited | None:
+        """What one call waits for; None for a group or a race, whose branches wait themselves."""
+        untils = [wait.until, *(scope.until for scope in place.open_scopes())]
+        until = min((each for each in untils if each is not None), default=None)
+        name = self._run.ears.name_of(wait)
+        if name is not None:
+            return Awaited("signal", name, until)
+        if wait.until is None:
+            return None
+        return Awaited("sleep" if place.call is None else "retry", place.key, until)
 
     def _waits_for_somebody(self) -> bool:
         return any(place.wait is not None and place.wait.is_open for place in self._run.in_flight)

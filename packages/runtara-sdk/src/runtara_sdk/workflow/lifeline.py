@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import threading
+from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -11,7 +12,7 @@ from typing import Self
 from runtara_sdk.client import Client
 from runtara_sdk.heartbeat import beat
 from runtara_sdk.settings import Settings
-from runtara_sdk.workflow.reports import stack
+from runtara_sdk.workflow.reports import in_user_code, stack
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,19 @@ _BLOCKED = 1.0
 
 _TICK = 0.25
 
+_LOOKS = 3
+"""How often a loop without a turn is looked at before user code can be said to block it."""
+
+_MOSTLY = 0.75
+"""In how many of these looks user code was at work."""
+
 
 class Lifeline:
     """
     Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
 
-    A loop that has no turn for a second is logged, once, with the stack that blocks it. `interval`
-    is in seconds; 0 sends no heartbeats.
+    A loop that has no turn for a second because of user code is logged, once, with the stack that
+    blocks it. `interval` is in seconds; 0 sends no heartbeats.
     """
 
     def __init__(self, settings: Settings, interval: float) -> None:
@@ -89,16 +96,43 @@ class Lifeline:
             await beat(client.heartbeat, self._interval)
 
     async def _watch(self) -> None:
-        named = None
+        seen = _Blocked()
         while True:
             await asyncio.sleep(_TICK)
-            turn = self._turn
-            if turn == named or monotonic() - turn < _BLOCKED:
-                continue
-            named = turn
             frame = sys._current_frames().get(self._watched)
-            logger.warning(
-                "the workflow's event loop has been blocked for a second: make what blocks it a"
-                " step that is a plain function, which runs in a thread\n%s",
-                "(no stack)" if frame is None else stack(frame),
-            )
+            if frame is None or monotonic() - self._turn < _TICK:
+                continue
+            # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
+            if seen.by(self._turn, in_user_code(frame)) and monotonic() - self._turn >= _BLOCKED:
+                seen.is_named = True
+                logger.warning(
+                    "the workflow's event loop has been blocked for a second: make what blocks it"
+                    " a step that is a plain function, which runs in a thread\n%s",
+                    stack(frame),
+                )
+            del frame
+
+
+@dataclass(slots=True)
+class _Blocked:
+    """
+    What was seen of one turn of the loop that is late.
+
+    A turn is late also because the SDK has much to do, because a busy machine gives the process no
+    time, or because it was stopped. So user code is named where it was found at work again and
+    again, and nearly every time.
+    """
+
+    turn: float = 0.0
+    looks: int = 0
+    of_users: int = 0
+    is_named: bool = False
+
+    def by(self, turn: float, is_users: bool) -> bool:
+        """Note one look; tell whether user code is what blocks the loop, once a turn."""
+        if turn != self.turn:
+            self.turn, self.looks, self.of_users, self.is_named = turn, 0, 0, False
+        self.looks += 1
+        self.of_users += is_users
+        often = self.looks >= _LOOKS and self.of_users >= _MOSTLY * self.looks
+        return is_users and often and not self.is_named

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import importlib
 import os
+import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,22 @@ from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow.user_objects import asked, is_a, text_of, type_name
 
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
+
+_LOOPS = (asyncio.base_events.__file__,)
+
+# Those that the SDK calls; user code may call them too.
+_LIBRARIES = sys.stdlib_module_names | {
+    "aioquic",
+    "annotated_types",
+    "cryptography",
+    "google",
+    "pydantic",
+    "pydantic_core",
+    "pydantic_settings",
+    "runtara_protocol",
+    "typing_extensions",
+    "typing_inspection",
+}
 
 _PACKAGES = (asyncio, concurrent.futures, importlib)
 _LONGEST = 100_000
@@ -96,6 +113,27 @@ def stack(frame: FrameType) -> str:
     """Where code stands now: the frames of user code, innermost last."""
     frames = traceback.extract_stack(frame)
     return "".join(StackSummary.from_list(_users(frames) or frames).format()).rstrip("\n")
+
+
+def in_user_code(frame: FrameType) -> bool:
+    """
+    Tell whether the thread that stands here does the work of user code.
+
+    A library does the work of what called it: user code, this SDK, or the loop itself.
+    """
+    at: FrameType | None = frame
+    while at is not None and not _is_loop(at):
+        if at.f_code.co_filename.startswith(_OURS):
+            return False
+        if str(at.f_globals.get("__name__", "")).partition(".")[0] not in _LIBRARIES:
+            return True
+        at = at.f_back
+    return False
+
+
+def _is_loop(frame: FrameType) -> bool:
+    """Tell whether the frames before this one only run the loop."""
+    return frame.f_code.co_name == "_run_once" and frame.f_code.co_filename in _LOOPS
 
 
 def _text(found: TracebackException) -> str:

@@ -8,11 +8,12 @@ from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.workflow.attempts import Attempts, Failed
-from runtara_sdk.workflow.context import in_workflow
+from runtara_sdk.workflow.context import check_awaited, in_workflow
+from runtara_sdk.workflow.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.duration import Duration
 from runtara_sdk.workflow.entries import Entry, Form, Kind
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
-from runtara_sdk.workflow.function import Arguments, Function
+from runtara_sdk.workflow.function import Arguments, Function, noted
 from runtara_sdk.workflow.identity import Identity, qualified
 from runtara_sdk.workflow.options import check_known
 from runtara_sdk.workflow.places import Place
@@ -35,7 +36,7 @@ R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 
 
-class Step(Generic[P, R]):
+class Step(CoroutineFunction, Generic[P, R]):
     """
     A function that runs once: called again by a replay, it gives what it gave.
 
@@ -76,7 +77,8 @@ class Step(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         where = in_workflow()
         if where is None:
-            return self._work(self._self + args, kwargs)
+            check_awaited(self._plan.name)
+            return noted(self._plan.name, self._work(self._self + args, kwargs))
         given = Arguments(self._self + args, kwargs, self._own(args))
         call = self._function.live(given, is_old=where.run.is_old)
         place = where.branch.place(self._plan.name, key=self._key, step=self._identity)

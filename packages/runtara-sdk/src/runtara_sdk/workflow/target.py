@@ -10,8 +10,10 @@ from types import ModuleType
 from typing import Any
 
 from runtara_sdk.workflow.definition import Workflow
+from runtara_sdk.workflow.first import as_utf8
 from runtara_sdk.workflow.reports import report
 from runtara_sdk.workflow.steps import Step
+from runtara_sdk.workflow.user_objects import asked, attribute, text_of
 
 
 class Unusable(Exception):
@@ -30,7 +32,8 @@ def find(target: str) -> Workflow[..., Any]:
     module = _imported(module_name)
     if not colon:
         raise Unusable(f"takes MODULE:FUNCTION, got {target!r}: {_workflows(module, name)}")
-    found = getattr(module, name, None)
+    # A module may have a `__getattr__`.
+    found = attribute(module, name)
     if not isinstance(found, Workflow):
         raise Unusable(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
     return found
@@ -41,16 +44,24 @@ def read(path: str | None) -> bytes | None:
     if path is None:
         return None
     try:
-        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        text = _standard_input() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         raise Unusable(f"--input {path}: {error.strerror}{_if_json(path)}") from error
+    except ValueError as error:  # A name with NUL.
+        raise Unusable(f"--input {path!r}: {error}") from error
     if not text.strip():
         raise Unusable(f"--input {path} is empty: it takes JSON, or leave it out")
     try:
         json.loads(text)
-    except ValueError as error:
+        return as_utf8(text)
+    except (ValueError, RecursionError) as error:
         raise Unusable(f"--input {path} is no JSON: {error}{_if_a_word(text)}") from error
-    return text
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise Unusable("--input -: standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _imported(name: str) -> ModuleType:
@@ -72,7 +83,7 @@ def _imported(name: str) -> ModuleType:
             f"{name} ends the process when it is imported: put what it does into"
             ' `if __name__ == "__main__":`'
         ) from error
-    except Exception as error:
+    except BaseException as error:
         # Whatever a module of the user's raises, the instance has not failed by it.
         raise Unusable(f"{name} can't be imported: {report(error)}") from error
 
@@ -89,13 +100,16 @@ def _not_a_workflow(name: str, found: object) -> str:
 
 def _workflows(module: ModuleType, name: str) -> str:
     """What there is, the one that was perhaps meant first."""
-    names = [key for key, each in vars(module).items() if isinstance(each, Workflow)]
+    # What stands in sys.modules may be any object.
+    known: dict[str, Any] = asked(lambda: dict(vars(module)), {})
+    path = text_of(attribute(module, "__name__"))
+    names = [key for key, each in known.items() if issubclass(type(each), Workflow)]
     if not names:
-        return f"{module.__name__} has no function decorated with @workflow"
+        return f"{path} has no function decorated with @workflow"
     near = get_close_matches(name, names, 1)
     if near:
-        return f"did you mean {module.__name__}:{near[0]}?"
-    return f"its workflows are {', '.join(f'{module.__name__}:{each}' for each in names)}"
+        return f"did you mean {path}:{near[0]}?"
+    return f"its workflows are {', '.join(f'{path}:{each}' for each in names)}"
 
 
 def _if_json(path: str) -> str:
