@@ -119,7 +119,7 @@ async def test_what_has_ended_is_not_blocked() -> None:
     assert core.blocked is None
 
 
-@workflow
+@workflow(name="taking")
 async def taking(count: int) -> int:
     return count
 

@@ -110,7 +110,7 @@ async def test_a_run_of_what_is_done_prints_its_output(launcher: Launcher) -> No
 
     assert (first[:2], again[:2]) == ((0, '["<0>"]\n'), (0, '["<0>"]\n'))
     assert "instance 'i-1' has ended already (done)" in again[2]
-    assert (another[0], "was started with input 1, not with 2" in another[2]) == (2, True)
+    assert (another[0], "was started with input 1, not with 2" in another[2]) == (64, True)
     assert await launcher.noted(2) == ["ten 0", "label 0"]
 
 

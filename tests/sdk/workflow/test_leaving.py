@@ -39,7 +39,7 @@ async def test_an_ended_run_ends_as_any_program(
     assert "a handler has failed" in result[2]
 
 
-@pytest.mark.parametrize(("ending", "code"), [("suspended", 75), ("refused", 2)])
+@pytest.mark.parametrize(("ending", "code"), [("suspended", 75), ("refused", 78)])
 async def test_a_run_that_goes_on_elsewhere_calls_its_handlers(
     launcher: Launcher, ending: str, code: int
 ) -> None:

@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import sqlite3
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -201,38 +203,93 @@ async def test_an_output_that_nobody_reads_changes_no_exit_code(launcher: Launch
     assert code == 0, said
 
 
-async def test_what_cannot_be_run_is_a_matter_of_usage(launcher: Launcher) -> None:
-    """2, with what to do; the instance is left as it is."""
+async def test_what_cannot_be_asked_for_is_a_matter_of_usage(launcher: Launcher) -> None:
+    """64, with what to do; the instance is left as it is."""
     assert (await launcher.run("counting", 1))[0] == 0
-    nothing = await launcher.run("nothing")
-    assert (await launcher.run("napping", 60))[0] == 2
-    no_input = await launcher.run("counting", None, RUNTARA_SERVER_ADDR="x")
+    no_address = await launcher.run("counting", None, RUNTARA_SERVER_ADDR="x")
     another = await launcher.run("counting", None, RUNTARA_TENANT_ID="t-2")
     no_tenant = await launcher.run("counting", None, RUNTARA_TENANT_ID="")
 
-    assert (nothing[0], "there is no 'nothing' in it" in nothing[2]) == (2, True)
-    assert (no_input[0], "RUNTARA_SERVER_ADDR" in no_input[2]) == (2, True)
-    assert (another[0], "give --tenant-id or RUNTARA_TENANT_ID" in another[2]) == (2, True)
-    assert (no_tenant[0], "--tenant-id may be given instead" in no_tenant[2]) == (2, True)
+    assert (no_address[0], "RUNTARA_SERVER_ADDR" in no_address[2]) == (64, True)
+    assert (another[0], "give --tenant-id or RUNTARA_TENANT_ID" in another[2]) == (64, True)
+    assert (no_tenant[0], "--tenant-id may be given instead" in no_tenant[2]) == (64, True)
 
 
-async def test_code_that_ends_the_process_ends_no_instance(launcher: Launcher) -> None:
-    """What it says is no exit code of ours: 2, with what to do, and nothing is unwound."""
-    code, _, said = await launcher.run("leaving")
+async def test_a_command_line_that_is_none_is_a_matter_of_usage() -> None:
+    """64, and never the 2 that Python programs have for it: that meant more than one thing."""
+    for arguments in ([], ["run"], ["run", "x:y", "--nothing"], ["run", "x:y", "--input", "none"]):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runtara_sdk", *arguments), stdout=PIPE, stderr=PIPE
+        )
+        code, _, said = await ended(process)
 
-    assert code == 2
+        # Of the last the module is looked for first.
+        assert code == (64 if arguments[-1:] != ["none"] else 78), said
+
+
+async def test_an_input_that_does_not_fit_fails_the_instance(launcher: Launcher) -> None:
+    """65, and what is wrong with it stands in the database."""
+    code, _, said = await launcher.run("napping", ["a day"])
+    again = await launcher.run("napping")
+
+    instance = await launcher.instance()
+    assert code == 65, said
+    assert "InputRefused: the input does not fit workflow 'napping'" in said
+    assert instance.status is InstanceStatus.FAILED
+    assert instance.error is not None
+    assert "the input does not fit workflow 'napping'" in instance.error
+    assert (again[0], "the input does not fit" in again[2]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("nothing", "there is no 'nothing' in it"),
+        ("missing_workflows:nothing", "there is no module"),
+        ("agent", "is one of workflow 'cleaning', not of 'agent'"),
+    ],
+)
+async def test_code_that_is_not_the_instances_blocks_it(
+    launcher: Launcher, target: str, reason: str
+) -> None:
+    """78, and the reason in the database; run with what fits, it goes on."""
+    assert (await launcher.run("cleaning"))[0] == 75
+
+    code, _, said = await launcher.run(target)
+    blocked = await launcher.instance()
+    goes_on = await launcher.run("cleaning")
+
+    assert (code, reason in said) == (78, True), said
+    assert (blocked.status, blocked.sleep_until) == (InstanceStatus.SUSPENDED, None)
+    assert blocked.error is not None
+    assert reason in blocked.error
+    assert goes_on[0] == 75
+    assert (await launcher.instance()).error is None
+
+
+async def test_code_that_is_not_there_makes_no_instance(launcher: Launcher, tmp_path: Path) -> None:
+    """One that the core does not know is none that could be blocked."""
+    code, _, said = await launcher.run("nothing")
+
+    with closing(sqlite3.connect(tmp_path / "core.db")) as database:
+        found = database.execute("SELECT instance_id FROM instances").fetchall()
+    assert (code, found) == (78, []), said
+
+
+@pytest.mark.parametrize(("workflow", "frame"), [("leaving", "sys.exit(3)"), ("interrupting", "")])
+async def test_code_that_ends_the_process_blocks_the_instance(
+    launcher: Launcher, workflow: str, frame: str
+) -> None:
+    """What it says is no exit code of ours: 78, with what to do, and nothing is unwound."""
+    code, _, said = await launcher.run(workflow)
+
+    assert code == 78
     assert "\nthe workflow's code has ended the process: return" in said
-    assert "sys.exit(3)" in said
+    assert frame in said
     assert said.count('File "') == 1
     assert await launcher.noted(0) == []
-    assert (await launcher.instance()).status is InstanceStatus.RUNNING
-
-
-async def test_an_interrupt_of_the_codes_own_is_told_like_an_exit(launcher: Launcher) -> None:
-    code, _, said = await launcher.run("interrupting")
-
-    assert code == 2
-    assert "\nthe workflow's code has ended the process: return" in said
+    instance = await launcher.instance()
+    assert (instance.status, instance.sleep_until) == (InstanceStatus.SUSPENDED, None)
 
 
 async def test_what_nobody_expects_is_no_failure_of_the_instance(

@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from traceback import format_exception
@@ -21,7 +23,13 @@ from runtara_sdk.errors import (
 from runtara_sdk.workflow import logs, outputs, target
 from runtara_sdk.workflow.definition import Workflow
 from runtara_sdk.workflow.ending import Awaited, Ended, Outcome
-from runtara_sdk.workflow.errors import NotSaveable, Refused, Superseded
+from runtara_sdk.workflow.errors import (
+    InputRefused,
+    NotSaveable,
+    OtherInput,
+    Refused,
+    Superseded,
+)
 from runtara_sdk.workflow.executing import execute
 from runtara_sdk.workflow.forks import EndsForks
 from runtara_sdk.workflow.interrupts import SAID, Interrupts
@@ -35,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 _ENDED = (
     "the workflow's code has ended the process: return from the workflow, or raise an exception;"
-    " the instance has not ended, and goes on where it was when it is run again"
+    " the instance is blocked, and goes on where it was when code runs it that does"
 )
 
 _BROKEN = (
@@ -43,11 +51,11 @@ _BROKEN = (
     " not ended, and goes on where it was when it is run again\n"
 )
 
-DONE, FAILED, USAGE, SUPERSEDED, INFRASTRUCTURE, SUSPENDED, CANCELLED = 0, 1, 2, 3, 4, 75, 130
+DONE, FAILED, SUPERSEDED, INFRASTRUCTURE = 0, 1, 3, 4
+USAGE, INPUT, SUSPENDED, REFUSED, CANCELLED = 64, 65, 75, 78, 130
 
 _OF_USAGE = (
-    NotSaveable,
-    Refused,
+    OtherInput,
     ConfigurationError,
     InstanceAlreadyExists,
     InvalidInstanceState,
@@ -89,6 +97,9 @@ def _outcome(
         workflow = target.find(options.workflow)
         logs.show()
         given = target.read(options.input)
+    except target.Unfit as error:
+        _block(options, str(error), has_run=False)
+        return Leave(REFUSED, Manner.HANDLERS, str(error))
     except target.Unusable as error:
         return Leave(USAGE, Manner.HANDLERS, str(error))
     try:
@@ -97,21 +108,49 @@ def _outcome(
         if forks.is_forked():
             raise
         # Raised by the workflow's code: who interrupts raises nothing.
-        return Leave(USAGE, Manner.HANDLERS, f"{_ENDED}\n{traced(error)}")
+        reason = f"{_ENDED}\n{traced(error)}"
+        _block(options, reason, has_run=True)
+        return Leave(REFUSED, Manner.HANDLERS, reason)
     except Exception as error:
         if forks.is_forked():
             raise
         return _broken(error)
 
 
+def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
+    """Tell the core that this code can't go on with the instance, if it is known which."""
+    # Only now: they import what speaks to the core.
+    from runtara_sdk.workflow import refusing
+
+    with suppress(ConfigurationError):
+        # In a loop of its own: in the run's the workflow would go on.
+        asyncio.run(refusing.block(_settings(options), reason, has_run=has_run))
+
+
+def _settings(options: argparse.Namespace) -> "Settings":
+    from runtara_sdk.settings import Settings
+
+    named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
+    return Settings(**{name: value for name, value in named.items() if value is not None})
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves with our code for usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m runtara_sdk")
+    parser = _Parser(prog="python -m runtara_sdk")
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser(
         "run",
         help="run an instance of a workflow",
-        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 superseded, 4 infrastructure,"
-        " 75 suspended (run it again when it is due), 130 cancelled",
+        epilog="exit codes: 0 done, 1 failed, 3 superseded, 4 infrastructure, 64 usage,"
+        " 65 failed by its input, 75 suspended (run it again when it is due), 78 blocked: the code"
+        " does not fit, 130 cancelled",
     )
     run.add_argument("workflow", metavar="MODULE:FUNCTION")
     run.add_argument("--input", metavar="FILE", help="a JSON file, - for standard input")
@@ -126,19 +165,14 @@ async def _run(
     options: argparse.Namespace,
     interrupts: Interrupts,
 ) -> Leave:
-    # Only now: they import what speaks to the core.
-    from runtara_sdk.settings import Settings
-
-    named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
     interrupts.cancel(asyncio.current_task())
     try:
-        settings = Settings(**{name: value for name, value in named.items() if value is not None})
-        ended = await _lived(workflow, settings, given)
+        ended = await _lived(workflow, _settings(options), given)
     except asyncio.CancelledError:
         return Leave(INFRASTRUCTURE, Manner.NONE, SAID)
     except RuntaraError as error:
         code = _code_of(error)
-        manner = Manner.NONE if code == SUPERSEDED else Manner.HANDLERS
+        manner = {SUPERSEDED: Manner.NONE, INPUT: Manner.WHOLE}.get(code, Manner.HANDLERS)
         return Leave(code, manner, f"{type(error).__name__}: {error}{_advice(error)}")
     except Exception as error:
         return _broken(error)
@@ -167,7 +201,11 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
 def _code_of(error: RuntaraError) -> int:
     if isinstance(error, Superseded | InstanceSuperseded):
         return SUPERSEDED
-    return USAGE if isinstance(error, _OF_USAGE) else INFRASTRUCTURE
+    if isinstance(error, InputRefused):
+        return INPUT
+    if isinstance(error, _OF_USAGE):
+        return USAGE
+    return REFUSED if isinstance(error, Refused | NotSaveable) else INFRASTRUCTURE
 
 
 def _advice(error: RuntaraError) -> str:

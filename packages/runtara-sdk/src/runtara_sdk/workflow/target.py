@@ -20,8 +20,12 @@ class Unusable(Exception):
     """What was asked for on the command line can't be done; the message says what can."""
 
 
+class Unfit(Unusable):
+    """What was asked for is not there, or can't be imported: there must be other code."""
+
+
 def find(target: str) -> Workflow[..., Any]:
-    """Import the workflow that MODULE:FUNCTION names; raises Unusable."""
+    """Import the workflow that MODULE:FUNCTION names; raises Unusable, Unfit if it is not there."""
     module_name, colon, name = target.partition(":")
     if module_name.endswith(".py") or "/" in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
@@ -35,7 +39,7 @@ def find(target: str) -> Workflow[..., Any]:
     # A module may have a `__getattr__`.
     found = attribute(module, name)
     if not isinstance(found, Workflow):
-        raise Unusable(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
+        raise Unfit(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
     return found
 
 
@@ -70,22 +74,22 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if f"{name}.".startswith(f"{missing}."):
-            raise Unusable(
+            raise Unfit(
                 f"there is no module {missing!r} in {Path.cwd()}, nor on PYTHONPATH: run this in"
                 f" the folder that holds {name.replace('.', '/')}.py"
             ) from error
-        raise Unusable(
+        raise Unfit(
             f"{name} needs the module {missing!r}, which is not installed for {sys.executable}:"
             f" {report(error)}"
         ) from error
     except SystemExit as error:
-        raise Unusable(
+        raise Unfit(
             f"{name} ends the process when it is imported: put what it does into"
             ' `if __name__ == "__main__":`'
         ) from error
     except BaseException as error:
         # Whatever a module of the user's raises, the instance has not failed by it.
-        raise Unusable(f"{name} can't be imported: {report(error)}") from error
+        raise Unfit(f"{name} can't be imported: {report(error)}") from error
 
 
 def _not_a_workflow(name: str, found: object) -> str:

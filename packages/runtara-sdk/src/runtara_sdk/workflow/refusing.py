@@ -1,0 +1,32 @@
+"""Telling the core of an instance that this process has no run for, or none any more."""
+
+import logging
+
+from runtara_sdk.client import Client
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.records import InstanceStatus
+from runtara_sdk.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_OPEN = (InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.SUSPENDED)
+
+
+async def block(settings: Settings, reason: str, *, has_run: bool) -> None:
+    """
+    Block the instance, if the core knows it and it has not ended.
+
+    `has_run`: this process has a run of it; else one is begun, so that none before it goes on. What
+    goes wrong is logged: the process has something else to say.
+    """
+    try:
+        async with Client(settings) as client:
+            if (await client.get_status()).status not in _OPEN:
+                return
+            if not has_run:
+                await client.register()
+            await client.suspended(blocked_reason=reason)
+    except RuntaraError as error:
+        logger.warning(
+            "instance %r could not be blocked, and is as it was: %s", settings.instance_id, error
+        )
