@@ -159,8 +159,8 @@ WIRE = (
         "A large state that is found is read though there is no room for it.",
         "runtara_server/router.py",
         "Router._finish",
-        "_require_room(is_overloaded)\nreturn await answer.read()",
-        "return await answer.read()",
+        "_require_room(is_overloaded)\nanswer = await answer.read()",
+        "answer = await answer.read()",
         (
             "tests/server/test_room_for_answers.py"
             "::test_a_state_found_while_there_is_no_room_is_asked_for_again[large]",

@@ -26,6 +26,8 @@ TABLE = [
     ("RUNTARA_QUIC_UDP_RECV_BUFFER", 2_097_152, "0", 0),
     ("RUNTARA_QUIC_UDP_SEND_BUFFER", 2_097_152, "0", 0),
     ("RUNTARA_QUIC_MAX_HANDLERS", 0, "7", 7),
+    ("RUNTARA_MAX_RECEIVE_BYTES", 512 << 20, str(65 << 20), 65 << 20),
+    ("RUNTARA_MAX_UNDELIVERED_BYTES", 512 << 20, str(65 << 20), 65 << 20),
 ]
 
 BAD = [
@@ -44,6 +46,8 @@ BAD = [
     ("RUNTARA_QUIC_UDP_RECV_BUFFER", ["-1", str(2**30 + 1)]),
     ("RUNTARA_QUIC_UDP_SEND_BUFFER", ["-1", str(2**30 + 1)]),
     ("RUNTARA_QUIC_MAX_HANDLERS", ["-1"]),
+    ("RUNTARA_MAX_RECEIVE_BYTES", ["0", "512M", str((65 << 20) - 1), str(2**50 + 1)]),
+    ("RUNTARA_MAX_UNDELIVERED_BYTES", ["0", "512M", str((65 << 20) - 1), str(2**50 + 1)]),
     ("RUNTARA_DATABASE_URL", ["", "core.db", "mysql://x/y", "sqlite:", "sqlite:x?mode=ro"]),
 ]
 

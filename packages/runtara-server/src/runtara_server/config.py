@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from runtara_domain.error import InvalidValue
 from runtara_persistence.connect import backend
+from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.variables import PREFIX, misspelt
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,11 @@ DatabaseUrl = Annotated[str, AfterValidator(_supported)]
 File = Annotated[Path, AfterValidator(_readable)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 Bytes = Annotated[int, Field(ge=0, le=2**30)]
+# The largest frame and a little for what comes or goes beside it, or it could never pass.
+_LEAST_HELD = MAX_PAYLOAD + (1 << 20)
+Held = Annotated[int, Field(ge=_LEAST_HELD, le=2**50)]
 
+_HELD = f"bytes, at least {_LEAST_HELD}: the largest message and a little"
 _SPAN = "milliseconds, 0 to 86400000"
 _BUFFER = "bytes, 0 (the system's default) to 1073741824"
 
@@ -83,6 +88,8 @@ class Settings(BaseSettings):
     quic_keep_alive_ms: Milliseconds = Field(15_000, description=f"{_SPAN} (0: off)")
     quic_udp_recv_buffer: Bytes = Field(2_097_152, description=_BUFFER)
     quic_udp_send_buffer: Bytes = Field(2_097_152, description=_BUFFER)
+    max_receive_bytes: Held = Field(512 << 20, description=_HELD)
+    max_undelivered_bytes: Held = Field(512 << 20, description=_HELD)
     quic_max_handlers: int = Field(
         0, ge=0, description="connections at once, a whole number (0: unlimited)"
     )

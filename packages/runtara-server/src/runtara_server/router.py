@@ -46,6 +46,7 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
 # A request of a few bytes may be answered with 64 MiB: so few of these are read at once that what
 # waits for delivery is known before the next.
 _LARGE_ANSWERS = frozenset({"get_checkpoint", "get_instance_status", "list_checkpoints"})
+_READS = _LARGE_ANSWERS | {"poll_signals"}
 _AT_ONCE = 4
 # Small answers are given whatever waits. Others whose requests came together, each small enough
 # for room there was then, may be more than there is now.
@@ -82,11 +83,13 @@ class Router:
         payload: bytes,
         *,
         is_overloaded: Callable[[], bool] = lambda: False,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> bytes | None:
         """
         Carry out one request and give the payload of its answer, None if it has none.
 
-        is_overloaded: whether there is too much to deliver already; then it is refused.
+        is_overloaded: whether too much waits for this client already; then it is refused.
+        has_room: whether there is room for a large answer, which is dropped otherwise.
 
         Raises MalformedRequest, and NoAnswer if there is to be no answer; everything else that
         goes wrong is one.
@@ -103,7 +106,7 @@ class Router:
                 work = HANDLERS[operation](self._core, request, getattr(message, operation))
                 del message  # A sleep may hold its answer for years, but not what it brought.
                 answer = await work
-            response = await self._finish(answer, is_overloaded)
+            response = await self._finish(answer, lambda: is_overloaded() or not has_room())
         except DatabaseError as error:
             _log.error("database failed", extra={"operation": operation, "reason": str(error)})
             response = _refusal(operation, error.code, _DATABASE_FAILED)
@@ -132,7 +135,7 @@ class Router:
         if isinstance(answer, checkpoints.LargeAnswer):
             async with self._large_answers:
                 _require_room(is_overloaded)
-                return await answer.read()
+                answer = await answer.read()
         if answer is not None and _may_be_dropped(answer):
             _require_room(is_overloaded)
         return answer
@@ -141,14 +144,14 @@ class Router:
 def _require_room(is_overloaded: Callable[[], bool]) -> None:
     if is_overloaded():
         raise Overloaded(
-            "Too much is under way on this connection, or waits to be read from it:"
-            " wait for some of it, or use another connection"
+            "Too much is under way on this connection, or waits to be read from it or by others:"
+            " read what has come, and ask again in a moment"
         )
 
 
 def _may_be_dropped(response: pb.RpcResponse) -> bool:
     """Tell whether nothing was done for it that its being asked again would not find so."""
-    is_read = response.HasField("poll_signals") or response.checkpoint.found
+    is_read = response.WhichOneof("response") in _READS or response.checkpoint.found
     return is_read and response.ByteSize() > _SMALL
 
 

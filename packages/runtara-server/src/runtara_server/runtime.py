@@ -13,7 +13,12 @@ from runtara_domain.ports.transport import Operations
 from runtara_protocol.quic import certificates
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection
-from runtara_protocol.quic.listener import Listener, ListenerSettings
+from runtara_protocol.quic.listener import (
+    HELD_EACH,
+    UNDELIVERED_EACH,
+    Listener,
+    ListenerSettings,
+)
 from runtara_server.config import Settings
 from runtara_server.container import Container
 from runtara_server.streams import InstanceStreams
@@ -95,7 +100,8 @@ class CoreRuntime:
         return InstanceStreams(
             self.operations.open_session(),
             self._container.router(),
-            is_overloaded=lambda: connection.is_overloaded or self._listener.is_overloaded,
+            is_overloaded=lambda: connection.is_overloaded,
+            has_room=lambda: connection.has_room,
             max_under_way=self._settings.quic_max_bi_streams,
         )
 
@@ -123,6 +129,10 @@ def _listening(settings: Settings, certificate: Certificate) -> ListenerSettings
         udp_recv_buffer=settings.quic_udp_recv_buffer,
         udp_send_buffer=settings.quic_udp_send_buffer,
         max_connections=settings.quic_max_handlers or None,
+        max_held=settings.max_receive_bytes,
+        max_held_each=min(HELD_EACH, settings.max_receive_bytes),
+        max_undelivered=settings.max_undelivered_bytes,
+        max_undelivered_each=min(UNDELIVERED_EACH, settings.max_undelivered_bytes),
         grace=settings.shutdown_grace_ms / 1000,
     )
 

@@ -21,8 +21,8 @@ class InstanceStreams:
     Serves one connection's streams for as long as its session lasts.
 
     progress_timeout: seconds an unfinished frame may go without another byte. is_overloaded: tells
-    when so much waits for delivery that nothing more is carried out. max_under_way: how many
-    requests may be carried out at once.
+    when so much waits for this client that nothing more is carried out. has_room: tells whether
+    there is room for a large answer. max_under_way: how many requests may be carried out at once.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class InstanceStreams:
         *,
         progress_timeout: float = _PROGRESS_TIMEOUT,
         is_overloaded: Callable[[], bool] = lambda: False,
+        has_room: Callable[[], bool] = lambda: True,
         max_under_way: int = _MAX_UNDER_WAY,
     ) -> None:
         self._session = session
         self._router = router
         self._progress_timeout = progress_timeout
         self._is_overloaded = is_overloaded
+        self._has_room = has_room
         self._max_under_way = max_under_way
         self._under_way = 0
 
@@ -66,6 +68,7 @@ class InstanceStreams:
                 Request(self._session, stream.unread, stream.hand_back),
                 payload,
                 is_overloaded=lambda: is_full or self._is_overloaded(),
+                has_room=self._has_room,
             )
             del payload  # It may be large, and its answer held for long.
             return await answer

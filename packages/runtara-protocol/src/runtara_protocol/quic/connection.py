@@ -12,6 +12,7 @@ from aioquic.quic.connection import stream_is_unidirectional
 
 from runtara_protocol.quic.budget import MARGIN, Pool, ReceiveWindow
 from runtara_protocol.quic.datapath import Datapath
+from runtara_protocol.quic.delivery import Debt, Deliveries
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_protocol.quic.machine import Machine, deafen
@@ -45,6 +46,7 @@ class ConnectionOwner(Protocol):
     pool: Pool
     max_held_each: int
     max_undelivered_each: int
+    deliveries: Deliveries
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
         """Return who serves it, or None if it can't be taken in."""
@@ -56,10 +58,6 @@ class ConnectionOwner(Protocol):
 
     def unrouted(self, cid: bytes) -> None:
         """Forget this connection id."""
-        ...
-
-    def sent(self, size: int) -> None:
-        """Count so many bytes as waiting for delivery."""
         ...
 
     def progressed(self) -> None:
@@ -80,7 +78,7 @@ class Connection(Driver):
         self._handler: ConnectionHandler | None = None
         self._streams: dict[int, Stream] = {}
         self._cids: set[bytes] = set()
-        self._undelivered = 0
+        self.debt = Debt()
         self._last_address: Address | None = None
         self._window = ReceiveWindow(self, owner.pool, owner.max_held_each)
         # See 0003-quic-on-aioquic.md: aioquic's own limit bounds nothing.
@@ -115,18 +113,24 @@ class Connection(Driver):
         """Tell whether the client leaves too much unread: it should be given nothing more now."""
         # Counted up with each reply, and only counted anew when that is over the bound.
         most = self._owner.max_undelivered_each
-        if self._undelivered > most:
-            self._undelivered = self.count_undelivered()
-        return self._undelivered > most
+        if self.debt.size > most:
+            self.count_debt(self.loop.time())
+        return self.debt.size > most
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether a large reply may be sent; a slow client may be closed for it."""
+        return self._owner.deliveries.has_room(self)
 
     @property
     def held(self) -> int:
         """How many bytes of requests that aren't handled yet it makes the server hold."""
         return self._window.held
 
-    def count_undelivered(self) -> int:
-        """Return how many bytes of replies wait for their acknowledgement."""
-        return sum(len(stream.sender._buffer) for stream in self._quic._streams.values())
+    def count_debt(self, now: float) -> None:
+        """Count anew how many bytes of replies wait for their acknowledgement."""
+        streams = self._quic._streams.values()
+        self.debt.counted(sum(len(stream.sender._buffer) for stream in streams), now)
 
     def shed(self, *, keep: int) -> bool:
         """Refuse its youngest half-received stream if it has more than `keep`."""
@@ -166,8 +170,8 @@ class Connection(Driver):
         except (RuntimeError, ValueError):
             # The client dropped its receiving half, which is its right: the answer has no reader.
             return
-        self._undelivered += len(data)
-        self._owner.sent(len(data))
+        self.debt.size += len(data)
+        self._owner.deliveries.sent(len(data))
         self._datapath.schedule(self)
 
     def refuse(self, stream: Stream) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from runtara_protocol.quic.budget import Pool
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection, ConnectionHandler
 from runtara_protocol.quic.datapath import Datapath, Endpoint, bind
+from runtara_protocol.quic.delivery import Deliveries
 from runtara_protocol.quic.handshakes import REFUSAL, Handshakes
 from runtara_protocol.quic.machine import Machine
 from runtara_protocol.quic.turns import Address
@@ -26,6 +28,10 @@ logger = logging.getLogger(__name__)
 SHARES = 16
 # Seconds within which a peer that lives acknowledges something of what it was sent.
 SILENCE = 2.0
+
+
+HELD_EACH = 130 << 20
+UNDELIVERED_EACH = 128 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +54,14 @@ class ListenerSettings:
     # Established connections; one more is refused. None: no bound.
     max_connections: int | None = None
     # What all clients together may make the server hold of requests, beyond 512 KiB a
-    # connection, and of replies; at least two of the largest frames.
+    # connection; at least two of the largest frames.
     max_held: int = 512 << 20
     # The same of one connection's requests; two of the largest frames and a little.
-    max_held_each: int = 130 << 20
+    max_held_each: int = HELD_EACH
+    # What all clients together may leave unread before large replies are refused: `Deliveries`.
     max_undelivered: int = 512 << 20
-    # The same of one connection's replies.
-    max_undelivered_each: int = 128 << 20
+    # What one may leave unread before it is given nothing more.
+    max_undelivered_each: int = UNDELIVERED_EACH
     # How long leaving waits for handlers to end and for what they sent to be acknowledged.
     grace: float = 10.0
 
@@ -82,24 +89,16 @@ class Listener:
         self._is_accepting = True
         self._progress = asyncio.Event()
         self._share = 0
-        self._undelivered = 0
-        self._recount_at = 0.0
+        self.deliveries = Deliveries(
+            *(settings.max_undelivered, self.max_undelivered_each),
+            *(self._established.keys(), monotonic),
+        )
 
     @property
     def address(self) -> tuple[str, int]:
         """The bound host and port."""
         host, port = self._sock.getsockname()[:2]
         return host, port
-
-    @property
-    def is_overloaded(self) -> bool:
-        """Tell whether all clients together leave too much unread."""
-        most = self._settings.max_undelivered
-        # Only ever counted up by `sent`, so counted anew when over the bound, once a second.
-        if self._undelivered > most and self._loop.time() >= self._recount_at:
-            self._undelivered = sum(one.count_undelivered() for one in self._established)
-            self._recount_at = self._loop.time() + 1.0
-        return self._undelivered > most
 
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; those that are established live on."""
@@ -121,6 +120,7 @@ class Listener:
             self._is_open,
         )
         self._tick()
+        self._expire()
         return self
 
     async def __aexit__(
@@ -134,6 +134,7 @@ class Listener:
             await self._drain()
         finally:
             self._timer.cancel()
+            self._expiry.cancel()
             for connection in [*self._handshakes, *self._established]:
                 connection.close("the server is shutting down")
             self._datapath.close()
@@ -183,10 +184,6 @@ class Listener:
     def unrouted(self, cid: bytes) -> None:
         """Forget this connection id."""
         self._routes.pop(cid, None)
-
-    def sent(self, size: int) -> None:
-        """Count so many bytes as waiting for delivery."""
-        self._undelivered += size
 
     def progressed(self) -> None:
         """Look again, if the end of something is waited for."""
@@ -247,6 +244,10 @@ class Listener:
         self._share = (self._share + 1) % SHARES
         self._handshakes.expire()
         self._timer = self._loop.call_later((interval or SHARES) / SHARES, self._tick)
+
+    def _expire(self) -> None:
+        self.deliveries.expire()
+        self._expiry = self._loop.call_later(1.0, self._expire)
 
 
 def _configuration(settings: ListenerSettings) -> QuicConfiguration:

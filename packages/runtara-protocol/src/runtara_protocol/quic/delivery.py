@@ -1,0 +1,146 @@
+"""What was sent and waits for its acknowledgement: its bound, and who has to go for it."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+FLOOR = 64 * 1024
+"""Bytes that a client may leave unread for as long as it likes."""
+
+STALLED_AFTER = 30.0
+"""Seconds after which a client that takes nothing of what waits for it is closed."""
+
+SLOW_AFTER = 2.0
+SLOW_RATE = 64 * 1024
+"""A client that takes fewer bytes a second than that, for so long, is slow."""
+
+_SPAN = 1.0
+_PAUSE = 0.1
+"""Seconds between two counts of all, when there is no room: each looks at every stream."""
+
+
+class Debt:
+    """
+    What one client has yet to take, and how fast it does so; times in seconds, by one clock.
+
+    size: at most so many bytes; it is right after `counted`, and only added to in between.
+    """
+
+    __slots__ = ("_counted", "_fast_at", "_since", "_taken", "_took_at", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._counted = 0
+        self._took_at = self._fast_at = self._since = 0.0
+        self._taken = 0
+
+    def counted(self, size: int, now: float) -> None:
+        """Take in how much it is really."""
+        taken = self.size - size
+        if taken or not self._counted:
+            self._took_at = now
+        if not self._counted:
+            self._begin(now)
+        self._taken += taken
+        if now - self._since >= _SPAN:
+            if self._taken >= SLOW_RATE * (now - self._since):
+                self._fast_at = now
+            self._taken, self._since = 0, now
+        self.size = self._counted = size
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether too little was taken lately."""
+        return self._counted > 0 and now - self._fast_at >= SLOW_AFTER
+
+    def is_stalled(self, now: float) -> bool:
+        """Tell whether nothing was taken for too long."""
+        return self._counted > FLOOR and now - self._took_at >= STALLED_AFTER
+
+    def _begin(self, now: float) -> None:
+        self._fast_at = self._since = now
+        self._taken = 0
+
+
+class Debtor(Protocol):
+    """A connection that may leave unread what it was sent."""
+
+    debt: Debt
+
+    def count_debt(self, now: float) -> None:
+        """Count anew what waits."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """Give up all that waits."""
+        ...
+
+
+class Deliveries:
+    """
+    What all clients together have yet to take, bounded by taking from the greatest debtors.
+
+    most: bytes up to which anything may be sent. Beyond it a large answer finds room only if its
+    connection has less than a fair share, and a slow one with more, the greatest, is closed for
+    it. Small answers are always sent; should they or what can't be refused exceed `most` by
+    `excess`, the greatest debtor is closed, however fast it is. clock: in seconds.
+    """
+
+    def __init__(
+        self, most: int, excess: int, debtors: Iterable[Debtor], clock: Callable[[], float]
+    ) -> None:
+        self._most = most
+        self._excess = excess
+        self._debtors = debtors
+        self._clock = clock
+        self._total = 0
+        self._counted_at = 0.0
+
+    def sent(self, size: int) -> None:
+        """Count so many bytes as waiting, and keep all within the bound."""
+        self._total += size
+        if self._total > self._most + self._excess:
+            self._count(self._clock())
+            while self._total > self._most + self._excess:
+                self._close(max(self._debtors, key=_size), "left too much unread")
+
+    def has_room(self, asker: Debtor) -> bool:
+        """Tell whether a large answer may be sent to this one; close a slow one if it must go."""
+        now = self._clock()
+        if self._total > self._most and now >= self._counted_at + _PAUSE:
+            self._count(now)
+        if self._total <= self._most:
+            return True
+        debtors = [each for each in self._debtors if each.debt.size]
+        share = self._most // (len(debtors) + 1)
+        slow = [each for each in debtors if each.debt.size > share and each.debt.is_slow(now)]
+        if asker.debt.size > share or not slow:
+            return False
+        self._close(max(slow, key=_size), "read too slowly, while others waited for room")
+        return True
+
+    def expire(self) -> None:
+        """Close those that take nothing; to be called about once a second."""
+        now = self._clock()
+        self._count(now)
+        for debtor in [each for each in self._debtors if each.debt.is_stalled(now)]:
+            self._close(debtor, "took nothing of what waits to be read")
+
+    def _count(self, now: float) -> None:
+        self._counted_at = now
+        self._total = 0
+        for debtor in self._debtors:
+            if debtor.debt.size:
+                debtor.count_debt(now)
+                self._total += debtor.debt.size
+
+    def _close(self, debtor: Debtor, reason: str) -> None:
+        size = debtor.debt.size
+        logger.warning("a client is given up: it %s", reason, extra={"undelivered": size})
+        self._total -= size
+        debtor.close(f"the client {reason}")
+
+
+def _size(debtor: Debtor) -> int:
+    return debtor.debt.size
