@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,42 @@ def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CertificateError, match="is encrypted"):
         load(cert_path, key_path)
+
+
+def test_the_folder_that_is_made_for_an_authority_is_its_owners_alone(tmp_path: Path) -> None:
+    LocalAuthority.open(tmp_path / "new")
+
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert sorted(each.name for each in (tmp_path / "new").iterdir()) == ["ca-key.pem", "ca.pem"]
+
+
+def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
+    """Somebody who may write to the folder has put one there, to have the key elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "ca-key.pem").symlink_to(elsewhere)
+
+    with pytest.raises(CertificateError, match=r"ca-key\.pem"):
+        LocalAuthority.open(tmp_path)
+
+    assert not elsewhere.exists()
+
+
+def test_an_authority_ended_before_it_wrote_its_certificate_is_made_whole(tmp_path: Path) -> None:
+    ca_path = LocalAuthority.open(tmp_path).ca_path
+    key = (tmp_path / "ca-key.pem").read_bytes()
+    ca_path.unlink()
+
+    again = LocalAuthority.open(tmp_path)
+
+    assert (tmp_path / "ca-key.pem").read_bytes() == key
+    issuer = x509.load_pem_x509_certificate(ca_path.read_bytes())
+    again.issue().chain[0].verify_directly_issued_by(issuer)
+
+
+def test_those_who_make_an_authority_at_once_have_the_same(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(LocalAuthority.open, [tmp_path / "new"] * 8))
+
+    issuer = x509.load_pem_x509_certificate((tmp_path / "new" / "ca.pem").read_bytes())
+    for each in opened:
+        each.issue().chain[0].verify_directly_issued_by(issuer)

@@ -158,6 +158,8 @@ class _Cluster:
     def start(self) -> None:
         if self.user is not None:
             shutil.chown(self.folder, self.user)
+            # It is root's alone, and PostgreSQL's user has to pass through it.
+            self.folder.parent.chmod(0o711)
             shutil.chown(self.sockets, self.user)
         if not (self.folder / "data").exists():
             self._create()

@@ -1,6 +1,7 @@
 """The core, running: for the command, and for whoever embeds it."""
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,9 +22,12 @@ from runtara_protocol.quic.listener import (
 )
 from runtara_server.config import Settings
 from runtara_server.container import Container
+from runtara_server.renewal import Renewal
 from runtara_server.streams import InstanceStreams
 
 __all__ = ["CoreRuntime", "StartError"]
+
+_OPEN_DOOR = "there is no authentication: whoever reaches the port can read and end every instance"
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +53,7 @@ class CoreRuntime:
             _listening(settings, certificate or _certificate(settings)), self._accept
         )
         self._exits = AsyncExitStack()
+        self._has_own_certificate = certificate is not None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,9 +84,11 @@ class CoreRuntime:
             ):
                 await exits.enter_async_context(_running(name, keep()))
             await exits.enter_async_context(_bound(self._listener, self._settings))
+            await self._renew_certificate(exits)
             self._exits = exits.pop_all()
         host, port = self.address
         _log.info("listening", extra={"host": host, "port": port})
+        _warn_of_the_open_door(host)
         return self
 
     async def __aexit__(
@@ -96,6 +103,12 @@ class CoreRuntime:
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 
+    async def _renew_certificate(self, exits: AsyncExitStack) -> None:
+        cert, key = self._settings.tls_cert, self._settings.tls_key
+        if cert is not None and key is not None and not self._has_own_certificate:
+            renewal = Renewal(cert, key, self._listener.renew)
+            await exits.enter_async_context(_running("certificate", renewal.keep()))
+
     def _accept(self, connection: Connection) -> InstanceStreams:
         return InstanceStreams(
             self.operations.open_session(),
@@ -103,6 +116,16 @@ class CoreRuntime:
             is_overloaded=lambda: connection.is_overloaded,
             has_room=lambda: connection.has_room,
             max_under_way=self._settings.quic_max_bi_streams,
+        )
+
+
+def _warn_of_the_open_door(host: str) -> None:
+    if ipaddress.ip_address(host).is_loopback:
+        _log.info(_OPEN_DOOR)
+    else:
+        _log.warning(
+            _OPEN_DOOR,
+            extra={"instead": "set RUNTARA_QUIC_HOST=127.0.0.1, or let a firewall choose"},
         )
 
 

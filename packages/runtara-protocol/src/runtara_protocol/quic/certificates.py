@@ -2,7 +2,9 @@
 
 import ipaddress
 import os
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,22 +60,24 @@ class LocalAuthority:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Use the authority kept in this folder; make it, and the folder, if there is none."""
+        """
+        Use the authority kept in this folder; make it, and the folder, if there is none.
+
+        The folder is made for this user alone. Of several that make it at once each gets the same.
+        """
         ca_path, key_path = folder / "ca.pem", folder / "ca-key.pem"
         if not ca_path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            made = _authority()
-            _write(key_path, _key_pem(made.private_key), mode=0o600)
-            _write(ca_path, made.chain[0].public_bytes(serialization.Encoding.PEM), mode=0o644)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_once(key_path, _key_pem(ec.generate_private_key(ec.SECP256R1())), mode=0o600)
+            # Another's, if that was faster, or one that was ended before it wrote the certificate.
+            made = _authority(key_path)
+            _write_once(ca_path, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
         return cls(ca_path, load(ca_path, key_path))
 
     def issue(self, names: Sequence[str] = LOCALHOST) -> Certificate:
         """Return a new certificate for these DNS names and addresses, signed by the authority."""
         ca = self._certificate.chain[0]
-        signer = self._certificate.private_key
-        # `open` made it, or somebody put another authority there.
-        if not isinstance(signer, ec.EllipticCurvePrivateKey):
-            raise CertificateError(f"{self.ca_path}: an authority with an elliptic curve key only")
+        signer = _elliptic(self._certificate.private_key, self.ca_path)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _for_server(_builder(_name(names[0]), ca.subject, key, LIFETIME), names)
         return Certificate((builder.sign(signer, hashes.SHA256()), ca), key)
@@ -101,13 +105,20 @@ def _load_key(path: Path) -> PrivateKeyTypes:
         raise CertificateError(f"{path} holds no PEM private key") from error
 
 
-def _authority() -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
+def _authority(key_path: Path) -> x509.Certificate:
+    key = _elliptic(_load_key(key_path), key_path)
     name = _name("Runtara local authority")
     builder = _builder(name, name, key, AUTHORITY_LIFETIME).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
-    return Certificate((builder.sign(key, hashes.SHA256()),), key)
+    return builder.sign(key, hashes.SHA256())
+
+
+def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
+    # `open` made it, or somebody put another authority there.
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise CertificateError(f"{path}: an authority with an elliptic curve key only")
+    return key
 
 
 def _builder(
@@ -154,9 +165,18 @@ def _key_pem(key: PrivateKeyTypes) -> bytes:
     )
 
 
-def _write(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a whole file or none, readable by whom the mode says from its first moment."""
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+def _write_once(path: Path, data: bytes, *, mode: int) -> None:
+    """
+    Write a whole file, readable by whom the mode says from its first moment.
+
+    Nothing if there is one of this name, or a link of this name to anywhere.
+    """
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(part, flags, mode), "wb") as file:
         file.write(data)
-    part.replace(path)
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(part)
+    finally:
+        part.unlink()

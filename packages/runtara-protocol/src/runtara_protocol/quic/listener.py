@@ -100,6 +100,13 @@ class Listener:
         host, port = self._sock.getsockname()[:2]
         return host, port
 
+    def renew(self, certificate: Certificate) -> None:
+        """Show this certificate to whoever connects from now on."""
+        # Shared by all connections, each of which looks at it when its handshake begins.
+        self._configuration.certificate = certificate.chain[0]
+        self._configuration.certificate_chain = list(certificate.chain[1:])
+        self._configuration.private_key = certificate.private_key
+
     def stop_accepting(self) -> None:
         """Refuse new connections from now on; those that are established live on."""
         self._is_accepting = False
