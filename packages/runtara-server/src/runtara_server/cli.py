@@ -3,18 +3,23 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import Certificate, CertificateError
 from runtara_server import config, dev, logs
+from runtara_server.log_queue import LogQueue
 from runtara_server.runtime import CoreRuntime, StartError
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
+OUT_OF_MEMORY = 1
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +34,7 @@ def run(arguments: list[str]) -> int:
     try:
         settings = config.load(dev.DevSettings if options.dev else config.Settings)
         with asyncio.Runner(loop_factory=_event_loop) as runner:
+            runner.get_loop().set_exception_handler(partial(_failed, log))
             runner.run(_serve(settings, is_dev=options.dev, on_postgres=options.postgres))
     except (config.ConfigurationError, CertificateError) as error:
         log.say(str(error))
@@ -105,3 +111,17 @@ def _event_loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
+
+
+def _failed(log: LogQueue, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """
+    Take in what nothing else did; end the process at once if it is for want of memory.
+
+    What lets one request or connection fail is dealt with there. Here the loop itself can't go on,
+    and would try again and again; started anew, the server has all that it acknowledged.
+    """
+    if isinstance(context.get("exception"), MemoryError):
+        log.say("out of memory: the server ends, to be started again")
+        log.drain(logs.PATIENCE)
+        os._exit(OUT_OF_MEMORY)
+    loop.default_exception_handler(context)

@@ -15,6 +15,9 @@ MOST_BYTES = 1 << 20
 SPAN = 10.0
 """Seconds in which a line that is the same as one before is counted instead of written."""
 
+_SHORTAGE = 0.05
+"""Seconds to wait for memory that is short."""
+
 _KINDS = 256
 """How many different lines are remembered for that at once."""
 
@@ -145,11 +148,15 @@ class LogQueue(logging.Handler):
 
     def _work(self) -> None:
         while True:
-            with self._changed:
-                data = self._take()
-            if not data:
-                return
-            self._write(data)
+            try:
+                with self._changed:
+                    data = self._take()
+                if not data:
+                    return
+                self._write(data)
+            except MemoryError:
+                # What waits does so until there is some again.
+                time.sleep(_SHORTAGE)
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

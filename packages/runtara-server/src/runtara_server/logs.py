@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from runtara_server.log_queue import LogQueue, fields
 
 _STDERR = 2
-_PATIENCE = 2.0
+PATIENCE = 2.0
 """Seconds that the end of the process waits for a reader of its log."""
 
 
@@ -19,7 +19,7 @@ def configure(*, readable: bool) -> LogQueue:
     Nobody waits for its reader; see `LogQueue`.
     """
     handler = LogQueue(_STDERR)
-    atexit.register(handler.drain, _PATIENCE)
+    atexit.register(handler.drain, PATIENCE)
     handler.setFormatter(_Words() if readable else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # It logs every packet at this level's next one down, and asks whether to each time.

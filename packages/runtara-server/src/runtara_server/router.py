@@ -114,6 +114,9 @@ class Router:
             response = _refusal(operation, error.code, str(error))
         except NoAnswer:
             raise
+        except MemoryError:
+            _log.error("request refused: out of memory", extra={"operation": operation})
+            response = _refusal(operation, Overloaded.code, "The server has no memory left for it")
         except Exception:
             _log.exception("request failed", extra={"operation": operation})
             response = _refusal(operation, CoreError.code, "The server failed; its log says why")

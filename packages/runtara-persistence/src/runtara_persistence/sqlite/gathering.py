@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ In the first those just answered go on, in the second what they send goes out, a
 then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
 the interpreter's lock.
 """
+
+_SHORTAGE = 0.05
+"""Seconds to wait for memory that is short."""
 
 
 class Gathering:
@@ -105,7 +109,14 @@ class Gathering:
         if self._affinity is not None:
             self._affinity.adopt()
         outcomes = self._carry_out(connection, [turn.step for turn in group])
-        self._loop.call_soon_threadsafe(self._end, group, outcomes)
+        while True:
+            try:
+                self._loop.call_soon_threadsafe(self._end, group, outcomes)
+            except MemoryError:
+                # Or these callers, and all after them, would wait for ever.
+                time.sleep(_SHORTAGE)
+            else:
+                return
 
     def _end(self, group: Sequence["_Turn"], outcomes: Sequence[Outcome]) -> None:
         for turn, outcome in zip(group, outcomes, strict=True):
