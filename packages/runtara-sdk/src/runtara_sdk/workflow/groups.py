@@ -189,12 +189,13 @@ async def map_steps(
     Call a step, or a coroutine of steps, for each item, at most `limit` at once.
 
     Each item is a branch named by its `key`, which no other has. The results are in the order of
-    the items; fails as TaskGroup does, and then begins no more.
+    the items, or of their keys where the items are a set; fails as TaskGroup does, and then begins
+    no more.
     """
-    required("map_steps()")
+    run = required("map_steps()").run
     if limit < 1:
         raise ValueError(f"limit is at least 1, got {limit}")
-    named = _named(items, key)
+    named = _named(items, key, is_old=run.is_old)
     async with TaskGroup() as group:
         mapping = _Mapping(group, function, named, limit)
         group._on_done = mapping.feed
@@ -269,8 +270,13 @@ class _Mapping(Generic[Item, T]):
         return await self._function(item)
 
 
-def _named(items: Iterable[Item], key: Callable[[Item], str]) -> list[tuple[str, Item]]:
+def _named(
+    items: Iterable[Item], key: Callable[[Item], str], *, is_old: bool
+) -> list[tuple[str, Item]]:
     named = [(key(item), item) for item in items]
+    if isinstance(items, set | frozenset) and not is_old:
+        # Which comes first in it is another in each process.
+        named.sort(key=lambda one: one[0])
     names = Counter(name for name, _ in named)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
