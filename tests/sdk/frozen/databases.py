@@ -86,7 +86,7 @@ class Replays:
 async def on_sqlite(folder: Path) -> AsyncIterator[Replays]:
     """Give a copy of the SQLite file, with a server on it."""
     shutil.copy(MADE / "core.db", folder / "frozen.db")
-    async with _served(folder, f"sqlite:{folder / 'frozen.db'}") as replays:
+    async with served(folder, f"sqlite:{folder / 'frozen.db'}") as replays:
         yield replays
 
 
@@ -99,12 +99,13 @@ async def on_postgres(folder: Path) -> AsyncIterator[Replays]:
             await connection.execute((MADE / "core.sql").read_text())
         finally:
             await connection.close()
-        async with _served(folder, url) as replays:
+        async with served(folder, url) as replays:
             yield replays
 
 
 @asynccontextmanager
-async def _served(folder: Path, url: str) -> AsyncIterator[Replays]:
+async def served(folder: Path, url: str) -> AsyncIterator[Replays]:
+    """Run a server on a database."""
     async with running(folder, RUNTARA_DATABASE_URL=url) as server:
         yield Replays(folder, url, server.port)
 
