@@ -145,7 +145,7 @@ async def slow() -> None:
 
 @step
 async def refused() -> object:
-    return object()
+    return 1, 2
 
 
 @workflow

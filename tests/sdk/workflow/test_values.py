@@ -30,6 +30,7 @@ from pydantic import (
     SecretStr,
     computed_field,
     field_serializer,
+    model_serializer,
     model_validator,
 )
 from tests.sdk.workflow.memory_journal import Core, life
@@ -110,6 +111,16 @@ class Revealed(BaseModel):
     @field_serializer("token", when_used="json")
     def shown(self, token: SecretStr) -> str:
         return token.get_secret_value()
+
+
+class Whole(BaseModel):
+    """Writes itself."""
+
+    token: SecretStr
+
+    @model_serializer
+    def shown(self) -> dict[str, str]:
+        return {"token": self.token.get_secret_value()}
 
 
 class Cat(BaseModel):
@@ -501,6 +512,20 @@ def test_an_annotation_that_nothing_can_be_saved_of_says_what_to_do(
         codec.check("charge#1", annotation)
 
     assert "arbitrary_types_allowed" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [Revealed, Whole])
+def test_a_secret_that_its_model_writes_is_no_doubt(
+    kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It comes back as it was."""
+    value = kind(token=SecretStr("s3cret"))
+
+    codec.check("charge#1", kind)
+    written = codec.encode("charge#1", value, kind)
+
+    assert codec.decode("charge#1", written.text, kind, written.form) == value
+    assert caplog.records == []
 
 
 def test_a_secret_that_may_be_left_out_is_warned_of_once(

@@ -17,11 +17,13 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import Secret, SecretBytes, SecretStr
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic.functional_serializers import PlainSerializer, WrapSerializer
 from pydantic_core import to_json
 
 from runtara_sdk.workflow.contents import walk
+
+_OF_MODELS = BaseModel.__get_pydantic_core_schema__.__func__  # type: ignore[attr-defined]
 
 _CALLABLE: tuple[object, ...] = (Callable,)
 _ITERABLE = (Iterable, AsyncIterable, AsyncIterator, AsyncGenerator)
@@ -167,8 +169,9 @@ def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
                 yield name, field.annotation, field.is_required() and not field.exclude
     elif isinstance(kind, type) and is_dataclass(kind):
         needed = {one.name: (one.default, one.default_factory) for one in fields(kind)}
+        written = _serializers(kind)
         for name, hint in _hints(kind).items():
-            if name in needed:
+            if name in needed and written is not None and name not in written:
                 yield name, hint, needed[name] == (MISSING, MISSING)
     elif typing.is_typeddict(kind):
         for name, hint in _hints(kind).items():
@@ -176,10 +179,15 @@ def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _serializers(kind: Any) -> set[str] | None:
-    """The fields that a model writes by a method of its own; None: it writes all of itself."""
+    """The fields that a class writes by a method of its own; None: perhaps all of itself."""
     own = getattr(kind, "__pydantic_decorators__", None)
-    if own is None or own.model_serializers:
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
+    made = getattr(kind, "__get_pydantic_core_schema__", None)
+    is_own = made is not None and getattr(made, "__func__", made) is not _OF_MODELS
+    if config.get("json_encoders") or is_own or (own is not None and own.model_serializers):
         return None
+    if own is None:
+        return set()
     return {name for one in own.field_serializers.values() for name in one.info.fields}
 
 
