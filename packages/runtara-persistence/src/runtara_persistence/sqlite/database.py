@@ -122,9 +122,11 @@ class Database:
     def _commit_together(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
     ) -> list[Outcome]:
-        # Before, so that nothing is done where nobody will find it; and after, because only then
-        # it is known where the commit went.
-        return self._missed(steps) or self._checked(steps, commit_together(connection, steps))
+        # Only afterwards it is known where the commit went. Once a file is known to have gone,
+        # nothing more is done where nobody would find it.
+        is_lost = self._files is not None and self._files.is_lost
+        missed = self._missed(steps) if is_lost else []
+        return missed or self._checked(steps, commit_together(connection, steps))
 
     def _read_each(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
