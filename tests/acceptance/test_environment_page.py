@@ -19,6 +19,8 @@ created: True
 pause stands: True
 first to approve: True
 it was pending
+reopened after run 0
+blocked: ['its code is gone']
 pruned: 0
 """
 

@@ -20,8 +20,9 @@ def check(before: Tables, after: Tables, *, single: bool) -> None:
     _check_kept(before, after)
     old, new = _by_id(before["instances"]), _by_id(after["instances"])
     for name in old.keys() & new.keys():
-        _check_way(old[name], new[name])
-        if single:
+        is_reopened = _reopenings(after, name) > _reopenings(before, name)
+        _check_way(old[name], new[name], is_reopened=is_reopened)
+        if single and not is_reopened:
             _check_will_be_woken(new[name], _pending(before, name), _pending(after, name))
     for name in old.keys() - new.keys():
         assert state_of(old[name]) in FINAL, "only finished instances are deleted"
@@ -45,12 +46,16 @@ def _check_row(row: Row) -> None:
 def _check_runs(row: Row, now: Tables) -> None:
     events = [one for one in now["instance_events"] if one["instance_id"] == row["instance_id"]]
     started = [one for one in events if one["event_type"] == "started"]
-    assert len(started) == row["run_epoch"], "one `started` event a run"
+    reopened = [one for one in events if one["subtype"] == "runtara.reopened"]
+    runs = len(started) + len(reopened)
+    assert runs == row["run_epoch"], "one `started` event a run, but for those a reopen passed by"
 
 
-def _check_way(old: Row, new: Row) -> None:
-    if state_of(old) in FINAL:
+def _check_way(old: Row, new: Row, *, is_reopened: bool) -> None:
+    if state_of(old) in FINAL and not is_reopened:
         assert new == old, "nothing in a finished row changes"
+    if is_reopened:
+        assert state_of(old) != "completed", "a completed instance is never reopened"
     assert new["run_epoch"] >= old["run_epoch"], "runs only grow"
     for name in ("tenant_id", "input", "created_at"):
         assert new[name] == old[name], f"{name} is set once"
@@ -79,12 +84,32 @@ def _check_kept(before: Tables, after: Tables) -> None:
     kept = {_key(row): row for row in after["checkpoints"]}
     for row in before["checkpoints"]:
         if row["instance_id"] in names and not row["is_retry_attempt"]:
+            if _is_set_aside(row, after):
+                continue
             now = kept[_key(row)]
             deadline = row["wake_at"] or now["wake_at"]
             assert now == row | {"wake_at": deadline}, "a checkpoint never changes"
     for table in ("instance_events", "pending_checkpoint_signals"):
         for row in before[table]:
             assert row in after[table] or row["instance_id"] not in names, f"{table} are kept"
+
+
+def _is_set_aside(row: Row, after: Tables) -> bool:
+    prefix = f"{row['checkpoint_id']}::reopened"
+    return any(
+        one["instance_id"] == row["instance_id"]
+        and one["checkpoint_id"].startswith(prefix)
+        and one["state"] == row["state"]
+        and one["created_at"] == row["created_at"]
+        for one in after["checkpoints"]
+    )
+
+
+def _reopenings(tables: Tables, name: str) -> int:
+    return sum(
+        row["instance_id"] == name and row["subtype"] == "runtara.reopened"
+        for row in tables["instance_events"]
+    )
 
 
 def _key(row: Row) -> tuple[str, str]:

@@ -43,6 +43,7 @@ from runtara_domain.model import (
     InstanceFilter,
     NewInstance,
     Registration,
+    Reopening,
     RetryAttempt,
     Signal,
     Sleep,
@@ -160,6 +161,22 @@ class PortsMachine(ModelMachine):
     def finish(self, name: str, age: int | None, ending: Ending) -> None:
         sources = MOVES[Move.TERMINATE].sources
         self.step("instances", "finish", self.caller(name, age), ending, when=sources)
+
+    @rule(name=mortals, aside=st.lists(checkpoints, max_size=2, unique=True))
+    def reopen(self, name: str, aside: list[str]) -> None:
+        sources = MOVES[Move.REOPEN].sources
+        self.step("instances", "reopen", Reopening(name, aside), when=sources)
+
+    @rule(name=mortals, age=ages, checkpoint=checkpoints, is_registered=st.booleans())
+    def fail_and_reopen(
+        self, name: str, age: int | None, checkpoint: str, is_registered: bool
+    ) -> None:
+        ending = Ending(State.FAILED, error="broken")
+        self.end(name, 0, ending)
+        self.reopen(name, [checkpoint])
+        if is_registered:
+            self.register_simply(name)
+        self.end(name, age, ending)
 
     @rule(token=tokens, span=spans, limit=limits)
     def claim_due(self, token: str, span: timedelta, limit: int) -> None:

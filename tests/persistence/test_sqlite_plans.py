@@ -11,7 +11,7 @@ import pytest
 from runtara_persistence import queries
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
-FILES = ("instances", "checkpoints", "events", "signals", "claims")
+FILES = ("instances", "checkpoints", "events", "signals", "claims", "reopening")
 NAME = re.compile(r"^-- name: (.+)$", re.MULTILINE)
 EVERY = [
     (file, name)

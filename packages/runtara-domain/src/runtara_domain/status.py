@@ -48,7 +48,7 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing leaves this state."""
+        """Whether nothing but an operator's reopen leaves this state."""
         return self in FINAL
 
 
@@ -76,6 +76,7 @@ class Move(StrEnum):
     BLOCK = "block"
     CANCEL = "cancel"
     TERMINATE = "terminate"
+    REOPEN = "reopen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ MOVES: Mapping[Move, Rule] = MappingProxyType(
         Move.CANCEL: Rule(OPEN, State.CANCELLED),
         # An operator or the environment ends it without asking.
         Move.TERMINATE: Rule(OPEN, State.CANCELLED),
+        # An operator retries it, explicitly: the only move that leaves a final state.
+        Move.REOPEN: Rule(frozenset({State.FAILED, State.CANCELLED}), State.ASLEEP),
     }
 )
 

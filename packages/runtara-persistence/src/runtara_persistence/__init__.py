@@ -2,7 +2,8 @@
 What the Runtara core stores, for programs that work on the same database.
 
 `connect` chooses an adapter by URL; records, states and errors are those of the domain. Whoever
-sends signals does so by `SendSignal` and `SendCustomSignal`, which refuse what can't be delivered.
+sends signals does so by `SendSignal` and `SendCustomSignal`, which refuse what can't be delivered,
+and whoever has a failed instance go on by `ReopenInstance`.
 """
 
 from runtara_domain.error import (
@@ -36,6 +37,8 @@ from runtara_domain.model import (
     Recorded,
     Registered,
     Registration,
+    Reopened,
+    Reopening,
     RetryAttempt,
     Saved,
     Signal,
@@ -57,6 +60,7 @@ from runtara_domain.status import (
     State,
 )
 from runtara_domain.system_clock import SystemClock
+from runtara_domain.use_cases.instances import ReopenInstance
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 from runtara_persistence.connect import backend, connect
 from runtara_persistence.memory.persistence import MemoryPersistence
@@ -98,6 +102,9 @@ __all__ = [
     "Recorded",
     "Registered",
     "Registration",
+    "ReopenInstance",
+    "Reopened",
+    "Reopening",
     "RetryAttempt",
     "Saved",
     "SendCustomSignal",

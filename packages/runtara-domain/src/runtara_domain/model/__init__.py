@@ -11,7 +11,7 @@ from runtara_domain.model.checkpoints import (
     Sleep,
     Slept,
 )
-from runtara_domain.model.children import ChildStarted, NewChild, ending_signal
+from runtara_domain.model.children import ChildStarted, NewChild, child_signal_id, ending_signal
 from runtara_domain.model.events import (
     Event,
     EventFilter,
@@ -33,6 +33,7 @@ from runtara_domain.model.instances import (
     Woken,
     owner,
 )
+from runtara_domain.model.reopening import FormerEnding, Reopened, Reopening
 from runtara_domain.model.signals import (
     Acknowledged,
     CustomSignal,
@@ -58,6 +59,7 @@ __all__ = [
     "EventFilter",
     "EventStep",
     "EventType",
+    "FormerEnding",
     "Instance",
     "InstanceFilter",
     "InstanceSummary",
@@ -67,6 +69,8 @@ __all__ = [
     "Recorded",
     "Registered",
     "Registration",
+    "Reopened",
+    "Reopening",
     "RetryAttempt",
     "Saved",
     "Signal",
@@ -75,6 +79,7 @@ __all__ = [
     "Standing",
     "StoredEvent",
     "Woken",
+    "child_signal_id",
     "ending_signal",
     "owner",
 ]

@@ -50,6 +50,11 @@ class ChildStarted:
     differs_in: tuple[str, ...] = ()
 
 
+def child_signal_id(child_id: str) -> str:
+    """Tell the checkpoint id under which a parent hears how this child has ended."""
+    return f"{ENDED}{child_id}"
+
+
 def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:
     """
     Tell a parent how its child has ended: under which checkpoint id, and the payload.
@@ -65,4 +70,4 @@ def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:
     elif len(ending.output) <= _MAX_OUTPUT_BYTES:
         told["output"] = b64encode(ending.output).decode()
     payload = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
-    return f"{ENDED}{child_id}", payload
+    return child_signal_id(child_id), payload

@@ -38,6 +38,8 @@ class Events(Protocol):
         The row gets status, output or error, and `finished_at`; `sleep_until` and the wake claim
         are cleared. An instance not superseded that has already ended in the same state with the
         same output and error is `repeated`: nothing is written. Of concurrent endings one applies.
+        One that was reopened and has not begun a run since takes no ending of a caller without a
+        run: `after` is None.
         """
         ...
 

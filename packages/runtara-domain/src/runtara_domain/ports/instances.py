@@ -17,6 +17,8 @@ from runtara_domain.model import (
     NewInstance,
     Registered,
     Registration,
+    Reopened,
+    Reopening,
     Standing,
     Woken,
 )
@@ -128,6 +130,20 @@ class Instances(Protocol):
         signal is settled, and the one that is pending no longer makes the instance due: a cancel or
         resume that is sent later does. Blocked already, it gets the new reason alone. No event is
         added.
+        """
+        ...
+
+    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+        """
+        Have a finished instance go on, if its state is in `when`: asleep, and due at `at`.
+
+        `finished_at`, `output` and `error` are cleared, and kept in a custom event
+        `runtara.reopened`. The run moves on: what the former ones still ask is superseded, and an
+        ending of a caller that never registered is refused until a run has begun. A pending signal
+        is settled; at a parent that is open the custom signal of the ending is removed. Checkpoints
+        that are set aside, and the retry attempts recorded for them, stay as audit rows under
+        `model.reopening.aside` and are found no more; the pointer, if it named one of them, moves
+        to the newest that is left. All else stays.
         """
         ...
 

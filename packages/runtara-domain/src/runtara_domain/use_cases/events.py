@@ -162,6 +162,11 @@ def judge(step: EventStep, recorded: Recorded) -> None:
     if recorded.repeated:
         return
     require_admitted(step.caller, standing, step.when, f"record the event {step.event.type}")
+    if recorded.after is None and step.ending is not None:
+        raise InstanceSuperseded(
+            f"Instance {step.caller.instance_id!r} was reopened and waits for its next run: this"
+            " process must stop"
+        )
     if recorded.after is None:
         raise InvalidInstanceState(
             f"Instance {step.caller.instance_id!r} is {standing.state}: to suspend, it must be"

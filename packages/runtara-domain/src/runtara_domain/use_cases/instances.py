@@ -1,6 +1,6 @@
 """Registering instances, and reading how they stand."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from runtara_domain.activity import Activity
@@ -11,7 +11,15 @@ from runtara_domain.error import (
     InstanceSuperseded,
     InvalidInstanceState,
 )
-from runtara_domain.model import Caller, Instance, NewChild, Registered, Registration
+from runtara_domain.model import (
+    Caller,
+    Instance,
+    NewChild,
+    Registered,
+    Registration,
+    Reopened,
+    Reopening,
+)
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.sessions import Places, Session
@@ -114,3 +122,30 @@ def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:
         f"Child {child.child_id!r} of {caller.instance_id!r} was started before with another"
         f" {' and another '.join(differs_in)}: ask for the same again, or choose another child_id"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenInstance:
+    """
+    Have a FAILED or CANCELLED instance go on: it is due, and keeps all but its ending.
+
+    set_aside: checkpoints whose work is to be done again. Raises InstanceNotFound, or
+    InvalidInstanceState for one that is open or completed.
+    """
+
+    instances: Instances
+    clock: Clock
+
+    async def __call__(self, *, instance_id: str, set_aside: Collection[str] = ()) -> Reopened:
+        sources = MOVES[Move.REOPEN].sources
+        reopened = await self.instances.reopen(
+            Reopening(instance_id, set_aside), when=sources, at=self.clock.now()
+        )
+        if reopened.before is None:
+            raise InstanceNotFound(instance_id)
+        if reopened.before.state not in sources:
+            raise InvalidInstanceState(
+                f"Instance {instance_id!r} is {reopened.before.state}: to be reopened, it must be"
+                f" {' or '.join(sorted(sources))}"
+            )
+        return reopened

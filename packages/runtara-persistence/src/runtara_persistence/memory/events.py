@@ -14,6 +14,7 @@ from runtara_domain.model import (
     Recorded,
     StoredEvent,
 )
+from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence.memory import records
 from runtara_persistence.memory.store import EventRow, InstanceRow, Store
@@ -85,7 +86,7 @@ class MemoryEvents:
         before = row.standing
         if not before.supersedes(caller) and _ended_so(row, ending):
             return Recorded(before, repeated=True, after=before.state)
-        if not before.admits(caller, when):
+        if not before.admits(caller, when) or self._is_reopened(before.state, caller):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
         row.output, row.error = ending.output, ending.error
@@ -128,6 +129,16 @@ class MemoryEvents:
         row.block(reason, self._store.unacknowledged(caller.instance_id), at)
         row.waits = event.waits
         return Recorded(before, after=block.target)
+
+    def _is_reopened(self, state: State, caller: Caller) -> bool:
+        """Whether a caller of no run can only be from before the instance was reopened."""
+        opened = [
+            row.subtype == REOPENED
+            for row in self._store.instance_events
+            if row.instance_id == caller.instance_id
+            and (row.event_type is EventType.STARTED or row.subtype == REOPENED)
+        ]
+        return caller.run is None and state is State.ASLEEP and opened[-1:] == [True]
 
     def _suspended_so(self, state: State, caller: Caller, event: Event) -> bool:
         """Whether it was this very event that acknowledged a cancel, and so ended the instance."""

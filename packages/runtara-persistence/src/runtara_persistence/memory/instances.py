@@ -12,6 +12,7 @@ from runtara_domain.model import (
     Ending,
     Event,
     EventType,
+    FormerEnding,
     Instance,
     InstanceFilter,
     InstanceSummary,
@@ -19,6 +20,8 @@ from runtara_domain.model import (
     NewInstance,
     Registered,
     Registration,
+    Reopened,
+    Reopening,
     Standing,
     Woken,
 )
@@ -172,6 +175,21 @@ class MemoryInstances:
         if before.admits(caller, when):
             row.block(reason, self._store.unacknowledged(row.instance_id), at)
         return before
+
+    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+        await self._store.turn()
+        row = self._store.instances.get(asked.instance_id)
+        if row is None:
+            return Reopened(before=None)
+        before = row.standing
+        if before.state not in when:
+            return Reopened(before, row.run_epoch)
+        former = FormerEnding(before.state, row.finished_at, row.output, row.error)
+        self._store.add_event(row.instance_id, former.event(at))
+        row.reopen(at)
+        self._store.acknowledge(row.instance_id, SignalType, at)
+        self._store.forget_ending(row)
+        return Reopened(before, row.run_epoch, self._store.set_aside(row, asked.set_aside))
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)

@@ -16,9 +16,11 @@ from runtara_domain.model import (
     EventType,
     Signal,
     Standing,
+    child_signal_id,
     ending_signal,
     owner,
 )
+from runtara_domain.model.reopening import SET_ASIDE, aside
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -83,6 +85,13 @@ class InstanceRow:
         self.move(State.PAUSED, at)
         self.error = reason
 
+    def reopen(self, at: datetime) -> None:
+        """Fall asleep, and be due, in a run that has yet to begin; forget the ending."""
+        self.move(State.ASLEEP, at)
+        self.sleep_until = at
+        self.run_epoch += 1
+        self.finished_at = self.output = self.error = self.blocked_signal_at = None
+
     def was_blocked_with(self, told: "SignalRow") -> bool:
         """Whether this signal was pending when the instance blocked: it doesn't make it due."""
         return self.state is State.PAUSED and self.blocked_signal_at == told.created_at
@@ -129,6 +138,11 @@ class CheckpointRow:
     attempt_number: int | None = None
     error_message: str | None = None
     wake_at: datetime | None = None
+
+    def belongs_to(self, checkpoint_id: str) -> bool:
+        """Whether it is this checkpoint, or a retry attempt recorded for it."""
+        attempt = f"{checkpoint_id}::retry::{self.attempt_number}"
+        return self.checkpoint_id == (attempt if self.is_retry_attempt else checkpoint_id)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -302,6 +316,38 @@ class Store:
             created_at=at,
         )
         self.put_custom_signal(told)
+
+    def forget_ending(self, row: InstanceRow) -> None:
+        """Take back what the parent, if that is open, was told of an instance's ending."""
+        parent = None if row.parent_id is None else self.instances.get(row.parent_id)
+        if parent is not None and not parent.state.is_final and parent.tenant_id == row.tenant_id:
+            key = parent.instance_id, child_signal_id(row.instance_id)
+            self.pending_checkpoint_signals.pop(key, None)
+
+    def set_aside(self, row: InstanceRow, checkpoint_ids: Iterable[str]) -> frozenset[str]:
+        """Turn checkpoints, and the attempts at them, into audit rows; tell which there were."""
+        found = {each for each in checkpoint_ids if self.checkpoint(row.instance_id, each)}
+        for checkpoint_id in found:
+            for kept in list(self.checkpoints.values()):
+                if kept.instance_id == row.instance_id and kept.belongs_to(checkpoint_id):
+                    self._set_aside(kept, checkpoint_id, row.run_epoch)
+        if row.checkpoint_id in found:
+            left = (
+                kept
+                for kept in self.checkpoints.values()
+                if kept.instance_id == row.instance_id and not kept.is_retry_attempt
+            )
+            newest = max(left, key=lambda kept: kept.id, default=None)
+            row.checkpoint_id = None if newest is None else newest.checkpoint_id
+        return frozenset(found)
+
+    def _set_aside(self, kept: "CheckpointRow", checkpoint_id: str, run: int) -> None:
+        del self.checkpoints[kept.instance_id, kept.checkpoint_id]
+        if not kept.is_retry_attempt:
+            kept.is_retry_attempt, kept.attempt_number = True, 0
+            kept.error_message = SET_ASIDE
+        kept.checkpoint_id = aside(checkpoint_id, run, kept.attempt_number or 0)
+        self.checkpoints[kept.instance_id, kept.checkpoint_id] = kept
 
     def _tell(self, instance_id: str) -> None:
         for tell in list(self._watchers):

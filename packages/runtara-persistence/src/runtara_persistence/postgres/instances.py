@@ -17,13 +17,15 @@ from runtara_domain.model import (
     NewInstance,
     Registered,
     Registration,
+    Reopened,
+    Reopening,
     Standing,
     Woken,
     ending_signal,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import claims, listing, pruning, rows
+from runtara_persistence.postgres import claims, listing, pruning, reopening, rows
 from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
@@ -204,6 +206,9 @@ class PostgresInstances:
             MOVES[Move.BLOCK].target.status,
         )
         return rows.standing(found[0]) if found else None
+
+    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+        return await reopening.reopen(self._database, asked, when, at)
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)

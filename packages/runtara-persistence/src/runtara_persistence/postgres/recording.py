@@ -16,6 +16,7 @@ from runtara_domain.model import (
     Recorded,
     ending_signal,
 )
+from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
@@ -91,6 +92,7 @@ def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datet
         event.type,
         *_details(event),
         *ending_signal(caller.instance_id, ending),
+        REOPENED,
     )
 
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:

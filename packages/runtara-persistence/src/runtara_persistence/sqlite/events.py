@@ -16,6 +16,7 @@ from runtara_domain.model import (
     Standing,
     StoredEvent,
 )
+from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, OPEN, Condition, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
@@ -30,6 +31,7 @@ _ADD = _QUERIES["add"]
 _TOUCH = _QUERIES["touch"]
 _END_ENDED_SO = _QUERIES["end.ended_so"]
 _END_MOVE = _QUERIES["end.move"]
+_END_IS_REOPENED = _QUERIES["end.is_reopened"]
 _SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
 _SUSPEND_SETTLE_SIGNAL = _QUERIES["suspend.settle_signal"]
 _SUSPEND_MOVE = _QUERIES["suspend.move"]
@@ -148,7 +150,7 @@ def _end(
     }
     if before.state is ending.state and _has_ended_so(connection, ended):
         return Recorded(before, repeated=True, after=before.state)
-    if not before.admits(caller, step.when):
+    if not before.admits(caller, step.when) or _is_reopened(connection, before.state, caller):
         return Recorded(before)
     _add(connection, caller, step.event)
     [(parent_id,)] = connection.execute(_END_MOVE, ended).fetchall()
@@ -228,6 +230,15 @@ def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:
         "payload": event.payload,
     }
     connection.execute(_ADD, added)
+
+
+def _is_reopened(connection: sqlite3.Connection, state: State, caller: Caller) -> bool:
+    """Whether a caller of no run can only be from before the instance was reopened."""
+    if caller.run is not None or state is not State.ASLEEP:
+        return False
+    asked = {"instance_id": caller.instance_id, "reopened": REOPENED}
+    row = connection.execute(_END_IS_REOPENED, asked).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _has_ended_so(connection: sqlite3.Connection, ended: dict[str, object]) -> bool:

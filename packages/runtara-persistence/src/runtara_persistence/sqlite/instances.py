@@ -19,12 +19,14 @@ from runtara_domain.model import (
     NewInstance,
     Registered,
     Registration,
+    Reopened,
+    Reopening,
     Standing,
     Woken,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, claims, listing, pruning, rows
+from runtara_persistence.sqlite import children, claims, listing, pruning, reopening, rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
 from runtara_persistence.sqlite.registration import register
@@ -171,6 +173,12 @@ class SqliteInstances:
             return _block(connection, caller, reason, when)
 
         return await self._database.write("block an instance", step)
+
+    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
+        def step(connection: sqlite3.Connection) -> Reopened:
+            return reopening.reopen(connection, asked, when, at)
+
+        return await self._database.write("reopen an instance", step)
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)

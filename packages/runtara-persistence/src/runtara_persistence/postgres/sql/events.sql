@@ -75,7 +75,20 @@ found AS MATERIALIZED (
     SELECT
         *,
         is_current AND state = $4::text AND is_same AS is_repeated,
-        is_current AND state = ANY ($3::text[]) AND NOT (state = $4 AND is_same) AS is_admitted
+        is_current
+        AND state = ANY ($3::text[])
+        AND NOT (state = $4 AND is_same)
+        -- A caller of no run can only be from before the instance was reopened.
+        AND CASE
+            WHEN $2 IS NULL AND state = 'asleep'
+            THEN (
+                SELECT e.subtype IS NOT DISTINCT FROM $15::text
+                FROM instance_events AS e
+                WHERE e.instance_id = $1 AND (e.event_type = 'started' OR e.subtype = $15)
+                ORDER BY e.id DESC
+                LIMIT 1
+            )
+        END IS NOT TRUE AS is_admitted
     FROM (
         SELECT
             instance_id,

@@ -35,6 +35,13 @@ SET status = :status,
 WHERE instance_id = :instance_id
 RETURNING parent_id;
 
+-- name: end.is_reopened
+SELECT subtype IS :reopened
+FROM instance_events
+WHERE instance_id = :instance_id AND (event_type = 'started' OR subtype = :reopened)
+ORDER BY id DESC
+LIMIT 1;
+
 -- name: suspend.ended_so
 SELECT event_type = 'suspended' AND CAST(coalesce(payload, '') AS BLOB) = :payload
 FROM instance_events

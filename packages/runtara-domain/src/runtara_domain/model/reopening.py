@@ -1,0 +1,89 @@
+"""Records of reopening: how an operator has a finished instance go on."""
+
+import json
+from base64 import b64encode
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.model.caller import Standing
+from runtara_domain.model.events import Event, EventType
+from runtara_domain.status import State
+
+REOPENED = "runtara.reopened"
+"""The subtype of the custom event that keeps the ending an instance had."""
+SET_ASIDE = "set aside when the instance was reopened"
+
+_MAX_OUTPUT_BYTES = 64 * 1024
+_MAX_ERROR_LENGTH = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """
+    A finished instance that is to go on.
+
+    set_aside: checkpoints that are no longer to be found, so that what led to them is done again.
+    """
+
+    instance_id: str
+    set_aside: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        values.check_id("instance_id", self.instance_id)
+        for checkpoint_id in self.set_aside:
+            values.check_id("set_aside", checkpoint_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """
+    What reopening an instance found, and did if its state allowed it.
+
+    before: None if it is unknown. run: its newest run after the step. set_aside: those of the named
+    checkpoints that there were.
+    """
+
+    before: Standing | None
+    run: int = 0
+    set_aside: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FormerEnding:
+    """How an instance had ended that is reopened."""
+
+    state: State
+    finished_at: datetime | None
+    output: bytes | None
+    error: str | None
+
+    def event(self, at: datetime) -> Event:
+        """
+        Keep it as an event: a JSON object with `status`, `finished_at`, `error` and `output`.
+
+        An error is cut at 65,536 characters; the output is base64, left out above 64 KiB.
+        """
+        kept = {
+            "status": self.state.value,
+            "finished_at": self.finished_at and self.finished_at.isoformat(timespec="milliseconds"),
+            "error": self.error and self.error[:_MAX_ERROR_LENGTH],
+        }
+        if self.output is None or len(self.output) <= _MAX_OUTPUT_BYTES:
+            kept["output"] = None if self.output is None else b64encode(self.output).decode()
+        payload = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()
+        return Event(EventType.CUSTOM, payload, at, subtype=REOPENED)
+
+
+def aside(checkpoint_id: str, run: int, number: int) -> str:
+    """
+    Name the audit row of a checkpoint that was set aside when this run was opened (number 0), or of
+    one of the retry attempts recorded for it until then.
+    """
+    return f"{checkpoint_id}{aside_suffix(run)}{number}"
+
+
+def aside_suffix(run: int) -> str:
+    """Tell what such a row's id has behind the checkpoint's, before the number."""
+    return f"::reopened{run}::retry::"

@@ -1,0 +1,66 @@
+"""Reopening: a finished instance goes on, in one transaction."""
+
+from datetime import datetime
+
+from runtara_domain.model import FormerEnding, Reopened, Reopening, child_signal_id
+from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
+from runtara_domain.status import MOVES, Condition, Move
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import Connection, Database
+
+_QUERIES = queries.load("runtara_persistence.postgres", "reopening.sql")
+_LOCK_PARENT = _QUERIES["lock_parent"]
+_LOCK = _QUERIES["lock"]
+_OPEN = _QUERIES["open"]
+_SETTLE_SIGNAL = _QUERIES["settle_signal"]
+_FORGET_ENDING = _QUERIES["forget_ending"]
+_ADD_EVENT = _QUERIES["add_event"]
+_SET_ASIDE = _QUERIES["set_aside"]
+_POINT = _QUERIES["point"]
+
+
+async def reopen(database: Database, asked: Reopening, when: Condition, at: datetime) -> Reopened:
+    """Carry out `instances.reopen`."""
+
+    async def work(connection: Connection) -> Reopened:
+        async with connection.transaction():
+            return await _reopen(connection, asked, when, at)
+
+    return await database.run("reopen an instance", work, is_repeatable=False)
+
+
+async def _reopen(
+    connection: Connection, asked: Reopening, when: Condition, at: datetime
+) -> Reopened:
+    instance_id = asked.instance_id
+    parents = await connection.fetch(_LOCK_PARENT, instance_id)
+    found = await connection.fetch(_LOCK, instance_id)
+    if not found:
+        return Reopened(before=None)
+    [row] = found
+    before = rows.standing(row)
+    if before.state not in when:
+        return Reopened(before, before.run)
+    former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"])
+    event = former.event(at)
+    await connection.execute(_OPEN, instance_id, MOVES[Move.REOPEN].target.status, at)
+    await connection.execute(_SETTLE_SIGNAL, instance_id, at)
+    for parent in parents:
+        parent_id = parent["instance_id"]
+        await connection.execute(_FORGET_ENDING, parent_id, child_signal_id(instance_id))
+    details = (event.type, event.payload, event.subtype, event.created_at)
+    await connection.execute(_ADD_EVENT, instance_id, *details)
+    run = before.run + 1
+    return Reopened(before, run, await _set_aside(connection, asked, run))
+
+
+async def _set_aside(connection: Connection, asked: Reopening, run: int) -> frozenset[str]:
+    if not asked.set_aside:
+        return frozenset()
+    found = await connection.fetch(
+        _SET_ASIDE, asked.instance_id, list(asked.set_aside), aside_suffix(run), SET_ASIDE
+    )
+    names = [row["checkpoint_id"] for row in found]
+    await connection.execute(_POINT, asked.instance_id, names)
+    return frozenset(names)
