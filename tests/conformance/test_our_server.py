@@ -13,19 +13,30 @@ from tests.support.server_process import HOST, running
 
 from runtara_conformance.rules import RULES
 from runtara_conformance.runner import Verdict
+from runtara_persistence import InstanceFilter, NewInstance, SystemClock, connect
 
 Outcomes: TypeAlias = Mapping[str, Mapping[str, object]]
 
 
 async def check(url: str, folder: Path) -> Outcomes:
-    """Run every rule against a server of its own on this database."""
+    """
+    Run every rule against a server of its own on this database.
+
+    What the rules made is deleted then, and nothing else.
+    """
     written = folder / "outcomes.json"
     async with running(folder, RUNTARA_DATABASE_URL=url) as server:
+        async with connect(url) as persistence:
+            other = NewInstance("conformance-of-another", "acme")
+            await persistence.instances.create(other, at=SystemClock().now())
         kit = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtara_conformance", f"{HOST}:{server.port}"),
             *("--database-url", url, "--json", written),
         )
         await kit.wait()
+        async with connect(url) as persistence:
+            assert await persistence.instances.count(InstanceFilter()) == 1
+            assert await persistence.instances.get("conformance-of-another") is not None
     return {outcome["rule"]: outcome for outcome in json.loads(written.read_text())}
 
 

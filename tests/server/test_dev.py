@@ -128,3 +128,25 @@ def test_no_password_is_printed(url: str, tmp_path: Path) -> None:
 
     assert "secret" not in said
     assert "RUNTARA_DATABASE_URL" not in said
+
+
+async def test_an_exported_database_is_not_tried_things_on(tmp_path: Path) -> None:
+    """The server warns, and uses its own; nothing of the other is touched."""
+    other = tmp_path / "real" / "core.db"
+    async with running(tmp_path, "--dev", RUNTARA_DATABASE_URL=f"sqlite:{other}") as server:
+        await server.until(lambda: b"run the last line again" in server.output)
+
+    said = server.output.decode()
+    assert "RUNTARA_DATABASE_URL is set, and --dev ignores it" in " ".join(server.lines)
+    assert f"export RUNTARA_DATABASE_URL=sqlite:{tmp_path}/.runtara/core.db" in said
+    assert (tmp_path / ".runtara/core.db").exists()
+    assert not other.exists()
+
+
+async def test_a_server_told_of_its_own_database_says_nothing(tmp_path: Path) -> None:
+    """As in a shell into which its lines were pasted before."""
+    own = tmp_path / ".runtara" / "core.db"
+    async with running(tmp_path, "--dev", RUNTARA_DATABASE_URL=f"sqlite:{own}") as server:
+        await server.until(lambda: b"run the last line again" in server.output)
+
+    assert "ignores" not in " ".join(server.lines)

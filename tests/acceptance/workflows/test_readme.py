@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from importlib import import_module
@@ -11,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.workflows.launcher import ROOT, SUSPENDED, launching
+from tests.acceptance.workflows.launcher import PATIENCE, ROOT, SUSPENDED, launching
 
 from runtara_persistence import InstanceStatus, NewInstance, SystemClock
 from runtara_sdk import Workflow
@@ -42,6 +44,61 @@ async def test_the_pages_launcher_wakes_what_the_pages_value_is_sent_to(tmp_path
             await loop.wait()
 
     assert launcher.world.done("payments") == [{"invoice": "R-17", "approved_by": "Ann"}]
+
+
+async def test_the_pages_launcher_forgets_no_killed_instance(tmp_path: Path) -> None:
+    """One whose process is killed is launched again, the one created first first; none is left."""
+    programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    one_at_once = programs[0].replace("AT_ONCE = 10", "AT_ONCE = 1")
+    async with launching(tmp_path, seed=0, kills=0) as launcher:
+        for name in ("r-1", "r-2", "r-3"):
+            created = NewInstance(name, "acme", input=b'{"number": "R-18", "amount": 1}')
+            await launcher.core.instances.create(created, at=SystemClock().now())
+        loop = await launcher.python("-c", one_at_once, TARGET)
+        try:
+            await launcher.until_known("r-1")
+            for _ in range(2):
+                os.kill(await _child_of(loop.pid), signal.SIGKILL)
+            for name in ("r-1", "r-2", "r-3"):
+                await launcher.until_status(name, InstanceStatus.SUSPENDED)
+            await _until_childless(loop.pid)
+        finally:
+            loop.kill()
+            await loop.wait()
+        began = [await launcher.core.instances.get(name) for name in ("r-1", "r-2", "r-3")]
+
+    starts = [one.started_at for one in began if one is not None and one.started_at is not None]
+    assert len(starts) == 3
+    assert starts == sorted(starts)
+
+
+async def _child_of(pid: int) -> int:
+    """Wait for a child of the process that lives, and give it."""
+    async with asyncio.timeout(PATIENCE):
+        # A process tells nobody that it has a child.
+        while not (living := [one for one, state in _children(pid) if state != "Z"]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return living[0]
+
+
+async def _until_childless(pid: int) -> None:
+    """Wait until the process has no children, ended ones that nobody reaps included."""
+    async with asyncio.timeout(PATIENCE):
+        # Nor that it has none.
+        while _children(pid):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def _children(pid: int) -> list[tuple[int, str]]:
+    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [(int(one), _state(one)) for one in ids]
+
+
+def _state(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:  # Reaped since.
+        return "Z"
 
 
 @pytest.mark.parametrize(("target", "given"), INPUTS)

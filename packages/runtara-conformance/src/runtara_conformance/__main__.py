@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtara_conformance import report
-from runtara_conformance.database import open_database
+from runtara_conformance.database import Database, open_database
 from runtara_conformance.rule import Rule, Tier
 from runtara_conformance.rules import RULES
 from runtara_conformance.runner import Outcome, run_rules
-from runtara_conformance.subject import Server
+from runtara_conformance.subject import OURS, Server
 
 REACHED_WITHIN = 5.0
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        outcomes = asyncio.run(_check(server, rules))
+        outcomes = asyncio.run(_check(server, rules, keeps=given.keep))
     except ConnectionError as error:
         _say(str(error))
         return report.SOME_FAILED
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--database-url", metavar="URL", help="its database: signals need it")
     parser.add_argument("--tier", type=Tier, choices=list(Tier), help="only these rules")
     parser.add_argument("--rule", default="", metavar="SUBSTRING", help="only rules named so")
+    parser.add_argument("--keep", action="store_true", help="leave its instances in the database")
     parser.add_argument("--list", action="store_true", help="name the rules, check nothing")
     parser.add_argument("--junit", type=Path, metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -75,11 +76,33 @@ async def _reach(server: Server) -> None:
         raise ConnectionError(f"no server answers at {server.host}:{server.port}") from error
 
 
-async def _check(server: Server, rules: Sequence[Rule]) -> list[Outcome]:
+async def _check(server: Server, rules: Sequence[Rule], *, keeps: bool) -> list[Outcome]:
     await _reach(server)
-    outcomes = await run_rules(rules, server, lambda outcome: _say(report.line(outcome)))
+    try:
+        outcomes = await run_rules(rules, server, lambda outcome: _say(report.line(outcome)))
+    finally:
+        # Also of a run that is broken off by Ctrl-C.
+        _say(await _cleaned_up(None if keeps else server.known_database))
     _say(report.summary(outcomes))
     return outcomes
+
+
+async def _cleaned_up(database: Database | None) -> str:
+    """Delete the instances that the rules made, and nothing else; say what is left, if any is."""
+    if database is None:
+        return _left("")
+    try:
+        count = await database.remove(OURS)
+    except Exception as error:  # A driver's: a lock that is held, a connection that is refused.
+        return _left(f" ({error})")
+    return f"cleaned up: {count} instances of this run are deleted from the database"
+
+
+def _left(why: str) -> str:
+    return (
+        f"left behind{why}: the instances whose ids begin with {OURS!r}, some 70 MB; delete them"
+        f" with: DELETE FROM instances WHERE instance_id LIKE '{OURS}%'"
+    )
 
 
 def _say(text: str) -> None:

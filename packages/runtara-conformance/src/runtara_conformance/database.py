@@ -56,6 +56,10 @@ class Database(Protocol):
         """Create an instance as the environment does: PENDING, with this input."""
         ...
 
+    async def remove(self, prefix: str) -> int:
+        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        ...
+
 
 class SqliteDatabase:
     """An SQLite file, opened anew for every statement."""
@@ -100,6 +104,11 @@ class SqliteDatabase:
         sql = "INSERT INTO instances (instance_id, tenant_id, input) VALUES (?, ?, ?)"
         await self._run(sql, instance_id, tenant_id, given)
 
+    async def remove(self, prefix: str) -> int:
+        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        sql = "DELETE FROM instances WHERE substr(instance_id, 1, ?) = ? RETURNING instance_id"
+        return len(await self._run(sql, len(prefix), prefix))
+
     async def _run(self, sql: str, *values: object) -> Sequence[Row]:
         return await asyncio.to_thread(self._run_here, sql, values)
 
@@ -107,6 +116,7 @@ class SqliteDatabase:
         uri = f"{self._path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, timeout=BUSY_TIMEOUT, uri=True)) as connection:
             connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
             with connection:
                 rows = connection.execute(sql, values).fetchall()
         return [{key: _value(key, row[key]) for key in row.keys()} for row in rows]  # noqa: SIM118 - a Row iterates over its values
@@ -155,6 +165,11 @@ class PostgresDatabase:
         """Create an instance as the environment does: PENDING, with this input."""
         sql = "INSERT INTO instances (instance_id, tenant_id, input) VALUES ($1, $2, $3)"
         await self._run(sql, instance_id, tenant_id, given)
+
+    async def remove(self, prefix: str) -> int:
+        """Delete the instances whose ids begin so, with all that is theirs; tell how many."""
+        sql = "DELETE FROM instances WHERE starts_with(instance_id, $1) RETURNING instance_id"
+        return len(await self._run(sql, prefix))
 
     async def _run(self, sql: str, *values: object) -> Sequence[Row]:
         import asyncpg

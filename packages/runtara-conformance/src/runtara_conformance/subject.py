@@ -29,10 +29,13 @@ from runtara_conformance.messages import (
     Status,
 )
 
+OURS = f"conformance-{uuid.uuid4().hex[:12]}-"
+"""What the ids of all that this process makes begin with, and no others do."""
+
 
 def fresh(kind: str = "instance") -> str:
     """Make an id that nobody has used."""
-    return f"conformance-{kind}-{uuid.uuid4().hex}"
+    return f"{OURS}{kind}-{uuid.uuid4().hex}"
 
 
 @dataclass(frozen=True, slots=True)

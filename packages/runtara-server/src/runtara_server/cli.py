@@ -33,6 +33,8 @@ def run(arguments: list[str]) -> int:
     log = logs.configure(readable=options.dev or sys.stderr.isatty())
     try:
         settings = config.load(dev.DevSettings if options.dev else config.Settings)
+        if options.dev:
+            settings = dev.on_own_database(settings)
         with asyncio.Runner(loop_factory=_event_loop) as runner:
             runner.get_loop().set_exception_handler(partial(_failed, log))
             runner.run(_serve(settings, is_dev=options.dev, on_postgres=options.postgres))

@@ -65,17 +65,35 @@ async def hello(order: str) -> list[str]:
 """examples/hello.py, for those who have only what is installed."""
 
 
+DATABASE_URL = f"sqlite:{FOLDER}/core.db"
+
+
 class DevSettings(Settings):
     """The server's settings with defaults for trying things; what is set still wins."""
 
     database_url: DatabaseUrl = Field(
-        f"sqlite:{FOLDER}/core.db",
+        DATABASE_URL,
         description=Settings.model_fields["database_url"].description,
         min_length=1,
     )
     quic_host: Host = Field(
         "127.0.0.1", description=Settings.model_fields["quic_host"].description, min_length=1
     )
+
+
+def on_own_database(settings: Settings) -> Settings:
+    """
+    Give the settings with the database in `.runtara/`, whatever RUNTARA_DATABASE_URL names.
+
+    A shell that has exported it for a real server is no place to try things on its database; that
+    it is ignored is logged, unless it names this very file.
+    """
+    if _from_anywhere(settings.database_url) != _from_anywhere(DATABASE_URL):
+        _log.warning(
+            "RUNTARA_DATABASE_URL is set, and --dev ignores it",
+            extra={"database": DATABASE_URL, "instead": "leave --dev out to use what it names"},
+        )
+    return settings.model_copy(update={"database_url": DATABASE_URL})
 
 
 def authority() -> LocalAuthority:
