@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 DEBIAN := /usr/lib/postgresql/15/bin
-.PHONY: help check test lint types format proto bench demo long
+# What a change to a rule breaks first, without PostgreSQL, sockets and processes.
+QUICK := tests/architecture tests/domain tests/contract tests/sdk/workflow
+.PHONY: help check quick test versions lint types format proto bench demo long
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -8,8 +10,14 @@ help: ## Show this list
 check: ## All that CI checks
 	.ci/run
 
+quick: ## The tests that take under a minute: no PostgreSQL, no socket, no process
+	uv run pytest -q --numprocesses=2 -m "not long and not slow" -k "not postgres" $(QUICK)
+
 test: ## The tests alone
 	uv run pytest
+
+versions: ## The quick tests on Python 3.11 to 3.14; fails where one is missing
+	.ci/versions --all
 
 lint: ## Style, and the arrows between packages
 	uv run ruff check

@@ -1,5 +1,6 @@
 """What core.md names as the largest values is kept whole by every adapter."""
 
+import pytest
 from tests.contract.database import Database
 from tests.contract.states import put_instance
 from tests.support.clock import START
@@ -16,6 +17,8 @@ from runtara_domain.model import (
 )
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, WORKING, SignalType, State
+
+pytestmark = pytest.mark.slow
 
 ID = "i" * 1024
 ME = Caller(ID)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from tests.sdk.workflow.memory_journal import Core, life, lives
 
 from runtara_sdk.workflow import (
@@ -30,6 +31,8 @@ from runtara_sdk.workflow import (
     workflow,
 )
 from runtara_sdk.workflow.journal import Told
+
+pytestmark = pytest.mark.slow
 
 LONG = timedelta(days=30)
 

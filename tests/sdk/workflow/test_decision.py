@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.sdk.workflow.launches import PATIENCE, ROOT
 from tests.support.server_process import environment, running
 
 from runtara_persistence import InstanceStatus, connect
+
+pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs/decisions/0008-workflow-keys-and-codec.md"
 

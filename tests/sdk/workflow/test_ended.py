@@ -11,6 +11,8 @@ from tests.sdk.workflow.memory_journal import Core, life
 from runtara_persistence import SignalType
 from runtara_sdk import Ended, Outcome, Refused, restart_as, step, workflow
 
+pytestmark = pytest.mark.slow
+
 seen: list[str] = []
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 from tests.support.postgres import migrated_database
 
+pytestmark = pytest.mark.slow
+
 LONGEST = 0.1
 """The median allowed, in seconds, on a machine that has other tests to do."""
 

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_importing_the_sdk_loads_neither_transport_nor_codec() -> None:
     """They come when they are used first."""

@@ -12,6 +12,8 @@ from tests.sdk.workflow.launches import PATIENCE, ROOT, Launcher, ended, launchi
 
 from runtara_persistence import InstanceStatus
 
+pytestmark = pytest.mark.slow
+
 LATER = {"HANDLERS": "run_a_loop,reuse_a_loop,fail,leave"}
 
 

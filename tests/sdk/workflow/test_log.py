@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:

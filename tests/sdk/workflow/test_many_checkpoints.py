@@ -7,6 +7,8 @@ from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import uuid4, workflow
 
+pytestmark = pytest.mark.slow
+
 MANY = 10_000
 
 

@@ -13,6 +13,8 @@ from runtara_persistence import InstanceStatus
 from runtara_sdk.workflow.errors import Unavailable
 from runtara_sdk.workflow.patience import Patience
 
+pytestmark = pytest.mark.slow
+
 INFRASTRUCTURE = 4
 
 

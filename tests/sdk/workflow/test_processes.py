@@ -18,6 +18,8 @@ from tests.sdk.workflow.launches import Launcher, ended, launching
 from runtara_persistence import InstanceStatus, SignalType
 from runtara_sdk.workflow.first import START
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:

@@ -10,6 +10,8 @@ import pytest
 from tests.sdk.workflow.launches import PATIENCE, ROOT
 from tests.support.server_process import ServerProcess, environment, running
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "packages/runtara-sdk/README.md"
 ORDER = b'{"id": "17", "cents": 990}'
 INSTANCE = ("--instance-id", "order-17")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CODE = Path(__file__).with_name("typed_code.py")
 
 CHECKERS = {

@@ -26,6 +26,8 @@ from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.journal import Journal
 from runtara_sdk.workflow.remote_journal import connected
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 25
 """Seconds: less than the 30 that a claim lasts if nobody gives it back."""
 
