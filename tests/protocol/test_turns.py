@@ -17,7 +17,7 @@ def served(turns: Turns[Source], times: int, costs: dict[Source, float]) -> list
         given = turns.take()
         assert given is not None
         order.append(given[0])
-        given[0].used += costs[given[0]]
+        turns.charge(given[0], costs[given[0]])
     return order
 
 
@@ -40,6 +40,23 @@ def test_time_counts_and_not_datagrams() -> None:
     order = served(turns, 210, {costly: 0.020, cheap: 0.001})
 
     assert 8 <= order.count(costly) <= 12
+
+
+def test_a_caller_goes_ahead_of_uploads() -> None:
+    """Who has nothing more waiting is charged a part, so it isn't one among as many as upload."""
+    turns, caller = Turns[Source](), Source()
+    uploads = [Source() for _ in range(40)]
+    costs = dict.fromkeys([*uploads, caller], 0.001)
+    for upload in uploads:
+        put(turns, upload, 100)
+    served(turns, 80, costs)
+    answered = 0
+    for _ in range(400):
+        if not caller.waiting:
+            put(turns, caller)
+        answered += served(turns, 1, costs)[0] is caller
+
+    assert 30 <= answered <= 50
 
 
 def test_rest_earns_no_claim() -> None:

@@ -136,7 +136,8 @@ class Datapath:
                 endpoint.receive(data, address, now)
             except Exception:
                 self.crashed(endpoint)
-            now = self._charge(endpoint, now)
+            since, now = now, monotonic()
+            self._turns.charge(endpoint, now - since)
             if now - began > TURN:
                 break
         for endpoint in touched:
@@ -157,7 +158,7 @@ class Datapath:
     def _charge(self, endpoint: Endpoint, since: float) -> float:
         """Count the time since then as this endpoint's; return the time."""
         now = monotonic()
-        endpoint.used += now - since
+        self._turns.charge(endpoint, now - since)
         return now
 
     def _fail(self, error: OSError) -> None:

@@ -56,6 +56,9 @@ class Driver(Endpoint):
         self.heard_at = now
         self._unanswered += 1
         self._unanswered_bytes += len(data)
+        # The rest of what a peer sent that broke a rule is not worth a look.
+        if self._quic._close_pending:
+            return
         self._quic.receive_datagram(data, address, now)
 
     def process(self, now: float) -> None:

@@ -64,8 +64,10 @@ class Machine(QuicConnection):
 
     def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
         stream = super()._get_or_create_stream(frame_type, stream_id)
-        if type(stream.receiver._ranges) is RangeSet:
-            stream.receiver._ranges = _Pieces(self._gaps)
+        pieces = stream.receiver._ranges
+        if type(pieces) is RangeSet:
+            pieces.__class__ = _Pieces
+            vars(pieces)["tally"] = self._gaps
         return stream
 
 
@@ -94,15 +96,13 @@ class _Tally:
 class _Pieces(RangeSet):
     """The pieces of one stream that wait for what belongs before them."""
 
-    def __init__(self, tally: _Tally) -> None:
-        super().__init__()
-        self._tally = tally
+    tally: _Tally
 
     def add(self, start: int, stop: int | None = None) -> None:
         before = len(self)
         super().add(start, stop)
-        self._tally.count += len(self) - before
-        if self._tally.count > MOST_GAPS:
+        self.tally.count += len(self) - before
+        if self.tally.count > MOST_GAPS:
             raise QuicConnectionError(
                 error_code=QuicErrorCode.PROTOCOL_VIOLATION,
                 frame_type=QuicFrameType.STREAM_BASE,
@@ -110,7 +110,7 @@ class _Pieces(RangeSet):
             )
 
     def shift(self) -> range:
-        self._tally.count -= 1
+        self.tally.count -= 1
         return super().shift()
 
 
@@ -147,6 +147,8 @@ class _DeafReceiver(QuicStreamReceiver):
 
 def deafen(receiver: QuicStreamReceiver) -> None:
     """Have it go on as one that keeps nothing of what has come, or comes, out of order."""
+    if receiver.is_finished and receiver.starting_offset() == receiver.highest_offset:
+        return
     receiver.__class__ = _DeafReceiver
     receiver._buffer.clear()
     receiver._buffer_start = max(receiver._buffer_start, receiver.highest_offset)

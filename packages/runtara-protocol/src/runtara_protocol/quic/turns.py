@@ -10,6 +10,9 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 # A little more than one connection may be sent ahead, so that no honest burst is cut.
 WAITING_EACH = 640 * 1024
 WAITING = 32 << 20
+# A client that waits for each answer has less waiting than its share: without this, each of its
+# calls would wait for one turn of each client that sends without a pause.
+LIGHT = 4
 
 
 class Source:
@@ -57,6 +60,10 @@ class Turns(Generic[SourceT]):
         source.waiting.append((data, address))
         source.waiting_bytes += size
         self._bytes += size
+
+    def charge(self, source: SourceT, seconds: float) -> None:
+        """Count so much work as this source's: in full only if more of it waits."""
+        source.used += seconds if source.waiting else seconds / LIGHT
 
     def take(self) -> tuple[SourceT, bytes, Address] | None:
         """Give out the next datagram; None if none waits."""

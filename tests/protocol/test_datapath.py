@@ -1,0 +1,107 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from runtara_protocol.quic.datapath import BATCH, LARGEST_DATAGRAM, Datapath, Endpoint, bind
+from runtara_protocol.quic.turns import Address
+
+HOST = "127.0.0.1"
+
+
+class Noting(Endpoint):
+    """Notes what it is given, in a list it shares with others, and takes no time for it."""
+
+    def __init__(self, notes: list["Noting"]) -> None:
+        super().__init__()
+        self.notes = notes
+        self.has_transmitted = False
+
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Note it."""
+        self.notes.append(self)
+
+    def process(self, now: float) -> None:
+        """Do nothing."""
+
+    def transmit(self, now: float) -> None:
+        """Note it."""
+        self.is_scheduled = False
+        self.has_transmitted = True
+
+    def crash(self) -> None:
+        """Say where the error was."""
+        pytest.fail("it crashed")
+
+
+@pytest.fixture
+async def sock() -> AsyncIterator[socket.socket]:
+    sock = await bind(HOST, 0, 2 << 20, 0)
+    yield sock
+    sock.close()
+
+
+async def _received(sock: socket.socket, sent: list[bytes]) -> list[bytes]:
+    """Send these before the loop looks; return the first byte of each as it was given out."""
+    notes: list[Noting] = []
+    endpoints = {one[:1]: Noting(notes) for one in sent}
+    names = {endpoint: name for name, endpoint in endpoints.items()}
+    datapath = Datapath(sock, lambda data, _: endpoints[data[:1]], lambda _: None)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for data in sent:
+                sender.sendto(data, sock.getsockname())
+        async with asyncio.timeout(10):
+            # Nothing tells of datagrams but what they are given to.
+            while len(notes) < sum(  # noqa: ASYNC110  As said.
+                len(data) <= LARGEST_DATAGRAM for data in sent
+            ):
+                await asyncio.sleep(0)
+    finally:
+        datapath.close()
+    return [names[endpoint] for endpoint in notes]
+
+
+async def test_one_datagram_waits_for_no_backlog_of_others(sock: socket.socket) -> None:
+    """However much one peer has sent before, another's is taken in within the first turn."""
+    order = await _received(sock, [b"upload" * 20] * 150 + [b"call"])
+
+    assert order.index(b"c") < BATCH
+
+
+async def test_all_of_a_backlog_is_taken_in(sock: socket.socket) -> None:
+    """A turn of the loop has an end, and what it leaves is taken in by the next."""
+    order = await _received(sock, [b"a" * 100] * 100 + [b"b" * 100] * 100)
+
+    assert order.count(b"a") == order.count(b"b") == 100
+
+
+async def test_what_is_too_long_is_nobodys(sock: socket.socket) -> None:
+    """It is dropped before anybody is asked whose it is."""
+    order = await _received(sock, [b"x" * (LARGEST_DATAGRAM + 1), b"y" * LARGEST_DATAGRAM])
+
+    assert order == [b"y"]
+
+
+async def test_all_that_are_scheduled_transmit_though_they_take_long(sock: socket.socket) -> None:
+    """A turn of the loop has an end for sending too; others follow in the next."""
+
+    class Slow(Noting):
+        def transmit(self, now: float) -> None:
+            super().transmit(now)
+            until = asyncio.get_running_loop().time() + 0.006
+            while asyncio.get_running_loop().time() < until:
+                pass
+
+    datapath = Datapath(sock, lambda _data, _address: None, lambda _: None)
+    slow = [Slow([]) for _ in range(3)]
+    for endpoint in slow:
+        datapath.schedule(endpoint)
+    turns = []
+    for _ in range(5):
+        await asyncio.sleep(0)
+        turns.append(sum(endpoint.has_transmitted for endpoint in slow))
+    datapath.close()
+
+    assert turns[0] < turns[-1] == 3
