@@ -100,8 +100,8 @@ async def _cleaned_up(database: Database | None) -> str:
 
 def _left(why: str) -> str:
     return (
-        f"left behind{why}: the instances whose ids begin with {OURS!r}, some 70 MB; delete them"
-        f" with: DELETE FROM instances WHERE instance_id LIKE '{OURS}%'"
+        f"left behind{why}: the instances whose ids begin with {OURS!r} (70 MB of all rules)"
+        f": DELETE FROM instances WHERE instance_id LIKE '{OURS}%'"
     )
 
 
