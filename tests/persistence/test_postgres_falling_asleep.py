@@ -6,8 +6,19 @@ import asyncpg
 from tests.support.clock import START
 from tests.support.postgres import migrated_database
 
-from runtara_domain.model import Claim, CustomSignal, Delivered, Registration, Standing
-from runtara_domain.status import OPEN, State
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    CustomSignal,
+    Delivered,
+    Ending,
+    Event,
+    EventType,
+    Recorded,
+    Registration,
+    Standing,
+)
+from runtara_domain.status import OPEN, WORKING, State
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 FALL_ASLEEP = """
@@ -18,6 +29,15 @@ WHERE instance_id = 'i'
 WHO_WAITS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
+
+
+REOPEN = """
+UPDATE instances
+SET status = 'suspended', sleep_until = now(), run_epoch = 2, finished_at = NULL, error = NULL
+WHERE instance_id = 'i';
+INSERT INTO instance_events (instance_id, event_type, subtype)
+VALUES ('i', 'custom', 'runtara.reopened')
 """
 
 
@@ -49,3 +69,23 @@ async def test_who_fell_asleep_while_a_custom_signal_was_sent_is_due() -> None:
 
     assert delivered == Delivered(Standing(State.ASLEEP, 1), stands=True)
     assert [one.sleep_until for one in due] == [START]
+
+
+async def test_who_was_reopened_while_a_late_ending_came_is_not_ended_by_it() -> None:
+    """Its connection never registered, and its snapshot lacks the event of the reopening."""
+    event, ending = Event(EventType.FAILED, b"broken", START), Ending(State.FAILED, error="broken")
+    with migrated_database() as url:
+        stranger = await asyncpg.connect(url)
+        async with PostgresPersistence(url) as persistence:
+            await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
+            await persistence.events.end(Caller("i"), event, ending, when=WORKING, at=START)
+            async with stranger.transaction():
+                await stranger.execute(REOPEN)
+                saying = asyncio.create_task(
+                    persistence.events.end(Caller("i"), event, ending, when=WORKING, at=START)
+                )
+                await until_somebody_waits(url)
+            recorded = await saying
+        await stranger.close()
+
+    assert recorded == Recorded(Standing(State.ASLEEP, 2))

@@ -81,7 +81,9 @@ found AS MATERIALIZED (
         -- A caller of no run can only be from before the instance was reopened.
         AND CASE
             WHEN $2 IS NULL AND state = 'asleep'
-            THEN (
+            -- What was reopened while this waited for the row has an event it can't see.
+            THEN run_epoch <> (SELECT i.run_epoch FROM instances AS i WHERE i.instance_id = $1)
+            OR (
                 SELECT e.subtype IS NOT DISTINCT FROM $15::text
                 FROM instance_events AS e
                 WHERE e.instance_id = $1 AND (e.event_type = 'started' OR e.subtype = $15)
