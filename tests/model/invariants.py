@@ -32,7 +32,6 @@ def _check_row(row: Row) -> None:
     state = state_of(row)
     assert (row["finished_at"] is not None) == (state in FINAL), "finished_at: in final states"
     assert (row["sleep_until"] is not None) == (state == "asleep"), "sleep_until: asleep"
-    assert row["started_at"] is not None or row["run_epoch"] == 0, "started_at: the first start"
     if row["wake_claim_by"] is not None:
         assert row["status"] == "suspended", "only what can be woken is claimed"
     if row["output"] is not None:
@@ -46,6 +45,7 @@ def _check_row(row: Row) -> None:
 def _check_runs(row: Row, now: Tables) -> None:
     events = [one for one in now["instance_events"] if one["instance_id"] == row["instance_id"]]
     started = [one for one in events if one["event_type"] == "started"]
+    assert row["started_at"] is not None or not started, "started_at: the first start"
     reopened = [one for one in events if one["subtype"] == "runtara.reopened"]
     runs = len(started) + len(reopened)
     assert runs == row["run_epoch"], "one `started` event a run, but for those a reopen passed by"
