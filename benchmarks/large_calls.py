@@ -70,7 +70,7 @@ async def _work(persistence: PostgresPersistence, me: Caller) -> None:
     sleep = Sleep(uuid.uuid4().hex, STATE, DAY)
     mine = Claim("benchmark", now + DAY)
     await checkpoints.sleep(me, sleep, when=WORKING, claim=mine, earliest=None, at=now)
-    await persistence.instances.wake(me, token=mine.token, when=WORKING, at=now)
+    await persistence.claims.wake(me, token=mine.token, when=WORKING, at=now)
 
 
 async def _signal(persistence: PostgresPersistence, me: Caller) -> None:
@@ -86,10 +86,10 @@ async def _signal(persistence: PostgresPersistence, me: Caller) -> None:
 async def _claim(persistence: PostgresPersistence) -> None:
     now = datetime.now(UTC)
     mine = Claim(uuid.uuid4().hex, now + DAY)
-    claimed = await persistence.instances.claim_due(mine, limit=10, at=now)
+    claimed = await persistence.claims.claim_due(mine, limit=10, at=now)
     ids = [one.instance_id for one in claimed]
-    await persistence.instances.renew_claims(mine, {Caller(one): None for one in ids}, at=now)
-    await persistence.instances.release_claims(mine.token, ids, at=now)
+    await persistence.claims.renew(mine, {Caller(one): None for one in ids}, at=now)
+    await persistence.claims.release(mine.token, ids, at=now)
 
 
 async def _look(persistence: PostgresPersistence, finished: str) -> None:

@@ -47,9 +47,7 @@ LIVING: dict[str, Step] = {
     "suspend": lambda p: p.events.suspend(ME, STOP, at=START),
     "batch": lambda p: p.events.record_all([EventStep(ME, SAID, ANY)], at=START),
     "acknowledge": lambda p: p.signals.acknowledge(ME, SignalType.RESUME, at=START),
-    "wake": lambda p: p.instances.wake(
-        ME, token="somebody", when=MOVES[Move.WAKE].sources, at=START
-    ),
+    "wake": lambda p: p.claims.wake(ME, token="somebody", when=MOVES[Move.WAKE].sources, at=START),
     "touch": lambda p: p.instances.touch([ME], at=START),
 }
 """Steps that show a live process; all apply to an instance asleep with a resume pending."""
@@ -63,9 +61,9 @@ OUTSIDE: dict[str, Step] = {
     "send custom": lambda p: p.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START),
     "create": lambda p: p.instances.create(NewInstance("i", TENANT, b"other"), at=START),
     "finish": lambda p: p.instances.finish(ME, OTHER_ENDING, when=OPEN, at=START),
-    "claim": lambda p: p.instances.claim_due(Claim("else", WAKE), limit=9, at=START),
-    "renew": lambda p: p.instances.renew_claims(CLAIM, {ME: None}, at=START),
-    "release": lambda p: p.instances.release_claims("somebody", ["i"], at=START),
+    "claim": lambda p: p.claims.claim_due(Claim("else", WAKE), limit=9, at=START),
+    "renew": lambda p: p.claims.renew(CLAIM, {ME: None}, at=START),
+    "release": lambda p: p.claims.release("somebody", ["i"], at=START),
     "continue": lambda p: p.instances.register(
         Registration("i", TENANT, continue_run=2), when=OPEN, at=START
     ),

@@ -42,7 +42,7 @@ async def test_a_detached_sleep_leaves_the_instance_asleep(
     slept = await fall_asleep(persistence, Sleep("c", b"s", duration, detach=True))
 
     row = await database.row("i")
-    due = await persistence.instances.claim_due(Claim("me", LATER), limit=1, at=START + duration)
+    due = await persistence.claims.claim_due(Claim("me", LATER), limit=1, at=START + duration)
     assert (slept.wake_at, slept.after) == (START + duration, State.ASLEEP)
     assert (row["sleep_until"], row["wake_claim_by"]) == (START + duration, None)
     assert [one.instance_id for one in due] == ["i"]
@@ -108,7 +108,7 @@ async def test_what_it_awaited_is_forgotten_when_it_runs_or_ends(
         case "sleep":
             await fall_asleep(persistence, Sleep("over", b"", MINUTE))
         case "wake":
-            await persistence.instances.wake(ME, token="core/s", when=WORKING, at=START)
+            await persistence.claims.wake(ME, token="core/s", when=WORKING, at=START)
         case _:
             event = Event(EventType.SUSPENDED, b"", START)
             await database.put_signal("i", SignalType.CANCEL)

@@ -36,7 +36,7 @@ async def put_due(
 
 
 async def claim(persistence: Persistence, limit: int = 100, mine: Claim = MINE) -> list[str]:
-    claimed = await persistence.instances.claim_due(mine, limit=limit, at=START)
+    claimed = await persistence.claims.claim_due(mine, limit=limit, at=START)
     return [one.instance_id for one in claimed]
 
 
@@ -51,7 +51,7 @@ async def test_what_is_claimed_is_told_with_what_its_launch_needs(
     await database.put_signal("p", SignalType.RESUME)
     stored = await database.snapshot()
 
-    claimed = await persistence.instances.claim_due(MINE, limit=100, at=START)
+    claimed = await persistence.claims.claim_due(MINE, limit=100, at=START)
 
     for row in stored["instances"]:
         row |= {"wake_claim_by": "me", "wake_claim_until": MINE.until}
@@ -124,7 +124,7 @@ async def test_what_is_claimed_is_not_claimed_again_until_that_ends(
 
     first = await claim(persistence)
     second = await claim(neighbour, mine=Claim("other", START + 2 * MINUTE))
-    later = await neighbour.instances.claim_due(
+    later = await neighbour.claims.claim_due(
         Claim("other", START + 2 * MINUTE), limit=9, at=MINE.until
     )
 
@@ -187,7 +187,7 @@ async def test_one_given_back_is_free_and_at_the_back(
     await put_due(database, "waits", since=START - MINUTE)
     first = await claim(persistence, 1)
 
-    await persistence.instances.release_claims("me", ["poison"], at=START)
+    await persistence.claims.release("me", ["poison"], at=START)
 
     assert first == ["poison"]
     assert await claim(persistence) == ["waits", "poison"]
@@ -204,7 +204,7 @@ async def test_what_was_given_back_is_free_though_the_clock_is_set_back(
     if signal is not None:
         await database.put_signal("poison", signal, created_at=EARLIER)
 
-    await persistence.instances.release_claims("me", ["poison"], at=START + MINUTE / 2)
+    await persistence.claims.release("me", ["poison"], at=START + MINUTE / 2)
 
     assert await claim(persistence, waits) == ["waits", "poison"][:waits]
     assert await claim(persistence) == ["waits", "poison"][waits:]

@@ -56,7 +56,7 @@ async def test_a_sleepers_instance_is_claimed_where_nobody_else_does(
     before = await put_asleep(database, by=by, until=None if left is None else START + left)
     row = await database.row("i")
 
-    standings = await persistence.instances.renew_claims(MINE, {ME: None}, at=START)
+    standings = await persistence.claims.renew(MINE, {ME: None}, at=START)
 
     claimed = {"wake_claim_by": "core/me", "wake_claim_until": WAKE}
     assert standings == {"i": before}
@@ -78,7 +78,7 @@ async def test_it_is_due_no_later_than_its_sleepers_moment(
     await put_asleep(database, by=by, until=WAKE)
     moment = None if left is None else START + left
 
-    await persistence.instances.renew_claims(MINE, {ME: moment}, at=START)
+    await persistence.claims.renew(MINE, {ME: moment}, at=START)
 
     expected = min(WAKE, moment or WAKE) if is_hastened else WAKE
     assert (await database.row("i"))["sleep_until"] == expected
@@ -99,9 +99,7 @@ async def test_only_what_is_asleep_and_of_the_sleepers_run_is_claimed(
         Caller(name, 1 if name == "superseded" else 2): START + HALF for name in standings
     }
 
-    told = await persistence.instances.renew_claims(
-        MINE, {**sleepers, Caller("unknown", 1): START}, at=START
-    )
+    told = await persistence.claims.renew(MINE, {**sleepers, Caller("unknown", 1): START}, at=START)
 
     assert told == standings
     assert await database.snapshot() == stored
@@ -116,7 +114,7 @@ async def test_a_sleeper_of_the_newest_run_keeps_its_claim(
     await put_asleep(database, "j", by="core/me", until=START + HALF)
     other = await database.row("j")
 
-    await persistence.instances.renew_claims(MINE, {Caller("i", run): None}, at=START)
+    await persistence.claims.renew(MINE, {Caller("i", run): None}, at=START)
 
     assert (await database.row("i"))["wake_claim_until"] == WAKE
     assert await database.row("j") == other
@@ -129,7 +127,7 @@ async def test_without_sleepers_there_is_nothing_to_claim(
     await put_asleep(database, by="core/me", until=WAKE)
     stored = await database.snapshot()
 
-    assert await persistence.instances.renew_claims(MINE, {}, at=START) == {}
+    assert await persistence.claims.renew(MINE, {}, at=START) == {}
     assert await database.snapshot() == stored
 
 
@@ -142,7 +140,7 @@ async def test_only_claims_of_the_token_are_given_back(
     await put_asleep(database, "c", by="other", until=WAKE)
     stored = await database.snapshot()
 
-    await persistence.instances.release_claims("me", ["a", "c", "unknown", "a"], at=START)
+    await persistence.claims.release("me", ["a", "c", "unknown", "a"], at=START)
 
     now = await database.snapshot()
     a = now["instances"][0]
@@ -158,9 +156,9 @@ async def test_what_was_given_back_is_anybodys(
     """From then on."""
     await put_asleep(database, by="me", until=WAKE)
 
-    await persistence.instances.release_claims("me", ["i"], at=START)
+    await persistence.claims.release("me", ["i"], at=START)
 
-    woken = await persistence.instances.wake(ME, token="other", when=WHEN, at=START)
+    woken = await persistence.claims.wake(ME, token="other", when=WHEN, at=START)
     assert woken.woken
 
 
@@ -171,8 +169,8 @@ async def test_nothing_named_is_nothing_given_back(
     await put_asleep(database, by="me", until=WAKE)
     stored = await database.snapshot()
 
-    await persistence.instances.release_claims("me", [], at=START)
-    await persistence.instances.release_claims("me", [f"u{n}" for n in range(5000)], at=START)
+    await persistence.claims.release("me", [], at=START)
+    await persistence.claims.release("me", [f"u{n}" for n in range(5000)], at=START)
 
     assert await database.snapshot() == stored
 
@@ -210,7 +208,7 @@ async def test_an_instance_is_woken_unless_another_owner_claims_it(
     )
     row = await database.row("i")
 
-    woken = await persistence.instances.wake(ME, token="me/1", when=WHEN, at=START)
+    woken = await persistence.claims.wake(ME, token="me/1", when=WHEN, at=START)
 
     moved = {
         "status": "running",
@@ -232,7 +230,7 @@ async def test_only_what_is_asleep_is_woken(
     before = await put_instance(database, state, wake_claim_by="me")
     stored = await database.snapshot()
 
-    woken = await persistence.instances.wake(ME, token="me", when=WHEN, at=START)
+    woken = await persistence.claims.wake(ME, token="me", when=WHEN, at=START)
 
     assert woken == Woken(before, woken=state is State.ASLEEP)
     assert (await database.snapshot() != stored) is (state is State.ASLEEP)
@@ -246,7 +244,7 @@ async def test_a_superseded_run_wakes_nothing(
     before = await put_instance(database, State.ASLEEP, wake_claim_by="me")
     stored = await database.snapshot()
 
-    woken = await persistence.instances.wake(Caller("i", run), token="me", when=WHEN, at=START)
+    woken = await persistence.claims.wake(Caller("i", run), token="me", when=WHEN, at=START)
 
     assert woken == Woken(before, woken=admitted)
     assert (await database.snapshot() != stored) is admitted
@@ -256,7 +254,7 @@ async def test_an_unknown_instance_is_not_woken(
     persistence: Persistence, database: Database
 ) -> None:
     """Nothing is created for it."""
-    woken = await persistence.instances.wake(ME, token="me", when=WHEN, at=START)
+    woken = await persistence.claims.wake(ME, token="me", when=WHEN, at=START)
 
     assert woken == Woken(before=None, woken=False)
     assert await database.rows("instances") == []
@@ -270,7 +268,7 @@ async def test_a_claim_ends_with_what_it_was_for(
         await put_asleep(database, name, by="me", until=WAKE)
 
     await persistence.instances.register(Registration("registers", "tenant"), when=OPEN, at=START)
-    await persistence.instances.wake(Caller("wakes"), token="me", when=WHEN, at=START)
+    await persistence.claims.wake(Caller("wakes"), token="me", when=WHEN, at=START)
     await persistence.instances.finish(Caller("ends"), Ending(State.CANCELLED), when=OPEN, at=START)
 
     rows = await database.rows("instances")

@@ -18,7 +18,7 @@ LATER = START + timedelta(hours=2)
 
 
 async def due(persistence: Persistence) -> list[str]:
-    claimed = await persistence.instances.claim_due(Claim("me", LATER), limit=10, at=LATER)
+    claimed = await persistence.claims.claim_due(Claim("me", LATER), limit=10, at=LATER)
     return [one.instance_id for one in claimed]
 
 

@@ -57,7 +57,7 @@ async def test_a_finished_instance_goes_on_asleep_and_due(
         "error": None,
         "blocked_signal_at": None,
     }
-    claimed = await persistence.instances.claim_due(Claim("me", START), limit=1, at=START)
+    claimed = await persistence.claims.claim_due(Claim("me", START), limit=1, at=START)
     assert [one.run for one in claimed] == [3]
 
 

@@ -34,7 +34,7 @@ async def test_of_racing_claimers_each_instance_goes_to_one(
 
     claimed = await asyncio.gather(
         *(
-            (persistence, neighbour)[number % 2].instances.claim_due(
+            (persistence, neighbour)[number % 2].claims.claim_due(
                 Claim(f"{number}", WAKE), limit=3, at=START
             )
             for number in range(RACERS)
@@ -141,7 +141,7 @@ async def test_of_racing_wakers_one_wakes(
 
     woken = await asyncio.gather(
         *(
-            (persistence, neighbour)[number % 2].instances.wake(
+            (persistence, neighbour)[number % 2].claims.wake(
                 ME, token=f"{number}", when=MOVES[Move.WAKE].sources, at=START
             )
             for number in range(RACERS)

@@ -150,8 +150,7 @@ async def test_who_is_asleep_is_due_when_the_claim_on_it_ends(
     slept_until = (await database.row("i"))["sleep_until"]
     (checkpoint,) = await database.rows("checkpoints")
     found = [
-        await persistence.instances.claim_due(Claim("me", at), limit=1, at=at)
-        for at in (START, WAKE)
+        await persistence.claims.claim_due(Claim("me", at), limit=1, at=at) for at in (START, WAKE)
     ]
     is_held = claimed_until == WAKE
     assert (slept_until, checkpoint["wake_at"]) == (EARLIER if due else START, WAKE)
@@ -174,7 +173,7 @@ async def test_a_sleep_begun_after_it_leaves_it_due(
         at=START,
     )
 
-    due = await persistence.instances.claim_due(Claim("other", WAKE), limit=1, at=START)
+    due = await persistence.claims.claim_due(Claim("other", WAKE), limit=1, at=START)
     assert [one.sleep_until for one in due] == [START]
 
 

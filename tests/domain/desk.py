@@ -86,10 +86,10 @@ class Desk:
 
     def sleep_on(self, persistence: Persistence) -> None:
         """Let sleeps, and what keeps their claims, go to another adapter."""
-        self.held = HeldSleeps(self.token, persistence.instances, self.waits, self.clock)
+        self.held = HeldSleeps(self.token, persistence.claims, self.waits, self.clock)
         self.sleep_durably = SleepDurably(
             persistence.checkpoints,
-            persistence.instances,
+            persistence.claims,
             persistence.signals,
             self.waits,
             self.held,

@@ -62,7 +62,7 @@ async def test_all_claims_are_renewed_in_one_statement(
     clock.advance(RENEWAL)
     await settled()
 
-    assert steps.calls == {"renew_claims": 1}
+    assert steps.calls == {"renew": 1}
     await leave(session, *sleeps)
 
 
@@ -94,7 +94,7 @@ async def test_of_several_sleeps_only_the_last_gives_the_claim_back(
     await leave(other, two)
 
     assert desk.claimed_by() is None
-    assert steps.calls["release_claims"] == 1
+    assert steps.calls["release"] == 1
 
 
 async def test_an_old_connection_that_goes_leaves_the_new_ones_claim(
@@ -131,7 +131,7 @@ async def test_a_stirred_sleeper_is_not_asked_about_by_itself(
     clock.advance(RENEWAL)
     await settled()
 
-    assert steps.calls == {"renew_claims": 1}
+    assert steps.calls == {"renew": 1}
     await leave(session, sleep)
 
 
@@ -150,7 +150,7 @@ async def test_a_claim_lost_to_the_environment_is_taken_again_once_that_is_over(
         holders.append(desk.claimed_by())
 
     assert holders == ["environment", "environment", TOKEN, TOKEN]
-    assert steps.calls == {"renew_claims": 4}
+    assert steps.calls == {"renew": 4}
     await leave(session, sleep)
 
 
@@ -160,7 +160,7 @@ async def test_claims_lost_in_an_outage_are_taken_again_in_one_statement(
     """They ran out meanwhile."""
     await desk.register(session, "i-2")
     sleeps = [await desk.asleep(session, instance_id=each, seconds=HOUR) for each in (ID, "i-2")]
-    steps.failing.add("renew_claims")
+    steps.failing.add("renew")
     for _ in range(4):
         clock.advance(RENEWAL)
         await settled()
@@ -173,7 +173,7 @@ async def test_claims_lost_in_an_outage_are_taken_again_in_one_statement(
 
     rows = desk.store.instances.values()
     assert [row.wake_claim_until for row in rows] == [clock.now() + CLAIM] * 2
-    assert steps.calls == {"renew_claims": 1}
+    assert steps.calls == {"renew": 1}
     await leave(session, *sleeps)
 
 
@@ -182,12 +182,12 @@ async def test_a_sleep_left_while_claims_are_renewed_is_unclaimed_all_the_same(
 ) -> None:
     """The renewal may come to the database after the release: it would claim what nobody holds."""
     sleep = await desk.asleep(session, seconds=HOUR)
-    steps.gates["renew_claims"] = asyncio.Event()
+    steps.gates["renew"] = asyncio.Event()
     clock.advance(RENEWAL)
-    await until(lambda: steps.calls["renew_claims"] == 1)
+    await until(lambda: steps.calls["renew"] == 1)
     await leave(session, sleep)
 
-    steps.gates["renew_claims"].set()
+    steps.gates["renew"].set()
     await settled()
 
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)

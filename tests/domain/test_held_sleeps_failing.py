@@ -124,7 +124,7 @@ async def test_a_claim_another_step_holds_up_is_renewed_a_second_later(
     for _ in range(3):
         clock.advance(RETRY)
         await settled()
-    assert steps.calls == {"renew_claims": 4, "pending": 1}
+    assert steps.calls == {"renew": 4, "pending": 1}
     assert desk.store.instances["i-2"].wake_claim_until == clock.now() - 3 * RETRY + CLAIM
 
     steps.held_up.clear()
@@ -234,7 +234,7 @@ async def test_a_claim_the_database_does_not_take_back_is_offered_again(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
     sleep = await desk.asleep(session)
-    steps.failing.add("release_claims")
+    steps.failing.add("release")
     await leave(session, sleep)
     clock.advance(RENEWAL)
     await settled()
@@ -268,14 +268,14 @@ async def test_a_release_that_is_cancelled_is_made_up_for(
     desk: Desk, session: Session, steps: Interposed
 ) -> None:
     sleep = await desk.asleep(session)
-    steps.gates["release_claims"] = asyncio.Event()
+    steps.gates["release"] = asyncio.Event()
     session.close()
-    await until(lambda: steps.calls["release_claims"] == 1)
+    await until(lambda: steps.calls["release"] == 1)
     sleep.cancel()
     await asyncio.wait([sleep])
     assert desk.claimed_by() == TOKEN
 
-    steps.gates["release_claims"].set()
+    steps.gates["release"].set()
     await desk.held.release_dropped()
 
     assert desk.claimed_by() is None
@@ -289,7 +289,7 @@ async def test_a_renewal_that_fails_is_made_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sleep = await desk.asleep(session, seconds=HOUR)
-    steps.failing.add("renew_claims")
+    steps.failing.add("renew")
     clock.advance(RENEWAL)
     await settled()
     assert ["not renewed" in record.message for record in caplog.records] == [True]

@@ -40,7 +40,7 @@ class House:
     async def due(self) -> int:
         """Claim what is due, as an environment does; tell how much that is."""
         claim = Claim(ENVIRONMENT, self.clock.now() + CLAIM)
-        return len(await self.persistence.instances.claim_due(claim, limit=9, at=self.clock.now()))
+        return len(await self.persistence.claims.claim_due(claim, limit=9, at=self.clock.now()))
 
     async def pass_time(self, seconds: float) -> None:
         """Let time pass by the second, and see that no environment ever gets the instance."""
@@ -200,7 +200,7 @@ async def test_what_an_environment_gives_back_is_woken_within_a_second(house: Ho
     await settled()
     assert not sleep.done()
 
-    await house.persistence.instances.release_claims(ENVIRONMENT, [ID], at=clock.now())
+    await house.persistence.claims.release(ENVIRONMENT, [ID], at=clock.now())
     clock.advance(SECOND)
 
     await sleep

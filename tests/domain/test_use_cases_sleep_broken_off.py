@@ -124,7 +124,7 @@ async def test_a_custom_signal_sent_while_a_sleeper_leaves_makes_it_due(
     with pytest.raises(NoAnswer):
         await sleep
     await sending
-    due = await persistence.instances.claim_due(
+    due = await persistence.claims.claim_due(
         Claim("environment", clock.now()), limit=1, at=clock.now()
     )
     assert [one.instance_id for one in due] == [ID]
@@ -139,7 +139,7 @@ async def test_a_custom_signal_ends_no_held_sleep(
     await persistence.signals.send_custom(ID, CustomSignal("c"), when=OPEN, at=clock.now())
     await settled()
 
-    due = await persistence.instances.claim_due(
+    due = await persistence.claims.claim_due(
         Claim("environment", clock.now()), limit=1, at=clock.now()
     )
     assert (due, sleep.done()) == ([], False)

@@ -81,7 +81,7 @@ async def test_all_of_it_works_afterwards(url: str) -> None:
             Caller("running"), CheckpointWrite("c", b"second"), when=WORKING, at=START
         )
         attempts = await adopted.checkpoints.page("running")
-        due = await adopted.instances.claim_due(Claim("me", START), limit=10, at=START)
+        due = await adopted.claims.claim_due(Claim("me", START), limit=10, at=START)
         resumed = await adopted.instances.register(Registration("paused", "t"), when=OPEN, at=START)
         refused = await adopted.instances.register(Registration("failed", "t"), when=OPEN, at=START)
 

@@ -153,7 +153,7 @@ class ModelMachine(RuleBasedStateMachine):
         standings = self.model.standings
         for name in standings:
             await adapter.signals.send(name, Signal(SignalType.RESUME), when=OPEN, at=at)
-        due = await adapter.instances.claim_due(Claim("last", at), limit=1000, at=at)
+        due = await adapter.claims.claim_due(Claim("last", at), limit=1000, at=at)
         silent = await adapter.instances.silent(at, limit=1000)
         found = {one.instance_id for one in due} | {one.instance_id for one in silent}
         awaited = {name for name, one in standings.items() if one.state in OPEN - {"pending"}}

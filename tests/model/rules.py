@@ -180,30 +180,30 @@ class PortsMachine(ModelMachine):
 
     @rule(token=tokens, span=spans, limit=limits)
     def claim_due(self, token: str, span: timedelta, limit: int) -> None:
-        self.step("instances", "claim_due", Claim(token, self.now + span), limit=limit)
+        self.step("claims", "claim_due", Claim(token, self.now + span), limit=limit)
 
     @rule(
         token=tokens,
         span=spans,
         held=st.dictionaries(st.just("nobody") | names, st.tuples(ages, st.none() | spans)),
     )
-    def renew_claims(
+    def renew(
         self, token: str, span: timedelta, held: dict[str, tuple[int | None, timedelta | None]]
     ) -> None:
         sleepers = {
             self.caller(name, age): None if left is None else self.now + left
             for name, (age, left) in held.items()
         }
-        self.step("instances", "renew_claims", Claim(token, self.now + span), sleepers)
+        self.step("claims", "renew", Claim(token, self.now + span), sleepers)
 
     @rule(token=tokens, some=st.lists(names, unique=True))
-    def release_claims(self, token: str, some: list[str]) -> None:
-        self.step("instances", "release_claims", token, some)
+    def release(self, token: str, some: list[str]) -> None:
+        self.step("claims", "release", token, some)
 
     @rule(name=names, age=ages, token=tokens)
     def wake(self, name: str, age: int | None, token: str) -> None:
         sources = MOVES[Move.WAKE].sources
-        self.step("instances", "wake", self.caller(name, age), token=token, when=sources)
+        self.step("claims", "wake", self.caller(name, age), token=token, when=sources)
 
     @precondition(lambda self: not self.is_gathering)  # Several transactions, as it may be.
     @rule(age=spans)

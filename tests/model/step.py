@@ -49,9 +49,9 @@ class Step:
             case "touch", (callers,):
                 kept = [caller for caller in callers if caller.instance_id not in outcome]
                 return replace(self, arguments=(kept,)), set()
-            case "release_claims", (token, names):
+            case "release", (token, names):
                 return replace(self, arguments=(token, set(names) - outcome)), set()
-            case "renew_claims", (claim, held):
+            case "renew", (claim, held):
                 told = {one: moment for one, moment in held.items() if one.instance_id in outcome}
                 return replace(self, arguments=(claim, told)), outcome
             case "claim_due", _:

@@ -163,7 +163,7 @@ PERSISTENCE = (
     Mutant(
         "A server wakes what another has claimed.",
         "runtara_persistence/sqlite/claims.py",
-        "wake",
+        "SqliteClaims.wake",
         "claimed_until is not None or not before.admits(caller, when)",
         "not before.admits(caller, when)",
         (
@@ -185,7 +185,7 @@ PERSISTENCE = (
     Mutant(
         "What one server claims no other wakes, though it holds a sleep that is over.",
         "runtara_persistence/sqlite/claims.py",
-        "wake",
+        "SqliteClaims.wake",
         "owner(token)",
         "token",
         (
@@ -206,7 +206,7 @@ PERSISTENCE = (
     ),
     Mutant(
         "A claim that was lost is never taken again.",
-        "runtara_persistence/memory/instances.py",
+        "runtara_persistence/memory/claims.py",
         "_renew",
         "row.wake_claim_by == claim.token or not row.is_claimed(half_way)",
         "row.wake_claim_by == claim.token",
@@ -217,7 +217,7 @@ PERSISTENCE = (
     ),
     Mutant(
         "The claim of a server that is gone is left until it has run out.",
-        "runtara_persistence/memory/instances.py",
+        "runtara_persistence/memory/claims.py",
         "_renew",
         "half_way = at + (claim.until - at) / 2",
         "half_way = at",

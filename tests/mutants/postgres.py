@@ -27,7 +27,7 @@ POSTGRES = (
     Mutant(
         "A row that somebody holds keeps all claims from being renewed.",
         "runtara_persistence/postgres/sql/claims.sql",
-        "renew_claims",
+        "renew",
         "FOR NO KEY UPDATE OF i SKIP LOCKED",
         "FOR NO KEY UPDATE OF i",
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_renewed",),
@@ -35,7 +35,7 @@ POSTGRES = (
     Mutant(
         "A row that somebody holds keeps all claims from being given back.",
         "runtara_persistence/postgres/sql/claims.sql",
-        "release_claims",
+        "release",
         "= ANY ($2::text[]) FOR NO KEY UPDATE SKIP LOCKED",
         "= ANY ($2::text[]) FOR NO KEY UPDATE",
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_given_back",),

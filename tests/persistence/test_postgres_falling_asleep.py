@@ -64,7 +64,7 @@ async def test_who_fell_asleep_while_a_custom_signal_was_sent_is_due() -> None:
                 )
                 await until_somebody_waits(url)
             delivered = await sending
-            due = await persistence.instances.claim_due(Claim("me", START), limit=1, at=START)
+            due = await persistence.claims.claim_due(Claim("me", START), limit=1, at=START)
         await stranger.close()
 
     assert delivered == Delivered(Standing(State.ASLEEP, 1), stands=True)

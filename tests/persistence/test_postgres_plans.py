@@ -51,8 +51,8 @@ INDEXES = {
     },
     "claims": {
         "claim_due": "idx_instances_due",
-        "renew_claims": "instances_pkey",
-        "release_claims": "instances_pkey",
+        "renew": "instances_pkey",
+        "release": "instances_pkey",
         "wake": "instances_pkey",
     },
     "events": {

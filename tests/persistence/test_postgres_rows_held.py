@@ -90,9 +90,9 @@ async def test_what_is_due_of_the_others_is_claimed(
     """The one that is held is, too, when it is free."""
     claim = Claim("environment", UNTIL)
 
-    first = await persistence.instances.claim_due(claim, limit=9, at=START)
+    first = await persistence.claims.claim_due(claim, limit=9, at=START)
     await holder.execute("ROLLBACK")
-    later = await persistence.instances.claim_due(claim, limit=9, at=START)
+    later = await persistence.claims.claim_due(claim, limit=9, at=START)
 
     assert {one.instance_id for one in first} == OTHERS
     assert [one.instance_id for one in later] == ["held"]
@@ -107,10 +107,10 @@ async def test_claims_of_the_others_are_renewed(
     sleepers = {Caller(name): None for name in NAMES}
     claim = Claim("core/me", UNTIL)
 
-    told = await persistence.instances.renew_claims(claim, sleepers, at=START)
+    told = await persistence.claims.renew(claim, sleepers, at=START)
     renewed = await those(looker_on, "wake_claim_until > created_at")
     await holder.execute("ROLLBACK")
-    told_later = await persistence.instances.renew_claims(claim, sleepers, at=START)
+    told_later = await persistence.claims.renew(claim, sleepers, at=START)
 
     assert (set(told), renewed) == (OTHERS, OTHERS)
     assert set(told_later) == set(NAMES)
@@ -125,11 +125,11 @@ async def test_claims_of_the_others_are_given_back(
     """Which one was not is told, but not of what is another's or nobody's."""
     names = [*NAMES, "unknown"]
 
-    others = await persistence.instances.release_claims("core/other", names, at=START)
-    left = await persistence.instances.release_claims("core/me", names, at=START)
+    others = await persistence.claims.release("core/other", names, at=START)
+    left = await persistence.claims.release("core/me", names, at=START)
     freed = await those(looker_on, "wake_claim_by IS NULL")
     await holder.execute("ROLLBACK")
-    left_later = await persistence.instances.release_claims("core/me", names, at=START)
+    left_later = await persistence.claims.release("core/me", names, at=START)
 
     assert (others, left, left_later) == (set(), {"held"}, set())
     assert freed == OTHERS

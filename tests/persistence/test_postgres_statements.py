@@ -52,8 +52,8 @@ def steps(persistence: PostgresPersistence, name: str) -> Steps:
         "send": lambda: signals.send(name, Signal(SignalType.PAUSE), when=OPEN, at=START),
         "send_custom": lambda: signals.send_custom(name, CustomSignal("c"), when=OPEN, at=START),
         "suspend": lambda: events.suspend(me, SUSPENDED, at=START),
-        "claim_due": lambda: instances.claim_due(CLAIM, limit=1, at=START),
-        "renew_claims": lambda: instances.renew_claims(CLAIM, {me: None}, at=START),
+        "claim_due": lambda: persistence.claims.claim_due(CLAIM, limit=1, at=START),
+        "renew": lambda: persistence.claims.renew(CLAIM, {me: None}, at=START),
         "touch": lambda: instances.touch([me], at=START),
         "end": lambda: events.end(me, COMPLETED, Ending(State.COMPLETED), when=OPEN, at=START),
     }

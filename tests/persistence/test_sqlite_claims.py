@@ -23,7 +23,7 @@ async def claim(path: str, token: str) -> None:
         print("ready", flush=True)
         sys.stdin.readline()
         claimed = []
-        while due := await persistence.instances.claim_due(Claim(token, LATER), limit=7, at=START):
+        while due := await persistence.claims.claim_due(Claim(token, LATER), limit=7, at=START):
             claimed += [each.instance_id for each in due]
         print(json.dumps(claimed))
 
@@ -43,9 +43,9 @@ async def test_all_claims_are_renewed_in_one_step(
 
         until = LATER + timedelta(minutes=1)
         sleepers = {Caller(f"i{number:05}"): LATER for number in range(2000)}
-        mine = await persistence.instances.renew_claims(Claim("me", until), sleepers, at=PAST)
+        mine = await persistence.claims.renew(Claim("me", until), sleepers, at=PAST)
         seen = [statement.split()[0] for statement in statements.seen]
-        await persistence.instances.renew_claims(Claim("other", until), sleepers, at=PAST)
+        await persistence.claims.renew(Claim("other", until), sleepers, at=PAST)
 
     assert len(mine) == 2000
     assert seen == ["BEGIN", "UPDATE", "UPDATE", "SELECT", "COMMIT"]

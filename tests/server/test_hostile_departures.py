@@ -87,7 +87,7 @@ class Watched:
 
     async def claimed(self) -> bool:
         """Whether the environment can't have the instance."""
-        found = await self.runtime.persistence.instances.wake(
+        found = await self.runtime.persistence.claims.wake(
             Caller(ID), token="environment", when=frozenset(), at=SystemClock().now()
         )
         return found.claimed_until is not None

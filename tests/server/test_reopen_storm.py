@@ -172,7 +172,7 @@ async def operate(persistence: Persistence, seen: Seen) -> None:
         await persistence.instances.block(Caller(child), "gone", when=OPEN, at=clock.now())
 
     async def claimed(child: str) -> None:
-        await persistence.instances.claim_due(Claim("me", clock.now()), limit=3, at=clock.now())
+        await persistence.claims.claim_due(Claim("me", clock.now()), limit=3, at=clock.now())
 
     steps: list[Callable[[str], Awaitable[None]]] = [reopened, reopened, told, blocked, claimed]
     while not seen.is_over:

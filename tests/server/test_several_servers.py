@@ -66,7 +66,7 @@ class House:
         async with connect(self.url) as persistence:
             now = datetime.now(UTC)
             claim = Claim(ENVIRONMENT, now + timedelta(minutes=1))
-            claimed = await persistence.instances.claim_due(claim, limit=10, at=now)
+            claimed = await persistence.claims.claim_due(claim, limit=10, at=now)
         return [each.instance_id for each in claimed]
 
 

@@ -28,6 +28,7 @@ class Interposed:
         self.replies: dict[str, asyncio.Event] = {}
         self.instances = _Port(self, persistence.instances)
         self.checkpoints = _Port(self, persistence.checkpoints)
+        self.claims = _Port(self, persistence.claims)
         self.events = _Port(self, persistence.events)
         self.signals = _Port(self, persistence.signals)
         self.watch = persistence.watch
@@ -65,7 +66,7 @@ async def _release(held_up: set[str], step: Any, token: str, names: Any, **named
     return held_up & set(names)
 
 
-_PASSING_OVER: dict[str, Callable[..., Any]] = {"renew_claims": _renew, "release_claims": _release}
+_PASSING_OVER: dict[str, Callable[..., Any]] = {"renew": _renew, "release": _release}
 
 
 class _Port:

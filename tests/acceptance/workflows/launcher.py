@@ -126,11 +126,11 @@ class Launcher:
         while True:
             # Short: one that is killed before it has registered is due again only after that.
             claim = Claim(instance_id, until=self._clock.now() + timedelta(seconds=1))
-            due = await self.core.instances.claim_due(claim, limit=10, at=self._clock.now())
+            due = await self.core.claims.claim_due(claim, limit=10, at=self._clock.now())
             others = [one.instance_id for one in due if one.instance_id != instance_id]
             if others:
                 now = self._clock.now()
-                await self.core.instances.release_claims(claim.token, others, at=now)
+                await self.core.claims.release(claim.token, others, at=now)
             if len(due) > len(others):
                 return
             await asyncio.sleep(0.05)

@@ -123,7 +123,7 @@ class Life:
 
     async def is_due(self) -> bool:
         now = SystemClock().now()
-        due = await self._core.instances.claim_due(Claim("test", now), limit=10, at=now)
+        due = await self._core.claims.claim_due(Claim("test", now), limit=10, at=now)
         return self._id in [one.instance_id for one in due]
 
 

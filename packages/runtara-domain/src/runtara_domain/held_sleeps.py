@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, Claim, Standing
+from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.instances import Instances
 from runtara_domain.status import WORKING
 from runtara_domain.waits import Waits
 
@@ -31,9 +31,9 @@ class HeldSleeps:
     lost is taken again once nobody has it.
     """
 
-    def __init__(self, token: str, instances: Instances, waits: Waits, clock: Clock) -> None:
+    def __init__(self, token: str, claims: Claims, waits: Waits, clock: Clock) -> None:
         self.token = token
-        self._instances = instances
+        self._claims = claims
         self._waits = waits
         self._clock = clock
         self._deadlines: dict[str, Counter[datetime]] = {}
@@ -162,9 +162,7 @@ class HeldSleeps:
             held_up: set[str] = set()
             try:
                 if freed:
-                    held_up = await self._instances.release_claims(
-                        self.token, freed, at=self._clock.now()
-                    )
+                    held_up = await self._claims.release(self.token, freed, at=self._clock.now())
             except DatabaseError as error:
                 _log.warning("wake claims not given back, will be tried again: %s", error)
             else:
@@ -184,9 +182,7 @@ class HeldSleeps:
 
     async def _renew(self, sleepers: Mapping[Caller, datetime | None]) -> None:
         try:
-            standings = await self._instances.renew_claims(
-                self.claim(), sleepers, at=self._clock.now()
-            )
+            standings = await self._claims.renew(self.claim(), sleepers, at=self._clock.now())
         finally:
             # One that was released meanwhile may have been claimed anew.
             for sleeper in sleepers:

@@ -56,12 +56,13 @@ class Container(containers.DeclarativeContainer):
     held_sleeps = providers.Singleton(
         HeldSleeps,
         providers.Callable(_token),
-        persistence.provided.instances,
+        persistence.provided.claims,
         waits,
         clock,
     )
 
     instances = persistence.provided.instances
+    claims = persistence.provided.claims
     checkpoints = persistence.provided.checkpoints
     events = persistence.provided.events
     signals = persistence.provided.signals
@@ -77,7 +78,7 @@ class Container(containers.DeclarativeContainer):
         list_checkpoints=providers.Singleton(ListCheckpoints, checkpoints, activity),
         record_retry_attempt=providers.Singleton(RecordRetryAttempt, checkpoints, clock),
         sleep=providers.Singleton(
-            SleepDurably, checkpoints, instances, signals, waits, held_sleeps, clock
+            SleepDurably, checkpoints, claims, signals, waits, held_sleeps, clock
         ),
         record_event=providers.Singleton(RecordEvent, events, waits, clock),
         record_events=providers.Singleton(RecordEvents, events, instances, waits, activity, clock),

@@ -1,4 +1,4 @@
-"""The four ports to what is stored, together, and their lifetime."""
+"""The five ports to what is stored, together, and their lifetime."""
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from runtara_domain.ports.checkpoints import Checkpoints
+from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
@@ -25,6 +26,9 @@ class Persistence(Protocol):
 
     @property
     def checkpoints(self) -> Checkpoints: ...
+
+    @property
+    def claims(self) -> Claims: ...
 
     @property
     def events(self) -> Events: ...

@@ -11,8 +11,8 @@ from runtara_domain.error import DatabaseError, NoAnswer
 from runtara_domain.held_sleeps import HeldSleeps
 from runtara_domain.model import Caller, Signal, Sleep, Slept
 from runtara_domain.ports.checkpoints import Checkpoints
+from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import ignore
 from runtara_domain.sessions import Session
@@ -32,7 +32,7 @@ class SleepDurably:
     """Keep a deadline, and return when it has come or a cancel is pending."""
 
     checkpoints: Checkpoints
-    instances: Instances
+    claims: Claims
     signals: Signals
     waits: Waits
     held: HeldSleeps
@@ -121,7 +121,7 @@ class SleepDurably:
         return _is_cancel(pending.signal)
 
     async def _wake(self, wait: Wait, sleeper: Caller) -> bool:
-        woken = await self.instances.wake(
+        woken = await self.claims.wake(
             sleeper,
             token=self.held.token,
             when=MOVES[Move.WAKE].sources,

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from runtara_persistence.memory.checkpoints import MemoryCheckpoints
+from runtara_persistence.memory.claims import MemoryClaims
 from runtara_persistence.memory.events import MemoryEvents
 from runtara_persistence.memory.instances import MemoryInstances
 from runtara_persistence.memory.signals import MemorySignals
@@ -26,6 +27,7 @@ class MemoryPersistence:
         self.store = Store()
         self.instances = MemoryInstances(self.store)
         self.checkpoints = MemoryCheckpoints(self.store)
+        self.claims = MemoryClaims(self.store)
         self.events = MemoryEvents(self.store)
         self.signals = MemorySignals(self.store)
 

@@ -7,8 +7,6 @@ from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     ChildStarted,
-    Claim,
-    Claimed,
     Ending,
     Instance,
     InstanceFilter,
@@ -20,12 +18,11 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Standing,
-    Woken,
     ending_signal,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import claims, listing, pruning, reopening, rows
+from runtara_persistence.postgres import listing, pruning, reopening, rows
 from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
@@ -209,23 +206,6 @@ class PostgresInstances:
 
     async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
         return await reopening.reopen(self._database, asked, when, at)
-
-    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
-        values.check_limit(limit)
-        return await claims.claim_due(self._database, claim, limit, at)
-
-    async def renew_claims(
-        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
-    ) -> Mapping[str, Standing]:
-        return await claims.renew(self._database, claim, sleepers, at)
-
-    async def release_claims(
-        self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> set[str]:
-        return await claims.release(self._database, token, instance_ids, at)
-
-    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
-        return await claims.wake(self._database, caller, token, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)

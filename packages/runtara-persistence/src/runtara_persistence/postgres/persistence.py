@@ -7,6 +7,7 @@ from typing import Self
 
 from runtara_migrations import location
 from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
+from runtara_persistence.postgres.claims import PostgresClaims
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.events import PostgresEvents
 from runtara_persistence.postgres.instances import PostgresInstances
@@ -47,6 +48,7 @@ class PostgresPersistence:
         self._lifetime = AsyncExitStack()
         self.checkpoints = PostgresCheckpoints(self._database)
         self.instances = PostgresInstances(self._database)
+        self.claims = PostgresClaims(self._database)
         self.events = PostgresEvents(self._database)
         self.signals = PostgresSignals(self._database)
 

@@ -9,8 +9,6 @@ from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     ChildStarted,
-    Claim,
-    Claimed,
     Ending,
     Instance,
     InstanceFilter,
@@ -22,11 +20,10 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Standing,
-    Woken,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, claims, listing, pruning, reopening, rows
+from runtara_persistence.sqlite import children, listing, pruning, reopening, rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
 from runtara_persistence.sqlite.registration import register
@@ -179,37 +176,6 @@ class SqliteInstances:
             return reopening.reopen(connection, asked, when, at)
 
         return await self._database.write("reopen an instance", step)
-
-    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
-        values.check_limit(limit)
-
-        def step(connection: sqlite3.Connection) -> list[Claimed]:
-            return claims.claim_due(connection, claim, limit, to_text(at))
-
-        return await self._database.write("claim what is due", step)
-
-    async def renew_claims(
-        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
-    ) -> Mapping[str, Standing]:
-        def step(connection: sqlite3.Connection) -> Mapping[str, Standing]:
-            return claims.renew(connection, claim, sleepers, at)
-
-        return await self._database.write("renew claims", step)
-
-    async def release_claims(
-        self, token: str, instance_ids: Collection[str], *, at: datetime
-    ) -> set[str]:
-        def step(connection: sqlite3.Connection) -> None:
-            claims.release(connection, token, instance_ids, to_text(at))
-
-        await self._database.write("release claims", step)
-        return set()
-
-    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
-        def step(connection: sqlite3.Connection) -> Woken:
-            return claims.wake(connection, caller, token, when, at)
-
-        return await self._database.write("wake an instance", step)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
+from runtara_persistence.sqlite.claims import SqliteClaims
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.events import SqliteEvents
 from runtara_persistence.sqlite.instances import SqliteInstances
@@ -28,6 +29,7 @@ class SqlitePersistence:
         self._watch = Watch(self._database)
         self.instances = SqliteInstances(self._database, self._watch)
         self.checkpoints = SqliteCheckpoints(self._database)
+        self.claims = SqliteClaims(self._database)
         self.events = SqliteEvents(self._database, self._watch)
         self.signals = SqliteSignals(self._database, self._watch)
 

@@ -65,7 +65,7 @@ SELECT instance_id, tenant_id, run_epoch, checkpoint_id, sleep_until
 FROM claimed
 ORDER BY waits_since, instance_id COLLATE "C";
 
--- name: renew_claims
+-- name: renew
 WITH sleepers AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS s (instance_id, run, moment)
 ),
@@ -106,7 +106,7 @@ renewed AS (
 SELECT instance_id, state, run_epoch
 FROM found;
 
--- name: release_claims
+-- name: release
 WITH mine AS MATERIALIZED (
     SELECT instance_id
     FROM instances

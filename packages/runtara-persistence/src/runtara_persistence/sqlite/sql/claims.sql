@@ -25,7 +25,7 @@ SET wake_claim_until = :until,
     wake_claim_by = :token
 WHERE instance_id = :instance_id;
 
--- name: renew_claims.take
+-- name: renew.take
 UPDATE instances
 SET wake_claim_until = :until,
     wake_claim_by = :token
@@ -46,7 +46,7 @@ WHERE instances.instance_id = json_each.value ->> 0
         END
     );
 
--- name: renew_claims.hasten
+-- name: renew.hasten
 UPDATE instances
 SET sleep_until = json_each.value ->> 2
 FROM json_each(:sleepers)
@@ -57,12 +57,12 @@ WHERE instances.instance_id = json_each.value ->> 0
     AND +sleep_until > json_each.value ->> 2
     AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner;
 
--- name: renew_claims.find
+-- name: renew.find
 SELECT instances.instance_id, status, sleep_until, run_epoch
 FROM json_each(:sleepers)
 CROSS JOIN instances ON instances.instance_id = json_each.value ->> 0;
 
--- name: release_claims
+-- name: release
 UPDATE instances
 SET wake_claim_until = :at,
     wake_claim_by = NULL

@@ -1,0 +1,88 @@
+"""Claims in memory, and waking."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken
+from runtara_domain.status import MOVES, Condition, InstanceStatus, Move, SignalType
+from runtara_persistence.memory import records
+from runtara_persistence.memory.store import InstanceRow, Store
+
+_RELAUNCHING = frozenset({SignalType.CANCEL, SignalType.RESUME})
+
+
+class MemoryClaims:
+    """Fits `runtara_domain.ports.claims.Claims`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
+        values.check_limit(limit)
+        await self._store.turn()
+        waiting = [
+            (max(due, row.wake_claim_until or due), row.instance_id, row)
+            for row in self._store.instances.values()
+            if row.status is InstanceStatus.SUSPENDED
+            and (due := self._due_since(row, at)) is not None
+            and not row.is_claimed(at)
+        ]
+        rows = [row for *_, row in sorted(waiting, key=lambda place: place[:2])[:limit]]
+        for row in rows:
+            row.claim(claim)
+        return [records.claimed(row) for row in rows]
+
+    async def renew(
+        self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
+    ) -> Mapping[str, Standing]:
+        await self._store.turn()
+        standings = {}
+        for sleeper, moment in sleepers.items():
+            row = self._store.instances.get(sleeper.instance_id)
+            if row is not None:
+                standings[row.instance_id] = row.standing
+                if row.standing.admits(sleeper, MOVES[Move.WAKE].sources):
+                    _renew(row, claim, moment, at)
+        return standings
+
+    async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
+        await self._store.turn()
+        for instance_id in instance_ids:
+            row = self._store.instances.get(instance_id)
+            if row is not None and row.wake_claim_by == token:
+                row.wake_claim_by, row.wake_claim_until = None, at
+        return set()
+
+    async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return Woken(before=None, woken=False)
+        before = row.standing
+        if row.is_anothers(token, at):
+            return Woken(before, woken=False, claimed_until=row.wake_claim_until)
+        woken = before.admits(caller, when)
+        if woken:
+            row.move(MOVES[Move.WAKE].target, at)
+            row.show_life(at)
+        return Woken(before, woken)
+
+    def _due_since(self, row: InstanceRow, at: datetime) -> datetime | None:
+        moments = []
+        if row.sleep_until is not None and row.sleep_until <= at:
+            moments.append(row.sleep_until)
+        sent = self._store.unacknowledged(row.instance_id)
+        if sent is not None and sent.signal_type in _RELAUNCHING and not row.was_blocked_with(sent):
+            moments.append(sent.created_at)
+        return min(moments, default=None)
+
+
+def _renew(row: InstanceRow, claim: Claim, moment: datetime | None, at: datetime) -> None:
+    if row.is_anothers(claim.token, at):
+        return
+    if moment is not None and row.sleep_until is not None:
+        row.sleep_until = min(row.sleep_until, moment)
+    half_way = at + (claim.until - at) / 2
+    if row.wake_claim_by == claim.token or not row.is_claimed(half_way):
+        row.claim(claim)
