@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtara_sdk.backoff import delay
+from runtara_sdk.client.backoff import delay
 
 
 def test_the_first_try_is_not_waited_for() -> None:

@@ -29,6 +29,48 @@ async def test_importing_the_sdk_loads_no_transport() -> None:
     assert stderr.decode().strip() == "set()"
 
 
+CALLS = (
+    "register()",
+    "checkpoint('c', b'')",
+    "get_checkpoint('c')",
+    "list_checkpoints().__anext__()",
+    "start_child('c', 'w')",
+    "sleep(1, 'c')",
+    "record_retry_attempt('c', 1)",
+    "poll_signals()",
+    "acknowledge('cancel')",
+    "heartbeat()",
+    "completed()",
+    "failed('')",
+    "suspended()",
+    "custom_event('s')",
+    "events([])",
+    "get_status()",
+)
+
+
+async def test_every_call_says_that_the_client_is_not_open() -> None:
+    """In a process that has not loaded what a call needs."""
+    named = {call.partition("(")[0] for call in CALLS}
+    assert named == {name for name in vars(Client) if not name.startswith("_")}
+    script = (
+        "import asyncio, runtara_sdk\n"
+        "client = runtara_sdk.Client(runtara_sdk.Settings(instance_id='i', tenant_id='t'))\n"
+        f"for call in {CALLS}:\n"
+        "    try:\n"
+        "        asyncio.run(asyncio.wait_for(eval('client.' + call), 10))\n"
+        "    except runtara_sdk.ClientNotOpen:\n"
+        "        print(call)\n"
+    )
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=subprocess.PIPE
+    )
+    stdout, _ = await process.communicate()
+
+    assert tuple(stdout.decode().splitlines()) == CALLS
+
+
 async def test_a_client_is_used_while_it_is_open(settings: Callable[..., Settings]) -> None:
     """Neither before nor after; then it may be opened again."""
     client = Client(settings())

@@ -19,7 +19,7 @@ from runtara_protocol.quic.client import ClientSettings, connect
 from runtara_protocol.quic.error import ConnectionLost
 from runtara_protocol.quic.stream import Stream
 from runtara_sdk import Client, Settings
-from runtara_sdk.liveness import Liveness
+from runtara_sdk.client.liveness import Liveness
 
 
 async def test_a_server_that_is_gone_without_a_word_is_left(

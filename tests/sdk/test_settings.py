@@ -11,7 +11,7 @@ from tests.sdk.log_watch import LogWatch
 from runtara_protocol.quic.certificates import LocalAuthority
 from runtara_protocol.variables import KNOWN
 from runtara_sdk import Client, ConfigurationError, Settings
-from runtara_sdk.address import Address
+from runtara_sdk.client.address import Address
 
 NAMES = [field.name for field in fields(Settings)]
 ADDRESS = (
@@ -241,9 +241,9 @@ def test_a_lower_case_variable_is_read_like_any_other(environment: pytest.Monkey
 def test_reading_the_settings_imports_no_validation_library() -> None:
     """It would take a third of a workflow process's start."""
     program = (
-        "import sys, runtara_sdk.settings as s; print([m for m in sys.modules if 'pydantic' in m])"
+        "import sys, runtara_sdk.client.settings;"
+        "print([name for name in sys.modules if 'pydantic' in name])"
     )
-
     output = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
     assert output.stdout == b"[]\n"

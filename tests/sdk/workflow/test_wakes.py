@@ -21,7 +21,7 @@ from runtara_persistence import (
     connect,
 )
 from runtara_sdk import Ended, Outcome, Workflow, promise, sleep, workflow
-from runtara_sdk.settings import Settings
+from runtara_sdk.client.settings import Settings
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.journal import Journal
 from runtara_sdk.workflow.remote_journal import connected

@@ -3,6 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from runtara_sdk.client.records import (
+    Checkpoint,
+    CheckpointEntry,
+    CustomEvent,
+    InstanceStatus,
+    Pending,
+    Registration,
+    Signal,
+    SignalType,
+    Status,
+)
 from runtara_sdk.errors import (
     CheckpointNotFound,
     CheckpointSaveFailed,
@@ -27,17 +38,6 @@ from runtara_sdk.errors import (
     SignalDeliveryFailed,
     TooManyInstances,
     ValidationFailed,
-)
-from runtara_sdk.records import (
-    Checkpoint,
-    CheckpointEntry,
-    CustomEvent,
-    InstanceStatus,
-    Pending,
-    Registration,
-    Signal,
-    SignalType,
-    Status,
 )
 from runtara_sdk.workflow import (
     BranchTask,
@@ -79,8 +79,8 @@ from runtara_sdk.workflow import (
 )
 
 if TYPE_CHECKING:
-    from runtara_sdk.client import Client
-    from runtara_sdk.settings import Settings
+    from runtara_sdk.client.client import Client
+    from runtara_sdk.client.settings import Settings
 
 __all__ = [
     "BranchTask",
@@ -156,7 +156,7 @@ __all__ = [
 ]
 
 # What these bring along takes longer to import than most workflows run between two steps.
-_AT_FIRST_USE = {"Client": "runtara_sdk.client", "Settings": "runtara_sdk.settings"}
+_AT_FIRST_USE = {"Client": "runtara_sdk.client.client", "Settings": "runtara_sdk.client.settings"}
 
 
 def __getattr__(name: str) -> object:

@@ -37,7 +37,7 @@ from runtara_sdk.workflow.leaving import Door, Leave, Manner
 from runtara_sdk.workflow.reports import traced
 
 if TYPE_CHECKING:
-    from runtara_sdk.settings import Settings
+    from runtara_sdk.client.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
 
 
 def _settings(options: argparse.Namespace) -> "Settings":
-    from runtara_sdk.settings import Settings
+    from runtara_sdk.client.settings import Settings
 
     named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
     return Settings(**{name: value for name, value in named.items() if value is not None})

@@ -9,9 +9,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from runtara_sdk.client import Client
-from runtara_sdk.heartbeat import beat
-from runtara_sdk.settings import Settings
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.heartbeat import beat
+from runtara_sdk.client.settings import Settings
 from runtara_sdk.workflow.reports import in_user_code, stack
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TypeVar
 
-from runtara_sdk.backoff import delay
+from runtara_sdk.client.backoff import delay
 from runtara_sdk.workflow.errors import Infrastructure, Unavailable
 
 logger = logging.getLogger(__name__)

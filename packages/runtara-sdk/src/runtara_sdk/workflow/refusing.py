@@ -2,10 +2,10 @@
 
 import logging
 
-from runtara_sdk.client import Client
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.records import InstanceStatus
+from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
-from runtara_sdk.records import InstanceStatus
-from runtara_sdk.settings import Settings
 
 logger = logging.getLogger(__name__)
 

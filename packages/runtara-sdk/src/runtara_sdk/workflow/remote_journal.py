@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from runtara_sdk.client import Client
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
+from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import (
     ConnectionFailed,
     DatabaseFailed,
@@ -21,8 +23,6 @@ from runtara_sdk.errors import (
     ShuttingDown,
     TooManyInstances,
 )
-from runtara_sdk.records import InstanceStatus, Signal, SignalType
-from runtara_sdk.settings import Settings
 from runtara_sdk.workflow.ending import Ended, Outcome
 from runtara_sdk.workflow.errors import Superseded, Unavailable
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told

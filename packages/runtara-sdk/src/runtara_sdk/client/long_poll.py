@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from runtara_protocol.pb.instance_pb2 import RpcRequest
-from runtara_sdk import answers, requests
-from runtara_sdk.answers import Told
-from runtara_sdk.calls import Calls
-from runtara_sdk.records import Pending
+from runtara_sdk.client import requests, responses
+from runtara_sdk.client.calls import Calls
+from runtara_sdk.client.records import Pending
+from runtara_sdk.client.responses import Polled
 
 _LONGEST_HOLD = 60.0
 """Seconds for which a server holds an answer back at most."""
@@ -20,7 +20,7 @@ _MOST = 1000
 """Checkpoints that one question names at most."""
 
 
-class Polls:
+class LongPoll:
     """
     Asks what the instance was told, for all checkpoints in one question if the server can.
 
@@ -43,31 +43,31 @@ class Polls:
 
         while True:
             asked, known = loop.time(), self._knows_more
-            told = await self._ask_for_all(names, left)
-            if told != Told() or loop.time() >= until:
-                sent = dict(told.sent)
+            polled = await self._ask_for_all(names, left)
+            if polled != Polled() or loop.time() >= until:
+                sent = dict(polled.sent)
                 own = None if checkpoint_id is None else sent.pop(checkpoint_id, None)
-                return Pending(told.signal, own, sent)
+                return Pending(polled.signal, own, sent)
             if self._knows_more is known:
                 await asyncio.sleep(min(asked + _INTERVAL, until) - loop.time())
 
-    async def _ask_for_all(self, names: Sequence[str], left: Callable[[], float]) -> Told:
+    async def _ask_for_all(self, names: Sequence[str], left: Callable[[], float]) -> Polled:
         size = 1 if self._knows_more is False else _MOST
         parts = [names[start : start + size] for start in range(0, len(names), size)] or [()]
         if len(parts) == 1 and (len(names) <= 1 or self._knows_more):
             return await self._ask(parts[0], left)
-        told = Told()
+        polled = Polled()
         for part in parts:
             answer = await self._ask(part, lambda: 0.0)
-            told = Told(answer.signal, {**told.sent, **answer.sent})
-        return told
+            polled = Polled(answer.signal, {**polled.sent, **answer.sent})
+        return polled
 
-    async def _ask(self, names: Sequence[str], left: Callable[[], float]) -> Told:
+    async def _ask(self, names: Sequence[str], left: Callable[[], float]) -> Polled:
         def question() -> RpcRequest:
             # Asked anew after a lost connection, it waits only for the rest.
             return requests.poll_signals(self._id, names, timedelta(seconds=left()))
 
-        answer = (await self._calls.hold(question, at_most=left())).poll_signals
+        answer = (await self._calls.ask(question, hold=left())).poll_signals
         if len(names) > 1:
             self._knows_more = answer.knows_more
-        return answers.told(answer, names)
+        return responses.polled(answer, names)

@@ -19,11 +19,14 @@ from runtara_protocol.pb.instance_pb2 import (
     SleepRequest,
     StartChildRequest,
 )
-from runtara_sdk.enums import SIGNALS
+from runtara_sdk.client.records import CustomEvent, SignalType
+from runtara_sdk.client.responses import SIGNALS
 from runtara_sdk.errors import ValidationFailed
-from runtara_sdk.records import CustomEvent, SignalType
 
 _MAX_ATTEMPT = 2**31 - 1
+_LONGEST_REASON = 64 * 1024
+"""Bytes that the server keeps of why an instance is blocked."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _NUMBERS = {word: number for number, word in SIGNALS.items()}
@@ -149,23 +152,27 @@ def retry_attempt(
     )
 
 
-def event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"") -> RpcRequest:
-    """Tell of an event that happens now."""
-    return RpcRequest(
-        instance_event=InstanceEvent(
-            instance_id=instance_id,
-            event_type=event_type,
-            payload=payload,
-            timestamp_ms=_timestamp(datetime.now(UTC)),
-        )
-    )
+def heartbeat(instance_id: str) -> RpcRequest:
+    """Show life."""
+    return _event(instance_id, InstanceEventType.EVENT_HEARTBEAT)
+
+
+def completed(instance_id: str, output: bytes) -> RpcRequest:
+    """End well."""
+    return _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)
+
+
+def failed(instance_id: str, error: str) -> RpcRequest:
+    """End badly; told in any case, even with half a character from some file name in it."""
+    text = error.encode(errors="backslashreplace")
+    return _event(instance_id, InstanceEventType.EVENT_FAILED, text)
 
 
 def suspended(instance_id: str, blocked_reason: str | None, waits: str | None) -> RpcRequest:
     """Tell that the process stops for now, why it can't go on, and what it waits for."""
-    request = event(instance_id, InstanceEventType.EVENT_SUSPENDED)
+    request = _event(instance_id, InstanceEventType.EVENT_SUSPENDED)
     if blocked_reason is not None:
-        request.instance_event.blocked_reason = blocked_reason
+        request.instance_event.blocked_reason = _kept(blocked_reason)
     if waits is not None:
         request.instance_event.waits = waits
     return request
@@ -190,6 +197,18 @@ def status(instance_id: str) -> RpcRequest:
     return RpcRequest(get_instance_status=GetInstanceStatusRequest(instance_id=instance_id))
 
 
+def _event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"") -> RpcRequest:
+    """Tell of an event that happens now."""
+    return RpcRequest(
+        instance_event=InstanceEvent(
+            instance_id=instance_id,
+            event_type=event_type,
+            payload=payload,
+            timestamp_ms=_timestamp(datetime.now(UTC)),
+        )
+    )
+
+
 def _custom_event(instance_id: str, event: CustomEvent) -> InstanceEvent:
     return InstanceEvent(
         instance_id=instance_id,
@@ -198,6 +217,15 @@ def _custom_event(instance_id: str, event: CustomEvent) -> InstanceEvent:
         timestamp_ms=_timestamp(event.happened_at),
         subtype=event.subtype,
     )
+
+
+def _kept(reason: str) -> str:
+    """A reason as the server keeps it: UTF-8 without NUL, and its middle left out if it is long."""
+    text = reason.replace("\0", "").encode(errors="backslashreplace")
+    if len(text) > _LONGEST_REASON:
+        half = _LONGEST_REASON // 2 - 10
+        text = text[:half] + b"\n...\n" + text[-half:]
+    return text.decode(errors="ignore")
 
 
 def _milliseconds(duration: timedelta) -> int:

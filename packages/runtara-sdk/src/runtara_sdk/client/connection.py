@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
 from runtara_protocol.quic.error import ConnectError, ConnectionLost, Distrust, UntrustedServer
-from runtara_sdk.address import Address
-from runtara_sdk.backoff import delay
+from runtara_sdk.client.address import Address
+from runtara_sdk.client.backoff import delay
+from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen, ConnectionFailed, RuntaraError, ServerNotTrusted
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,21 @@ class SharedConnection:
                 raise ConnectionLost(f"the run was not continued within {seconds:g} s") from error
             closing.pop_all()
         return connection
+
+
+def servers(settings: Settings) -> list[ClientSettings]:
+    """The servers that the settings name, in their order."""
+    return [
+        ClientSettings(
+            host=address.host,
+            port=address.port,
+            server_name=settings.server_name,
+            ca_path=settings.tls_ca,
+            verify=not settings.skip_cert_verification,
+            connect_timeout=settings.connect_timeout_ms / 1000,
+        )
+        for address in Address.parse_all(settings.server_addr)
+    ]
 
 
 def _remedy(why: Distrust, server: ClientSettings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Patience:
+class CallDeadline:
     """
     A call's timeout, of so many seconds, which makes room for answers that are held back.
 

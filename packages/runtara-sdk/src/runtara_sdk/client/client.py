@@ -1,13 +1,17 @@
 """The client of one workflow instance."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runtara_sdk.durations import duration as checked
-from runtara_sdk.errors import ClientNotOpen
-from runtara_sdk.records import (
+from runtara_sdk.client.durations import duration as checked
+from runtara_sdk.client.heartbeat import beat
+from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
     CustomEvent,
@@ -16,10 +20,23 @@ from runtara_sdk.records import (
     SignalType,
     Status,
 )
-from runtara_sdk.settings import Settings
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.errors import ClientNotOpen
 
 if TYPE_CHECKING:
-    from runtara_sdk.instance import RemoteInstance
+    from runtara_sdk.client import requests, responses
+    from runtara_sdk.client.calls import Calls
+    from runtara_sdk.client.long_poll import LongPoll
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What a client has while it is open."""
+
+    calls: "Calls"
+    long_poll: "LongPoll"
 
 
 class Client:
@@ -40,15 +57,24 @@ class Client:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = Settings() if settings is None else settings
-        self._remote: RemoteInstance | None = None
+        self._id = self._settings.instance_id
+        self._open: _Open | None = None
+        self._heartbeats: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        # Only now: QUIC and TLS take a third of a second to import.
-        from runtara_sdk.instance import RemoteInstance
+        # Only now: QUIC, TLS and protobuf take a third of a second to import. A call asks for
+        # `self._calls` before it makes a message, so one that is not open says so.
+        global requests, responses
+        from runtara_sdk.client import requests, responses
+        from runtara_sdk.client.calls import Calls
+        from runtara_sdk.client.long_poll import LongPoll
 
-        if self._remote is not None:
+        if self._open is not None:
             raise ClientNotOpen("this client is open already: use one `async with` at a time")
-        self._remote = RemoteInstance(self._settings)
+        if self._settings.skip_cert_verification:
+            _warn_of_trust(self._settings.server_addr)
+        calls = Calls(self._settings)
+        self._open = _Open(calls, LongPoll(calls, self._id))
         return self
 
     async def __aexit__(
@@ -57,14 +83,19 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        remote, self._remote = self._instance, None
-        await remote.aclose()
+        opened, self._open = self._opened, None
+        await self._end_heartbeats()
+        await opened.calls.aclose()
 
     @property
-    def _instance(self) -> "RemoteInstance":
-        if self._remote is None:
+    def _opened(self) -> "_Open":
+        if self._open is None:
             raise ClientNotOpen("this client is not open: use it inside `async with Client()`")
-        return self._remote
+        return self._open
+
+    @property
+    def _calls(self) -> "Calls":
+        return self._opened.calls
 
     async def register(
         self,
@@ -83,7 +114,30 @@ class Client:
         sent until the instance has ended. An earlier run's process is refused from now on; a second
         call begins another run. A lost answer is asked for again, which skips a run number.
         """
-        return await self._instance.register(checkpoint_id, workflow, code_version)
+        calls = self._calls
+        # A run may begin though its answer is lost; the one known so far is superseded then.
+        calls.begin_run()
+        tenant_id, launch_id = self._settings.tenant_id, self._settings.launch_id
+        response = await calls.ask(
+            requests.register(
+                self._id,
+                tenant_id,
+                checkpoint_id=checkpoint_id,
+                workflow=workflow,
+                code_version=code_version,
+                launch_id=launch_id,
+            )
+        )
+        registration = responses.registration(response.register_instance)
+        if registration.run is not None:
+            calls.continue_run(
+                requests.register(self._id, tenant_id, run=registration.run, launch_id=launch_id)
+            )
+        await self._end_heartbeats()
+        interval = self._settings.heartbeat_interval_ms / 1000
+        if interval:
+            self._heartbeats = asyncio.create_task(beat(self.heartbeat, interval))
+        return registration
 
     async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
         """
@@ -92,20 +146,28 @@ class Client:
         Once this returns the state is durable. When an answer is lost and asked for again, the
         state just saved is found: `found` is then true, and `state` is what was brought.
         """
-        return await self._instance.checkpoint(checkpoint_id, state)
+        response = await self._calls.ask(requests.checkpoint(self._id, checkpoint_id, state))
+        return responses.checkpoint(response.checkpoint, state)
 
     async def get_checkpoint(self, checkpoint_id: str) -> bytes | None:
         """Read the state saved under an id: None if nothing was, while b"" is a state."""
-        return await self._instance.get_checkpoint(checkpoint_id)
+        response = await self._calls.ask(requests.get_checkpoint(self._id, checkpoint_id))
+        return responses.saved_state(response.get_checkpoint)
 
-    def list_checkpoints(self) -> AsyncIterator[CheckpointEntry]:
+    async def list_checkpoints(self) -> AsyncIterator[CheckpointEntry]:
         """
         Read all checkpoints in the order they were saved, a page at a time as they are wanted.
 
         A server that is too old for it raises RequestNotKnown at the first one: then do without,
         and read each checkpoint by itself.
         """
-        return self._instance.list_checkpoints()
+        after_id: int | None = 0
+        while after_id is not None:
+            response = await self._calls.ask(requests.list_checkpoints(self._id, after_id))
+            page = response.list_checkpoints
+            for message in page.checkpoints:
+                yield responses.entry(message)
+            after_id = page.next_id if page.HasField("next_id") else None
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None = None) -> bool:
         """
@@ -118,7 +180,8 @@ class Client:
         `error` and `output` (base64; left out above 64 KiB, `get_status` then has it). A server
         that is too old for it raises RequestNotKnown.
         """
-        return await self._instance.start_child(child_id, workflow, input)
+        response = await self._calls.ask(requests.start_child(self._id, child_id, workflow, input))
+        return response.start_child.created
 
     async def sleep(
         self,
@@ -148,12 +211,16 @@ class Client:
         caller is cancelled, the deadline stands, and the instance stays SUSPENDED until its next
         checkpoint.
         """
-        await self._instance.sleep(
-            checked("duration", duration),
-            checkpoint_id,
-            state,
-            keep_running=keep_running,
-            detach=detach,
+        await self._calls.ask(
+            requests.sleep(
+                self._id,
+                checked("duration", duration),
+                checkpoint_id,
+                state,
+                keep_running=keep_running,
+                detach=detach,
+            ),
+            hold=0.0 if detach else None,
         )
 
     async def record_retry_attempt(
@@ -164,7 +231,9 @@ class Client:
 
         It is no checkpoint. The same attempt again takes the place of the first.
         """
-        await self._instance.record_retry_attempt(checkpoint_id, attempt_number, error_message)
+        await self._calls.ask(
+            requests.retry_attempt(self._id, checkpoint_id, attempt_number, error_message)
+        )
 
     async def poll_signals(
         self,
@@ -183,7 +252,8 @@ class Client:
         signal is pending until it is acknowledged, and what was sent to a checkpoint for good: both
         are returned at once, every time.
         """
-        return await self._instance.poll_signals(checkpoint_id, also, checked("wait", wait))
+        seconds = checked("wait", wait).total_seconds()
+        return await self._opened.long_poll.poll(checkpoint_id, list(also), seconds)
 
     async def acknowledge(self, signal_type: SignalType, accepted: bool = True) -> None:
         """
@@ -192,11 +262,11 @@ class Client:
         Accepted, a cancel ends the instance and a pause suspends it: this process is to stop. A
         signal not accepted stays pending.
         """
-        await self._instance.acknowledge(signal_type, accepted=accepted)
+        await self._calls.ask(requests.acknowledge(self._id, signal_type, accepted=accepted))
 
     async def heartbeat(self) -> None:
         """Show that the instance is alive; the open client does so by itself, at intervals."""
-        await self._instance.heartbeat()
+        await self._calls.ask(requests.heartbeat(self._id))
 
     async def completed(self, output: bytes = b"") -> None:
         """
@@ -204,7 +274,8 @@ class Client:
 
         Heartbeats stop.
         """
-        await self._instance.completed(output)
+        await self._calls.ask(requests.completed(self._id, output))
+        await self._end_heartbeats()
 
     async def failed(self, error: str) -> None:
         """
@@ -212,7 +283,8 @@ class Client:
 
         Heartbeats stop.
         """
-        await self._instance.failed(error)
+        await self._calls.ask(requests.failed(self._id, error))
+        await self._end_heartbeats()
 
     async def suspended(
         self, *, blocked_reason: str | None = None, waits: str | None = None
@@ -229,7 +301,8 @@ class Client:
         It is paused, no signal is acknowledged, and only a later resume or cancel, or other code,
         has it launched again. A server that is too old for that takes it as without.
         """
-        await self._instance.suspended(blocked_reason, waits)
+        await self._calls.ask(requests.suspended(self._id, blocked_reason, waits))
+        await self._end_heartbeats()
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """
@@ -238,7 +311,9 @@ class Client:
         It is sent again only when the server says that it did nothing: a lost answer raises, and
         leaves open whether the event was recorded.
         """
-        await self._instance.custom_event(CustomEvent(subtype, payload))
+        await self._calls.ask(
+            requests.custom_event(self._id, CustomEvent(subtype, payload)), is_repeatable=False
+        )
 
     async def events(self, events: Iterable[CustomEvent]) -> None:
         """
@@ -247,8 +322,26 @@ class Client:
         One that the server cannot keep is left out, which only its log tells. They are sent again,
         and a lost answer raises, as with `custom_event`.
         """
-        await self._instance.events(events)
+        await self._calls.ask(requests.events(self._id, events), is_repeatable=False)
 
     async def get_status(self, instance_id: str | None = None) -> Status:
         """Read where an instance stands, this one unless named; an unknown one is no error."""
-        return await self._instance.get_status(instance_id)
+        response = await self._calls.ask(
+            requests.status(self._id if instance_id is None else instance_id)
+        )
+        return responses.status(response.get_instance_status)
+
+    async def _end_heartbeats(self) -> None:
+        task, self._heartbeats = self._heartbeats, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@cache
+def _warn_of_trust(server_addr: str) -> None:
+    """Warn once a process and address, however many clients it opens: a workflow opens two."""
+    logger.warning(
+        "RUNTARA_SKIP_CERT_VERIFICATION is on: whoever answers at %s is taken for the core",
+        server_addr,
+    )

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from runtara_sdk.patience import Patience
+from runtara_sdk.client.deadline import CallDeadline
 
 
 async def wait_after_the_end(seconds: float) -> None:
     async with asyncio.timeout(seconds) as limit:
-        patience = Patience(limit, seconds)
-        with patience.extended(None):
-            patience.end()
-        with patience.extended(None):
+        deadline = CallDeadline(limit, seconds)
+        with deadline.extended(None):
+            deadline.end()
+        with deadline.extended(None):
             await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""What the server answers, as records."""
+"""What the server answers, as records, and the words for its numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,22 +13,41 @@ from runtara_protocol.pb.instance_pb2 import (
     RegisterInstanceResponse,
     RpcResponse,
 )
+from runtara_protocol.pb.instance_pb2 import InstanceStatus as WireStatus
 from runtara_protocol.pb.instance_pb2 import Signal as WireSignal
-from runtara_sdk.enums import SIGNALS, STATUSES
-from runtara_sdk.errors import ProtocolError, ServerError, refusal
-from runtara_sdk.records import (
+from runtara_protocol.pb.instance_pb2 import SignalType as WireSignalType
+from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
+    InstanceStatus,
     Registration,
     Signal,
+    SignalType,
     Status,
 )
+from runtara_sdk.errors import ProtocolError, ServerError, refusal
+
+STATUSES = {
+    WireStatus.STATUS_UNKNOWN: InstanceStatus.UNKNOWN,
+    WireStatus.STATUS_PENDING: InstanceStatus.PENDING,
+    WireStatus.STATUS_RUNNING: InstanceStatus.RUNNING,
+    WireStatus.STATUS_SUSPENDED: InstanceStatus.SUSPENDED,
+    WireStatus.STATUS_COMPLETED: InstanceStatus.COMPLETED,
+    WireStatus.STATUS_FAILED: InstanceStatus.FAILED,
+    WireStatus.STATUS_CANCELLED: InstanceStatus.CANCELLED,
+}
+
+SIGNALS = {
+    WireSignalType.SIGNAL_CANCEL: SignalType.CANCEL,
+    WireSignalType.SIGNAL_PAUSE: SignalType.PAUSE,
+    WireSignalType.SIGNAL_RESUME: SignalType.RESUME,
+}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Polled:
     """The signal that is pending, and what was sent to checkpoints, by their ids."""
 
     signal: Signal | None = None
@@ -67,12 +86,12 @@ def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
     )
 
 
-def told(answer: PollSignalsResponse, names: Sequence[str]) -> Told:
+def polled(answer: PollSignalsResponse, names: Sequence[str]) -> Polled:
     """Read what the instance was told; the first name is the one that all servers know of."""
     sent = {custom.checkpoint_id: custom.payload for custom in answer.custom_signals}
     if answer.HasField("custom_signal"):
         sent[names[0]] = answer.custom_signal.payload
-    return Told(_signal(answer.signal) if answer.HasField("signal") else None, sent)
+    return Polled(_signal(answer.signal) if answer.HasField("signal") else None, sent)
 
 
 def entry(message: WireEntry) -> CheckpointEntry:

@@ -6,7 +6,7 @@ from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import StreamReset
-from runtara_sdk.answers import refused
+from runtara_sdk.client.responses import refused
 from runtara_sdk.errors import ProtocolError, RequestReset, ValidationFailed
 
 _RESPONSE = frozenset({MessageType.RESPONSE})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runtara_protocol.variables import PREFIX, misspelt
-from runtara_sdk.address import Address
+from runtara_sdk.client.address import Address
 from runtara_sdk.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""The client: one instance, as it talks to the core, without the workflow layer."""

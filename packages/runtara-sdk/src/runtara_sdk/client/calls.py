@@ -1,0 +1,183 @@
+"""Calls: asked again while that can help and cannot harm, until their time is up."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
+from runtara_protocol.quic.client import ClientConnection
+from runtara_protocol.quic.error import ConnectionLost
+from runtara_sdk.client.backoff import delay
+from runtara_sdk.client.connection import SharedConnection, servers
+from runtara_sdk.client.deadline import CallDeadline
+from runtara_sdk.client.exchange import exchange
+from runtara_sdk.client.liveness import Liveness
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.errors import (
+    ConnectionFailed,
+    DatabaseFailed,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    Overloaded,
+    RequestReset,
+    RequestTimeout,
+    RuntaraError,
+    ShuttingDown,
+)
+
+logger = logging.getLogger(__name__)
+
+NOT_CARRIED_OUT = (Overloaded, ShuttingDown)
+"""Refusals by which the server says that it did nothing: whatever was asked may be asked again."""
+
+TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed, RequestReset)
+"""Failures that may not come a second time; a server out of time to end gives requests up."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """
+    A request on its way; `failure`: what became of it last, None while it may be answered.
+
+    `is_held`: the server may hold the answer back.
+    """
+
+    is_repeatable: bool
+    is_held: bool
+    failure: RuntaraError | None = None
+    is_sent: bool = False
+
+    def may_repeat_after(self, failure: RuntaraError) -> bool:
+        return isinstance(failure, TRANSIENT if self.is_repeatable else NOT_CARRIED_OUT)
+
+
+class Calls:
+    """
+    All calls of one client, over one connection; see docs/decisions/0005.
+
+    Once the server has said that the instance's run is superseded, no call is sent any more: each
+    raises InstanceSuperseded, and so do at once those whose answers are held.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = SharedConnection(servers(settings), self._greet)
+        self._timeout = settings.request_timeout_ms / 1000
+        self._liveness = Liveness(self._timeout)
+        self._greeting: RpcRequest | None = None
+        self._superseded: str | None = None
+        self._runs = 0
+        self._held: set[CallDeadline] = set()
+
+    def begin_run(self) -> None:
+        """Take what is under way as of the run before: that it is superseded ends only itself."""
+        self._runs += 1
+        self._greeting = None
+
+    def continue_run(self, request: RpcRequest) -> None:
+        """Send this first on each new connection, so that the server sees whose run it is."""
+        self._greeting = request
+
+    async def ask(
+        self,
+        request: RpcRequest | Callable[[], RpcRequest],
+        *,
+        is_repeatable: bool = True,
+        hold: float | None = 0.0,
+    ) -> RpcResponse:
+        """
+        Return the answer, which is of the request's kind, within the timeout.
+
+        `is_repeatable` says that carried out twice is as good as once. The server may hold the
+        answer back for `hold` seconds, or as long as it likes if None: the timeout bounds only the
+        time in which no server holds it, such as an outage, and begins anew once it was held as
+        long. A request given as a function is made each time it is sent. Raises ServerError for a
+        refusal, ConnectionFailed, RequestTimeout, ProtocolError.
+        """
+        call = _Call(is_repeatable, is_held=hold != 0)
+        async with self._in_time(call) as deadline:
+            while True:
+                try:
+                    connection = await self._connection.connected()
+                except ConnectionFailed as error:
+                    # Nothing was sent, and the shared connection waits before it tries again.
+                    call.failure = error
+                    continue
+                call.is_sent, call.failure = True, None
+                try:
+                    with self._liveness.doubted(connection), deadline.extended(hold):
+                        response = await exchange(
+                            connection, request if isinstance(request, RpcRequest) else request()
+                        )
+                except ConnectionLost as error:
+                    call.failure = await self._connection.lost(connection, error)
+                    if not is_repeatable:
+                        raise call.failure from error
+                except RuntaraError as error:
+                    await self._wait_after(call, error, deadline)
+                else:
+                    self._connection.answered()
+                    return response
+
+    async def aclose(self) -> None:
+        """Close the connection; calls under way raise."""
+        await self._connection.aclose()
+
+    @asynccontextmanager
+    async def _in_time(self, call: _Call) -> AsyncIterator[CallDeadline]:
+        """Bound a call's time; raises what it failed with last when that is up."""
+        self._stop_if_superseded()
+        run = self._runs
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout) as limit:
+                    deadline = CallDeadline(limit, self._timeout)
+                    if call.is_held:
+                        self._held.add(deadline)
+                    try:
+                        yield deadline
+                        return
+                    finally:
+                        self._held.discard(deadline)
+        except InstanceSuperseded as error:
+            if run == self._runs:
+                self._stop(str(error))
+            raise
+        self._stop_if_superseded()
+        raise call.failure or self._time_up(call)
+
+    def _stop_if_superseded(self) -> None:
+        if self._superseded is not None:
+            raise InstanceSuperseded(self._superseded)
+
+    def _stop(self, reason: str) -> None:
+        self._superseded = reason
+        for deadline in self._held:
+            deadline.end()
+
+    async def _wait_after(self, call: _Call, failure: RuntaraError, deadline: CallDeadline) -> None:
+        if not call.may_repeat_after(failure):
+            raise failure
+        call.failure = failure
+        deadline.failures += 1
+        await asyncio.sleep(delay(deadline.failures))
+
+    async def _greet(self, connection: ClientConnection) -> None:
+        if self._greeting is None:
+            return
+        try:
+            await exchange(connection, self._greeting)
+        except InvalidInstanceState as error:
+            # It has ended, perhaps by an ending whose answer was lost with the old connection and
+            # is about to be repeated: the server judges each call by itself.
+            run = self._greeting.register_instance.continue_run
+            logger.info("run %d is not continued: %s", run, error)
+        except TRANSIENT as error:
+            raise ConnectionLost(str(error)) from error
+
+    def _time_up(self, call: _Call) -> RuntaraError:
+        within = f"from the core at {self._connection.addresses} within {self._timeout:g} s"
+        if call.is_sent:
+            return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
+        return ConnectionFailed(f"no word {within}; nothing was sent")
