@@ -189,7 +189,7 @@ async def test_repeats_take_no_more_than_the_time_of_one_call(
     """What failed last is raised."""
     server.always("checkpoint", hang_up)
 
-    async with Client(settings(request_timeout_ms=200)) as client:
+    async with Client(settings(request_timeout_ms=1000)) as client:
         with pytest.raises(ConnectionFailed):
             await client.checkpoint("step-1", b"")
 
