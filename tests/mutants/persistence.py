@@ -70,8 +70,8 @@ PERSISTENCE = (
     ),
     Mutant(
         "Asked for again, a sleep begins anew.",
-        "runtara_persistence/sqlite/sleep.py",
-        "sleep",
+        "runtara_persistence/sqlite/checkpoints.py",
+        "SqliteCheckpoints.sleep",
         "wake_at is None",
         "True",
         (
@@ -80,8 +80,8 @@ PERSISTENCE = (
     ),
     Mutant(
         "`sleep_until` is the deadline of the latest sleep, not of the first to end.",
-        "runtara_persistence/sqlite/sleep.py",
-        "sleep",
+        "runtara_persistence/sqlite/checkpoints.py",
+        "SqliteCheckpoints.sleep",
         "until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)",
         "until = wake_at",
         (
@@ -91,7 +91,7 @@ PERSISTENCE = (
     ),
     Mutant(
         "One told to keep running is put to sleep.",
-        "runtara_persistence/sqlite/sleep.py",
+        "runtara_persistence/sqlite/checkpoints.py",
         "_lead",
         "asked.keep_running and state is State.RUNNING",
         "asked.keep_running and state is State.ASLEEP",
@@ -102,8 +102,8 @@ PERSISTENCE = (
     ),
     Mutant(
         "A cancel that is pending lets an instance fall asleep.",
-        "runtara_persistence/sqlite/sleep.py",
-        "sleep",
+        "runtara_persistence/sqlite/checkpoints.py",
+        "SqliteCheckpoints.sleep",
         "wake_at <= at or _is_cancel(signal)",
         "wake_at <= at",
         (
@@ -142,8 +142,8 @@ PERSISTENCE = (
         "A checkpoint does not stir its sleeping instance.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
         "save.stir",
-        "UPDATE instances SET status = :status, sleep_until = NULL,",
-        "UPDATE instances SET status = :status,",
+        "waits = NULL, sleep_until = NULL,",
+        "waits = NULL,",
         (
             "tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
@@ -258,8 +258,8 @@ PERSISTENCE = (
     ),
     Mutant(
         "An instance of another tenant is registered.",
-        "runtara_persistence/sqlite/registration.py",
-        "register",
+        "runtara_persistence/sqlite/instances.py",
+        "SqliteInstances.register",
         "owned = tenant_id == registration.tenant_id",
         "owned = True",
         (
@@ -269,10 +269,11 @@ PERSISTENCE = (
     ),
     Mutant(
         "A run begins with two `started` events.",
-        "runtara_persistence/sqlite/registration.py",
+        "runtara_persistence/sqlite/instances.py",
         "_begin_run",
-        "connection.execute(_ADD_STARTED, begun)",
-        "connection.execute(_ADD_STARTED, begun)\nconnection.execute(_ADD_STARTED, begun)",
+        "connection.execute(_REGISTER_ADD_STARTED, begun)",
+        "connection.execute(_REGISTER_ADD_STARTED, begun)\n"
+        "connection.execute(_REGISTER_ADD_STARTED, begun)",
         (
             "tests/contract/test_instances_register.py"
             "::test_runs_are_counted_from_one_with_one_started_event_each",
@@ -280,9 +281,9 @@ PERSISTENCE = (
     ),
     Mutant(
         "Registering leaves a resume pending.",
-        "runtara_persistence/sqlite/registration.py",
+        "runtara_persistence/sqlite/instances.py",
         "_begin_run",
-        "connection.execute(_SETTLE_RESUME, begun)",
+        "connection.execute(_REGISTER_SETTLE_RESUME, begun)",
         "",
         (
             "tests/contract/test_instances_register.py"
@@ -291,8 +292,8 @@ PERSISTENCE = (
     ),
     Mutant(
         "Going on with a run begins another.",
-        "runtara_persistence/sqlite/registration.py",
-        "register",
+        "runtara_persistence/sqlite/instances.py",
+        "SqliteInstances.register",
         "begins = registration.continue_run is None and before.state in when",
         "begins = before.state in when",
         ("tests/contract/test_instances_continue.py::test_continuing_moves_and_adds_nothing",),

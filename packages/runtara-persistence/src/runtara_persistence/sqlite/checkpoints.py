@@ -1,6 +1,7 @@
 """Checkpoints in SQLite."""
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 
 from runtara_domain import values
@@ -12,18 +13,20 @@ from runtara_domain.model import (
     Claim,
     RetryAttempt,
     Saved,
+    Signal,
     Sleep,
     Slept,
     Standing,
+    owner,
 )
-from runtara_domain.status import Condition
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows, saving
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.group_commit import Shared
-from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.moment import from_optional, from_text, to_text
 from runtara_persistence.sqlite.saving import Save
-from runtara_persistence.sqlite.sleep import sleep as fall_asleep
+from runtara_persistence.sqlite.steps import read, write
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 _GET = _QUERIES["get"]
@@ -32,6 +35,14 @@ _RECORD_RETRY_PUT = _QUERIES["record_retry.put"]
 _RECORD_RETRY_TOUCH = _QUERIES["record_retry.touch"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
+_SLEEP_FIND = _QUERIES["sleep.find"]
+_SLEEP_INSERT = _QUERIES["sleep.insert"]
+_SLEEP_POINT = _QUERIES["sleep.point"]
+_SLEEP_SET_DEADLINE = _QUERIES["sleep.set_deadline"]
+_SLEEP_TOUCH = _QUERIES["sleep.touch"]
+_SLEEP_BEGIN = _QUERIES["sleep.fall_asleep"]
+_SLEEP_CLAIM = _QUERIES["sleep.claim"]
+_STIR = _QUERIES["save.stir"]
 
 
 class SqliteCheckpoints:
@@ -46,17 +57,18 @@ class SqliteCheckpoints:
         step = Shared(saving.save, Save(caller, write, when, at))
         return await self._database.write("save a checkpoint", step)
 
-    async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
+    @read("read a checkpoint")
+    def get(
+        self, connection: sqlite3.Connection, instance_id: str, checkpoint_id: str
+    ) -> Checkpoint | None:
         key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
+        row = connection.execute(_GET, key).fetchone()
+        return None if row is None else rows.checkpoint(row)
 
-        def step(connection: sqlite3.Connection) -> Checkpoint | None:
-            row = connection.execute(_GET, key).fetchone()
-            return None if row is None else rows.checkpoint(row)
-
-        return await self._database.read("read a checkpoint", step)
-
-    async def sleep(
+    @write("begin a sleep")
+    def sleep(
         self,
+        connection: sqlite3.Connection,
         caller: Caller,
         sleep: Sleep,
         *,
@@ -65,75 +77,135 @@ class SqliteCheckpoints:
         earliest: datetime | None,
         at: datetime,
     ) -> Slept:
-        def step(connection: sqlite3.Connection) -> Slept:
-            return fall_asleep(
-                connection, caller, sleep, when=when, claim=claim, earliest=earliest, at=at
-            )
+        key = {"instance_id": caller.instance_id, "checkpoint_id": sleep.checkpoint_id}
+        row = connection.execute(_SLEEP_FIND, key).fetchone()
+        if row is None:
+            return Slept(before=None)
+        status, sleep_until, run, kept_id, kept_wake_at, signal_type, payload = row
+        before = rows.standing(status, sleep_until, run)
+        if not before.admits(caller, when):
+            return Slept(before)
+        wake_at = from_optional(kept_wake_at)
+        if wake_at is None:
+            wake_at = _keep_deadline(connection, key, sleep, is_kept=kept_id is not None, at=at)
+        signal = rows.signal(signal_type, payload)
+        after = _lead(before.state, sleep, is_over=wake_at <= at or _is_cancel(signal))
+        connection.execute(_SLEEP_TOUCH, {**key, "at": to_text(at)})
+        if after is State.ASLEEP:
+            asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
+            until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
+            _fall_asleep(connection, key, sleep, until)
+            if not sleep.detach:
+                _claim(connection, key, claim, at)
+        elif after is not before.state:
+            connection.execute(_STIR, {**key, "status": after.status})
+        return Slept(before, wake_at, signal, after)
 
-        return await self._database.write("begin a sleep", step)
-
-    async def record_retry(
-        self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
+    @write("record a retry attempt")
+    def record_retry(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        attempt: RetryAttempt,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Standing | None:
-        def step(connection: sqlite3.Connection) -> Standing | None:
-            return _record_retry(connection, caller, attempt, when, at)
+        recorded = {
+            "instance_id": caller.instance_id,
+            "row_id": attempt.row_id,
+            "attempt_number": attempt.attempt_number,
+            "error_message": attempt.error_message,
+            "created_at": to_text(attempt.created_at),
+            "at": to_text(at),
+        }
+        row = connection.execute(_RECORD_RETRY_FIND, recorded).fetchone()
+        before = None if row is None else rows.standing(*row)
+        if before is not None and before.admits(caller, when):
+            connection.execute(_RECORD_RETRY_PUT, recorded)
+            connection.execute(_RECORD_RETRY_TOUCH, recorded)
+        return before
 
-        return await self._database.write("record a retry attempt", step)
-
-    async def page(
-        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+    @read("list checkpoints")
+    def page(
+        self,
+        connection: sqlite3.Connection,
+        instance_id: str,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
+        asked = {
+            "instance_id": instance_id,
+            "after_id": after_id,
+            "one_more": limit + 1,
+            "listed_bytes": values.MAX_LISTED_STATE_BYTES,
+        }
+        found = connection.execute(_PAGE, asked).fetchall()
+        entries = tuple(rows.entry(row) for row in found[:limit])
+        goes_on = len(found) > limit
+        return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
-        def step(connection: sqlite3.Connection) -> CheckpointPage:
-            return _page(connection, instance_id, after_id, limit)
-
-        return await self._database.read("list checkpoints", step)
-
-    async def count(self, instance_id: str) -> int:
+    @read("count checkpoints")
+    def count(self, connection: sqlite3.Connection, instance_id: str) -> int:
         values.check_storable("instance_id", instance_id)
-
-        def step(connection: sqlite3.Connection) -> int:
-            [count] = connection.execute(_COUNT, {"instance_id": instance_id}).fetchone()
-            return int(count)
-
-        return await self._database.read("count checkpoints", step)
+        [count] = connection.execute(_COUNT, {"instance_id": instance_id}).fetchone()
+        return int(count)
 
 
-def _record_retry(
+def _lead(state: State, asked: Sleep, *, is_over: bool) -> State:
+    if asked.keep_running and state is State.RUNNING:
+        return state
+    if is_over and not asked.detach:
+        stir = MOVES[Move.STIR]
+        return stir.target if state in stir.sources else state
+    return MOVES[Move.SLEEP].target
+
+
+def _keep_deadline(
     connection: sqlite3.Connection,
-    caller: Caller,
-    attempt: RetryAttempt,
-    when: Condition,
+    key: Mapping[str, str],
+    asked: Sleep,
+    *,
+    is_kept: bool,
     at: datetime,
-) -> Standing | None:
-    recorded = {
-        "instance_id": caller.instance_id,
-        "row_id": attempt.row_id,
-        "attempt_number": attempt.attempt_number,
-        "error_message": attempt.error_message,
-        "created_at": to_text(attempt.created_at),
+) -> datetime:
+    wake_at = to_text(at + min(asked.duration, values.MAX_SLEEP))
+    slept = {**key, "wake_at": wake_at, "at": to_text(at), "state": asked.state}
+    if is_kept:
+        connection.execute(_SLEEP_SET_DEADLINE, slept)
+    else:
+        connection.execute(_SLEEP_INSERT, slept)
+        connection.execute(_SLEEP_POINT, slept)
+    return from_text(wake_at)
+
+
+def _fall_asleep(
+    connection: sqlite3.Connection, key: Mapping[str, str], asked: Sleep, until: datetime
+) -> None:
+    asleep = {
+        **key,
+        "status": State.ASLEEP.status,
+        "sleep_until": to_text(until),
+        "waits": asked.waits,
+    }
+    connection.execute(_SLEEP_BEGIN, asleep)
+
+
+def _claim(
+    connection: sqlite3.Connection, key: Mapping[str, str], claim: Claim, at: datetime
+) -> None:
+    claimed = {
+        **key,
+        "token": claim.token,
+        "owner": owner(claim.token),
+        "claim_until": to_text(claim.until),
         "at": to_text(at),
     }
-    row = connection.execute(_RECORD_RETRY_FIND, recorded).fetchone()
-    before = None if row is None else rows.standing(*row)
-    if before is not None and before.admits(caller, when):
-        connection.execute(_RECORD_RETRY_PUT, recorded)
-        connection.execute(_RECORD_RETRY_TOUCH, recorded)
-    return before
+    connection.execute(_SLEEP_CLAIM, claimed)
 
 
-def _page(
-    connection: sqlite3.Connection, instance_id: str, after_id: int, limit: int
-) -> CheckpointPage:
-    asked = {
-        "instance_id": instance_id,
-        "after_id": after_id,
-        "one_more": limit + 1,
-        "listed_bytes": values.MAX_LISTED_STATE_BYTES,
-    }
-    found = connection.execute(_PAGE, asked).fetchall()
-    entries = tuple(rows.entry(row) for row in found[:limit])
-    goes_on = len(found) > limit
-    return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
+def _is_cancel(signal: Signal | None) -> bool:
+    return signal is not None and signal.type is SignalType.CANCEL

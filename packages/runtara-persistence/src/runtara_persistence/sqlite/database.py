@@ -2,10 +2,9 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -25,7 +24,6 @@ from runtara_persistence.sqlite.group_commit import (
     read_each,
 )
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -150,44 +148,3 @@ class Database:
         except DatabaseError as error:
             return [Failed(error)] * len(steps)
         return []
-
-
-class OnDatabase(Protocol):
-    """What has methods that are steps."""
-
-    _database: Database
-
-
-Noun = TypeVar("Noun", bound=OnDatabase)
-Method: TypeAlias = Callable[Concatenate[Noun, sqlite3.Connection, P], T]
-AsyncMethod: TypeAlias = Callable[Concatenate[Noun, P], Coroutine[Any, Any, T]]
-
-
-def read(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
-    """Make a method of what a step does with the connection that reads."""
-
-    def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
-        @wraps(method)
-        async def reading(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
-            return await self._database.read(
-                attempt, lambda connection: method(self, connection, *args, **options)
-            )
-
-        return reading
-
-    return decorate
-
-
-def write(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
-    """Make a method of what a step does in a transaction; what it did is durable on return."""
-
-    def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
-        @wraps(method)
-        async def writing(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
-            return await self._database.write(
-                attempt, lambda connection: method(self, connection, *args, **options)
-            )
-
-        return writing
-
-    return decorate

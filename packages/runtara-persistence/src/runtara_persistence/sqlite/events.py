@@ -17,12 +17,13 @@ from runtara_domain.model import (
     StoredEvent,
 )
 from runtara_domain.model.reopening import REOPENED
-from runtara_domain.status import MOVES, OPEN, Condition, Move, SignalType, State, settle
+from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.children import tell_parent
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.steps import read, write, write_and_tell
 from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "events.sql")
@@ -48,59 +49,74 @@ class SqliteEvents:
         self._database = database
         self._watch = watch
 
-    async def append(
-        self, caller: Caller, event: Event, *, when: Condition, at: datetime
+    @write("keep an event")
+    def append(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        event: Event,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Recorded:
-        def step(connection: sqlite3.Connection) -> Recorded:
-            return _append(connection, caller, event, when, to_text(at))
+        return _append(connection, caller, event, when, to_text(at))
 
-        return await self._database.write("keep an event", step)
-
-    async def end(
-        self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
+    @write_and_tell("end an instance")
+    def end(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        caller: Caller,
+        event: Event,
+        ending: Ending,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Recorded:
-        [outcome] = await self._record(
-            "end an instance", [EventStep(caller, event, when, ending)], at
-        )
-        return outcome
+        step = EventStep(caller, event, when, ending)
+        return _end(connection, step, ending, to_text(at), heard)
 
-    async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        [outcome] = await self._record("suspend an instance", [EventStep(caller, event, OPEN)], at)
-        return outcome
+    @write_and_tell("suspend an instance")
+    def suspend(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        caller: Caller,
+        event: Event,
+        *,
+        at: datetime,
+    ) -> Recorded:
+        return _suspend(connection, caller, event, to_text(at), heard)
 
-    async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
-        return await self._record("keep a batch of events", steps, at)
+    @write_and_tell("keep a batch of events")
+    def record_all(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        steps: Sequence[EventStep],
+        *,
+        at: datetime,
+    ) -> list[Recorded]:
+        moment = to_text(at)
+        return [_record(connection, each, moment, heard) for each in steps]
 
-    async def page(
-        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+    @read("list events")
+    def page(
+        self,
+        connection: sqlite3.Connection,
+        which: EventFilter,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit)
         asked = {**_asked(which), "after_id": after_id, "limit": limit}
+        return [rows.event(row) for row in connection.execute(_PAGE, asked)]
 
-        def step(connection: sqlite3.Connection) -> list[StoredEvent]:
-            return [rows.event(row) for row in connection.execute(_PAGE, asked)]
-
-        return await self._database.read("list events", step)
-
-    async def count(self, which: EventFilter) -> int:
-        asked = _asked(which)
-
-        def step(connection: sqlite3.Connection) -> int:
-            [count] = connection.execute(_COUNT, asked).fetchone()
-            return int(count)
-
-        return await self._database.read("count events", step)
-
-    async def _record(
-        self, attempt: str, steps: Sequence[EventStep], at: datetime
-    ) -> list[Recorded]:
-        moment = to_text(at)
-        heard: list[str] = []
-
-        def step(connection: sqlite3.Connection) -> list[Recorded]:
-            return [_record(connection, each, moment, heard) for each in steps]
-
-        return await self._database.write(attempt, step, then=lambda _: self._watch.tell(heard))
+    @read("count events")
+    def count(self, connection: sqlite3.Connection, which: EventFilter) -> int:
+        [count] = connection.execute(_COUNT, _asked(which)).fetchone()
+        return int(count)
 
 
 def _asked(which: EventFilter) -> dict[str, object]:

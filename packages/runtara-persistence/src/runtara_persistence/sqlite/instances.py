@@ -23,10 +23,10 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, listing, pruning, reopening, rows
+from runtara_persistence.sqlite import children, pruning, reopening, rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
-from runtara_persistence.sqlite.registration import register
+from runtara_persistence.sqlite.steps import read, write, write_and_tell
 from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "instances.sql")
@@ -38,6 +38,27 @@ _CREATE = _QUERIES["create"]
 _INPUT = _QUERIES["input"]
 _FINISH_MOVE = _QUERIES["finish.move"]
 _BLOCK_MOVE = _QUERIES["block.move"]
+_REGISTER_FIND = _QUERIES["register.find"]
+_REGISTER_CREATE = _QUERIES["register.create"]
+_REGISTER_BEGIN_RUN = _QUERIES["register.begin_run"]
+_REGISTER_SETTLE_RESUME = _QUERIES["register.settle_resume"]
+_REGISTER_ADD_STARTED = _QUERIES["register.add_started"]
+# By what is asked for: each has an index, and looks through what it finds for the rest.
+_KINDS = (
+    "of_parent",
+    "blocked",
+    "of_workflow",
+    "any",
+    "of_tenant",
+    "in_status",
+    "of_tenant_in_status",
+)
+_PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
+_COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
+_SILENT = _QUERIES["silent"]
+
+_NEWEST = "~"
+"""Sorts behind every moment."""
 
 
 class SqliteInstances:
@@ -49,43 +70,57 @@ class SqliteInstances:
         self._database = database
         self._watch = watch
 
-    async def register(
-        self, registration: Registration, *, when: Condition, at: datetime
+    @write("register an instance")
+    def register(
+        self,
+        connection: sqlite3.Connection,
+        registration: Registration,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Registered:
-        def step(connection: sqlite3.Connection) -> Registered:
-            return register(connection, registration, when, to_text(at))
+        key = {
+            "instance_id": registration.instance_id,
+            "checkpoint_id": registration.checkpoint_id,
+        }
+        row = connection.execute(_REGISTER_FIND, key).fetchone()
+        if row is None:
+            return _register_unknown(connection, registration, to_text(at))
+        tenant_id, status, sleep_until, run, instance_input, launch_id, has_checkpoint = row
+        before = rows.standing(status, sleep_until, run)
+        checkpoint_exists = registration.checkpoint_id is None or bool(has_checkpoint)
+        launch_is_open = registration.launch_id in (None, launch_id)
+        owned = tenant_id == registration.tenant_id
+        begins = registration.continue_run is None and before.state in when
+        if owned and checkpoint_exists and launch_is_open and begins:
+            _begin_run(connection, registration, to_text(at))
+            run += 1
+        return Registered(before, tenant_id, checkpoint_exists, run, instance_input, launch_is_open)
 
-        return await self._database.write("register an instance", step)
-
-    async def get(self, instance_id: str) -> Instance | None:
+    @read("read an instance")
+    def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
+        row = connection.execute(_GET, {"instance_id": instance_id}).fetchone()
+        return None if row is None else rows.instance(row)
 
-        def step(connection: sqlite3.Connection) -> Instance | None:
-            row = connection.execute(_GET, {"instance_id": instance_id}).fetchone()
-            return None if row is None else rows.instance(row)
+    @read("read how an instance stands")
+    def standing(self, connection: sqlite3.Connection, instance_id: str) -> Standing | None:
+        return _standing(connection, instance_id)
 
-        return await self._database.read("read an instance", step)
-
-    async def standing(self, instance_id: str) -> Standing | None:
-        def step(connection: sqlite3.Connection) -> Standing | None:
-            return _standing(connection, instance_id)
-
-        return await self._database.read("read how an instance stands", step)
-
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
+    @write("note activity")
+    def touch(
+        self, connection: sqlite3.Connection, callers: Collection[Caller], *, at: datetime
+    ) -> set[str]:
         moment = to_text(at)
         touched = [
             {"instance_id": caller.instance_id, "run": caller.run, "at": moment}
             for caller in callers
         ]
-
-        def step(connection: sqlite3.Connection) -> None:
-            connection.executemany(_TOUCH, touched)
-
-        await self._database.write("note activity", step)
+        connection.executemany(_TOUCH, touched)
         return set()
 
-    async def create(self, new: NewInstance, *, at: datetime) -> bool:
+    @write("create an instance")
+    def create(self, connection: sqlite3.Connection, new: NewInstance, *, at: datetime) -> bool:
         created = {
             "instance_id": new.instance_id,
             "tenant_id": new.tenant_id,
@@ -93,89 +128,126 @@ class SqliteInstances:
             "workflow": new.workflow,
             "at": to_text(at),
         }
+        return connection.execute(_CREATE, created).rowcount == 1
 
-        def step(connection: sqlite3.Connection) -> bool:
-            return connection.execute(_CREATE, created).rowcount == 1
-
-        return await self._database.write("create an instance", step)
-
-    async def start_child(
-        self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
+    @write("start a child")
+    def start_child(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        child: NewChild,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> ChildStarted:
-        def step(connection: sqlite3.Connection) -> ChildStarted:
-            return children.start(connection, caller, child, when, to_text(at))
+        return children.start(connection, caller, child, when, to_text(at))
 
-        return await self._database.write("start a child", step)
-
-    async def input(self, instance_id: str) -> bytes | None:
+    @read("read the input of an instance")
+    def input(self, connection: sqlite3.Connection, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
+        row = connection.execute(_INPUT, {"instance_id": instance_id}).fetchone()
+        return None if row is None else row[0]
 
-        def step(connection: sqlite3.Connection) -> bytes | None:
-            row = connection.execute(_INPUT, {"instance_id": instance_id}).fetchone()
-            return None if row is None else row[0]
-
-        return await self._database.read("read the input of an instance", step)
-
-    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+    @read("read how instances stand")
+    def standings(
+        self, connection: sqlite3.Connection, instance_ids: Collection[str]
+    ) -> Mapping[str, Standing]:
         asked = {"instance_ids": json.dumps(list(instance_ids))}
+        found = connection.execute(_STANDINGS, asked)
+        return {instance_id: rows.standing(*columns) for instance_id, *columns in found}
 
-        def step(connection: sqlite3.Connection) -> Mapping[str, Standing]:
-            found = connection.execute(_STANDINGS, asked)
-            return {instance_id: rows.standing(*columns) for instance_id, *columns in found}
-
-        return await self._database.read("read how instances stand", step)
-
-    async def page(
-        self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
+    @read("list instances")
+    def page(
+        self,
+        connection: sqlite3.Connection,
+        which: InstanceFilter,
+        *,
+        after: InstanceSummary | None = None,
+        limit: int = 100,
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
+        asked = {
+            **_asked(which),
+            "created_at": _NEWEST if after is None else to_text(after.created_at),
+            "instance_id": "" if after is None else after.instance_id,
+            "limit": limit,
+        }
+        return [rows.summary(row) for row in connection.execute(_PAGE[_kind(which)], asked)]
 
-        def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
-            return listing.page(connection, which, after, limit)
+    @read("count instances")
+    def count(self, connection: sqlite3.Connection, which: InstanceFilter) -> int:
+        [found] = connection.execute(_COUNT[_kind(which)], _asked(which)).fetchone()
+        return int(found)
 
-        return await self._database.read("list instances", step)
-
-    async def count(self, which: InstanceFilter) -> int:
-        def step(connection: sqlite3.Connection) -> int:
-            return listing.count(connection, which)
-
-        return await self._database.read("count instances", step)
-
-    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+    @read("find silent instances")
+    def silent(
+        self, connection: sqlite3.Connection, since: datetime, *, limit: int = 100
+    ) -> list[InstanceSummary]:
         values.check_limit(limit)
+        found = connection.execute(_SILENT, {"since": to_text(since), "limit": limit})
+        return [rows.summary(row) for row in found]
 
-        def step(connection: sqlite3.Connection) -> list[InstanceSummary]:
-            return listing.silent(connection, to_text(since), limit)
-
-        return await self._database.read("find silent instances", step)
-
-    async def finish(
-        self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
+    @write_and_tell("finish an instance")
+    def finish(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        caller: Caller,
+        ending: Ending,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Standing | None:
-        heard: list[str] = []
+        before = _standing(connection, caller.instance_id)
+        if before is not None and before.admits(caller, when):
+            finished = {
+                "instance_id": caller.instance_id,
+                "status": ending.state.status,
+                "output": ending.output,
+                "error": ending.error,
+                "stderr": ending.stderr,
+                "memory_peak_bytes": ending.memory_peak_bytes,
+                "cpu_usage_usec": ending.cpu_usage_usec,
+                "at": to_text(at),
+            }
+            [(parent_id,)] = connection.execute(_FINISH_MOVE, finished).fetchall()
+            children.tell_parent(
+                connection, caller.instance_id, parent_id, ending, to_text(at), heard
+            )
+        return before
 
-        def step(connection: sqlite3.Connection) -> Standing | None:
-            return _finish(connection, caller, ending, when, to_text(at), heard)
-
-        return await self._database.write(
-            "finish an instance", step, then=lambda _: self._watch.tell(heard)
-        )
-
-    async def block(
-        self, caller: Caller, reason: str, *, when: Condition, at: datetime
+    @write("block an instance")
+    def block(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        reason: str,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Standing | None:
         values.check_note("reason", reason)
+        before = _standing(connection, caller.instance_id)
+        if before is not None and before.admits(caller, when):
+            blocked = {
+                "instance_id": caller.instance_id,
+                "status": MOVES[Move.BLOCK].target.status,
+                "reason": reason,
+                "waits": None,
+            }
+            connection.execute(_BLOCK_MOVE, blocked)
+        return before
 
-        def step(connection: sqlite3.Connection) -> Standing | None:
-            return _block(connection, caller, reason, when)
-
-        return await self._database.write("block an instance", step)
-
-    async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
-        def step(connection: sqlite3.Connection) -> Reopened:
-            return reopening.reopen(connection, asked, when, at)
-
-        return await self._database.write("reopen an instance", step)
+    @write("reopen an instance")
+    def reopen(
+        self,
+        connection: sqlite3.Connection,
+        asked: Reopening,
+        *,
+        when: Condition,
+        at: datetime,
+    ) -> Reopened:
+        return reopening.reopen(connection, asked, when, at)
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
@@ -196,41 +268,59 @@ def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | No
     return None if row is None else rows.standing(*row)
 
 
-def _finish(
-    connection: sqlite3.Connection,
-    caller: Caller,
-    ending: Ending,
-    when: Condition,
-    at: str,
-    heard: list[str],
-) -> Standing | None:
-    before = _standing(connection, caller.instance_id)
-    if before is not None and before.admits(caller, when):
-        finished = {
-            "instance_id": caller.instance_id,
-            "status": ending.state.status,
-            "output": ending.output,
-            "error": ending.error,
-            "stderr": ending.stderr,
-            "memory_peak_bytes": ending.memory_peak_bytes,
-            "cpu_usage_usec": ending.cpu_usage_usec,
-            "at": at,
-        }
-        [(parent_id,)] = connection.execute(_FINISH_MOVE, finished).fetchall()
-        children.tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
-    return before
+def _register_unknown(
+    connection: sqlite3.Connection, registration: Registration, at: str
+) -> Registered:
+    unnamed = registration.checkpoint_id is None
+    unlaunched = registration.launch_id is None
+    if not unnamed or not unlaunched or registration.continue_run is not None:
+        return Registered(
+            None,
+            registration.tenant_id,
+            checkpoint_exists=unnamed,
+            run=0,
+            launch_is_open=unlaunched,
+        )
+    created = {
+        "instance_id": registration.instance_id,
+        "tenant_id": registration.tenant_id,
+        "at": at,
+    }
+    connection.execute(_REGISTER_CREATE, created)
+    _begin_run(connection, registration, at)
+    return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1)
 
 
-def _block(
-    connection: sqlite3.Connection, caller: Caller, reason: str, when: Condition
-) -> Standing | None:
-    before = _standing(connection, caller.instance_id)
-    if before is not None and before.admits(caller, when):
-        blocked = {
-            "instance_id": caller.instance_id,
-            "status": MOVES[Move.BLOCK].target.status,
-            "reason": reason,
-            "waits": None,
-        }
-        connection.execute(_BLOCK_MOVE, blocked)
-    return before
+def _begin_run(connection: sqlite3.Connection, registration: Registration, at: str) -> None:
+    begun = {
+        "instance_id": registration.instance_id,
+        "status": MOVES[Move.REGISTER].target.status,
+        "workflow": registration.workflow,
+        "code_version": registration.code_version,
+        "at": at,
+    }
+    connection.execute(_REGISTER_BEGIN_RUN, begun)
+    connection.execute(_REGISTER_SETTLE_RESUME, begun)
+    connection.execute(_REGISTER_ADD_STARTED, begun)
+
+
+def _kind(which: InstanceFilter) -> str:
+    if which.parent_id is not None:
+        return "of_parent"
+    if which.blocked:
+        return "blocked"
+    if which.workflow is not None:
+        return "of_workflow"
+    if which.tenant_id is not None:
+        return "of_tenant" if which.status is None else "of_tenant_in_status"
+    return "any" if which.status is None else "in_status"
+
+
+def _asked(which: InstanceFilter) -> dict[str, object]:
+    return {
+        "tenant_id": which.tenant_id,
+        "status": which.status,
+        "workflow": which.workflow,
+        "parent_id": which.parent_id,
+        "blocked": which.blocked,
+    }

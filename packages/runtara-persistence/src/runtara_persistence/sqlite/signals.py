@@ -23,6 +23,7 @@ from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.children import tell_parent
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.steps import read, write_and_tell
 from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
@@ -46,63 +47,106 @@ class SqliteSignals:
         self._database = database
         self._watch = watch
 
-    async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
-        def step(connection: sqlite3.Connection) -> Pending:
-            return _pending(connection, caller, checkpoint_ids)
+    @read("read the signals of an instance")
+    def pending(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        checkpoint_ids: Collection[str] = (),
+    ) -> Pending:
+        row = connection.execute(_PENDING, {"instance_id": caller.instance_id}).fetchone()
+        if row is None:
+            return Pending(before=None)
+        status, sleep_until, run, signal_type, payload = row
+        before = rows.standing(status, sleep_until, run)
+        if before.state.is_final or before.supersedes(caller):
+            return Pending(before)
+        custom = _custom_signals(connection, caller.instance_id, checkpoint_ids)
+        return Pending(before, rows.signal(signal_type, payload), custom)
 
-        return await self._database.read("read the signals of an instance", step)
-
-    async def acknowledge(
-        self, caller: Caller, acknowledged: SignalType, *, at: datetime
+    @write_and_tell("acknowledge a signal")
+    def acknowledge(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        caller: Caller,
+        acknowledged: SignalType,
+        *,
+        at: datetime,
     ) -> Acknowledged:
-        heard: list[str] = []
+        before, pending = _find(connection, caller.instance_id)
+        if before is None or before.supersedes(caller) or pending is not acknowledged:
+            return Acknowledged(before)
+        after = acknowledge(before.state, acknowledged)
+        if after is None:
+            return Acknowledged(before)
+        done = {"instance_id": caller.instance_id, "at": to_text(at)}
+        connection.execute(_ACKNOWLEDGE_SETTLE, done)
+        connection.execute(_ACKNOWLEDGE_TOUCH, done)
+        if after is not before.state:
+            _move(connection, caller.instance_id, after, to_text(at), heard)
+        return Acknowledged(before, after)
 
-        def step(connection: sqlite3.Connection) -> Acknowledged:
-            return _acknowledge(connection, caller, acknowledged, to_text(at), heard)
-
-        return await self._database.write(
-            "acknowledge a signal", step, then=lambda _: self._watch.tell(heard)
-        )
-
-    async def send(
-        self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
+    @write_and_tell("send a signal")
+    def send(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        instance_id: str,
+        signal: Signal,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Delivered:
-        heard: list[str] = []
+        before, pending = _find(connection, instance_id)
+        if before is None or before.state not in when:
+            return Delivered(before)
+        if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
+            connection.execute(_SEND_MAKE_DUE, {"instance_id": instance_id})
+        if not replaces(signal.type, pending):
+            return Delivered(before)
+        ends = signal.type is SignalType.CANCEL and before.state is State.PENDING
+        put = {
+            "instance_id": instance_id,
+            "signal_type": signal.type,
+            "payload": signal.payload,
+            "at": to_text(at),
+            "acknowledged_at": to_text(at) if ends else None,
+        }
+        connection.execute(_SEND_PUT, put)
+        if ends:
+            _move(connection, instance_id, MOVES[Move.CANCEL].target, to_text(at), heard)
+        heard.append(instance_id)
+        return Delivered(before, stands=True)
 
-        def step(connection: sqlite3.Connection) -> Delivered:
-            return _send(connection, instance_id, signal, when, to_text(at), heard)
-
-        def tell(delivered: Delivered) -> None:
-            if delivered.stands:
-                self._watch.tell([instance_id, *heard])
-
-        return await self._database.write("send a signal", step, then=tell)
-
-    async def send_custom(
-        self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
+    @write_and_tell("send a custom signal")
+    def send_custom(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        instance_id: str,
+        signal: CustomSignal,
+        *,
+        when: Condition,
+        at: datetime,
     ) -> Delivered:
-        def step(connection: sqlite3.Connection) -> Delivered:
-            return _send_custom(connection, instance_id, signal, when, to_text(at))
-
-        def tell(delivered: Delivered) -> None:
-            if delivered.stands:
-                self._watch.tell([instance_id])
-
-        return await self._database.write("send a custom signal", step, then=tell)
-
-
-def _pending(
-    connection: sqlite3.Connection, caller: Caller, checkpoint_ids: Collection[str]
-) -> Pending:
-    row = connection.execute(_PENDING, {"instance_id": caller.instance_id}).fetchone()
-    if row is None:
-        return Pending(before=None)
-    status, sleep_until, run, signal_type, payload = row
-    before = rows.standing(status, sleep_until, run)
-    if before.state.is_final or before.supersedes(caller):
-        return Pending(before)
-    custom = _custom_signals(connection, caller.instance_id, checkpoint_ids)
-    return Pending(before, rows.signal(signal_type, payload), custom)
+        before, _ = _find(connection, instance_id)
+        if before is None or before.state not in when:
+            return Delivered(before)
+        put = {
+            "instance_id": instance_id,
+            "checkpoint_id": signal.checkpoint_id,
+            "payload": signal.payload,
+            "at": to_text(at),
+        }
+        is_first = connection.execute(_SEND_CUSTOM_PUT, put).rowcount == 1
+        if is_first and before.state is State.ASLEEP:
+            connection.execute(
+                _SEND_CUSTOM_MAKE_DUE, {"instance_id": instance_id, "at": to_text(at)}
+            )
+        if is_first:
+            heard.append(instance_id)
+        return Delivered(before, stands=is_first)
 
 
 def _custom_signals(
@@ -122,78 +166,6 @@ def _custom_signals(
     sent = (connection.execute(_PENDING_CUSTOM, {"id": row_id}).fetchone() for row_id in fitting)
     # Without those that were deleted with their instance just now.
     return dict(filter(None, sent))
-
-
-def _acknowledge(
-    connection: sqlite3.Connection,
-    caller: Caller,
-    acknowledged: SignalType,
-    at: str,
-    heard: list[str],
-) -> Acknowledged:
-    before, pending = _find(connection, caller.instance_id)
-    if before is None or before.supersedes(caller) or pending is not acknowledged:
-        return Acknowledged(before)
-    after = acknowledge(before.state, acknowledged)
-    if after is None:
-        return Acknowledged(before)
-    done = {"instance_id": caller.instance_id, "at": at}
-    connection.execute(_ACKNOWLEDGE_SETTLE, done)
-    connection.execute(_ACKNOWLEDGE_TOUCH, done)
-    if after is not before.state:
-        _move(connection, caller.instance_id, after, at, heard)
-    return Acknowledged(before, after)
-
-
-def _send(
-    connection: sqlite3.Connection,
-    instance_id: str,
-    signal: Signal,
-    when: Condition,
-    at: str,
-    heard: list[str],
-) -> Delivered:
-    before, pending = _find(connection, instance_id)
-    if before is None or before.state not in when:
-        return Delivered(before)
-    if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
-        connection.execute(_SEND_MAKE_DUE, {"instance_id": instance_id})
-    if not replaces(signal.type, pending):
-        return Delivered(before)
-    ends = signal.type is SignalType.CANCEL and before.state is State.PENDING
-    put = {
-        "instance_id": instance_id,
-        "signal_type": signal.type,
-        "payload": signal.payload,
-        "at": at,
-        "acknowledged_at": at if ends else None,
-    }
-    connection.execute(_SEND_PUT, put)
-    if ends:
-        _move(connection, instance_id, MOVES[Move.CANCEL].target, at, heard)
-    return Delivered(before, stands=True)
-
-
-def _send_custom(
-    connection: sqlite3.Connection,
-    instance_id: str,
-    signal: CustomSignal,
-    when: Condition,
-    at: str,
-) -> Delivered:
-    before, _ = _find(connection, instance_id)
-    if before is None or before.state not in when:
-        return Delivered(before)
-    put = {
-        "instance_id": instance_id,
-        "checkpoint_id": signal.checkpoint_id,
-        "payload": signal.payload,
-        "at": at,
-    }
-    is_first = connection.execute(_SEND_CUSTOM_PUT, put).rowcount == 1
-    if is_first and before.state is State.ASLEEP:
-        connection.execute(_SEND_CUSTOM_MAKE_DUE, {"instance_id": instance_id, "at": at})
-    return Delivered(before, stands=is_first)
 
 
 def _find(
