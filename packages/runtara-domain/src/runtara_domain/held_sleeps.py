@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
+from runtara_domain.fifo import Fifo, Turn
 from runtara_domain.model import Caller, Claim, Standing
 from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.clock import Clock
@@ -38,7 +39,7 @@ class HeldSleeps:
         self._clock = clock
         self._deadlines: dict[str, Counter[datetime]] = {}
         self._runs: dict[str, int] = {}
-        self._turns: dict[str, asyncio.Future[None]] = {}
+        self._turns = Fifo(lambda: clock.pause(PATIENCE), _late)
         self._missing: set[str] = set()
         self._dropped: set[str] = set()
         self._any = asyncio.Event()
@@ -58,25 +59,13 @@ class HeldSleeps:
         deadlines = self._deadlines.get(instance_id, ())
         return min((each for each in deadlines if each > now), default=None)
 
-    @asynccontextmanager
-    async def turn(self, instance_id: str) -> AsyncIterator[None]:
+    def turn(self, instance_id: str) -> Turn:
         """
         Let one sleep of an instance begin at a time, so that each knows of those before it.
 
-        Raises DatabaseError if those before it take too long.
+        Entering it raises DatabaseError if those before it take too long.
         """
-        before = self._turns.get(instance_id)
-        mine = self._turns[instance_id] = asyncio.get_running_loop().create_future()
-        try:
-            if before is not None:
-                await self._wait_for(before, instance_id)
-            yield
-        finally:
-            if before is None or before.done():
-                self._pass_on(instance_id, mine)
-            else:
-                # Who gave up waiting still stands between those before and those after.
-                before.add_done_callback(lambda _: self._pass_on(instance_id, mine))
+        return self._turns.turn({instance_id})
 
     @contextmanager
     def hold(self, caller: Caller, deadline: datetime) -> Iterator[None]:
@@ -133,31 +122,11 @@ class HeldSleeps:
             await self._try_to_renew(self._missing)
             await self.release_dropped()
 
-    async def _wait_for(self, before: "asyncio.Future[None]", instance_id: str) -> None:
-        giving_up = asyncio.create_task(self._clock.pause(PATIENCE))
-        try:
-            # Not by awaiting it: a cancelled caller would cancel it for the others.
-            await asyncio.wait({before, giving_up}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            giving_up.cancel()
-        if not before.done():
-            raise DatabaseError(
-                f"Failed to begin a sleep: those of instance {instance_id!r} asked for before are"
-                f" still being begun after {PATIENCE.total_seconds():g} s"
-            )
-
-    def _pass_on(self, instance_id: str, turn: "asyncio.Future[None]") -> None:
-        turn.set_result(None)
-        if self._turns.get(instance_id) is turn:
-            del self._turns[instance_id]
-
     async def _release(self, instance_ids: Sequence[str]) -> None:
-        async with AsyncExitStack() as turns:
-            # Where a sleep is being begun, it goes first, and may keep the claim. That may take
-            # long, and what is done here for all others would wait for it.
-            idle = [each for each in instance_ids if each not in self._turns]
-            for instance_id in idle:
-                await turns.enter_async_context(self.turn(instance_id))
+        # Where a sleep is being begun, it goes first, and may keep the claim. That may take long,
+        # and what is done here for all others would wait for it.
+        idle = [each for each in instance_ids if not self._turns.is_busy(each)]
+        async with self._turns.turn(idle):
             freed = [each for each in idle if each not in self._deadlines]
             held_up: set[str] = set()
             try:
@@ -201,3 +170,11 @@ class HeldSleeps:
 def _sleeps_on(sleeper: Caller, standing: Standing | None) -> bool:
     """Whether a held sleep is as it should be: asleep or, stirred or told to keep on, RUNNING."""
     return standing is not None and standing.admits(sleeper, WORKING)
+
+
+def _late(instance_ids: Collection[str]) -> DatabaseError:
+    [instance_id] = instance_ids
+    return DatabaseError(
+        f"Failed to begin a sleep: those of instance {instance_id!r} asked for before are"
+        f" still being begun after {PATIENCE.total_seconds():g} s"
+    )

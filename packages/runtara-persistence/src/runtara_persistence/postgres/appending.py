@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 from runtara_domain.error import DatabaseError
+from runtara_domain.fifo import Fifo, Turn
 from runtara_domain.model import EventStep, Recorded
 from runtara_persistence.postgres import recording
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.failure import is_of_one_step
 from runtara_persistence.postgres.gathering import MAX_BYTES, Waiting
-from runtara_persistence.postgres.turns import Turn, Turns
 
 _MAX_EVENTS = 1000
 _ATTEMPT = "keep an event"
@@ -42,7 +42,7 @@ class _Batch:
 class Appending:
     """Stores events of an instance in the order they were told, between its other steps."""
 
-    def __init__(self, database: Database, turns: Turns) -> None:
+    def __init__(self, database: Database, turns: Fifo) -> None:
         self._database = database
         self._turns = turns
         self._open: dict[str, _Batch] = {}

@@ -1,9 +1,12 @@
 """Events in PostgreSQL, and the moves that come with some of them."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from runtara_domain import values
+from runtara_domain.error import DatabaseError
+from runtara_domain.fifo import Fifo
 from runtara_domain.model import (
     Caller,
     Ending,
@@ -19,7 +22,6 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import recording, rows
 from runtara_persistence.postgres.appending import Appending
 from runtara_persistence.postgres.database import Connection, Database
-from runtara_persistence.postgres.turns import Turns
 
 _QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
 _SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
@@ -35,7 +37,7 @@ class PostgresEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns = Turns(database.patience)
+        self._turns = Fifo(lambda: asyncio.sleep(database.patience), self._late)
         self._appending = Appending(database, self._turns)
 
     async def append(
@@ -117,6 +119,12 @@ class PostgresEvents:
         if not found or not found[0]["is_same"]:
             return outcome
         return Recorded(before, repeated=True, after=before.state)
+
+    def _late(self, _: Collection[str]) -> DatabaseError:
+        return DatabaseError(
+            "Failed to store events in PostgreSQL: those told before them are still under way"
+            f" after {self._database.patience:g} s"
+        )
 
     async def _record(
         self, attempt: str, statement: recording.Statement, instance_ids: Collection[str]
