@@ -1,21 +1,28 @@
 """A loop that is blocked, and a server that goes away: processes against the installed server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.sdk.fake_server import DEFAULTS, Act, FakeServer, hang_up, refuse, reply, reset
 from tests.sdk.workflow.launches import Launcher, ended, launching
-from tests.support.server_process import running
+from tests.support.server_process import ServerProcess, running
 
 from runtara_persistence import InstanceStatus
-from runtara_sdk.workflow.errors import Unavailable
-from runtara_sdk.workflow.patience import Patience
+from runtara_sdk import Client, Ended, Infrastructure, Outcome, Settings, step, workflow
+from runtara_sdk.client.retry import Retry
+from runtara_sdk.workflow import execute
+from runtara_sdk.workflow.remote_journal import connected
 
 pytestmark = pytest.mark.slow
 
 INFRASTRUCTURE = 4
+
+seen: list[str] = []
 
 
 async def test_a_blocked_loop_goes_on_showing_life(tmp_path: Path) -> None:
@@ -94,32 +101,138 @@ async def test_trusting_anybody_is_warned_of_once(tmp_path: Path) -> None:
     assert said.count("RUNTARA_SKIP_CERT_VERIFICATION is on") == 1
 
 
-def outage(failures: int) -> Callable[[], Awaitable[str]]:
-    """A call that fails so often before it succeeds."""
-    left = iter(range(failures))
-
-    async def call() -> str:
-        if next(left, None) is not None:
-            raise Unavailable("nothing listens there")
-        return "done"
-
-    return call
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
 
 
-async def test_all_who_wait_tell_of_an_outage_once(caplog: pytest.LogCaptureFixture) -> None:
-    """With why, and how long they will go on."""
-    patience = Patience(budget=timedelta(minutes=5))
-    found = await asyncio.gather(*(patience.persist(outage(2)) for _ in range(3)))
-
-    assert found == ["done"] * 3
-    (line,) = caplog.messages
-    assert line.startswith("the core does not serve this run now: nothing listens there; it is")
-    assert "asked for 0:05:00 more (budget= of @workflow)" in line
+@step
+async def note(text: str) -> str:
+    seen.append(text)
+    return text
 
 
-async def test_an_outage_that_goes_on_is_told_of_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Every half minute, unless it is to be told of more often."""
-    await Patience(tell=timedelta(0)).persist(outage(3))
+@workflow
+async def saving() -> str:
+    try:
+        return await note("one")
+    finally:
+        seen.append("finally")
 
-    assert len(caplog.messages) == 3
-    assert Patience().tell == timedelta(seconds=30)
+
+FAILURES = {
+    "refused": refuse("INTERNAL_ERROR"),
+    "overloaded": refuse("OVERLOADED"),
+    "full": refuse("TOO_MANY_INSTANCES"),
+    "no database": refuse("DATABASE_ERROR"),
+    "lost": hang_up,
+    "given up": reset,
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_a_result_waits_for_the_core(
+    server: FakeServer, settings: Callable[..., Settings], failure: Act
+) -> None:
+    """A step whose result could not be saved twice is not made again for it."""
+    saved = reply(DEFAULTS["checkpoint"])
+    server.script("checkpoint", saved, failure, failure, saved)
+
+    async with connected(settings()) as journal:
+        ended = await execute(saving, journal)
+
+    assert ended == Ended(Outcome.DONE, b'"one"')
+    assert seen == ["one", "finally"]
+    assert server.kinds().count("checkpoint") == 4
+
+
+async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """The run ends, no user code is unwound, and the instance stays as it is."""
+    server.script("checkpoint", reply(DEFAULTS["checkpoint"]))
+    server.always("checkpoint", refuse("DATABASE_ERROR", "no route to the disk"))
+
+    async with connected(settings(), timedelta(seconds=1)) as journal:
+        with pytest.raises(Infrastructure, match="no route to the disk; run the instance again"):
+            await execute(saving, journal)
+
+    assert seen == ["one"]
+    assert "instance_event" not in server.kinds()
+
+
+@pytest.fixture
+def dead() -> Iterator[str]:
+    """An address whose packets nobody answers, as behind a firewall."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+async def test_the_budget_bounds_a_call_to_an_address_that_is_dead(
+    settings: Callable[..., Settings], dead: str
+) -> None:
+    """A budget shorter than a connect or a request timeout is not stretched to either."""
+    async with connected(settings(server_addr=dead), timedelta(seconds=2)) as journal:
+        # The connect timeout is 10 s, and that of a request 30 s.
+        async with asyncio.timeout(8):
+            with pytest.raises(Infrastructure, match="could not be reached for 0:00:02: no word"):
+                await execute(saving, journal)
+
+    assert seen == []
+
+
+async def test_the_budget_bounds_a_call_to_a_server_that_is_frozen(
+    real_server: ServerProcess,
+) -> None:
+    """A server process that is stopped in the middle of a run takes no more than the budget."""
+    settings = Settings(
+        instance_id="i-1",
+        tenant_id="t-1",
+        server_addr=f"127.0.0.1:{real_server.port}",
+        skip_cert_verification=True,
+        heartbeat_interval_ms=0,
+    )
+
+    @workflow
+    async def freezing() -> str:
+        real_server.process.send_signal(signal.SIGSTOP)
+        return await note("one")
+
+    async with connected(settings, timedelta(seconds=2)) as journal:
+        try:
+            async with asyncio.timeout(15):
+                with pytest.raises(Infrastructure, match="could not be reached for 0:00:02: no an"):
+                    await execute(freezing, journal)
+        finally:
+            real_server.process.send_signal(signal.SIGCONT)
+
+    assert seen == ["one"]
+
+
+async def test_calls_that_wait_for_the_end_of_an_outage_log_it_once(
+    server: FakeServer, settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning says why, and how long the calls go on."""
+    server.script("get_checkpoint", *[refuse("OVERLOADED", "no room")] * 6)
+
+    async with connected(settings()) as journal:
+        await asyncio.gather(*(journal.read("key") for _ in range(3)))
+
+    (line,) = [each for each in caplog.messages if "does not serve" in each]
+    assert line.startswith("the core does not serve this run now: no room; it is asked for 0:0")
+    assert line.endswith(" more (budget= of @workflow), then the run ends and can be run again")
+    assert "0:05:00" in line
+
+
+async def test_an_outage_that_goes_on_is_logged_again(
+    server: FakeServer, settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every half minute, unless the client is to log it more often."""
+    server.script("get_checkpoint", *[refuse("OVERLOADED")] * 3)
+
+    async with Client(settings(), retry=Retry(30, log_every=0)) as client:
+        await client.get_checkpoint("key")
+
+    assert len([each for each in caplog.messages if "does not serve this client" in each]) == 3
+    assert Retry(30).log_every == 30

@@ -10,7 +10,6 @@ from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
 from runtara_sdk import (
     Changed,
     Ended,
-    Infrastructure,
     Outcome,
     TaskGroup,
     promise,
@@ -21,8 +20,8 @@ from runtara_sdk import (
 )
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.ending import successor_of
-from runtara_sdk.workflow.errors import Superseded, Unavailable
-from runtara_sdk.workflow.journal import Kept, Told
+from runtara_sdk.workflow.errors import Superseded
+from runtara_sdk.workflow.journal import Told
 
 seen: list[str] = []
 
@@ -263,48 +262,6 @@ async def test_a_superseded_run_stops_where_it_is() -> None:
 
     assert seen == ["one", "two"]
     assert "note#2" not in core.states
-
-
-class FlakyJournal(MemoryJournal):
-    """Cannot be reached so many times from the second save on."""
-
-    failures = 0
-
-    async def save(self, key: str, state: bytes) -> Kept:
-        if key == "note#1" and self.failures:
-            self.failures -= 1
-            raise Unavailable("no route to host")
-        return await super().save(key, state)
-
-
-@workflow(budget="0.3s")
-async def saving() -> str:
-    try:
-        return await note("one")
-    finally:
-        seen.append("finally")
-
-
-async def test_a_result_waits_for_the_core() -> None:
-    """The step is not made again for it."""
-    core = Core()
-    journal = FlakyJournal(core)
-    journal.failures = 2
-
-    assert await execute(saving, journal, clock=core.clock) == Ended(Outcome.DONE, b'"one"')
-    assert seen == ["one", "finally"]
-
-
-async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow() -> None:
-    """It ends the run and leaves the instance as it is."""
-    core = Core()
-    journal = FlakyJournal(core)
-    journal.failures = 1000
-
-    with pytest.raises(Infrastructure, match="no route to host; run the instance again"):
-        await execute(saving, journal, clock=core.clock)
-
-    assert (seen, core.ended) == (["one"], None)
 
 
 async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:

@@ -14,26 +14,18 @@ from runtara_sdk.client.connection import SharedConnection, servers
 from runtara_sdk.client.deadline import CallDeadline
 from runtara_sdk.client.exchange import exchange
 from runtara_sdk.client.liveness import Liveness
+from runtara_sdk.client.outage import OutageLog
+from runtara_sdk.client.retry import NOT_CARRIED_OUT, Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import (
     ConnectionFailed,
-    DatabaseFailed,
     InstanceSuperseded,
     InvalidInstanceState,
-    Overloaded,
-    RequestReset,
     RequestTimeout,
     RuntaraError,
-    ShuttingDown,
 )
 
 logger = logging.getLogger(__name__)
-
-NOT_CARRIED_OUT = (Overloaded, ShuttingDown)
-"""Refusals by which the server says that it did nothing: whatever was asked may be asked again."""
-
-TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed, RequestReset)
-"""Failures that may not come a second time; a server out of time to end gives requests up."""
 
 
 @dataclass(slots=True)
@@ -49,9 +41,6 @@ class _Call:
     failure: RuntaraError | None = None
     is_sent: bool = False
 
-    def may_repeat_after(self, failure: RuntaraError) -> bool:
-        return isinstance(failure, TRANSIENT if self.is_repeatable else NOT_CARRIED_OUT)
-
 
 class Calls:
     """
@@ -61,10 +50,12 @@ class Calls:
     raises InstanceSuperseded, and so do at once those whose answers are held.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, retry: Retry) -> None:
         self._connection = SharedConnection(servers(settings), self._greet)
-        self._timeout = settings.request_timeout_ms / 1000
-        self._liveness = Liveness(self._timeout)
+        # Not the time of a call, which is long for workflows: a dead server is seen as soon.
+        self._liveness = Liveness(settings.request_timeout_ms / 1000)
+        self._retry = retry
+        self._outage = OutageLog(retry)
         self._greeting: RpcRequest | None = None
         self._superseded: str | None = None
         self._runs = 0
@@ -103,6 +94,7 @@ class Calls:
                 except ConnectionFailed as error:
                     # Nothing was sent, and the shared connection waits before it tries again.
                     call.failure = error
+                    self._outage.failed(error, deadline.left)
                     continue
                 call.is_sent, call.failure = True, None
                 try:
@@ -131,8 +123,8 @@ class Calls:
         run = self._runs
         try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._timeout) as limit:
-                    deadline = CallDeadline(limit, self._timeout)
+                async with asyncio.timeout(self._retry.timeout) as limit:
+                    deadline = CallDeadline(limit, self._retry.timeout)
                     if call.is_held:
                         self._held.add(deadline)
                     try:
@@ -157,9 +149,11 @@ class Calls:
             deadline.end()
 
     async def _wait_after(self, call: _Call, failure: RuntaraError, deadline: CallDeadline) -> None:
-        if not call.may_repeat_after(failure):
+        repeated_after = self._retry.transient if call.is_repeatable else NOT_CARRIED_OUT
+        if not isinstance(failure, repeated_after):
             raise failure
         call.failure = failure
+        self._outage.failed(failure, deadline.left)
         deadline.failures += 1
         await asyncio.sleep(delay(deadline.failures))
 
@@ -173,11 +167,11 @@ class Calls:
             # is about to be repeated: the server judges each call by itself.
             run = self._greeting.register_instance.continue_run
             logger.info("run %d is not continued: %s", run, error)
-        except TRANSIENT as error:
+        except self._retry.transient as error:
             raise ConnectionLost(str(error)) from error
 
     def _time_up(self, call: _Call) -> RuntaraError:
-        within = f"from the core at {self._connection.addresses} within {self._timeout:g} s"
+        within = f"from the core at {self._connection.addresses} within {self._retry.timeout:g} s"
         if call.is_sent:
             return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
         return ConnectionFailed(f"no word {within}; nothing was sent")

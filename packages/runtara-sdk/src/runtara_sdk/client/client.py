@@ -20,6 +20,7 @@ from runtara_sdk.client.records import (
     SignalType,
     Status,
 )
+from runtara_sdk.client.retry import Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen
 
@@ -53,10 +54,15 @@ class Client:
     that time bounds an outage alone. A cancelled call leaves the client usable; whether its request
     was carried out is then unknown. Once the run is superseded every call raises
     InstanceSuperseded, and a sleep or poll under way does so at once.
+
+    `retry` is for callers that have more time than a request, such as workflows; its `timeout`
+    takes the place of `request_timeout_ms`, which then only says how soon a silent server is
+    doubted.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, *, retry: Retry | None = None) -> None:
         self._settings = Settings() if settings is None else settings
+        self._retry = retry or Retry(self._settings.request_timeout_ms / 1000)
         self._id = self._settings.instance_id
         self._open: _Open | None = None
         self._heartbeats: asyncio.Task[None] | None = None
@@ -73,7 +79,7 @@ class Client:
             raise ClientNotOpen("this client is open already: use one `async with` at a time")
         if self._settings.skip_cert_verification:
             _warn_of_trust(self._settings.server_addr)
-        calls = Calls(self._settings)
+        calls = Calls(self._settings, self._retry)
         self._open = _Open(calls, LongPoll(calls, self._id))
         return self
 

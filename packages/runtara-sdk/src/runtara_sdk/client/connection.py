@@ -115,9 +115,9 @@ class SharedConnection:
             f"cannot reach the core: {said}; does it run there, and does UDP get through?"
             f" RUNTARA_SERVER_ADDR is {self.addresses}{remedy}"
         )
-        # Once an outage: the calls that wait for it tell the rest.
+        # Once an outage, and no warning: the calls that wait for it warn.
         if self._failures == 1:
-            logger.warning("%s; trying again", reason)
+            logger.info("%s; trying again", reason)
         return ConnectionFailed(reason)
 
     async def _greeted(self, connection: ClientConnection, seconds: float) -> ClientConnection:

@@ -42,6 +42,11 @@ class CallDeadline:
                 self.failures = 0
             self._reschedule(self._deadline)
 
+    @property
+    def left(self) -> float:
+        """Seconds until the time is up, if no answer is held back from now on."""
+        return self._deadline - self._loop.time()
+
     def end(self) -> None:
         """Let the time be up now, for good."""
         self._reschedule(self._loop.time())

@@ -190,7 +190,7 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
     from runtara_sdk.workflow.remote_journal import connected
 
     while True:
-        async with connected(settings) as journal:
+        async with connected(settings, workflow.patience.budget) as journal:
             ended = await execute(workflow, journal, given)
         if ended.outcome is not Outcome.RESTARTED:
             return ended

@@ -251,7 +251,7 @@ def workflow(
     called before, as a name or as `module:function`; instances begun so are its own. Waits shorter
     than `hold` keep the process, longer ones end it; a value sent to a promise then makes the
     instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
-    core may be out of reach for as long as `budget`.
+    core may be out of reach for as long as `budget`, or for a second if that is less.
     """
     patience = Patience(
         duration("budget=", budget),

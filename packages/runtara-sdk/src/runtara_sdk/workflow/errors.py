@@ -84,10 +84,6 @@ class Infrastructure(WorkflowError):
     """The core could not be reached within the budget; the instance goes on when run again."""
 
 
-class Unavailable(WorkflowError):
-    """The core did not answer this time; raised by a journal, which may be asked again."""
-
-
 class Superseded(WorkflowError):
     """A newer run of the instance has begun; raised by a journal: this process must stop."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -53,29 +53,24 @@ async def execute(
         return ended
     except InputRefused as refusal:
         text = report(refusal)
-        await _unless_ended(workflow, lambda: journal.fail(text))
+        with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
+            await journal.fail(text)
         raise
     except (Refused, NotSaveable) as refusal:
         text = report(refusal)
-        await _unless_ended(workflow, lambda: journal.block(text))
+        with suppress(InvalidInstanceState):  # Likewise.
+            await journal.block(text)
         raise
-
-
-async def _unless_ended(workflow: Workflow[..., Any], tell: Callable[[], Awaitable[None]]) -> None:
-    """Tell the core, unless somebody has ended or paused the instance meanwhile."""
-    with suppress(InvalidInstanceState):
-        await workflow.patience.persist(tell)
 
 
 async def _ended_already(
     workflow: Workflow[..., Any], journal: Journal, given: bytes | None
 ) -> Ended | None:
     """Tell how an instance has ended: before this run began, or by another's word; None: not."""
-    persist = workflow.patience.persist
-    ended = await persist(journal.ended)
+    ended = await journal.ended()
     if ended is None:
         return None
-    state = await persist(lambda: journal.read(START))
+    state = await journal.read(START)
     if state is not None:
         saved = json.loads(entries.decode(START, state).value)
         _check(journal.instance_id, workflow, saved, given)
@@ -95,7 +90,7 @@ async def _executed(
     given: bytes | None,
     clock: Callable[[], datetime],
 ) -> Ended:
-    begun = await workflow.patience.persist(journal.begin)
+    begun = await journal.begin()
     run = Run(journal, begun, workflow, clock)
     with under_way(run):
         return await _gone_through(run, workflow, begun, given)

@@ -50,9 +50,10 @@ class Journal(Protocol):
     """
     One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
 
-    A call that returns is durable. Raises Unavailable if the core can't be reached for now (what
-    became of the call is unknown, and it may be made again), Superseded if a newer run has begun,
-    InvalidInstanceState if the instance has ended or is paused.
+    A call that returns is durable. It is repeated while the core is out of reach; raises
+    Infrastructure when that lasts for the workflow's budget (what became of the call is unknown),
+    Superseded if a newer run has begun, InvalidInstanceState if the instance has ended or is
+    paused.
     """
 
     @property

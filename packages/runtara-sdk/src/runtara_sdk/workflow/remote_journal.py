@@ -9,38 +9,33 @@ from datetime import datetime, timedelta
 
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
+from runtara_sdk.client.retry import TRANSIENT, Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import (
     ConnectionFailed,
-    DatabaseFailed,
     InstanceNotFound,
     InstanceSuperseded,
     InternalServerError,
-    Overloaded,
     RequestNotKnown,
-    RequestReset,
     RequestTimeout,
-    ShuttingDown,
     TooManyInstances,
 )
 from runtara_sdk.workflow.ending import Ended, Outcome
-from runtara_sdk.workflow.errors import Superseded, Unavailable
+from runtara_sdk.workflow.errors import Infrastructure, Superseded
 from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told
 from runtara_sdk.workflow.lifeline import Lifeline
+from runtara_sdk.workflow.patience import BUDGET
 from runtara_sdk.workflow.run import utc_now
 
 logger = logging.getLogger(__name__)
 
-_FOR_NOW = (
-    ConnectionFailed,
-    RequestTimeout,
-    RequestReset,
-    DatabaseFailed,
-    ShuttingDown,
-    Overloaded,
-    InternalServerError,
-    TooManyInstances,
-)
+_TRANSIENT = (*TRANSIENT, InternalServerError, TooManyInstances)
+"""Failures after which a run asks again: it has the time to wait until they are mended."""
+
+_OUT_OF_REACH = (*_TRANSIENT, ConnectionFailed, RequestTimeout)
+
+_LEAST_BUDGET = timedelta(seconds=1)
+"""A call to a core that is well takes some time, too."""
 
 _LONGEST_TEXT = 1000
 
@@ -54,36 +49,39 @@ _OUTCOMES = {
 class RemoteJournal:
     """One instance on a core that is reached over QUIC."""
 
-    def __init__(self, client: Client, settings: Settings, lifeline: Lifeline) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, lifeline: Lifeline, retry: Retry
+    ) -> None:
         self.instance_id = settings.instance_id
         self._settings = settings
+        self._retry = retry
         self._client = client
         self._lifeline = lifeline
         self._sleeps: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> Begun:
-        with _told_apart():
+        with self._told_apart():
             registration = await self._client.register()
             self._lifeline.begin()
             return Begun(registration.input, await self._passed())
 
     async def ended(self) -> Ended | None:
-        with _told_apart():
+        with self._told_apart():
             found = await self._client.get_status()
         outcome = _OUTCOMES.get(found.status)
         return None if outcome is None else Ended(outcome, found.output or b"", found.error or "")
 
     async def save(self, key: str, state: bytes) -> Kept:
-        with _told_apart():
+        with self._told_apart():
             kept = await self._client.checkpoint(key, state)
             return Kept(kept.state, _told(kept.signal))
 
     async def read(self, key: str) -> bytes | None:
-        with _told_apart():
+        with self._told_apart():
             return await self._client.get_checkpoint(key)
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        with _told_apart():
+        with self._told_apart():
             await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
     async def release(self, key: str, state: bytes, wake: datetime) -> bool:
@@ -91,19 +89,19 @@ class RemoteJournal:
         sleep = asyncio.create_task(self._client.sleep(left, key, state))
         self._sleeps.add(sleep)
         sleep.add_done_callback(self._forget)
-        with _told_apart():
+        with self._told_apart():
             if await self._is_asleep(sleep):
                 return True
             await sleep
             return False
 
     async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
-        with _told_apart():
+        with self._told_apart():
             pending = await self._client.poll_signals(also=names, wait=wait)
             return Heard(_told(pending.signal), pending.custom_signals)
 
     async def acknowledge(self, told: Told) -> bool:
-        with _told_apart():
+        with self._told_apart():
             await self._client.acknowledge(SignalType(told))
             status = (await self._client.get_status()).status
             match told:
@@ -115,24 +113,24 @@ class RemoteJournal:
                     return True
 
     async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
-        with _told_apart():
+        with self._told_apart():
             settings = replace(self._settings, instance_id=instance_id)
-            async with Client(settings) as successor:
+            async with Client(settings, retry=self._retry) as successor:
                 # Registering would take it from whoever runs it already.
                 if not await _has(successor, key):
                     await successor.register()
                     await successor.checkpoint(key, state)
 
     async def complete(self, output: bytes) -> None:
-        with _told_apart():
+        with self._told_apart():
             await self._client.completed(output)
 
     async def fail(self, error: str) -> None:
-        with _told_apart():
+        with self._told_apart():
             await self._client.failed(error)
 
     async def block(self, reason: str) -> None:
-        with _told_apart():
+        with self._told_apart():
             await self._client.suspended(blocked_reason=reason)
             if not (await self._client.get_status()).error:
                 logger.warning(
@@ -147,6 +145,19 @@ class RemoteJournal:
         for sleep in list(self._sleeps):
             sleep.cancel()
         await asyncio.gather(*self._sleeps, return_exceptions=True)
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """Raise what ends a run as the workflow layer's errors."""
+        try:
+            yield
+        except _OUT_OF_REACH as error:
+            raise Infrastructure(
+                f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
+                f" {error}; run the instance again when it is back: what was saved is kept"
+            ) from error
+        except InstanceSuperseded as error:
+            raise Superseded(str(error)) from error
 
     async def _passed(self) -> dict[str, bytes] | None:
         found = {}
@@ -178,27 +189,26 @@ class RemoteJournal:
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[RemoteJournal]:
-    """Open a journal; the instance shows life by a connection of its own."""
+async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[RemoteJournal]:
+    """
+    Open a journal whose calls are repeated for so long while the core is out of reach.
+
+    The instance shows life by a connection of its own.
+    """
     quiet = replace(settings, heartbeat_interval_ms=0)
+    retry = Retry(
+        max(budget, _LEAST_BUDGET).total_seconds(),
+        _TRANSIENT,
+        caller="this run",
+        afterwards=" (budget= of @workflow), then the run ends and can be run again",
+    )
     with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
-        async with Client(quiet) as client:
-            journal = RemoteJournal(client, quiet, lifeline)
+        async with Client(quiet, retry=retry) as client:
+            journal = RemoteJournal(client, quiet, lifeline, retry)
             try:
                 yield journal
             finally:
                 await journal.aclose()
-
-
-@contextmanager
-def _told_apart() -> Iterator[None]:
-    """Tell what may pass from what may not."""
-    try:
-        yield
-    except _FOR_NOW as error:
-        raise Unavailable(str(error)) from error
-    except InstanceSuperseded as error:
-        raise Superseded(str(error)) from error
 
 
 async def _has(client: Client, key: str) -> bool:

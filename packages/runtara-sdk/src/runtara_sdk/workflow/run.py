@@ -66,7 +66,6 @@ class Run:
         self.ears = Ears(self)
         self.strikes = Strikes(self)
         self.workflow = workflow
-        self._patience = workflow.patience
         self.turns = Turns(self.history.thrown())
         self._reads_each = begun.passed is None
         self._saved = len(begun.passed or {})
@@ -140,9 +139,9 @@ class Run:
         return None if state is None else entries.decode(key, state)
 
     async def reach(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call the core until it answers; stays here if it can't be reached within the budget."""
+        """Call the core; stays here if that fails."""
         try:
-            return await self._patience.persist(call)
+            return await call()
         except RuntaraError as error:
             # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.
             await self.stop(error)

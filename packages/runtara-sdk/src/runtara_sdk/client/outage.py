@@ -1,0 +1,32 @@
+"""What a client logs while the core does not serve it."""
+
+import logging
+from datetime import timedelta
+from time import monotonic
+
+from runtara_sdk.client.retry import Retry
+from runtara_sdk.errors import RuntaraError
+
+logger = logging.getLogger(__name__)
+
+
+class OutageLog:
+    """Logs an outage now and then, however many calls wait for its end."""
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+        self._logged_at: float | None = None
+
+    def failed(self, error: RuntaraError, left: float) -> None:
+        """Log why a call failed and for how many seconds it is repeated, unless one just was."""
+        now = monotonic()
+        if self._logged_at is not None and now < self._logged_at + self._retry.log_every:
+            return
+        self._logged_at = now
+        logger.warning(
+            "the core does not serve %s now: %s; it is asked for %s more%s",
+            self._retry.caller,
+            error,
+            timedelta(seconds=round(left)),
+            self._retry.afterwards,
+        )
