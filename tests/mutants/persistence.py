@@ -142,8 +142,8 @@ PERSISTENCE = (
         "A checkpoint does not stir its sleeping instance.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
         "save.stir",
-        "waits = NULL, sleep_until = NULL,",
-        "waits = NULL,",
+        "-- include: clear_wake",
+        "waits = NULL",
         (
             "tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",

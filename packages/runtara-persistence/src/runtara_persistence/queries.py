@@ -1,10 +1,17 @@
-"""Named queries of a .sql file: each begins with a line `-- name: method.part`."""
+"""
+Named queries of a .sql file: each begins with a line `-- name: method.part`.
+
+A line `-- include: name` stands for the text of that name in the folder's `fragments.sql`, and may
+end with the comma or semicolon that follows it.
+"""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from importlib import resources
 
 _HEADER = re.compile(r"^-- name:(.*)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^( *)-- include: ([a-z_]+)([,;]?)$", re.MULTILINE)
 _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
 
@@ -33,9 +40,24 @@ class Queries:
 
 
 def load(package: str, file: str) -> Queries:
-    """Read the queries of a file in the folder `sql` of a package."""
-    text = resources.files(package).joinpath("sql", file).read_text(encoding="utf-8")
+    """Read the queries of a file in the folder `sql` of a package, with what they include."""
+    folder = resources.files(package).joinpath("sql")
+    fragments = Queries(
+        folder.joinpath("fragments.sql").read_text(encoding="utf-8"),
+        source=f"{package}/sql/fragments.sql",
+    )
+    text = include(folder.joinpath(file).read_text(encoding="utf-8"), fragments)
     return Queries(text, source=f"{package}/sql/{file}")
+
+
+def include(text: str, fragments: Queries) -> str:
+    """Put fragments in the place of the lines that name them; KeyError for an unknown name."""
+
+    def fragment(line: re.Match[str]) -> str:
+        indent, name, end = line.groups()
+        return textwrap.indent(fragments[name], indent) + end
+
+    return _INCLUDE.sub(fragment, text)
 
 
 def _split(text: str, source: str) -> Iterator[tuple[str, str]]:

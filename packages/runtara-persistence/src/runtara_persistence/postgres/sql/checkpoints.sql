@@ -9,11 +9,7 @@ WITH found AS MATERIALIZED (
     FROM (
         SELECT
             instance_id,
-            CASE
-                WHEN status <> 'suspended' THEN status::text
-                WHEN sleep_until IS NULL THEN 'paused'
-                ELSE 'asleep'
-            END AS state,
+            -- include: state,
             run_epoch,
             CASE WHEN status = 'suspended' THEN sleep_until END AS asleep_until,
             wake_claim_until > $6 AND split_part(wake_claim_by, '/', 1) <> $12 AS is_anothers
@@ -102,11 +98,7 @@ WITH found AS MATERIALIZED (
     FROM (
         SELECT
             instance_id,
-            CASE
-                WHEN status <> 'suspended' THEN status::text
-                WHEN sleep_until IS NULL THEN 'paused'
-                ELSE 'asleep'
-            END AS state,
+            -- include: state,
             run_epoch
         FROM instances
         WHERE instance_id = $1

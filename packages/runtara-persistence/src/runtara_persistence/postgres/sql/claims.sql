@@ -130,11 +130,7 @@ WHERE wake_claim_by = $1
 WITH found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch,
         CASE
             WHEN wake_claim_until > $5 AND split_part(wake_claim_by, '/', 1) <> $3
@@ -148,10 +144,7 @@ woken AS (
     UPDATE instances AS i
     SET status = $6::text::instance_status,
         last_activity_at = greatest(i.last_activity_at, $5),
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id
         AND found.claimed_until IS NULL

@@ -17,11 +17,7 @@ WITH asked AS MATERIALIZED (
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = ANY ($1)
@@ -61,16 +57,8 @@ LEFT JOIN admitted ON admitted.place = asked.place
 ORDER BY asked.place;
 
 -- name: end
-WITH parent AS MATERIALIZED (
-    SELECT
-        p.instance_id,
-        p.status IN ('pending', 'running', 'suspended') AS is_open,
-        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
-    FROM instances AS c
-    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-    WHERE c.instance_id = $1 AND p.instance_id <> $1
-    FOR NO KEY UPDATE OF p
-),
+WITH
+-- include: parent,
 found AS MATERIALIZED (
     SELECT
         *,
@@ -94,11 +82,7 @@ found AS MATERIALIZED (
     FROM (
         SELECT
             instance_id,
-            CASE
-                WHEN status <> 'suspended' THEN status::text
-                WHEN sleep_until IS NULL THEN 'paused'
-                ELSE 'asleep'
-            END AS state,
+            -- include: state,
             run_epoch,
             $2::bigint IS NULL OR $2 >= run_epoch AS is_current,
             output IS NOT DISTINCT FROM $5::bytea AND error IS NOT DISTINCT FROM $6::text
@@ -125,10 +109,7 @@ moved AS (
         error = $6,
         finished_at = $7,
         last_activity_at = greatest(i.last_activity_at, $7),
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id AND found.is_admitted
 ),
@@ -151,24 +132,12 @@ SELECT state, run_epoch, is_repeated, is_admitted
 FROM found;
 
 -- name: suspend
-WITH parent AS MATERIALIZED (
-    SELECT
-        p.instance_id,
-        p.status IN ('pending', 'running', 'suspended') AS is_open,
-        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
-    FROM instances AS c
-    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-    WHERE c.instance_id = $1 AND p.instance_id <> $1
-    FOR NO KEY UPDATE OF p
-),
+WITH
+-- include: parent,
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1

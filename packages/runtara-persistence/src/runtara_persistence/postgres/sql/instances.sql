@@ -3,11 +3,7 @@ WITH found AS MATERIALIZED (
     SELECT
         instance_id,
         tenant_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch,
         input,
         $3::text IS NULL OR EXISTS (
@@ -31,10 +27,7 @@ begun AS (
         code_version = coalesce($10::text, i.code_version),
         error = NULL,
         blocked_signal_at = NULL,
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id
         AND found.tenant_id = $2
@@ -92,22 +85,7 @@ LEFT JOIN found ON TRUE;
 
 -- name: get
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason,
+    -- include: summary,
     output,
     error,
     stderr,
@@ -118,11 +96,7 @@ WHERE instance_id = $1;
 
 -- name: standing
 SELECT
-    CASE
-        WHEN status <> 'suspended' THEN status::text
-        WHEN sleep_until IS NULL THEN 'paused'
-        ELSE 'asleep'
-    END AS state,
+    -- include: state,
     run_epoch
 FROM instances
 WHERE instance_id = $1;
@@ -165,11 +139,7 @@ WITH found AS MATERIALIZED (
     SELECT
         instance_id,
         tenant_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1
@@ -203,34 +173,18 @@ WHERE instance_id = $1;
 -- name: standings
 SELECT
     instance_id,
-    CASE
-        WHEN status <> 'suspended' THEN status::text
-        WHEN sleep_until IS NULL THEN 'paused'
-        ELSE 'asleep'
-    END AS state,
+    -- include: state,
     run_epoch
 FROM instances
 WHERE instance_id = ANY ($1::text[]);
 
 -- name: finish
-WITH parent AS MATERIALIZED (
-    SELECT
-        p.instance_id,
-        p.status IN ('pending', 'running', 'suspended') AS is_open,
-        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
-    FROM instances AS c
-    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-    WHERE c.instance_id = $1 AND p.instance_id <> $1
-    FOR NO KEY UPDATE OF p
-),
+WITH
+-- include: parent,
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1
@@ -247,10 +201,7 @@ moved AS (
         memory_peak_bytes = $8,
         cpu_usage_usec = $9,
         finished_at = $10,
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id
         AND found.state = ANY ($3::text[])
@@ -279,11 +230,7 @@ FROM found;
 WITH found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1
@@ -306,10 +253,7 @@ moved AS (
             WHEN found.state = 'paused' AND i.error IS NOT NULL THEN i.blocked_signal_at
             ELSE (SELECT created_at FROM told)
         END,
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM found
     WHERE i.instance_id = found.instance_id
         AND found.state = ANY ($3::text[])

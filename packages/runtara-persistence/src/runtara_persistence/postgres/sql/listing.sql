@@ -1,21 +1,6 @@
 -- name: page.any
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE created_at <= coalesce($1::timestamptz, 'infinity')
     AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
@@ -24,125 +9,38 @@ LIMIT $3;
 
 -- name: page.of_tenant
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE tenant_id = $4
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: page.in_status
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE status = $4::text::instance_status
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: page.of_tenant_in_status
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE tenant_id = $4
     AND status = $5::text::instance_status
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: page.of_workflow
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE workflow = $6::text
     AND ($4::text IS NULL OR tenant_id = $4)
     AND ($5::text IS NULL OR status = $5::text::instance_status)
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: page.blocked
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE status = 'suspended'
     AND sleep_until IS NULL
@@ -150,39 +48,18 @@ WHERE status = 'suspended'
     AND ($4::text IS NULL OR tenant_id = $4)
     AND ($5::text IS NULL OR status = $5::text::instance_status)
     AND ($6::text IS NULL OR workflow = $6)
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: page.of_parent
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE parent_id = $7::text
     AND ($4::text IS NULL OR tenant_id = $4)
     AND ($5::text IS NULL OR status = $5::text::instance_status)
     AND ($6::text IS NULL OR workflow = $6)
     AND (NOT $8::boolean OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL))
-    AND created_at <= coalesce($1::timestamptz, 'infinity')
-    AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
-ORDER BY created_at DESC, instance_id COLLATE "C"
-LIMIT $3;
+-- include: newest_first;
 
 -- name: count.any
 SELECT count(*)
@@ -231,22 +108,7 @@ WHERE parent_id = $4::text
 
 -- name: silent
 SELECT
-    instance_id,
-    tenant_id,
-    status::text AS status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < $1

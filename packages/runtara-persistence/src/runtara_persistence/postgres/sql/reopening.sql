@@ -8,11 +8,7 @@ FOR NO KEY UPDATE OF p;
 
 -- name: lock
 SELECT
-    CASE
-        WHEN status <> 'suspended' THEN status::text
-        WHEN sleep_until IS NULL THEN 'paused'
-        ELSE 'asleep'
-    END AS state,
+    -- include: state,
     run_epoch,
     finished_at,
     output,

@@ -4,11 +4,7 @@ WITH found AS MATERIALIZED (
     FROM (
         SELECT
             instance_id,
-            CASE
-                WHEN status <> 'suspended' THEN status::text
-                WHEN sleep_until IS NULL THEN 'paused'
-                ELSE 'asleep'
-            END AS state,
+            -- include: state,
             run_epoch
         FROM instances
         WHERE instance_id = $1
@@ -72,11 +68,7 @@ WITH asked AS MATERIALIZED (
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = ANY ($1)

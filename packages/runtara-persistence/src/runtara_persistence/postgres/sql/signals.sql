@@ -32,24 +32,12 @@ CROSS JOIN (
 WHERE i.instance_id = $1;
 
 -- name: acknowledge
-WITH parent AS MATERIALIZED (
-    SELECT
-        p.instance_id,
-        p.status IN ('pending', 'running', 'suspended') AS is_open,
-        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
-    FROM instances AS c
-    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-    WHERE c.instance_id = $1 AND p.instance_id <> $1
-    FOR NO KEY UPDATE OF p
-),
+WITH
+-- include: parent,
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1
@@ -113,24 +101,12 @@ FROM found
 LEFT JOIN settled ON TRUE;
 
 -- name: send
-WITH parent AS MATERIALIZED (
-    SELECT
-        p.instance_id,
-        p.status IN ('pending', 'running', 'suspended') AS is_open,
-        p.status = 'suspended' AND p.sleep_until IS NOT NULL AS is_asleep
-    FROM instances AS c
-    JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-    WHERE c.instance_id = $1 AND p.instance_id <> $1
-    FOR NO KEY UPDATE OF p
-),
+WITH
+-- include: parent,
 found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch,
         blocked_signal_at
     FROM instances
@@ -173,10 +149,7 @@ moved AS (
     UPDATE instances AS i
     SET status = 'cancelled',
         finished_at = put.acknowledged_at,
-        waits = NULL,
-        sleep_until = NULL,
-        wake_claim_until = NULL,
-        wake_claim_by = NULL
+        -- include: clear_wake
     FROM put
     WHERE i.instance_id = put.instance_id AND put.acknowledged_at IS NOT NULL
 ),
@@ -202,11 +175,7 @@ FROM found;
 WITH found AS MATERIALIZED (
     SELECT
         instance_id,
-        CASE
-            WHEN status <> 'suspended' THEN status::text
-            WHEN sleep_until IS NULL THEN 'paused'
-            ELSE 'asleep'
-        END AS state,
+        -- include: state,
         run_epoch
     FROM instances
     WHERE instance_id = $1

@@ -65,10 +65,7 @@ WHERE instance_id = :instance_id;
 -- name: save.stir
 UPDATE instances
 SET status = :status,
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id;
 
 -- name: get

@@ -86,8 +86,5 @@ WHERE instance_id = :instance_id;
 UPDATE instances
 SET status = :status,
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id;

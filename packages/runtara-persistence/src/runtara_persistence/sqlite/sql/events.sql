@@ -28,10 +28,7 @@ SET status = :status,
     error = :error,
     finished_at = :at,
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id
 RETURNING parent_id;
 

@@ -29,10 +29,7 @@ SET status = :status,
     code_version = coalesce(:code_version, code_version),
     error = NULL,
     blocked_signal_at = NULL,
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id;
 
 -- name: register.settle_resume
@@ -46,22 +43,7 @@ VALUES (:instance_id, 'started', :at, x'');
 
 -- name: get
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason,
+    -- include: summary,
     CAST(output AS BLOB),
     error,
     stderr,
@@ -100,22 +82,7 @@ WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
 
 -- name: page.any
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE created_at <= :created_at
     AND (created_at < :created_at OR instance_id > :instance_id)
@@ -124,124 +91,37 @@ LIMIT :limit;
 
 -- name: page.of_tenant
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE tenant_id = :tenant_id
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: page.in_status
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE status = :status
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: page.of_tenant_in_status
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances INDEXED BY idx_instances_status
 WHERE tenant_id = :tenant_id AND status = :status
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: page.of_workflow
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances INDEXED BY idx_instances_workflow
 WHERE workflow = :workflow
     AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
     AND (:status IS NULL OR status = :status)
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: page.blocked
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances INDEXED BY idx_instances_blocked
 WHERE status = 'suspended'
     AND sleep_until IS NULL
@@ -249,39 +129,18 @@ WHERE status = 'suspended'
     AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
     AND (:status IS NULL OR status = :status)
     AND (:workflow IS NULL OR workflow = :workflow)
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: page.of_parent
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances INDEXED BY idx_instances_parent
 WHERE parent_id = :parent_id
     AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
     AND (:status IS NULL OR status = :status)
     AND (:workflow IS NULL OR workflow = :workflow)
     AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL))
-    AND created_at <= :created_at
-    AND (created_at < :created_at OR instance_id > :instance_id)
-ORDER BY created_at DESC, instance_id
-LIMIT :limit;
+-- include: newest_first;
 
 -- name: count.any
 SELECT count(*)
@@ -330,22 +189,7 @@ WHERE parent_id = :parent_id
 
 -- name: silent
 SELECT
-    instance_id,
-    tenant_id,
-    status,
-    run_epoch,
-    checkpoint_id,
-    created_at,
-    started_at,
-    finished_at,
-    sleep_until,
-    last_activity_at,
-    workflow,
-    code_version,
-    parent_id,
-    launch_id,
-    waits,
-    CASE WHEN status = 'suspended' AND sleep_until IS NULL THEN error END AS blocked_reason
+    -- include: summary
 FROM instances
 WHERE status = 'running'
     AND coalesce(last_activity_at, started_at, created_at) < :since
@@ -361,10 +205,7 @@ SET status = :status,
     memory_peak_bytes = :memory_peak_bytes,
     cpu_usage_usec = :cpu_usage_usec,
     finished_at = :at,
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id
 RETURNING parent_id;
 

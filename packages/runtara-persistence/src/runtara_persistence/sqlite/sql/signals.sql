@@ -9,10 +9,7 @@ WHERE i.instance_id = :instance_id;
 UPDATE instances
 SET status = :status,
     finished_at = :finished_at,
-    waits = NULL,
-    sleep_until = NULL,
-    wake_claim_until = NULL,
-    wake_claim_by = NULL
+    -- include: clear_wake
 WHERE instance_id = :instance_id
 RETURNING parent_id;
 
