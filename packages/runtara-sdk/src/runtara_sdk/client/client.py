@@ -206,7 +206,9 @@ class Client:
         Meanwhile the instance is SUSPENDED and may be relaunched when it is due; with
         `keep_running`, for a process whose other branches work on, it stays RUNNING. With `detach`,
         for a process that is about to leave, this returns as soon as the sleep is stored: the
-        instance is asleep, and due when the deadline has passed, even if it already has.
+        instance is asleep, and due when the deadline has passed, even if it already has. A server
+        that is too old for that sleeps all the same and answers at the end, which raises
+        RequestTimeout here.
 
         A cancel ends the sleep early, and a pending one keeps it from beginning: this returns all
         the same, so look at `poll_signals` before going on. A pause, or an end from outside, raises

@@ -37,6 +37,9 @@ _OUT_OF_REACH = (*_TRANSIENT, ConnectionFailed, RequestTimeout)
 _LEAST_BUDGET = timedelta(seconds=1)
 """A call to a core that is well takes some time, too."""
 
+_HELD = 1.0
+"""Seconds after which an answer that should come at once is taken for one that is held back."""
+
 _LONGEST_TEXT = 1000
 
 _OUTCOMES = {
@@ -57,7 +60,6 @@ class RemoteJournal:
         self._retry = retry
         self._client = client
         self._lifeline = lifeline
-        self._sleeps: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> Begun:
         with self._told_apart():
@@ -85,15 +87,16 @@ class RemoteJournal:
             await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
     async def release(self, key: str, state: bytes, wake: datetime) -> bool:
-        left = max(wake - utc_now(), timedelta(0))
-        sleep = asyncio.create_task(self._client.sleep(left, key, state))
-        self._sleeps.add(sleep)
-        sleep.add_done_callback(self._forget)
-        with self._told_apart():
-            if await self._is_asleep(sleep):
-                return True
-            await sleep
+        left = wake - utc_now()
+        if left <= timedelta(0):
             return False
+        with self._told_apart():
+            while True:
+                is_stored = await self._is_stored(left, key, state)
+                status = (await self._client.get_status()).status
+                is_asleep = status is InstanceStatus.SUSPENDED
+                if is_stored or is_asleep:
+                    return is_asleep
 
     async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
         with self._told_apart():
@@ -140,12 +143,6 @@ class RemoteJournal:
                     reason,
                 )
 
-    async def aclose(self) -> None:
-        """Let go of sleeps that the core holds: the instance stays asleep."""
-        for sleep in list(self._sleeps):
-            sleep.cancel()
-        await asyncio.gather(*self._sleeps, return_exceptions=True)
-
     @contextmanager
     def _told_apart(self) -> Iterator[None]:
         """Raise what ends a run as the workflow layer's errors."""
@@ -171,21 +168,14 @@ class RemoteJournal:
             return None
         return found
 
-    def _forget(self, sleep: "asyncio.Task[None]") -> None:
-        """Let go of a sleep that is over; how it ended matters to nobody who did not wait."""
-        self._sleeps.discard(sleep)
-        if not sleep.cancelled():
-            sleep.exception()
-
-    async def _is_asleep(self, sleep: "asyncio.Task[None]") -> bool:
-        """Tell whether a sleep has begun: its answer comes only at its end."""
-        pause = 0.001
-        while not sleep.done():
-            if (await self._client.get_status()).status is InstanceStatus.SUSPENDED:
-                return True
-            await asyncio.wait({sleep}, timeout=pause)
-            pause = min(pause * 2, 0.1)
-        return False
+    async def _is_stored(self, left: timedelta, key: str, state: bytes) -> bool:
+        """Tell whether a sleep is answered: a server too old for `detach` does so at its end."""
+        try:
+            async with asyncio.timeout(_HELD):
+                await self._client.sleep(left, key, state, detach=True)
+        except TimeoutError:
+            return False
+        return True
 
 
 @asynccontextmanager
@@ -204,11 +194,7 @@ async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIter
     )
     with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
         async with Client(quiet, retry=retry) as client:
-            journal = RemoteJournal(client, quiet, lifeline, retry)
-            try:
-                yield journal
-            finally:
-                await journal.aclose()
+            yield RemoteJournal(client, quiet, lifeline, retry)
 
 
 async def _has(client: Client, key: str) -> bool:
