@@ -120,7 +120,11 @@ class Run:
     async def save(self, key: str, entry: Entry) -> Entry:
         """Save an entry; the one that stands then, which is another if there was one."""
         state = entry.encode()
-        kept = await self.reach(lambda: self.journal.save(key, state))
+        # What `reach` does, without its frame: a step's way to the wire is kept short.
+        try:
+            kept = await self.journal.save(key, state)
+        except RuntaraError as error:
+            await self.stop(error)
         self._saved += 1
         if self._saved == _MANY:
             logger.warning(
