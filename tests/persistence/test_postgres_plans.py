@@ -68,8 +68,6 @@ INDEXES = {
         "touch": "instances_pkey",
         "finish": "instances_pkey",
         "prune": "idx_instances_finished",
-    },
-    "listing": {
         "page.any": "idx_instances_created",
         "page.of_tenant": "idx_instances_tenant",
         "page.in_status": "idx_instances_status",

@@ -11,7 +11,6 @@ FILES = (
     "claims.sql",
     "events.sql",
     "instances.sql",
-    "listing.sql",
     "saving.sql",
     "signals.sql",
 )

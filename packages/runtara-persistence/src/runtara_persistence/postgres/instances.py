@@ -22,7 +22,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import listing, pruning, reopening, rows
+from runtara_persistence.postgres import pruning, reopening, rows
 from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
@@ -36,6 +36,19 @@ _INPUT = _QUERIES["input"]
 _STANDINGS = _QUERIES["standings"]
 _FINISH = _QUERIES["finish"]
 _BLOCK = _QUERIES["block"]
+# By what is asked for: each has an index, and looks through what it finds for the rest.
+_KINDS = (
+    "of_parent",
+    "blocked",
+    "of_workflow",
+    "any",
+    "of_tenant",
+    "in_status",
+    "of_tenant_in_status",
+)
+_PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
+_COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
+_SILENT = _QUERIES["silent"]
 
 
 class PostgresInstances:
@@ -160,14 +173,20 @@ class PostgresInstances:
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        return await listing.page(self._database, which, after, limit)
+        place = (None, None) if after is None else (after.created_at, after.instance_id)
+        query = _PAGE[_kind(which)]
+        found = await self._database.read("list instances", query, *place, limit, *_of(which))
+        return [rows.summary(row) for row in found]
 
     async def count(self, which: InstanceFilter) -> int:
-        return await listing.count(self._database, which)
+        query = _COUNT[_kind(which)]
+        [row] = await self._database.read_much("count instances", query, *_of(which))
+        return int(row["count"])
 
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         values.check_limit(limit)
-        return await listing.silent(self._database, since, limit)
+        found = await self._database.read("find silent instances", _SILENT, since, limit)
+        return [rows.summary(row) for row in found]
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
@@ -210,3 +229,26 @@ class PostgresInstances:
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
         return await pruning.prune(self._database, finished_before, limit)
+
+
+def _kind(which: InstanceFilter) -> str:
+    if which.parent_id is not None:
+        return "of_parent"
+    if which.blocked:
+        return "blocked"
+    if which.workflow is not None:
+        return "of_workflow"
+    if which.tenant_id is not None:
+        return "of_tenant" if which.status is None else "of_tenant_in_status"
+    return "any" if which.status is None else "in_status"
+
+
+def _of(which: InstanceFilter) -> list[object]:
+    narrowing = [which.tenant_id, which.status, which.workflow]
+    match _kind(which):
+        case "of_parent":
+            return [*narrowing, which.parent_id, which.blocked]
+        case "blocked" | "of_workflow":
+            return [*narrowing]
+        case _:
+            return [value for value in (which.tenant_id, which.status) if value is not None]
