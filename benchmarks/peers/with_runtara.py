@@ -10,7 +10,7 @@ from serving import RESULT, serve
 
 from runtara_sdk import Settings, step, workflow
 from runtara_sdk.workflow import Outcome, execute
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.process.core_store import connected
 
 _numbers = itertools.count()
 

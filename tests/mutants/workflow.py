@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 WORKFLOW = (
     Mutant(
         "A timeout that struck hides whatever struck after it in its scope.",
-        "runtara_sdk/workflow/places.py",
+        "runtara_sdk/workflow/engine/calls.py",
         "Branch.exit",
         "if scope in struck:\n    self.struck.remove(scope)\nreturn struck",
         "return struck",
@@ -16,7 +16,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A group whose branches fail hides the cancel that struck it.",
-        "runtara_sdk/workflow/places.py",
+        "runtara_sdk/workflow/engine/calls.py",
         "Branch.rearm",
         "scope.missed = True",
         "scope.missed = False",
@@ -27,7 +27,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A branch has seen whatever was thrown in a task beside it.",
-        "runtara_sdk/workflow/run.py",
+        "runtara_sdk/workflow/engine/execution.py",
         "Run.throw",
         "not is_handed_over()",
         "True",
@@ -35,7 +35,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A branch has not seen what was thrown in its own task.",
-        "runtara_sdk/workflow/run.py",
+        "runtara_sdk/workflow/engine/execution.py",
         "Run.throw",
         "not is_handed_over()",
         "False",
@@ -46,7 +46,7 @@ WORKFLOW = (
     ),
     Mutant(
         "Of two timeouts that are over the later strikes.",
-        "runtara_sdk/workflow/places.py",
+        "runtara_sdk/workflow/engine/calls.py",
         "Place.striker",
         "min(due, key=_due_since)",
         "max(due, key=_due_since)",
@@ -57,7 +57,7 @@ WORKFLOW = (
     ),
     Mutant(
         "Of two timeouts that were slept through the later strikes.",
-        "runtara_sdk/workflow/places.py",
+        "runtara_sdk/workflow/engine/calls.py",
         "Place.overslept",
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
@@ -68,7 +68,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A promise that was kept in time is late if no process was there.",
-        "runtara_sdk/workflow/promises.py",
+        "runtara_sdk/workflow/api/promises.py",
         "_is_sent",
         "return wait.ended.done()",
         "return False",
@@ -79,7 +79,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A promise that was kept hides a cancel.",
-        "runtara_sdk/workflow/promises.py",
+        "runtara_sdk/workflow/api/promises.py",
         "heard",
         "not (place.is_deadline(by) and await _is_sent(run, name))",
         "not await _is_sent(run, name)",
@@ -87,7 +87,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A cancel that finds nothing to strike is forgotten.",
-        "runtara_sdk/workflow/strikes.py",
+        "runtara_sdk/workflow/engine/cancellation.py",
         "Strikes.strike_in",
         "scope.wanted = True",
         "",
@@ -95,7 +95,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A branch begun in a group that has failed does its work.",
-        "runtara_sdk/workflow/groups.py",
+        "runtara_sdk/workflow/api/groups.py",
         "TaskGroup._open",
         "Scope(self._place.key, wanted=self._is_aborting)",
         "Scope(self._place.key)",
@@ -106,7 +106,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A promise is heard when those are that were waited for before it.",
-        "runtara_sdk/workflow/ears.py",
+        "runtara_sdk/workflow/engine/inbox.py",
         "Ears.promised",
         "self._changed.set()",
         "",
@@ -117,7 +117,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A resume is told again and again to who runs.",
-        "runtara_sdk/workflow/ears.py",
+        "runtara_sdk/workflow/engine/inbox.py",
         "Ears.answer",
         "await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))",
         "pass",
@@ -125,7 +125,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A race leaves those that lost running.",
-        "runtara_sdk/workflow/groups.py",
+        "runtara_sdk/workflow/api/groups.py",
         "race",
         "group._abort()",
         "",
@@ -133,7 +133,7 @@ WORKFLOW = (
     ),
     Mutant(
         "A mapping that has failed begins more.",
-        "runtara_sdk/workflow/groups.py",
+        "runtara_sdk/workflow/api/groups.py",
         "_Mapping.feed",
         "not self._group._is_aborting or self._where.run.history.holds(path)",
         "True",

@@ -20,8 +20,8 @@ from runtara_persistence import (
     connect,
 )
 from runtara_sdk import Ended, Outcome
-from runtara_sdk.workflow.ending import restarted
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.outcome import restarted
+from runtara_sdk.workflow.engine.store import Told
 
 GIVEN = b'{"order": {"item": "desk", "delivery": "1h"}}'
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from runtara_sdk import RuntaraError, Settings
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.process.core_store import connected
 
 
 async def replayed(targets: dict[str, str], folder: Path) -> dict[str, object]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
+from runtara_sdk.workflow.engine.store import Begun, Heard, Kept, Told
 from runtara_sdk.workflow.errors import Superseded
-from runtara_sdk.workflow.journal import Begun, Heard, Kept, Told
 
 
 @dataclass

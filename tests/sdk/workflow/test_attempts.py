@@ -26,8 +26,8 @@ from runtara_sdk import (
     timeout,
     workflow,
 )
-from runtara_sdk.workflow.journal import Told
-from runtara_sdk.workflow.retry import retry_after
+from runtara_sdk.workflow.engine.retry import retry_after
+from runtara_sdk.workflow.engine.store import Told
 
 Die = Callable[[str, bool], bool]
 tried: list[int] = []

@@ -22,7 +22,7 @@ from runtara_sdk import (
     step,
     workflow,
 )
-from runtara_sdk.workflow import definition
+from runtara_sdk.workflow.api import workflows
 
 
 @step
@@ -243,7 +243,7 @@ async def test_an_output_that_is_too_large_blocks_the_instance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says where to put the data instead."""
-    monkeypatch.setattr(definition, "LIMIT", 5000)
+    monkeypatch.setattr(workflows, "LIMIT", 5000)
 
     @workflow
     async def giving() -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Changed, Ended, Outcome, map_steps, step, workflow
-from runtara_sdk.workflow.identity import Identity
+from runtara_sdk.workflow.values.identity import Identity
 
 Body = Callable[[], Awaitable[object]]
 

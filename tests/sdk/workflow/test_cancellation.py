@@ -19,7 +19,7 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 seen: list[str] = []
 

@@ -11,7 +11,7 @@ from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
 
 from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
 from runtara_sdk.workflow import Workflow, execute
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 CANCELLED = Ended(Outcome.CANCELLED)
 

@@ -30,7 +30,7 @@ from runtara_sdk.workflow import (
     uuid4,
     workflow,
 )
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 
 @workflow(hold="0s")

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, SecretStr
 
-from runtara_sdk.workflow.describing import OPAQUE, described
+from runtara_sdk.workflow.values.describing import OPAQUE, described
 
 
 class Colour(enum.Enum):
@@ -175,7 +175,7 @@ def test_sets_are_shown_in_one_order() -> None:
     """Though strings hash otherwise in each process, wherever the sets are."""
     code = (
         "from collections import deque\n"
-        "from runtara_sdk.workflow.describing import described\n"
+        "from runtara_sdk.workflow.values.describing import described\n"
         "names = {'a', 'b', 'c', 'd', 'e'}\n"
         "inner = {('x', frozenset(names))}\n"
         "print(described([names, deque([names]), inner, dict.fromkeys(names, 1)]))"

@@ -10,9 +10,9 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Outcome, StepFailed, step, workflow
-from runtara_sdk.workflow import failures
-from runtara_sdk.workflow.entries import Form
-from runtara_sdk.workflow.retry import Kinds
+from runtara_sdk.workflow.engine.retry import Kinds
+from runtara_sdk.workflow.values import failures
+from runtara_sdk.workflow.values.form import Form
 
 
 class Declined(Exception):

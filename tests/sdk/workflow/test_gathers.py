@@ -20,7 +20,7 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.journal import Kept, Told
+from runtara_sdk.workflow.engine.store import Kept, Told
 
 
 class Declined(Exception):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, Outcome, Refused, Workflow, sleep, workflow
-from runtara_sdk.workflow.first import first_entry
+from runtara_sdk.workflow.engine.start import first_entry
 
 
 class Size(Enum):

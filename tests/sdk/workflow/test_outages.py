@@ -16,7 +16,7 @@ from runtara_persistence import InstanceStatus
 from runtara_sdk import Client, Ended, Infrastructure, Outcome, Settings, step, workflow
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.process.core_store import connected
 
 pytestmark = pytest.mark.slow
 

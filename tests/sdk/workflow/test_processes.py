@@ -16,7 +16,7 @@ import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 
 from runtara_persistence import InstanceStatus, SignalType
-from runtara_sdk.workflow.first import START
+from runtara_sdk.workflow.engine.start import START
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from tests.sdk.workflow.launches import ROOT
 from tests.sdk.workflow.memory_journal import Core, life, lives
 
 from runtara_sdk import Ended, Outcome, promise, race, sleep, timeout, workflow
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 
 @workflow(hold="10s")

@@ -6,7 +6,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import Ended, NotSaveable, Outcome, promise, sleep, step, workflow
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 seen: list[str] = []
 

@@ -8,7 +8,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life, lives
 
 from runtara_sdk import Ended, Outcome, promise, race, sleep, step, workflow
-from runtara_sdk.workflow.journal import Told
+from runtara_sdk.workflow.engine.store import Told
 
 seen: list[str] = []
 

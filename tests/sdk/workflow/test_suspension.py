@@ -19,9 +19,9 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.ending import successor_of
+from runtara_sdk.workflow.engine.outcome import successor_of
+from runtara_sdk.workflow.engine.store import Told
 from runtara_sdk.workflow.errors import Superseded
-from runtara_sdk.workflow.journal import Told
 
 seen: list[str] = []
 

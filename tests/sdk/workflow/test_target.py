@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtara_sdk.workflow import target
+from runtara_sdk.workflow.process import loading
 
 MODULE = """\
 from runtara_sdk import step, workflow
@@ -44,8 +44,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
 
 
 def refusal(asked: str) -> str:
-    with pytest.raises(target.Unusable) as raised:
-        target.find(asked)
+    with pytest.raises(loading.Unusable) as raised:
+        loading.find(asked)
     return str(raised.value)
 
 
@@ -53,7 +53,7 @@ def test_a_workflow_is_found_by_its_function(module: Module) -> None:
     """Whatever its stored name is."""
     module("shop_found", MODULE)
 
-    assert target.find("shop_found:refund").name == "refund"
+    assert loading.find("shop_found:refund").name == "refund"
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_module_that_cannot_be_used_says_why(module: Module, text: str, told: 
 
 
 def unread(path: str) -> str:
-    with pytest.raises(target.Unusable) as raised:
-        target.read(path)
+    with pytest.raises(loading.Unusable) as raised:
+        loading.read(path)
     return str(raised.value)
 
 
@@ -153,7 +153,7 @@ def test_an_input_is_json_in_any_of_its_encodings(tmp_path: Path, encoding: str)
     given = tmp_path / "order.json"
     given.write_bytes('{"id": "Zoë"}'.encode(encoding))
 
-    assert target.read(str(given)) == '{"id": "Zoë"}'.encode()
+    assert loading.read(str(given)) == '{"id": "Zoë"}'.encode()
 
 
 def test_an_input_that_cannot_be_read_is_refused(
@@ -173,8 +173,8 @@ def test_an_input_is_a_file(tmp_path: Path) -> None:
     given = tmp_path / "order.json"
     given.write_text('{"id": "17"}')
 
-    assert target.read(str(given)) == b'{"id": "17"}'
-    assert target.read(None) is None
+    assert loading.read(str(given)) == b'{"id": "17"}'
+    assert loading.read(None) is None
     assert unread(str(tmp_path)) == f"--input {tmp_path}: Is a directory"
     assert unread("order.jsn") == "--input order.jsn: No such file or directory"
     assert unread('"order-17"').endswith("; it takes a file: echo JSON to `--input -`")

@@ -17,7 +17,7 @@ from runtara_sdk import (
     step,
     workflow,
 )
-from runtara_sdk.workflow import entries
+from runtara_sdk.workflow.engine import records
 
 
 @dataclass
@@ -171,7 +171,7 @@ async def test_a_result_that_is_more_than_the_core_keeps_is_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which says where to put the data instead."""
-    monkeypatch.setattr(entries, "LIMIT", 5000)
+    monkeypatch.setattr(records, "LIMIT", 5000)
     make, core = giving("x" * 5000, str), Core()
 
     @workflow

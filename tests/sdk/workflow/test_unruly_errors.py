@@ -10,7 +10,7 @@ import pytest
 from tests.sdk.workflow.memory_journal import Core, life, lives
 
 from runtara_sdk import Ended, Outcome, Retry, StepFailed, TaskGroup, race, step, workflow
-from runtara_sdk.workflow.retry import retry_after
+from runtara_sdk.workflow.engine.retry import retry_after
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -36,8 +36,9 @@ from pydantic import (
 from tests.sdk.workflow.memory_journal import Core, life
 
 from runtara_sdk import NotSaveable, Refused, StateUnreadable, Zoned, step, workflow
-from runtara_sdk.workflow import codec, entries
-from runtara_sdk.workflow.likeness import alike
+from runtara_sdk.workflow.engine import records
+from runtara_sdk.workflow.values import codec
+from runtara_sdk.workflow.values.likeness import alike
 
 
 class Colour(enum.Enum):
@@ -466,7 +467,7 @@ def test_a_zone_that_is_not_known_here_leaves_a_state_unread() -> None:
 
 def test_what_was_saved_by_aliases_is_read_by_them() -> None:
     """As entries are that don't say their form."""
-    entry = entries.decode("x", b'{"kind": "result", "value": {"grantedBy": "Ann"}}')
+    entry = records.decode("x", b'{"kind": "result", "value": {"grantedBy": "Ann"}}')
 
     assert codec.decode("x", entry.value, Aliased, entry.form) == Aliased(grantedBy="Ann")
     with pytest.raises(StateUnreadable, match=r"x\.granted_by is missing"):

@@ -23,8 +23,8 @@ from runtara_persistence import (
 from runtara_sdk import Ended, Outcome, Workflow, promise, sleep, workflow
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.journal import Journal
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.engine.store import Journal
+from runtara_sdk.workflow.process.core_store import connected
 
 pytestmark = pytest.mark.slow
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from runtara_sdk.workflow.command import main
+from runtara_sdk.workflow.process.command import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])

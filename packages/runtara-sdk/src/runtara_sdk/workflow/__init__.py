@@ -1,9 +1,20 @@
 """Workflows: functions whose steps are saved, so that another process can go on with them."""
 
-from runtara_sdk.workflow.branch_task import BranchTask
-from runtara_sdk.workflow.context import Current, current
-from runtara_sdk.workflow.definition import Workflow, workflow
-from runtara_sdk.workflow.ending import Ended, Outcome
+from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
+from runtara_sdk.workflow.api.logs import logger
+from runtara_sdk.workflow.api.patches import patched
+from runtara_sdk.workflow.api.promises import promise
+from runtara_sdk.workflow.api.recorded import now, random, uuid4
+from runtara_sdk.workflow.api.restarts import restart_as
+from runtara_sdk.workflow.api.steps import Step, step
+from runtara_sdk.workflow.api.timers import sleep, sleep_until, timeout
+from runtara_sdk.workflow.api.workflows import Workflow, workflow
+from runtara_sdk.workflow.engine.branch_task import BranchTask
+from runtara_sdk.workflow.engine.context import Current, current
+from runtara_sdk.workflow.engine.options import NotDone
+from runtara_sdk.workflow.engine.outcome import Ended, Outcome
+from runtara_sdk.workflow.engine.retry import Retry
+from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
     Changed,
     ForeignTask,
@@ -17,18 +28,7 @@ from runtara_sdk.workflow.errors import (
     StepFailed,
     WorkflowError,
 )
-from runtara_sdk.workflow.executing import execute
-from runtara_sdk.workflow.groups import TaskGroup, map_steps, race
-from runtara_sdk.workflow.logs import logger
-from runtara_sdk.workflow.patches import patched
-from runtara_sdk.workflow.plan import NotDone
-from runtara_sdk.workflow.promises import promise
-from runtara_sdk.workflow.restarts import restart_as
-from runtara_sdk.workflow.retry import Retry
-from runtara_sdk.workflow.sleeping import sleep, sleep_until, timeout
-from runtara_sdk.workflow.steps import Step, step
-from runtara_sdk.workflow.values import now, random, uuid4
-from runtara_sdk.workflow.zoned import Zoned
+from runtara_sdk.workflow.values.zoned import Zoned
 
 __all__ = [
     "BranchTask",

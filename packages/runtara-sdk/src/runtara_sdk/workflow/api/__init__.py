@@ -1,0 +1,1 @@
+"""What workflow code calls: workflows, steps, groups, timers, promises and recorded values."""

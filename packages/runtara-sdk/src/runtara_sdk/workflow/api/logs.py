@@ -1,0 +1,40 @@
+"""Logs: the workflow's logger, which says nothing twice, and what a run's process shows."""
+
+import logging
+
+from runtara_sdk.workflow.engine.context import InWorkflow, where_now
+
+
+class _Live(logging.Filter):
+    """Drops what an earlier run of the instance has logged already."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        where = where_now()
+        return not (isinstance(where, InWorkflow) and _is_replaying(where))
+
+
+def _is_replaying(where: InWorkflow) -> bool:
+    """Tell whether calls further on in this branch were made by an earlier run."""
+    return where.branch.position < where.run.history.last(where.branch.path)
+
+
+logger = logging.getLogger("runtara.workflow")
+"""For code between steps: silent while a replay passes it again."""
+
+logger.addFilter(_Live())
+
+
+def show() -> None:
+    """
+    Show what is logged from INFO on, on standard error, unless the process has its own settings.
+
+    Called when the workflow's module is imported, which may have called `logging.basicConfig`.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        level = logging.INFO if root.level == logging.WARNING else root.level
+        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # aioquic's: what of a connection matters to a workflow, the client says.
+    quic = logging.getLogger("quic")
+    if quic.level == logging.NOTSET:
+        quic.setLevel(logging.ERROR)

@@ -1,0 +1,318 @@
+"""Steps: functions whose results and failures are saved."""
+
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from copy import copy
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
+
+from runtara_sdk.workflow.api.recorded import value_of
+from runtara_sdk.workflow.duration import Duration
+from runtara_sdk.workflow.engine.attempts import Attempts, Failed
+from runtara_sdk.workflow.engine.calls import Place
+from runtara_sdk.workflow.engine.context import check_awaited, in_workflow
+from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.options import NotDone, Plan, doubt_of
+from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.retry import NEVER, Kinds, Retry, kinds
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
+from runtara_sdk.workflow.values.form import Form
+from runtara_sdk.workflow.values.function import Arguments, Function, noted
+from runtara_sdk.workflow.values.identity import Identity, qualified
+from runtara_sdk.workflow.values.misspelt import check_known
+
+logger = logging.getLogger(__name__)
+
+_UNREAD = (
+    ". What it gave is saved as it is, and the step is not done again: run the instance with code"
+    " that annotates it so, or as it is, and it is read by the annotation that is there then"
+)
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+
+
+class Step(CoroutineFunction, Generic[P, R]):
+    """
+    A function that runs once: called again by a replay, it gives what it gave.
+
+    Its place is taken when it is called, and the call is to be awaited. Outside a workflow and
+    inside another step it is its function. A plain function runs in a thread.
+    """
+
+    def __init__(self, function: Callable[..., Any], plan: Plan) -> None:
+        # First: it brings along what other decorators have put on the function.
+        update_wrapper(self, function)
+        self._function = Function(function)
+        self._plan = plan
+        self._identity = Identity(plan.name, qualified(function), plan.was, plan.is_named)
+        self._identity.enter()
+        self._is_method = False
+        self._key: str | None = None
+        self._self: tuple[object, ...] = ()
+        self._ask: Function | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._is_method = self._is_method or self._function.is_of(owner)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Step[P, R]": ...
+
+    @overload
+    def __get__(
+        self: "Step[Concatenate[S, Q], R]", instance: S, owner: type | None = None
+    ) -> "Step[Q, R]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Step[Any, R]":
+        if instance is None:
+            return self
+        bound: Step[Any, R] = copy(self)
+        bound._self = (instance,)
+        return bound
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
+        where = in_workflow()
+        if where is None:
+            check_awaited(self._plan.name)
+            return noted(self._plan.name, self._work(self._self + args, kwargs))
+        given = Arguments(self._self + args, kwargs, self._own(args))
+        call = self._function.live(given, is_old=where.run.is_old)
+        place = where.branch.place(self._plan.name, key=self._key, step=self._identity)
+        place.call = call
+        return self._durable(where.run, place, given)
+
+    def _own(self, args: tuple[object, ...]) -> int:
+        """How many arguments are what a method belongs to, in whatever way that was called."""
+        is_own = bool(self._self) or self._is_method or bool(args and self._is_of(args[0]))
+        return 1 if is_own else 0
+
+    def _is_of(self, kind: object) -> bool:
+        """Tell whether it is a class method of a class: before 3.13 its class is bound to it."""
+        if not isinstance(kind, type):
+            return False
+        own = (each for one in kind.__mro__ for each in vars(one).values())
+        methods = (getattr(each, "__func__", None) for each in own if type(each) is classmethod)
+        return any(isinstance(one, Step) and one._function is self._function for one in methods)
+
+    def keyed(self, key: str) -> "Step[P, R]":
+        """The same step under a key that is given: it may be called in any order, once."""
+        keyed = copy(self)
+        keyed._key = key
+        return keyed
+
+    @overload
+    def in_doubt(
+        self, ask: Callable[P, Coroutine[Any, Any, R | NotDone]]
+    ) -> Callable[P, Coroutine[Any, Any, R | NotDone]]: ...
+
+    @overload
+    def in_doubt(self, ask: Callable[P, R | NotDone]) -> Callable[P, R | NotDone]: ...
+
+    def in_doubt(self, ask: Callable[..., object]) -> Callable[..., object]:
+        """
+        Ask this function, called like the step, about an effect that a crash left open.
+
+        It returns the result, or `NotDone()`; a plain function is asked in a thread.
+        """
+        if not self._plan.is_external:
+            raise ValueError(f'{self._plan.name}: in_doubt is for @step(effect="external")')
+        self._ask = Function(ask)
+        return ask
+
+    async def _work(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> R:
+        return cast("R", await self._function.carry_out(args, kwargs))
+
+    async def _durable(self, run: Run, place: Place, given: Arguments) -> R:
+        entry = await run.passed(place)
+        if entry is None:
+            with run.flight(place):
+                try:
+                    entry = await self._live(run, place, given)
+                except NotSaveable as error:
+                    # Raised here, it would be caught, and the work done again by a replay.
+                    await run.stop(error)
+        if entry.kind is Kind.FAILURE:
+            await self._fail(run, place, entry)
+        return cast("R", await value_of(run, place, entry, self._function.returns(place.key)))
+
+    async def _live(self, run: Run, place: Place, given: Arguments) -> Entry:
+        """Carry it out, and give what is saved then."""
+        # Only now: it imports pydantic.
+        from runtara_sdk.workflow.values import codec
+
+        ask = self._ask
+        annotation = self._function.returns(place.key)
+        codec.check(place.key, annotation)
+        attempts = Attempts(
+            run=run,
+            place=place,
+            plan=self._plan,
+            work=lambda: self._work(given.args, given.kwargs),
+            given=lambda text: codec.decode(place.key, text, annotation, Form.EITHER),
+            ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
+        )
+        try:
+            value = await self._watched(place, attempts.result(), given)
+        except Failed as failed:
+            return await self._save_failure(run, place, failed.error, failed.attempts)
+        try:
+            return await self._save_result(run, place, value, annotation)
+        except NotSaveable as lost:
+            if isinstance(lost, codec.Unread):
+                raise
+            # A failure, for the work is done, and to be done again only by an operator's word.
+            return await self._save_failure(run, place, lost, attempts.number)
+
+    async def _save_result(
+        self, run: Run, place: Place, value: object, annotation: object
+    ) -> Entry:
+        """Save a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
+        from runtara_sdk.workflow.values import codec
+
+        try:
+            written = codec.encode(place.key, value, annotation)
+        except codec.Unread as unread:
+            await run.save(place.key, place.entry(Kind.UNREAD, unread.text))
+            raise codec.Unread(f"{unread}{_UNREAD}", unread.text) from None
+        entry = place.entry(Kind.RESULT, written.text, form=written.form)
+        return await run.save(place.key, entry)
+
+    async def _save_failure(self, run: Run, place: Place, error: Exception, attempts: int) -> Entry:
+        from runtara_sdk.workflow.values import failures
+
+        nth = run.turns.begin()
+        text = failures.encode(place.key, error, attempts, self._plan.raises)
+        try:
+            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
+        except NotSaveable:
+            # Its parts are more than the core takes.
+            text = failures.encode(place.key, error, attempts, ())
+            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
+
+    async def _watched(
+        self, place: Place, result: Coroutine[Any, Any, object], given: Arguments
+    ) -> object:
+        """Warn if arguments are changed meanwhile."""
+        try:
+            return await result
+        finally:
+            if place.call is not None and self._function.call(given) != place.call.call:
+                logger.warning(
+                    "the arguments of %s have changed since it was called; a replay, for which the"
+                    " step does not run, has them as they were: let it copy them, and return what"
+                    " it makes",
+                    place.key,
+                )
+
+    async def _fail(self, run: Run, place: Place, entry: Entry) -> NoReturn:
+        from runtara_sdk.workflow.values import failures
+
+        try:
+            error = failures.decode(
+                self._plan.name, place.key, entry.value, self._plan.raises, entry.form
+            )
+        except StateUnreadable as unreadable:
+            await run.stop(unreadable)
+        await run.turns.come(entry.nth)
+        raise error
+
+
+class _Decorator:
+    """What `step(...)` gives: to be put on a function."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Step[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Step[P, R]: ...
+
+    def __call__(self, function: Callable[..., Any]) -> Step[..., Any]:
+        return _made(function, **self._options)
+
+
+@overload
+def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+@overload
+def step(
+    *,
+    name: str | None = None,
+    retry: Retry = NEVER,
+    timeout: Duration | None = None,
+    raises: Kinds = (),
+    effect: Literal["external"] | None = None,
+    doubt: Literal["stop", "again"] = "stop",
+    was: str | tuple[str, ...] = (),
+) -> _Decorator: ...
+
+
+def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """
+    Make a function a step.
+
+    `name`: what its keys are made of, the function's name unless given; `was`: names it had before.
+    `retry`: a `Retry(...)`; without one there is one attempt. `timeout`: of each attempt. `raises`:
+    errors that are answers, never tried again. `effect`: "external" saves the intent first; an
+    attempt that a crash left open is asked about (`in_doubt`); where nobody can be asked, `doubt`
+    is "stop" to wait for a person, as it does unless given, or "again" to make the attempt again.
+    """
+    check_known("step", options, _OPTIONS)
+    return _Decorator(options) if function is None else _made(function)
+
+
+def _made(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    retry: Retry = NEVER,
+    timeout: Duration | None = None,
+    raises: Kinds = (),
+    effect: str | None = None,
+    doubt: str = "stop",
+    was: str | tuple[str, ...] = (),
+) -> Step[..., Any]:
+    if isinstance(function, str):
+        raise TypeError(f"step takes options by name: write @step(name={function!r})")
+    if not inspect.isfunction(function):
+        raise TypeError(
+            f"a step is a function, defined with def or async def: {function!r} is none; put other"
+            " decorators, such as @staticmethod, above @step"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(
+            f"{function.__qualname__} yields, and a step's result is saved whole: return a list"
+        )
+    plan = Plan(
+        name=name or function.__name__,
+        raises=kinds("raises", raises),
+        retry=retry,
+        timeout=timeout,
+        is_external=_is_external(effect),
+        is_thread=not inspect.iscoroutinefunction(function),
+        doubt=doubt_of(doubt),
+        was=tuple(was) if isinstance(was, tuple | list) else (was,),
+        is_named=name is not None,
+    )
+    return Step(function, plan)
+
+
+def _is_external(effect: str | None) -> bool:
+    if effect not in (None, "external"):
+        raise ValueError(f'effect= takes "external" or is left out, got {effect!r}')
+    return effect is not None
+
+
+_OPTIONS = tuple(inspect.signature(_made).parameters)[1:]

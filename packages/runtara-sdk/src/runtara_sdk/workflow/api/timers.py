@@ -1,0 +1,148 @@
+"""Sleeping: waits whose end is saved when they begin."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+from runtara_sdk.workflow.duration import LONGEST, Duration, is_infinite, signed
+from runtara_sdk.workflow.engine.calls import Place, Scope
+from runtara_sdk.workflow.engine.context import InWorkflow, required
+from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.user_objects import asked, is_a, shown
+
+_STRUCK = "struck"
+
+_FOREVER = (
+    "a workflow that sleeps for ever never ends: wait for what ends it, with promise(...), or"
+    " return"
+)
+
+
+def sleep(how_long: Duration) -> Coroutine[Any, Any, None]:
+    """
+    Sleep, counted from when an instance first comes here, whatever becomes of its processes.
+
+    A long sleep ends the process; another one goes on when it is over. Less than nothing is
+    nothing, as the way to a moment that has passed is; more than 100 years are 100. Raises
+    ValueError for an infinite one.
+    """
+    what = f"sleep({shown(how_long)})"
+    if is_infinite(how_long):
+        raise ValueError(f"{what}: {_FOREVER}")
+    length = max(signed("sleep()", how_long), timedelta(0))
+    where = required(what)
+    return _slept(where.run, where.branch.place("sleep"), lambda now: now + length)
+
+
+def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
+    """
+    Sleep until a moment, such as a due date; one that has passed is over at once.
+
+    `moment` is aware: it has a time zone. Raises ValueError for a naive one, which would be
+    another moment on a machine in another zone. The moment of the first run that comes here
+    stands; one more than 100 years away counts as 100 years away.
+    """
+    what = f"sleep_until({shown(moment)})"
+    _check_aware(what, moment)
+    where = required(what)
+    return _slept(
+        where.run,
+        where.branch.place("sleep"),
+        lambda now: min(max(moment, now), now + LONGEST).astimezone(UTC),
+    )
+
+
+def _check_aware(what: str, moment: object) -> None:
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{what} takes an aware datetime: sleep(...) takes durations")
+    # A zone may be the user's own class.
+    if asked(moment.utcoffset, None) is None:
+        raise ValueError(
+            f"{what} takes an aware datetime, and this one has no time zone: give it one, as"
+            " datetime(..., tzinfo=UTC) and .replace(tzinfo=ZoneInfo(...)) do"
+        )
+
+
+async def _slept(run: Run, place: Place, end: Callable[[datetime], datetime]) -> None:
+    until = await _deadline(run, place, end)
+    if until is None:
+        await run.stop(Changed(f"{place.key!r} saved a timeout without a deadline, and is a sleep"))
+    struck = await run.beside(place, _STRUCK)
+    if struck is not None:
+        await run.throw(place, struck)
+    with run.flight(place):
+        if until > run.clock():
+            await run.wait(place, run.waiting(until, key=place.key), place.beside(_STRUCK))
+        # Where no process was there, or what strikes was still on its way from another branch.
+        overslept = place.overslept(until)
+        if overslept is not None:
+            await run.strike(place, overslept, place.beside(_STRUCK))
+
+
+async def _deadline(
+    run: Run, place: Place, end: Callable[[datetime], datetime | None]
+) -> datetime | None:
+    """
+    The deadline saved for a place, that of now if it is live; None: it has none.
+
+    Throws what has struck before it was saved.
+    """
+    entry = await run.passed(place)
+    if entry is None:
+        with run.flight(place):
+            await run.admit(place)
+            until = end(run.clock())
+            text = json.dumps(None if until is None else until.isoformat()).encode()
+            entry = await run.save(place.key, Entry(Kind.UNTIL, text, place.at))
+    if entry.kind is Kind.STRUCK:
+        await run.throw(place, entry)
+    if entry.kind is not Kind.UNTIL:
+        await run.stop(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
+    saved = json.loads(entry.value)
+    return None if saved is None else datetime.fromisoformat(saved)
+
+
+class timeout:
+    """
+    `async with timeout("7d")`: raise TimeoutError at a durable call when the time is over.
+
+    The deadline is saved at entry, and so is the call that is struck: a replay raises there again.
+    None and an infinite time set no deadline; less than nothing is over at once, as asyncio's is.
+    """
+
+    def __init__(self, how_long: Duration | None) -> None:
+        self._text = f"timeout({shown(how_long)})"
+        self._length: timedelta | None = None
+        if how_long is not None and not is_infinite(how_long):
+            self._length = max(signed("timeout()", how_long), timedelta(0))
+        self._where: InWorkflow | None = None
+        self._scope: Scope | None = None
+
+    async def __aenter__(self) -> "timeout":
+        where = required(self._text)
+        place = where.branch.place("timeout")
+        until = await _deadline(where.run, place, self._end)
+        self._where, self._scope = where, Scope(place.key, until)
+        where.run.strikes.enter(where.branch, self._scope)
+        return self
+
+    def _end(self, now: datetime) -> datetime | None:
+        return None if self._length is None else now + self._length
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._where is not None
+        assert self._scope is not None
+        struck = self._where.run.strikes.exit(self._where.branch, self._scope, error)
+        # With another that struck in here, it is that one's error that goes on.
+        if struck == [self._scope] and is_a(error, asyncio.CancelledError):
+            raise TimeoutError(f"{self._scope.key}: {self._text} is over") from error

@@ -1,0 +1,263 @@
+"""Workflows: functions of steps, known to the core by a name."""
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.engine.patience import Patience
+from runtara_sdk.workflow.engine.records import LIMIT, Entry
+from runtara_sdk.workflow.engine.start import first_entry
+from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
+from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
+from runtara_sdk.workflow.values.form import Form
+from runtara_sdk.workflow.values.identity import is_named, qualified
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Workflow(CoroutineFunction, Generic[P, R]):
+    """A workflow's function and stored name; called, it is its function, and nothing is durable."""
+
+    def __init__(
+        self,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        name: str | None,
+        patience: Patience,
+        was: tuple[str, ...] = (),
+    ) -> None:
+        self.function = function
+        self.name = name or function.__name__
+        self.patience = patience
+        self._is_named = name is not None
+        self._qualified = qualified(function)
+        self._was = was
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        return self.function(*args, **kwargs)
+
+    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+        """What an instance of it begins with: its name and function, and the input as JSON."""
+        return first_entry(self.name, text, form, self._qualified)
+
+    def check(self, instance_id: str, name: str, function: str | None) -> None:
+        """
+        Raises Refused unless an instance that began with this name and function is one of it.
+
+        The function counts only where another module may have one of the name: not if the name was
+        given, nor for what was begun before it was kept (None).
+        """
+        if name in self._was or is_named(function or "", self._was):
+            return
+        if name != self.name:
+            raise Refused(
+                f"instance {instance_id!r} is one of workflow {name!r}, not of {self.name!r}: run"
+                " that one, use another instance id, or if this one was called so, declare it with"
+                f" @workflow(was={name!r})"
+            )
+        if self._is_named or function is None or is_named(function, [self._qualified]):
+            return
+        raise Refused(
+            f"instance {instance_id!r} is one of {function}, not of {self._qualified}, which has"
+            " the same name: run that one, use another instance id, or if its code has moved,"
+            f" declare it with @workflow(was={function!r})"
+        )
+
+    def arguments(
+        self, text: bytes | None, *, is_saved: bool = False, form: Form = Form.ALIASES
+    ) -> dict[str, Any]:
+        """
+        Read an input: JSON of the one parameter, or an object of several by name.
+
+        Raises InputRefused if it does not fit or, where `is_saved` says that the instance was
+        started with it, Refused.
+        """
+        from runtara_sdk.workflow.values import codec
+
+        names = list(inspect.signature(self.function).parameters)
+        if text is None:
+            return self._without_input(names, is_saved=is_saved)
+        what, annotation = self._taken(names)
+        try:
+            found = codec.read(what, text, annotation, is_strict=not is_saved, form=form)
+        except codec.Misfit as error:
+            kind = Refused if is_saved else InputRefused
+            raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
+        return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
+
+    def _taken(self, names: list[str]) -> tuple[str, object]:
+        """What the input is called, and its annotation."""
+        from runtara_sdk.workflow.values import codec
+
+        hints = self._hints()
+        if len(names) == 1:
+            return names[0], hints.get(names[0], Any)
+        kinds = {name: hints.get(name, Any) for name in names}
+        return "input", codec.named(kinds, self._required())
+
+    def _misfit(
+        self, names: list[str], text: bytes, problems: Sequence[str], *, is_saved: bool
+    ) -> str:
+        got = text[:200].decode(errors="replace").strip()
+        head = f"the input does not fit workflow {self.name!r}"
+        lines = "".join(f"\n  {problem.removeprefix('input.')}" for problem in problems)
+        if is_saved:
+            return (
+                f"{head}, which the instance was started with: let its parameters take {got} too:"
+                f"{lines}"
+            )
+        if not names:
+            return f"{head}, which takes none, and got {got}: leave it out"
+        return f"{head}:{lines}\nit takes {self._shape(names)}\ngot {got}"
+
+    def _shape(self, names: list[str]) -> str:
+        from runtara_sdk.workflow.values import codec
+
+        shape = codec.shape(*self._taken(names))
+        return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
+
+    def input(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[bytes | None, Form]:
+        """
+        Write arguments as an input, and say its form; None for no arguments.
+
+        Raises NotSaveable for one that is not annotated so.
+        """
+        bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        try:
+            return self._input(bound, Form.ALIASES), Form.ALIASES
+        except NotSaveable:
+            return self._input(bound, Form.NAMES), Form.NAMES
+
+    def _input(self, bound: Mapping[str, object], form: Form) -> bytes | None:
+        from runtara_sdk.workflow.values import codec
+
+        hints = self._hints()
+        texts = {
+            name: codec.encode(
+                f"{self.name}({name}=...)", value, hints.get(name, Any), forms=(form,)
+            ).text
+            for name, value in bound.items()
+        }
+        if len(inspect.signature(self.function).parameters) == 1:
+            return next(iter(texts.values()), None)
+        return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
+
+    def output(self, value: object) -> bytes:
+        """
+        Write what it returned, for others to read, so by its aliases.
+
+        Raises NotSaveable for what no JSON holds, or is more than the core keeps.
+        """
+        from runtara_sdk.workflow.values import codec
+
+        text = codec.output(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+        if len(text) > LIMIT:
+            raise NotSaveable(
+                f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"
+                f" {LIMIT}: save the data elsewhere and return where it is"
+            )
+        return text
+
+    def _without_input(self, names: list[str], *, is_saved: bool) -> dict[str, Any]:
+        missing = [name for name in names if name in self._required()]
+        if missing and is_saved:
+            raise Refused(
+                f"workflow {self.name!r} takes {', '.join(missing)}, and the instance was started"
+                " without an input: let what was added have defaults"
+            )
+        if missing:
+            raise InputRefused(
+                f"workflow {self.name!r} takes {', '.join(missing)}, and there is no input: give it"
+                " with --input FILE (- for standard input), or create the instance with one\n"
+                f"it takes {self._shape(names)}"
+            )
+        return {}
+
+    def _required(self) -> frozenset[str]:
+        parameters = inspect.signature(self.function).parameters.values()
+        return frozenset(one.name for one in parameters if one.default is one.empty)
+
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(self.function, include_extras=True)
+        except Exception as error:  # What a text names, or is, is known only now.
+            raise NotSaveable(
+                f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
+                " they name at run time"
+            ) from error
+
+
+class _Decorator:
+    """What `workflow(...)` gives: to be put on a function."""
+
+    def __init__(self, name: str | None, patience: Patience, was: tuple[str, ...]) -> None:
+        self._name = name
+        self._patience = patience
+        self._was = was
+
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
+        if isinstance(function, str):
+            raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
+        # A step says that it is one, too.
+        if not (inspect.isfunction(function) and inspect.iscoroutinefunction(function)):
+            raise TypeError(f"a workflow is an async function: {function!r} is none")
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind not in _NAMED:
+                raise TypeError(
+                    f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
+                    " given by name: let it take parameters that have one, with no * or /"
+                )
+        return Workflow(function, self._name, self._patience, self._was)
+
+
+@overload
+def workflow(function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(
+    *,
+    name: str | None = None,
+    hold: Duration = "60s",
+    look: Duration = "1d",
+    budget: Duration = "5m",
+    was: str | tuple[str, ...] = (),
+) -> _Decorator: ...
+
+
+def workflow(
+    function: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    hold: Duration = "60s",
+    look: Duration = "1d",
+    budget: Duration = "5m",
+    was: str | tuple[str, ...] = (),
+) -> Any:
+    """
+    Make an async function a workflow.
+
+    `name` is what the core keeps: the function may be renamed then, and moved. `was`: what it was
+    called before, as a name or as `module:function`; instances begun so are its own. Waits shorter
+    than `hold` keep the process, longer ones end it; a value sent to a promise then makes the
+    instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
+    core may be out of reach for as long as `budget`, or for a second if that is less.
+    """
+    patience = Patience(
+        duration("budget=", budget),
+        duration("hold=", hold),
+        max(duration("look=", look), timedelta(seconds=1)),
+    )
+    decorator = _Decorator(name, patience, (was,) if isinstance(was, str) else was)
+    return decorator if function is None else decorator(function)

@@ -1,0 +1,42 @@
+"""Parking: what of a run is left where it is when its process goes on without it."""
+
+import asyncio
+import ctypes
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from runtara_sdk.workflow.engine.context import InWorkflow, where_now
+
+Generator = AsyncGenerator[object, object]
+
+
+def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:
+    """
+    Let tasks stay where they are for the rest of the process: nothing of theirs is unwound.
+
+    Neither the end of their loop nor that of the interpreter may throw at them.
+    """
+    for task in tasks:
+        if not task.done():
+            # Documented for makers of tasks: asyncio.run cancels what it finds registered.
+            asyncio._unregister_task(task)
+            # A frame that is freed is unwound first; one that is always referred to never is.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
+
+
+def keep_generators() -> None:
+    """Let the end of the running loop close no async generator that a workflow iterates over."""
+    register = sys.get_asyncgen_hooks().firstiter
+    if register is not None and not isinstance(register, _Registering):
+        sys.set_asyncgen_hooks(firstiter=_Registering(register))
+
+
+class _Registering:
+    """Tells asyncio of new generators, but not of those of workflows."""
+
+    def __init__(self, register: Callable[[Generator], None]) -> None:
+        self._register = register
+
+    def __call__(self, generator: Generator) -> None:
+        if not isinstance(where_now(), InWorkflow):
+            self._register(generator)

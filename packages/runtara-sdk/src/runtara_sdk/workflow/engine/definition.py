@@ -1,0 +1,45 @@
+"""What the engine needs of a workflow that somebody has defined."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from runtara_sdk.workflow.engine.patience import Patience
+from runtara_sdk.workflow.engine.records import Entry
+from runtara_sdk.workflow.values.form import Form
+
+
+class Definition(Protocol):
+    """A workflow: its function, its name, its options, and how its input and output are written."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def function(self) -> Callable[..., Coroutine[Any, Any, Any]]: ...
+
+    @property
+    def patience(self) -> Patience: ...
+
+    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+        """Make the first record of an instance, from its input as JSON."""
+        ...
+
+    def check(self, instance_id: str, name: str, function: str | None) -> None:
+        """Raise Refused unless an instance that began with this name and function is one of it."""
+        ...
+
+    def arguments(
+        self, text: bytes | None, *, is_saved: bool = False, form: Form = Form.ALIASES
+    ) -> dict[str, Any]:
+        """Read an input; raises InputRefused, or Refused where `is_saved`, if it does not fit."""
+        ...
+
+    def input(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[bytes | None, Form]:
+        """Write the arguments of a call as an input."""
+        ...
+
+    def output(self, value: object) -> bytes:
+        """Write what the function returned; raises NotSaveable for what can't be saved."""
+        ...

@@ -1,0 +1,71 @@
+"""How a step is carried out, as its decorator says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.engine.retry import NEVER, Retry
+from runtara_sdk.workflow.user_objects import shown
+
+
+class NotDone:
+    """Says that an effect in doubt has not happened: it is tried again."""
+
+    def __repr__(self) -> str:
+        return "NotDone()"
+
+
+class Doubt(StrEnum):
+    """What to do about an effect in doubt when there is no function to ask."""
+
+    STOP = "stop"
+    AGAIN = "again"
+
+
+def doubt_of(given: str) -> Doubt:
+    """Read an option; raises ValueError for what is none."""
+    try:
+        return Doubt(given)
+    except ValueError:
+        raise ValueError(f'doubt= takes "stop" or "again", got {shown(given)}') from None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A step's options, checked."""
+
+    name: str
+    raises: tuple[type[Exception], ...] = ()
+    retry: Retry = NEVER
+    timeout: Duration | None = None
+    is_external: bool = False
+    is_thread: bool = False
+    doubt: Doubt = Doubt.STOP
+    was: tuple[str, ...] = ()
+    is_named: bool = False
+
+    def __post_init__(self) -> None:
+        for option, names in (("name=", (self.name,)), ("was=", self.was)):
+            if not all(isinstance(name, str) and name for name in names):
+                raise TypeError(
+                    f"step {shown(self.name)}: {option} takes a name that is not empty, or for was="
+                    f" a tuple of them, got {shown(names)}"
+                )
+        if not isinstance(self.retry, Retry):
+            number = self.retry if isinstance(self.retry, int) and self.retry > 0 else 3
+            raise TypeError(
+                f"step {self.name!r}: retry= takes a Retry(...), got {shown(self.retry)}: write"
+                f" retry=Retry(attempts={number})"
+            )
+        if self.timeout is not None:
+            duration(f"step {self.name!r}: timeout=", self.timeout)
+            if self.is_thread:
+                raise ValueError(
+                    f"step {self.name!r} is a plain function: a thread can't be ended by a"
+                    " timeout, so make it an async one, or give its calls timeouts of their own"
+                )
+
+    @property
+    def is_interruptible(self) -> bool:
+        """Whether what strikes may end it: a thread can't be ended, and an effect shall not be."""
+        return not (self.is_thread or self.is_external)

@@ -1,0 +1,134 @@
+"""Entries: what is saved under a key, as JSON that a person can read in the database."""
+
+import json
+import logging
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.values.arguments import Call
+from runtara_sdk.workflow.values.form import Form
+
+logger = logging.getLogger(__name__)
+
+LIMIT = 63 * 2**20
+"""Bytes that the core keeps of a state, or of an output."""
+
+VERSION = 2
+"""The form of the entries that are written now; one that does not say its form is of 1."""
+
+_WARN = 48 * 2**20
+_COMPRESS = 2**20
+_COMPRESSED = b"zlib:"
+
+
+class Kind(StrEnum):
+    """What an entry says of its key."""
+
+    START = "start"  # the workflow's name, input and format
+    RESULT = "result"  # a step's, a promise's or any other value
+    UNREAD = "unread"  # a step's, as its own type writes it: the annotation made another value
+    FAILURE = "failure"  # a step's final failure; why what was sent is no value of a promise
+    STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
+    UNTIL = "until"  # a deadline; value: when
+    INTENT = "intent"  # an effect is about to be tried
+    ATTEMPT = "attempt"  # one that failed and is not the last; value: what, and when to try again
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    One saved state.
+
+    `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
+    call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
+    `nth` orders what was thrown in tasks of asyncio's; `form` says how to read the value. `step` is
+    the qualified name of the step that was called, and `signal` what a promise has waited for;
+    version 1 has neither.
+    """
+
+    kind: Kind
+    value: bytes = b"null"
+    at: int | None = None
+    call: Call | str | None = None
+    nth: int | None = None
+    form: Form = Form.NAMES
+    step: str | None = None
+    signal: str | None = None
+    version: int = VERSION
+
+    def encode(self) -> bytes:
+        """Write it; raises NotSaveable for more than the core takes."""
+        call = self.call if isinstance(self.call, Call) else None
+        said: dict[str, object] = {
+            "kind": self.kind,
+            "form": self.version,
+            "at": self.at,
+            "step": self.step,
+            "call": self.call if call is None else dict(call.arguments),
+            "by_position": None if call is None else call.by_position or None,
+            "signal": self.signal,
+            "nth": self.nth,
+            "by_alias": True if self.form is Form.ALIASES else None,
+        }
+        head = {name: value for name, value in said.items() if value is not None}
+        text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
+        return _packed(text + b', "value": ' + self.value + b"}")
+
+
+def decode(key: str, state: bytes) -> Entry:
+    """Read one; raises StateUnreadable for what this layer did not write."""
+    try:
+        plain = (
+            zlib.decompress(state[len(_COMPRESSED) :]) if state.startswith(_COMPRESSED) else state
+        )
+        read = json.loads(plain)
+        version = read.get("form", 1)
+        if version > VERSION:
+            raise StateUnreadable(
+                f"the state saved under {key!r} is in form {version}, and this SDK reads those up"
+                f" to {VERSION}: run the instance with the version that saved it, or a newer one"
+            )
+        by_alias = version == 1 or read.get("by_alias", False)
+        return Entry(
+            Kind(read["kind"]),
+            json.dumps(read["value"], ensure_ascii=False).encode(errors="backslashreplace"),
+            read.get("at"),
+            _call(read),
+            read.get("nth"),
+            Form.ALIASES if by_alias else Form.NAMES,
+            read.get("step"),
+            read.get("signal"),
+            version,
+        )
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise StateUnreadable(
+            f"the state saved under {key!r} is none of a workflow of this SDK ({error}): it was"
+            " left alone; give the workflow another instance id"
+        ) from error
+
+
+def _call(read: dict[str, Any]) -> Call | str | None:
+    match read.get("call"):
+        case {**arguments}:
+            texts = tuple((str(name), str(text)) for name, text in arguments.items())
+            return Call(texts, read.get("by_position", 0))
+        case str(text):
+            return text
+        case _:
+            return None
+
+
+def _packed(state: bytes) -> bytes:
+    if len(state) > _COMPRESS:
+        state = _COMPRESSED + zlib.compress(state, 1)
+    if len(state) > LIMIT:
+        raise NotSaveable(
+            f"a state of {len(state)} bytes is more than the core keeps ({LIMIT}): save the data"
+            " elsewhere and return where it is"
+        )
+    if len(state) > _WARN:
+        logger.warning("a state of %d bytes: the core keeps at most %d", len(state), LIMIT)
+    return state

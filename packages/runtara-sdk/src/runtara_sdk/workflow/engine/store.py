@@ -1,0 +1,121 @@
+"""The port: what the workflow layer needs of the core."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from runtara_sdk.workflow.engine.outcome import Ended
+
+
+class Told(StrEnum):
+    """What an instance can be told to do."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """
+    A run that has begun.
+
+    `passed` is every state that is saved, by key; None: the core can't list them, so that each is
+    read by itself.
+    """
+
+    input: bytes | None
+    passed: Mapping[str, bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The state that stands under a key now, and what the instance was told meanwhile."""
+
+    state: bytes
+    told: Told | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the instance was told, and the values sent to the names asked for."""
+
+    told: Told | None = None
+    values: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Journal(Protocol):
+    """
+    One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
+
+    A call that returns is durable. It is repeated while the core is out of reach; raises
+    Infrastructure when that lasts for the workflow's budget (what became of the call is unknown),
+    Superseded if a newer run has begun, InvalidInstanceState if the instance has ended or is
+    paused.
+    """
+
+    @property
+    def instance_id(self) -> str: ...
+
+    async def begin(self) -> Begun:
+        """Begin a run, creating the instance if it is unknown."""
+        ...
+
+    async def ended(self) -> Ended | None:
+        """Tell how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
+        ...
+
+    async def save(self, key: str, state: bytes) -> Kept:
+        """Save a state unless there is one; the first one saved stands."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """Read a state without saving one; None if there is none."""
+        ...
+
+    async def attempt_failed(self, key: str, number: int, error: str) -> None:
+        """Record a failed attempt, counted from 1; the same again overwrites it."""
+        ...
+
+    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+        """
+        Put the instance to sleep until then, so that its process may end.
+
+        True: it is asleep now. False: it is not, because the time has come or a cancel is pending.
+        """
+        ...
+
+    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
+        """
+        Read what is pending, and what was sent to these names; held until there is something.
+
+        Not all may come at once: asked without those that came, it brings the others. Cancelled, it
+        leaves nothing behind.
+        """
+        ...
+
+    async def acknowledge(self, told: Told) -> bool:
+        """
+        Do as told: CANCEL ends the instance, PAUSE pauses it, RESUME changes nothing.
+
+        False: something else was pending, and nothing has changed.
+        """
+        ...
+
+    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+        """Create an instance with its first checkpoint; one that has it is left as it is."""
+        ...
+
+    async def complete(self, output: bytes) -> None:
+        """End the instance with its output."""
+        ...
+
+    async def fail(self, error: str) -> None:
+        """End the instance with what went wrong."""
+        ...
+
+    async def block(self, reason: str) -> None:
+        """Suspend the instance until its code has changed, or somebody resumes it."""
+        ...

@@ -1,0 +1,1 @@
+"""The process of one run: the command, and how it begins, is interrupted and ends."""

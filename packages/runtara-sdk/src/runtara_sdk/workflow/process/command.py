@@ -1,0 +1,251 @@
+"""The command `python -m runtara_sdk run`."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from runtara_sdk.errors import (
+    ConfigurationError,
+    InstanceAlreadyExists,
+    InstanceSuperseded,
+    InvalidInstanceState,
+    RequestNotKnown,
+    RuntaraError,
+    ValidationFailed,
+)
+from runtara_sdk.workflow.api import logs
+from runtara_sdk.workflow.api.workflows import Workflow
+from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome
+from runtara_sdk.workflow.engine.runner import execute
+from runtara_sdk.workflow.errors import (
+    InputRefused,
+    NotSaveable,
+    OtherInput,
+    Refused,
+    Superseded,
+)
+from runtara_sdk.workflow.process import loading, outputs
+from runtara_sdk.workflow.process.interrupts import SAID, Interrupts
+from runtara_sdk.workflow.process.leaving import Door, Leave, Manner
+from runtara_sdk.workflow.values.forks import EndsForks
+from runtara_sdk.workflow.values.tracebacks import traced
+
+if TYPE_CHECKING:
+    from runtara_sdk.client.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_ENDED = (
+    "the workflow's code has ended the process: return from the workflow, or raise an exception;"
+    " the instance is blocked, and goes on where it was when code runs it that does"
+)
+
+_BROKEN = (
+    "the run broke off with an error that nobody expected, which please report; the instance has"
+    " not ended, and goes on where it was when it is run again\n"
+)
+
+DONE, FAILED, SUPERSEDED, INFRASTRUCTURE = 0, 1, 3, 4
+USAGE, INPUT, SUSPENDED, REFUSED, CANCELLED = 64, 65, 75, 78, 130
+
+_OF_USAGE = (
+    OtherInput,
+    ConfigurationError,
+    InstanceAlreadyExists,
+    InvalidInstanceState,
+    ValidationFailed,
+)
+
+_NAMES = {"signal": "the custom signal", "sleep": "the end of", "retry": "another attempt at"}
+
+_SHOWN = 5
+"""Waits that are named."""
+
+_CODES = {
+    Outcome.DONE: DONE,
+    Outcome.FAILED: FAILED,
+    Outcome.SUSPENDED: SUSPENDED,
+    Outcome.CANCELLED: CANCELLED,
+}
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Run an instance to its end, suspension or failure; the process ends with its exit code."""
+    outputs.keep_open()
+    door = Door()
+    interrupts = Interrupts(INFRASTRUCTURE)
+    options = _parser().parse_args(arguments)
+    # Closed only where the instance has ended: that ends other tasks, and user code in them.
+    runner = asyncio.Runner()
+    with EndsForks() as forks:
+        leave = _outcome(options, runner, interrupts, forks)
+    interrupts.end_with(leave.code)
+    door.leave(leave, runner)
+
+
+def _outcome(
+    options: argparse.Namespace, runner: asyncio.Runner, interrupts: Interrupts, forks: EndsForks
+) -> Leave:
+    """Do what the command line asks, and give how the process is to end then."""
+    try:
+        workflow = loading.find(options.workflow)
+        logs.show()
+        given = loading.read(options.input)
+    except loading.Unfit as error:
+        _block(options, str(error), has_run=False)
+        return Leave(REFUSED, Manner.HANDLERS, str(error))
+    except loading.Unusable as error:
+        return Leave(USAGE, Manner.HANDLERS, str(error))
+    try:
+        return runner.run(_run(workflow, given, options, interrupts))
+    except (SystemExit, KeyboardInterrupt) as error:
+        if forks.is_forked():
+            raise
+        # Raised by the workflow's code: who interrupts raises nothing.
+        reason = f"{_ENDED}\n{traced(error)}"
+        _block(options, reason, has_run=True)
+        return Leave(REFUSED, Manner.HANDLERS, reason)
+    except Exception as error:
+        if forks.is_forked():
+            raise
+        return _broken(error)
+
+
+def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
+    """Tell the core that this code can't go on with the instance, if it is known which."""
+    # Only now: they import what speaks to the core.
+    from runtara_sdk.workflow.process import refusing
+
+    with suppress(ConfigurationError):
+        # In a loop of its own: in the run's the workflow would go on.
+        asyncio.run(refusing.block(_settings(options), reason, has_run=has_run))
+
+
+def _settings(options: argparse.Namespace) -> "Settings":
+    from runtara_sdk.client.settings import Settings
+
+    named = {"instance_id": options.instance_id, "tenant_id": options.tenant_id}
+    return Settings(**{name: value for name, value in named.items() if value is not None})
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves with our code for usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m runtara_sdk")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser(
+        "run",
+        help="run an instance of a workflow",
+        epilog="exit codes: 0 done, 1 failed, 3 superseded, 4 infrastructure, 64 usage,"
+        " 65 failed by its input, 75 suspended (run it again when it is due), 78 blocked: the code"
+        " does not fit, 130 cancelled",
+    )
+    run.add_argument("workflow", metavar="MODULE:FUNCTION")
+    run.add_argument("--input", metavar="FILE", help="a JSON file, - for standard input")
+    run.add_argument("--instance-id", help="instead of RUNTARA_INSTANCE_ID")
+    run.add_argument("--tenant-id", help="instead of RUNTARA_TENANT_ID")
+    return parser
+
+
+async def _run(
+    workflow: Workflow[..., Any],
+    given: bytes | None,
+    options: argparse.Namespace,
+    interrupts: Interrupts,
+) -> Leave:
+    interrupts.cancel(asyncio.current_task())
+    try:
+        ended = await _lived(workflow, _settings(options), given)
+    except asyncio.CancelledError:
+        return Leave(INFRASTRUCTURE, Manner.NONE, SAID)
+    except RuntaraError as error:
+        code = _code_of(error)
+        manner = {SUPERSEDED: Manner.NONE, INPUT: Manner.WHOLE}.get(code, Manner.HANDLERS)
+        return Leave(code, manner, f"{type(error).__name__}: {error}{_advice(error)}")
+    except Exception as error:
+        return _broken(error)
+    return _leave_of(ended)
+
+
+def _broken(error: Exception) -> Leave:
+    # Not 1: a launcher would take the instance for failed, and it has not ended.
+    text = _BROKEN + "".join(format_exception(error))
+    return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
+
+
+async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: bytes | None) -> Ended:
+    """Run an instance, and those that it restarts as."""
+    from runtara_sdk.workflow.process.core_store import connected
+
+    while True:
+        async with connected(settings, workflow.patience.budget) as journal:
+            ended = await execute(workflow, journal, given)
+        if ended.outcome is not Outcome.RESTARTED:
+            return ended
+        logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)
+        settings, given = replace(settings, instance_id=ended.successor), None
+
+
+def _code_of(error: RuntaraError) -> int:
+    if isinstance(error, Superseded | InstanceSuperseded):
+        return SUPERSEDED
+    if isinstance(error, InputRefused):
+        return INPUT
+    if isinstance(error, _OF_USAGE):
+        return USAGE
+    return REFUSED if isinstance(error, Refused | NotSaveable) else INFRASTRUCTURE
+
+
+def _advice(error: RuntaraError) -> str:
+    """What to do next, where the message can't know that this is the command."""
+    if isinstance(error, ConfigurationError) and "_ID: " in str(error):
+        return "\n--instance-id and --tenant-id may be given instead of the variables"
+    if isinstance(error, InstanceAlreadyExists):
+        return ": give --tenant-id or RUNTARA_TENANT_ID as it was created, or another --instance-id"
+    if isinstance(error, RequestNotKnown):
+        return ": the server is older than this SDK; update it"
+    return ""
+
+
+def _leave_of(ended: Ended) -> Leave:
+    code = _CODES[ended.outcome]
+    if ended.outcome is Outcome.SUSPENDED:
+        said = f"suspended: {_due(ended.until)}{_awaited(ended.awaits)} (exit code {code})"
+        return Leave(code, Manner.HANDLERS, said)
+    if ended.outcome is Outcome.DONE:
+        return Leave(code, Manner.WHOLE, output=ended.output + b"\n")
+    return Leave(code, Manner.WHOLE, ended.error)
+
+
+def _due(until: datetime | None) -> str:
+    if until is None:
+        return "it is paused; run it again when it was told to resume"
+    return f"run it again at {_utc(until)}, or when it was told or sent something"
+
+
+def _awaited(awaits: Sequence[Awaited]) -> str:
+    """What it waits for, with deadlines: those of waits that are looked at before are later."""
+    shown = [
+        f"{_NAMES[one.kind]} {one.name!r}" + (f" until {_utc(one.until)}" if one.until else "")
+        for one in awaits[:_SHOWN]
+    ]
+    if len(awaits) > _SHOWN:
+        shown.append(f"{len(awaits) - _SHOWN} more")
+    return f"; it waits for {', '.join(shown)}" if shown else ""
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

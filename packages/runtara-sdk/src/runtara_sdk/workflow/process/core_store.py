@@ -1,0 +1,209 @@
+"""The port over QUIC: a client of one instance."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
+from runtara_sdk.client.retry import TRANSIENT, Retry
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.errors import (
+    ConnectionFailed,
+    InstanceNotFound,
+    InstanceSuperseded,
+    InternalServerError,
+    RequestNotKnown,
+    RequestTimeout,
+    TooManyInstances,
+)
+from runtara_sdk.workflow.engine.execution import utc_now
+from runtara_sdk.workflow.engine.outcome import Ended, Outcome
+from runtara_sdk.workflow.engine.patience import BUDGET
+from runtara_sdk.workflow.engine.store import Begun, Heard, Kept, Told
+from runtara_sdk.workflow.errors import Infrastructure, Superseded
+from runtara_sdk.workflow.process.watchdog import Lifeline
+
+logger = logging.getLogger(__name__)
+
+_TRANSIENT = (*TRANSIENT, InternalServerError, TooManyInstances)
+"""Failures after which a run asks again: it has the time to wait until they are mended."""
+
+_OUT_OF_REACH = (*_TRANSIENT, ConnectionFailed, RequestTimeout)
+
+_LEAST_BUDGET = timedelta(seconds=1)
+"""A call to a core that is well takes some time, too."""
+
+_HELD = 1.0
+"""Seconds after which an answer that should come at once is taken for one that is held back."""
+
+_LONGEST_TEXT = 1000
+
+_OUTCOMES = {
+    InstanceStatus.COMPLETED: Outcome.DONE,
+    InstanceStatus.FAILED: Outcome.FAILED,
+    InstanceStatus.CANCELLED: Outcome.CANCELLED,
+}
+
+
+class RemoteJournal:
+    """One instance on a core that is reached over QUIC."""
+
+    def __init__(
+        self, client: Client, settings: Settings, lifeline: Lifeline, retry: Retry
+    ) -> None:
+        self.instance_id = settings.instance_id
+        self._settings = settings
+        self._retry = retry
+        self._client = client
+        self._lifeline = lifeline
+
+    async def begin(self) -> Begun:
+        with self._told_apart():
+            registration = await self._client.register()
+            self._lifeline.begin()
+            return Begun(registration.input, await self._passed())
+
+    async def ended(self) -> Ended | None:
+        with self._told_apart():
+            found = await self._client.get_status()
+        outcome = _OUTCOMES.get(found.status)
+        return None if outcome is None else Ended(outcome, found.output or b"", found.error or "")
+
+    async def save(self, key: str, state: bytes) -> Kept:
+        with self._told_apart():
+            kept = await self._client.checkpoint(key, state)
+            return Kept(kept.state, _told(kept.signal))
+
+    async def read(self, key: str) -> bytes | None:
+        with self._told_apart():
+            return await self._client.get_checkpoint(key)
+
+    async def attempt_failed(self, key: str, number: int, error: str) -> None:
+        with self._told_apart():
+            await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
+
+    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+        left = wake - utc_now()
+        if left <= timedelta(0):
+            return False
+        with self._told_apart():
+            while True:
+                is_stored = await self._is_stored(left, key, state)
+                status = (await self._client.get_status()).status
+                is_asleep = status is InstanceStatus.SUSPENDED
+                if is_stored or is_asleep:
+                    return is_asleep
+
+    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
+        with self._told_apart():
+            pending = await self._client.poll_signals(also=names, wait=wait)
+            return Heard(_told(pending.signal), pending.custom_signals)
+
+    async def acknowledge(self, told: Told) -> bool:
+        with self._told_apart():
+            await self._client.acknowledge(SignalType(told))
+            status = (await self._client.get_status()).status
+            match told:
+                case Told.CANCEL:
+                    return status is InstanceStatus.CANCELLED
+                case Told.PAUSE:
+                    return status is InstanceStatus.SUSPENDED
+                case Told.RESUME:
+                    return True
+
+    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+        with self._told_apart():
+            settings = replace(self._settings, instance_id=instance_id)
+            async with Client(settings, retry=self._retry) as successor:
+                # Registering would take it from whoever runs it already.
+                if not await _has(successor, key):
+                    await successor.register()
+                    await successor.checkpoint(key, state)
+
+    async def complete(self, output: bytes) -> None:
+        with self._told_apart():
+            await self._client.completed(output)
+
+    async def fail(self, error: str) -> None:
+        with self._told_apart():
+            await self._client.failed(error)
+
+    async def block(self, reason: str) -> None:
+        with self._told_apart():
+            await self._client.suspended(blocked_reason=reason)
+            if not (await self._client.get_status()).error:
+                logger.warning(
+                    "the server is too old to keep why an instance can't go on, so that %r is only"
+                    " suspended: %s",
+                    self.instance_id,
+                    reason,
+                )
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """Raise what ends a run as the workflow layer's errors."""
+        try:
+            yield
+        except _OUT_OF_REACH as error:
+            raise Infrastructure(
+                f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
+                f" {error}; run the instance again when it is back: what was saved is kept"
+            ) from error
+        except InstanceSuperseded as error:
+            raise Superseded(str(error)) from error
+
+    async def _passed(self) -> dict[str, bytes] | None:
+        found = {}
+        try:
+            async for entry in self._client.list_checkpoints():
+                state = entry.state
+                if state is None:
+                    state = await self._client.get_checkpoint(entry.checkpoint_id)
+                found[entry.checkpoint_id] = state or b""
+        except RequestNotKnown:
+            return None
+        return found
+
+    async def _is_stored(self, left: timedelta, key: str, state: bytes) -> bool:
+        """Tell whether a sleep is answered: a server too old for `detach` does so at its end."""
+        try:
+            async with asyncio.timeout(_HELD):
+                await self._client.sleep(left, key, state, detach=True)
+        except TimeoutError:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[RemoteJournal]:
+    """
+    Open a journal whose calls are repeated for so long while the core is out of reach.
+
+    The instance shows life by a connection of its own.
+    """
+    quiet = replace(settings, heartbeat_interval_ms=0)
+    retry = Retry(
+        max(budget, _LEAST_BUDGET).total_seconds(),
+        _TRANSIENT,
+        caller="this run",
+        afterwards=" (budget= of @workflow), then the run ends and can be run again",
+    )
+    with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
+        async with Client(quiet, retry=retry) as client:
+            yield RemoteJournal(client, quiet, lifeline, retry)
+
+
+async def _has(client: Client, key: str) -> bool:
+    """Tell whether an instance has a checkpoint; one that nobody has made has none."""
+    try:
+        return await client.get_checkpoint(key) is not None
+    except InstanceNotFound:
+        return False
+
+
+def _told(signal: Signal | None) -> Told | None:
+    return None if signal is None else Told(signal.type)

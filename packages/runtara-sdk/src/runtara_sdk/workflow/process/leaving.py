@@ -1,0 +1,127 @@
+"""Leaving: how a run's process ends, which depends on how its run did."""
+
+import asyncio
+import atexit
+import gc
+import logging
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NoReturn
+
+from runtara_sdk.workflow.process import outputs
+from runtara_sdk.workflow.values import threads
+
+logger = logging.getLogger(__name__)
+
+HANDLERS_LIMIT = 10.0
+"""Seconds that the handlers of a process have that leaves a run under way."""
+
+
+class Manner(Enum):
+    """
+    How much of a Python program's end a process has.
+
+    WHOLE, where the instance has ended: tasks are cancelled, threads that are no daemons awaited,
+    atexit handlers called, files flushed. HANDLERS, where another process goes on with it: the
+    atexit handlers, for ten seconds; no frame of the user's is unwound, no thread awaited. NONE,
+    where another process is at work already, or this one was told to go: nothing.
+    """
+
+    WHOLE = auto()
+    HANDLERS = auto()
+    NONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """How the process ends: `message` goes to standard error, `output` to standard output."""
+
+    code: int
+    manner: Manner
+    message: str = ""
+    output: bytes = b""
+
+
+class Door:
+    """The way out of this process; made first of all, so that its words are the last."""
+
+    def __init__(self) -> None:
+        self._output = b""
+        # Handlers are called from the last one to the first: all that were registered since print
+        # what they print before the result.
+        atexit.register(self._close)
+
+    def leave(self, leave: Leave, runner: asyncio.Runner | None = None) -> NoReturn:
+        """End the process; `runner` is that of the run, which is over."""
+        if leave.message:
+            text = f"{leave.message.rstrip()}\n"
+            outputs.write(sys.stderr, text.encode(errors="backslashreplace"))
+        self._output = leave.output
+        if leave.manner is Manner.WHOLE:
+            if runner is not None:
+                _end_loop(runner)
+            _name_threads()
+            sys.exit(leave.code)
+        self._close()
+        if leave.manner is Manner.HANDLERS and not threads.are_at_work():
+            _call_handlers(leave.code)
+            self._close()
+        os._exit(leave.code)
+
+    def _close(self) -> None:
+        outputs.write(sys.stdout, self._output)
+        outputs.write(sys.stderr)
+
+
+def _end_loop(runner: asyncio.Runner) -> None:
+    """End what the workflow left behind in its loop, as asyncio.run does."""
+    runner.run(_end_tasks())
+    runner.close()
+
+
+async def _end_tasks() -> None:
+    """
+    Cancel all tasks and wait for them.
+
+    The clean-up of one may ask for something durable: it is parked there then, and no task of the
+    loop's any more. Runner.close would wait for it for ever.
+    """
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    while left := left & asyncio.all_tasks():
+        await asyncio.wait(left, timeout=0.1)
+
+
+def _name_threads() -> None:
+    """Say what the process waits for, if it does."""
+    names = [
+        thread.name
+        for thread in threading.enumerate()
+        if not (thread.daemon or thread is threading.current_thread() or threads.is_ours(thread))
+    ]
+    if names:
+        logger.info("the run has ended; its process waits for the threads %s", ", ".join(names))
+
+
+def _call_handlers(code: int) -> None:
+    """Call the atexit handlers, here, where they expect to be called; end when they take long."""
+    # The loop stays as it is, and handlers that ask for one must not get this one and run it.
+    asyncio.set_event_loop(None)
+    # A frame that the collector frees is unwound.
+    gc.freeze()
+    limit = threading.Timer(HANDLERS_LIMIT, _give_up, [code])
+    limit.daemon = True
+    limit.start()
+    # As multiprocessing calls them: what they raise is printed and changes no exit code.
+    atexit._run_exitfuncs()
+    limit.cancel()
+
+
+def _give_up(code: int) -> NoReturn:
+    text = f"the atexit handlers have taken {HANDLERS_LIMIT:g} s: the process ends without them\n"
+    outputs.write(sys.stderr, text.encode())
+    os._exit(code)

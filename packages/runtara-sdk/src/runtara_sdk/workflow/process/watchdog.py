@@ -1,0 +1,138 @@
+"""The lifeline: a thread that shows life, and sees when the workflow's loop is blocked."""
+
+import asyncio
+import logging
+import sys
+import threading
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.heartbeat import beat
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.workflow.values.tracebacks import in_user_code, stack
+
+logger = logging.getLogger(__name__)
+
+_BLOCKED = 1.0
+"""Seconds without a turn after which a loop is named."""
+
+_TICK = 0.25
+
+_LOOKS = 3
+"""How often a loop without a turn is looked at before user code can be said to block it."""
+
+_MOSTLY = 0.75
+"""In how many of these looks user code was at work."""
+
+
+class Lifeline:
+    """
+    Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
+
+    A loop that has no turn for a second because of user code is logged, once, with the stack that
+    blocks it. `interval` is in seconds; 0 sends no heartbeats.
+    """
+
+    def __init__(self, settings: Settings, interval: float) -> None:
+        self._settings = settings
+        self._interval = interval
+        self._thread: threading.Thread | None = None
+        self._watched = threading.get_ident()
+        self._turn = monotonic()
+        self._tick: asyncio.TimerHandle | None = None
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._thread is not None:
+            self._ready.wait()
+            assert self._loop is not None
+            assert self._end is not None
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+
+    def begin(self) -> None:
+        """Begin to show life; called in the loop that is watched. A second call does nothing."""
+        if self._thread is None:
+            self._turned()
+            # A process that ends at once doesn't wait for it.
+            self._thread = threading.Thread(target=self._live, name="runtara-life", daemon=True)
+            self._thread.start()
+
+    def _turned(self) -> None:
+        self._turn = monotonic()
+        self._tick = asyncio.get_running_loop().call_later(_TICK, self._turned)
+
+    def _live(self) -> None:
+        asyncio.run(self._until_ended())
+
+    async def _until_ended(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        tasks = [asyncio.create_task(self._watch())]
+        if self._interval:
+            tasks.append(asyncio.create_task(self._beat()))
+        await self._end.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    async def _beat(self) -> None:
+        async with Client(self._settings) as client:
+            await beat(client.heartbeat, self._interval)
+
+    async def _watch(self) -> None:
+        seen = _Blocked()
+        while True:
+            await asyncio.sleep(_TICK)
+            frame = sys._current_frames().get(self._watched)
+            if frame is None or monotonic() - self._turn < _TICK:
+                continue
+            # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
+            if seen.by(self._turn, in_user_code(frame)) and monotonic() - self._turn >= _BLOCKED:
+                seen.is_named = True
+                logger.warning(
+                    "the workflow's event loop has been blocked for a second: make what blocks it"
+                    " a step that is a plain function, which runs in a thread\n%s",
+                    stack(frame),
+                )
+            del frame
+
+
+@dataclass(slots=True)
+class _Blocked:
+    """
+    What was seen of one turn of the loop that is late.
+
+    A turn is late also because the SDK has much to do, because a busy machine gives the process no
+    time, or because it was stopped. So user code is named where it was found at work again and
+    again, and nearly every time.
+    """
+
+    turn: float = 0.0
+    looks: int = 0
+    of_users: int = 0
+    is_named: bool = False
+
+    def by(self, turn: float, is_users: bool) -> bool:
+        """Note one look; tell whether user code is what blocks the loop, once a turn."""
+        if turn != self.turn:
+            self.turn, self.looks, self.of_users, self.is_named = turn, 0, 0, False
+        self.looks += 1
+        self.of_users += is_users
+        often = self.looks >= _LOOKS and self.of_users >= _MOSTLY * self.looks
+        return is_users and often and not self.is_named

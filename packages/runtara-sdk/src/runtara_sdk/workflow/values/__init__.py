@@ -1,0 +1,1 @@
+"""Values as text and back: arguments, results, failures and the functions that give them."""

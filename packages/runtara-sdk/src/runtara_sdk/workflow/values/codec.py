@@ -1,0 +1,340 @@
+"""Values to JSON and back, as their annotations say, by pydantic; imported at first use."""
+
+import json
+import logging
+import types
+import typing
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args, get_origin
+
+import typing_extensions
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+from pydantic_core import to_json
+
+from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.user_objects import shown
+from runtara_sdk.workflow.values import doubts, schema
+from runtara_sdk.workflow.values.form import Form
+from runtara_sdk.workflow.values.losses import losses
+from runtara_sdk.workflow.values.tracebacks import said
+
+logger = logging.getLogger(__name__)
+
+_CONFIG = ConfigDict(
+    ser_json_bytes="base64",
+    val_json_bytes="base64",
+    ser_json_inf_nan="strings",
+)
+
+_STRICT = ConfigDict(**_CONFIG, extra="forbid")
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value as JSON, and the form that it is to be read by."""
+
+    text: bytes
+    form: Form
+
+
+class Unread(NotSaveable):
+    """A value would not come back equal by its annotation; `text` is its JSON by its own type."""
+
+    def __init__(self, message: str, text: bytes) -> None:
+        super().__init__(message)
+        self.text = text
+
+
+def encode(
+    what: str, value: object, annotation: object, forms: Collection[Form] = tuple(Form)
+) -> Written:
+    """
+    Write a value as JSON of which its annotation makes an equal one, of a type that passes for it.
+
+    Raises Unread if the annotation makes another value of it, and NotSaveable for what no JSON
+    holds, such as a masked secret; both name `what`. A zone that becomes an offset is warned of.
+    `forms` are those to try.
+    """
+    adapter = _adapter_for(what, annotation)
+    reasons = []
+    for form, write in _WAYS:
+        if form not in forms:
+            continue
+        try:
+            text = write(adapter, value)
+            lost = losses(value, _read(adapter, text, form, what))
+        except Exception as error:  # Validators and comparisons of the user's may raise anything.
+            reasons.append((2 if isinstance(error, Misfit) else 3, said(error)))
+            continue
+        if lost.first is None:
+            _warn_of_zones(what, lost.zones)
+            return Written(text, form)
+        reasons.append((1, lost.first))
+    raise _refused(what, value, annotation, min(reasons)[1])
+
+
+def _by_names(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
+    return adapter.dump_json([value], warnings="error", by_alias=False, round_trip=True)[1:-1]
+
+
+def _by_itself(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
+    text = to_json(
+        value,
+        by_alias=False,
+        round_trip=True,
+        bytes_mode="base64",
+        inf_nan_mode="strings",
+        fallback=_plain,
+    )
+    json.loads(text)  # It may have more digits than are read.
+    return text
+
+
+def _plain(value: object) -> object:
+    """Make what pydantic knows of other collections."""
+    match value:
+        case Mapping():
+            return dict(value)
+        case Sequence() | AbstractSet() if not isinstance(value, memoryview | array):
+            return list(value)
+    raise TypeError(f"{type(value).__qualname__} is not known")
+
+
+def _as_annotated(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
+    return _by_names(adapter, adapter.validate_python([value], by_alias=False, by_name=True)[0])
+
+
+def _by_aliases(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
+    return adapter.dump_json([value], warnings="error", by_alias=True)[1:-1]
+
+
+# The last for models whose validators know the names that others write.
+_WAYS = (
+    (Form.NAMES, _by_names),
+    (Form.NAMES, _by_itself),
+    (Form.NAMES, _as_annotated),
+    (Form.ALIASES, _by_aliases),
+)
+
+
+def _refused(what: str, value: object, annotation: object, reason: str) -> NotSaveable:
+    try:
+        own = _by_itself(_adapter_for(what, Any), value)
+    except Exception:  # Serializers of the user's may raise anything.
+        return _unwritable(what, value, doubts.unwritable(value))
+    doubt = doubts.of_value(value)
+    if doubt is not None:
+        return _unwritable(what, value, doubt)
+    return Unread(
+        f"{what} gave {_cut(value)}, which would not come back equal as {_shown(annotation)}:"
+        f" {reason}; annotate the type that it has",
+        own,
+    )
+
+
+def _unwritable(what: str, value: object, doubt: str) -> NotSaveable:
+    return NotSaveable(f"{what} gave {_cut(value)}, which can't be saved: {doubt}")
+
+
+def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
+    if zones:
+        logger.warning(
+            "%s gave a datetime with a zone%s, which is saved with its offset: the zone's rules are"
+            " gone, so that adding days across a change of the clock misses it; annotate"
+            " Annotated[datetime, Zoned], with Zoned from runtara_sdk, to keep the zone",
+            what,
+            f" at {zones[0]}" if zones[0] else "",
+        )
+
+
+def output(what: str, value: object, annotation: object) -> bytes:
+    """
+    Write what others are to read, by its aliases; raises NotSaveable for what no JSON holds.
+
+    That it would not come back equal is warned of.
+    """
+    try:
+        text = _adapter_for(what, annotation).dump_json([value], warnings="error", by_alias=True)
+        text = text[1:-1]
+    except Exception:  # As for `encode`; and the annotation may be none that pydantic knows.
+        try:
+            text = to_json(
+                value,
+                by_alias=True,
+                bytes_mode="base64",
+                inf_nan_mode="strings",
+                fallback=_plain,
+            )
+        except Exception:
+            raise _unwritable(what, value, doubts.unwritable(value)) from None
+    try:
+        encode(what, value, annotation)
+    except NotSaveable as lost:
+        logger.warning("%s; as an output it is saved for others to read all the same", lost)
+    return text
+
+
+def check(what: str, annotation: object) -> None:
+    """
+    Raises NotSaveable for an annotation whose values can't be saved, whatever they are.
+
+    Of one that has some that can't be saved it warns, once.
+    """
+    _adapter_for(what, annotation)
+    doubt = doubts.of_annotation(annotation)
+    if doubt is not None:
+        raise NotSaveable(f"what {what} gives can't be saved: {doubt}")
+    with suppress(TypeError):  # An annotation that is not hashable.
+        _warn_of_doubts(annotation)
+
+
+@cache
+def _warn_of_doubts(annotation: object) -> None:
+    doubt = doubts.perhaps_of_annotation(annotation)
+    if doubt is not None:
+        logger.warning("a value of %s may be none that can be saved: %s", _shown(annotation), doubt)
+
+
+def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) -> object:
+    """Read what `encode` wrote; raises StateUnreadable if it does not fit the annotation."""
+    try:
+        return _read(_adapter_for(what, annotation), text, form, what)
+    except Misfit as error:
+        raise StateUnreadable(
+            f"what is saved for {what} is no {_shown(annotation)} any more, and was left alone:"
+            f" let the annotation take the saved {text[:200].decode(errors='replace')!r} too"
+            f" ({error})"
+        ) from error
+
+
+class Misfit(ValueError):
+    """JSON that is none of its type; the problems each name a field, what it takes, what it got."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def read(
+    what: str,
+    text: bytes,
+    annotation: object,
+    *,
+    is_strict: bool = False,
+    form: Form = Form.ALIASES,
+) -> object:
+    """
+    Read JSON; raises Misfit, which calls the value `what`.
+
+    `is_strict` takes no fields that dataclasses and typed dicts don't know, at any depth.
+    """
+    return _read(_adapter_for(what, annotation, is_strict=is_strict), text, form, what)
+
+
+def _read(adapter: TypeAdapter[list[Any]], text: bytes, form: Form, what: str) -> object:
+    by_name = form is not Form.ALIASES or None
+    by_alias = form is not Form.NAMES
+    try:
+        found = adapter.validate_json(b"[" + text + b"]", by_alias=by_alias, by_name=by_name)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False)
+        raise Misfit([schema.problem(one, what) for one in problems]) from None
+    except Exception as error:
+        raise Misfit([f"{what} is refused by {type(error).__qualname__}: {said(error)}"]) from None
+    if len(found) != 1:
+        raise Misfit([f"{what} is no JSON"])
+    return found[0]
+
+
+def shape(what: str, annotation: object) -> str:
+    """Show in a line what JSON an annotation takes."""
+    try:
+        found = _adapter_for(what, annotation).json_schema()
+    except PydanticInvalidForJsonSchema:
+        return _shown(annotation)
+    return schema.shape({"$defs": found.get("$defs", {})} | found["items"])
+
+
+def _cut(value: object) -> str:
+    text = shown(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _shown(annotation: object) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+
+
+def _adapter_for(
+    what: str, annotation: object, *, is_strict: bool = False
+) -> TypeAdapter[list[Any]]:
+    try:
+        return _cached(annotation, is_strict)
+    except TypeError:  # An annotation that is not hashable.
+        return _adapter(annotation, is_strict)
+    except PydanticUserError as error:
+        raise NotSaveable(
+            f"{what} is annotated with {_shown(annotation)}, which can't be saved:"
+            f" {doubts.perhaps_of_annotation(annotation) or _known(error)}"
+        ) from error
+
+
+def _known(error: PydanticUserError) -> str:
+    if isinstance(error, PydanticSchemaGenerationError):
+        # Its message advises a setting that only lets such a value pass, and not be read back.
+        return f"{error.message.partition('. ')[0]}: make it a dataclass or a pydantic model"
+    return error.message
+
+
+@cache
+def _cached(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
+    return _adapter(annotation, is_strict)
+
+
+def _adapter(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
+    # In a list, because the settings reach what is in it: typed dicts and dataclasses have their
+    # own, and refuse others.
+    kind: Any = types.GenericAlias(list, (_with_typed_dicts(annotation),))
+    return TypeAdapter(kind, config=_STRICT if is_strict else _CONFIG)
+
+
+def _with_typed_dicts(annotation: Any) -> Any:
+    """Take typing's typed dicts for typing_extensions': before 3.12 pydantic takes only those."""
+    if typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
+        hints = typing.get_type_hints(annotation, include_extras=True)
+        fields = {name: _with_typed_dicts(hint) for name, hint in hints.items()}
+        for name in annotation.__optional_keys__:
+            fields[name] = typing_extensions.NotRequired[fields[name]]
+        made: Any = typing_extensions.TypedDict
+        return made(annotation.__name__, fields)
+    arguments = get_args(annotation)
+    changed = tuple(_with_typed_dicts(argument) for argument in arguments)
+    if changed == arguments or get_origin(annotation) is typing.Literal:
+        return annotation
+    if isinstance(annotation, types.UnionType):
+        return typing.Union[changed]  # noqa: UP007 - made of a tuple, which | can't be
+    return (
+        annotation.copy_with(changed)
+        if hasattr(annotation, "copy_with")
+        else (types.GenericAlias(get_origin(annotation), changed))
+    )
+
+
+def named(kinds: dict[str, Any], required: frozenset[str]) -> object:
+    """Make the annotation of an object with these fields and no others."""
+    taken = {name: _with_typed_dicts(kind) for name, kind in kinds.items()}
+    fields = {
+        name: kind if name in required else typing_extensions.NotRequired[kind]
+        for name, kind in taken.items()
+    }
+    made: Any = typing_extensions.TypedDict
+    found = made("Input", fields)
+    found.__pydantic_config__ = _STRICT
+    return found

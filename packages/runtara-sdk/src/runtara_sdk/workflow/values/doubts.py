@@ -1,0 +1,207 @@
+"""What can't be saved, told of a type or of a value, with what to do instead."""
+
+import array
+import io
+import json
+import typing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import FunctionType, MethodType, ModuleType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic.functional_serializers import PlainSerializer, WrapSerializer
+from pydantic_core import to_json
+
+from runtara_sdk.workflow.values.contents import walk
+
+_OF_MODELS = BaseModel.__get_pydantic_core_schema__.__func__  # type: ignore[attr-defined]
+
+_CALLABLE: tuple[object, ...] = (Callable,)
+_ITERABLE = (Iterable, AsyncIterable, AsyncIterator, AsyncGenerator)
+
+_SECRET = (
+    "is a secret, which would be saved masked: let the steps that need it read it where it is kept,"
+    " or return it as plain text, which whoever reads the database then sees"
+)
+_ONCE = "can be read only once: return a list, and annotate list[...]"
+_ATTRS = "is a class of attrs, which can't be read back: make it a dataclass or a pydantic model"
+_ARRAY = "is an array, which JSON does not hold: return .tolist(), and annotate list[float] or so"
+_BYTES = "can be changed in place, which no result is: return bytes(...), and annotate bytes"
+_HANDLE = "lives in this process alone: return what it holds or does, not the thing itself"
+_OTHER = (
+    "is nothing that JSON holds: make it one of dataclasses, typed dicts, pydantic models and plain"
+    " values"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A doubt that shows in an annotation."""
+
+    text: str
+    is_certain: bool
+
+
+def of_annotation(annotation: object) -> str | None:
+    """Tell why no value of an annotation can be saved, if that shows; None: it does not."""
+    found = _doubts(annotation)
+    return next((one.text for one in found if one.is_certain), None)
+
+
+def perhaps_of_annotation(annotation: object) -> str | None:
+    """Tell why a value of an annotation may be none that can be saved, by what it may hold."""
+    return next((one.text for one in _doubts(annotation)), None)
+
+
+def of_value(value: object) -> str | None:
+    """Tell the first thing in a value that would be lost for good, and where; None: nothing."""
+    for path, part in walk(value):
+        doubt = _lost_for_good(type(part))
+        if doubt is not None:
+            return _told(path, type(part), doubt)
+    return None
+
+
+def unwritable(value: object) -> str:
+    """Tell why JSON can't hold a value at all: the innermost part of it that can't be written."""
+    found = None
+    for path, part in _finite(value):
+        try:
+            json.loads(to_json(part, bytes_mode="base64", inf_nan_mode="strings"))
+        except Exception as error:
+            text = advice(type(part)) or f"{_OTHER} ({error})"
+            found = _told(path, type(part), text)
+    return found or "it holds itself"
+
+
+def advice(kind: type) -> str | None:
+    """Say why values of a class can't be saved, and what to do; None if they may be."""
+    lost = _lost_for_good(kind)
+    if lost is not None:
+        return lost
+    if hasattr(kind, "__attrs_attrs__"):
+        return _ATTRS
+    if issubclass(kind, bytearray | memoryview):
+        return _BYTES
+    if issubclass(kind, array.array) or hasattr(kind, "__array__"):
+        return _ARRAY
+    if issubclass(kind, io.IOBase | FunctionType | MethodType | ModuleType | type):
+        return _HANDLE
+    return None
+
+
+def _finite(value: object) -> Iterator[tuple[str, object]]:
+    try:
+        yield from walk(value)
+    except RecursionError:
+        return
+
+
+def _told(path: str, kind: type, doubt: str) -> str:
+    return f"{path or 'it'} ({kind.__qualname__}) {doubt}"
+
+
+def _lost_for_good(kind: type) -> str | None:
+    if issubclass(kind, SecretStr | SecretBytes | Secret):
+        return _SECRET
+    if issubclass(kind, io.IOBase | typing.IO):
+        return _HANDLE
+    return _ONCE if issubclass(kind, Iterator) else None
+
+
+class _Walk:
+    """A walk through an annotation, but not into what has a serializer of its own."""
+
+    def __init__(self) -> None:
+        # Kept, not only their ids: what is made on the way may take the id of what is gone.
+        self._seen: dict[int, object] = {}
+
+    def doubts(self, annotation: Any, path: str, *, is_certain: bool) -> Iterator[Doubtful]:
+        """Give the doubts of an annotation, `is_certain` unless a value can be without them."""
+        if id(annotation) in self._seen:
+            return
+        self._seen[id(annotation)] = annotation
+        origin, arguments = get_origin(annotation), get_args(annotation)
+        if origin is Annotated:
+            if not any(map(_writes, arguments[1:])):
+                yield from self.doubts(arguments[0], path, is_certain=is_certain)
+            return
+        kind = origin if isinstance(origin, type) else annotation
+        doubt = _of_class(kind) if isinstance(kind, type) else None
+        if doubt is not None:
+            at = f" at {path}" if path else ""
+            yield Doubtful(f"{_shown(annotation)}{at} {doubt}", is_certain)
+            return
+        for argument in arguments:
+            # A union may be of another member, and a collection may be empty.
+            yield from self.doubts(argument, path, is_certain=is_certain and origin is tuple)
+        for name, hint, is_needed in _fields(kind):
+            within = is_certain and is_needed
+            yield from self.doubts(hint, f"{path}.{name}", is_certain=within)
+
+
+def _doubts(annotation: object) -> Iterator[Doubtful]:
+    return _Walk().doubts(annotation, "", is_certain=True)
+
+
+def _of_class(kind: type) -> str | None:
+    if kind in _CALLABLE:
+        return _HANDLE
+    return _ONCE if kind in _ITERABLE else advice(kind)
+
+
+def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
+    """The fields of a class that it does not write by itself, and whether they must be given."""
+    declared = getattr(kind, "model_fields", None)
+    if isinstance(declared, Mapping):
+        written = _serializers(kind)
+        for name, field in declared.items():
+            if not (written is None or name in written or any(map(_writes, field.metadata))):
+                yield name, field.annotation, field.is_required() and not field.exclude
+    elif isinstance(kind, type) and is_dataclass(kind):
+        needed = {one.name: (one.default, one.default_factory) for one in fields(kind)}
+        written = _serializers(kind)
+        for name, hint in _hints(kind).items():
+            if name in needed and written is not None and name not in written:
+                yield name, hint, needed[name] == (MISSING, MISSING)
+    elif typing.is_typeddict(kind):
+        for name, hint in _hints(kind).items():
+            yield name, hint, name in kind.__required_keys__
+
+
+def _serializers(kind: Any) -> set[str] | None:
+    """The fields that a class writes by a method of its own; None: perhaps all of itself."""
+    own = getattr(kind, "__pydantic_decorators__", None)
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
+    made = getattr(kind, "__get_pydantic_core_schema__", None)
+    is_own = made is not None and getattr(made, "__func__", made) is not _OF_MODELS
+    if config.get("json_encoders") or is_own or (own is not None and own.model_serializers):
+        return None
+    if own is None:
+        return set()
+    return {name for one in own.field_serializers.values() for name in one.info.fields}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(kind, include_extras=True)
+    except (NameError, TypeError):
+        return {}
+
+
+def _writes(metadata: object) -> bool:
+    is_serializer = isinstance(metadata, PlainSerializer | WrapSerializer)
+    return is_serializer or hasattr(metadata, "__get_pydantic_core_schema__")
+
+
+def _shown(annotation: object) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

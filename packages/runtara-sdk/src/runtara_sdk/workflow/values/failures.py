@@ -1,0 +1,184 @@
+"""A step's final failure, saved and raised again."""
+
+import logging
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from runtara_sdk.workflow.errors import StateUnreadable, StepFailed
+from runtara_sdk.workflow.user_objects import asked, is_a, type_name
+from runtara_sdk.workflow.values.form import Form
+from runtara_sdk.workflow.values.kinship import class_name, defined, found
+from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
+from runtara_sdk.workflow.values.tracebacks import message, said, traced
+
+logger = logging.getLogger(__name__)
+
+_TRACEBACK = 8000
+"""Characters; the end of it says most."""
+
+_ADVICE = (
+    "to have all of it, catch it in the step, and raise an error of your own with plain arguments,"
+    " named in raises="
+)
+
+
+class _Failure(BaseModel):
+    """
+    As it stands in the database.
+
+    `parts`: only of what is raised as itself; `errors`: those that it groups.
+    """
+
+    type: str
+    message: str
+    attempts: int
+    traceback: str
+    parts: Pieces | None = None
+    errors: list["_Failure"] | None = None
+
+
+def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exception]]) -> bytes:
+    """
+    Write a failure; one of `raises` as what can be saved of it.
+
+    What can't is left out, with a warning; one that can't be made again at all becomes StepFailed.
+    """
+    failure = _plain(error, attempts)
+    if is_a(error, *raises):
+        try:
+            left_out = _take_apart(key, failure, error, raises)
+        except Exception as refusal:  # Classes of the user's may raise anything when looked at.
+            failure = _plain(error, attempts)
+            logger.warning(
+                "%s has failed with %s, which can't be made again (%s), so that the workflow gets"
+                " it as StepFailed: %s",
+                *(key, failure.type, said(refusal), _ADVICE),
+            )
+        else:
+            _warn(key, failure, left_out)
+    return failure.model_dump_json(exclude_none=True).encode()
+
+
+def decode(
+    step: str,
+    key: str,
+    text: bytes,
+    raises: Sequence[type[Exception]],
+    form: Form = Form.NAMES,
+) -> Exception:
+    """
+    Read a failure, to be raised with the step's traceback as a note.
+
+    Raises StateUnreadable if its type is not in `raises`.
+    """
+    failure = _Failure.model_validate_json(text)
+    error = _read(step, key, failure, raises, form)
+    note = f"In {key}, attempt {failure.attempts}: {failure.traceback}"
+    asked(lambda: BaseException.add_note(error, note), None)
+    return error
+
+
+def _plain(error: BaseException, attempts: int) -> _Failure:
+    return _Failure(
+        type=class_name(type(error)),
+        message=message(error),
+        attempts=attempts,
+        traceback=traced(error)[-_TRACEBACK:],
+    )
+
+
+def _take_apart(
+    key: str, failure: _Failure, error: BaseException, raises: Sequence[type[Exception]]
+) -> list[str]:
+    """Add the parts of an error; gives what is left out of them."""
+    what = f"{key}, failing with {failure.type},"
+    failure.parts, left_out = taken_apart(what, error)
+    if isinstance(error, BaseExceptionGroup):
+        failure.errors = [_plain(one, failure.attempts) for one in error.exceptions]
+        for part, one in zip(failure.errors, error.exceptions, strict=True):
+            if _kind(part.type, raises) is type(one):
+                left_out += _take_apart(key, part, one, raises)
+    back = _made(key, failure, type(error), raises, Form.NAMES)
+    if said(back) != said(error):
+        left_out.append(f"its text, which would come back as {said(back)!r}")
+    return left_out
+
+
+def _warn(key: str, failure: _Failure, left_out: Sequence[str]) -> None:
+    if left_out:
+        logger.warning(
+            "%s has failed with %s, and is saved without %s: %s",
+            *(key, failure.type, "; ".join(left_out), _ADVICE),
+        )
+
+
+def _read(
+    step: str, key: str, failure: _Failure, raises: Sequence[type[Exception]], form: Form
+) -> Exception:
+    if failure.parts is None:
+        return _step_failed(step, key, failure, form)
+    kind = found(failure.type, raises)
+    if kind is None:
+        raise StateUnreadable(
+            f"{key} has failed with {failure.type}, and none in the step's raises="
+            f"{tuple(map(class_name, raises))} is called so: put it there, or if it is called"
+            " otherwise now, leave the old name beside the new one, in its module:"
+            f" {failure.type.rpartition('.')[2]} = NewName"
+        )
+    try:
+        error = _made(key, failure, kind, raises, form, step)
+    except StateUnreadable:
+        raise
+    except Exception as refusal:  # Properties and `__new__`: the user's code.
+        raise StateUnreadable(
+            f"{key} has failed with {failure.type}, which can't be made again from what was saved"
+            f" ({type_name(refusal)}: {said(refusal)}): let it take what it took"
+        ) from refusal
+    assert isinstance(error, Exception)
+    return error
+
+
+def _step_failed(step: str, key: str, failure: _Failure, form: Form) -> StepFailed:
+    # Its text may have been given to another step, whose arguments are compared.
+    had_advice = form is not Form.ALIASES
+    return StepFailed(
+        *(step, key, failure.attempts, failure.type, failure.message), advice=had_advice
+    )
+
+
+def _made(
+    key: str,
+    failure: _Failure,
+    kind: type[BaseException],
+    raises: Sequence[type[Exception]],
+    form: Form,
+    step: str = "",
+) -> BaseException:
+    assert failure.parts is not None
+    what = f"{key}, failing with {failure.type},"
+    if failure.errors is None:
+        return built(what, kind, failure.parts, form)
+    grouped = [_member(step, key, one, raises, form) for one in failure.errors]
+    return built(what, kind, failure.parts, form, grouped)
+
+
+def _member(
+    step: str, key: str, failure: _Failure, raises: Sequence[type[Exception]], form: Form
+) -> BaseException:
+    """Make one that was grouped: it need not be in `raises`, but be where it was."""
+    if failure.parts is None:
+        return _step_failed(step, key, failure, form)
+    kind = _kind(failure.type, raises)
+    if kind is None:
+        raise StateUnreadable(
+            f"{key} has failed with a group that holds {failure.type}, and there is no such class"
+            " any more: leave the old name beside the new one, in its module:"
+            f" {failure.type.rpartition('.')[2]} = NewName"
+        )
+    return _made(key, failure, kind, raises, form, step)
+
+
+def _kind(name: str, raises: Sequence[type[Exception]]) -> type[BaseException] | None:
+    """Find a class of errors by its name: among `raises`, or wherever it is defined."""
+    return found(name, raises) or defined(name, (BaseException,))

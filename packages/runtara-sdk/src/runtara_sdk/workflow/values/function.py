@@ -1,0 +1,145 @@
+"""A step's function: what is known of it once and for all, and how it is carried out."""
+
+import inspect
+import typing
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+from runtara_sdk.workflow.errors import InsideStep, NotSaveable
+from runtara_sdk.workflow.values.arguments import Call, LiveCall, positional, shown
+from runtara_sdk.workflow.values.fingerprint import Fingerprint
+from runtara_sdk.workflow.values.forks import EndsForks
+from runtara_sdk.workflow.values.threads import in_thread
+
+T = TypeVar("T")
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a function is called with; the first `own` are what a method belongs to."""
+
+    args: tuple[object, ...]
+    kwargs: Mapping[str, Any]
+    own: int = 0
+
+
+_noted: ContextVar[list[tuple[str, Coroutine[Any, Any, object]]] | None] = ContextVar(
+    "runtara_calls_in_a_thread", default=None
+)
+
+
+def noted(step: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """Note a step's call in the plain function that made it, which has to see to its end."""
+    calls = _noted.get()
+    if calls is not None:
+        calls.append((step, coroutine))
+    return coroutine
+
+
+class Function:
+    """
+    A function and what it takes and gives; a plain one, defined without `async`, runs in a thread.
+
+    A deep copy of what it belongs to has the same one, as it has the same function.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._call = function
+        self._is_async = inspect.iscoroutinefunction(function)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def is_of(self, owner: type) -> bool:
+        """Tell whether it is defined in a class, and not elsewhere and only put there."""
+        return self._call.__qualname__ == f"{owner.__qualname__}.{self._call.__name__}"
+
+    def live(self, given: Arguments, *, is_old: bool = False) -> LiveCall:
+        """
+        Show a call as it is now, also in form 1 if there are old records.
+
+        Raises TypeError if the function does not take the arguments. What a method belongs to is no
+        argument: it need not be the same in another process.
+        """
+        bound = self._signature.bind(*given.args, **given.kwargs).arguments
+        old = Fingerprint.of(bound, given.own) if is_old else None
+        return LiveCall(self.call(given), self._names[given.own :], self._defaults, old)
+
+    def call(self, given: Arguments) -> Call:
+        """Show the arguments as they are now."""
+        names = self._names[given.own :]
+        args = given.args[given.own :]
+        by_position = [(positional(names, number), shown(one)) for number, one in enumerate(args)]
+        taken = set(names[: len(args)])
+        by_name = [
+            (f"**{name}" if name in taken else name, shown(one))
+            for name, one in given.kwargs.items()
+        ]
+        return Call((*by_position, *by_name), len(args))
+
+    def returns(self, key: str) -> object:
+        """
+        Give what it is annotated to return, Any if it is not; raises NotSaveable, which names the
+        key, while its annotations can't be read.
+        """
+        try:
+            return self._returns
+        except NameError as error:
+            raise NotSaveable(
+                f"{key}: the annotations of {self._call.__qualname__} can't be read"
+                f" ({error}): import what they name at run time"
+            ) from error
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self._call)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """What it takes by position."""
+        parameters = self._signature.parameters.values()
+        return tuple(one.name for one in parameters if one.kind in _POSITIONAL)
+
+    def _defaults(self) -> dict[str, str]:
+        parameters = self._signature.parameters.values()
+        return {one.name: shown(one.default) for one in parameters if one.default is not one.empty}
+
+    @cached_property
+    def _returns(self) -> object:
+        return typing.get_type_hints(self._call, include_extras=True).get("return", Any)
+
+    async def carry_out(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
+        """Give what it returns; raises what it raises."""
+        if self._is_async:
+            with EndsForks():
+                return await self._call(*args, **kwargs)
+        found = await in_thread(self._called, args, kwargs)
+        # As a decorator's plain function gives it that is put on an async one.
+        return await found if inspect.isawaitable(found) else found
+
+    def _called(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
+        calls: list[tuple[str, Coroutine[Any, Any, object]]] = []
+        _noted.set(calls)
+        try:
+            with EndsForks():
+                found = self._call(*args, **kwargs)
+        except StopIteration as error:
+            # No future takes it: who awaits the thread would wait for ever.
+            raise RuntimeError(f"{self._call.__qualname__} raised StopIteration") from error
+        self._check_awaited([call for call in calls if call[1] is not found])
+        return found
+
+    def _check_awaited(self, calls: list[tuple[str, Coroutine[Any, Any, object]]]) -> None:
+        for step, coroutine in calls:
+            if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
+                raise InsideStep(
+                    f"{self._call.__qualname__} is a plain function, and called step {step!r}"
+                    " without awaiting it, so that nothing was done: make it async and await the"
+                    f" step, or call the step's function, {step}.__wrapped__"
+                )

@@ -1,0 +1,195 @@
+"""An error taken apart into what JSON holds of it, and made again of that."""
+
+import inspect
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, JsonValue
+from pydantic_core import from_json, to_json
+
+from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.user_objects import asked, shown
+from runtara_sdk.workflow.values import codec
+from runtara_sdk.workflow.values.form import Form
+from runtara_sdk.workflow.values.remains import Remains
+from runtara_sdk.workflow.values.tracebacks import readable
+
+_KNOWN: Mapping[str, Any] = {
+    kind.__name__: kind
+    for kind in (*(bytes, tuple, set, frozenset, date, datetime, time, timedelta, Decimal, UUID),)
+}
+"""Types that a value is read by if nothing is annotated."""
+
+_SHOWN = 1000
+"""Characters of what an object shows itself as."""
+
+
+class Rest(BaseModel):
+    """What is saved of an object that JSON does not hold."""
+
+    type: str
+    shown: str
+    kept: dict[str, JsonValue]
+
+
+class Pieces(BaseModel):
+    """
+    What an error is made of.
+
+    `plain`: which args are no values of what __init__ takes there. Of args by number and fields by
+    name: `kinds` are those read by a type of _KNOWN, `rests` those of which some is left.
+    """
+
+    args: list[JsonValue]
+    plain: list[int] = []
+    fields: dict[str, JsonValue]
+    kinds: dict[str, str] = {}
+    rests: dict[str, Rest] = {}
+
+
+def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
+    """Take an error apart; gives what is left out, too. Of a group its errors are not told."""
+    pieces, hints, left_out = Pieces(args=[], fields={}), _hints(type(error)), []
+    given = error.args[:1] if isinstance(error, BaseExceptionGroup) else _args(error)
+    for number, value in enumerate(given):
+        hint = _positional(type(error), len(given))[number]
+        found, is_plain = _piece(what, value, hint, pieces, str(number))
+        pieces.args.append(found)
+        if is_plain:
+            # Many an __init__ gives super() something else than it takes.
+            pieces.plain.append(number)
+        left_out += _told(f"argument {number + 1}", pieces.rests.get(str(number)))
+    for name, value in _fields(error).items():
+        hint = hints.get(name, Any)
+        pieces.fields[name], is_plain = _piece(what, value, hint, pieces, name)
+        left_out += _told(f".{name}", pieces.rests.get(name))
+    return pieces, left_out
+
+
+def built(
+    what: str,
+    kind: type[BaseException],
+    pieces: Pieces,
+    form: Form,
+    grouped: Sequence[BaseException] | None = None,
+) -> BaseException:
+    """Make an error without its __init__, which may take something else than its args."""
+    hints = _hints(kind)
+    args = [
+        _value(what, value, Any if number in pieces.plain else hint, pieces, str(number), form)
+        for number, (value, hint) in enumerate(
+            zip(pieces.args, _positional(kind, len(pieces.args)), strict=True)
+        )
+    ]
+    error = kind.__new__(kind, *args, *(() if grouped is None else (grouped,)))
+    for name, value in pieces.fields.items():
+        found = _value(what, value, hints.get(name, Any), pieces, name, form)
+        setattr(error, name, found)
+    return error
+
+
+def _piece(
+    what: str, value: object, hint: object, pieces: Pieces, name: str
+) -> tuple[JsonValue, bool]:
+    """Write a piece, by its annotation or (true) without it; what can't be is left as a rest."""
+    known = _KNOWN.get(type(value).__name__)
+    for annotation in (hint, Any, known):
+        try:
+            found = _json(what, value, annotation)
+        except NotSaveable:
+            continue
+        if annotation is known is not None:
+            pieces.kinds[name] = known.__name__
+        return found, annotation is not hint
+    pieces.rests[name] = _rest(what, value)
+    return None, False
+
+
+def _rest(what: str, value: object) -> Rest:
+    """Keep the public attributes that are plain; what is computed when asked for is none."""
+    kept = {}
+    for name, part in _attributes(value):
+        try:
+            kept[name] = _json(what, part, Any)
+        except NotSaveable:
+            continue
+    return Rest(type=type(value).__qualname__, shown=readable(shown(value))[:_SHOWN], kept=kept)
+
+
+def _attributes(value: object) -> Iterator[tuple[str, object]]:
+    found: dict[str, object] = asked(lambda: dict(vars(value)), {})
+    yield from ((name, part) for name, part in found.items() if not name.startswith("_"))
+
+
+def _told(name: str, rest: Rest | None) -> list[str]:
+    if rest is None:
+        return []
+    kept = f" (all but {', '.join(rest.kept)})" if rest.kept else ""
+    return [f"{name}, a {rest.type}{kept}"]
+
+
+def _value(
+    what: str, value: JsonValue, hint: object, pieces: Pieces, name: str, form: Form
+) -> object:
+    if name in pieces.rests:
+        rest = pieces.rests[name]
+        return Remains(rest.type, rest.shown, rest.kept)
+    known = _KNOWN.get(pieces.kinds.get(name, ""))
+    return codec.decode(what, to_json(value), hint if known is None else known, form)
+
+
+def _args(error: BaseException) -> tuple[object, ...]:
+    """What it is made with; an OSError leaves the file's name out of its `args`."""
+    match asked(error.__reduce__, None):
+        case (made, tuple(given), *_) if made is type(error):
+            return given
+    return error.args
+
+
+def _fields(error: BaseException) -> dict[str, object]:
+    slots = {
+        name: getattr(error, name)
+        for kind in type(error).__mro__
+        for name in _slots(kind)
+        if not name.startswith("__") and hasattr(error, name)
+    }
+    return slots | {name: value for name, value in vars(error).items() if name != "__notes__"}
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _json(what: str, value: object, hint: object) -> JsonValue:
+    written = codec.encode(what, value, hint)
+    if written.form is not Form.NAMES:
+        raise NotSaveable(f"{what} holds what is only written by its aliases")
+    found: JsonValue = from_json(written.text)
+    return found
+
+
+def _hints(kind: type) -> dict[str, object]:
+    """What its class and its __init__ say of its fields."""
+    found: dict[str, object] = {}
+    for place in (kind.__init__, kind):  # type: ignore[misc]  # the class's own, whatever it is
+        try:
+            found |= typing.get_type_hints(place)
+        except (NameError, TypeError):
+            continue
+    return found
+
+
+def _positional(kind: type[BaseException], count: int) -> list[object]:
+    """The annotations of its first arguments, Any where there are none."""
+    hints = _hints(kind)
+    try:
+        names = list(inspect.signature(kind).parameters)[:count]
+    except ValueError:
+        names = []
+    found = [hints.get(name, Any) for name in names]
+    return found + [Any] * (count - len(found))

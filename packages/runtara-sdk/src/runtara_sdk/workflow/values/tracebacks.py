@@ -1,0 +1,172 @@
+"""Reports of errors, for whoever wrote the workflow."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from traceback import FrameSummary, StackSummary, TracebackException
+from types import FrameType, TracebackType
+
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow.user_objects import asked, is_a, text_of, type_name
+
+_OURS = f"{Path(__file__).parents[2]}{os.sep}"
+
+_LOOPS = (asyncio.base_events.__file__,)
+
+# Those that the SDK calls; user code may call them too.
+_LIBRARIES = sys.stdlib_module_names | {
+    "aioquic",
+    "annotated_types",
+    "cryptography",
+    "google",
+    "pydantic",
+    "pydantic_core",
+    "pydantic_settings",
+    "runtara_protocol",
+    "typing_extensions",
+    "typing_inspection",
+}
+
+_PACKAGES = (asyncio, concurrent.futures, importlib)
+_LONGEST = 100_000
+"""Characters of a report."""
+
+# What stands between our frames and those that they call; elsewhere it is left in.
+_BETWEEN = (
+    "<frozen ",
+    contextlib.__file__,
+    *(str(each.__file__).removesuffix("__init__.py") for each in _PACKAGES),
+)
+
+
+def report(error: BaseException) -> str:
+    """The error in one line, then its traceback with the frames of user code alone."""
+    head = _head(error)
+    text = None if _is_long(error) else asked(lambda: _needed(error), None)
+    text = _bare(error) if text is None else text
+    return _cut(readable(f"{head}\n\n{text}" if text else head))
+
+
+def _needed(error: BaseException) -> str:
+    """Its traceback; nothing for one of ours with none of the user's frames: its message is all."""
+    found = _trimmed(error)
+    is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
+    return "" if is_all else _text(found)
+
+
+def said(error: BaseException) -> str:
+    """What an error says of itself; it may be one that fails to."""
+    return text_of(error)
+
+
+def message(error: BaseException) -> str:
+    """What an error says of itself, as text that the core keeps, its middle cut if it is long."""
+    return _cut(readable(text_of(error)))
+
+
+def traced(error: BaseException) -> str:
+    """The error's traceback, and those of what caused it, with the frames of user code alone."""
+    text = None if _is_long(error) else asked(lambda: _text(_trimmed(error)), None)
+    return readable(_bare(error) if text is None else text)
+
+
+def _is_long(error: BaseException) -> bool:
+    """Tell whether an error's text would leave no room for its traceback."""
+    return len(text_of(error)) > _LONGEST // 4
+
+
+def _bare(error: BaseException) -> str:
+    """The traceback of an error that can't be asked for its cause, its notes or its text."""
+    frames: list[FrameSummary] = asked(lambda: traceback.extract_tb(_raised_at(error)), [])
+    lines = StackSummary.from_list(_users(frames)).format()
+    return "".join(["Traceback (most recent call last):\n", *lines, _head(error)])
+
+
+def _raised_at(error: BaseException) -> TracebackType | None:
+    # Not `error.__traceback__`, which a class can override.
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return found
+
+
+def _head(error: BaseException) -> str:
+    return f"{type_name(error)}: {_cut(text_of(error), _LONGEST // 4)}"
+
+
+def readable(text: str) -> str:
+    """As text that the core keeps; what a file's name may hold besides is shown escaped."""
+    return text.replace("\0", "").encode(errors="backslashreplace").decode()
+
+
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    """Leave out the middle of what is too long to be read."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}\n…\n{text[-half:]}"
+
+
+def stack(frame: FrameType) -> str:
+    """Where code stands now: the frames of user code, innermost last."""
+    frames = traceback.extract_stack(frame)
+    return "".join(StackSummary.from_list(_users(frames) or frames).format()).rstrip("\n")
+
+
+def in_user_code(frame: FrameType) -> bool:
+    """
+    Tell whether the thread that stands here does the work of user code.
+
+    A library does the work of what called it: user code, this SDK, or the loop itself.
+    """
+    at: FrameType | None = frame
+    while at is not None and not _is_loop(at):
+        if at.f_code.co_filename.startswith(_OURS):
+            return False
+        if str(at.f_globals.get("__name__", "")).partition(".")[0] not in _LIBRARIES:
+            return True
+        at = at.f_back
+    return False
+
+
+def _is_loop(frame: FrameType) -> bool:
+    """Tell whether the frames before this one only run the loop."""
+    return frame.f_code.co_name == "_run_once" and frame.f_code.co_filename in _LOOPS
+
+
+def _text(found: TracebackException) -> str:
+    return "".join(found.format()).rstrip("\n")
+
+
+def _trimmed(error: BaseException) -> TracebackException:
+    found = TracebackException.from_exception(error)
+    _trim(found, error)
+    return found
+
+
+def _trim(found: TracebackException, error: BaseException) -> None:
+    users = _users(found.stack)
+    if users:
+        found.stack = StackSummary.from_list(users)
+    elif is_a(error, RuntaraError, SyntaxError) or error.__cause__ is not None:
+        found.stack = None  # type: ignore[assignment]  # as it is for one never raised
+    inner = [(found.__cause__, error.__cause__), (found.__context__, error.__context__)]
+    if isinstance(error, BaseExceptionGroup):
+        inner += zip(found.exceptions or (), error.exceptions, strict=False)
+    for part, cause in inner:
+        if part is not None and cause is not None:
+            _trim(part, cause)
+
+
+def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
+    """Leave out our frames, and what stands before, between and behind them on the way."""
+    kept, is_ours = [], True
+    for frame in frames:
+        if frame.filename.startswith(_OURS):
+            is_ours = True
+        elif not (is_ours and frame.filename.startswith(_BETWEEN)):
+            is_ours = False
+            kept.append(frame)
+    return kept
