@@ -10,7 +10,7 @@ from tests.sdk.fake_server import DEFAULTS, FakeServer, be_silent, reply
 import runtara_sdk
 from runtara_sdk import Settings, step, workflow
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.process.core_store import connected
 
 OURS = str(Path(runtara_sdk.__file__).parent)
 MOST = 8

@@ -12,7 +12,7 @@ from runtara_protocol.pb.instance_pb2 import (
     RpcResponse,
 )
 from runtara_sdk import InvalidInstanceState, Settings
-from runtara_sdk.workflow.remote_journal import connected
+from runtara_sdk.workflow.process.core_store import connected
 
 
 def status(number: InstanceStatus) -> RpcResponse:
