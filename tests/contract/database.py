@@ -120,7 +120,7 @@ class MemoryDatabase(Database):
         row = {"created_at": START, **row}
         if table == "instances":
             row["status"] = InstanceStatus(row["status"])
-            store.instances[row["instance_id"]] = InstanceRow(**row)
+            store.put_instance(InstanceRow(**row))
         elif table == "checkpoints":
             key = row["instance_id"], row["checkpoint_id"]
             store.checkpoints[key] = CheckpointRow(id=store.next_id(), **row)

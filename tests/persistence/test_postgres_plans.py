@@ -51,6 +51,7 @@ INDEXES = {
     },
     "claims": {
         "claim_due": "idx_instances_due",
+        "next_due": "idx_instances_due",
         "renew": "instances_pkey",
         "release": "instances_pkey",
         "wake": "instances_pkey",
@@ -153,6 +154,30 @@ async def test_a_claim_looks_at_what_was_given_back_by_its_own_index(
     claim_due = load("runtara_persistence.postgres", "claims.sql")["claim_due"]
 
     assert "idx_instances_given_back" in await plan(connection, claim_due)
+
+
+async def test_the_next_moment_is_the_first_of_an_index(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """However many sleep, what is due next is one row of the index of what is due."""
+    await connection.execute(
+        "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
+        " finished_at = NULL; ANALYZE instances"
+    )
+    next_due = load("runtara_persistence.postgres", "claims.sql")["next_due"]
+    await connection.execute(f"PREPARE next_due AS {next_due}")
+
+    [(explained,)] = await connection.fetch(
+        "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE next_due(now())"
+    )
+
+    scans = {
+        node["Index Name"]: node["Actual Rows"]
+        for node in nodes(json.loads(explained)[0]["Plan"])
+        if "Index Name" in node
+    }
+    assert scans["idx_instances_due"] == 1
+    assert scans["idx_instances_given_back"] == 0
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -235,3 +235,26 @@ async def test_an_outage_is_logged_once_and_nothing_is_lost(
     assert heard == {"i"}
     [message] = [record.getMessage() for record in caplog.records]
     assert message.startswith("signals not watched, will be tried again: Failed to watch")
+
+
+async def test_a_transaction_of_plain_sql_tells_once_of_what_is_launchable(
+    persistence: SqlitePersistence, path: str
+) -> None:
+    """Rows put in together and a plain UPDATE are told of; a write of other columns is not."""
+    told: asyncio.Queue[None] = asyncio.Queue()
+    signals = Told()
+    put_running(path, "i")
+    async with persistence.watch(signals, launchable=lambda: told.put_nowait(None)):
+        for statement in (
+            "INSERT INTO instances (instance_id, tenant_id) VALUES ('a', 't'), ('b', 't')",
+            "UPDATE instances SET status = 'suspended', sleep_until = '2000'"
+            " WHERE instance_id = 'a'",
+        ):
+            run_sql(path, statement)
+            async with asyncio.timeout(PATIENCE):
+                await told.get()
+        run_sql(path, "UPDATE instances SET error = 'x', last_activity_at = '2026'")
+        run_sql(path, PUT.format("i"))
+        await signals.next()
+
+    assert told.empty()

@@ -23,6 +23,15 @@ class Claims(Protocol):
         """
         ...
 
+    async def next_due(self, *, at: datetime) -> datetime | None:
+        """
+        Tell the earliest moment from `at` on at which `claim_due` may give an instance.
+
+        `at` itself if one is due now, None if nothing is going to be by itself. A sleep that
+        begins later, a claim that is given back or a signal may make it earlier.
+        """
+        ...
+
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
     ) -> Mapping[str, Standing]:

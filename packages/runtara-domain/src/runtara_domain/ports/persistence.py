@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -10,6 +11,9 @@ from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.events import Events
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
+
+LAUNCHABLE_WITHIN = timedelta(seconds=15)
+"""How early watches are told of a sleep or claim that ends: ask for later ones more often."""
 
 
 class Persistence(Protocol):
@@ -41,14 +45,23 @@ class Persistence(Protocol):
         ...
 
     def watch(
-        self, changed: Callable[[Collection[str] | None], None]
+        self,
+        changed: Callable[[Collection[str] | None], None],
+        *,
+        launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
         """
         Be told, within the block, of signals put in by anybody: this process, another, plain SQL.
 
         `changed` is called in the event loop with the ids of the instances they are for, or with
-        None if any may be meant; it must not block or raise. A signal put in before the block is
-        entered may go untold: enter first, then read. Being told costs nothing while no block runs.
+        None if any may be meant. `launchable` is called when instances may have become launchable
+        that nobody could launch before: put in as PENDING, asleep and over, given back, sent a
+        cancel or a resume while suspended, or without the launch they had. It is told of what is
+        launchable within LAUNCHABLE_WITHIN; `Claims.next_due` tells what is due later. One call
+        may stand for many instances, and for none that is left. Neither may block or raise.
+
+        What was put in before the block is entered may go untold: enter first, then read. Being
+        told costs nothing while no block runs.
         """
         ...
 

@@ -89,6 +89,7 @@ class MemoryCheckpoints:
             row.waits = sleep.waits
             if not sleep.detach and not row.is_anothers(claim.token, at):
                 row.claim(claim)
+            self._store.tell_if_launchable(row, at)
         return Slept(before, wake_at, signal, after=row.state)
 
     async def record_retry(

@@ -33,6 +33,16 @@ class MemoryClaims:
             row.claim(claim)
         return [records.claimed(row) for row in rows]
 
+    async def next_due(self, *, at: datetime) -> datetime | None:
+        await self._store.turn()
+        moments = (
+            self._due_from(row, at)
+            for row in self._store.instances.values()
+            if row.status is InstanceStatus.SUSPENDED
+        )
+        first = min((moment for moment in moments if moment is not None), default=None)
+        return None if first is None else max(first, at)
+
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
     ) -> Mapping[str, Standing]:
@@ -52,6 +62,7 @@ class MemoryClaims:
             row = self._store.instances.get(instance_id)
             if row is not None and row.wake_claim_by == token:
                 row.wake_claim_by, row.wake_claim_until = None, at
+                self._store.tell_if_launchable(row, at)
         return set()
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
@@ -67,6 +78,13 @@ class MemoryClaims:
             row.move(MOVES[Move.WAKE].target, at)
             row.show_life(at)
         return Woken(before, woken)
+
+    def _due_from(self, row: InstanceRow, at: datetime) -> datetime | None:
+        """Tell from when on it may be claimed; None: not before something else happens to it."""
+        due = at if self._store.is_sent_for(row) else row.sleep_until
+        if due is None or row.wake_claim_by is None or row.wake_claim_until is None:
+            return due
+        return max(due, row.wake_claim_until)
 
     def _due_since(self, row: InstanceRow, at: datetime) -> datetime | None:
         moments = []

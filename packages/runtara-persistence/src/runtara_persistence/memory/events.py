@@ -116,6 +116,7 @@ class MemoryEvents:
             row.move(after, at)
         if event.waits is not None and not after.is_final:
             row.waits = event.waits
+        self._store.tell_if_launchable(row, at)
         return Recorded(before, after=after)
 
     def _block(

@@ -76,13 +76,14 @@ class MemoryInstances:
         await self._store.turn()
         if new.instance_id in self._store.instances:
             return False
-        self._store.instances[new.instance_id] = InstanceRow(
+        row = InstanceRow(
             instance_id=new.instance_id,
             tenant_id=new.tenant_id,
             created_at=at,
             input=new.input,
             workflow=new.workflow,
         )
+        self._store.put_instance(row)
         return True
 
     async def start_child(
@@ -98,7 +99,7 @@ class MemoryInstances:
         known = self._store.instances.get(child.child_id)
         if known is not None:
             return ChildStarted(before, differs_in=_differences(known, parent, child))
-        self._store.instances[child.child_id] = InstanceRow(
+        row = InstanceRow(
             instance_id=child.child_id,
             tenant_id=parent.tenant_id,
             created_at=at,
@@ -106,6 +107,7 @@ class MemoryInstances:
             workflow=child.workflow,
             parent_id=parent.instance_id,
         )
+        self._store.put_instance(row)
         return ChildStarted(before, created=True)
 
     async def input(self, instance_id: str) -> bytes | None:
@@ -184,6 +186,7 @@ class MemoryInstances:
         row.reopen(at)
         self._store.acknowledge(row.instance_id, SignalType, at)
         self._store.forget_ending(row)
+        self._store.tell_if_launchable(row, at)
         return Reopened(before, row.run_epoch, self._store.set_aside(row, asked.set_aside))
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:

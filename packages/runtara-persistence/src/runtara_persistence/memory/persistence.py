@@ -35,9 +35,14 @@ class MemoryPersistence:
         await self.store.turn()
 
     @asynccontextmanager
-    async def watch(self, changed: Callable[[Collection[str] | None], None]) -> AsyncIterator[None]:
+    async def watch(
+        self,
+        changed: Callable[[Collection[str] | None], None],
+        *,
+        launchable: Callable[[], None] | None = None,
+    ) -> AsyncIterator[None]:
         self.store.require_open()
-        with self.store.watched(changed):
+        with self.store.watched(changed), self.store.watched_for_launches(launchable):
             yield
 
     async def __aenter__(self) -> Self:

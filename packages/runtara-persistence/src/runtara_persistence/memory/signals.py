@@ -68,6 +68,7 @@ class MemorySignals:
             return Delivered(before)
         if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
             row.blocked_signal_at = None
+            self._store.tell_if_launchable(row, at)
         pending = self._store.pending_signal(instance_id)
         if not replaces(signal.type, None if pending is None else pending.type):
             return Delivered(before)
@@ -102,5 +103,6 @@ class MemorySignals:
             created_at=at,
         )
         row.make_due(at)
+        self._store.tell_if_launchable(row, at)
         self._store.put_custom_signal(sent)
         return Delivered(before, stands=True)

@@ -21,6 +21,7 @@ from runtara_domain.model import (
     owner,
 )
 from runtara_domain.model.reopening import SET_ASIDE, aside
+from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -195,6 +196,7 @@ class Store:
     pending_checkpoint_signals: dict[tuple[str, str], CustomSignalRow] = field(default_factory=dict)
     is_open: bool = False
     _watchers: list[Callable[[Collection[str]], None]] = field(default_factory=list)
+    _launchers: list[Callable[[], None]] = field(default_factory=list)
     _last_id: int = 0
 
     async def turn(self) -> None:
@@ -221,6 +223,37 @@ class Store:
         finally:
             self._watchers.remove(tell)
 
+    @contextmanager
+    def watched_for_launches(self, launchable: Callable[[], None] | None) -> Iterator[None]:
+        """Tell of every instance that becomes launchable, at once, for the time of the block."""
+        if launchable is None:
+            yield
+            return
+
+        def tell() -> None:
+            launchable()
+
+        self._launchers.append(tell)
+        try:
+            yield
+        finally:
+            self._launchers.remove(tell)
+
+    def put_instance(self, row: InstanceRow) -> None:
+        """Put in an instance, in the place of the one that has its id."""
+        self.instances[row.instance_id] = row
+        if row.launch_id is None and row.state in (State.PENDING, State.ASLEEP, State.PAUSED):
+            self._tell_launchable()
+
+    def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:
+        """Tell, after a step has moved an instance, if it is soon due and soon nobody's."""
+        soon = at + LAUNCHABLE_WITHIN
+        is_over = row.sleep_until is not None and row.sleep_until < soon
+        if row.state is State.ASLEEP and is_over and not row.is_claimed(soon):
+            self._tell_launchable()
+        if row.state is State.PAUSED and self.is_sent_for(row):
+            self._tell_launchable()
+
     def next_id(self) -> int:
         """Give the next number of a serial column; one series serves all tables."""
         self._last_id += 1
@@ -240,6 +273,13 @@ class Store:
         """Find the row of the signal that waits to be acknowledged."""
         row = self.pending_signals.get(instance_id)
         return None if row is None or row.acknowledged_at is not None else row
+
+    def is_sent_for(self, row: InstanceRow) -> bool:
+        """Whether a signal is pending for which an instance is launched once it is suspended."""
+        sent = self.unacknowledged(row.instance_id)
+        if sent is None or sent.signal_type is SignalType.PAUSE:
+            return False
+        return not row.was_blocked_with(sent)
 
     def acknowledge(self, instance_id: str, types: Iterable[SignalType], at: datetime) -> None:
         """Settle the pending signal, if there is one of these types."""
@@ -292,6 +332,8 @@ class Store:
         """Put in a signal, in the place of whatever was sent to the instance before."""
         self.pending_signals[row.instance_id] = row
         self._tell(row.instance_id)
+        if row.acknowledged_at is None and row.signal_type is not SignalType.PAUSE:
+            self._tell_launchable()
 
     def put_custom_signal(self, row: CustomSignalRow) -> None:
         """Put in a custom signal."""
@@ -308,6 +350,7 @@ class Store:
         if self.custom_signal(parent.instance_id, checkpoint_id) is not None:
             return
         parent.make_due(at)
+        self.tell_if_launchable(parent, at)
         told = CustomSignalRow(
             id=self.next_id(),
             instance_id=parent.instance_id,
@@ -348,6 +391,10 @@ class Store:
             kept.error_message = SET_ASIDE
         kept.checkpoint_id = aside(checkpoint_id, run, kept.attempt_number or 0)
         self.checkpoints[kept.instance_id, kept.checkpoint_id] = kept
+
+    def _tell_launchable(self) -> None:
+        for tell in list(self._launchers):
+            tell()
 
     def _tell(self, instance_id: str) -> None:
         for tell in list(self._watchers):

@@ -12,6 +12,7 @@ from runtara_persistence.postgres.database import Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "claims.sql")
 _CLAIM_DUE = _QUERIES["claim_due"]
+_NEXT_DUE = _QUERIES["next_due"]
 _RENEW = _QUERIES["renew"]
 _RELEASE = _QUERIES["release"]
 _WAKE = _QUERIES["wake"]
@@ -29,6 +30,11 @@ class PostgresClaims:
             "claim what is due", _CLAIM_DUE, at, limit, claim.until, claim.token
         )
         return [rows.claimed(row) for row in found]
+
+    async def next_due(self, *, at: datetime) -> datetime | None:
+        [row] = await self._database.read("read when something is due", _NEXT_DUE, at)
+        moment: datetime | None = row["moment"]
+        return moment
 
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime

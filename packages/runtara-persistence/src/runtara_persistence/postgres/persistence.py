@@ -56,9 +56,12 @@ class PostgresPersistence:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")
 
     def watch(
-        self, changed: Callable[[Collection[str] | None], None]
+        self,
+        changed: Callable[[Collection[str] | None], None],
+        *,
+        launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        return watching(self._database, changed)
+        return watching(self._database, changed, launchable)
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter_async_context(self._database.opened())

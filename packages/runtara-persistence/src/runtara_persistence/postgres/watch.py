@@ -1,4 +1,4 @@
-"""Being told of signals that anybody puts in: triggers notify whoever listens."""
+"""Being told of signals and of what is launchable, whoever made it so: triggers notify."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from runtara_domain.error import DatabaseError
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.failure import FAILURES
 
-_CHANNEL = "runtara_signals"
+_SIGNALS = "runtara_signals"
+_LAUNCHABLE = "runtara_launchable"
 _ALIVE_EVERY = 30.0
 _ALIVE_TIMEOUT = 5.0
 _PAUSE = 0.25
@@ -20,18 +21,21 @@ _PAUSE = 0.25
 _log = logging.getLogger(__name__)
 
 Changed: TypeAlias = Callable[[Collection[str] | None], None]
+Launchable: TypeAlias = Callable[[], None] | None
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @asynccontextmanager
-async def watching(database: Database, changed: Changed) -> AsyncIterator[None]:
+async def watching(
+    database: Database, changed: Changed, launchable: Launchable
+) -> AsyncIterator[None]:
     """
     Fits `runtara_domain.ports.persistence.Persistence.watch`.
 
     Listens on a connection of its own. Should that be lost, another is opened as soon as can be,
-    and `changed` is told that anything may have been put in meanwhile.
+    and both callbacks are told that anything may have happened meanwhile.
     """
-    listener = _Listener(database, changed)
+    listener = _Listener(database, changed, launchable)
     await listener.listen()
     work = asyncio.create_task(listener.keep_listening())
     try:
@@ -45,9 +49,10 @@ async def watching(database: Database, changed: Changed) -> AsyncIterator[None]:
 
 
 class _Listener:
-    def __init__(self, database: Database, changed: Changed) -> None:
+    def __init__(self, database: Database, changed: Changed, launchable: Launchable) -> None:
         self._database = database
         self._changed = changed
+        self._launchable = launchable
         self._connection: _Connection | None = None
         self._lost = asyncio.Event()
 
@@ -57,7 +62,9 @@ class _Listener:
         try:
             self._lost.clear()
             connection.add_termination_listener(self._on_termination)
-            await connection.add_listener(_CHANNEL, self._on_notification)
+            await connection.add_listener(_SIGNALS, self._on_signal)
+            if self._launchable is not None:
+                await connection.add_listener(_LAUNCHABLE, self._on_launchable)
         except FAILURES as error:
             connection.terminate()
             raise DatabaseError(f"Failed to listen for signals: {error}") from error
@@ -75,6 +82,8 @@ class _Listener:
             await self.close()
             await self._listen_again()
             self._changed(None)
+            if self._launchable is not None:
+                self._launchable()
 
     async def close(self) -> None:
         """End the connection, if there is one."""
@@ -114,7 +123,9 @@ class _Listener:
     def _on_termination(self, connection: object) -> None:
         self._lost.set()
 
-    def _on_notification(
-        self, connection: object, process: int, channel: str, payload: object
-    ) -> None:
+    def _on_launchable(self, *_: object) -> None:
+        if self._launchable is not None:
+            self._launchable()
+
+    def _on_signal(self, connection: object, process: int, channel: str, payload: object) -> None:
         self._changed([payload] if isinstance(payload, str) and payload else None)

@@ -94,9 +94,10 @@ class SqliteCheckpoints:
         if after is State.ASLEEP:
             asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
             until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
-            _fall_asleep(connection, key, sleep, until)
+            # Claimed first: asleep and unclaimed, it would be told of as launchable.
             if not sleep.detach:
                 _claim(connection, key, claim, at)
+            _fall_asleep(connection, key, sleep, until)
         elif after is not before.state:
             connection.execute(_STIR, {**key, "status": after.status})
         return Slept(before, wake_at, signal, after)

@@ -12,11 +12,12 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.moment import from_optional, to_text
-from runtara_persistence.sqlite.steps import write
+from runtara_persistence.sqlite.steps import read, write
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "claims.sql")
 _CLAIM_DUE_FIND = _QUERIES["claim_due.find"]
 _CLAIM_DUE_TAKE = _QUERIES["claim_due.take"]
+_NEXT_DUE = _QUERIES["next_due"]
 _RENEW_TAKE = _QUERIES["renew.take"]
 _RENEW_HASTEN = _QUERIES["renew.hasten"]
 _RENEW_FIND = _QUERIES["renew.find"]
@@ -45,6 +46,11 @@ class SqliteClaims:
         ]
         connection.executemany(_CLAIM_DUE_TAKE, taken)
         return [rows.claimed(row) for row in found]
+
+    @read("read when something is due")
+    def next_due(self, connection: sqlite3.Connection, *, at: datetime) -> datetime | None:
+        [moment] = connection.execute(_NEXT_DUE, {"at": to_text(at)}).fetchone()
+        return from_optional(moment)
 
     @write("renew claims")
     def renew(

@@ -34,6 +34,7 @@ class Database:
         self._path = path
         self._files: Files | None = None
         self._lock_timeout = lock_timeout
+        self._commits = 0
         # Not those that read: some take long, and have a CPU of their own for it.
         self._writes = Gathering(self._commit_together, follows_loop=True)
         self._reads = Gathering(self._read_each)
@@ -57,6 +58,11 @@ class Database:
     def log_path(self) -> str | None:
         """The file that every commit of any process goes to; None for a database in memory."""
         return None if self._files is None else self._files.log_path
+
+    @property
+    def commits(self) -> int:
+        """How many transactions of this process have ended since this was made."""
+        return self._commits
 
     async def write(
         self, attempt: str, step: Step[T], *, then: Callable[[T], None] | None = None
@@ -126,7 +132,9 @@ class Database:
         # nothing more is done where nobody would find it.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
-        return missed or self._checked(steps, commit_together(connection, steps))
+        outcomes = missed or self._checked(steps, commit_together(connection, steps))
+        self._commits += 1
+        return outcomes
 
     def _read_each(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]

@@ -41,9 +41,12 @@ class SqlitePersistence:
         await self._database.read("check the database", step)
 
     def watch(
-        self, changed: Callable[[Collection[str] | None], None]
+        self,
+        changed: Callable[[Collection[str] | None], None],
+        *,
+        launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        return self._watch.watching(changed)
+        return self._watch.watching(changed, launchable)
 
     async def __aenter__(self) -> Self:
         await self._lifetime.enter_async_context(self._database.opened())

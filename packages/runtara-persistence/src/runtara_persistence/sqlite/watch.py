@@ -1,4 +1,4 @@
-"""Being told of signals that anybody puts in: this process, another, plain SQL."""
+"""Being told of signals and of what is launchable: by this process, another, plain SQL."""
 
 import asyncio
 import json
@@ -19,6 +19,7 @@ _VERSION = _QUERIES["watch.version"]
 _LAST_CUSTOM = _QUERIES["watch.last_custom"]
 _CUSTOM = _QUERIES["watch.custom"]
 _PENDING = _QUERIES["watch.pending"]
+_LAUNCHABLE = _QUERIES["watch.launchable"]
 
 _TICK = 0.005
 """Seconds between two glances at the log, from the outside."""
@@ -32,13 +33,14 @@ _COARSE = 0.02
 _log = logging.getLogger(__name__)
 
 Changed: TypeAlias = Callable[[Collection[str] | None], None]
+Launchable: TypeAlias = Callable[[], None]
 
 
 class Watch:
     """
-    Tells of this process's own signals when they are durable, of others' by looking for them.
+    Tells of this process's own signals when they are durable, of all else by looking for it.
 
-    While no block runs nothing is looked at. How it looks: docs/decisions/0006.
+    While no block runs nothing is looked at. How it looks: docs/decisions/0006 and 0023.
     """
 
     def __init__(self, database: Database) -> None:
@@ -53,37 +55,54 @@ class Watch:
             changed(instance_ids)
 
     @asynccontextmanager
-    async def watching(self, changed: Changed) -> AsyncIterator[None]:
+    async def watching(
+        self, changed: Changed, launchable: Launchable | None
+    ) -> AsyncIterator[None]:
         """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
-        log_path = self._database.log_path
-        log = None if log_path is None else _Log(log_path, asyncio.get_running_loop().time())
+        log = self._log()
         seen = await self._database.read("watch for signals", _look)
         self._told.append(changed)
         try:
-            # Nobody else reaches a database in memory.
-            if log is None:
+            # Nobody else reaches a database in memory, and its own signals are told.
+            if isinstance(log, _OwnCommits) and launchable is None:
                 yield
             else:
-                async with _looking(self._database, log, seen, changed):
+                async with _looking(self._database, log, seen, changed, launchable):
                     yield
         finally:
             self._told.remove(changed)
 
+    def _log(self) -> "_Log | _OwnCommits":
+        path = self._database.log_path
+        if path is None:
+            return _OwnCommits(self._database)
+        return _Log(path, asyncio.get_running_loop().time())
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was there at the last look. pending: an object of what tells signals apart, as JSON."""
+    """
+    What was there at the last look.
+
+    pending: an object of what tells signals apart, as JSON. launchable: a number that has grown
+    when instances have become launchable.
+    """
 
     version: int
     last_custom: int
     pending: str
+    launchable: int
 
 
 @asynccontextmanager
 async def _looking(
-    database: Database, log: "_Log", seen: _Seen, changed: Changed
+    database: Database,
+    log: "_Log | _OwnCommits",
+    seen: _Seen,
+    changed: Changed,
+    launchable: Launchable | None,
 ) -> AsyncIterator[None]:
-    work = asyncio.create_task(_keep_looking(database, log, seen, changed))
+    work = asyncio.create_task(_keep_looking(database, log, seen, changed, launchable))
     try:
         yield
     finally:
@@ -93,7 +112,13 @@ async def _looking(
             work.result()
 
 
-async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: Changed) -> None:
+async def _keep_looking(
+    database: Database,
+    log: "_Log | _OwnCommits",
+    seen: _Seen,
+    changed: Changed,
+    launchable: Launchable | None,
+) -> None:
     is_out, earliest = False, 0.0
     while True:
         now = await _reason_to_look(log, is_out, earliest)
@@ -101,7 +126,7 @@ async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: C
         earliest = now + _SPACING
 
         def step(connection: sqlite3.Connection, last: _Seen = last) -> tuple[_Seen, set[str]]:
-            return _look_again(connection, last)
+            return _look_again(connection, last, log.shows_in_version)
 
         try:
             seen, news = await database.read("watch for signals", step)
@@ -115,9 +140,12 @@ async def _keep_looking(database: Database, log: "_Log", seen: _Seen, changed: C
         if news:
             earliest = now
             changed(news)
+        if launchable is not None and seen.launchable != last.launchable:
+            earliest = now
+            launchable()
 
 
-async def _reason_to_look(log: "_Log", is_out: bool, earliest: float) -> float:
+async def _reason_to_look(log: "_Log | _OwnCommits", is_out: bool, earliest: float) -> float:
     """Return the time when the log may have moved, or `earliest` if the database was out."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[float] = loop.create_future()
@@ -138,6 +166,9 @@ async def _reason_to_look(log: "_Log", is_out: bool, earliest: float) -> float:
 
 class _Log:
     """Tells from the outside, without a statement, that there may have been a commit since."""
+
+    shows_in_version = True
+    """Whether the database's version changes, for the connection that looks, with what is told."""
 
     def __init__(self, path: str, now: float) -> None:
         self._path = path
@@ -171,22 +202,45 @@ class _Log:
         return found.st_size, found.st_mtime_ns
 
 
+class _OwnCommits:
+    """Tells that this process has committed something to a database that no other reaches."""
+
+    shows_in_version = False
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen = self._found = database.commits
+
+    def may_have_moved(self, now: float) -> bool:
+        """Whether there was a commit since the database was looked at."""
+        self._found = self._database.commits
+        return self._found != self._seen
+
+    def looked(self, now: float) -> None:
+        """Note that the database was looked at after the last question."""
+        self._seen = self._found
+
+
 def _look(connection: sqlite3.Connection) -> _Seen:
     [version] = connection.execute(_VERSION).fetchone()
     [last_custom] = connection.execute(_LAST_CUSTOM).fetchone()
     [pending] = connection.execute(_PENDING).fetchone()
-    return _Seen(version, last_custom, pending)
+    [launchable] = connection.execute(_LAUNCHABLE).fetchone()
+    return _Seen(version, last_custom, pending, launchable)
 
 
-def _look_again(connection: sqlite3.Connection, last: _Seen) -> tuple[_Seen, set[str]]:
+def _look_again(
+    connection: sqlite3.Connection, last: _Seen, shows_in_version: bool
+) -> tuple[_Seen, set[str]]:
     [version] = connection.execute(_VERSION).fetchone()
-    if version == last.version:
+    if version == last.version and shows_in_version:
         return last, set()
     custom = connection.execute(_CUSTOM, {"last_custom": last.last_custom}).fetchall()
     [pending] = connection.execute(_PENDING).fetchone()
     news = {instance_id for _, instance_id in custom} | _new_ones(last.pending, pending)
     last_custom = max((row_id for row_id, _ in custom), default=last.last_custom)
-    return _Seen(version, last_custom, pending), news
+    [launchable] = connection.execute(_LAUNCHABLE).fetchone()
+    return _Seen(version, last_custom, pending, launchable), news
 
 
 def _new_ones(last: str, now: str) -> set[str]:

@@ -65,6 +65,33 @@ SELECT instance_id, tenant_id, run_epoch, checkpoint_id, sleep_until
 FROM claimed
 ORDER BY waits_since, instance_id COLLATE "C";
 
+-- name: next_due
+SELECT CASE WHEN min(moment) IS NOT NULL THEN greatest(min(moment), $1::timestamptz) END AS moment
+FROM (
+    (
+        SELECT greatest(sleep_until, wake_claim_until) AS moment
+        FROM instances
+        WHERE status = 'suspended' AND sleep_until IS NOT NULL
+        ORDER BY greatest(sleep_until, wake_claim_until), instance_id COLLATE "C"
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT min(sleep_until)
+    FROM instances
+    WHERE status = 'suspended'
+        AND wake_claim_by IS NULL
+        AND sleep_until <= wake_claim_until
+        AND wake_claim_until > $1
+    UNION ALL
+    SELECT min(CASE WHEN i.wake_claim_by IS NULL THEN $1 ELSE coalesce(i.wake_claim_until, $1) END)
+    FROM pending_signals AS s
+    JOIN instances AS i ON i.instance_id = s.instance_id
+    WHERE s.acknowledged_at IS NULL
+        AND s.signal_type IN ('cancel', 'resume')
+        AND i.status = 'suspended'
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+) AS due;
+
 -- name: renew
 WITH sleepers AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::timestamptz[]) AS s (instance_id, run, moment)

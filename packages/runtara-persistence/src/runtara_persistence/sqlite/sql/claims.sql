@@ -25,6 +25,34 @@ SET wake_claim_until = :until,
     wake_claim_by = :token
 WHERE instance_id = :instance_id;
 
+-- name: next_due
+WITH unclaimed (sleep_until) AS (
+    SELECT sleep_until
+    FROM instances INDEXED BY idx_instances_sleep_until
+    WHERE status = 'suspended'
+        AND sleep_until IS NOT NULL
+        AND (wake_claim_by IS NULL OR wake_claim_until IS NULL)
+    ORDER BY sleep_until
+    LIMIT 1
+),
+due (moment) AS (
+    SELECT sleep_until FROM unclaimed
+    UNION ALL
+    SELECT max(sleep_until, wake_claim_until)
+    FROM instances INDEXED BY idx_instances_wake_claim
+    WHERE wake_claim_by > '' AND status = 'suspended' AND sleep_until IS NOT NULL
+    UNION ALL
+    SELECT CASE WHEN i.wake_claim_by IS NULL THEN :at ELSE coalesce(i.wake_claim_until, :at) END
+    FROM pending_signals AS s
+    CROSS JOIN instances AS i ON i.instance_id = s.instance_id
+    WHERE s.acknowledged_at IS NULL
+        AND s.signal_type IN ('cancel', 'resume')
+        AND i.status = 'suspended'
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+)
+SELECT max(min(moment), :at)
+FROM due;
+
 -- name: renew.take
 UPDATE instances
 SET wake_claim_until = :until,

@@ -16,8 +16,8 @@ FROM instances
 WHERE instance_id = :instance_id;
 
 -- name: register.create
-INSERT INTO instances (instance_id, tenant_id, created_at)
-VALUES (:instance_id, :tenant_id, :at);
+INSERT INTO instances (instance_id, tenant_id, status, created_at)
+VALUES (:instance_id, :tenant_id, 'running', :at);
 
 -- name: register.begin_run
 UPDATE instances

@@ -82,6 +82,9 @@ SELECT id, instance_id
 FROM pending_checkpoint_signals
 WHERE id > :last_custom;
 
+-- name: watch.launchable
+SELECT changes FROM launchable_changes WHERE id = 1;
+
 -- name: watch.pending
 SELECT json_group_object(instance_id, signal_type || ' ' || created_at)
 FROM pending_signals

@@ -1,0 +1,275 @@
+"""Who launches instances is told when there may be something to launch, and not all the time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.contract.database import Database, Row
+from tests.contract.states import TENANT, put_checkpoint, put_instance
+from tests.contract.test_signals_watch import Told
+
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    Claim,
+    CustomSignal,
+    Ending,
+    Event,
+    EventType,
+    NewChild,
+    NewInstance,
+    Registration,
+    Reopening,
+    Signal,
+    Sleep,
+)
+from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN, Persistence
+from runtara_domain.status import OPEN, WORKING, SignalType, State
+
+PATIENCE = 10.0
+ME = Caller("i", 2)
+TOKEN = "core/me"
+SUSPENDED = EventType.SUSPENDED
+# The triggers know only the real time.
+NOW = datetime.now(UTC).replace(microsecond=0)
+SOON = NOW + LAUNCHABLE_WITHIN / 2
+LATER = NOW + timedelta(hours=1)
+CLAIMED: Row = {"wake_claim_by": TOKEN, "wake_claim_until": LATER}
+
+Way = Callable[[Database, Persistence], Awaitable[object]]
+
+
+class Launches:
+    """How often a watch has said that there may be something to launch."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._news = asyncio.Event()
+
+    def __call__(self) -> None:
+        self.count += 1
+        self._news.set()
+
+    async def heard(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self._news.wait()
+
+
+async def create(database: Database, core: Persistence) -> None:
+    await core.instances.create(NewInstance("new", TENANT), at=NOW)
+
+
+async def start_a_child(database: Database, core: Persistence) -> None:
+    await core.instances.start_child(ME, NewChild("new", "w"), when=WORKING, at=NOW)
+
+
+async def put_in_by_sql(database: Database, core: Persistence) -> None:
+    row: Row = {"instance_id": "new", "tenant_id": TENANT, "status": "pending", "created_at": NOW}
+    await database.put("instances", row)
+
+
+async def resume(database: Database, core: Persistence) -> None:
+    await core.signals.send("i", Signal(SignalType.RESUME), when=OPEN, at=NOW)
+
+
+async def cancel(database: Database, core: Persistence) -> None:
+    await core.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=NOW)
+
+
+async def resume_by_sql(database: Database, core: Persistence) -> None:
+    await database.put_signal("i", SignalType.RESUME)
+
+
+async def send_custom(database: Database, core: Persistence) -> None:
+    await core.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=NOW)
+
+
+async def end_a_child(database: Database, core: Persistence) -> None:
+    done = Event(EventType.COMPLETED, b"", NOW)
+    await core.events.end(Caller("child"), done, Ending(State.COMPLETED, b""), when=WORKING, at=NOW)
+
+
+async def give_back(database: Database, core: Persistence) -> None:
+    await core.claims.release(TOKEN, ["i"], at=NOW)
+
+
+async def suspend(database: Database, core: Persistence) -> None:
+    await core.events.suspend(ME, Event(SUSPENDED, b"", NOW), at=NOW)
+
+
+async def nap(database: Database, core: Persistence) -> None:
+    """Sleep, under a claim that ends before long."""
+    claim = Claim(TOKEN, NOW + timedelta(seconds=1))
+    sleep = Sleep("nap", b"", timedelta(seconds=1))
+    await core.checkpoints.sleep(ME, sleep, when=WORKING, claim=claim, earliest=None, at=NOW)
+
+
+async def reopen(database: Database, core: Persistence) -> None:
+    await core.instances.reopen(Reopening("i"), when=frozenset({State.FAILED}), at=NOW)
+
+
+ASLEEP: Row = {"sleep_until": LATER, "wake_claim_by": None, "wake_claim_until": None}
+WAYS: dict[str, tuple[Way, State, Row]] = {
+    "created": (create, State.RUNNING, {}),
+    "a child started": (start_a_child, State.RUNNING, {}),
+    "put in by SQL": (put_in_by_sql, State.RUNNING, {}),
+    "paused and resumed": (resume, State.PAUSED, {}),
+    "asleep and cancelled": (cancel, State.ASLEEP, ASLEEP),
+    "resumed by SQL": (resume_by_sql, State.PAUSED, {}),
+    "sent a value": (send_custom, State.ASLEEP, ASLEEP),
+    "a child ended": (end_a_child, State.ASLEEP, ASLEEP),
+    "given back": (give_back, State.ASLEEP, CLAIMED | {"sleep_until": NOW}),
+    "given back soon before": (give_back, State.ASLEEP, CLAIMED | {"sleep_until": SOON}),
+    "asleep for a moment": (nap, State.RUNNING, {}),
+    "reopened": (reopen, State.FAILED, {}),
+}
+ways = pytest.mark.parametrize("name", WAYS)
+
+
+@ways
+async def test_whatever_may_be_launched_is_told(
+    persistence: Persistence, neighbour: Persistence, database: Database, name: str
+) -> None:
+    """A watch in the same process and one in another are called for each way to become so."""
+    way, state, columns = WAYS[name]
+    await put_instance(database, state, **columns)
+    await put_instance(database, State.RUNNING, "child", parent_id="i")
+    here, there = Launches(), Launches()
+
+    async with (
+        persistence.watch(Told(), launchable=here),
+        neighbour.watch(Told(), launchable=there),
+    ):
+        await way(database, persistence)
+        await here.heard()
+        await there.heard()
+
+
+@pytest.mark.parametrize("signal", [SignalType.RESUME, SignalType.CANCEL])
+async def test_one_that_suspends_with_a_signal_pending_is_told(
+    persistence: Persistence, database: Database, signal: SignalType
+) -> None:
+    """An instance that is sent a resume while RUNNING is launchable as soon as it suspends."""
+    await put_instance(database, State.RUNNING)
+    if signal is SignalType.RESUME:
+        await database.put_signal("i", signal)
+    else:
+        await put_instance(database, State.PAUSED, "other")
+    launches = Launches()
+
+    async with persistence.watch(Told(), launchable=launches):
+        if signal is SignalType.RESUME:
+            await suspend(database, persistence)
+        else:
+            await persistence.signals.send("other", Signal(signal), when=OPEN, at=NOW)
+        await launches.heard()
+
+
+async def save(database: Database, core: Persistence) -> None:
+    for number in range(5):
+        write = CheckpointWrite(f"c-{number}", b"1")
+        await core.checkpoints.save(ME, write, when=WORKING, at=NOW)
+
+
+async def sleep_held(database: Database, core: Persistence) -> None:
+    claim = Claim(TOKEN, LATER)
+    sleep = Sleep("nap", b"", timedelta(seconds=5))
+    await core.checkpoints.sleep(ME, sleep, when=WORKING, claim=claim, earliest=None, at=NOW)
+    await core.claims.renew(claim, {ME: None}, at=NOW)
+    await core.instances.wake(ME, token=TOKEN, when=frozenset({State.ASLEEP}), at=NOW)
+
+
+async def register(database: Database, core: Persistence) -> None:
+    await core.instances.register(Registration("i", TENANT), when=OPEN, at=NOW)
+    await core.instances.register(Registration("unknown", TENANT), when=OPEN, at=NOW)
+
+
+async def tell_of_itself(database: Database, core: Persistence) -> None:
+    await core.instances.touch([ME], at=NOW)
+    await core.events.append(ME, Event(EventType.CUSTOM, b"", NOW), when=OPEN, at=NOW)
+
+
+async def end(database: Database, core: Persistence) -> None:
+    await core.instances.finish(ME, Ending(State.CANCELLED), when=OPEN, at=NOW)
+
+
+async def pause(database: Database, core: Persistence) -> None:
+    await core.signals.send("i", Signal(SignalType.PAUSE), when=OPEN, at=NOW)
+    await suspend(database, core)
+
+
+async def give_back_early(database: Database, core: Persistence) -> None:
+    await core.claims.release(TOKEN, ["sleeper"], at=NOW)
+
+
+QUIET: dict[str, Way] = {
+    "checkpoints": save,
+    "a sleep that is held": sleep_held,
+    "registrations": register,
+    "signs of life": tell_of_itself,
+    "an ending": end,
+    "a pause": pause,
+    "a claim given back long before": give_back_early,
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+async def test_nothing_is_told_of_what_nobody_may_launch(
+    persistence: Persistence, neighbour: Persistence, database: Database, name: str
+) -> None:
+    """A saved checkpoint, a held sleep and all else of a run at work call nobody."""
+    await put_instance(database, State.RUNNING)
+    await put_instance(database, State.RUNNING, "marker")
+    await put_instance(database, State.ASLEEP, "sleeper", **(CLAIMED | {"sleep_until": LATER}))
+    await put_checkpoint(database)
+    here, there, told, neighbours = Launches(), Launches(), Told(), Told()
+
+    async with (
+        persistence.watch(told, launchable=here),
+        neighbour.watch(neighbours, launchable=there),
+    ):
+        await QUIET[name](database, persistence)
+        # What a watch tells of this signal it tells after all that was before.
+        await database.put_custom_signal("marker", "c", b"")
+        await told.of("marker")
+        await neighbours.of("marker")
+
+    assert (here.count, there.count) == (0, 0)
+
+
+async def test_whoever_has_left_is_not_told(persistence: Persistence, database: Database) -> None:
+    """A watch that has ended, and one that did not ask for it, hear nothing."""
+    left, stays = Launches(), Launches()
+    told = Told()
+
+    async with persistence.watch(told), persistence.watch(Told(), launchable=stays):
+        async with persistence.watch(Told(), launchable=left):
+            pass
+        await create(database, persistence)
+        await stays.heard()
+
+    assert left.count == 0
+    assert told.calls == []
+
+
+async def test_one_that_is_blocked_is_told_of_when_it_is_sent_something_again(
+    persistence: Persistence, database: Database
+) -> None:
+    """The cancel that was pending as an instance blocked calls nobody, the next signal does."""
+    await put_instance(database, State.RUNNING)
+    await database.put_signal("i", SignalType.CANCEL, created_at=NOW)
+    await put_instance(database, State.RUNNING, "marker")
+    launches, told = Launches(), Told()
+
+    async with persistence.watch(told, launchable=launches):
+        await persistence.instances.block(ME, "changed", when=OPEN, at=NOW)
+        await database.put_custom_signal("marker", "c", b"")
+        await told.of("marker")
+        before = launches.count
+        due_before = await persistence.claims.next_due(at=NOW)
+        await resume(database, persistence)
+        await launches.heard()
+
+    assert (before, due_before) == (0, None)
+    assert await persistence.claims.next_due(at=NOW) == NOW
