@@ -24,8 +24,12 @@ def check(before: Tables, after: Tables, *, single: bool) -> None:
         _check_way(old[name], new[name], is_reopened=is_reopened)
         if single and not is_reopened:
             _check_will_be_woken(new[name], _pending(before, name), _pending(after, name))
+        if single:
+            _check_heard(old[name], new[name], before, after)
     for name in old.keys() - new.keys():
         assert state_of(old[name]) in FINAL, "only finished instances are deleted"
+        if single:
+            assert _open_parent(old[name], old) is None, "children of the open are kept"
 
 
 def _check_row(row: Row) -> None:
@@ -79,6 +83,28 @@ def _check_will_be_woken(row: Row, told: str | None, tells: str | None) -> None:
         assert tells == "cancel", "a cancel stays until it is heard"
 
 
+def _check_heard(old: Row, new: Row, before: Tables, after: Tables) -> None:
+    """The parent of a child that has just ended hears of it, and a sleeping one is due."""
+    parent = _open_parent(new, _by_id(before["instances"]))
+    if state_of(old) in FINAL or state_of(new) not in FINAL or parent is None:
+        return
+    told = [_key(row) for row in after["pending_checkpoint_signals"]]
+    key = (parent["instance_id"], f"~child/{new['instance_id']}")
+    assert told.count(key) == 1, "a parent hears of each ending once"
+    was_told = key in [_key(row) for row in before["pending_checkpoint_signals"]]
+    if state_of(parent) == "asleep" and not was_told:
+        now = _by_id(after["instances"])[parent["instance_id"]]
+        assert now["sleep_until"] <= new["finished_at"], "a parent is due when a child ends"
+
+
+def _open_parent(row: Row, rows: Mapping[str, Row]) -> Row | None:
+    parent = rows.get(row["parent_id"])
+    if parent is None or parent["instance_id"] == row["instance_id"]:
+        return None
+    is_heard = parent["tenant_id"] == row["tenant_id"] and state_of(parent) in OPEN
+    return parent if is_heard else None
+
+
 def _check_kept(before: Tables, after: Tables) -> None:
     names = {row["instance_id"] for row in after["instances"]}
     kept = {_key(row): row for row in after["checkpoints"]}
@@ -91,7 +117,14 @@ def _check_kept(before: Tables, after: Tables) -> None:
             assert now == row | {"wake_at": deadline}, "a checkpoint never changes"
     for table in ("instance_events", "pending_checkpoint_signals"):
         for row in before[table]:
-            assert row in after[table] or row["instance_id"] not in names, f"{table} are kept"
+            is_gone = row["instance_id"] not in names or _is_taken_back(row, before, after)
+            assert row in after[table] or is_gone, f"{table} are kept"
+
+
+def _is_taken_back(row: Row, before: Tables, after: Tables) -> bool:
+    """Tell whether it told of the ending of a child that was reopened since."""
+    child = (row["checkpoint_id"] or "").removeprefix("~child/")
+    return _reopenings(after, child) > _reopenings(before, child)
 
 
 def _is_set_aside(row: Row, after: Tables) -> bool:

@@ -17,6 +17,7 @@ from tests.model.values import (
     endings,
     finals,
     keeps_running,
+    kids,
     limits,
     mortals,
     names,
@@ -41,6 +42,7 @@ from runtara_domain.model import (
     EventStep,
     EventType,
     InstanceFilter,
+    NewChild,
     NewInstance,
     Registration,
     Reopening,
@@ -128,6 +130,46 @@ class PortsMachine(ModelMachine):
         self.step("instances", "create", NewInstance(name, tenant, given, workflow))
 
     @rule(
+        name=names | kids, age=ages, kid=kids | names, workflow=workflows, given=st.none() | small
+    )
+    def start_child(
+        self, name: str, age: int | None, kid: str, workflow: str, given: bytes | None
+    ) -> None:
+        child = NewChild(kid, workflow, given)
+        self.step("instances", "start_child", self.caller(name, age), child, when=WORKING)
+
+    @rule(
+        name=names,
+        kid=kids,
+        is_asleep=st.booleans(),
+        way=st.sampled_from(["end", "fail", "finish", "cancel", "obey", "suspend", "batch"]),
+        ending=finals,
+    )
+    def bear_and_lose(self, name: str, kid: str, is_asleep: bool, way: str, ending: Ending) -> None:
+        """Start a child, and have it end in some way, while its parent sleeps or not."""
+        self.start_child(name, 0, kid, "orders", None)
+        if is_asleep:
+            self.fall_asleep(name, HOUR)
+        if way != "cancel":
+            self.register_simply(kid)
+        match way:
+            case "end":
+                self.end(kid, 0, Ending(State.COMPLETED, output=b"1"))
+            case "fail" | "batch":
+                self.say_all([(name, 0, "c"), (kid, 0, "f")])
+            case "finish":
+                self.finish(kid, 0, ending)
+            case "obey":
+                self.tell_and_obey(kid, SignalType.CANCEL, False)
+            case "cancel" | "suspend":
+                self.send(kid, SignalType.CANCEL, b"")
+                self.suspend(kid, 0)
+
+    @rule()
+    def look_ahead(self) -> None:
+        self.step("claims", "next_due")
+
+    @rule(
         name=names,
         tenant=tenants,
         checkpoint=st.none() | checkpoints,
@@ -153,7 +195,7 @@ class PortsMachine(ModelMachine):
         asked = Registration(name, "t")
         self.step("instances", "register", asked, when=MOVES[Move.REGISTER].sources)
 
-    @rule(name=names, age=ages)
+    @rule(name=names | kids, age=ages)
     def touch(self, name: str, age: int | None) -> None:
         self.step("instances", "touch", [self.caller(name, age), Caller("nobody")])
 

@@ -42,7 +42,7 @@ class MemoryPersistence:
         launchable: Callable[[], None] | None = None,
     ) -> AsyncIterator[None]:
         self.store.require_open()
-        with self.store.watched(changed), self.store.watched_for_launches(launchable):
+        with self.store.watchers.watching(changed, launchable):
             yield
 
     async def __aenter__(self) -> Self:

@@ -1,8 +1,7 @@
 """What the in-memory adapter holds: rows with the columns of the tables, and ways to find them."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -23,6 +22,7 @@ from runtara_domain.model import (
 from runtara_domain.model.reopening import SET_ASIDE, aside
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN
 from runtara_domain.status import InstanceStatus, SignalType, State
+from runtara_persistence.memory.watchers import Watchers
 
 
 @dataclass(kw_only=True, slots=True)
@@ -195,8 +195,7 @@ class Store:
     pending_signals: dict[str, SignalRow] = field(default_factory=dict)
     pending_checkpoint_signals: dict[tuple[str, str], CustomSignalRow] = field(default_factory=dict)
     is_open: bool = False
-    _watchers: list[Callable[[Collection[str]], None]] = field(default_factory=list)
-    _launchers: list[Callable[[], None]] = field(default_factory=list)
+    watchers: Watchers = field(default_factory=Watchers)
     _last_id: int = 0
 
     async def turn(self) -> None:
@@ -209,50 +208,20 @@ class Store:
         if not self.is_open:
             raise DatabaseError("The in-memory persistence is not open: use it in `async with`")
 
-    @contextmanager
-    def watched(self, changed: Callable[[Collection[str]], None]) -> Iterator[None]:
-        """Tell of every signal that is put in, at once, for the time of the block."""
-
-        def tell(instance_ids: Collection[str]) -> None:
-            changed(instance_ids)
-
-        # Its own function: the same `changed` may watch twice.
-        self._watchers.append(tell)
-        try:
-            yield
-        finally:
-            self._watchers.remove(tell)
-
-    @contextmanager
-    def watched_for_launches(self, launchable: Callable[[], None] | None) -> Iterator[None]:
-        """Tell of every instance that becomes launchable, at once, for the time of the block."""
-        if launchable is None:
-            yield
-            return
-
-        def tell() -> None:
-            launchable()
-
-        self._launchers.append(tell)
-        try:
-            yield
-        finally:
-            self._launchers.remove(tell)
-
     def put_instance(self, row: InstanceRow) -> None:
         """Put in an instance, in the place of the one that has its id."""
         self.instances[row.instance_id] = row
         if row.launch_id is None and row.state in (State.PENDING, State.ASLEEP, State.PAUSED):
-            self._tell_launchable()
+            self.watchers.tell_launchable()
 
     def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:
         """Tell, after a step has moved an instance, if it is soon due and soon nobody's."""
         soon = at + LAUNCHABLE_WITHIN
         is_over = row.sleep_until is not None and row.sleep_until < soon
         if row.state is State.ASLEEP and is_over and not row.is_claimed(soon):
-            self._tell_launchable()
+            self.watchers.tell_launchable()
         if row.state is State.PAUSED and self.is_sent_for(row):
-            self._tell_launchable()
+            self.watchers.tell_launchable()
 
     def next_id(self) -> int:
         """Give the next number of a serial column; one series serves all tables."""
@@ -331,14 +300,14 @@ class Store:
     def put_signal(self, row: SignalRow) -> None:
         """Put in a signal, in the place of whatever was sent to the instance before."""
         self.pending_signals[row.instance_id] = row
-        self._tell(row.instance_id)
+        self.watchers.tell(row.instance_id)
         if row.acknowledged_at is None and row.signal_type is not SignalType.PAUSE:
-            self._tell_launchable()
+            self.watchers.tell_launchable()
 
     def put_custom_signal(self, row: CustomSignalRow) -> None:
         """Put in a custom signal."""
         self.pending_checkpoint_signals[row.instance_id, row.checkpoint_id] = row
-        self._tell(row.instance_id)
+        self.watchers.tell(row.instance_id)
 
     def end(self, row: InstanceRow, ending: Ending, at: datetime) -> None:
         """Move an instance to its end, and tell its parent, if that is open, how it has ended."""
@@ -391,14 +360,6 @@ class Store:
             kept.error_message = SET_ASIDE
         kept.checkpoint_id = aside(checkpoint_id, run, kept.attempt_number or 0)
         self.checkpoints[kept.instance_id, kept.checkpoint_id] = kept
-
-    def _tell_launchable(self) -> None:
-        for tell in list(self._launchers):
-            tell()
-
-    def _tell(self, instance_id: str) -> None:
-        for tell in list(self._watchers):
-            tell([instance_id])
 
 
 class _Belonging(Protocol):
