@@ -177,7 +177,7 @@ async def sleep_held(database: Database, core: Persistence) -> None:
     sleep = Sleep("nap", b"", timedelta(seconds=5))
     await core.checkpoints.sleep(ME, sleep, when=WORKING, claim=claim, earliest=None, at=NOW)
     await core.claims.renew(claim, {ME: None}, at=NOW)
-    await core.instances.wake(ME, token=TOKEN, when=frozenset({State.ASLEEP}), at=NOW)
+    await core.claims.wake(ME, token=TOKEN, when=frozenset({State.ASLEEP}), at=NOW)
 
 
 async def register(database: Database, core: Persistence) -> None:
