@@ -21,7 +21,7 @@ MESSAGES = {
     "GetCheckpointRequest": "1 instance_id string, 2 checkpoint_id string",
     "GetCheckpointResponse": "1 found bool, 2 state bytes",
     "SleepRequest": """1 instance_id string, 2 duration_ms uint64, 3 checkpoint_id string,
-        4 state bytes, 100 keep_running bool, 101 detach bool""",
+        4 state bytes, 100 keep_running bool, 101 detach bool, 102 waits opt string""",
     "SleepResponse": "",
     "InstanceEvent": """1 instance_id string, 2 event_type InstanceEventType,
         3 checkpoint_id opt string, 4 payload bytes, 5 timestamp_ms int64, 6 subtype opt string,

@@ -54,6 +54,26 @@ async def test_a_sleep_that_keeps_running_leaves_it_running(
     await asyncio.wait([held])
 
 
+async def test_a_sleep_says_what_the_instance_awaits(runtime: CoreRuntime, wire: Wire) -> None:
+    """What `waits` says of a detached sleep is in the row, and what is no list is refused."""
+    waits = '[{"kind": "promise", "name": "approval"}]'
+
+    def nap(waits: str) -> pb.RpcRequest:
+        message = pb.SleepRequest(
+            instance_id="i", checkpoint_id="nap", duration_ms=3_600_000, detach=True, waits=waits
+        )
+        return pb.RpcRequest(sleep=message)
+
+    refused = await wire.ask(nap("approval"))
+    stored = await wire.ask(nap(waits))
+
+    instance = await runtime.persistence.instances.get("i")
+    assert (refused.error.code, "waits" in refused.error.message) == ("VALIDATION_ERROR", True)
+    assert stored.HasField("sleep")
+    assert instance is not None
+    assert instance.waits == waits
+
+
 async def test_a_batch_has_a_bound(wire: Wire) -> None:
     """Of 10,000 events."""
     event = pb.InstanceEvent(instance_id="i", event_type=pb.EVENT_CUSTOM)

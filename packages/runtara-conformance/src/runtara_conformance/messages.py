@@ -142,6 +142,7 @@ class SleepRequest(Message):
     state: bytes = binary(4)
     keep_running: bool = boolean(100)
     detach: bool = boolean(101)
+    waits: str | None = opt_text(102)
 
 
 @dataclass(frozen=True, slots=True)

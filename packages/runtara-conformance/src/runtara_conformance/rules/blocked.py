@@ -98,3 +98,16 @@ async def a_detached_sleep_is_answered_at_once(server: Server) -> None:
         if server.known_database is not None:
             row = await server.database.instance(one.id)
             same("claimed by", row["wake_claim_by"], None)
+
+
+@rule("`waits`: what the open run awaits, written with the release by a sleep", database=True)
+async def what_a_sleep_awaits_is_kept(server: Server) -> None:
+    async with server.instance() as one:
+        request = SleepRequest(one.id, AN_HOUR, "nap", b"", detach=True, waits="no JSON")
+        refused(await one.ask(request), "VALIDATION_ERROR", naming=["waits"])
+        await one.is_in(Status.RUNNING)
+        request = SleepRequest(one.id, AN_HOUR, "nap", b"", detach=True, waits=WAITS)
+        answered(await within(5, "the answer", one.ask(request)), SleepResponse)
+        same("waits", (await server.database.instance(one.id))["waits"], WAITS)
+        await one.register()
+        same("waits, running", (await server.database.instance(one.id))["waits"], None)

@@ -151,20 +151,22 @@ class CheckpointEntry(_message.Message):
     def __init__(self, checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., created_at_ms: _Optional[int] = ..., failed_attempts: _Optional[int] = ..., last_attempt_ms: _Optional[int] = ..., wake_at_ms: _Optional[int] = ...) -> None: ...
 
 class SleepRequest(_message.Message):
-    __slots__ = ("instance_id", "duration_ms", "checkpoint_id", "state", "keep_running", "detach")
+    __slots__ = ("instance_id", "duration_ms", "checkpoint_id", "state", "keep_running", "detach", "waits")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     DURATION_MS_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     KEEP_RUNNING_FIELD_NUMBER: _ClassVar[int]
     DETACH_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     duration_ms: int
     checkpoint_id: str
     state: bytes
     keep_running: bool
     detach: bool
-    def __init__(self, instance_id: _Optional[str] = ..., duration_ms: _Optional[int] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., keep_running: _Optional[bool] = ..., detach: _Optional[bool] = ...) -> None: ...
+    waits: str
+    def __init__(self, instance_id: _Optional[str] = ..., duration_ms: _Optional[int] = ..., checkpoint_id: _Optional[str] = ..., state: _Optional[bytes] = ..., keep_running: _Optional[bool] = ..., detach: _Optional[bool] = ..., waits: _Optional[str] = ...) -> None: ...
 
 class SleepResponse(_message.Message):
     __slots__ = ()

@@ -84,6 +84,7 @@ async def sleep(core: Operations, request: Request, message: pb.SleepRequest) ->
             duration=timedelta(milliseconds=min(message.duration_ms, longest)),
             keep_running=message.keep_running,
             detach=message.detach,
+            waits=message.waits if message.HasField("waits") else None,
         ),
         on_stored=request.on_stored,
     )
