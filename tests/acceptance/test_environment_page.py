@@ -18,6 +18,7 @@ created: True
 0 None 0 0
 pause stands: True
 first to approve: True
+hint: None
 claim again by itself: False
 it was pending
 reopened after run 0

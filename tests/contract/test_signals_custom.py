@@ -195,3 +195,30 @@ async def test_an_unknown_instance_takes_none(persistence: Persistence, database
 
     assert delivered == Delivered(before=None)
     assert await database.rows("pending_checkpoint_signals") == []
+
+
+async def test_a_sender_is_told_what_the_instance_awaits(
+    persistence: Persistence, database: Database
+) -> None:
+    """First and later senders alike, until the instance runs again."""
+    waits = '[{"kind": "signal", "name": "approval"}]'
+    await put_instance(database, State.ASLEEP, waits=waits)
+
+    told = [
+        (
+            await persistence.signals.send_custom("i", CustomSignal("c", b""), when=OPEN, at=START)
+        ).waits
+        for _ in range(2)
+    ]
+
+    assert told == [waits, waits]
+
+
+async def test_a_running_instance_says_nothing_of_what_it_awaits(
+    persistence: Persistence, database: Database
+) -> None:
+    await put_instance(database, State.RUNNING)
+
+    sent = await persistence.signals.send_custom("i", CustomSignal("c", b""), when=OPEN, at=START)
+
+    assert (sent.stands, sent.waits) == (True, None)

@@ -298,12 +298,12 @@ async def test_a_cancel_is_replaced_by_nothing(desk: Desk, send: SendSignal) -> 
 async def test_the_first_custom_signal_stands(desk: Desk, send_custom: SendCustomSignal) -> None:
     session = await desk.registered()
 
-    stands = [
+    sent = [
         await send_custom(instance_id=ID, signal=CustomSignal("c-1", payload))
         for payload in (b"first", b"second")
     ]
 
-    assert stands == [True, False]
+    assert [one.stands for one in sent] == [True, False]
     assert (await desk.poll(session, named=["c-1"])).custom_signals == {"c-1": b"first"}
 
 
@@ -326,3 +326,35 @@ async def test_nobody_can_be_told_who_is_unknown(
         await send(instance_id=ID, signal=Signal(SignalType.CANCEL))
     with pytest.raises(InstanceNotFound):
         await send_custom(instance_id=ID, signal=CustomSignal("c-1"))
+
+
+@pytest.mark.parametrize(
+    ("waits", "hint"),
+    [
+        (None, None),
+        ('[{"kind": "signal", "name": "approval"}]', None),
+        (
+            '[{"kind": "signal", "name": "price"}, {"kind": "child", "name": "c"}]',
+            "instance 'i' does not wait for 'approval' now, but for 'price', 'c'",
+        ),
+        (
+            '[{"kind": "sleep", "name": "approval"}]',
+            "instance 'i' does not wait for 'approval' now, but for nothing that can be sent",
+        ),
+        ("[]", "instance 'i' does not wait for 'approval' now, but for nothing that can be sent"),
+        ("no JSON", None),
+        ("[1]", None),
+        ('[{"kind": ["signal"], "name": 1}]', None),
+    ],
+)
+async def test_a_sender_hears_that_nothing_waits_for_the_name(
+    desk: Desk, send_custom: SendCustomSignal, waits: str | None, hint: str | None
+) -> None:
+    """The value stands all the same; what another program wrote as `waits` gives no hint."""
+    await desk.registered()
+    desk.row.waits = waits
+
+    sent = await send_custom(instance_id=ID, signal=CustomSignal("approval", b"yes"))
+
+    assert sent
+    assert sent.hint == (None if hint is None else hint.replace("'i'", repr(ID)))

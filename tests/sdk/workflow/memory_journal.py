@@ -24,6 +24,7 @@ class Core:
     ended: Ended | None = None
     blocked: str | None = None
     wake: datetime | None = None
+    waits: str = "[]"
     run: int = 0
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
@@ -105,12 +106,12 @@ class MemoryJournal:
         self._core.attempts.setdefault(key, []).append(number)
         await self._after(f"attempt {key} {number}")
 
-    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
         await self._before(f"release {key}")
         self._core.states.setdefault(key, state)
         if self._core.told is Told.CANCEL or wake <= self._core.now:
             return False
-        self._core.wake = wake
+        self._core.wake, self._core.waits = wake, waits
         await self._after(f"release {key}")
         return True
 

@@ -23,6 +23,9 @@ ASLEEP = reply(status(InstanceStatus.STATUS_SUSPENDED))
 AWAKE = reply(status(InstanceStatus.STATUS_RUNNING))
 
 
+WAITS = '[{"kind": "signal", "name": "approval"}]'
+
+
 def tomorrow() -> datetime:
     return datetime.now(UTC) + timedelta(days=1)
 
@@ -34,12 +37,13 @@ async def test_a_release_asks_for_one_answer_and_the_status(
     server.script("get_instance_status", ASLEEP)
 
     async with connected(settings()) as journal:
-        is_asleep = await journal.release("nap", b"dream", tomorrow())
+        is_asleep = await journal.release("nap", b"dream", tomorrow(), WAITS)
 
     assert is_asleep
     assert server.kinds() == ["sleep", "get_instance_status"]
     sleep = server.requests[0].sleep
     assert (sleep.checkpoint_id, sleep.state, sleep.detach) == ("nap", b"dream", True)
+    assert sleep.waits == WAITS
 
 
 async def test_a_sleep_that_does_not_begin_releases_nothing(

@@ -19,7 +19,7 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.engine.outcome import successor_of
+from runtara_sdk.workflow.engine.outcome import Awaited, successor_of, waits
 from runtara_sdk.workflow.engine.store import Told
 from runtara_sdk.workflow.errors import Superseded
 
@@ -327,3 +327,35 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
     assert (await life(agent, heir)) is not None
     assert seen == ["1", "2"]
     assert successor_of("i-1~2") == "i-1~3"
+
+
+async def test_a_suspended_run_tells_the_core_what_it_awaits() -> None:
+    """Each promise and sleep with its deadline, what ends first by itself before the others."""
+
+    @workflow(hold="0s")
+    async def two_waits() -> None:
+        async with TaskGroup() as group:
+            group.create_task(promise("approval", str), name="a")
+            group.create_task(sleep("1h"), name="b")
+
+    core = Core()
+    ended = await life(two_waits, core)
+
+    begun = core.now.isoformat()
+    assert ended is not None
+    over = (core.now + timedelta(hours=1)).isoformat()
+    assert ended.outcome is Outcome.SUSPENDED
+    assert json.loads(core.waits) == [
+        {"kind": "sleep", "name": "sleep#1", "since": begun, "until": over},
+        {"kind": "signal", "name": "approval", "since": begun, "until": None},
+    ]
+
+
+def test_what_is_awaited_is_cut_to_what_the_core_keeps() -> None:
+    """Whole entries are left out, so that the rest is still a list."""
+    many = [Awaited("signal", "n" * 1000) for _ in range(100)]
+
+    text = waits(many)
+
+    assert len(text) <= 60 * 1024
+    assert 50 < len(json.loads(text)) < 100

@@ -39,6 +39,7 @@ from runtara_domain.model.signals import (
     CustomSignal,
     Delivered,
     Pending,
+    Sent,
     Signal,
 )
 
@@ -73,6 +74,7 @@ __all__ = [
     "Reopening",
     "RetryAttempt",
     "Saved",
+    "Sent",
     "Signal",
     "Sleep",
     "Slept",

@@ -60,8 +60,25 @@ class Delivered:
     What sending a signal found, and did if the instance is open.
 
     before: None if the instance is unknown. stands: whether it is the one sent that stands now; if
-    not, a cancel is pending, or another custom signal was first.
+    not, a cancel is pending, or another custom signal was first. waits: of a custom signal, what
+    the instance said that it waits for, as JSON; None if it said nothing, as while it runs.
     """
 
     before: Standing | None
     stands: bool = False
+    waits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """
+    What sending a custom signal did; true if its value stands.
+
+    hint: for the sender, where the instance is known not to wait for this name.
+    """
+
+    stands: bool
+    hint: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.stands

@@ -1,5 +1,6 @@
 """Telling instances something, and their hearing it."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from runtara_domain.model import (
     CustomSignal,
     Delivered,
     Pending,
+    Sent,
     Signal,
 )
 from runtara_domain.ports.clock import Clock
@@ -24,6 +26,8 @@ from runtara_domain.waits import Waits, Wake
 
 MAX_WAIT = timedelta(minutes=1)
 _MILLISECOND = timedelta(milliseconds=1)
+_SENT_TO = frozenset({"signal", "promise", "decision", "child"})
+"""Kinds of waits that a custom signal of their name ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +126,39 @@ class SendCustomSignal:
     """
     Send an open instance a value for one of its checkpoints; asleep, it is due with that.
 
-    Returns whether it stands: the first one sent does, a later one changes nothing. Raises
-    InstanceNotFound, or InvalidInstanceState for a finished instance.
+    The first one sent stands, a later one changes nothing. A value that nothing waits for stands
+    too: the workflow may come to it. Raises InstanceNotFound, or InvalidInstanceState for a
+    finished instance.
     """
 
     signals: Signals
     clock: Clock
 
-    async def __call__(self, *, instance_id: str, signal: CustomSignal) -> bool:
+    async def __call__(self, *, instance_id: str, signal: CustomSignal) -> Sent:
         values.check_id("instance_id", instance_id)
         delivered = await self.signals.send_custom(
             instance_id, signal, when=OPEN, at=self.clock.now()
         )
-        return _stands(instance_id, delivered)
+        stands = _stands(instance_id, delivered)
+        return Sent(stands, _hint(instance_id, signal.checkpoint_id, delivered.waits))
+
+
+def _hint(instance_id: str, name: str, waits: str | None) -> str | None:
+    """Tell what an instance waits for that is known not to wait for this name."""
+    awaited = None if waits is None else _names(waits)
+    if awaited is None or name in awaited:
+        return None
+    others = ", ".join(map(repr, awaited)) or "nothing that can be sent"
+    return f"instance {instance_id!r} does not wait for {name!r} now, but for {others}"
+
+
+def _names(waits: str) -> list[str] | None:
+    """List the names to which values are awaited; None for what another program wrote."""
+    try:
+        found = json.loads(waits)
+        return [one["name"] for one in found if one["kind"] in _SENT_TO]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _stands(instance_id: str, delivered: Delivered) -> bool:

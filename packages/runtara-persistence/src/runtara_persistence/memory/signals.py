@@ -92,9 +92,10 @@ class MemorySignals:
         if row is None:
             return Delivered(before=None)
         before = row.standing
+        waits = row.waits
         taken = self._store.custom_signal(instance_id, signal.checkpoint_id) is not None
         if before.state not in when or taken:
-            return Delivered(before)
+            return Delivered(before, waits=waits)
         sent = CustomSignalRow(
             id=self._store.next_id(),
             instance_id=instance_id,
@@ -105,4 +106,4 @@ class MemorySignals:
         row.make_due(at)
         self._store.tell_if_launchable(row, at)
         self._store.put_custom_signal(sent)
-        return Delivered(before, stands=True)
+        return Delivered(before, stands=True, waits=waits)

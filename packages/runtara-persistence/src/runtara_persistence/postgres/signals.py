@@ -1,6 +1,7 @@
 """Signals in PostgreSQL."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -116,7 +117,7 @@ class PostgresSignals:
             signal.payload,
             at,
         )
-        return _delivered(found)
+        return replace(_delivered(found), waits=found[0]["waits"] if found else None)
 
 
 def _told_if_cancelled(instance_id: str) -> tuple[str, bytes]:

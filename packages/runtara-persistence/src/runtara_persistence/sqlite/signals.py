@@ -36,6 +36,7 @@ _ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
 _ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
 _SEND_MAKE_DUE = _QUERIES["send.make_due"]
 _SEND_PUT = _QUERIES["send.put"]
+_SEND_CUSTOM_FIND = _QUERIES["send_custom.find"]
 _SEND_CUSTOM_PUT = _QUERIES["send_custom.put"]
 _SEND_CUSTOM_MAKE_DUE = _QUERIES["send_custom.make_due"]
 
@@ -130,9 +131,13 @@ class SqliteSignals:
         when: Condition,
         at: datetime,
     ) -> Delivered:
-        before, _ = _find(connection, instance_id)
-        if before is None or before.state not in when:
-            return Delivered(before)
+        found = connection.execute(_SEND_CUSTOM_FIND, {"instance_id": instance_id}).fetchone()
+        if found is None:
+            return Delivered(None)
+        *standing, waits = found
+        before = rows.standing(*standing)
+        if before.state not in when:
+            return Delivered(before, waits=waits)
         put = {
             "instance_id": instance_id,
             "checkpoint_id": signal.checkpoint_id,
@@ -146,7 +151,7 @@ class SqliteSignals:
             )
         if is_first:
             heard.append(instance_id)
-        return Delivered(before, stands=is_first)
+        return Delivered(before, stands=is_first, waits=waits)
 
 
 def _custom_signals(

@@ -197,6 +197,7 @@ class Client:
         *,
         keep_running: bool = False,
         detach: bool = False,
+        waits: str | None = None,
     ) -> None:
         """
         Sleep durably: the deadline is kept with the checkpoint, whatever becomes of this process.
@@ -208,7 +209,8 @@ class Client:
         for a process that is about to leave, this returns as soon as the sleep is stored: the
         instance is asleep, and due when the deadline has passed, even if it already has. A server
         that is too old for that sleeps all the same and answers at the end, which raises
-        RequestTimeout here.
+        RequestTimeout here. `waits` tells people what the instance waits for meanwhile, as in
+        `suspended`.
 
         A cancel ends the sleep early, and a pending one keeps it from beginning: this returns all
         the same, so look at `poll_signals` before going on. A pause, or an end from outside, raises
@@ -227,6 +229,7 @@ class Client:
                 state,
                 keep_running=keep_running,
                 detach=detach,
+                waits=waits,
             ),
             hold=0.0 if detach else None,
         )

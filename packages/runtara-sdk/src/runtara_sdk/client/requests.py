@@ -98,6 +98,7 @@ def sleep(
     *,
     keep_running: bool,
     detach: bool,
+    waits: str | None = None,
 ) -> RpcRequest:
     """Ask to sleep, never shorter than that."""
     return RpcRequest(
@@ -108,6 +109,7 @@ def sleep(
             state=state,
             keep_running=keep_running,
             detach=detach,
+            waits=waits,
         )
     )
 

@@ -176,7 +176,8 @@ WITH found AS MATERIALIZED (
     SELECT
         instance_id,
         -- include: state,
-        run_epoch
+        run_epoch,
+        waits
     FROM instances
     WHERE instance_id = $1
     FOR NO KEY UPDATE
@@ -197,5 +198,5 @@ made_due AS (
     -- By what was locked: one that fell asleep meanwhile was awake in this statement's snapshot.
     WHERE i.instance_id = found.instance_id AND found.state = 'asleep'
 )
-SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands
+SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands, waits
 FROM found;

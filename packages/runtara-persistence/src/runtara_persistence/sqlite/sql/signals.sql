@@ -61,6 +61,11 @@ SET signal_type = excluded.signal_type,
     acknowledged_at = excluded.acknowledged_at,
     payload = excluded.payload;
 
+-- name: send_custom.find
+SELECT status, sleep_until, run_epoch, waits
+FROM instances
+WHERE instance_id = :instance_id;
+
 -- name: send_custom.put
 INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
 VALUES (:instance_id, :checkpoint_id, :at, :payload)

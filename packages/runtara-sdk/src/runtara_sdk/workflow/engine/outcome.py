@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,12 +28,33 @@ class Awaited:
     What a suspended instance waits for.
 
     `kind` is "signal", whose value is to be sent to `name`, "sleep", or "retry", which makes
-    another attempt at a step; `until` is when the wait ends by itself, None: never.
+    another attempt at a step; `since` is when it began, and `until` when the wait ends by itself,
+    None: never.
     """
 
     kind: str
     name: str
     until: datetime | None = None
+    since: datetime | None = field(default=None, compare=False)
+
+
+def waits(awaits: Iterable[Awaited], longest: int = 60 * 1024) -> str:
+    """Write what is awaited as the core keeps it, as much as `longest` characters hold."""
+    shown: list[str] = []
+    for one in awaits:
+        text = json.dumps(
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "since": None if one.since is None else one.since.isoformat(),
+                "until": None if one.until is None else one.until.isoformat(),
+            }
+        )
+        longest -= len(text) + 2
+        if longest < 0:
+            break
+        shown.append(text)
+    return f"[{', '.join(shown)}]"
 
 
 @dataclass(frozen=True, slots=True)

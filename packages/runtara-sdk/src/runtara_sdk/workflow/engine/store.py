@@ -79,9 +79,11 @@ class Journal(Protocol):
         """Record a failed attempt, counted from 1; the same again overwrites it."""
         ...
 
-    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
         """
         Put the instance to sleep until then, so that its process may end.
+
+        `waits`: what it waits for, as the core keeps it.
 
         True: it is asleep now. False: it is not, because the time has come or a cancel is pending.
         """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtara_sdk.workflow.engine.calls import Place, Wait
 from runtara_sdk.workflow.engine.keys import OWN
-from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome
+from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome, waits
 from runtara_sdk.workflow.engine.patience import Patience
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.engine.store import Told
@@ -121,7 +121,10 @@ class Idleness:
             wake, key = latest, _own(latest)
         moment, name = wake, key
         entry = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode())
-        is_asleep = await run.reach(lambda: run.journal.release(name, entry.encode(), moment))
+        awaits = waits(self._awaits())
+        is_asleep = await run.reach(
+            lambda: run.journal.release(name, entry.encode(), moment, awaits)
+        )
         # What was sent until it slept has made nobody due; what is sent from now on does.
         await run.ears.look()
         if is_asleep and self._is_idle() and not run.is_pausing:
@@ -148,10 +151,10 @@ class Idleness:
         until = min((each for each in untils if each is not None), default=None)
         name = self._run.ears.name_of(wait)
         if name is not None:
-            return Awaited("signal", name, until)
+            return Awaited("signal", name, until, wait.since)
         if wait.until is None:
             return None
-        return Awaited("sleep" if place.call is None else "retry", place.key, until)
+        return Awaited("sleep" if place.call is None else "retry", place.key, until, wait.since)
 
     def _waits_for_somebody(self) -> bool:
         return any(place.wait is not None and place.wait.is_open for place in self._run.in_flight)

@@ -86,13 +86,13 @@ class RemoteJournal:
         with self._told_apart():
             await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
-    async def release(self, key: str, state: bytes, wake: datetime) -> bool:
+    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
         left = wake - utc_now()
         if left <= timedelta(0):
             return False
         with self._told_apart():
             while True:
-                is_stored = await self._is_stored(left, key, state)
+                is_stored = await self._is_stored(left, key, state, waits)
                 status = (await self._client.get_status()).status
                 is_asleep = status is InstanceStatus.SUSPENDED
                 if is_stored or is_asleep:
@@ -168,11 +168,11 @@ class RemoteJournal:
             return None
         return found
 
-    async def _is_stored(self, left: timedelta, key: str, state: bytes) -> bool:
+    async def _is_stored(self, left: timedelta, key: str, state: bytes, waits: str) -> bool:
         """Tell whether a sleep is answered: a server too old for `detach` does so at its end."""
         try:
             async with asyncio.timeout(_HELD):
-                await self._client.sleep(left, key, state, detach=True)
+                await self._client.sleep(left, key, state, detach=True, waits=waits)
         except TimeoutError:
             return False
         return True
