@@ -5,10 +5,10 @@ from tests.mutants.mutant import Mutant
 WORKFLOW = (
     Mutant(
         "A timeout that struck hides whatever struck after it in its scope.",
-        "runtara_sdk/workflow/engine/calls.py",
-        "Branch.exit",
-        "if scope in struck:\n    self.struck.remove(scope)\nreturn struck",
-        "return struck",
+        "runtara_sdk/workflow/engine/cancel_scopes.py",
+        "ScopeStack.exit",
+        "self._move(scope, Event.CLOSE)",
+        "scope.move(Event.CLOSE)",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
             "::test_a_timeout_hides_no_outer_one_that_struck_its_clean_up",
@@ -16,10 +16,10 @@ WORKFLOW = (
     ),
     Mutant(
         "A group whose branches fail hides the cancel that struck it.",
-        "runtara_sdk/workflow/engine/calls.py",
-        "Branch.rearm",
-        "scope.missed = True",
-        "scope.missed = False",
+        "runtara_sdk/workflow/engine/cancel_scopes.py",
+        "ScopeStack.request_again",
+        "self._move(scope, Event.REPLACED)",
+        "pass",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
             "::test_a_group_whose_branches_fail_hides_no_cancel",
@@ -27,17 +27,17 @@ WORKFLOW = (
     ),
     Mutant(
         "A branch has seen whatever was thrown in a task beside it.",
-        "runtara_sdk/workflow/engine/execution.py",
-        "Run.throw",
-        "not is_handed_over()",
+        "runtara_sdk/workflow/engine/cancellation.py",
+        "Cancellation.raise_recorded",
+        "not is_detached()",
         "True",
         ("tests/sdk/workflow/test_cancellation_once.py::test_gather_hides_no_cancel",),
     ),
     Mutant(
         "A branch has not seen what was thrown in its own task.",
-        "runtara_sdk/workflow/engine/execution.py",
-        "Run.throw",
-        "not is_handed_over()",
+        "runtara_sdk/workflow/engine/cancellation.py",
+        "Cancellation.raise_recorded",
+        "not is_detached()",
         "False",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
@@ -47,7 +47,7 @@ WORKFLOW = (
     Mutant(
         "Of two timeouts that are over the later strikes.",
         "runtara_sdk/workflow/engine/calls.py",
-        "Place.striker",
+        "DurableCall.due_scope",
         "min(due, key=_due_since)",
         "max(due, key=_due_since)",
         (
@@ -58,7 +58,7 @@ WORKFLOW = (
     Mutant(
         "Of two timeouts that were slept through the later strikes.",
         "runtara_sdk/workflow/engine/calls.py",
-        "Place.overslept",
+        "DurableCall.expired_during",
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
         (
@@ -81,15 +81,15 @@ WORKFLOW = (
         "A promise that was kept hides a cancel.",
         "runtara_sdk/workflow/api/promises.py",
         "heard",
-        "not (place.is_deadline(by) and await _is_sent(run, name))",
-        "not await _is_sent(run, name)",
+        "not (place.is_deadline(by) and await _is_sent(execution, name))",
+        "not await _is_sent(execution, name)",
         ("tests/sdk/workflow/test_deadlines.py::test_a_cancel_wins_over_a_value",),
     ),
     Mutant(
         "A cancel that finds nothing to strike is forgotten.",
         "runtara_sdk/workflow/engine/cancellation.py",
-        "Strikes.strike_in",
-        "scope.wanted = True",
+        "Cancellation.request",
+        "scope.request()",
         "",
         ("tests/sdk/workflow/test_cancellation.py::test_an_effect_is_not_ended_by_a_cancel",),
     ),
@@ -97,8 +97,8 @@ WORKFLOW = (
         "A branch begun in a group that has failed does its work.",
         "runtara_sdk/workflow/api/groups.py",
         "TaskGroup._open",
-        "Scope(self._place.key, wanted=self._is_aborting)",
-        "Scope(self._place.key)",
+        "whole.request()",
+        "pass",
         (
             "tests/sdk/workflow/test_groups.py"
             "::test_a_branch_begun_where_another_has_failed_does_nothing",
@@ -107,7 +107,7 @@ WORKFLOW = (
     Mutant(
         "A promise is heard when those are that were waited for before it.",
         "runtara_sdk/workflow/engine/inbox.py",
-        "Ears.promised",
+        "SignalInbox.expecting",
         "self._changed.set()",
         "",
         (
@@ -118,8 +118,8 @@ WORKFLOW = (
     Mutant(
         "A resume is told again and again to who runs.",
         "runtara_sdk/workflow/engine/inbox.py",
-        "Ears.answer",
-        "await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))",
+        "SignalInbox.answer",
+        "await self._end.call_core(lambda: self._store.acknowledge(Told.RESUME))",
         "pass",
         ("tests/sdk/workflow/test_suspension.py::test_a_resume_is_acknowledged_by_who_runs",),
     ),
@@ -135,7 +135,7 @@ WORKFLOW = (
         "A mapping that has failed begins more.",
         "runtara_sdk/workflow/api/groups.py",
         "_Mapping.feed",
-        "not self._group._is_aborting or self._where.run.history.holds(path)",
+        "not self._group._is_aborting or self._where.execution.replay.holds(path)",
         "True",
         ("tests/sdk/workflow/test_mappings.py::test_a_mapping_that_fails_begins_no_more",),
     ),

@@ -113,7 +113,7 @@ def told(workflow: str, problems: list[str], takes: str, given: str) -> list[str
 async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
     """A typo in one with a default would be lost; but what an instance began with may have more."""
     given = b'{"children": [{"children": [], "childs": []}]}'
-    begun = Core(states={"~workflow": first_entry("grow", given).encode()})
+    begun = Core(states={"~workflow": first_entry("grow", given).encoded})
 
     assert "  tree.children[0].childs is not known" in await refusal(grow, given)
     assert await life(grow, begun) == Ended(Outcome.DONE, output=b"1")

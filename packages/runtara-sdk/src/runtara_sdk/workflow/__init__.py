@@ -1,16 +1,16 @@
 """Workflows: functions whose steps are saved, so that another process can go on with them."""
 
+from runtara_sdk.workflow.api.context import current
 from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
-from runtara_sdk.workflow.api.patches import patched
 from runtara_sdk.workflow.api.promises import promise
-from runtara_sdk.workflow.api.recorded import now, random, uuid4
+from runtara_sdk.workflow.api.recorded import now, patched, random, uuid4
 from runtara_sdk.workflow.api.restarts import restart_as
 from runtara_sdk.workflow.api.steps import Step, step
 from runtara_sdk.workflow.api.timers import sleep, sleep_until, timeout
 from runtara_sdk.workflow.api.workflows import Workflow, workflow
 from runtara_sdk.workflow.engine.branch_task import BranchTask
-from runtara_sdk.workflow.engine.context import Current, current
+from runtara_sdk.workflow.engine.calls import Current
 from runtara_sdk.workflow.engine.options import NotDone
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.retry import Retry

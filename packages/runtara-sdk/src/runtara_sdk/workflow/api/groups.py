@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from runtara_sdk.workflow.api.context import InWorkflow, required
 from runtara_sdk.workflow.api.recorded import value_of
-from runtara_sdk.workflow.engine.branch_task import BranchTask, begun
-from runtara_sdk.workflow.engine.calls import Branch, Scope, Wait
-from runtara_sdk.workflow.engine.context import InWorkflow, required
-from runtara_sdk.workflow.engine.execution import Run
-from runtara_sdk.workflow.engine.keys import Numbers
+from runtara_sdk.workflow.engine.branch_task import BranchTask, start_branch
+from runtara_sdk.workflow.engine.calls import Branch, Wait
+from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import ForeignTask
 from runtara_sdk.workflow.user_objects import is_a
@@ -43,12 +43,12 @@ class TaskGroup:
     async def __aenter__(self) -> "TaskGroup":
         where = required("TaskGroup()")
         self._where = where
-        self._place = where.branch.place("group", is_counted=False)
-        self._scope = Scope(self._place.key)
-        self._joined = await where.run.saved(self._place)
-        self._outer = where.branch.unsettled()
+        self._place = where.branch.next_call("group", is_counted=False)
+        self._scope = CancelScope(self._place.key)
+        self._joined = await where.execution.recorder.recorded_or_skipped(self._place)
+        self._outer = where.branch.pending_scopes()
         self._is_open = True
-        where.run.strikes.enter(where.branch, self._scope)
+        where.execution.cancellation.open(where.branch, self._scope)
         return self
 
     def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> BranchTask[T]:
@@ -77,13 +77,17 @@ class TaskGroup:
     def _open(self, path: str, coroutine: Coroutine[Any, Any, T]) -> BranchTask[T]:
         where = self._entered("create_task")
         is_joined = self._joined is not None and self._joined.kind is Kind.RESULT
-        whole = Scope(self._place.key, wanted=self._is_aborting)
+        whole = CancelScope(self._place.key)
+        if self._is_aborting:
+            whole.request()
         branch = Branch(
-            path, Numbers(path), whole, self._outer, where.branch.is_joined or is_joined
+            path,
+            whole,
+            self._outer,
+            from_finished_group=where.branch.from_finished_group or is_joined,
         )
-        where.run.branches.add(branch)
-        inside = InWorkflow(where.run, branch)
-        child = begun(inside, coroutine)
+        where.execution.live.open_branch(branch)
+        child = start_branch(where.execution.cancellation, branch, coroutine)
         self._children.append(child)
         self._running.add(child)
         child.when_done(self._done)
@@ -104,15 +108,15 @@ class TaskGroup:
     ) -> None:
         where = self._entered("the end")
         self._is_open = False
-        where.run.strikes.exit(where.branch, self._scope, error)
+        where.execution.cancellation.exit(where.branch, self._scope, error)
         if error is not None:
             self._abort()
-        struck = await self._join(where.run, may_strike=not _is_struck(error))
+        struck = await self._join(where.execution, may_strike=not _is_struck(error))
         errors = [child.error for child in self._children if child.error is not None]
         if error is not None and not _is_struck(error):
             errors.append(error)
         if errors:
-            where.branch.rearm(self._scope)
+            where.branch.scopes.request_again(self._scope)
             raise BaseExceptionGroup(f"branches of {self._place.key} have failed", errors) from None
         if struck is not None and error is None:
             raise struck
@@ -122,52 +126,53 @@ class TaskGroup:
             raise RuntimeError(f"{what} of a TaskGroup is for inside its `async with`")
         return self._where
 
-    async def _join(self, run: Run, *, may_strike: bool) -> asyncio.CancelledError | None:
+    async def _join(
+        self, execution: Execution, *, may_strike: bool
+    ) -> asyncio.CancelledError | None:
         """Wait for all branches; what strikes meanwhile is saved, and ends them."""
         struck = None
         if self._joined is not None and self._joined.kind is Kind.STRUCK:
             struck = self._thrown(json.loads(self._joined.value))
         # One that was joined is not struck by what came later, nor is one that was struck.
         is_live = may_strike and self._joined is None
-        with run.flight(self._place):
+        with execution.live.running(self._place):
             while self._running:
                 is_strikable = is_live and struck is None
-                by = self._place.striker(run.clock()) if is_strikable else None
+                by = self._place.due_scope(execution.clock()) if is_strikable else None
                 if by is None:
-                    wait = run.waiting()
+                    wait = execution.live.new_wait()
                     self._wait = wait
-                    by = await run.linger(self._place, wait)
+                    by = await execution.live.wait(self._place, wait)
                 if by is not None and is_strikable:
-                    await run.save_strike(self._place, by, self._place.key)
+                    await execution.cancellation.record(self._place, by, self._place.key)
                     struck = self._thrown(by)
             if is_live and struck is None:
                 count = json.dumps(len(self._children) if self._is_short else None)
-                await run.save(self._place.key, Entry(Kind.RESULT, count.encode()))
+                await execution.recorder.record(self._place.key, Entry(Kind.RESULT, count.encode()))
         return struck
 
     def _thrown(self, by: str) -> asyncio.CancelledError:
-        self._entered("the end").branch.settle(by, is_seen=True)
+        self._entered("the end").branch.scopes.mark_raised(by, in_own_task=True)
         self._abort()
         return asyncio.CancelledError(f"{by} at {self._place.key}")
 
     def _done(self, child: BranchTask[Any]) -> None:
         where = self._entered("a branch")
-        where.run.branches.discard(child.branch)
+        where.execution.live.close_branch(child.branch)
         self._running.discard(child)
-        child.branch.task = None
         if child.error is not None and not self._has_failed:
             self._has_failed = True
             self._abort()
             if self._scope in where.branch.scopes:
-                where.run.strikes.strike_in(self._scope)
-        elif child.branch.is_struck:
-            # Struck in an earlier run, by one that fails only after it in this one.
+                where.execution.cancellation.request(self._scope)
+        elif child.branch.scopes.was_cancelled:
+            # Cancelled in an earlier run, by one that fails only after it in this one.
             self._abort()
         if self._on_done is not None:
             self._on_done()
         if self._wait is not None:
             self._wait.end()
-        where.run.idleness.look()
+        where.execution.live.branch_ended()
 
     def _abort(self) -> None:
         """Let every branch that still runs be struck at its next durable call."""
@@ -175,7 +180,7 @@ class TaskGroup:
         where = self._entered("a branch")
         for child in self._running:
             if not child.done():
-                where.run.strikes.strike_in(child.branch.whole)
+                where.execution.cancellation.request(child.branch.scopes.whole)
 
 
 async def map_steps(
@@ -192,10 +197,10 @@ async def map_steps(
     the items, or of their keys where the items are a set; fails as TaskGroup does, and then begins
     no more.
     """
-    run = required("map_steps()").run
+    execution = required("map_steps()").execution
     if limit < 1:
         raise ValueError(f"limit is at least 1, got {limit}")
-    named = _named(items, key, is_old=run.is_old)
+    named = _named(items, key, is_old=execution.recorder.is_old)
     async with TaskGroup() as group:
         mapping = _Mapping(group, function, named, limit)
         group._on_done = mapping.feed
@@ -223,19 +228,19 @@ async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
 
 async def _first(group: TaskGroup, tasks: Mapping[str, BranchTask[Any]]) -> str:
     where = required("race()")
-    run, place = where.run, where.branch.place("race")
-    entry = await run.passed(place)
-    if entry is None:
-        with run.flight(place):
-            wait = run.waiting()
-            group._on_done = wait.end
-            if any(task.done() for task in tasks.values()):
-                wait.end()
-            await run.wait(place, wait, place.key)
-            first = next(name for name, task in tasks.items() if task.done())
-            text = json.dumps(first, ensure_ascii=False).encode()
-            entry = await run.save(place.key, Entry(Kind.RESULT, text, place.at))
-    return str(await value_of(run, place, entry, str))
+    execution, place = where.execution, where.branch.next_call("race")
+
+    async def live() -> Entry:
+        wait = execution.live.new_wait()
+        group._on_done = wait.end
+        if any(task.done() for task in tasks.values()):
+            wait.end()
+        await execution.cancellation.wait(place, wait, place.key)
+        first = next(name for name, task in tasks.items() if task.done())
+        return place.record(Kind.RESULT, json.dumps(first, ensure_ascii=False).encode())
+
+    entry = await execution.durable(place, live)
+    return str(await value_of(execution, place, entry, str))
 
 
 class _Mapping(Generic[Item, T]):
@@ -261,7 +266,7 @@ class _Mapping(Generic[Item, T]):
             if len(self.children) == most:
                 return
             path, item = self._left.popleft()
-            if not self._group._is_aborting or self._where.run.history.holds(path):
+            if not self._group._is_aborting or self._where.execution.replay.holds(path):
                 self.children.append(self._group._open(path, self._one(item)))
             else:
                 self._group._is_short = True

@@ -2,20 +2,21 @@
 
 import logging
 
-from runtara_sdk.workflow.engine.context import InWorkflow, where_now
+from runtara_sdk.workflow.engine.calls import Branch, standing
+from runtara_sdk.workflow.engine.execution import current_execution
 
 
 class _Live(logging.Filter):
     """Drops what an earlier run of the instance has logged already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        where = where_now()
-        return not (isinstance(where, InWorkflow) and _is_replaying(where))
+        branch = standing()
+        return not (isinstance(branch, Branch) and _is_replaying(branch))
 
 
-def _is_replaying(where: InWorkflow) -> bool:
+def _is_replaying(branch: Branch) -> bool:
     """Tell whether calls further on in this branch were made by an earlier run."""
-    return where.branch.position < where.run.history.last(where.branch.path)
+    return branch.position < current_execution().replay.last_position(branch.path)
 
 
 logger = logging.getLogger("runtara.workflow")

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast, overload
 
+from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.api.recorded import value_of
-from runtara_sdk.workflow.engine.calls import Place
-from runtara_sdk.workflow.engine.context import required
-from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import branch_of, escaped, joined
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import NotSaveable
@@ -43,35 +43,38 @@ def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     before a process was there to hear it.
     """
     where = required(f"promise({name!r})")
-    place = where.branch.place(_PREFIX + name)
+    place = where.branch.next_call(_PREFIX + name)
     number = where.branch.numbers.signal(name)
     place.signal = _signal(place, name, number)
-    return _counted(where.run, place, name, number, kind)
+    return _counted(where.execution, place, name, number, kind)
 
 
-def _signal(place: Place, name: str, number: int) -> str:
+def _signal(place: DurableCall, name: str, number: int) -> str:
     """The checkpoint id that a promise's value is to be sent to."""
     own = joined(branch_of(place.key), escaped(name))
     return own if number == 1 else f"{own}#{number}"
 
 
-async def _counted(run: Run, place: Place, name: str, number: int, kind: type[T]) -> T:
+async def _counted(
+    execution: Execution, place: DurableCall, name: str, number: int, kind: type[T]
+) -> T:
     """Give what is sent, and let its name be waited for again if nothing is."""
     numbers = place.branch.numbers
-    entry = await run.passed(place)
-    if entry is not None:
-        numbers.know_signal(name, number, _taken(place, entry))
-        return await _kept(run, place, entry, kind)
-    try:
-        with run.flight(place):
-            entry = await _live(run, place, kind)
-    except asyncio.CancelledError:
-        numbers.know_signal(name, number, None)
-        raise
-    return await _kept(run, place, entry, kind)
+
+    async def live() -> Entry:
+        try:
+            return await _live(execution, place, kind)
+        except asyncio.CancelledError:
+            numbers.know_signal(name, number, None)
+            raise
+
+    entry = await execution.durable(
+        place, live, lambda entry: numbers.know_signal(name, number, _taken(place, entry))
+    )
+    return await _kept(execution, place, entry, kind)
 
 
-def _taken(place: Place, entry: Entry) -> int | None:
+def _taken(place: DurableCall, entry: Entry) -> int | None:
     """The number of the name that a wait has used up; None: it may be waited for again."""
     if entry.signal is None:
         # Version 1, where each wait has had a name of its own, whether or not something came.
@@ -81,58 +84,49 @@ def _taken(place: Place, entry: Entry) -> int | None:
     return int(entry.signal.rpartition("/")[2].partition("#")[2] or 1)
 
 
-async def _live(run: Run, place: Place, kind: type[T]) -> Entry:
+async def _live(execution: Execution, place: DurableCall, kind: type[T]) -> Entry:
     assert place.signal is not None
-    await _check(run, place.signal, kind)
-    sent = await heard(run, place, place.signal)
-    try:
-        entry = _entry(place, sent, kind)
-    except NotSaveable as error:
-        # The annotation's fault, not that of who sent it.
-        await run.stop(error)
-    return await run.save(place.key, entry)
+    _check(place.signal, kind)
+    return _entry(place, await heard(execution, place, place.signal), kind)
 
 
-async def _kept(run: Run, place: Place, entry: Entry, kind: type[T]) -> T:
+async def _kept(execution: Execution, place: DurableCall, entry: Entry, kind: type[T]) -> T:
     if entry.kind is Kind.FAILURE:
         raise NotSaveable(json.loads(entry.value))
-    return cast("T", await value_of(run, place, entry, kind))
+    return cast("T", await value_of(execution, place, entry, kind))
 
 
-async def _check(run: Run, name: str, kind: object) -> None:
-    """Stay here if no value of this type can be saved."""
+def _check(name: str, kind: object) -> None:
+    """Raise NotSaveable if no value of this type can be saved."""
     # Only now: it imports pydantic.
     from runtara_sdk.workflow.values import codec
 
-    try:
-        codec.check(f"promise {name!r}", kind)
-    except NotSaveable as error:
-        await run.stop(error)
+    codec.check(f"promise {name!r}", kind)
 
 
-async def heard(run: Run, place: Place, name: str) -> bytes:
+async def heard(execution: Execution, place: DurableCall, name: str) -> bytes:
     """Wait for what is sent to a name; throws what strikes the place."""
     logger.info(
-        "%s waits for the custom signal %r to instance %r", place.key, name, run.instance_id
+        "%s waits for the custom signal %r to instance %r", place.key, name, execution.instance_id
     )
-    wait = run.waiting(is_open=True)
-    with run.ears.promised(name, wait):
-        by = place.striker(run.clock()) or await run.linger(place, wait)
-    if by is not None and not (place.is_deadline(by) and await _is_sent(run, name)):
-        await run.strike(place, by, place.key)
-    await run.resumed(place)
-    return run.ears.value(name)
+    wait = execution.live.new_wait(is_open=True)
+    with execution.inbox.expecting(name, wait):
+        by = place.due_scope(execution.clock()) or await execution.live.wait(place, wait)
+    if by is not None and not (place.is_deadline(by) and await _is_sent(execution, name)):
+        await execution.cancellation.cancel(place, by, place.key)
+    await execution.cancellation.wait_while_paused(place)
+    return execution.inbox.value(name)
 
 
-async def _is_sent(run: Run, name: str) -> bool:
+async def _is_sent(execution: Execution, name: str) -> bool:
     """Tell whether a value came while no process was there to hear it before its deadline."""
-    wait = run.waiting()
-    with run.ears.promised(name, wait):
-        await run.ears.look()
+    wait = execution.live.new_wait()
+    with execution.inbox.expecting(name, wait):
+        await execution.inbox.refresh()
     return wait.ended.done()
 
 
-def _entry(place: Place, sent: bytes, kind: type[T]) -> Entry:
+def _entry(place: DurableCall, sent: bytes, kind: type[T]) -> Entry:
     """What is saved of what was sent: the value, or why it is none."""
     # Only now: it imports pydantic.
     from runtara_sdk.workflow.values import codec
@@ -146,6 +140,6 @@ def _entry(place: Place, sent: bytes, kind: type[T]) -> Entry:
             f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
             " except this error and wait for another name"
         )
-        return place.entry(Kind.FAILURE, json.dumps(text).encode())
+        return place.record(Kind.FAILURE, json.dumps(text).encode())
     kept = codec.encode(what, value, kind)
-    return place.entry(Kind.RESULT, kept.text, form=kept.form)
+    return place.record(Kind.RESULT, kept.text, form=kept.form)

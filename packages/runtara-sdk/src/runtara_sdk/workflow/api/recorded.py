@@ -6,9 +6,9 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from runtara_sdk.workflow.engine.calls import Place
-from runtara_sdk.workflow.engine.context import required
-from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.api.context import required
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import Changed, StateUnreadable
 
@@ -17,48 +17,73 @@ T = TypeVar("T")
 
 def now() -> Coroutine[Any, Any, datetime]:
     """Tell the time, in UTC: that of the first run that came here."""
-    where = required("now()")
-    return _made(where.run, where.branch.place("now"), where.run.clock, datetime)
+    return _recorded("now", datetime, required("now()").execution.clock)
 
 
 def uuid4() -> Coroutine[Any, Any, uuid.UUID]:
     """Give a random UUID."""
-    where = required("uuid4()")
-    return _made(where.run, where.branch.place("uuid4"), uuid.uuid4, uuid.UUID)
+    return _recorded("uuid4", uuid.UUID, uuid.uuid4)
 
 
 def random() -> Coroutine[Any, Any, float]:
     """Give a random number, at least 0 and less than 1."""
-    where = required("random()")
-    return _made(where.run, where.branch.place("random"), _random.random, float)
+    return _recorded("random", float, _random.random)
 
 
-async def _made(run: Run, place: Place, make: Callable[[], T], kind: type[T]) -> T:
+def patched(name: str) -> Coroutine[Any, Any, bool]:
+    """
+    Tell whether this instance takes the new way: it has not gone the old one past here.
+
+    The answer is the same on every replay. `if await patched("x"): new() else: old()` may lose
+    its else once no instance that went the old way is under way, and the question itself once no
+    instance is that was asked: keep `await patched("x")` until then.
+    """
+    where = required(f"patched({name!r})")
+    replay, branch = where.execution.replay, where.branch
+    former = replay.key_at(branch.path, branch.position + 1)
+    call = branch.next_call(f"patched:{name}")
+    is_past = former is None and replay.last_position(branch.path) >= branch.position
+    if is_past or former not in (None, call.key):
+        branch.undo_last()
+        return _old_way()
+    return _value(where.execution, call, bool, lambda: True)
+
+
+async def _old_way() -> bool:
+    return False
+
+
+def _recorded(name: str, kind: type[T], make: Callable[[], T]) -> Coroutine[Any, Any, T]:
+    where = required(f"{name}()")
+    return _value(where.execution, where.branch.next_call(name), kind, make)
+
+
+async def _value(
+    execution: Execution, call: DurableCall, kind: type[T], make: Callable[[], T]
+) -> T:
     # Only now: it imports pydantic.
     from runtara_sdk.workflow.values import codec
 
-    entry = await run.passed(place)
-    if entry is None:
-        with run.flight(place):
-            await run.admit(place)
-            made = codec.encode(place.key, make(), kind)
-            entry = Entry(Kind.RESULT, made.text, place.at, form=made.form)
-            entry = await run.save(place.key, entry)
-    return cast("T", await value_of(run, place, entry, kind))
+    async def live() -> Entry:
+        await execution.cancellation.check(call)
+        made = codec.encode(call.key, make(), kind)
+        return call.record(Kind.RESULT, made.text, form=made.form)
+
+    return cast("T", await value_of(execution, call, await execution.durable(call, live), kind))
 
 
-async def value_of(run: Run, place: Place, entry: Entry, annotation: object) -> Any:
-    """The value of an entry; throws what it says has struck there."""
+async def value_of(
+    execution: Execution, call: DurableCall, record: Entry, annotation: object
+) -> Any:
+    """The value of a record; blocks for ever if it has none of this type."""
     from runtara_sdk.workflow.values import codec
 
-    if entry.kind is Kind.STRUCK:
-        await run.throw(place, entry)
     try:
-        if entry.kind not in (Kind.RESULT, Kind.UNREAD):
+        if record.kind not in (Kind.RESULT, Kind.UNREAD):
             raise Changed(
-                f"{place.key!r} saved a {entry.kind} when the instance passed it, and is now to"
+                f"{call.key!r} saved a {record.kind} when the instance passed it, and is now to"
                 " give a value: call what was called there"
             )
-        return codec.decode(place.key, entry.value, annotation, entry.form)
+        return codec.decode(call.key, record.value, annotation, record.form)
     except (Changed, StateUnreadable) as error:
-        await run.stop(error)
+        await execution.end.finish_and_block(error)

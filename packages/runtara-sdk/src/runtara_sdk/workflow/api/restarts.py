@@ -3,13 +3,13 @@
 from collections.abc import Coroutine, Mapping
 from typing import Any, NoReturn
 
-from runtara_sdk.workflow.engine.calls import Place
-from runtara_sdk.workflow.engine.context import required
+from runtara_sdk.workflow.api.context import required
+from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.definition import Definition
-from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.outcome import restarted
 from runtara_sdk.workflow.engine.start import START
-from runtara_sdk.workflow.errors import WorkflowError
+from runtara_sdk.workflow.errors import Changed, WorkflowError
 from runtara_sdk.workflow.values.form import Form
 
 
@@ -22,10 +22,10 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     way, as nobody would wait for it.
     """
     where = required("restart_as()")
-    _check_alone(where.run)
-    text, form = _input(where.run.workflow, args, kwargs)
-    place = where.branch.place("restart")
-    return _restarted(where.run, place, text, form)
+    _check_alone(where.execution)
+    text, form = _input(where.execution.workflow, args, kwargs)
+    place = where.branch.next_call("restart")
+    return _restarted(where.execution, place, text, form)
 
 
 def _input(
@@ -39,10 +39,10 @@ def _input(
         ) from None
 
 
-def _check_alone(run: Run) -> None:
-    if len(run.branches) > 1 or run.in_flight:
-        names = [place.key for place in run.in_flight]
-        names += [branch.path for branch in run.branches if branch.path]
+def _check_alone(execution: Execution) -> None:
+    if len(execution.live.branches) > 1 or execution.live.calls:
+        names = [place.key for place in execution.live.calls]
+        names += [branch.path for branch in execution.live.branches if branch.path]
         raise WorkflowError(
             f"restart_as() while {', '.join(map(repr, sorted(names)))} is under way, which would be"
             " lost: call it in the workflow's own branch, when its groups have ended and its"
@@ -50,17 +50,22 @@ def _check_alone(run: Run) -> None:
         )
 
 
-async def _restarted(run: Run, place: Place, text: bytes | None, form: Form) -> NoReturn:
-    entry = await run.passed(place)
-    if entry is not None:
-        await run.throw(place, entry)
-    with run.flight(place):
-        await run.admit(place)
-        left_out = run.history.left_out()
+async def _restarted(
+    execution: Execution, call: DurableCall, text: bytes | None, form: Form
+) -> NoReturn:
+    async def live() -> NoReturn:
+        await execution.cancellation.check(call)
+        left_out = execution.replay.unreplayed_calls()
         if left_out is not None:
-            await run.stop(left_out)
-        end = restarted(run.instance_id)
-        state = run.workflow.first(text, form).encode()
-        await run.reach(lambda: run.journal.hand_over(end.successor, START, state))
-        await run.reach(lambda: run.journal.complete(end.output))
-        await run.stop(end)
+            await execution.end.finish_and_block(left_out)
+        end = restarted(execution.instance_id)
+        state = execution.workflow.first(text, form).encoded
+        store = execution.store
+        await execution.end.call_core(lambda: store.hand_over(end.successor, START, state))
+        await execution.end.call_core(lambda: store.complete(end.output))
+        await execution.end.finish_and_block(end)
+
+    record = await execution.durable(call, live)
+    await execution.end.finish_and_block(
+        Changed(f"{call.key!r} saved a {record.kind}, and is restart_as() now")
+    )

@@ -7,12 +7,12 @@ from copy import copy
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
+from runtara_sdk.workflow.api.context import check_awaited, in_workflow
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.duration import Duration
-from runtara_sdk.workflow.engine.attempts import Attempts, Failed
-from runtara_sdk.workflow.engine.calls import Place
-from runtara_sdk.workflow.engine.context import check_awaited, in_workflow
-from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.attempts import Attempts
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.options import NotDone, Plan, doubt_of
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.engine.retry import NEVER, Kinds, Retry, kinds
@@ -79,12 +79,12 @@ class Step(CoroutineFunction, Generic[P, R]):
         where = in_workflow()
         if where is None:
             check_awaited(self._plan.name)
-            return noted(self._plan.name, self._work(self._self + args, kwargs))
+            return noted(self._plan.name, self._plainly(self._self + args, kwargs))
         given = Arguments(self._self + args, kwargs, self._own(args))
-        call = self._function.live(given, is_old=where.run.is_old)
-        place = where.branch.place(self._plan.name, key=self._key, step=self._identity)
-        place.call = call
-        return self._durable(where.run, place, given)
+        call = self._function.live(given, is_old=where.execution.recorder.is_old)
+        place = where.branch.next_call(self._plan.name, key=self._key, step=self._identity)
+        place.arguments = call
+        return self._durable(where.execution, place, given)
 
     def _own(self, args: tuple[object, ...]) -> int:
         """How many arguments are what a method belongs to, in whatever way that was called."""
@@ -124,92 +124,81 @@ class Step(CoroutineFunction, Generic[P, R]):
         self._ask = Function(ask)
         return ask
 
-    async def _work(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> R:
+    async def _plainly(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> R:
         return cast("R", await self._function.carry_out(args, kwargs))
 
-    async def _durable(self, run: Run, place: Place, given: Arguments) -> R:
-        entry = await run.passed(place)
-        if entry is None:
-            with run.flight(place):
-                try:
-                    entry = await self._live(run, place, given)
-                except NotSaveable as error:
-                    # Raised here, it would be caught, and the work done again by a replay.
-                    await run.stop(error)
-        if entry.kind is Kind.FAILURE:
-            await self._fail(run, place, entry)
-        return cast("R", await value_of(run, place, entry, self._function.returns(place.key)))
+    async def _durable(self, execution: Execution, call: DurableCall, given: Arguments) -> R:
+        record = await execution.durable(call, self._live(execution, call, given))
+        if record.kind is Kind.FAILURE:
+            await self._fail(execution, call, record)
+        value = await value_of(execution, call, record, self._function.returns(call.key))
+        return cast("R", value)
 
-    async def _live(self, run: Run, place: Place, given: Arguments) -> Entry:
-        """Carry it out, and give what is saved then."""
+    def _live(
+        self, execution: Execution, call: DurableCall, given: Arguments
+    ) -> Callable[[], Coroutine[Any, Any, Entry]]:
+        """Make the attempts only when they are asked for, and without a frame of our own."""
+        return lambda: self._attempts(execution, call, given).run(
+            lambda: self._warn_if_changed(call, given)
+        )
+
+    def _attempts(self, execution: Execution, call: DurableCall, given: Arguments) -> Attempts:
         # Only now: it imports pydantic.
         from runtara_sdk.workflow.values import codec
 
         ask = self._ask
-        annotation = self._function.returns(place.key)
-        codec.check(place.key, annotation)
-        attempts = Attempts(
-            run=run,
-            place=place,
+        annotation = self._function.returns(call.key)
+        codec.check(call.key, annotation)
+        return Attempts(
+            execution=execution,
+            call=call,
             plan=self._plan,
-            work=lambda: self._work(given.args, given.kwargs),
-            given=lambda text: codec.decode(place.key, text, annotation, Form.EITHER),
+            work=lambda: self._function.carry_out(given.args, given.kwargs),
+            given=lambda text: codec.decode(call.key, text, annotation, Form.EITHER),
+            result=lambda value: self._result(execution, call, value, annotation),
+            failure=lambda error, number: self._failure(execution, call, error, number),
             ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
         )
-        try:
-            value = await self._watched(place, attempts.result(), given)
-        except Failed as failed:
-            return await self._save_failure(run, place, failed.error, failed.attempts)
-        try:
-            return await self._save_result(run, place, value, annotation)
-        except NotSaveable as lost:
-            if isinstance(lost, codec.Unread):
-                raise
-            # A failure, for the work is done, and to be done again only by an operator's word.
-            return await self._save_failure(run, place, lost, attempts.number)
 
-    async def _save_result(
-        self, run: Run, place: Place, value: object, annotation: object
+    async def _result(
+        self, execution: Execution, call: DurableCall, value: object, annotation: object
     ) -> Entry:
-        """Save a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
+        """Write a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
         from runtara_sdk.workflow.values import codec
 
         try:
-            written = codec.encode(place.key, value, annotation)
+            written = codec.encode(call.key, value, annotation)
         except codec.Unread as unread:
-            await run.save(place.key, place.entry(Kind.UNREAD, unread.text))
-            raise codec.Unread(f"{unread}{_UNREAD}", unread.text) from None
-        entry = place.entry(Kind.RESULT, written.text, form=written.form)
-        return await run.save(place.key, entry)
+            await execution.recorder.record(call.key, call.record(Kind.UNREAD, unread.text))
+            await execution.end.finish_and_block(codec.Unread(f"{unread}{_UNREAD}", unread.text))
+        return call.record(Kind.RESULT, written.text, form=written.form)
 
-    async def _save_failure(self, run: Run, place: Place, error: Exception, attempts: int) -> Entry:
+    def _failure(
+        self, execution: Execution, call: DurableCall, error: Exception, attempts: int
+    ) -> Entry:
         from runtara_sdk.workflow.values import failures
 
-        nth = run.turns.begin()
-        text = failures.encode(place.key, error, attempts, self._plan.raises)
+        nth = execution.order.reserve()
+        text = failures.encode(call.key, error, attempts, self._plan.raises)
+        whole = call.record(Kind.FAILURE, text, nth)
         try:
-            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
+            whole.check_size()
         except NotSaveable:
             # Its parts are more than the core takes.
-            text = failures.encode(place.key, error, attempts, ())
-            return await run.save(place.key, place.entry(Kind.FAILURE, text, nth))
+            text = failures.encode(call.key, error, attempts, ())
+            return call.record(Kind.FAILURE, text, nth)
+        return whole
 
-    async def _watched(
-        self, place: Place, result: Coroutine[Any, Any, object], given: Arguments
-    ) -> object:
-        """Warn if arguments are changed meanwhile."""
-        try:
-            return await result
-        finally:
-            if place.call is not None and self._function.call(given) != place.call.call:
-                logger.warning(
-                    "the arguments of %s have changed since it was called; a replay, for which the"
-                    " step does not run, has them as they were: let it copy them, and return what"
-                    " it makes",
-                    place.key,
-                )
+    def _warn_if_changed(self, call: DurableCall, given: Arguments) -> None:
+        if call.arguments is not None and self._function.call(given) != call.arguments.call:
+            logger.warning(
+                "the arguments of %s have changed since it was called; a replay, for which the"
+                " step does not run, has them as they were: let it copy them, and return what"
+                " it makes",
+                call.key,
+            )
 
-    async def _fail(self, run: Run, place: Place, entry: Entry) -> NoReturn:
+    async def _fail(self, execution: Execution, place: DurableCall, entry: Entry) -> NoReturn:
         from runtara_sdk.workflow.values import failures
 
         try:
@@ -217,8 +206,8 @@ class Step(CoroutineFunction, Generic[P, R]):
                 self._plan.name, place.key, entry.value, self._plan.raises, entry.form
             )
         except StateUnreadable as unreadable:
-            await run.stop(unreadable)
-        await run.turns.come(entry.nth)
+            await execution.end.finish_and_block(unreadable)
+        await execution.order.come(entry.nth)
         raise error
 
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
+from runtara_sdk.workflow.api.context import InWorkflow, required
 from runtara_sdk.workflow.duration import LONGEST, Duration, is_infinite, signed
-from runtara_sdk.workflow.engine.calls import Place, Scope
-from runtara_sdk.workflow.engine.context import InWorkflow, required
-from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
+from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.user_objects import asked, is_a, shown
@@ -36,7 +37,7 @@ def sleep(how_long: Duration) -> Coroutine[Any, Any, None]:
         raise ValueError(f"{what}: {_FOREVER}")
     length = max(signed("sleep()", how_long), timedelta(0))
     where = required(what)
-    return _slept(where.run, where.branch.place("sleep"), lambda now: now + length)
+    return _slept(where.execution, where.branch.next_call("sleep"), lambda now: now + length)
 
 
 def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
@@ -51,8 +52,8 @@ def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
     _check_aware(what, moment)
     where = required(what)
     return _slept(
-        where.run,
-        where.branch.place("sleep"),
+        where.execution,
+        where.branch.next_call("sleep"),
         lambda now: min(max(moment, now), now + LONGEST).astimezone(UTC),
     )
 
@@ -68,41 +69,48 @@ def _check_aware(what: str, moment: object) -> None:
         )
 
 
-async def _slept(run: Run, place: Place, end: Callable[[datetime], datetime]) -> None:
-    until = await _deadline(run, place, end)
+async def _slept(
+    execution: Execution, place: DurableCall, end: Callable[[datetime], datetime]
+) -> None:
+    until = await _deadline(execution, place, end)
     if until is None:
-        await run.stop(Changed(f"{place.key!r} saved a timeout without a deadline, and is a sleep"))
-    struck = await run.beside(place, _STRUCK)
+        await execution.end.finish_and_block(
+            Changed(f"{place.key!r} saved a timeout without a deadline, and is a sleep")
+        )
+    struck = await execution.recorder.recorded_under(place, _STRUCK)
     if struck is not None:
-        await run.throw(place, struck)
-    with run.flight(place):
-        if until > run.clock():
-            await run.wait(place, run.waiting(until, key=place.key), place.beside(_STRUCK))
+        await execution.cancellation.raise_recorded(place, struck)
+    with execution.live.running(place):
+        if until > execution.clock():
+            await execution.cancellation.wait(
+                place, execution.live.new_wait(until, key=place.key), place.subkey(_STRUCK)
+            )
         # Where no process was there, or what strikes was still on its way from another branch.
-        overslept = place.overslept(until)
+        overslept = place.expired_during(until)
         if overslept is not None:
-            await run.strike(place, overslept, place.beside(_STRUCK))
+            await execution.cancellation.cancel(place, overslept, place.subkey(_STRUCK))
 
 
 async def _deadline(
-    run: Run, place: Place, end: Callable[[datetime], datetime | None]
+    execution: Execution, place: DurableCall, end: Callable[[datetime], datetime | None]
 ) -> datetime | None:
     """
     The deadline saved for a place, that of now if it is live; None: it has none.
 
     Throws what has struck before it was saved.
     """
-    entry = await run.passed(place)
-    if entry is None:
-        with run.flight(place):
-            await run.admit(place)
-            until = end(run.clock())
-            text = json.dumps(None if until is None else until.isoformat()).encode()
-            entry = await run.save(place.key, Entry(Kind.UNTIL, text, place.at))
-    if entry.kind is Kind.STRUCK:
-        await run.throw(place, entry)
+
+    async def live() -> Entry:
+        await execution.cancellation.check(place)
+        until = end(execution.clock())
+        text = json.dumps(None if until is None else until.isoformat()).encode()
+        return place.record(Kind.UNTIL, text)
+
+    entry = await execution.durable(place, live)
     if entry.kind is not Kind.UNTIL:
-        await run.stop(Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now"))
+        await execution.end.finish_and_block(
+            Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now")
+        )
     saved = json.loads(entry.value)
     return None if saved is None else datetime.fromisoformat(saved)
 
@@ -121,14 +129,14 @@ class timeout:
         if how_long is not None and not is_infinite(how_long):
             self._length = max(signed("timeout()", how_long), timedelta(0))
         self._where: InWorkflow | None = None
-        self._scope: Scope | None = None
+        self._scope: CancelScope | None = None
 
     async def __aenter__(self) -> "timeout":
         where = required(self._text)
-        place = where.branch.place("timeout")
-        until = await _deadline(where.run, place, self._end)
-        self._where, self._scope = where, Scope(place.key, until)
-        where.run.strikes.enter(where.branch, self._scope)
+        place = where.branch.next_call("timeout")
+        until = await _deadline(where.execution, place, self._end)
+        self._where, self._scope = where, CancelScope(place.key, until)
+        where.execution.cancellation.open(where.branch, self._scope)
         return self
 
     def _end(self, now: datetime) -> datetime | None:
@@ -142,7 +150,7 @@ class timeout:
     ) -> None:
         assert self._where is not None
         assert self._scope is not None
-        struck = self._where.run.strikes.exit(self._where.branch, self._scope, error)
+        struck = self._where.execution.cancellation.exit(self._where.branch, self._scope, error)
         # With another that struck in here, it is that one's error that goes on.
         if struck == [self._scope] and is_a(error, asyncio.CancelledError):
             raise TimeoutError(f"{self._scope.key}: {self._text} is over") from error

@@ -5,7 +5,7 @@ import ctypes
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 
-from runtara_sdk.workflow.engine.context import InWorkflow, where_now
+from runtara_sdk.workflow.engine.calls import Branch, standing
 
 Generator = AsyncGenerator[object, object]
 
@@ -38,5 +38,5 @@ class _Registering:
         self._register = register
 
     def __call__(self, generator: Generator) -> None:
-        if not isinstance(where_now(), InWorkflow):
+        if not isinstance(standing(), Branch):
             self._register(generator)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from runtara_sdk.workflow.engine.calls import Branch
-from runtara_sdk.workflow.engine.context import InWorkflow, entered
+from runtara_sdk.workflow.engine.calls import Branch, entered
+from runtara_sdk.workflow.engine.cancellation import Cancellation
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class BranchTask(Generic[T]):
         self._task.add_done_callback(lambda _: call(self))
 
     def result(self) -> T:
-        """What the branch returned; raises what it raised, CancelledError if it was struck."""
+        """What the branch returned; raises what it raised, CancelledError if it was cancelled."""
         return self._task.result()
 
     def done(self) -> bool:
@@ -35,17 +35,20 @@ class BranchTask(Generic[T]):
         return None if self._task.cancelled() else self._task.exception()
 
 
-def begun(inside: InWorkflow, coroutine: Coroutine[Any, Any, T]) -> BranchTask[T]:
-    """Begin a branch; what it leaves under way is ended with it."""
-    branch = inside.branch
-    with entered(inside):
-        task = asyncio.create_task(_to_its_end(inside, coroutine), name=branch.path)
-    branch.task = task
+def start_branch(
+    cancellation: Cancellation, branch: Branch, coroutine: Coroutine[Any, Any, T]
+) -> BranchTask[T]:
+    """Start a branch; what it leaves under way is ended with it."""
+    with entered(branch):
+        task = asyncio.create_task(_run_branch(cancellation, branch, coroutine), name=branch.path)
+    branch.run_in(task)
     return BranchTask(task, branch)
 
 
-async def _to_its_end(inside: InWorkflow, coroutine: Coroutine[Any, Any, T]) -> T:
+async def _run_branch(
+    cancellation: Cancellation, branch: Branch, coroutine: Coroutine[Any, Any, T]
+) -> T:
     try:
         return await coroutine
     finally:
-        await inside.run.strikes.end(inside.branch)
+        await cancellation.end_branch(branch)

@@ -1,84 +1,158 @@
-"""Strikes: timeouts, failing groups and cancels end durable calls, each once."""
+"""
+Cancellation: where it is decided that a durable call is cancelled, recorded, and raised.
+
+A scope is *requested* when its deadline comes, a branch of its group fails or the instance is to be
+cancelled; the calls that run in it then are ended. A call is *checked* before it does its work. In
+both cases the key of the scope is recorded first, under the call, and only then is CancelledError
+raised: a replay finds the record and raises at the same call, whatever the time is by then. The
+states of a scope are in `cancel_scopes`.
+"""
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import NoReturn, TypeVar
 
-from runtara_sdk.workflow.engine.calls import Branch, Place, Scope
-from runtara_sdk.workflow.user_objects import is_a
+from runtara_sdk.workflow.engine.calls import (
+    Branch,
+    DurableCall,
+    Wait,
+    current_branch,
+    is_detached,
+)
+from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
+from runtara_sdk.workflow.engine.live_calls import LiveCalls, warn_of_foreign_cancel
+from runtara_sdk.workflow.engine.raise_order import RaiseOrder
+from runtara_sdk.workflow.engine.recorder import Recorder
+from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.signals import Signals
 
-if TYPE_CHECKING:
-    from runtara_sdk.workflow.engine.execution import Run
+T = TypeVar("T")
 
 
-logger = logging.getLogger(__name__)
+class Cancellation:
+    """Cancels the live calls of one run, each once, and raises what earlier runs cancelled."""
 
+    def __init__(
+        self,
+        live: LiveCalls,
+        recorder: Recorder,
+        order: RaiseOrder,
+        signals: Signals,
+        end: RunEnd,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._live = live
+        self._recorder = recorder
+        self._order = order
+        self._signals = signals
+        self._end = end
+        self._clock = clock
+        self._timers: dict[CancelScope, asyncio.TimerHandle] = {}
 
-class Strikes:
-    """
-    Lets scopes strike the live calls of one run, when their time has come.
-
-    `landed` is set whenever a call has ended.
-    """
-
-    def __init__(self, run: "Run") -> None:
-        self._run = run
-        self._timers: dict[Scope, asyncio.TimerHandle] = {}
-        self.landed = asyncio.Event()
-
-    def enter(self, branch: Branch, scope: Scope) -> None:
-        """Let the calls made from here on be struck by a scope."""
-        if scope.until is not None:
-            left = (scope.until - self._run.clock()).total_seconds()
+    def open(self, branch: Branch, scope: CancelScope) -> None:
+        """Let the branch's calls from here on be cancelled by a scope."""
+        if scope.deadline is not None:
+            left = (scope.deadline - self._clock()).total_seconds()
             loop = asyncio.get_running_loop()
-            self._timers[scope] = loop.call_later(max(left, 0), self.strike_in, scope)
-        branch.enter(scope)
+            self._timers[scope] = loop.call_later(max(left, 0), self.request, scope)
+        branch.scopes.enter(scope)
 
-    def exit(self, branch: Branch, scope: Scope, error: BaseException | None) -> list[Scope]:
-        """End a scope: it strikes no more; gives it, if it struck, and the outer that did in it."""
+    def exit(
+        self, branch: Branch, scope: CancelScope, error: BaseException | None
+    ) -> list[CancelScope]:
+        """Close a scope; gives those that were delivered inside it, perhaps itself."""
         if scope in self._timers:
             self._timers.pop(scope).cancel()
-        struck = branch.exit(scope, error)
-        scope.wanted, scope.until = False, None
-        return struck
+        return branch.scopes.exit(scope, error)
 
-    def strike_in(self, scope: Scope) -> None:
-        """Strike what is live in a scope, or else the next that will be."""
-        if self._run.over.done():
+    def request(self, scope: CancelScope) -> None:
+        """Cancel what is live in a scope, or else the next call that will be."""
+        if self._end.is_decided:
             return
-        scope.wanted = True
-        for place in list(self._run.in_flight):
-            if scope in place.open_scopes():
-                place.strike(scope.key)
+        scope.request()
+        for call in list(self._live.calls):
+            if scope in call.active_scopes():
+                call.cancel(scope.key)
 
-    async def end(self, branch: Branch) -> None:
+    async def end_branch(self, branch: Branch) -> None:
         """
-        Strike what a branch that has ended left under way in tasks of asyncio's; wait for it.
+        Cancel what a branch that has ended left under way in tasks of asyncio's; wait for it.
 
         When `gather` raises, nobody waits for the others: without this an effect would be lost.
         """
-        await asyncio.sleep(0)  # What it has begun is under way after this.
-        branch.end.wanted = True
-        if self._left_by(branch):
-            self.strike_in(branch.end)
-        while self._left_by(branch):
-            self.landed.clear()
-            await self.landed.wait()
-
-    def _left_by(self, branch: Branch) -> bool:
-        return any(place.runner is branch for place in self._run.in_flight)
+        await asyncio.sleep(0)  # Tasks that were created just now register their calls.
+        branch.scopes.leftover.request()
+        if self._live.of(branch):
+            self.request(branch.scopes.leftover)
+        while self._live.of(branch):
+            self._live.ended.clear()
+            await self._live.ended.wait()
 
     def close(self) -> None:
-        """Let nothing strike any more."""
+        """Let no deadline cancel anything any more."""
         for timer in self._timers.values():
             timer.cancel()
 
+    async def check(self, call: DurableCall) -> None:
+        """Wait while the instance is paused; raise CancelledError if a scope cancels the call."""
+        await self._end.ensure_running()
+        await self.wait_while_paused(call)
+        key = call.due_scope(self._clock())
+        if key is not None:
+            await self.cancel(call, key, call.key)
 
-def warn_of(place: Place, error: BaseException) -> None:
-    """Warn if a live call was cancelled by something else than a strike."""
-    if is_a(error, asyncio.CancelledError):
-        logger.warning(
-            "%s was cancelled by something that no replay knows of: use timeout, race and TaskGroup"
-            " of runtara_sdk instead of asyncio's",
-            place.key,
+    async def interruptible(self, call: DurableCall, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work, and let a scope end it: CancelledError is raised once that is recorded."""
+        call.task = asyncio.current_task()
+        assert call.task is not None
+        try:
+            return await work()
+        except BaseException as error:
+            if call.cancelled_by is None:
+                warn_of_foreign_cancel(call, error)
+                raise
+            key = call.cancelled_by
+        finally:
+            task, call.task = call.task, None
+            if call.cancelled_by is not None:
+                task.uncancel()
+                call.cancelled_by = None
+        return await self.cancel(call, key, call.key)
+
+    async def wait(self, call: DurableCall, wait: Wait, recorded_under: str) -> None:
+        """Wait until it is over; raises CancelledError, recorded under this key."""
+        key = call.due_scope(self._clock()) or await self._live.wait(call, wait)
+        if key is not None:
+            await self.cancel(call, key, recorded_under)
+        await self.wait_while_paused(call)
+
+    async def wait_while_paused(self, call: DurableCall) -> None:
+        """Return when the instance is not to pause."""
+        while self._signals.is_pausing:
+            wait = self._live.new_wait()
+            wait.is_pause = True
+            await self._live.wait(call, wait)
+
+    async def cancel(self, call: DurableCall, key: str, recorded_under: str) -> NoReturn:
+        """Record that a scope cancelled the call, then raise CancelledError."""
+        await self.raise_recorded(call, await self.record(call, key, recorded_under))
+
+    async def record(self, call: DurableCall, key: str, recorded_under: str) -> Entry:
+        """Record that a scope cancelled the call."""
+        text, nth = json.dumps(key, ensure_ascii=False).encode(), self._order.reserve()
+        is_own = recorded_under == call.key
+        record = (
+            call.record(Kind.STRUCK, text, nth) if is_own else Entry(Kind.STRUCK, text, nth=nth)
         )
+        await self._recorder.record(recorded_under, record)
+        return record
+
+    async def raise_recorded(self, call: DurableCall, record: Entry) -> NoReturn:
+        """Raise the CancelledError that is recorded, as in the run that recorded it."""
+        await self._order.come(record.nth)
+        key = json.loads(record.value)
+        current_branch().scopes.mark_raised(key, in_own_task=not is_detached())
+        raise asyncio.CancelledError(f"{key} at {call.key}")

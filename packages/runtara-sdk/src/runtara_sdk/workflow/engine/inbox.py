@@ -1,16 +1,14 @@
-"""Ears: one waiting poll hears what the instance is told, and what is sent to its promises."""
+"""The inbox: one waiting poll hears what the instance is told, and what promises are sent."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from runtara_sdk.workflow.engine.calls import Wait
-from runtara_sdk.workflow.engine.store import Heard, Told
-
-if TYPE_CHECKING:
-    from runtara_sdk.workflow.engine.execution import Run
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.signals import Signals
+from runtara_sdk.workflow.engine.store import Heard, Journal, Told
 
 _QUIET = 0.1
 """Seconds until a run without promises listens: short ones hear with the answers to their saves."""
@@ -28,17 +26,19 @@ _TURN = 0.25
 _HELD = timedelta(seconds=60)
 
 
-class Ears:
-    """Listens for one run, from when that may be of use."""
+class SignalInbox:
+    """Polls for one run, from when that may be of use."""
 
-    def __init__(self, run: "Run") -> None:
-        self._run = run
+    def __init__(self, store: Journal, signals: Signals, end: RunEnd) -> None:
+        self._store = store
+        self._signals = signals
+        self._end = end
         self._waits: dict[str, Wait] = {}
         self._values: dict[str, bytes] = {}
         self._changed = asyncio.Event()
 
     @contextmanager
-    def promised(self, name: str, wait: Wait) -> Iterator[None]:
+    def expecting(self, name: str, wait: Wait) -> Iterator[None]:
         """Within the block, listen for what is sent to this name: it ends the wait."""
         self._waits[name] = wait
         if name in self._values:
@@ -58,40 +58,40 @@ class Ears:
         """What was sent to a name whose wait is over."""
         return self._values[name]
 
-    async def listen(self) -> None:
-        """Listen until cancelled."""
+    async def run(self) -> None:
+        """Poll until cancelled."""
         await self._until_changed(_QUIET)
         while True:
             self._changed.clear()
-            if self._run.is_cancelled or self._run.is_pausing:
+            if self._signals.is_cancelled or self._signals.is_pausing:
                 # That is told at once, again and again, until it is acknowledged.
-                await self.look()
+                await self.refresh()
                 await self._until_changed(_TURN)
             else:
                 await self._wait_for_news()
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read what has been sent to promises by now."""
         while names := self._names():
-            if not self._take(await self._hear(names, timedelta(0))):
+            if not self._deliver(await self._poll(names, timedelta(0))):
                 return
 
     async def answer(self, heard: Heard) -> None:
         """Pass on what the instance is told; a resume is done with that."""
         if heard.told is not None:
             if heard.told is Told.RESUME:
-                await self._run.reach(lambda: self._run.journal.acknowledge(Told.RESUME))
-            self._run.told(heard.told)
+                await self._end.call_core(lambda: self._store.acknowledge(Told.RESUME))
+            self._signals.receive(heard.told)
 
     async def _wait_for_news(self) -> None:
         """Let a poll wait for all there is to hear, until it is answered or there is more."""
-        poll = asyncio.create_task(self._hear(self._names(), _HELD))
+        poll = asyncio.create_task(self._poll(self._names(), _HELD))
         changing = asyncio.create_task(self._changed.wait())
         try:
             await asyncio.wait({poll, changing}, return_when=asyncio.FIRST_COMPLETED)
             if poll.done():
                 await self.answer(poll.result())
-                if self._take(poll.result()) and not self._names():
+                if self._deliver(poll.result()) and not self._names():
                     await self._until_changed(_BREATH)
         finally:
             poll.cancel()
@@ -100,7 +100,7 @@ class Ears:
     def _names(self) -> list[str]:
         return [name for name in self._waits if name not in self._values]
 
-    def _take(self, heard: Heard) -> bool:
+    def _deliver(self, heard: Heard) -> bool:
         """End the waits whose values came; False: none did."""
         news = [name for name in self._names() if name in heard.values]
         for name in news:
@@ -108,8 +108,8 @@ class Ears:
             self._waits[name].end()
         return bool(news)
 
-    async def _hear(self, names: list[str], wait: timedelta) -> Heard:
-        return await self._run.reach(lambda: self._run.journal.hear(names, wait))
+    async def _poll(self, names: list[str], wait: timedelta) -> Heard:
+        return await self._end.call_core(lambda: self._store.hear(names, wait))
 
     async def _until_changed(self, seconds: float) -> None:
         # Not wait_for, which in Python 3.11 swallows a cancel that comes with the change.

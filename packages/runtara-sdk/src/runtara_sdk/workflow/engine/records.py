@@ -5,6 +5,7 @@ import logging
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
@@ -37,7 +38,7 @@ class Kind(StrEnum):
     ATTEMPT = "attempt"  # one that failed and is not the last; value: what, and when to try again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """
     One saved state.
@@ -59,8 +60,13 @@ class Entry:
     signal: str | None = None
     version: int = VERSION
 
-    def encode(self) -> bytes:
-        """Write it; raises NotSaveable for more than the core takes."""
+    def check_size(self) -> None:
+        """Raise NotSaveable for more than the core takes."""
+        _ = self.encoded
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """It as it is saved; raises NotSaveable for more than the core takes."""
         call = self.call if isinstance(self.call, Call) else None
         said: dict[str, object] = {
             "kind": self.kind,

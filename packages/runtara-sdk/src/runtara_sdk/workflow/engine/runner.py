@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.abandon import keep_generators
-from runtara_sdk.workflow.engine.context import InWorkflow, entered, under_way
+from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.definition import Definition
-from runtara_sdk.workflow.engine.execution import Run, utc_now
+from runtara_sdk.workflow.engine.execution import Execution, entered_execution, utc_now
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, restarted
 from runtara_sdk.workflow.engine.records import Entry
 from runtara_sdk.workflow.engine.start import FORMATS, START, as_utf8
@@ -91,68 +91,70 @@ async def _executed(
     clock: Callable[[], datetime],
 ) -> Ended:
     begun = await journal.begin()
-    run = Run(journal, begun, workflow, clock)
-    with under_way(run):
-        return await _gone_through(run, workflow, begun, given)
+    execution = Execution(journal, begun, workflow, clock)
+    with entered_execution(execution):
+        return await _gone_through(execution, workflow, begun, given)
 
 
-async def _gone_through(run: Run, workflow: Definition, begun: Begun, given: bytes | None) -> Ended:
+async def _gone_through(
+    execution: Execution, workflow: Definition, begun: Begun, given: bytes | None
+) -> Ended:
     keep_generators()
-    starting = asyncio.create_task(_started(run, workflow, begun, given))
+    starting = asyncio.create_task(_started(execution, workflow, begun, given))
     listening: asyncio.Task[None] | None = None
     try:
-        arguments = await _unless_over(run, starting)
-        listening = run.in_background(run.ears.listen())
-        with entered(InWorkflow(run, run.root)):
+        arguments = await _unless_over(execution, starting)
+        listening = execution.end.in_background(execution.inbox.run())
+        with entered(execution.root):
             task = asyncio.create_task(workflow.function(**arguments), name=workflow.name)
-        return await _ended(run, workflow, task)
+        return await _ended(execution, workflow, task)
     finally:
-        run.end(Ended(Outcome.SUSPENDED))
-        run.over.exception()
-        run.idleness.close()
+        execution.end.finish(Ended(Outcome.SUSPENDED))
+        execution.end.outcome.exception()
+        execution.suspension.close()
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
-        run.leave()
+        execution.abandon()
 
 
-async def _ended(run: Run, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
-    run.root.task = task
-    await asyncio.wait({task, run.over}, return_when=asyncio.FIRST_COMPLETED)
-    if run.over.done():
-        return run.over.result()
-    ending = asyncio.create_task(_settled(run, workflow, task))
-    return await _unless_over(run, ending)
+async def _ended(execution: Execution, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
+    execution.root.run_in(task)
+    await asyncio.wait({task, execution.end.outcome}, return_when=asyncio.FIRST_COMPLETED)
+    if execution.end.outcome.done():
+        return execution.end.outcome.result()
+    ending = asyncio.create_task(_settled(execution, workflow, task))
+    return await _unless_over(execution, ending)
 
 
-async def _unless_over(run: Run, task: "asyncio.Task[T]") -> T:
+async def _unless_over(execution: Execution, task: "asyncio.Task[T]") -> T:
     """Give what a task of ours gives, unless the run can't go on: raises why then."""
-    first: set[asyncio.Future[Any]] = {task, run.over}
+    first: set[asyncio.Future[Any]] = {task, execution.end.outcome}
     try:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            run.over.result()
+            execution.end.outcome.result()
         return await task
     finally:
         task.cancel()
 
 
 async def _started(
-    run: Run, workflow: Definition, begun: Begun, given: bytes | None
+    execution: Execution, workflow: Definition, begun: Begun, given: bytes | None
 ) -> dict[str, Any]:
     """Agree with what was saved at the first start, or save it; gives the arguments."""
-    first = await _first(run, begun)
+    first = await _first(execution, begun)
     if first is None:
         text = _plain(begun.input if given is None else given)
         arguments = workflow.arguments(text)
-        await run.save(START, workflow.first(text))
+        await execution.recorder.record(START, workflow.first(text))
         return arguments
     saved = json.loads(first.value)
-    _check(run.instance_id, workflow, saved, given)
-    logger.info("resumed: %s from the core", _steps(run, begun))
-    heard = await run.reach(lambda: run.journal.hear((), timedelta(0)))
+    _check(execution.instance_id, workflow, saved, given)
+    logger.info("resumed: %s from the core", _steps(execution, begun))
+    heard = await execution.end.call_core(lambda: execution.store.hear((), timedelta(0)))
     if heard.told is not None:
-        await run.ears.answer(heard)
+        await execution.inbox.answer(heard)
     if "input" not in saved:
         return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
@@ -166,23 +168,24 @@ def _plain(text: bytes | None) -> bytes | None:
     return text
 
 
-def _steps(run: Run, begun: Begun) -> str:
+def _steps(execution: Execution, begun: Begun) -> str:
     if begun.passed is None:
         return "what has passed is read step by step"
-    count = run.history.steps()
+    count = execution.replay.steps()
     return "1 step" if count == 1 else f"{count} steps"
 
 
-async def _first(run: Run, begun: Begun) -> Entry | None:
-    entry = run.history.peek(START)
+async def _first(execution: Execution, begun: Begun) -> Entry | None:
+    entry = execution.replay.get(START)
     if entry is None and begun.passed is None:
-        state = await run.reach(lambda: run.journal.read(START))
+        state = await execution.end.call_core(lambda: execution.store.read(START))
         entry = None if state is None else records.decode(START, state)
     if entry is None:
         if begun.passed:
             raise Refused(
-                f"instance {run.instance_id!r} has checkpoints that no workflow of this SDK saved,"
-                f" such as {next(iter(begun.passed))!r}: give the workflow another instance id"
+                f"instance {execution.instance_id!r} has checkpoints that no workflow of this SDK"
+                f" saved, such as {next(iter(begun.passed))!r}: give the workflow another"
+                " instance id"
             )
         return None
     return entry
@@ -210,22 +213,24 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-async def _settled(run: Run, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
+async def _settled(execution: Execution, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
     """Tell the core how the workflow's function ended."""
-    await run.strikes.end(run.root)
+    await execution.cancellation.end_branch(execution.root)
     error = _error_of(task)
-    is_cancelled = is_a(error, asyncio.CancelledError) and run.root.is_struck
-    if is_cancelled and await run.reach(lambda: run.journal.acknowledge(Told.CANCEL)):
+    is_cancelled = is_a(error, asyncio.CancelledError) and execution.root.scopes.was_cancelled
+    if is_cancelled and await execution.end.call_core(
+        lambda: execution.store.acknowledge(Told.CANCEL)
+    ):
         return Ended(Outcome.CANCELLED)
-    left_out = run.history.left_out()
+    left_out = execution.replay.unreplayed_calls()
     if left_out is not None:
         raise left_out from error
     if error is None:
         output = workflow.output(task.result())
-        await run.reach(lambda: run.journal.complete(output))
+        await execution.end.call_core(lambda: execution.store.complete(output))
         return Ended(Outcome.DONE, output=output)
     text = report(error)
-    await run.reach(lambda: run.journal.fail(text))
+    await execution.end.call_core(lambda: execution.store.fail(text))
     return Ended(Outcome.FAILED, error=text)
 
 

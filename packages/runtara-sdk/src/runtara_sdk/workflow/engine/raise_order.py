@@ -1,11 +1,11 @@
-"""Turns: calls in tasks of asyncio's throw in the order that is saved, on every replay."""
+"""The order of raised errors in tasks of asyncio's: the one that is saved, on every replay."""
 
 import asyncio
 
-from runtara_sdk.workflow.engine.context import is_handed_over
+from runtara_sdk.workflow.engine.calls import is_detached
 
 
-class Turns:
+class RaiseOrder:
     """
     Numbers what is thrown in tasks of asyncio's, and lets it be thrown in that order.
 
@@ -17,9 +17,9 @@ class Turns:
         self._saving: set[int] = set()
         self._due: dict[int, asyncio.Future[None]] = {}
 
-    def begin(self) -> int | None:
+    def reserve(self) -> int | None:
         """The number of what will be thrown here once it is saved; None: in its branch's task."""
-        if not is_handed_over():
+        if not is_detached():
             return None
         self._last += 1
         number, task = self._last, asyncio.current_task()

@@ -1,0 +1,142 @@
+"""Live calls: which durable calls of a run are under way, and what they wait for."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from runtara_sdk.workflow.engine.abandon import leave_parked
+from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.user_objects import is_a
+
+logger = logging.getLogger(__name__)
+
+
+class LiveCalls:
+    """
+    The calls of one run that run live, and the branches that have not ended.
+
+    `ended` is set whenever a call has ended.
+    """
+
+    def __init__(self, root: Branch, end: RunEnd, clock: Callable[[], datetime]) -> None:
+        self.calls: set[DurableCall] = set()
+        self.branches = {root}
+        self.ended = asyncio.Event()
+        self._end = end
+        self._clock = clock
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._finished_at: dict[Branch, datetime] = {}
+        self._on_change: Callable[[], None] = lambda: None
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call this when a call has ended, or has begun to wait, or a branch has ended."""
+        self._on_change = call
+
+    @contextmanager
+    def running(self, call: DurableCall) -> Iterator[None]:
+        """Register a live call, for cancellation and for the look whether all calls wait."""
+        task = asyncio.current_task()
+        assert task is not None
+        call.begin()
+        self._tasks.add(task)
+        self.calls.add(call)
+        try:
+            yield
+        finally:
+            self.calls.discard(call)
+            self.ended.set()
+            if call.detached:
+                self._finished_at[call.owner] = self._clock()
+            if self.calls:
+                self._on_change()
+
+    def open_branch(self, branch: Branch) -> None:
+        """Register a branch."""
+        self.branches.add(branch)
+
+    def close_branch(self, branch: Branch) -> None:
+        """A branch has ended."""
+        self.branches.discard(branch)
+        self._finished_at.pop(branch, None)
+        branch.release_task()
+
+    def branch_ended(self) -> None:
+        """Let it be looked again whether all calls wait."""
+        self._on_change()
+
+    def of(self, branch: Branch) -> bool:
+        """Tell whether calls that take a branch's time are under way."""
+        return any(call.owner is branch for call in self.calls)
+
+    def all_waiting(self) -> bool:
+        """Tell whether every branch has a call under way, and all calls wait."""
+        busy = {call.owner for call in self.calls}
+        return busy >= self.branches and all(map(_waits, self.calls))
+
+    def waiting_since(self) -> list[datetime]:
+        """Since when calls wait for somebody, and branches may work on what their tasks gave."""
+        began = [call.wait.since for call in self.calls if call.wait and call.wait.is_open]
+        # Its task may be through with all that is under way in tasks of asyncio's.
+        awaiting = {call.owner for call in self.calls if not call.detached}
+        others = self.branches - awaiting
+        return began + [at for branch, at in self._finished_at.items() if branch in others]
+
+    def new_wait(
+        self, until: datetime | None = None, *, key: str | None = None, is_open: bool = False
+    ) -> Wait:
+        """A wait that begins now; `key`: what its end is recorded under."""
+        future = asyncio.get_running_loop().create_future()
+        return Wait(future, self._clock(), until, key, is_open)
+
+    async def wait(self, call: DurableCall, wait: Wait) -> str | None:
+        """Return None when the wait is over, or the key of the scope that cancelled the call."""
+        timer = None
+        if wait.until is not None:
+            left = (wait.until - self._clock()).total_seconds()
+            timer = asyncio.get_running_loop().call_later(max(left, 0), wait.end)
+        call.wait = wait
+        self._on_change()
+        try:
+            cancelled_by = await wait.ended
+        except asyncio.CancelledError as error:
+            warn_of_foreign_cancel(call, error)
+            raise
+        finally:
+            call.wait = None
+            if timer is not None:
+                timer.cancel()
+        await self._end.ensure_running()
+        return cancelled_by
+
+    def release_paused(self) -> None:
+        """Let calls that wait because the instance was to pause go on."""
+        for call in self.calls:
+            if call.wait is not None and call.wait.is_pause:
+                call.wait.end()
+
+    def abandon(self) -> None:
+        """Leave all the workflow's tasks where they are."""
+        known = {branch.task for branch in self.branches if branch.task is not None}
+        leave_parked(known | self._tasks)
+        # A task that failed holds the frames that it went through, and is held by its own context
+        # through this run: a file open in one would be closed by the collector, in a wrong order.
+        self._tasks = {task for task in self._tasks if not task.done()}
+        for branch in self.branches:
+            branch.release_task()
+
+
+def warn_of_foreign_cancel(call: DurableCall, error: BaseException) -> None:
+    """Warn if a live call was cancelled by something else than a scope of ours."""
+    if is_a(error, asyncio.CancelledError):
+        logger.warning(
+            "%s was cancelled by something that no replay knows of: use timeout, race and TaskGroup"
+            " of runtara_sdk instead of asyncio's",
+            call.key,
+        )
+
+
+def _waits(call: DurableCall) -> bool:
+    return call.wait is not None and not call.wait.ended.done()

@@ -1,0 +1,107 @@
+"""Recorder: where the record of a durable call is looked up, and where it is saved."""
+
+import logging
+from collections.abc import Callable
+
+from runtara_sdk.workflow.engine import records
+from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
+from runtara_sdk.workflow.engine.records import Entry
+from runtara_sdk.workflow.engine.replay import Replay, check, check_step
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.store import Begun, Journal, Told
+from runtara_sdk.workflow.errors import Changed, Refused
+
+logger = logging.getLogger(__name__)
+
+_MANY = 10_000
+
+
+class Recorder:
+    """
+    The records of one run's calls: those of earlier runs, and those saved now.
+
+    Where the core can't list an instance's checkpoints each is read by itself. `on_signal` is
+    called with what the core's answers tell.
+    """
+
+    def __init__(
+        self,
+        store: Journal,
+        begun: Begun,
+        replay: Replay,
+        end: RunEnd,
+        on_signal: Callable[[Told], None],
+    ) -> None:
+        self._store = store
+        self._replay = replay
+        self._end = end
+        self._on_signal = on_signal
+        self._reads_each = begun.passed is None
+        self._saved = len(begun.passed or {})
+
+    @property
+    def is_old(self) -> bool:
+        """Whether something may be recorded in a form before this one."""
+        return self._reads_each or self._replay.is_old
+
+    async def recorded(self, call: DurableCall) -> Entry | None:
+        """
+        Give what is recorded for a call; None: it is live.
+
+        Blocks for ever if the run is over or the code has changed.
+        """
+        record = await self.recorded_or_skipped(call)
+        if record is None and current_branch().from_finished_group:
+            await self._end.finish_and_block(
+                Changed(
+                    f"the code calls {call.key!r} in a group whose branches had all ended without"
+                    " it: leave out for instances that are under way what was added, or declare it"
+                    " with `if await patched(...)` round a group of its own"
+                )
+            )
+        return record
+
+    async def recorded_or_skipped(self, call: DurableCall) -> Entry | None:
+        """Give what is recorded for a call, which may have passed without being recorded."""
+        await self._end.ensure_running()
+        try:
+            record = self._replay.consume(call)
+            if record is None and self._reads_each:
+                record = await self._read(call.key)
+                if record is not None:
+                    check(call, record)
+        except Refused as error:
+            await self._end.finish_and_block(error)
+        return record
+
+    async def recorded_under(self, call: DurableCall, what: str) -> Entry | None:
+        """Give what is recorded beside a call."""
+        record = self._replay.get(call.subkey(what))
+        if record is None and self._reads_each:
+            record = await self._read(call.subkey(what))
+        try:
+            check_step(call, record)
+        except Refused as error:
+            await self._end.finish_and_block(error)
+        return record
+
+    async def record(self, key: str, record: Entry) -> Entry:
+        """Save a record; gives the one that stands then, which is another if there was one."""
+        state = record.encoded
+        saved = await self._end.call_core(lambda: self._store.save(key, state))
+        self._saved += 1
+        if self._saved == _MANY:
+            logger.warning(
+                "instance %r has %d checkpoints: let the workflow go on under another id now and"
+                " then, with restart_as",
+                self._store.instance_id,
+                _MANY,
+            )
+        if saved.told is not None:
+            self._on_signal(saved.told)
+        await self._end.ensure_running()
+        return record if saved.state == state else records.decode(key, saved.state)
+
+    async def _read(self, key: str) -> Entry | None:
+        state = await self._end.call_core(lambda: self._store.read(key))
+        return None if state is None else records.decode(key, state)

@@ -1,0 +1,73 @@
+"""The end of a run: decided once, and then no user code goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn, TypeVar
+
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow.engine.abandon import leave_parked
+from runtara_sdk.workflow.engine.outcome import Ended
+
+T = TypeVar("T")
+
+
+class RunEnd:
+    """
+    Holds how the run ends, or why it can't go on, from when that is decided.
+
+    A durable call that is made or goes on after that blocks for ever: no user code runs any
+    further, and none is unwound.
+    """
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the run is over."""
+        return self.outcome.done()
+
+    def finish(self, end: Ended | Exception) -> None:
+        """Decide how the run ends, unless that is decided."""
+        if not self.outcome.done():
+            if isinstance(end, Ended):
+                self.outcome.set_result(end)
+            else:
+                self.outcome.set_exception(end)
+
+    async def finish_and_block(self, end: Ended | Exception) -> NoReturn:
+        """End the run here, and block for ever."""
+        self.finish(end)
+        await _block_forever()
+
+    async def ensure_running(self) -> None:
+        """Return unless the run is over; block for ever then."""
+        if self.outcome.done():
+            await _block_forever()
+
+    async def call_core(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the core; if that fails, the run ends with the error, and this blocks for ever."""
+        try:
+            return await call()
+        except RuntaraError as error:
+            # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.
+            await self.finish_and_block(error)
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Do something beside the workflow; what it raises ends the run."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._finish_with_its_error)
+        return task
+
+    def _finish_with_its_error(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self.finish(error)
+
+
+async def _block_forever() -> NoReturn:
+    task = asyncio.current_task()
+    assert task is not None
+    leave_parked([task])
+    while True:
+        await asyncio.get_running_loop().create_future()

@@ -1,0 +1,36 @@
+"""What the instance was told to do, by whichever answer of the core told it first."""
+
+from collections.abc import Callable
+
+from runtara_sdk.workflow.engine.store import Told
+
+
+class Signals:
+    """Whether the instance is cancelled, for good, or is to pause; calls what acts on a change."""
+
+    def __init__(
+        self,
+        on_cancel: Callable[[], None],
+        on_pause: Callable[[], None],
+        on_resume: Callable[[], None],
+    ) -> None:
+        self.is_cancelled = False
+        self.is_pausing = False
+        self._on_cancel, self._on_pause, self._on_resume = on_cancel, on_pause, on_resume
+
+    def receive(self, told: Told) -> None:
+        """Note what the instance shall do; it is done when a durable call allows."""
+        if told is Told.PAUSE:
+            self.is_pausing = not self.is_cancelled
+            self._on_pause()
+            return
+        self.is_pausing = False
+        if told is Told.CANCEL and not self.is_cancelled:
+            self.is_cancelled = True
+            self._on_cancel()
+        self._on_resume()
+
+    def drop_pause(self) -> None:
+        """Go on: another signal has taken the place of the pause, and comes with an answer."""
+        self.is_pausing = False
+        self._on_resume()
