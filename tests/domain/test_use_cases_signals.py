@@ -345,6 +345,13 @@ async def test_nobody_can_be_told_who_is_unknown(
         ("no JSON", None),
         ("[1]", None),
         ('[{"kind": ["signal"], "name": 1}]', None),
+        ("[" * 100_000, None),
+        (
+            "[" + ", ".join(f'{{"kind": "signal", "name": "{n}"}}' for n in range(11)) + "]",
+            "instance 'i' does not wait for 'approval' now, but for "
+            + ", ".join(f"'{n}'" for n in range(10))
+            + ", others",
+        ),
     ],
 )
 async def test_a_sender_hears_that_nothing_waits_for_the_name(
@@ -352,9 +359,18 @@ async def test_a_sender_hears_that_nothing_waits_for_the_name(
 ) -> None:
     """The value stands all the same; what another program wrote as `waits` gives no hint."""
     await desk.registered()
+    desk.row.move(State.PAUSED, desk.clock.now())
     desk.row.waits = waits
 
     sent = await send_custom(instance_id=ID, signal=CustomSignal("approval", b"yes"))
 
     assert sent
     assert sent.hint == (None if hint is None else hint.replace("'i'", repr(ID)))
+
+
+async def test_a_running_instance_gives_no_hint(desk: Desk, send_custom: SendCustomSignal) -> None:
+    """What an older server left in its row is of no run that is over."""
+    await desk.registered()
+    desk.row.waits = "[]"
+
+    assert (await send_custom(instance_id=ID, signal=CustomSignal("c", b""))).hint is None

@@ -20,7 +20,7 @@ from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
-from runtara_domain.status import OPEN, SignalType
+from runtara_domain.status import OPEN, InstanceStatus, SignalType
 from runtara_domain.use_cases.admission import require_current, superseded
 from runtara_domain.waits import Waits, Wake
 
@@ -28,6 +28,7 @@ MAX_WAIT = timedelta(minutes=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _SENT_TO = frozenset({"signal", "promise", "decision", "child"})
 """Kinds of waits that a custom signal of their name ends."""
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +141,19 @@ class SendCustomSignal:
             instance_id, signal, when=OPEN, at=self.clock.now()
         )
         stands = _stands(instance_id, delivered)
-        return Sent(stands, _hint(instance_id, signal.checkpoint_id, delivered.waits))
+        return Sent(stands, _hint(instance_id, signal.checkpoint_id, delivered))
 
 
-def _hint(instance_id: str, name: str, waits: str | None) -> str | None:
-    """Tell what an instance waits for that is known not to wait for this name."""
-    awaited = None if waits is None else _names(waits)
+def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
+    """Tell what a suspended instance waits for that is known not to wait for this name."""
+    before, waits = delivered.before, delivered.waits
+    if before is None or waits is None or before.state.status is not InstanceStatus.SUSPENDED:
+        return None
+    awaited = _names(waits)
     if awaited is None or name in awaited:
         return None
-    others = ", ".join(map(repr, awaited)) or "nothing that can be sent"
+    shown = [*map(repr, awaited[:_SHOWN]), *(["others"] if len(awaited) > _SHOWN else [])]
+    others = ", ".join(shown) or "nothing that can be sent"
     return f"instance {instance_id!r} does not wait for {name!r} now, but for {others}"
 
 
@@ -157,7 +162,7 @@ def _names(waits: str) -> list[str] | None:
     try:
         found = json.loads(waits)
         return [one["name"] for one in found if one["kind"] in _SENT_TO]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
