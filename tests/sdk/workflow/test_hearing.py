@@ -1,4 +1,4 @@
-"""How soon a workflow has what is sent to it, on both databases."""
+"""A workflow is told of what is sent to it, on both databases; benchmarks.signals has the times."""
 
 import asyncio
 import json
@@ -13,8 +13,8 @@ from tests.support.postgres import migrated_database
 
 pytestmark = pytest.mark.slow
 
-LONGEST = 0.1
-"""The median allowed, in seconds, on a machine that has other tests to do."""
+LONGEST = 10.0
+"""Seconds: far more than being told takes on a busy machine, far less than a waiting poll's end."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -46,15 +46,15 @@ async def delays(launcher: Launcher, workflow: str, names: list[str]) -> list[fl
     return [float(one) for one in found]
 
 
-async def test_a_sender_is_heard_within_milliseconds(launcher: Launcher) -> None:
-    """In the median, by a workflow that waits for one promise after the other."""
+async def test_a_sender_is_heard_while_a_poll_waits(launcher: Launcher) -> None:
+    """A workflow that waits for one promise after the other hears each before its poll is over."""
     found = await delays(launcher, "hearing", [f"at-{number}" for number in range(20)])
 
     assert statistics.median(found) < LONGEST
 
 
-async def test_promises_waited_for_at_once_are_heard_as_soon(launcher: Launcher) -> None:
-    """One poll waits for all of them."""
+async def test_promises_waited_for_at_once_are_heard_by_one_poll(launcher: Launcher) -> None:
+    """One poll waits for all of them, and hears each before it is over."""
     found = await delays(launcher, "hearing_at_once", [f"{number}/sent" for number in range(24)])
 
     assert statistics.median(found) < LONGEST

@@ -46,14 +46,14 @@ async def test_a_parked_run_never_goes_on() -> None:
     @workflow(hold="0s")
     async def napping() -> None:
         try:
-            async with timeout("0.03s"):
-                await sleep("0.02s")
+            async with timeout("0.6s"):
+                await sleep("0.5s")
                 seen.append("went on")
         finally:
             seen.append("finally")
 
     ended = await life(napping, await core_of_the_loop())
-    await passed(0.04)
+    await passed(0.7)
 
     assert (ended, seen) == (SUSPENDED, [])
 
@@ -61,7 +61,7 @@ async def test_a_parked_run_never_goes_on() -> None:
 async def test_a_parked_step_makes_no_further_attempt() -> None:
     """Another run does."""
 
-    @step(retry=Retry(attempts=3, wait="0.02s", cap="0.02s"))
+    @step(retry=Retry(attempts=3, wait="0.5s", cap="0.5s"))
     async def flaky() -> None:
         seen.append("attempt")
         raise ConnectionError
@@ -71,7 +71,7 @@ async def test_a_parked_step_makes_no_further_attempt() -> None:
         await flaky()
 
     ended = await life(trying, await core_of_the_loop())
-    await passed(0.03)
+    await passed(0.7)
 
     assert (ended, seen) == (SUSPENDED, ["attempt"])
 
