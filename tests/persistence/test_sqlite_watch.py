@@ -16,6 +16,8 @@ from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 PATIENCE = 20.0
 GLANCES_A_SECOND = 125
+SETTLING = 600
+"""Glances, every 5 ms at most, in which all looks at the last commit are done."""
 
 PUT = "INSERT INTO pending_signals (instance_id, signal_type) VALUES ('{}', 'pause')"
 PUT_CUSTOM = (
@@ -46,7 +48,12 @@ class Looks:
         self._left = 0
         self._reached = asyncio.Event()
         self._stat = os.stat
+        self._frozen: os.stat_result | None = None
         monkeypatch.setattr(os, "stat", self._counting)
+
+    def freeze(self, found: os.stat_result) -> None:
+        """Let the log look so from now on, whatever becomes of it."""
+        self._frozen = found
 
     async def pass_by(self, count: int) -> None:
         """Return when there have been so many more."""
@@ -60,6 +67,8 @@ class Looks:
             self._left -= 1
             if self._left == 0:
                 self._reached.set()
+            if self._frozen is not None:
+                return self._frozen
         return self._stat(path, **options)
 
 
@@ -133,6 +142,22 @@ async def test_a_custom_signal_after_a_deleted_one_is_news(
     assert heard == {"i"}
 
 
+async def test_a_commit_that_takes_the_disk_a_while_is_heard(
+    persistence: SqlitePersistence, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is written before a commit is seen, and not again when it is."""
+    put_running(path, "i")
+    told, looks = Told(), Looks(monkeypatch)
+    async with persistence.watch(told):
+        await looks.pass_by(SETTLING)
+        os.utime(f"{path}-wal")
+        looks.freeze(os.stat(f"{path}-wal"))
+        await looks.pass_by(20)
+        run_sql(path, PUT.format("i"))
+
+        assert await told.next() == {"i"}
+
+
 @pytest.mark.parametrize("is_link", [False, True])
 async def test_at_rest_nothing_is_asked(
     path: str, monkeypatch: pytest.MonkeyPatch, is_link: bool
@@ -144,7 +169,7 @@ async def test_at_rest_nothing_is_asked(
         os.symlink(path, path := f"{path}.link")
 
     async with SqlitePersistence(path) as persistence, persistence.watch(Told()):
-        await looks.pass_by(10)
+        await looks.pass_by(SETTLING)
         settled = len(statements.seen)
         await looks.pass_by(30)
         asked = len(statements.seen) - settled
@@ -161,8 +186,8 @@ async def test_without_a_watch_nothing_is_looked_at(
     statements.watch(monkeypatch)
     metronome = SqlitePersistence(f"{path}.other")
     async with metronome, metronome.watch(Told()), SqlitePersistence(path) as persistence:
-        # It looks twice of its own, as its file is new.
-        await looks.pass_by(24)
+        # It looks a few times of its own, as its file is new.
+        await looks.pass_by(SETTLING)
         put_running(path, "i")
         async with persistence.watch(Told()):
             await looks.pass_by(12)

@@ -30,6 +30,9 @@ _SPACING = 0.04
 _COARSE = 0.02
 """Seconds in which a file may change twice and bear the same time."""
 
+_SLOW = 2.0
+"""Seconds up to which the pauses double between looks at a commit that may still be under way."""
+
 _log = logging.getLogger(__name__)
 
 Changed: TypeAlias = Callable[[Collection[str] | None], None]
@@ -76,7 +79,7 @@ class Watch:
         path = self._database.log_path
         if path is None:
             return _OwnCommits(self._database)
-        return _Log(path, asyncio.get_running_loop().time())
+        return _Log(path, self._database, asyncio.get_running_loop().time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,28 +173,36 @@ class _Log:
     shows_in_version = True
     """Whether the database's version changes, for the connection that looks, with what is told."""
 
-    def __init__(self, path: str, now: float) -> None:
+    def __init__(self, path: str, database: Database, now: float) -> None:
         self._path = path
+        self._own = _OwnCommits(database)
         self._last = self._stat()
         self._is_new = False
-        self._settled_at: float | None = now + _COARSE
+        self._pause = _COARSE
+        self._next_at: float | None = now + _COARSE
 
     def may_have_moved(self, now: float) -> bool:
         """
         Whether the file has changed since the database was looked at, or might have just after it.
 
-        Its time is coarse: a second change within a few milliseconds can leave it as it was.
+        Its time is coarse: a second change within a few milliseconds can leave it as it was. And a
+        commit is seen in the database only when the disk has it, which changes the file no more: so
+        it is looked at again and again, ever more rarely.
         """
         found = self._stat()
         if found is None or found != self._last:
-            self._last, self._is_new, self._settled_at = found, True, now + _COARSE
-        return self._is_new or (self._settled_at is not None and self._settled_at <= now)
+            self._last, self._is_new = found, True
+            self._pause, self._next_at = _COARSE, now + _COARSE
+        is_time = self._next_at is not None and self._next_at <= now
+        return self._own.may_have_moved(now) or self._is_new or is_time
 
     def looked(self, now: float) -> None:
         """Note that the database was looked at after it was asked whether the file has changed."""
+        self._own.looked(now)
         self._is_new = False
-        if self._settled_at is not None and self._settled_at <= now:
-            self._settled_at = None
+        if self._next_at is not None and self._next_at <= now:
+            self._pause *= 2
+            self._next_at = now + self._pause if self._pause <= _SLOW else None
 
     def _stat(self) -> tuple[int, int] | None:
         try:
