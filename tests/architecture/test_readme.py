@@ -1,10 +1,14 @@
 """The README's table of settings is the one the server has."""
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 
 from tests.architecture.house import ROOT
 
+from runtara_conformance import rules
+from runtara_conformance.rule import RULES
 from runtara_server.config import Settings
 
 _ROW = re.compile(r"^\| (?P<variables>`RUNTARA_[^|]+) \| (?P<default>[^|]+) \|", re.MULTILINE)
@@ -34,3 +38,11 @@ def test_each_variable_is_named_once_with_its_default() -> None:
 def test_its_workflow_is_the_example_that_is_there() -> None:
     """What the first screen shows is a file that runs."""
     assert (ROOT / "examples/hello.py").read_text() in (ROOT / "README.md").read_text()
+
+
+def test_the_number_of_conformance_rules_is_the_kits() -> None:
+    """It is counted, not remembered."""
+    for module in pkgutil.iter_modules(rules.__path__):
+        importlib.import_module(f"{rules.__name__}.{module.name}")
+
+    assert f"checks {len(RULES)} sentences" in (ROOT / "README.md").read_text()
