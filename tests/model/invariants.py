@@ -1,5 +1,6 @@
 """What must hold of all that is stored, whatever the steps were."""
 
+import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -26,6 +27,8 @@ def check(before: Tables, after: Tables, *, single: bool) -> None:
             _check_will_be_woken(new[name], _pending(before, name), _pending(after, name))
         if single:
             _check_heard(old[name], new[name], before, after)
+        if single and is_reopened:
+            _check_children_heard(new[name], after)
     for name in old.keys() - new.keys():
         assert state_of(old[name]) in FINAL, "only finished instances are deleted"
         if single:
@@ -122,9 +125,26 @@ def _check_kept(before: Tables, after: Tables) -> None:
 
 
 def _is_taken_back(row: Row, before: Tables, after: Tables) -> bool:
-    """Tell whether it told of the ending of a child that was reopened since."""
+    """Tell whether it told of a child, and either of the two was reopened since."""
     child = (row["checkpoint_id"] or "").removeprefix("~child/")
-    return _reopenings(after, child) > _reopenings(before, child)
+    family = {child, row["instance_id"]} if child != row["checkpoint_id"] else {child}
+    return any(_reopenings(after, name) > _reopenings(before, name) for name in family)
+
+
+def _check_children_heard(parent: Row, after: Tables) -> None:
+    """A parent that has just been reopened hears of its children as they are."""
+    heard = {
+        row["checkpoint_id"]: row["payload"]
+        for row in after["pending_checkpoint_signals"]
+        if row["instance_id"] == parent["instance_id"]
+    }
+    for child in after["instances"]:
+        if (child["parent_id"], child["tenant_id"]) != (parent["instance_id"], parent["tenant_id"]):
+            continue
+        payload = heard.get(f"~child/{child['instance_id']}")
+        told = None if payload is None else json.loads(payload)["status"]
+        now = child["status"] if state_of(child) in FINAL else None
+        assert told == now, "a reopened parent hears of its children as they are"
 
 
 def _is_set_aside(row: Row, after: Tables) -> bool:

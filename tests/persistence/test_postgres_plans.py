@@ -78,6 +78,7 @@ INDEXES = {
         "count.of_parent": "idx_instances_parent",
         "silent": "idx_instances_status",
     },
+    "reopening": {"children": "idx_instances_parent"},
     "signals": {
         "pending": "pending_checkpoint_signals_instance_id_checkpoint_id_key",
         "acknowledge": "instances_pkey",

@@ -12,8 +12,9 @@ from runtara_domain.model.instances import Ending
 ENDED = "~child/"
 """The checkpoint ids begin so under which a parent hears of its children's endings."""
 MAX_CHILD_ID_BYTES = values.MAX_ID_BYTES - len(ENDED)
+MAX_HEARD_OUTPUT_BYTES = 64 * 1024
+"""A parent hears a child's output of up to this size."""
 
-_MAX_OUTPUT_BYTES = 64 * 1024
 _MAX_ERROR_LENGTH = 16 * 1024
 
 
@@ -67,7 +68,7 @@ def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:
     told: dict[str, str | None] = {"status": ending.state.value, "error": error}
     if ending.output is None:
         told["output"] = None
-    elif len(ending.output) <= _MAX_OUTPUT_BYTES:
+    elif len(ending.output) <= MAX_HEARD_OUTPUT_BYTES:
         told["output"] = b64encode(ending.output).decode()
     payload = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return child_signal_id(child_id), payload

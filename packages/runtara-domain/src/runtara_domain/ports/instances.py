@@ -137,10 +137,12 @@ class Instances(Protocol):
         `finished_at`, `output` and `error` are cleared, and kept in a custom event
         `runtara.reopened`. The run moves on: what the former ones still ask is superseded, and an
         ending of a caller that never registered is refused until a run has begun. A pending signal
-        is settled; at a parent that is open the custom signal of the ending is removed. Checkpoints
-        that are set aside, and the retry attempts recorded for them, stay as audit rows under
-        `model.reopening.aside` and are found no more; the pointer, if it named one of them, moves
-        to the newest that is left. All else stays.
+        is settled; at a parent that is open the custom signal of the ending is removed. Of its own
+        children the instance hears as they are by then: the custom signals of those that are open
+        are removed, and those of the finished are put in, or replaced if they tell of something
+        else. Checkpoints that are set aside, and the retry attempts recorded for them, stay as
+        audit rows under `model.reopening.aside` and are found no more; the pointer, if it named one
+        of them, moves to the newest that is left. All else stays.
         """
         ...
 

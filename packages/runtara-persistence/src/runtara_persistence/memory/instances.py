@@ -186,6 +186,7 @@ class MemoryInstances:
         row.reopen(at)
         self._store.acknowledge(row.instance_id, SignalType, at)
         self._store.forget_ending(row)
+        self._store.hear_children(row, at)
         self._store.tell_if_launchable(row, at)
         return Reopened(before, row.run_epoch, self._store.set_aside(row, asked.set_aside))
 

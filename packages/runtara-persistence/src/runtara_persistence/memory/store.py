@@ -320,6 +320,39 @@ class Store:
             return
         parent.make_due(at)
         self.tell_if_launchable(parent, at)
+        self._put_ending(parent, checkpoint_id, payload, at)
+
+    def forget_ending(self, row: InstanceRow) -> None:
+        """Take back what the parent, if that is open, was told of an instance's ending."""
+        parent = None if row.parent_id is None else self.instances.get(row.parent_id)
+        if parent is not None and not parent.state.is_final and parent.tenant_id == row.tenant_id:
+            key = parent.instance_id, child_signal_id(row.instance_id)
+            self.pending_checkpoint_signals.pop(key, None)
+
+    def hear_children(self, row: InstanceRow, at: datetime) -> None:
+        """Have an instance hear of its children as they are now."""
+        family = (row.instance_id, row.tenant_id)
+        children = [
+            one for one in self.instances.values() if (one.parent_id, one.tenant_id) == family
+        ]
+        for child in sorted(children, key=lambda one: one.instance_id):
+            if child.state.is_final:
+                self._hear_ended(row, child, at)
+            else:
+                self.forget_ending(child)
+
+    def _hear_ended(self, row: InstanceRow, child: InstanceRow, at: datetime) -> None:
+        ending = Ending(child.state, child.output, child.error)
+        checkpoint_id, payload = ending_signal(child.instance_id, ending)
+        heard = self.pending_checkpoint_signals.get((row.instance_id, checkpoint_id))
+        if heard is None:
+            self._put_ending(row, checkpoint_id, payload, at)
+        elif heard.payload != payload:
+            heard.payload, heard.created_at = payload, at
+
+    def _put_ending(
+        self, parent: InstanceRow, checkpoint_id: str, payload: bytes, at: datetime
+    ) -> None:
         told = CustomSignalRow(
             id=self.next_id(),
             instance_id=parent.instance_id,
@@ -328,13 +361,6 @@ class Store:
             created_at=at,
         )
         self.put_custom_signal(told)
-
-    def forget_ending(self, row: InstanceRow) -> None:
-        """Take back what the parent, if that is open, was told of an instance's ending."""
-        parent = None if row.parent_id is None else self.instances.get(row.parent_id)
-        if parent is not None and not parent.state.is_final and parent.tenant_id == row.tenant_id:
-            key = parent.instance_id, child_signal_id(row.instance_id)
-            self.pending_checkpoint_signals.pop(key, None)
 
     def set_aside(self, row: InstanceRow, checkpoint_ids: Iterable[str]) -> frozenset[str]:
         """Turn checkpoints, and the attempts at them, into audit rows; tell which there were."""

@@ -2,9 +2,17 @@
 
 from datetime import datetime
 
-from runtara_domain.model import FormerEnding, Reopened, Reopening, child_signal_id
+from runtara_domain.model import (
+    Ending,
+    FormerEnding,
+    Reopened,
+    Reopening,
+    child_signal_id,
+    ending_signal,
+)
+from runtara_domain.model.children import MAX_HEARD_OUTPUT_BYTES
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
-from runtara_domain.status import MOVES, Condition, Move
+from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Connection, Database
@@ -15,6 +23,9 @@ _LOCK = _QUERIES["lock"]
 _OPEN = _QUERIES["open"]
 _SETTLE_SIGNAL = _QUERIES["settle_signal"]
 _FORGET_ENDING = _QUERIES["forget_ending"]
+_CHILDREN = _QUERIES["children"]
+_FORGET_CHILDREN = _QUERIES["forget_children"]
+_HEAR_CHILD = _QUERIES["hear_child"]
 _ADD_EVENT = _QUERIES["add_event"]
 _SET_ASIDE = _QUERIES["set_aside"]
 _POINT = _QUERIES["point"]
@@ -49,10 +60,27 @@ async def _reopen(
     for parent in parents:
         parent_id = parent["instance_id"]
         await connection.execute(_FORGET_ENDING, parent_id, child_signal_id(instance_id))
+    await _hear_children(connection, instance_id, at)
     details = (event.type, event.payload, event.subtype, event.created_at)
     await connection.execute(_ADD_EVENT, instance_id, *details)
     run = before.run + 1
     return Reopened(before, run, await _set_aside(connection, asked, run))
+
+
+async def _hear_children(connection: Connection, instance_id: str, at: datetime) -> None:
+    # One byte more than is heard, so that an output too long for a signal shows.
+    children = await connection.fetch(_CHILDREN, instance_id, MAX_HEARD_OUTPUT_BYTES + 1)
+    if not children:
+        return
+    still_open = [child_signal_id(row["instance_id"]) for row in children if row["is_open"]]
+    await connection.execute(_FORGET_CHILDREN, instance_id, still_open)
+    endings = [
+        (row["instance_id"], Ending(State(row["status"]), row["output"], row["error"]))
+        for row in children
+        if not row["is_open"]
+    ]
+    told = [(instance_id, *ending_signal(*ending), at) for ending in endings]
+    await connection.executemany(_HEAR_CHILD, told)
 
 
 async def _set_aside(connection: Connection, asked: Reopening, run: int) -> frozenset[str]:

@@ -3,7 +3,14 @@
 import sqlite3
 from datetime import datetime
 
-from runtara_domain.model import FormerEnding, Reopened, Reopening, child_signal_id
+from runtara_domain.model import (
+    Ending,
+    FormerEnding,
+    Reopened,
+    Reopening,
+    child_signal_id,
+    ending_signal,
+)
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
@@ -16,6 +23,9 @@ _OPEN = _QUERIES["open"]
 _SETTLE_SIGNAL = _QUERIES["settle_signal"]
 _ADD_EVENT = _QUERIES["add_event"]
 _FORGET_ENDING = _QUERIES["forget_ending"]
+_CHILDREN = _QUERIES["children"]
+_CHILDREN_FORGET = _QUERIES["children.forget"]
+_CHILDREN_HEAR = _QUERIES["children.hear"]
 _SET_ASIDE_CHECKPOINT = _QUERIES["set_aside.checkpoint"]
 _SET_ASIDE_ATTEMPTS = _QUERIES["set_aside.attempts"]
 _SET_ASIDE_POINT = _QUERIES["set_aside.point"]
@@ -42,11 +52,25 @@ def reopen(
     connection.execute(_OPEN, opened)
     connection.execute(_SETTLE_SIGNAL, opened)
     connection.execute(_FORGET_ENDING, opened)
+    _hear_children(connection, asked.instance_id, to_text(at))
     former = FormerEnding(before.state, from_optional(finished_at), output, error).event(at)
     kept = {"event_type": former.type, "subtype": former.subtype, "payload": former.payload}
     connection.execute(_ADD_EVENT, {**opened, **kept})
     set_aside = {each for each in asked.set_aside if _set_aside(connection, asked, each, run + 1)}
     return Reopened(before, run + 1, frozenset(set_aside))
+
+
+def _hear_children(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
+    key = {"instance_id": instance_id}
+    for child_id, status, sleep_until, output, error in connection.execute(_CHILDREN, key):
+        state = rows.state(status, sleep_until)
+        if state.is_final:
+            checkpoint_id, payload = ending_signal(child_id, Ending(state, output, error))
+            told = {"checkpoint_id": checkpoint_id, "payload": payload, "at": at}
+            connection.execute(_CHILDREN_HEAR, {**key, **told})
+        else:
+            unheard = {"checkpoint_id": child_signal_id(child_id)}
+            connection.execute(_CHILDREN_FORGET, {**key, **unheard})
 
 
 def _set_aside(

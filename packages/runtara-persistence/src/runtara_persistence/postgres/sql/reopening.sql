@@ -45,6 +45,31 @@ WHERE instance_id = (
 )
     AND checkpoint_id = $2;
 
+-- name: children
+-- A statement of its own, after the lock: its snapshot has all that ended before.
+SELECT
+    c.instance_id,
+    c.status IN ('pending', 'running', 'suspended') AS is_open,
+    c.status::text AS status,
+    substr(c.output, 1, $2::int) AS output,
+    c.error
+FROM instances AS p
+JOIN instances AS c ON c.parent_id = p.instance_id AND c.tenant_id = p.tenant_id
+WHERE p.instance_id = $1
+ORDER BY c.instance_id COLLATE "C";
+
+-- name: forget_children
+DELETE FROM pending_checkpoint_signals
+WHERE instance_id = $1 AND checkpoint_id = ANY ($2::text[]);
+
+-- name: hear_child
+INSERT INTO pending_checkpoint_signals AS s (instance_id, checkpoint_id, payload, created_at)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (instance_id, checkpoint_id) DO UPDATE
+SET payload = excluded.payload,
+    created_at = excluded.created_at
+WHERE s.payload IS DISTINCT FROM excluded.payload;
+
 -- name: add_event
 INSERT INTO instance_events (instance_id, event_type, payload, subtype, created_at)
 VALUES ($1, $2::text::instance_event_type, $3, $4, $5);

@@ -36,6 +36,25 @@ WHERE checkpoint_id = :signal_id
         WHERE c.instance_id = :instance_id AND p.status IN ('pending', 'running', 'suspended')
     );
 
+-- name: children
+SELECT c.instance_id, c.status, c.sleep_until, CAST(c.output AS BLOB), c.error
+FROM instances AS p
+CROSS JOIN instances AS c ON c.parent_id = p.instance_id AND c.tenant_id = p.tenant_id
+WHERE p.instance_id = :instance_id
+ORDER BY c.instance_id;
+
+-- name: children.forget
+DELETE FROM pending_checkpoint_signals
+WHERE instance_id = :instance_id AND checkpoint_id = :checkpoint_id;
+
+-- name: children.hear
+INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
+VALUES (:instance_id, :checkpoint_id, :at, :payload)
+ON CONFLICT (instance_id, checkpoint_id) DO UPDATE
+SET created_at = excluded.created_at,
+    payload = excluded.payload
+WHERE pending_checkpoint_signals.payload IS NOT excluded.payload;
+
 -- name: set_aside.checkpoint
 UPDATE checkpoints
 SET checkpoint_id = checkpoint_id || :suffix || 0,
