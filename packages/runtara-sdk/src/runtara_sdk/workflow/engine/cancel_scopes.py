@@ -3,7 +3,7 @@ Cancel scopes: what may cancel the durable calls of a branch, and what has.
 
 A scope is a timeout, a group, the whole of a branch, or what a branch left behind when it returned.
 Everything that a scope knows of being cancelled is its state; TABLE has every way from one to the
-next, and nothing but `ScopeStack` goes them.
+next. A branch's `ScopeStack` goes them all but one: `Cancellation` and a failing group request.
 
     ARMED      nothing has happened; a deadline may be near.
     REQUESTED  the scope shall cancel what runs in it: its deadline has come, a branch of its group
