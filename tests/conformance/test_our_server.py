@@ -15,6 +15,9 @@ from runtara_conformance.rules import RULES
 from runtara_conformance.runner import Verdict
 from runtara_persistence import InstanceFilter, NewInstance, SystemClock, connect
 
+# All rules on both databases at once belong to the first test, on a machine that has other work.
+pytestmark = pytest.mark.timeout(1500)
+
 Outcomes: TypeAlias = Mapping[str, Mapping[str, object]]
 
 

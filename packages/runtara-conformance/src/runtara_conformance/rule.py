@@ -30,7 +30,7 @@ class Pace(StrEnum):
     """Moves so much that it would disturb the times of others: alone, at the end."""
 
 
-LIMITS = {Pace.QUICK: 20.0, Pace.PATIENT: 60.0, Pace.HEAVY: 120.0}
+LIMITS = {Pace.QUICK: 20.0, Pace.PATIENT: 60.0, Pace.HEAVY: 400.0}
 
 
 @dataclass(frozen=True, slots=True)
