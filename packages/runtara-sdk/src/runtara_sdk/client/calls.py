@@ -1,7 +1,6 @@
 """Calls: asked again while that can help and cannot harm, until their time is up."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from runtara_sdk.errors import (
     RequestTimeout,
     RuntaraError,
 )
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(slots=True)

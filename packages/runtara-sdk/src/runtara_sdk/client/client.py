@@ -1,7 +1,6 @@
 """The client of one workflow instance."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,13 +22,14 @@ from runtara_sdk.client.records import (
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen
+from runtara_sdk.loggers import get_logger
 
 if TYPE_CHECKING:
     from runtara_sdk.client import requests, responses
     from runtara_sdk.client.calls import Calls
     from runtara_sdk.client.long_poll import LongPoll
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The one connection all calls share, opened again whenever it is gone."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
@@ -11,8 +10,9 @@ from runtara_sdk.client.address import Address
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import ClientNotOpen, ConnectionFailed, RuntaraError, ServerNotTrusted
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class SharedConnection:

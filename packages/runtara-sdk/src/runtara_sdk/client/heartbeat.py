@@ -1,7 +1,6 @@
 """Heartbeats: sent in the background, so that a busy workflow is not taken for a dead one."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from runtara_sdk.errors import (
@@ -10,8 +9,9 @@ from runtara_sdk.errors import (
     InvalidInstanceState,
     RuntaraError,
 )
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:

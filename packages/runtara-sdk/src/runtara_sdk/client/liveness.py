@@ -1,7 +1,6 @@
 """Whether the server is still there behind a connection that has gone quiet."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A request for nothing: every server refuses it at once, without a look at its database.
 _PROBE = encode(MessageType.REQUEST, RpcRequest().SerializeToString())

@@ -1,13 +1,13 @@
 """What a client logs while the core does not serve it."""
 
-import logging
 from datetime import timedelta
 from time import monotonic
 
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.errors import RuntaraError
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class OutageLog:

@@ -4,7 +4,6 @@ The settings of a client, read from the environment.
 Written out by hand: importing pydantic for nine values took a third of a workflow process's start.
 """
 
-import logging
 import os
 import ssl
 from collections.abc import Callable
@@ -15,8 +14,9 @@ from typing import Any
 from runtara_protocol.variables import PREFIX, misspelt
 from runtara_sdk.client.address import Address
 from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _SHOWN = 80
 _DAY_MS = 24 * 60 * 60 * 1000

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar, cast, overload
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.engine.calls import DurableCall
@@ -14,7 +14,7 @@ from runtara_sdk.workflow.engine.keys import branch_of, escaped, joined
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import NotSaveable
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 

@@ -1,12 +1,12 @@
 """Steps: functions whose results and failures are saved."""
 
 import inspect
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.context import check_awaited, in_workflow
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.duration import Duration
@@ -23,7 +23,7 @@ from runtara_sdk.workflow.values.function import Arguments, Function, noted
 from runtara_sdk.workflow.values.identity import Identity, qualified
 from runtara_sdk.workflow.values.misspelt import check_known
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _UNREAD = (
     ". What it gave is saved as it is, and the step is not done again: run the instance with code"

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any, NoReturn
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
 from runtara_sdk.workflow.engine.calls import Current, DurableCall, entered, idempotency_key
 from runtara_sdk.workflow.engine.execution import Execution
@@ -18,7 +18,7 @@ from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.user_objects import is_a, text_of, type_name
 from runtara_sdk.workflow.values.tracebacks import readable
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Work = Callable[[], Awaitable[Any]]
 

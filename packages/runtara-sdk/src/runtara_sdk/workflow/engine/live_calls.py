@@ -1,17 +1,17 @@
 """Live calls: which durable calls of a run are under way, and what they wait for."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.abandon import leave_parked
 from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.user_objects import is_a
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class LiveCalls:

@@ -1,8 +1,8 @@
 """Recorder: where the record of a durable call is looked up, and where it is saved."""
 
-import logging
 from collections.abc import Callable
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
 from runtara_sdk.workflow.engine.records import Entry
@@ -11,7 +11,7 @@ from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.store import Begun, Journal, Told
 from runtara_sdk.workflow.errors import Changed, Refused
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _MANY = 10_000
 

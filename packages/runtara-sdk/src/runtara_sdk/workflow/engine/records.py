@@ -1,18 +1,18 @@
 """Entries: what is saved under a key, as JSON that a person can read in the database."""
 
 import json
-import logging
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.values.arguments import Call
 from runtara_sdk.workflow.values.form import Form
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LIMIT = 63 * 2**20
 """Bytes that the core keeps of a state, or of an output."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from runtara_sdk.errors import InvalidInstanceState
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.abandon import keep_generators
 from runtara_sdk.workflow.engine.calls import entered
@@ -22,7 +22,7 @@ from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, R
 from runtara_sdk.workflow.user_objects import is_a
 from runtara_sdk.workflow.values.tracebacks import report
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from runtara_sdk.errors import (
     RuntaraError,
     ValidationFailed,
 )
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api import logs
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome
@@ -40,7 +40,7 @@ from runtara_sdk.workflow.values.tracebacks import traced
 if TYPE_CHECKING:
     from runtara_sdk.client.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _ENDED = (
     "the workflow's code has ended the process: return from the workflow, or raise an exception;"

@@ -1,7 +1,6 @@
 """The port over QUIC: a client of one instance."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from runtara_sdk.errors import (
     RequestTimeout,
     TooManyInstances,
 )
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.execution import utc_now
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.patience import BUDGET
@@ -27,7 +27,7 @@ from runtara_sdk.workflow.engine.store import Begun, Heard, Kept, Told
 from runtara_sdk.workflow.errors import Infrastructure, Superseded
 from runtara_sdk.workflow.process.watchdog import Lifeline
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _TRANSIENT = (*TRANSIENT, InternalServerError, TooManyInstances)
 """Failures after which a run asks again: it has the time to wait until they are mended."""

@@ -3,7 +3,6 @@
 import asyncio
 import atexit
 import gc
-import logging
 import os
 import sys
 import threading
@@ -11,10 +10,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NoReturn
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.process import outputs
 from runtara_sdk.workflow.values import threads
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 HANDLERS_LIMIT = 10.0
 """Seconds that the handlers of a process have that leaves a run under way."""

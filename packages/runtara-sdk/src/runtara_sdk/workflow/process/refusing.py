@@ -1,13 +1,12 @@
 """Telling the core of an instance that this process has no run for, or none any more."""
 
-import logging
-
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.records import InstanceStatus
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
+from runtara_sdk.loggers import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _OPEN = (InstanceStatus.PENDING, InstanceStatus.RUNNING, InstanceStatus.SUSPENDED)
 

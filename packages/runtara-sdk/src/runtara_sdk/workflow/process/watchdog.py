@@ -1,7 +1,6 @@
 """The lifeline: a thread that shows life, and sees when the workflow's loop is blocked."""
 
 import asyncio
-import logging
 import sys
 import threading
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from typing import Self
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.heartbeat import beat
 from runtara_sdk.client.settings import Settings
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.values.tracebacks import in_user_code, stack
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _BLOCKED = 1.0
 """Seconds without a turn after which a loop is named."""

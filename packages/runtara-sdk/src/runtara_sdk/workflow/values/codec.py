@@ -1,7 +1,6 @@
 """Values to JSON and back, as their annotations say, by pydantic; imported at first use."""
 
 import json
-import logging
 import types
 import typing
 from array import array
@@ -17,6 +16,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic_core import to_json
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values import doubts, schema
@@ -24,7 +24,7 @@ from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.losses import losses
 from runtara_sdk.workflow.values.tracebacks import said
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _CONFIG = ConfigDict(
     ser_json_bytes="base64",

@@ -1,10 +1,10 @@
 """A step's final failure, saved and raised again."""
 
-import logging
 from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import StateUnreadable, StepFailed
 from runtara_sdk.workflow.user_objects import asked, is_a, type_name
 from runtara_sdk.workflow.values.form import Form
@@ -12,7 +12,7 @@ from runtara_sdk.workflow.values.kinship import class_name, defined, found
 from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
 from runtara_sdk.workflow.values.tracebacks import message, said, traced
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
