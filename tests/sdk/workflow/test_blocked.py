@@ -183,6 +183,7 @@ OUTPUTS: list[Any] = [
     (Any, datetime(2026, 1, 1, tzinfo=UTC), b'"2026-01-01T00:00:00Z"', "would come back as"),
     (int, "x", b'"x"', "takes an integer"),
     (Iterator[int], [1], b"[1]", "can be read only once"),
+    (list[int], (number for number in [1]), b"[1]", "can be read only once"),
     (Any, Hiding(token=SecretStr("s3cret")), b'{"token":"**********"}', "is a secret"),
 ]
 

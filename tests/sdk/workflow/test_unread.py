@@ -99,8 +99,10 @@ async def test_a_result_of_another_type_waits_for_code_that_reads_it() -> None:
     assert MADE == []
 
 
-async def test_the_same_code_reads_what_it_had_left_unread() -> None:
-    """To run it again says that what comes back will do."""
+async def test_the_same_code_reads_what_it_had_left_unread(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """To run it again says that what comes back will do, and the log says what came back."""
     make, core = giving((1, 2), Any), Core()
 
     with pytest.raises(NotSaveable, match="would come back as"):
@@ -108,6 +110,8 @@ async def test_the_same_code_reads_what_it_had_left_unread() -> None:
 
     assert await result(make, core) == [1, 2]
     assert MADE == [(1, 2)]
+    assert "make#1: what it gave was saved unread" in caplog.text
+    assert "as [1, 2]" in caplog.text
 
 
 async def test_what_is_unread_cannot_be_caught() -> None:

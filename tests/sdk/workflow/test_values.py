@@ -124,6 +124,28 @@ class Whole(BaseModel):
         return {"token": self.token.get_secret_value()}
 
 
+@dataclass
+class RevealedPlainly:
+    """Writes its secret as it is, and is no model."""
+
+    token: SecretStr
+
+    @field_serializer("token", when_used="json")
+    def shown(self, token: SecretStr) -> str:
+        return token.get_secret_value()
+
+
+@dataclass
+class WholePlainly:
+    """Writes itself, and is no model."""
+
+    token: SecretStr
+
+    @model_serializer
+    def shown(self) -> dict[str, str]:
+        return {"token": self.token.get_secret_value()}
+
+
 class Cat(BaseModel):
     kind: Literal["cat"] = "cat"
     weight: float = 0
@@ -515,8 +537,8 @@ def test_an_annotation_that_nothing_can_be_saved_of_says_what_to_do(
     assert "arbitrary_types_allowed" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("kind", [Revealed, Whole])
-def test_a_secret_that_its_model_writes_is_no_doubt(
+@pytest.mark.parametrize("kind", [Revealed, Whole, RevealedPlainly, WholePlainly])
+def test_a_secret_that_its_class_writes_is_no_doubt(
     kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It comes back as it was."""

@@ -6,11 +6,15 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Entry, Kind
 from runtara_sdk.workflow.errors import Changed, StateUnreadable
+from runtara_sdk.workflow.user_objects import shown
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -84,6 +88,12 @@ async def value_of(
                 f"{call.key!r} saved a {record.kind} when the instance passed it, and is now to"
                 " give a value: call what was called there"
             )
-        return codec.decode(call.key, record.value, annotation, record.form)
+        value = codec.decode(call.key, record.value, annotation, record.form)
     except (Changed, StateUnreadable) as error:
         await execution.end.finish_and_block(error)
+    if record.kind is Kind.UNREAD:
+        logger.warning(
+            "%s: what it gave was saved unread, and is read by its annotation now, as %.200s",
+            *(call.key, shown(value)),
+        )
+    return value

@@ -162,7 +162,8 @@ def output(what: str, value: object, annotation: object) -> bytes:
     That it would not come back equal is warned of.
     """
     try:
-        text = _adapter_for(what, annotation).dump_json([value], warnings="error", by_alias=True)
+        # What is of another type is written by its own, at once: a generator is read only once.
+        text = _adapter_for(what, annotation).dump_json([value], warnings=False, by_alias=True)
         text = text[1:-1]
     except Exception:  # As for `encode`; and the annotation may be none that pydantic knows.
         try:

@@ -187,8 +187,22 @@ def _serializers(kind: Any) -> set[str] | None:
     if config.get("json_encoders") or is_own or (own is not None and own.model_serializers):
         return None
     if own is None:
-        return set()
+        return _serializers_of_dataclass(kind)
     return {name for one in own.field_serializers.values() for name in one.info.fields}
+
+
+def _serializers_of_dataclass(kind: type) -> set[str] | None:
+    """As `_serializers`, of a class that is not pydantic's: it keeps its decorated methods."""
+    members = (member for one in kind.__mro__ for member in vars(one).values())
+    found = [getattr(member, "decorator_info", None) for member in members]
+    if any(getattr(one, "decorator_repr", None) == "@model_serializer" for one in found):
+        return None
+    return {
+        name
+        for one in found
+        if one is not None and getattr(one, "decorator_repr", None) == "@field_serializer"
+        for name in one.fields
+    }
 
 
 def _hints(kind: type) -> dict[str, Any]:
