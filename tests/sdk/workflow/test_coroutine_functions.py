@@ -226,6 +226,20 @@ async def test_a_plain_step_that_awaits_no_step_it_calls_has_failed() -> None:
     assert seen == []
 
 
+async def test_the_warning_of_a_step_that_nothing_awaits_names_it() -> None:
+    """The one that Python gives of every coroutine: there is no other sign of it."""
+
+    @workflow
+    async def forgetting() -> str:
+        halve(4)  # type: ignore[unused-coroutine]
+        return "done"
+
+    with pytest.warns(RuntimeWarning, match="coroutine 'halve' was never awaited"):
+        await life(forgetting, Core())
+
+    assert seen == []
+
+
 async def test_threads_of_a_plain_step_call_no_steps() -> None:
     """Nothing awaits them there."""
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from functools import update_wrapper
+from types import CoroutineType
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.loggers import get_logger
@@ -84,7 +85,10 @@ class Step(CoroutineFunction, Generic[P, R]):
         call = self._function.live(given, is_old=where.execution.recorder.is_old)
         place = where.branch.next_call(self._plan.name, key=self._key, step=self._identity)
         place.arguments = call
-        return self._durable(where.execution, place, given)
+        made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, place, given))
+        # So that Python's warning of a call that nothing has awaited names the step.
+        made.__qualname__ = self._plan.name
+        return made
 
     def _own(self, args: tuple[object, ...]) -> int:
         """How many arguments are what a method belongs to, in whatever way that was called."""
