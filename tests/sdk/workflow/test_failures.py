@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from tests.sdk.workflow.memory_journal import Core, life
 
-from runtara_sdk import Outcome, StepFailed, step, workflow
+from runtara_sdk import Ended, Outcome, StepFailed, step, workflow
 from runtara_sdk.workflow.engine.retry import Kinds
 from runtara_sdk.workflow.values import failures
 from runtara_sdk.workflow.values.form import Form
@@ -156,12 +157,33 @@ async def test_an_answer_of_http_is_saved_with_its_status(
         assert isinstance(answer, httpx.HTTPStatusError)
         assert str(answer) == "Not Found"
         assert answer.response.status_code == 404
-        assert answer.request.method == "GET"
+        assert repr(answer.request) == "<Request('GET', 'https://shop.example/orders/17')>"
         with pytest.raises(AttributeError, match="'text' of this Response was not saved"):
             _ = answer.response.text
     (warning,) = caplog.records
     assert "is saved without" in warning.getMessage()
     assert ".response, a Response (all but status_code" in warning.getMessage()
+
+
+async def test_no_text_of_a_request_is_saved_with_an_answer() -> None:
+    """Its headers have the token that it was sent with, and its body a password."""
+    body = httpx.Request("POST", "https://shop.example/", headers={"Authorization": "s3cret"})
+    body.__dict__["body"] = "password=s3cret"
+    body.__dict__["digits"] = 10**5000
+    error = httpx.HTTPStatusError("No", request=body, response=httpx.Response(401, request=body))
+    core = Core()
+
+    @step(raises=httpx.HTTPStatusError)
+    async def ask() -> None:
+        raise error
+
+    @workflow
+    async def asking() -> None:
+        with suppress(httpx.HTTPStatusError):
+            await ask()
+
+    assert await life(asking, core) == Ended(Outcome.DONE, b"null")
+    assert not [state for state in core.states.values() if b"s3cret" in state]
 
 
 async def test_an_answer_keeps_what_can_be_saved_of_it(caplog: pytest.LogCaptureFixture) -> None:

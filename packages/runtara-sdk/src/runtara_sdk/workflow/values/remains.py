@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 class Remains:
     """
-    Stands for an object of which only plain attributes were saved, such as an error's response.
+    Stands for an object of which only its numbers were saved, such as an error's response.
 
     It has these attributes, and is shown as the object was. To ask it for another attribute raises
     AttributeError, which says so.
