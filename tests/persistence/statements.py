@@ -18,10 +18,15 @@ class Statements:
 
         def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
             connection: sqlite3.Connection = connect(*arguments, **options)
-            connection.set_trace_callback(self.seen.append)
+            connection.set_trace_callback(self._see)
             return connection
 
         monkeypatch.setattr(sqlite3, "connect", traced)
+
+    def _see(self, statement: str) -> None:
+        # For each row whose trigger is looked at, Python reports the statement once more.
+        if self.seen[-1:] != [statement]:
+            self.seen.append(statement)
 
     def of(self, verb: str) -> list[str]:
         """Tell those that begin with a word."""
