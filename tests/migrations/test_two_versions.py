@@ -101,7 +101,9 @@ async def test_two_versions_serve_one_database_under_load(
     stop = asyncio.Event()
     async with (
         # Packages on this path are found before those that are installed.
-        running(tmp_path, RUNTARA_DATABASE_URL=url, PYTHONPATH=sources_before) as before,
+        running(
+            tmp_path, RUNTARA_DATABASE_URL=url, PYTHONPATH=sources_before, is_measured=False
+        ) as before,
         connected(before.port) as old,
         asyncio.TaskGroup() as group,
     ):

@@ -21,11 +21,17 @@ class ServerProcess:
     """
     `python -m runtara_server` in a folder, with these variables and no other RUNTARA_ ones.
 
-    The port is any free one, and stays the same when it is started again.
+    The port is any free one, and stays the same when it is started again. Coverage is not measured
+    in it if `is_measured` is False.
     """
 
     def __init__(
-        self, folder: Path, variables: Mapping[str, str], arguments: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        arguments: tuple[str, ...] = (),
+        *,
+        is_measured: bool = True,
     ) -> None:
         self.port = 0
         self.lines: list[str] = []
@@ -33,6 +39,7 @@ class ServerProcess:
         self._folder = folder
         self._variables = {"RUNTARA_QUIC_HOST": HOST, "RUNTARA_QUIC_PORT": "0"} | dict(variables)
         self._arguments = arguments
+        self._is_measured = is_measured
         self._stir = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -56,7 +63,7 @@ class ServerProcess:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtara_server", *self._arguments),
             cwd=self._folder,
-            env=environment(self._variables),
+            env=environment(self._variables, is_measured=self._is_measured),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -140,17 +147,25 @@ class ServerProcess:
         self.lines.append(line.decode().rstrip("\n"))
 
 
-def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Give this process's environment with these variables, and no other of the product's."""
-    others = (item for item in os.environ.items() if not item[0].startswith("RUNTARA_"))
+def environment(variables: Mapping[str, str], *, is_measured: bool = True) -> dict[str, str]:
+    """
+    Give this process's environment with these variables, and no other of the product's.
+
+    `is_measured` has to be False for another version of the product, and for a process that may
+    be unable to write a file to its end: half of what coverage has measured can't be read.
+    """
+    dropped = ("RUNTARA_",) if is_measured else ("RUNTARA_", "COVERAGE_")
+    others = (item for item in os.environ.items() if not item[0].startswith(dropped))
     return dict(others) | dict(variables)
 
 
 @asynccontextmanager
-async def running(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[ServerProcess]:
+async def running(
+    folder: Path, *arguments: str, is_measured: bool = True, **variables: str
+) -> AsyncIterator[ServerProcess]:
     """Run a server for the block's length, on `core.db` of the folder or what --dev takes."""
     database = {} if "--dev" in arguments else {"RUNTARA_DATABASE_URL": "sqlite:core.db"}
-    process = ServerProcess(folder, database | variables, arguments)
+    process = ServerProcess(folder, database | variables, arguments, is_measured=is_measured)
     try:
         await process.start()
         yield process

@@ -100,7 +100,7 @@ class Launcher:
                 await asyncio.sleep(0.02)
 
     async def python(
-        self, *arguments: str, stderr: int | None = None
+        self, *arguments: str, stderr: int | None = None, is_measured: bool = True
     ) -> asyncio.subprocess.Process:
         """Start a Python in the repository's root, with the variables that a run takes."""
         return await asyncio.create_subprocess_exec(
@@ -108,7 +108,7 @@ class Launcher:
             cwd=ROOT,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,
-            env=environment(self._variables),
+            env=environment(self._variables, is_measured=is_measured),
         )
 
     async def send(self, instance_id: str, name: str, value: object) -> None:
@@ -148,7 +148,11 @@ class Launcher:
             path = self._folder / f"{target.partition(':')[0]}.json"
             path.write_text(json.dumps(value))
             arguments += ["--input", str(path)]
-        process = await self.python("-m", "runtara_sdk", *arguments, stderr=asyncio.subprocess.PIPE)
+        process = await self.python(
+            *("-m", "runtara_sdk", *arguments),
+            stderr=asyncio.subprocess.PIPE,
+            is_measured=draw is None,
+        )
         try:
             with self.world.doomed(self._doom(process.pid, draw)):
                 _, said = await process.communicate()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
+from tests.support.server_process import environment
 
 
 def test_standard_output_and_error_go_to_one_log(
@@ -46,7 +47,9 @@ import runpy
 sys.argv = ["spawner", {str(tmp_path / "s")!r}, "--idle-s", "0.2"]
 runpy.run_module("runtara_environment.spawner", run_name="__main__")
 """
-    process = subprocess.Popen([sys.executable, "-c", program])
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment({}, is_measured=False)
+    )
     spawner = SpawnerProcess.__new__(SpawnerProcess)
     spawner.folder, spawner.socket, spawner.process = tmp_path, tmp_path / "s", process
     spawner._clients = []
