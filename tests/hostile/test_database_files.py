@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.server.wire import Wire, all_connected, connected
-from tests.support.server_process import ServerProcess, running
+from tests.support.server_process import ServerProcess, running, running_unmeasured
 
 URL = "sqlite:data/core.db"
 CLIENTS = 8
@@ -128,7 +128,7 @@ async def test_under_load_nothing_asked_after_the_loss_is_acknowledged(tmp_path:
 async def test_a_file_that_may_grow_no_further_fails_what_does_not_fit(tmp_path: Path) -> None:
     """The client learns nothing of files; the log quotes the system by name."""
     async with (
-        running(tmp_path, RUNTARA_DATABASE_URL=URL, is_measured=False) as server,
+        running_unmeasured(tmp_path, RUNTARA_DATABASE_URL=URL) as server,
         connected(server.port) as wire,
     ):
         await wire.register("i-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.server.wire import connected
 from tests.support.raw_client import raw_client
-from tests.support.server_process import ServerProcess, running
+from tests.support.server_process import ServerProcess, running_unmeasured
 
 from runtara_protocol.frame import MessageType, encode
 
@@ -39,7 +39,7 @@ async def send_half(server: ServerProcess) -> None:
 
 async def test_without_memory_it_serves_on_or_ends_to_be_started_again(tmp_path: Path) -> None:
     """Either way it obeys, says why in few lines, and has kept what it acknowledged."""
-    async with running(tmp_path, is_measured=False) as server:
+    async with running_unmeasured(tmp_path) as server:
         async with connected(server.port) as wire:
             await wire.register("i-1")
             await wire.checkpoint("i-1", "c-1", b"kept")

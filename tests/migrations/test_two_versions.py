@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from tests.server.wire import Wire, connected
 from tests.support import postgres
-from tests.support.server_process import PATIENCE, running
+from tests.support.server_process import PATIENCE, running, running_unmeasured
 
 from runtara_migrations.ledger import packaged
 from runtara_persistence import CustomSignal, SendCustomSignal, SystemClock, connect
@@ -101,9 +101,7 @@ async def test_two_versions_serve_one_database_under_load(
     stop = asyncio.Event()
     async with (
         # Packages on this path are found before those that are installed.
-        running(
-            tmp_path, RUNTARA_DATABASE_URL=url, PYTHONPATH=sources_before, is_measured=False
-        ) as before,
+        running_unmeasured(tmp_path, RUNTARA_DATABASE_URL=url, PYTHONPATH=sources_before) as before,
         connected(before.port) as old,
         asyncio.TaskGroup() as group,
     ):

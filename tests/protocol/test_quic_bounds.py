@@ -8,8 +8,8 @@ from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.stream import Stream
 
 MIB = 1024 * 1024
-HALF = 4 * MIB
-MOST = 13 * MIB
+HALF = MIB
+MOST = 13 * MIB // 4
 
 
 class Holding(Echo):

@@ -43,9 +43,10 @@ async def test_two_hundred_connections() -> None:
     assert answers == [b"%d" % number for number in range(200)]
 
 
-async def test_the_largest_frame_goes_up_and_comes_down() -> None:
-    """64 MiB and a header are carried whole, in both directions."""
-    request = bytes(range(256)) * (64 * MIB // 256) + b"header"
+@pytest.mark.parametrize("size", [4 * MIB, pytest.param(64 * MIB, marks=pytest.mark.long)])
+async def test_a_large_frame_goes_up_and_comes_down(size: int) -> None:
+    """Up to the largest, 64 MiB and a header, it is carried whole in both directions."""
+    request = bytes(range(256)) * (size // 256) + b"header"
     async with serving(Echo) as served, await served.connect() as connection:
         answer = await connection.exchange(request)
 

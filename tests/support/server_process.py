@@ -160,14 +160,25 @@ def environment(variables: Mapping[str, str], *, is_measured: bool = True) -> di
 
 
 @asynccontextmanager
-async def running(
-    folder: Path, *arguments: str, is_measured: bool = True, **variables: str
-) -> AsyncIterator[ServerProcess]:
+async def running(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[ServerProcess]:
     """Run a server for the block's length, on `core.db` of the folder or what --dev takes."""
     database = {} if "--dev" in arguments else {"RUNTARA_DATABASE_URL": "sqlite:core.db"}
-    process = ServerProcess(folder, database | variables, arguments, is_measured=is_measured)
+    async with _started(ServerProcess(folder, database | variables, arguments)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running_unmeasured(folder: Path, **variables: str) -> AsyncIterator[ServerProcess]:
+    """Do the same without coverage, which `environment` says when to do."""
+    database = {"RUNTARA_DATABASE_URL": "sqlite:core.db"}
+    async with _started(ServerProcess(folder, database | variables, is_measured=False)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def _started(server: ServerProcess) -> AsyncIterator[ServerProcess]:
     try:
-        await process.start()
-        yield process
+        await server.start()
+        yield server
     finally:
-        await process.close()
+        await server.close()
