@@ -9,7 +9,7 @@ from runtara_sdk.workflow.api.restarts import restart_as
 from runtara_sdk.workflow.api.steps import Step, step
 from runtara_sdk.workflow.api.timers import sleep, sleep_until, timeout
 from runtara_sdk.workflow.api.workflows import Workflow, workflow
-from runtara_sdk.workflow.engine.branch_task import BranchTask
+from runtara_sdk.workflow.engine.branches import BranchTask
 from runtara_sdk.workflow.engine.calls import Current
 from runtara_sdk.workflow.engine.options import NotDone
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
