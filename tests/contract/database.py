@@ -17,7 +17,7 @@ from runtara_domain.model import EventType
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_persistence.memory import MemoryPersistence
-from runtara_persistence.memory.store import (
+from runtara_persistence.memory.rows import (
     CheckpointRow,
     CustomSignalRow,
     EventRow,

@@ -19,7 +19,7 @@ async def test_a_new_instance_is_pending_with_its_input(
 
     row = await database.row("i")
     assert created is True
-    assert {name: value for name, value in row.items() if value is not None} == {
+    assert {name: value for name, value in row.items() if value} == {
         "instance_id": "i",
         "tenant_id": TENANT,
         "definition_version": 1,
@@ -27,8 +27,7 @@ async def test_a_new_instance_is_pending_with_its_input(
         "attempt": 1,
         "max_attempts": 3,
         "created_at": START,
-        "run_epoch": 0,
-    } | ({} if input is None else {"input": input})
+    } | ({"input": input} if input else {})
     assert await persistence.instances.input("i") == input
     assert await persistence.instances.standing("i") == Standing(State.PENDING, 0)
     assert await database.rows("instance_events") == []

@@ -313,13 +313,13 @@ async def test_a_launch_creates_no_instance(persistence: Persistence, database: 
     assert await database.rows("instances") == []
 
 
-async def test_a_process_without_a_launch_registers_beside_an_open_one(
+async def test_a_process_that_names_no_launch_begins_the_first_run_of_an_open_one(
     persistence: Persistence, database: Database
 ) -> None:
-    """Clients of other languages know nothing of launches."""
-    await put_instance(database, State.RUNNING, launch_id="open")
+    """Clients of other languages can't name their launch: the first to register is its process."""
+    await put_instance(database, State.PENDING, run=0, launch_id="open")
 
     found = await persistence.instances.register(registration(), when=WHEN, at=START)
 
-    assert (found.launch_is_open, found.run) == (True, 3)
+    assert (found.launch_is_open, found.run) == (True, 1)
     assert (await database.row("i"))["launch_id"] == "open"

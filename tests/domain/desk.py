@@ -36,7 +36,7 @@ from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 from runtara_domain.waits import Waits
 from runtara_persistence.memory.persistence import MemoryPersistence
-from runtara_persistence.memory.store import CheckpointRow, InstanceRow, SignalRow
+from runtara_persistence.memory.rows import CheckpointRow, InstanceRow, SignalRow
 
 TENANT = "t-1"
 ID = "i-1"

@@ -11,7 +11,7 @@ from runtara_domain.error import (
 )
 from runtara_domain.model import Caller, Checkpoint, CheckpointWrite, Signal
 from runtara_domain.status import ANY, WORKING, SignalType, State
-from runtara_persistence.memory.store import CustomSignalRow
+from runtara_persistence.memory.rows import CustomSignalRow
 
 
 async def test_the_first_call_saves_and_every_later_one_finds_what_it_saved(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.launching.endings import OutputStatus, ProcessOutput, parse_output
+from runtara_domain.model.launch_ends import OutputStatus, ProcessOutput, parse_output
 from runtara_domain.values import MAX_SLEEP
 
 

@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from runtara_domain.launching.crashes import CrashPolicy, jittered
-from runtara_domain.launching.endings import Cause, LaunchEnd, OutputStatus, ProcessOutput
-from runtara_domain.launching.verdicts import Follow, LaunchedInstance, judge
+from runtara_domain.launching.verdicts import judge
+from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
+from runtara_domain.model.verdicts import Follow, LaunchedInstance
 from runtara_domain.status import FINAL, OPEN, State
 
 POLICY = CrashPolicy()

@@ -1,4 +1,4 @@
-"""The five ports to what is stored, together, and their lifetime."""
+"""The ports to what is stored, together, and their lifetime."""
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -8,8 +8,12 @@ from typing import Protocol, Self
 
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.claims import Claims
+from runtara_domain.ports.environments import Environments
 from runtara_domain.ports.events import Events
+from runtara_domain.ports.images import Images
 from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.launches import Launches
+from runtara_domain.ports.limits import Limits
 from runtara_domain.ports.signals import Signals
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
@@ -82,3 +86,19 @@ class Persistence(Protocol):
     ) -> None:
         """Finish the steps under way, then close."""
         ...
+
+
+class LaunchingPersistence(Persistence, Protocol):
+    """Storage with what environments need."""
+
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def launches(self) -> Launches: ...
+
+    @property
+    def environments(self) -> Environments: ...
+
+    @property
+    def limits(self) -> Limits: ...

@@ -18,7 +18,8 @@ from runtara_domain.model import (
     Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
-from runtara_persistence.memory.store import CheckpointRow, InstanceRow, Store
+from runtara_persistence.memory.rows import CheckpointRow, InstanceRow
+from runtara_persistence.memory.store import Store
 
 
 class MemoryCheckpoints:

@@ -7,7 +7,8 @@ from runtara_domain import values
 from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken
 from runtara_domain.status import MOVES, Condition, InstanceStatus, Move, SignalType
 from runtara_persistence.memory import records
-from runtara_persistence.memory.store import InstanceRow, Store
+from runtara_persistence.memory.rows import InstanceRow
+from runtara_persistence.memory.store import Store
 
 _RELAUNCHING = frozenset({SignalType.CANCEL, SignalType.RESUME})
 

@@ -17,7 +17,8 @@ from runtara_domain.model import (
 from runtara_domain.model.reopening import REOPENED
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
 from runtara_persistence.memory import records
-from runtara_persistence.memory.store import EventRow, InstanceRow, Store
+from runtara_persistence.memory.rows import EventRow, InstanceRow
+from runtara_persistence.memory.store import Store
 
 
 class MemoryEvents:

@@ -23,8 +23,9 @@ from runtara_domain.model import (
     Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
-from runtara_persistence.memory import records
-from runtara_persistence.memory.store import InstanceRow, Store
+from runtara_persistence.memory import launching, records
+from runtara_persistence.memory.rows import InstanceRow
+from runtara_persistence.memory.store import Store
 
 
 class MemoryInstances:
@@ -183,6 +184,7 @@ class MemoryInstances:
             return Reopened(before, row.run_epoch)
         former = FormerEnding(before.state, row.finished_at, row.output, row.error)
         self._store.add_event(row.instance_id, former.event(at))
+        launching.close_open_launch(self._store, row, at)
         row.reopen(at)
         self._store.acknowledge(row.instance_id, SignalType, at)
         self._store.forget_ending(row)
@@ -234,6 +236,7 @@ class MemoryInstances:
         return found is not None
 
     def _begin_run(self, row: InstanceRow, registration: Registration, at: datetime) -> None:
+        self._take_from_launch(row, registration, at)
         row.move(MOVES[Move.REGISTER].target, at)
         row.error = row.blocked_signal_at = None
         row.workflow = registration.workflow or row.workflow
@@ -243,6 +246,13 @@ class MemoryInstances:
         row.show_life(at)
         self._store.acknowledge(row.instance_id, {SignalType.RESUME}, at)
         self._store.add_event(row.instance_id, Event(EventType.STARTED, b"", created_at=at))
+
+    def _take_from_launch(self, row: InstanceRow, registration: Registration, at: datetime) -> None:
+        """Close the open launch if the run that begins can't be its process's."""
+        is_unnamed = registration.launch_id is None and row.launch_id is not None
+        is_its_first = launching.run_of_launch(row) is None
+        if is_unnamed and (row.launch_sends_id or not is_its_first):
+            launching.close_open_launch(self._store, row, at)
 
     def _chosen(self, which: InstanceFilter) -> Iterator[InstanceRow]:
         for row in self._store.instances.values():

@@ -6,10 +6,16 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
+from runtara_domain.ports.clock import Clock
+from runtara_domain.system_clock import SystemClock
 from runtara_persistence.memory.checkpoints import MemoryCheckpoints
 from runtara_persistence.memory.claims import MemoryClaims
+from runtara_persistence.memory.environments import MemoryEnvironments
 from runtara_persistence.memory.events import MemoryEvents
+from runtara_persistence.memory.images import MemoryImages
 from runtara_persistence.memory.instances import MemoryInstances
+from runtara_persistence.memory.launches import MemoryLaunches
+from runtara_persistence.memory.limits import MemoryLimits
 from runtara_persistence.memory.signals import MemorySignals
 from runtara_persistence.memory.store import Store
 
@@ -20,16 +26,20 @@ class MemoryPersistence:
 
     Fits `runtara_domain.ports.persistence.Persistence`. Watchers are told at once, by their ids.
     It may be closed and opened again, and then holds what it held. `store` is what it holds, for
-    tests to look into.
+    tests to look into. clock: the database's own, which leases go by.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
         self.store = Store()
         self.instances = MemoryInstances(self.store)
         self.checkpoints = MemoryCheckpoints(self.store)
         self.claims = MemoryClaims(self.store)
         self.events = MemoryEvents(self.store)
         self.signals = MemorySignals(self.store)
+        self.images = MemoryImages(self.store)
+        self.launches = MemoryLaunches(self.store)
+        self.environments = MemoryEnvironments(self.store, clock or SystemClock())
+        self.limits = MemoryLimits(self.store)
 
     async def check(self) -> None:
         await self.store.turn()

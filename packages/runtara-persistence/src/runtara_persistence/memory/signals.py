@@ -13,7 +13,8 @@ from runtara_domain.model import (
     Signal,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
-from runtara_persistence.memory.store import CustomSignalRow, SignalRow, Store
+from runtara_persistence.memory.rows import CustomSignalRow, SignalRow
+from runtara_persistence.memory.store import Store
 
 
 class MemorySignals:

@@ -8,177 +8,25 @@ from typing import Protocol, TypeVar
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import (
-    Claim,
-    Ending,
-    Event,
-    EventType,
-    Signal,
-    Standing,
-    child_signal_id,
-    ending_signal,
-    owner,
-)
+from runtara_domain.model import Ending, Event, Signal, child_signal_id, ending_signal
 from runtara_domain.model.reopening import SET_ASIDE, aside
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN
-from runtara_domain.status import InstanceStatus, SignalType, State
+from runtara_domain.status import SignalType, State
+from runtara_persistence.memory.rows import (
+    AssociationRow,
+    CheckpointRow,
+    ChunkRow,
+    CustomSignalRow,
+    EnvironmentRow,
+    EventRow,
+    HoldRow,
+    ImageRow,
+    InstanceRow,
+    LaunchRow,
+    LimitRow,
+    SignalRow,
+)
 from runtara_persistence.memory.watchers import Watchers
-
-
-@dataclass(kw_only=True, slots=True)
-class InstanceRow:
-    """A row of `instances`."""
-
-    instance_id: str
-    tenant_id: str
-    definition_version: int = 1
-    status: InstanceStatus = InstanceStatus.PENDING
-    checkpoint_id: str | None = None
-    attempt: int = 1
-    max_attempts: int = 3
-    created_at: datetime
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    sleep_until: datetime | None = None
-    output: bytes | None = None
-    error: str | None = None
-    memory_peak_bytes: int | None = None
-    cpu_usage_usec: int | None = None
-    stderr: str | None = None
-    input: bytes | None = None
-    run_epoch: int = 0
-    last_activity_at: datetime | None = None
-    wake_claim_until: datetime | None = None
-    wake_claim_by: str | None = None
-    workflow: str | None = None
-    code_version: str | None = None
-    parent_id: str | None = None
-    launch_id: str | None = None
-    waits: str | None = None
-    blocked_signal_at: datetime | None = None
-
-    @property
-    def state(self) -> State:
-        """The status, with the two faces of SUSPENDED told apart."""
-        return State.of(self.status, self.sleep_until)
-
-    @property
-    def standing(self) -> Standing:
-        """How it stands now."""
-        return Standing(self.state, self.run_epoch)
-
-    @property
-    def blocked_reason(self) -> str | None:
-        """Why it is blocked; None if it isn't."""
-        return self.error if self.state is State.PAUSED else None
-
-    def move(self, state: State, at: datetime) -> None:
-        """Take a state that is not asleep: nothing waits to wake it any more."""
-        self.status = state.status
-        self.sleep_until = self.wake_claim_until = self.wake_claim_by = self.waits = None
-        if state.is_final:
-            self.finished_at = at
-
-    def block(self, reason: str, told: "SignalRow | None", at: datetime) -> None:
-        """Pause for this reason; the signal pending then no longer makes it due."""
-        if self.blocked_reason is None:
-            self.blocked_signal_at = None if told is None else told.created_at
-        self.move(State.PAUSED, at)
-        self.error = reason
-
-    def reopen(self, at: datetime) -> None:
-        """Fall asleep, and be due, in a run that has yet to begin; forget the ending."""
-        self.move(State.ASLEEP, at)
-        self.sleep_until = at
-        self.run_epoch += 1
-        self.finished_at = self.output = self.error = self.blocked_signal_at = None
-
-    def was_blocked_with(self, told: "SignalRow") -> bool:
-        """Whether this signal was pending when the instance blocked: it doesn't make it due."""
-        return self.state is State.PAUSED and self.blocked_signal_at == told.created_at
-
-    def show_life(self, at: datetime) -> None:
-        """Move the activity forward: what comes late never moves it backward."""
-        self.last_activity_at = max(at, self.last_activity_at or at)
-
-    def fall_asleep(self, until: datetime) -> None:
-        """Become asleep until then."""
-        self.status, self.sleep_until = State.ASLEEP.status, until
-
-    def make_due(self, at: datetime) -> None:
-        """Let it sleep no longer than this, if it is asleep."""
-        if self.state is State.ASLEEP:
-            self.sleep_until = min(at, self.sleep_until or at)
-
-    def claim(self, claim: Claim) -> None:
-        """Take the right to wake it away from whoever had it."""
-        self.wake_claim_by, self.wake_claim_until = claim.token, claim.until
-
-    def is_claimed(self, at: datetime) -> bool:
-        """Whether somebody's claim is still running; one that was given back is nobody's."""
-        if self.wake_claim_by is None or self.wake_claim_until is None:
-            return False
-        return self.wake_claim_until > at
-
-    def is_anothers(self, token: str, at: datetime) -> bool:
-        """Whether the claim of another owner than this token's is still running."""
-        holder = self.wake_claim_by
-        return holder is not None and self.is_claimed(at) and owner(holder) != owner(token)
-
-
-@dataclass(kw_only=True, slots=True)
-class CheckpointRow:
-    """A row of `checkpoints`; is_retry_attempt: an audit row, never a checkpoint."""
-
-    id: int
-    instance_id: str
-    checkpoint_id: str
-    state: bytes
-    created_at: datetime
-    is_retry_attempt: bool = False
-    attempt_number: int | None = None
-    error_message: str | None = None
-    wake_at: datetime | None = None
-
-    def belongs_to(self, checkpoint_id: str) -> bool:
-        """Whether it is this checkpoint, or a retry attempt recorded for it."""
-        attempt = f"{checkpoint_id}::retry::{self.attempt_number}"
-        return self.checkpoint_id == (attempt if self.is_retry_attempt else checkpoint_id)
-
-
-@dataclass(kw_only=True, slots=True)
-class EventRow:
-    """A row of `instance_events`."""
-
-    id: int
-    instance_id: str
-    event_type: EventType
-    checkpoint_id: str | None = None
-    payload: bytes | None = None
-    subtype: str | None = None
-    created_at: datetime
-
-
-@dataclass(kw_only=True, slots=True)
-class SignalRow:
-    """A row of `pending_signals`; pending until `acknowledged_at` is set."""
-
-    instance_id: str
-    signal_type: SignalType
-    payload: bytes | None = None
-    created_at: datetime
-    acknowledged_at: datetime | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class CustomSignalRow:
-    """A row of `pending_checkpoint_signals`."""
-
-    id: int
-    instance_id: str
-    checkpoint_id: str
-    payload: bytes | None = None
-    created_at: datetime
 
 
 @dataclass(slots=True)
@@ -194,6 +42,13 @@ class Store:
     instance_events: list[EventRow] = field(default_factory=list)
     pending_signals: dict[str, SignalRow] = field(default_factory=dict)
     pending_checkpoint_signals: dict[tuple[str, str], CustomSignalRow] = field(default_factory=dict)
+    images: dict[str, ImageRow] = field(default_factory=dict)
+    image_chunks: dict[tuple[str, int], ChunkRow] = field(default_factory=dict)
+    instance_images: dict[str, AssociationRow] = field(default_factory=dict)
+    launches: dict[str, LaunchRow] = field(default_factory=dict)
+    environments: dict[str, EnvironmentRow] = field(default_factory=dict)
+    limits: dict[tuple[str, str, str], LimitRow] = field(default_factory=dict)
+    holds: dict[tuple[str, str, str], HoldRow] = field(default_factory=dict)
     is_open: bool = False
     watchers: Watchers = field(default_factory=Watchers)
     _last_id: int = 0
@@ -296,6 +151,15 @@ class Store:
         self.checkpoints = _without(gone, self.checkpoints)
         self.pending_signals = _without(gone, self.pending_signals)
         self.pending_checkpoint_signals = _without(gone, self.pending_checkpoint_signals)
+        self.launches = _without(gone, self.launches)
+        self.instance_images = _without(gone, self.instance_images)
+
+    def forget_image(self, image_id: str) -> None:
+        """Delete an image's row with all that belongs to it."""
+        del self.images[image_id]
+        self.instance_images = {
+            key: row for key, row in self.instance_images.items() if row.image_id != image_id
+        }
 
     def put_signal(self, row: SignalRow) -> None:
         """Put in a signal, in the place of whatever was sent to the instance before."""
@@ -379,7 +243,7 @@ class Store:
             row.checkpoint_id = None if newest is None else newest.checkpoint_id
         return frozenset(found)
 
-    def _set_aside(self, kept: "CheckpointRow", checkpoint_id: str, run: int) -> None:
+    def _set_aside(self, kept: CheckpointRow, checkpoint_id: str, run: int) -> None:
         del self.checkpoints[kept.instance_id, kept.checkpoint_id]
         if not kept.is_retry_attempt:
             kept.is_retry_attempt, kept.attempt_number = True, 0

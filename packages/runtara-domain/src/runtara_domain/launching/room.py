@@ -1,0 +1,216 @@
+"""Which of the launchable instances an environment gets: holds, limits, and who comes first."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launches import Offer
+from runtara_domain.model.limits import Hold, Limit, Scope
+
+LimitKey: TypeAlias = tuple[Scope, str, str]
+"""Scope, tenant and name of a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What launchable instances have in common that are launched, held and bounded alike."""
+
+    tenant_id: str
+    image_id: str | None
+    workflow: str | None
+    queue: str | None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlaces:
+    """
+    How many open launches count under the same limits.
+
+    is_here: they are the environment's own that claims. begun: those begun within the period of
+    their queue's rate, open or not.
+    """
+
+    tenant_id: str
+    image_name: str | None
+    queue: str | None
+    is_here: bool
+    open: int
+    begun: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    What a lane is launched with.
+
+    image: None for a worker. is_by_name: the image was found by the workflow's name, so that only
+    instances which no launch had yet get it, and only after the grace that workers have.
+    """
+
+    image: Image | None
+    is_by_name: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A launchable instance. since: when it became so."""
+
+    instance_id: str
+    lane: Lane
+    since: datetime
+    launch_count: int = 0
+
+    @property
+    def place(self) -> tuple[int, datetime, str]:
+        """Its place in the line: highest priority first, then the longest wait, then the id."""
+        return -self.lane.priority, self.since, self.instance_id
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What was chosen of them, and when one more may be that waits for a worker until then."""
+
+    chosen: list[tuple[Candidate, Target]]
+    again_at: datetime | None = None
+
+
+class Room:
+    """The free places under all limits, and the holds; a launch that is taken fills its places."""
+
+    def __init__(
+        self,
+        limits: Iterable[Limit],
+        places: Iterable[OpenPlaces],
+        holds: Collection[Hold],
+        tenant_limit: int | None,
+    ) -> None:
+        self._limits: Mapping[LimitKey, Limit] = {
+            (limit.scope, limit.tenant_id, limit.name): limit for limit in limits
+        }
+        self._holds = holds
+        self._tenant_limit = tenant_limit
+        self._open: Counter[LimitKey] = Counter()
+        self._here: Counter[LimitKey] = Counter()
+        self._begun: Counter[LimitKey] = Counter()
+        for each in places:
+            for key in keys(each.tenant_id, each.image_name, each.queue):
+                self._open[key] += each.open
+                self._begun[key] += each.begun
+                self._here[key] += each.open if each.is_here else 0
+
+    def free(self, lane: Lane, target: Target) -> int | None:
+        """Tell how many launches of a lane may begin; None: any number."""
+        image = target.image
+        image_name = None if image is None else image.name
+        workflow = image.workflow if lane.workflow is None and image is not None else lane.workflow
+        if any(hold.covers(lane.tenant_id, image_name, workflow) for hold in self._holds):
+            return 0
+        bounds = [
+            bound
+            for key in keys(lane.tenant_id, image_name, lane.queue)
+            for bound in self._bounds(key)
+        ]
+        return max(0, min(bounds)) if bounds else None
+
+    def full(self, tenant_id: str, image_name: str | None, queue: str | None) -> Limit | None:
+        """Tell a limit under which no place is free."""
+        for key in keys(tenant_id, image_name, queue):
+            if any(bound <= 0 for bound in self._bounds(key)):
+                scope, tenant_id, name = key
+                return self._limits.get(key, Limit(scope, tenant_id, name, self._tenant_limit))
+        return None
+
+    def take(self, lane: Lane, target: Target) -> None:
+        """Count a launch that begins here."""
+        image_name = None if target.image is None else target.image.name
+        for key in keys(lane.tenant_id, image_name, lane.queue):
+            for counter in (self._open, self._here, self._begun):
+                counter[key] += 1
+
+    def _bounds(self, key: LimitKey) -> Iterable[int]:
+        limit = self._limits.get(key)
+        maximum = None if limit is None else limit.max_concurrent
+        if maximum is None and key[0] is Scope.TENANT:
+            maximum = self._tenant_limit
+        if maximum is not None:
+            yield maximum - self._open[key]
+        if limit is not None and limit.per_environment is not None:
+            yield limit.per_environment - self._here[key]
+        if limit is not None and limit.rate is not None:
+            yield limit.rate - self._begun[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """
+    What an offer launches lanes with.
+
+    images: by id; those that are deleted or have a problem run nowhere. served: the newest image
+    that serves a workflow, by tenant and workflow. worked: the workflows that living workers serve,
+    by tenant and workflow.
+    """
+
+    offer: Offer
+    images: Mapping[str, Image] = field(default_factory=dict)
+    served: Mapping[tuple[str, str], Image] = field(default_factory=dict)
+    worked: Collection[tuple[str, str]] = frozenset()
+
+    def of(self, lane: Lane) -> Target | None:
+        """Tell what a lane is launched with; None if not here, or not yet."""
+        if lane.image_id is not None:
+            image = self.images.get(lane.image_id)
+            return Target(image) if image is not None and self._runs(image) else None
+        if lane.workflow is None:
+            return None
+        name = lane.tenant_id, lane.workflow
+        if self.offer.tenant_id == lane.tenant_id and lane.workflow in self.offer.workflows:
+            return Target(None)
+        image = self.served.get(name)
+        if name in self.worked or image is None or not self._runs(image):
+            return None
+        return Target(image, is_by_name=True)
+
+    def _runs(self, image: Image) -> bool:
+        return image.deleted_at is None and image.problem is None and self.offer.can_run(image)
+
+
+def keys(tenant_id: str, image_name: str | None, queue: str | None) -> list[LimitKey]:
+    """Tell the limits that a launch may count under."""
+    found: list[LimitKey] = [(Scope.TENANT, tenant_id, "")]
+    if image_name is not None:
+        found.append((Scope.IMAGE, tenant_id, image_name))
+    if queue is not None:
+        found.append((Scope.QUEUE, tenant_id, queue))
+    return found
+
+
+def choose(
+    candidates: Iterable[Candidate], targets: Targets, room: Room, *, limit: int, at: datetime
+) -> Candidates:
+    """
+    Choose those that come first, while there is room for them.
+
+    One that waits for a worker is passed over until its grace is over.
+    """
+    chosen: list[tuple[Candidate, Target]] = []
+    again_at: datetime | None = None
+    for candidate in sorted(candidates, key=lambda each: each.place):
+        if len(chosen) == limit:
+            break
+        target = targets.of(candidate.lane)
+        if target is None or room.free(candidate.lane, target) == 0:
+            continue
+        if target.is_by_name:
+            if candidate.launch_count:
+                continue
+            ready_at = candidate.since + targets.offer.worker_grace
+            if ready_at > at:
+                again_at = ready_at if again_at is None else min(again_at, ready_at)
+                continue
+        room.take(candidate.lane, target)
+        chosen.append((candidate, target))
+    return Candidates(chosen, again_at)

@@ -1,0 +1,146 @@
+"""Records of what operators see of instances: all that is known, and lists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.images import Image
+from runtara_domain.model.instances import Instance, InstanceSummary
+from runtara_domain.model.limits import Hold, Limit
+from runtara_domain.status import InstanceStatus, SignalType
+
+MAX_LISTED_ERROR = 1024
+"""Characters of an error that a list shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    """
+    All that is known of an instance.
+
+    image: also one that is deleted. launches: how many there were. crashes: in a row without
+    progress. next_launch_at: when back-off or delay are over; None if there is none. env: as it was
+    started with. wake_at: when it is due by itself. held_by, bounded_by: a hold that covers it, and
+    a limit under which no launch is free, while it has no open launch and is not finished.
+    attempt, max_attempts: the columns of the Rust server.
+    """
+
+    instance: Instance
+    input: bytes | None = None
+    image: Image | None = None
+    launches: int = 0
+    crashes: int = 0
+    next_launch_at: datetime | None = None
+    priority: int = 0
+    queue: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: timedelta | None = None
+    stop_at: datetime | None = None
+    stop_reason: str | None = None
+    pending_signal: SignalType | None = None
+    held_by: Hold | None = None
+    bounded_by: Limit | None = None
+    attempt: int = 1
+    max_attempts: int = 3
+
+
+class InstanceOrder(StrEnum):
+    """In which order a list shows instances; ties by id."""
+
+    CREATED_DESC = "created_at_desc"
+    CREATED_ASC = "created_at_asc"
+    FINISHED_DESC = "finished_at_desc"
+    """Only finished ones."""
+    FINISHED_ASC = "finished_at_asc"
+    """Only finished ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceQuery:
+    """
+    Which instances a list shows; None means any.
+
+    Times: from the one, inclusive, to before the other. error_contains: a text in the error.
+    """
+
+    tenant_id: str | None = None
+    status: InstanceStatus | None = None
+    image_id: str | None = None
+    image_name_prefix: str | None = None
+    workflow: str | None = None
+    queue: str | None = None
+    parent_id: str | None = None
+    error_contains: str | None = None
+    blocked: bool | None = None
+    created_since: datetime | None = None
+    created_until: datetime | None = None
+    finished_since: datetime | None = None
+    finished_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name, text in (
+            ("tenant_id", self.tenant_id),
+            ("image_id", self.image_id),
+            ("image_name_prefix", self.image_name_prefix),
+            ("workflow", self.workflow),
+            ("queue", self.queue),
+            ("parent_id", self.parent_id),
+            ("error_contains", self.error_contains),
+        ):
+            if text is not None:
+                values.check_storable(name, text)
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePlace:
+    """
+    Where a list goes on: behind the instance that has this time and id in its order.
+
+    moment: its `created_at` or `finished_at`, whichever orders the list.
+    """
+
+    moment: datetime
+    instance_id: str
+
+    def __post_init__(self) -> None:
+        values.check_storable("instance_id", self.instance_id)
+        if self.moment.tzinfo is None:
+            raise InvalidValue("moment: takes a time with its zone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedInstance:
+    """
+    An instance in a list. error: its first 1024 characters. next_at: when something happens by
+    itself: its back-off or delay is over, or its sleep; None if nothing does.
+    """
+
+    summary: InstanceSummary
+    image_id: str | None = None
+    image_name: str | None = None
+    queue: str | None = None
+    error: str | None = None
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsBucket:
+    """
+    The instances of a tenant that finished within a period that begins at `start`.
+
+    Durations: from the first start to the end; None if none was started. Memory: of those that have
+    a figure.
+    """
+
+    start: datetime
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    average_duration: timedelta | None = None
+    shortest: timedelta | None = None
+    longest: timedelta | None = None
+    average_memory_bytes: int | None = None
+    max_memory_bytes: int | None = None

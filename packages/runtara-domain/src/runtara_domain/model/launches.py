@@ -1,0 +1,304 @@
+"""Records of launches: how an instance is started, launched, judged, stopped and gone on with."""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import uuid4
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import LaunchEnd
+from runtara_domain.model.verdicts import LaunchedInstance, Verdict
+from runtara_domain.status import SignalType, State
+
+INLINE = "inline"
+"""The runner of a worker, whose workflows run in its own process."""
+MAX_ENV_BYTES = 64 * 1024
+KEPT_LAUNCHES = 100
+"""How many launches of an instance are remembered."""
+MAX_STDERR_BYTES = 64 * 1024
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -(2**31), 2**31 - 1
+
+Judge: TypeAlias = Callable[[LaunchEnd, LaunchedInstance], Verdict]
+"""Gives the verdict on a launch; pure, because it runs inside a transaction."""
+
+
+def new_launch_id() -> str:
+    """Make an id that no launch has had."""
+    return uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStart:
+    """
+    An instance to be launched: of an image, or of a workflow by name, which is resolved later.
+
+    input: JSON; None, or no bytes, is no input. timeout: bounds each of its launches. env:
+    variables of its processes. priority: the higher is launched first. launch_after: not before
+    then.
+    """
+
+    instance_id: str
+    tenant_id: str
+    image_id: str | None = None
+    workflow: str | None = None
+    input: bytes | None = None
+    timeout: timedelta | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
+    launch_after: datetime | None = None
+    queue: str | None = None
+    dedupe_key: str | None = None
+
+    def __post_init__(self) -> None:
+        values.check_id("instance_id", self.instance_id)
+        values.check_id("tenant_id", self.tenant_id)
+        if (self.image_id is None) == (self.workflow is None):
+            raise InvalidValue("image_id or workflow: takes exactly one of them")
+        for name, text in (
+            ("image_id", self.image_id),
+            ("workflow", self.workflow),
+            ("queue", self.queue),
+            ("dedupe_key", self.dedupe_key),
+        ):
+            if text is not None:
+                values.check_id(name, text)
+        if self.input:
+            _check_json("input", self.input)
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            raise InvalidValue(f"timeout: takes more than no time, got {self.timeout}")
+        _check_env(self.env)
+        values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """
+    A launch that was claimed: its instance is the environment's until the launch is closed.
+
+    number: counts the launches of the instance from 1. run: the newest run before this launch.
+    image: None if a worker runs the workflow. checkpoint_id: the newest. timeout: the smaller of
+    the start's and the image's. crashes: in a row without progress, before this launch. The input
+    is read by itself.
+    """
+
+    launch_id: str
+    number: int
+    instance_id: str
+    tenant_id: str
+    run: int
+    created_at: datetime
+    image: Image | None = None
+    workflow: str | None = None
+    checkpoint_id: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: timedelta | None = None
+    crashes: int = 0
+    priority: int = 0
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """
+    What an environment can launch.
+
+    can_run: tells whether it can run an image: pure and quick, because it runs inside the step.
+    sends_launch_id: tells whether processes of an image register with their launch id. workflows:
+    of a worker, the names it serves for `tenant_id`; an environment offers none. tenant_limit:
+    bounds tenants that have no limit of their own. silence: after this much of it a RUNNING
+    instance with an image that has no open launch is launchable; after `lost_silence` one whose
+    environment was lost. worker_grace: how long an instance started by workflow name waits for a
+    worker that serves it, before an image does.
+    """
+
+    environment_id: str
+    can_run: Callable[[Image], bool] = lambda image: False
+    sends_launch_id: Callable[[Image], bool] = lambda image: False
+    workflows: Collection[str] = frozenset()
+    tenant_id: str | None = None
+    tenant_limit: int | None = None
+    silence: timedelta = timedelta(seconds=120)
+    lost_silence: timedelta = timedelta(seconds=45)
+    worker_grace: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """
+    What a claim gave.
+
+    has_lease: whether the environment's lease was good and it was not drained; without it nothing
+    is claimed. again_at: the earliest moment at which the same offer gives more by itself, because
+    an instance waits for a worker until then; None if none does.
+    """
+
+    assignments: tuple[Assignment, ...] = ()
+    has_lease: bool = True
+    again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """
+    What starting an instance found, and did.
+
+    created: whether the step created it. differs_in: what an instance that has the id already was
+    started with otherwise (tenant, image or workflow, input); empty if it is the same start.
+    image_is_found: False if nothing was done, because there is no such image of this tenant.
+    claims: what the environment got that offered itself with the start, if it did.
+    """
+
+    created: bool = False
+    differs_in: tuple[str, ...] = ()
+    image_is_found: bool = True
+    claims: Claims | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """
+    A launch that is over.
+
+    chance: uniform in 0 to 1, spreads the back-off. only_if_lost: close it only if the lease of its
+    environment is over, or was given up.
+    """
+
+    launch_id: str
+    end: LaunchEnd
+    chance: float = 0.5
+    only_if_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """
+    What closing a launch found, and did.
+
+    is_closed: whether this step closed it: not if it was closed before, is unknown, or is not lost.
+    before, after: the instance's state around the step. launch_after: when the instance is launched
+    again at the earliest.
+    """
+
+    is_closed: bool
+    instance_id: str | None = None
+    verdict: Verdict | None = None
+    before: State | None = None
+    after: State | None = None
+    launch_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLaunch:
+    """
+    An open launch with what its environment must know of the instance.
+
+    run: None until it registers. timeout_at: when its time is over; None if it is not bounded.
+    last_activity_at: when its process was last heard of, or the instance was started. due_since:
+    since when the instance is due although the launch is open; None if it isn't. is_sleep_held:
+    whether a core holds a sleep of it. stop_at, stop_reason: of an operator's stop.
+    """
+
+    launch_id: str
+    instance_id: str
+    tenant_id: str
+    environment_id: str
+    number: int
+    created_at: datetime
+    state: State
+    image_id: str | None = None
+    workflow: str | None = None
+    queue: str | None = None
+    started_at: datetime | None = None
+    handle: str | None = None
+    run: int | None = None
+    timeout_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    sleep_until: datetime | None = None
+    due_since: datetime | None = None
+    is_sleep_held: bool = False
+    pending_signal: SignalType | None = None
+    stop_at: datetime | None = None
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """
+    A launch as it is remembered.
+
+    run: of its process, None if it never registered. closed_at, cause, verdict: None while it is
+    open; a launch that was closed because another run took the instance has no verdict.
+    """
+
+    launch_id: str
+    instance_id: str
+    environment_id: str
+    number: int
+    created_at: datetime
+    image_id: str | None = None
+    runner: str | None = None
+    placement: str | None = None
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+    run: int | None = None
+    cause: str | None = None
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    memory_peak_bytes: int | None = None
+    cpu_usage_usec: int | None = None
+    stderr: str | None = None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFilter:
+    """Which launches are meant; None means any."""
+
+    instance_id: str | None = None
+    environment_id: str | None = None
+    open_only: bool = False
+
+    def __post_init__(self) -> None:
+        for name, text in (
+            ("instance_id", self.instance_id),
+            ("environment_id", self.environment_id),
+        ):
+            if text is not None:
+                values.check_storable(name, text)
+
+
+def _check_json(field: str, value: bytes) -> None:
+    values.check_bytes(field, value)
+    try:
+        json.loads(value, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InvalidValue(f"{field}: takes JSON, got {error.msg} at {place}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValue(
+            f"{field}: takes JSON in UTF-8, got other bytes at byte {error.start}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{field}: takes JSON, got {error}") from error
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name}, which is no JSON")
+
+
+def _check_env(env: Mapping[str, str]) -> None:
+    size = 0
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name:
+            raise InvalidValue(f"env: takes names of variables, got {name!r}")
+        if name.upper().startswith("RUNTARA_"):
+            raise InvalidValue(f"env: {name} is set by the environment; take another name")
+        values.check_storable(f"env: {name}", name)
+        values.check_storable(f"env: {name}", value)
+        size += len(name.encode()) + len(value.encode())
+    if size > MAX_ENV_BYTES:
+        raise InvalidValue(f"env: takes at most {MAX_ENV_BYTES} bytes, got {size} bytes")

@@ -1,0 +1,122 @@
+"""Environments in memory; the clock of this database is one that is given."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain.model.environments import (
+    Environment,
+    EnvironmentKind,
+    Lease,
+    NewEnvironment,
+    Renewal,
+)
+from runtara_domain.ports.clock import Clock
+from runtara_persistence.memory import launching, records
+from runtara_persistence.memory.rows import EnvironmentRow
+from runtara_persistence.memory.store import Store
+
+FORGOTTEN_AFTER = timedelta(days=1)
+
+
+class MemoryEnvironments:
+    """Fits `runtara_domain.ports.environments.Environments`."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
+        await self._store.turn()
+        now = self._clock.now()
+        self._forget_gone(now)
+        self._adopt_associations()
+        self._store.environments[new.environment_id] = EnvironmentRow(
+            environment_id=new.environment_id,
+            kind=new.kind,
+            tenant_id=new.tenant_id,
+            machine=new.machine,
+            boot_id=new.boot_id,
+            version=new.version,
+            capacity=new.capacity,
+            workflows=json.dumps(sorted(new.workflows)),
+            started_at=now,
+            lease_until=now + ttl,
+        )
+        if new.kind is EnvironmentKind.WORKER:
+            self._store.watchers.tell_launchable()
+        return Lease(now=now, until=now + ttl)
+
+    async def renew(
+        self,
+        environment_id: str,
+        *,
+        ttl: timedelta,
+        clock_offset: timedelta = timedelta(0),
+        lost_silence: timedelta = timedelta(seconds=45),
+    ) -> Renewal | None:
+        await self._store.turn()
+        now = self._clock.now()
+        row = self._store.environments.get(environment_id)
+        if row is None or row.closed_at is not None:
+            return None
+        row.lease_until = now + ttl
+        row.clock_offset_ms = clock_offset // timedelta(milliseconds=1)
+        moments = list(launching.moments(self._store, lost_silence, now))
+        stops = (
+            each.stop_at
+            for each in self._store.instances.values()
+            if each.stop_at is not None and not each.state.is_final
+        )
+        return Renewal(
+            now=now,
+            until=row.lease_until,
+            is_draining=row.is_draining,
+            is_anything_launchable=any(moment <= now for moment in moments),
+            next_launchable_at=min((each for each in moments if each > now), default=None),
+            next_stop_at=min(stops, default=None),
+            lost=frozenset(self._lost(environment_id, now)),
+        )
+
+    async def close(self, environment_id: str) -> None:
+        await self._store.turn()
+        row = self._store.environments.get(environment_id)
+        if row is not None and row.closed_at is None:
+            row.closed_at = self._clock.now()
+            row.lease_until = min(row.lease_until, row.closed_at)
+
+    async def drain(self, environment_id: str, *, draining: bool) -> bool:
+        await self._store.turn()
+        row = self._store.environments.get(environment_id)
+        if row is None:
+            return False
+        row.is_draining = draining
+        self._store.watchers.tell_launchable()
+        return True
+
+    async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
+        await self._store.turn()
+        since = self._clock.now() - gone_for
+        return [
+            records.environment(row, launching.open_count(self._store, row.environment_id))
+            for _, row in sorted(self._store.environments.items())
+            if row.lease_until >= since
+        ]
+
+    def _lost(self, own_id: str, now: datetime) -> set[str]:
+        owners = {row.environment_id for row in launching.open_rows(self._store)}
+        return {
+            each for each in owners - {own_id} if not launching.is_living(self._store, each, now)
+        }
+
+    def _forget_gone(self, now: datetime) -> None:
+        owners = {row.environment_id for row in launching.open_rows(self._store)}
+        for environment_id, row in list(self._store.environments.items()):
+            if row.lease_until < now - FORGOTTEN_AFTER and environment_id not in owners:
+                del self._store.environments[environment_id]
+
+    def _adopt_associations(self) -> None:
+        for association in self._store.instance_images.values():
+            row = self._store.instances.get(association.instance_id)
+            if row is not None and row.image_id is None and not row.state.is_final:
+                row.image_id = association.image_id

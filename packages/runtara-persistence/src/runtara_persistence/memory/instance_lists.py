@@ -1,0 +1,172 @@
+"""What operators see of instances in memory: all of one, lists, and sums."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain.model.instance_views import (
+    MAX_LISTED_ERROR,
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.status import InstanceStatus, State
+from runtara_persistence.memory import launching, records
+from runtara_persistence.memory.rows import ImageRow, InstanceRow
+from runtara_persistence.memory.store import Store
+
+_ASCENDING = frozenset({InstanceOrder.CREATED_ASC, InstanceOrder.FINISHED_ASC})
+_BY_END = frozenset({InstanceOrder.FINISHED_DESC, InstanceOrder.FINISHED_ASC})
+
+
+def view(store: Store, row: InstanceRow, at: datetime) -> InstanceView:
+    """Tell all that is known of an instance."""
+    image = _image(store, row)
+    pending = store.pending_signal(row.instance_id)
+    is_waiting = row.launch_id is None and not row.state.is_final
+    name = None if image is None else image.name
+    workflow = row.workflow or (None if image is None else records.image(image).workflow)
+    holds = [
+        hold
+        for hold in sorted(store.holds.values(), key=lambda hold: hold.created_at)
+        if is_waiting and records.hold(hold).covers(row.tenant_id, name, workflow)
+    ]
+    places = launching.room(store, None, None, at)
+    return InstanceView(
+        instance=records.instance(row),
+        input=row.input,
+        image=None if image is None else records.image(image),
+        launches=row.launch_count,
+        crashes=row.crashes,
+        next_launch_at=row.launch_after if is_waiting else None,
+        priority=row.priority,
+        queue=row.queue,
+        env=launching.env_of(store, row),
+        timeout=None if row.timeout_ms is None else timedelta(milliseconds=row.timeout_ms),
+        stop_at=row.stop_at,
+        stop_reason=row.stop_reason,
+        pending_signal=None if pending is None else pending.type,
+        held_by=records.hold(holds[0]) if holds else None,
+        bounded_by=places.full(row.tenant_id, name, row.queue) if is_waiting else None,
+        attempt=row.attempt,
+        max_attempts=row.max_attempts,
+    )
+
+
+def page(
+    store: Store,
+    which: InstanceQuery,
+    order: InstanceOrder,
+    after: InstancePlace | None,
+    offset: int,
+    limit: int,
+) -> Sequence[ListedInstance]:
+    """Tell a part of a list."""
+    sign = 1 if order in _ASCENDING else -1
+
+    def place(moment: datetime, instance_id: str) -> tuple[float, str]:
+        return sign * moment.timestamp(), instance_id
+
+    found = []
+    for row in chosen(store, which):
+        moment = row.finished_at if order in _BY_END else row.created_at
+        if moment is not None:
+            found.append((place(moment, row.instance_id), row))
+    found.sort(key=lambda one: one[0])
+    behind = None if after is None else place(after.moment, after.instance_id)
+    rows = [row for at, row in found if behind is None or at > behind]
+    return [_listed(store, row) for row in rows[offset : offset + limit]]
+
+
+def chosen(store: Store, which: InstanceQuery) -> Iterator[InstanceRow]:
+    """Go through the instances that are meant."""
+    for row in store.instances.values():
+        if _is_meant(store, row, which) and _is_in_time(row, which):
+            yield row
+
+
+def metrics(
+    store: Store, tenant_id: str, since: datetime, until: datetime, period: timedelta
+) -> Sequence[MetricsBucket]:
+    """Sum up what finished in each period."""
+    buckets: dict[int, list[InstanceRow]] = {}
+    for row in store.instances.values():
+        is_meant = row.tenant_id == tenant_id and row.state.is_final
+        if is_meant and row.finished_at is not None and since <= row.finished_at < until:
+            buckets.setdefault((row.finished_at - since) // period, []).append(row)
+    return [_bucket(since + number * period, rows) for number, rows in sorted(buckets.items())]
+
+
+def _bucket(start: datetime, rows: Sequence[InstanceRow]) -> MetricsBucket:
+    states = [row.state for row in rows]
+    spans = [row.finished_at - row.started_at for row in rows if row.finished_at and row.started_at]
+    peaks = [row.memory_peak_bytes for row in rows if row.memory_peak_bytes is not None]
+    average = sum(spans, timedelta(0)) / len(spans) if spans else None
+    return MetricsBucket(
+        start=start,
+        completed=states.count(State.COMPLETED),
+        failed=states.count(State.FAILED),
+        cancelled=states.count(State.CANCELLED),
+        average_duration=average and timedelta(milliseconds=average // timedelta(milliseconds=1)),
+        shortest=min(spans, default=None),
+        longest=max(spans, default=None),
+        average_memory_bytes=sum(peaks) // len(peaks) if peaks else None,
+        max_memory_bytes=max(peaks, default=None),
+    )
+
+
+def _listed(store: Store, row: InstanceRow) -> ListedInstance:
+    image = _image(store, row)
+    moments = [row.launch_after, row.sleep_until]
+    is_waiting = row.launch_id is None and not row.state.is_final
+    return ListedInstance(
+        summary=records.summary(row),
+        image_id=launching.image_of(store, row),
+        image_name=None if image is None else image.name,
+        queue=row.queue,
+        error=None if row.error is None else row.error[:MAX_LISTED_ERROR],
+        next_at=max((each for each in moments if each is not None), default=None)
+        if is_waiting
+        else row.sleep_until,
+    )
+
+
+def _image(store: Store, row: InstanceRow) -> ImageRow | None:
+    image_id = launching.image_of(store, row)
+    return None if image_id is None else store.images.get(image_id)
+
+
+def _is_meant(store: Store, row: InstanceRow, which: InstanceQuery) -> bool:
+    image = _image(store, row)
+    prefix = which.image_name_prefix
+    return (
+        which.tenant_id in (None, row.tenant_id)
+        and which.status in (None, InstanceStatus(row.status))
+        and which.image_id in (None, launching.image_of(store, row))
+        and which.workflow in (None, row.workflow)
+        and which.queue in (None, row.queue)
+        and which.parent_id in (None, row.parent_id)
+        and (prefix is None or (image is not None and image.name.startswith(prefix)))
+        and (which.error_contains is None or which.error_contains in (row.error or ""))
+        and which.blocked in (None, row.blocked_reason is not None)
+    )
+
+
+def _is_in_time(row: InstanceRow, which: InstanceQuery) -> bool:
+    return (
+        (which.created_since is None or which.created_since <= row.created_at)
+        and (which.created_until is None or row.created_at < which.created_until)
+        and _is_between(row.finished_at, which.finished_since, which.finished_until)
+    )
+
+
+def _is_between(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+    if since is None and until is None:
+        return True
+    return (
+        moment is not None
+        and (since is None or since <= moment)
+        and (until is None or moment < until)
+    )

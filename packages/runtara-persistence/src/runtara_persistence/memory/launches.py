@@ -1,0 +1,363 @@
+"""Launches in memory, and the steps on instances that go with them."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain import values
+from runtara_domain.model import FormerEnding
+from runtara_domain.model.instance_views import (
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.interventions import Fork, Forked, Moved, Retried, Retry, Stop, Stopped
+from runtara_domain.model.launches import (
+    Claims,
+    Closed,
+    Closing,
+    InstanceStart,
+    Judge,
+    Launch,
+    LaunchFilter,
+    Offer,
+    OpenLaunch,
+    Started,
+)
+from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_persistence.memory import forking, instance_lists, launching, records
+from runtara_persistence.memory.rows import (
+    ImageRow,
+    InstanceRow,
+    LaunchRow,
+    SignalRow,
+)
+from runtara_persistence.memory.store import Store
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class MemoryLaunches:
+    """Fits `runtara_domain.ports.launches.Launches`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def start(
+        self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
+    ) -> Started:
+        await self._store.turn()
+        known = self._store.instances.get(start.instance_id)
+        if known is not None:
+            return Started(differs_in=self._differences(known, start))
+        if (
+            start.image_id is not None
+            and launching.image(self._store, start.image_id, start.tenant_id) is None
+        ):
+            return Started(image_is_found=False)
+        timeout = start.timeout
+        row = InstanceRow(
+            instance_id=start.instance_id,
+            tenant_id=start.tenant_id,
+            created_at=at,
+            input=start.input or None,
+            image_id=start.image_id,
+            workflow=start.workflow,
+            priority=start.priority,
+            launch_after=start.launch_after,
+            timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
+            queue=start.queue,
+            dedupe_key=start.dedupe_key,
+            env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
+        )
+        self._store.put_instance(row)
+        launching.associate(self._store, row, at)
+        return Started(created=True, claims=None if offer is None else self._offered(offer, at))
+
+    async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
+        values.check_limit(limit)
+        await self._store.turn()
+        return launching.claim(self._store, offer, limit, at)
+
+    async def mark_started(
+        self, launch_id: str, *, handle: str | None = None, at: datetime
+    ) -> bool:
+        await self._store.turn()
+        row = self._store.launches.get(launch_id)
+        if row is None or row.closed_at is not None:
+            return False
+        row.started_at, row.handle = row.started_at or at, handle or row.handle
+        return True
+
+    async def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
+        await self._store.turn()
+        return launching.close(self._store, closing, judge, at)
+
+    async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
+        await self._store.turn()
+        rows = [
+            row
+            for row in launching.open_rows(self._store)
+            if row.environment_id == environment_id and row.instance_id in self._store.instances
+        ]
+        rows.sort(key=lambda row: (row.created_at, row.launch_id))
+        return [self._open_launch(row, at) for row in rows]
+
+    async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
+        await self._store.turn()
+        row = self._store.instances.get(stop.instance_id)
+        if row is None:
+            return Stopped(before=None)
+        before = row.state
+        if before.is_final:
+            return Stopped(before=before, after=before)
+        until = at + stop.grace
+        row.stop_at = until if row.stop_at is None else min(row.stop_at, until)
+        row.stop_reason = stop.reason
+        launch = self._store.launches.get(row.launch_id or "")
+        if before is State.PENDING:
+            self._cancel(row, stop.reason, at)
+        else:
+            self._send_cancel(row, at)
+        self._store.watchers.tell_launchable()
+        return Stopped(
+            before=before,
+            after=row.state,
+            stop_at=row.stop_at,
+            launch_id=row.launch_id,
+            environment_id=None if launch is None else launch.environment_id,
+        )
+
+    async def end_stopped(
+        self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
+    ) -> Sequence[str]:
+        values.check_limit(limit)
+        await self._store.turn()
+        due = [
+            (row.stop_at, row.instance_id, row)
+            for row in self._store.instances.values()
+            if row.stop_at is not None
+            and row.stop_at + patience <= at
+            and not row.state.is_final
+            and not self._is_watched(row, at)
+        ]
+        ended = [row for *_, row in sorted(due, key=lambda one: one[:2])[:limit]]
+        for row in ended:
+            self._cancel(row, row.stop_reason, at)
+        return [row.instance_id for row in ended]
+
+    async def resume(self, instance_id: str, *, at: datetime) -> State | None:
+        values.check_storable("instance_id", instance_id)
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        if row is None:
+            return None
+        before = row.state
+        if before in (State.ASLEEP, State.PAUSED):
+            launching.unblock(self._store, row, at)
+        elif not before.is_final:
+            if before is State.RUNNING:
+                self._store.acknowledge(instance_id, {SignalType.PAUSE}, at)
+            if row.backoff_ms is not None:
+                row.launch_after = None
+                self._store.watchers.tell_launchable()
+        return before
+
+    async def retry(self, retry: Retry, *, at: datetime) -> Retried:
+        await self._store.turn()
+        row = self._store.instances.get(retry.instance_id)
+        if row is None:
+            return Retried(before=None)
+        before = row.state
+        if before is State.COMPLETED:
+            return Retried(before=before)
+        image_id = retry.image_id or launching.image_of(self._store, row)
+        if image_id is not None and launching.image(self._store, image_id, row.tenant_id) is None:
+            return Retried(before=before, image_is_found=False)
+        closed_launch_id = launching.close_open_launch(self._store, row, at)
+        set_aside: frozenset[str] = frozenset()
+        if before.is_final:
+            set_aside = self._reopen(row, retry, at)
+        elif before is State.RUNNING and closed_launch_id is not None:
+            row.ended_run = row.run_epoch
+        row.image_id = image_id
+        row.launch_after = row.backoff_ms = row.stop_at = row.stop_reason = None
+        row.crashes = 0
+        self._store.watchers.tell_launchable()
+        return Retried(before=before, set_aside=set_aside, closed_launch_id=closed_launch_id)
+
+    async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
+        values.check_id("image_id", image_id)
+        values.check_storable("instance_id", instance_id)
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        if row is None:
+            return Moved(before=None)
+        before = row.state
+        if before.is_final:
+            return Moved(before=before)
+        if launching.image(self._store, image_id, row.tenant_id) is None:
+            return Moved(before=before, image_is_found=False)
+        if row.launch_id is not None:
+            return Moved(before=before, open_launch_id=row.launch_id)
+        row.image_id = image_id
+        if row.blocked_reason is not None:
+            launching.unblock(self._store, row, at)
+        self._store.watchers.tell_launchable()
+        return Moved(before=before)
+
+    async def fork(self, fork: Fork, *, at: datetime) -> Forked:
+        await self._store.turn()
+        return forking.fork(self._store, fork, at)
+
+    async def page(
+        self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
+    ) -> Sequence[Launch]:
+        values.check_limit(limit)
+        await self._store.turn()
+        rows = sorted(
+            (
+                row
+                for row in self._store.launches.values()
+                if which.instance_id in (None, row.instance_id)
+                and which.environment_id in (None, row.environment_id)
+                and (row.closed_at is None or not which.open_only)
+            ),
+            key=_launch_place,
+        )
+        last = None if after is None else self._store.launches.get(after)
+        behind = None if last is None else _launch_place(last)
+        rows = [row for row in rows if behind is None or _launch_place(row) > behind]
+        return [records.launch(row, self._store.instances[row.instance_id]) for row in rows[:limit]]
+
+    async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
+        values.check_storable("instance_id", instance_id)
+        await self._store.turn()
+        row = self._store.instances.get(instance_id)
+        return None if row is None else instance_lists.view(self._store, row, at)
+
+    async def instances(
+        self,
+        which: InstanceQuery,
+        *,
+        order: InstanceOrder = InstanceOrder.CREATED_DESC,
+        after: InstancePlace | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[ListedInstance]:
+        values.check_range("offset", offset, 0, values.MAX_INTEGER)
+        values.check_limit(limit)
+        await self._store.turn()
+        return instance_lists.page(self._store, which, order, after, offset, limit)
+
+    async def count_instances(self, which: InstanceQuery) -> int:
+        await self._store.turn()
+        return len(list(instance_lists.chosen(self._store, which)))
+
+    async def metrics(
+        self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta
+    ) -> Sequence[MetricsBucket]:
+        values.check_storable("tenant_id", tenant_id)
+        await self._store.turn()
+        return instance_lists.metrics(self._store, tenant_id, since, until, period)
+
+    def _offered(self, offer: Offer, at: datetime) -> Claims:
+        environment = self._store.environments.get(offer.environment_id)
+        open_count = launching.open_count(self._store, offer.environment_id)
+        if environment is None or open_count >= environment.capacity:
+            return Claims(has_lease=environment is not None)
+        return launching.claim(self._store, offer, 1, at)
+
+    def _differences(self, known: InstanceRow, start: InstanceStart) -> tuple[str, ...]:
+        known_image = self._store.images.get(launching.image_of(self._store, known) or "")
+        asked_image = self._store.images.get(start.image_id or "")
+        if start.image_id is None:
+            runs_same = known.workflow == start.workflow
+        else:
+            is_same_id = launching.image_of(self._store, known) == start.image_id
+            runs_same = is_same_id or _has_same_name(known_image, asked_image)
+        same = {
+            "tenant": known.tenant_id == start.tenant_id,
+            "image" if start.workflow is None else "workflow": runs_same,
+            "input": (known.input or None) == (start.input or None),
+        }
+        return tuple(name for name, is_same in same.items() if not is_same)
+
+    def _open_launch(self, launch: LaunchRow, at: datetime) -> OpenLaunch:
+        row = self._store.instances[launch.instance_id]
+        pending = self._store.unacknowledged(row.instance_id)
+        is_held = row.is_claimed(at)
+        due = [row.sleep_until] if row.sleep_until is not None and row.sleep_until <= at else []
+        suspended = row.state in (State.ASLEEP, State.PAUSED)
+        if pending is not None and suspended and self._store.is_sent_for(row):
+            due.append(pending.created_at)
+        return OpenLaunch(
+            launch_id=launch.launch_id,
+            instance_id=row.instance_id,
+            tenant_id=row.tenant_id,
+            environment_id=launch.environment_id,
+            number=launch.number,
+            created_at=launch.created_at,
+            state=row.state,
+            image_id=launch.image_id,
+            workflow=launch.workflow,
+            queue=launch.queue,
+            started_at=launch.started_at,
+            handle=launch.handle,
+            run=launching.run_of_launch(row),
+            timeout_at=launch.timeout_at,
+            last_activity_at=launching.heard_at(row),
+            sleep_until=row.sleep_until,
+            due_since=min(due, default=None) if suspended and not is_held else None,
+            is_sleep_held=is_held,
+            pending_signal=None if pending is None else pending.signal_type,
+            stop_at=row.stop_at,
+            stop_reason=row.stop_reason,
+        )
+
+    def _is_watched(self, row: InstanceRow, at: datetime) -> bool:
+        launch = self._store.launches.get(row.launch_id or "")
+        return launch is not None and launching.is_living(self._store, launch.environment_id, at)
+
+    def _cancel(self, row: InstanceRow, reason: str | None, at: datetime) -> None:
+        row.output, row.error = None, reason or None
+        ending = Ending(MOVES[Move.TERMINATE].target, error=reason or None)
+        self._store.end(row, ending, at)
+        self._store.acknowledge(row.instance_id, {SignalType.CANCEL}, at)
+
+    def _send_cancel(self, row: InstanceRow, at: datetime) -> None:
+        sent = self._store.unacknowledged(row.instance_id)
+        if sent is None or sent.signal_type is not SignalType.CANCEL:
+            self._store.put_signal(
+                SignalRow(
+                    instance_id=row.instance_id,
+                    signal_type=SignalType.CANCEL,
+                    payload=b"",
+                    created_at=at,
+                )
+            )
+        row.blocked_signal_at = None
+        row.launch_after = None
+
+    def _reopen(self, row: InstanceRow, retry: Retry, at: datetime) -> frozenset[str]:
+        former = FormerEnding(row.state, row.finished_at, row.output, row.error)
+        self._store.add_event(row.instance_id, former.event(at))
+        row.reopen(at)
+        self._store.acknowledge(row.instance_id, SignalType, at)
+        self._store.forget_ending(row)
+        self._store.hear_children(row, at)
+        return self._store.set_aside(row, retry.set_aside)
+
+
+def _has_same_name(one: ImageRow | None, other: ImageRow | None) -> bool:
+    if one is None or other is None:
+        return False
+    return (one.tenant_id, one.name) == (other.tenant_id, other.name)
+
+
+def _launch_place(row: LaunchRow) -> tuple[float, str]:
+    return -row.created_at.timestamp(), row.launch_id

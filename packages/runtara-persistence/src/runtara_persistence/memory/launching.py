@@ -1,0 +1,384 @@
+"""Launches in memory: which instances are launchable, claiming them, and closing launches."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from runtara_domain.launching.room import (
+    Candidate,
+    Lane,
+    OpenPlaces,
+    Room,
+    Target,
+    Targets,
+    choose,
+    keys,
+)
+from runtara_domain.launching.settlement import Figures, FoundInstance, Settlement, decide
+from runtara_domain.model.images import Image
+from runtara_domain.model.launches import (
+    INLINE,
+    KEPT_LAUNCHES,
+    Assignment,
+    Claims,
+    Closed,
+    Closing,
+    Judge,
+    Offer,
+    new_launch_id,
+)
+from runtara_domain.model.verdicts import LaunchedInstance
+from runtara_domain.status import SignalType, State
+from runtara_persistence import stored
+from runtara_persistence.memory import records
+from runtara_persistence.memory.rows import AssociationRow, InstanceRow, LaunchRow, SignalRow
+from runtara_persistence.memory.store import Store
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def image_of(store: Store, row: InstanceRow) -> str | None:
+    """Tell an instance's image, also one that a Rust environment gave it."""
+    association = store.instance_images.get(row.instance_id)
+    return row.image_id or (None if association is None else association.image_id)
+
+
+def open_rows(store: Store) -> Iterator[LaunchRow]:
+    """Go through the open launches."""
+    return (row for row in store.launches.values() if row.closed_at is None)
+
+
+def open_count(store: Store, environment_id: str) -> int:
+    """Count the open launches of an environment."""
+    return sum(row.environment_id == environment_id for row in open_rows(store))
+
+
+def limit_keys(launch: LaunchRow) -> list[tuple[str, str, str]]:
+    """Tell the limits that a launch counts under, as they are keyed here."""
+    found = keys(launch.tenant_id, launch.image_name, launch.queue)
+    return [(scope.value, tenant_id, name) for scope, tenant_id, name in found]
+
+
+def is_living(store: Store, environment_id: str, at: datetime) -> bool:
+    """Tell whether an environment's lease is good."""
+    row = store.environments.get(environment_id)
+    return row is not None and row.closed_at is None and row.lease_until > at
+
+
+def heard_at(row: InstanceRow) -> datetime:
+    """Tell when an instance last showed life."""
+    return row.last_activity_at or row.started_at or row.created_at
+
+
+def waits_since(row: InstanceRow) -> datetime | None:
+    """Tell when an instance became or becomes launchable by itself; None if it doesn't."""
+    moments: list[datetime | None] = [row.launch_after]
+    if row.launch_id is not None or (row.image_id is None and row.workflow is None):
+        return None
+    if row.state is State.ASLEEP:
+        moments.append(row.sleep_until)
+        moments.append(None if row.wake_claim_by is None else row.wake_claim_until)
+    elif row.state is State.PENDING or (
+        row.state is State.RUNNING and row.ended_run == row.run_epoch
+    ):
+        moments.append(row.created_at)
+    else:
+        return None
+    return max(moment for moment in moments if moment is not None)
+
+
+def told_since(store: Store, row: InstanceRow, at: datetime) -> datetime | None:
+    """Tell since when a suspended instance is launchable because of a signal; None if it isn't."""
+    is_idle = row.launch_id is None and not (row.image_id is None and row.workflow is None)
+    sent = store.unacknowledged(row.instance_id)
+    suspended = row.state in (State.ASLEEP, State.PAUSED)
+    if sent is None or not is_idle or not suspended or row.is_claimed(at):
+        return None
+    if not store.is_sent_for(row):
+        return None
+    return max(sent.created_at, row.launch_after or sent.created_at)
+
+
+def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -> datetime | None:
+    """Tell when a RUNNING instance that no environment watches is launchable; None if never."""
+    if row.launch_id is not None or row.state is not State.RUNNING:
+        return None
+    is_nameless = row.image_id is None and row.workflow is None
+    if row.lost_run == row.run_epoch and not is_nameless:
+        quiet = heard_at(row) + lost_silence
+        return max(quiet, row.launch_after or quiet)
+    return None if row.image_id is None else heard_at(row) + silence
+
+
+def moments(store: Store, lost_silence: timedelta, now: datetime) -> Iterator[datetime]:
+    """Tell when instances became or become launchable by themselves, apart from silent ones."""
+    for row in store.instances.values():
+        is_lost = row.lost_run == row.run_epoch
+        quiet = silent_from(row, lost_silence, lost_silence) if is_lost else None
+        for moment in (waits_since(row), told_since(store, row, now), quiet):
+            if moment is not None:
+                yield moment
+
+
+def room(store: Store, tenant_limit: int | None, environment_id: str | None, at: datetime) -> Room:
+    """Tell what places limits and holds leave."""
+    limits = [records.limit(row) for row in store.limits.values()]
+    periods = {(row.tenant_id, row.name): row.rate_period for row in limits if row.rate_period}
+    places = []
+    for row in store.launches.values():
+        period = None if row.queue is None else periods.get((row.tenant_id, row.queue))
+        begun = period is not None and row.created_at > at - period
+        is_open = row.closed_at is None
+        is_here = row.environment_id == environment_id
+        places.append(
+            OpenPlaces(row.tenant_id, row.image_name, row.queue, is_here, int(is_open), int(begun))
+        )
+    holds = [records.hold(row) for row in store.holds.values()]
+    return Room(limits, places, holds, tenant_limit)
+
+
+def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
+    """Carry out `launches.claim`."""
+    environment = store.environments.get(offer.environment_id)
+    is_good = is_living(store, offer.environment_id, at)
+    if environment is None or not is_good or environment.is_draining:
+        return Claims(has_lease=False)
+    places = room(store, offer.tenant_limit, offer.environment_id, at)
+    found = choose(
+        _candidates(store, offer, at), _targets(store, offer, at), places, limit=limit, at=at
+    )
+    claimed = [_launch(store, offer, *one, at) for one in found.chosen]
+    return Claims(tuple(claimed), again_at=found.again_at)
+
+
+def _candidates(store: Store, offer: Offer, at: datetime) -> Iterator[Candidate]:
+    for row in store.instances.values():
+        moments = (
+            waits_since(row),
+            told_since(store, row, at),
+            silent_from(row, offer.silence, offer.lost_silence),
+        )
+        since = min((moment for moment in moments if moment is not None), default=None)
+        if since is not None and since <= at:
+            lane = Lane(row.tenant_id, row.image_id, row.workflow, row.queue, row.priority)
+            yield Candidate(row.instance_id, lane, since, row.launch_count)
+
+
+def _targets(store: Store, offer: Offer, at: datetime) -> Targets:
+    images = {row.image_id: records.image(row) for row in store.images.values()}
+    served: dict[tuple[str, str], Image] = {}
+    for image in sorted(images.values(), key=lambda image: (image.created_at, image.image_id)):
+        if image.is_current and image.deleted_at is None:
+            served[image.tenant_id, image.workflow] = image
+    worked = {
+        (row.tenant_id, workflow)
+        for row in store.environments.values()
+        if row.tenant_id is not None and is_living(store, row.environment_id, at)
+        for workflow in json.loads(row.workflows or "[]")
+    }
+    return Targets(offer, images, served, worked)
+
+
+def _launch(
+    store: Store, offer: Offer, candidate: Candidate, target: Target, at: datetime
+) -> Assignment:
+    row = store.instances[candidate.instance_id]
+    image = target.image
+    timeout = stored.timeout(row.timeout_ms, image)
+    row.launch_id = new_launch_id()
+    row.image_id = None if image is None else image.image_id
+    row.launch_sends_id = image is None or offer.sends_launch_id(image)
+    row.launch_count += 1
+    row.ended_run, row.lost_run, row.launch_after = row.run_epoch, None, None
+    launch = LaunchRow(
+        launch_id=row.launch_id,
+        instance_id=row.instance_id,
+        number=row.launch_count,
+        environment_id=offer.environment_id,
+        tenant_id=row.tenant_id,
+        created_at=at,
+        image_id=row.image_id,
+        image_name=None if image is None else image.name,
+        workflow=row.workflow,
+        queue=row.queue,
+        runner=INLINE if image is None else image.runner_type,
+        placement=INLINE if image is None else image.placement,
+        timeout_at=None if timeout is None else at + timeout,
+    )
+    launch.is_bounded = any(key in store.limits for key in limit_keys(launch))
+    store.launches[launch.launch_id] = launch
+    return Assignment(
+        launch_id=launch.launch_id,
+        number=launch.number,
+        instance_id=row.instance_id,
+        tenant_id=row.tenant_id,
+        run=row.run_epoch,
+        created_at=at,
+        image=image,
+        workflow=row.workflow,
+        checkpoint_id=row.checkpoint_id,
+        env=env_of(store, row),
+        timeout=timeout,
+        crashes=row.crashes,
+        priority=row.priority,
+        queue=row.queue,
+    )
+
+
+def env_of(store: Store, row: InstanceRow) -> dict[str, str]:
+    """Tell the variables that an instance was started with."""
+    return stored.env(env_text(store, row))
+
+
+def env_text(store: Store, row: InstanceRow) -> str | None:
+    """Tell the variables as JSON; None if there are none."""
+    association = store.instance_images.get(row.instance_id)
+    return row.env or (None if association is None else association.env)
+
+
+def image(store: Store, image_id: str, tenant_id: str) -> Image | None:
+    """Find an image of a tenant that is not deleted."""
+    row = store.images.get(image_id)
+    if row is None or row.tenant_id != tenant_id or row.deleted_at is not None:
+        return None
+    return records.image(row)
+
+
+def associate(store: Store, row: InstanceRow, at: datetime) -> None:
+    """Note which image an instance was started with, as a Rust environment does."""
+    if row.image_id is not None:
+        store.instance_images[row.instance_id] = AssociationRow(
+            instance_id=row.instance_id,
+            image_id=row.image_id,
+            tenant_id=row.tenant_id,
+            created_at=at,
+            env=row.env,
+        )
+
+
+def close_open_launch(store: Store, row: InstanceRow, at: datetime) -> str | None:
+    """Close an instance's open launch, because another run or launch takes it; tell its id."""
+    launch_id, row.launch_id = row.launch_id, None
+    launch = None if launch_id is None else store.launches.get(launch_id)
+    if launch is not None and launch.closed_at is None:
+        launch.closed_at, launch.cause = at, "superseded"
+        launch.run = run_of_launch(row)
+    return launch_id
+
+
+def run_of_launch(row: InstanceRow) -> int | None:
+    """Tell the run of an instance's open launch; None if it has not registered."""
+    return row.run_epoch if row.run_epoch > (row.ended_run or 0) else None
+
+
+def unblock(store: Store, row: InstanceRow, at: datetime) -> None:
+    """Have a suspended instance be due by a signal, whatever was sent to it before."""
+    row.blocked_signal_at = None
+    row.launch_after = None
+    sent = store.unacknowledged(row.instance_id)
+    if sent is None or sent.signal_type is SignalType.PAUSE:
+        store.put_signal(
+            SignalRow(
+                instance_id=row.instance_id,
+                signal_type=SignalType.RESUME,
+                payload=b"",
+                created_at=at,
+            )
+        )
+    else:
+        store.watchers.tell_launchable()
+
+
+def close(store: Store, closing: Closing, judge: Judge, at: datetime) -> Closed:
+    """Carry out `launches.close`."""
+    launch = store.launches.get(closing.launch_id)
+    row = None if launch is None else store.instances.get(launch.instance_id)
+    if launch is None or row is None or launch.closed_at is not None:
+        return Closed(is_closed=False)
+    if closing.only_if_lost and is_living(store, launch.environment_id, at):
+        return Closed(is_closed=False, instance_id=row.instance_id)
+    run, before = run_of_launch(row), row.state
+    decision = decide(closing, _found(store, row, launch), judge, at)
+    launch.closed_at, launch.run, launch.verdict = at, run, decision.verdict.follow
+    records.write_end(launch, closing.end)
+    if row.launch_id == launch.launch_id:
+        row.launch_id = None
+        row.memory_peak_bytes = decision.figures.memory_peak_bytes
+        row.cpu_usage_usec = decision.figures.cpu_usage_usec
+        row.stderr = decision.figures.stderr
+        if not before.is_final:
+            _settle(store, row, decision.settlement, at)
+    _forget_old(store, row)
+    store.watchers.tell_launchable()
+    return Closed(
+        is_closed=True,
+        instance_id=row.instance_id,
+        verdict=decision.verdict,
+        before=before,
+        after=row.state,
+        launch_after=row.launch_after,
+    )
+
+
+def _found(store: Store, row: InstanceRow, launch: LaunchRow) -> FoundInstance:
+    pending = store.unacknowledged(row.instance_id)
+    return FoundInstance(
+        _launched(row, is_taken=row.launch_id != launch.launch_id),
+        None if pending is None else pending.signal_type,
+        Figures(
+            memory_peak_bytes=row.memory_peak_bytes,
+            cpu_usage_usec=row.cpu_usage_usec,
+            stderr=row.stderr,
+        ),
+    )
+
+
+def _launched(row: InstanceRow, *, is_taken: bool) -> LaunchedInstance:
+    return LaunchedInstance(
+        state=row.state,
+        is_taken=is_taken,
+        has_registered=run_of_launch(row) is not None,
+        crashes=row.crashes,
+        checkpoint_id=row.checkpoint_id,
+        last_checkpoint_id=row.judged_checkpoint_id,
+        last_delay=None if row.backoff_ms is None else row.backoff_ms * _MILLISECOND,
+        stop_reason=row.stop_reason,
+    )
+
+
+def _settle(store: Store, row: InstanceRow, written: Settlement, at: datetime) -> None:
+    row.crashes = written.crashes
+    row.backoff_ms = None if written.backoff is None else written.backoff // _MILLISECOND
+    row.launch_after = written.launch_after
+    row.judged_checkpoint_id = row.checkpoint_id
+    if written.is_run_over:
+        row.ended_run = row.run_epoch
+    if written.is_run_lost:
+        row.lost_run = row.run_epoch
+    if written.acknowledges:
+        store.acknowledge(row.instance_id, SignalType, at)
+    if written.ending is not None:
+        ending = written.ending
+        row.output, row.error = ending.output, ending.error
+        store.end(row, ending, at)
+    elif written.blocked_reason is not None:
+        row.block(written.blocked_reason, store.unacknowledged(row.instance_id), at)
+    elif written.after is not None:
+        row.move(State.PAUSED, at)
+        if written.sleep_until is not None:
+            row.fall_asleep(written.sleep_until)
+            _point_to(store, row, written)
+
+
+def _point_to(store: Store, row: InstanceRow, written: Settlement) -> None:
+    checkpoint = store.checkpoint(row.instance_id, written.checkpoint_id or "")
+    if checkpoint is not None:
+        row.checkpoint_id = checkpoint.checkpoint_id
+        checkpoint.wake_at = checkpoint.wake_at or written.sleep_until
+
+
+def _forget_old(store: Store, row: InstanceRow) -> None:
+    for launch_id, launch in list(store.launches.items()):
+        is_old = launch.number <= row.launch_count - KEPT_LAUNCHES
+        if launch.instance_id == row.instance_id and is_old and launch.closed_at is not None:
+            del store.launches[launch_id]
