@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from examples.workflows.children import parent
 from tests.acceptance.workflows.launcher import KILLED, PATIENCE, Launcher, beside, launching
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_persistence import (
     OPEN,
@@ -19,9 +19,8 @@ from runtara_persistence import (
     SystemClock,
     connect,
 )
-from runtara_sdk import Ended, Outcome
+from runtara_sdk import Ended, Outcome, SignalType
 from runtara_sdk.workflow.engine.outcome import restarted
-from runtara_sdk.workflow.engine.store import Told
 
 GIVEN = b'{"order": {"item": "desk", "delivery": "1h"}}'
 
@@ -100,7 +99,7 @@ async def test_a_child_that_has_restarted_itself_is_followed(url: str) -> None:
         gone_on = Ending(State.COMPLETED, output=restarted("i-1/child").output)
         await persistence.instances.finish(Caller("i-1/child"), gone_on, when=OPEN, at=now)
         asleep = await life(parent, core, GIVEN)
-        await core.tell(Told.CANCEL)
+        await core.tell(SignalType.CANCEL)
         ended = await life(parent, core)
         successor = await persistence.instances.get("i-1/child~2")
 
@@ -116,7 +115,7 @@ async def test_a_parent_cancelled_while_it_starts_its_child_takes_it_along(
     core = Core()
 
     killed = await life(parent, core, GIVEN, lambda call, is_done: call == "save start#1")
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     ended = await life(parent, core)
 
     async with connect(url) as persistence:

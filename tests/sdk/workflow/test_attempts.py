@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import (
     Changed,
@@ -18,6 +18,7 @@ from runtara_sdk import (
     NotDone,
     Outcome,
     Retry,
+    SignalType,
     StepFailed,
     Workflow,
     current,
@@ -27,7 +28,6 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow.engine.retry import retry_after
-from runtara_sdk.workflow.engine.store import Told
 
 Die = Callable[[str, bool], bool]
 tried: list[int] = []
@@ -355,7 +355,7 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
     core.sent[f"{name}#1!decision#1"] = b'{"done": "found"}'
     core.now += timedelta(minutes=5)
     if strikes == "cancel":
-        await core.tell(Told.CANCEL)
+        await core.tell(SignalType.CANCEL)
     ended = await lives(limited, core)
 
     assert json.loads(core.states[f"{name}#1"])["value"] == "found"

@@ -7,7 +7,7 @@ from types import MethodType
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Changed, Ended, Outcome, map_steps, step, workflow
 from runtara_sdk.workflow.values.identity import Identity

@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 
 from runtara_sdk import (
     Ended,
     Outcome,
+    SignalType,
     TaskGroup,
     now,
     promise,
@@ -19,7 +20,6 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.engine.store import Told
 
 seen: list[str] = []
 
@@ -95,11 +95,11 @@ async def running(flow: Callable[[], Awaitable[Ended]]) -> "asyncio.Task[Ended]"
 async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
     """It is acknowledged when that is done; on a replay it strikes there again."""
     core = Core()
-    task = await running(lambda: execute(hanging, MemoryJournal(core), clock=core.clock))
-    await core.tell(Told.CANCEL)
+    task = await running(lambda: execute(hanging, MemoryStore(core), clock=core.clock))
+    await core.tell(SignalType.CANCEL)
     ended = await task
     assert core.calls[-3:] == ["save hang#1", "save note#1", "acknowledge cancel"]
-    core.told = Told.CANCEL
+    core.told = SignalType.CANCEL
     again = await life(hanging, core)
 
     assert ended == again == Ended(Outcome.CANCELLED)
@@ -109,9 +109,9 @@ async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
 async def test_an_effect_is_not_ended_by_a_cancel() -> None:
     """It is awaited and saved, and the next durable call is struck."""
     core = Core()
-    task = await running(lambda: execute(paying, MemoryJournal(core), clock=core.clock))
+    task = await running(lambda: execute(paying, MemoryStore(core), clock=core.clock))
     await core.until(lambda: core.listeners == 1)
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     await core.until(lambda: core.listeners == 0)
     gate.opened.set()
 
@@ -135,7 +135,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
 
     core = Core()
     await life(walking, core)
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     ended = await lives(walking, core)
 
     assert ended == Ended(Outcome.CANCELLED)

@@ -7,11 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 
-from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
+from runtara_sdk import (
+    Ended,
+    Outcome,
+    SignalType,
+    TaskGroup,
+    promise,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
 from runtara_sdk.workflow import Workflow, execute
-from runtara_sdk.workflow.engine.store import Told
 
 CANCELLED = Ended(Outcome.CANCELLED)
 
@@ -56,7 +65,7 @@ async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended
     task = asyncio.create_task(lives(flow, core))
     for _ in range(hanging):
         await begun.acquire()
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     async with asyncio.timeout(10):
         ended = await task
         await replayed(flow, core, ended)
@@ -68,7 +77,7 @@ async def replayed(flow: Workflow[[], Any], core: Core, ended: Ended) -> None:
     states, before = dict(core.states), list(seen)
     for count in range(1, len(states) + 1):
         again = Core(states=dict(itertools.islice(states.items(), count)), now=core.now)
-        again.told = Told.CANCEL if ended == CANCELLED else None
+        again.told = SignalType.CANCEL if ended == CANCELLED else None
         assert await lives(flow, again) == ended, list(again.states)
     seen[:] = before
 
@@ -230,10 +239,10 @@ async def test_a_cancel_thrown_in_a_task_of_asyncio_strikes_the_workflow_too() -
         await task
 
     core = Core()
-    task = asyncio.create_task(execute(flow, MemoryJournal(core), clock=core.clock))
+    task = asyncio.create_task(execute(flow, MemoryStore(core), clock=core.clock))
     await begun.acquire()
     await begun.acquire()
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     await hung.wait()
     opened.set()
 
@@ -345,9 +354,9 @@ async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
     core = Core()
     task = asyncio.create_task(lives(flow, core))
     await begun.acquire()
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     ended = await task
-    again = await lives(flow, Core(states=core.states, told=Told.CANCEL))
+    again = await lives(flow, Core(states=core.states, told=SignalType.CANCEL))
 
     assert ended == again == Ended(Outcome.DONE, b'"went on"')
     assert seen == ["caught", "went on", "caught"]

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Changed, Ended, Outcome, Refused, Workflow, logger, patched, step, workflow
 

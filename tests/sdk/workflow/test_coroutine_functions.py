@@ -9,7 +9,7 @@ from functools import partial, wraps
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Outcome, StepFailed, step, workflow
 

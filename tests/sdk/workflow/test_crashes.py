@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
+from runtara_sdk import SignalType
 from runtara_sdk.workflow import (
     Ended,
     NotDone,
@@ -30,7 +31,6 @@ from runtara_sdk.workflow import (
     uuid4,
     workflow,
 )
-from runtara_sdk.workflow.engine.store import Told
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +206,7 @@ class Story:
 
 
 async def story(
-    flow: Workflow[..., Any], given: bytes | None, dies: Dies | None, told: Told | None = None
+    flow: Workflow[..., Any], given: bytes | None, dies: Dies | None, told: SignalType | None = None
 ) -> tuple[Story, int]:
     """Live one, and count the calls of the core in it; `told` when it is suspended first."""
     world.clear()
@@ -221,7 +221,7 @@ async def story(
 
 
 async def check_all_deaths(
-    flow: Workflow[..., Any], given: bytes | None = None, told: Told | None = None
+    flow: Workflow[..., Any], given: bytes | None = None, told: SignalType | None = None
 ) -> Story:
     whole, calls = await story(flow, given, None, told)
     for number, is_done in itertools.product(range(calls), (False, True)):
@@ -240,7 +240,7 @@ async def test_dying_at_any_call_changes_nothing() -> None:
 
 async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
     """Each branch cleans up once, then the workflow, and then the cancel is acknowledged."""
-    whole = await check_all_deaths(cancelled, told=Told.CANCEL)
+    whole = await check_all_deaths(cancelled, told=SignalType.CANCEL)
 
     assert whole.ended.outcome is Outcome.CANCELLED
     assert sorted(whole.effects.values()) == [1, 1, 1]
@@ -274,7 +274,7 @@ async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
 
 async def test_dying_at_any_call_hides_no_cancel() -> None:
     """Though the errors of branches took its place."""
-    whole = await check_all_deaths(failing_cancelled, told=Told.CANCEL)
+    whole = await check_all_deaths(failing_cancelled, told=SignalType.CANCEL)
 
     assert whole.ended.outcome is Outcome.CANCELLED
     assert sorted(whole.effects.values()) == [1, 1]

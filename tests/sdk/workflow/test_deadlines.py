@@ -4,10 +4,19 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Ended, Outcome, TaskGroup, promise, sleep, step, timeout, workflow
-from runtara_sdk.workflow.engine.store import Told
+from runtara_sdk import (
+    Ended,
+    Outcome,
+    SignalType,
+    TaskGroup,
+    promise,
+    sleep,
+    step,
+    timeout,
+    workflow,
+)
 
 
 @workflow(hold="0s")
@@ -57,7 +66,7 @@ async def test_a_cancel_wins_over_a_value() -> None:
     core = Core()
     await life(approving, core)
     await core.send("approval", b'"granted"')
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
 
     assert await life(approving, core) == Ended(Outcome.CANCELLED)
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import Ended, Outcome, Retry, now, sleep, sleep_until, step, timeout, workflow
 

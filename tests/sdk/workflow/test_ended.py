@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_persistence import SignalType
 from runtara_sdk import Ended, Outcome, Refused, restart_as, step, workflow

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Outcome, StepFailed, step, workflow
 from runtara_sdk.workflow.engine.retry import Kinds

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from tests.sdk.fake_server import DEFAULTS, FakeServer, be_silent, reply
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal
+from tests.sdk.workflow.memory_store import Core, MemoryStore
 
 import runtara_sdk
 from runtara_sdk import Settings, step, workflow
@@ -77,7 +77,7 @@ async def test_a_step_goes_to_the_wire_through_few_frames(
 
 async def test_a_step_is_called_through_few_frames() -> None:
     """Between the workflow's line and the step's first stand at most six functions of the SDK."""
-    ended = await execute(looking, MemoryJournal(Core()))
+    ended = await execute(looking, MemoryStore(Core()))
 
     stack = json.loads(ended.output)
     assert stack[0] == f"{__file__}:look"

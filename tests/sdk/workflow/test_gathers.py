@@ -5,12 +5,13 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 
 from runtara_sdk import (
     Ended,
     NotDone,
     Outcome,
+    SignalType,
     TaskGroup,
     current,
     promise,
@@ -20,7 +21,7 @@ from runtara_sdk import (
     workflow,
 )
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.engine.store import Kept, Told
+from runtara_sdk.workflow.engine.store import Saved
 
 
 class Declined(Exception):
@@ -203,7 +204,7 @@ async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
 
     core = Core()
     await life(flow, core)
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     before = len(core.calls)
     running = asyncio.create_task(life(flow, core))
     await waits.wait()
@@ -219,8 +220,8 @@ async def test_a_task_that_is_cancelled_while_it_fails_keeps_no_other_waiting() 
     """Whoever cancels it, and however unsafe that is."""
     saving = asyncio.Event()
 
-    class Slow(MemoryJournal):
-        async def save(self, key: str, state: bytes) -> Kept:
+    class Slow(MemoryStore):
+        async def save(self, key: str, state: bytes) -> Saved:
             if key == "decline#1":
                 saving.set()
                 await asyncio.get_running_loop().create_future()

@@ -9,10 +9,10 @@ from typing import Any, Literal, Optional, TypedDict
 
 import pytest
 from pydantic import BaseModel
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Outcome, Refused, Workflow, sleep, workflow
-from runtara_sdk.workflow.engine.start import first_entry
+from runtara_sdk.workflow.engine.start import first_record
 
 
 class Size(Enum):
@@ -113,7 +113,7 @@ def told(workflow: str, problems: list[str], takes: str, given: str) -> list[str
 async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
     """A typo in one with a default would be lost; but what an instance began with may have more."""
     given = b'{"children": [{"children": [], "childs": []}]}'
-    begun = Core(states={"~workflow": first_entry("grow", given).encoded})
+    begun = Core(states={"~workflow": first_record("grow", given).encoded})
 
     assert "  tree.children[0].childs is not known" in await refusal(grow, given)
     assert await life(grow, begun) == Ended(Outcome.DONE, output=b"1")

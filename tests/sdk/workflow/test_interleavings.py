@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal
+from tests.sdk.workflow.memory_store import Core, MemoryStore
 
 from runtara_sdk.workflow import TaskGroup, Workflow, current, execute, map_steps, step, workflow
 
@@ -82,7 +82,7 @@ async def killed_after(flow: Workflow[[], object], core: Core, count: int) -> No
             enough.set()
         return enough.is_set()
 
-    journal = MemoryJournal(core, dies)
+    journal = MemoryStore(core, dies)
     running = asyncio.create_task(execute(flow, journal, clock=core.clock))
     await journal.dead.wait()
     running.cancel()
@@ -102,7 +102,7 @@ async def test_every_order_before_a_crash_and_every_order_after_it(
         with gated(live, count):
             await killed_after(flow, core, count)
         with gated(again, 2 * STEPS):
-            ended = await execute(flow, MemoryJournal(core), clock=core.clock)
+            ended = await execute(flow, MemoryStore(core), clock=core.clock)
         seen.add((ended, tuple(sorted(core.states.items()))))
 
     assert len(seen) == 1, seen

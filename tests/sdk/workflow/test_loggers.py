@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Outcome, Retry, step, workflow
 from runtara_sdk.loggers import get_logger

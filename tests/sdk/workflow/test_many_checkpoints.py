@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import uuid4, workflow
 

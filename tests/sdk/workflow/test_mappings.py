@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import Ended, Outcome, StepFailed, map_steps, step, workflow
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life
 
 from runtara_sdk import Ended, Outcome, Retry, promise, sleep, step, timeout, workflow
 from runtara_sdk.workflow import execute
@@ -92,7 +92,7 @@ async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
         seen.append("went on")
 
     core = Core()
-    running = asyncio.create_task(execute(going_on, MemoryJournal(core), clock=core.clock))
+    running = asyncio.create_task(execute(going_on, MemoryStore(core), clock=core.clock))
     await begun.wait()
     running.cancel()
     await asyncio.wait({running})
@@ -134,7 +134,7 @@ async def test_a_run_can_be_ended_in_any_turn_of_the_loop(turns: int) -> None:
         await promise("never", int)
 
     core = Core()
-    running = asyncio.create_task(execute(asking, MemoryJournal(core), clock=core.clock))
+    running = asyncio.create_task(execute(asking, MemoryStore(core), clock=core.clock))
     await begun.wait()
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -158,7 +158,7 @@ def test_the_end_of_the_loop_unwinds_no_generator() -> None:
         async for _ in numbers():
             await sleep("1d")
 
-    ended = asyncio.run(execute(iterating, MemoryJournal(core := Core()), clock=core.clock))
+    ended = asyncio.run(execute(iterating, MemoryStore(core := Core()), clock=core.clock))
 
     assert (ended, seen) == (SUSPENDED, [])
 
@@ -182,6 +182,6 @@ def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
     async def iterating() -> int:
         return await beginning()
 
-    ended = asyncio.run(execute(iterating, MemoryJournal(core := Core()), clock=core.clock))
+    ended = asyncio.run(execute(iterating, MemoryStore(core := Core()), clock=core.clock))
 
     assert (ended, seen) == (Ended(Outcome.DONE, b"1"), ["finally"])

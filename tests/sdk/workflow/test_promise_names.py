@@ -6,10 +6,9 @@ import re
 
 import pytest
 from tests.sdk.workflow.launches import ROOT
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
-from runtara_sdk import Ended, Outcome, promise, race, sleep, timeout, workflow
-from runtara_sdk.workflow.engine.store import Told
+from runtara_sdk import Ended, Outcome, SignalType, promise, race, sleep, timeout, workflow
 
 
 @workflow(hold="10s")
@@ -124,7 +123,7 @@ async def test_a_cancelled_wait_says_its_name() -> None:
     async def asking() -> str:
         return await promise("word", str)
 
-    core = Core(told=Told.CANCEL)
+    core = Core(told=SignalType.CANCEL)
 
     assert await life(asking, core) == Ended(Outcome.CANCELLED)
     assert signals(core) == {"promise:word#1": "word"}

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Ended, NotSaveable, Outcome, promise, sleep, step, workflow
-from runtara_sdk.workflow.engine.store import Told
+from runtara_sdk import Ended, NotSaveable, Outcome, SignalType, promise, sleep, step, workflow
 
 seen: list[str] = []
 
@@ -36,7 +35,7 @@ async def test_what_is_none_of_the_type_is_told_on_every_replay() -> None:
     seen.clear()
     core = Core(sent={"number": b'"x"', "another number": b"7"})
     asleep = await life(asking_twice, core)
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
     ended = await life(asking_twice, core)
 
     assert (asleep, ended) == (Ended(Outcome.SUSPENDED), Ended(Outcome.CANCELLED))

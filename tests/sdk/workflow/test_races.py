@@ -5,10 +5,9 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
-from runtara_sdk import Ended, Outcome, promise, race, sleep, step, workflow
-from runtara_sdk.workflow.engine.store import Told
+from runtara_sdk import Ended, Outcome, SignalType, promise, race, sleep, step, workflow
 
 seen: list[str] = []
 
@@ -91,7 +90,7 @@ async def test_a_race_is_struck_as_any_durable_call() -> None:
     """All its branches are, and clean up."""
     core = Core()
     await life(racing, core)
-    await core.tell(Told.CANCEL)
+    await core.tell(SignalType.CANCEL)
 
     assert await lives(racing, core) == Ended(Outcome.CANCELLED)
     assert seen == ["cleaned"]

@@ -37,7 +37,7 @@ async def test_a_release_asks_for_one_answer_and_the_status(
     server.script("get_instance_status", ASLEEP)
 
     async with connected(settings()) as journal:
-        is_asleep = await journal.release("nap", b"dream", tomorrow(), WAITS)
+        is_asleep = await journal.suspend_until("nap", b"dream", tomorrow(), WAITS)
 
     assert is_asleep
     assert server.kinds() == ["sleep", "get_instance_status"]
@@ -53,7 +53,7 @@ async def test_a_sleep_that_does_not_begin_releases_nothing(
     server.script("get_instance_status", AWAKE)
 
     async with connected(settings()) as journal:
-        is_asleep = await journal.release("nap", b"", tomorrow())
+        is_asleep = await journal.suspend_until("nap", b"", tomorrow())
 
     assert not is_asleep
     assert server.kinds() == ["sleep", "get_instance_status"]
@@ -64,7 +64,7 @@ async def test_a_moment_that_has_come_releases_nothing(
 ) -> None:
     """The server is not asked for a sleep that is over before it begins."""
     async with connected(settings()) as journal:
-        is_asleep = await journal.release("nap", b"", datetime.now(UTC))
+        is_asleep = await journal.suspend_until("nap", b"", datetime.now(UTC))
 
     assert not is_asleep
     assert server.kinds() == []
@@ -78,7 +78,7 @@ async def test_a_server_that_holds_the_answer_is_asked_whether_the_instance_slee
     server.script("get_instance_status", AWAKE, ASLEEP)
 
     async with connected(settings()) as journal:
-        is_asleep = await journal.release("nap", b"", tomorrow())
+        is_asleep = await journal.suspend_until("nap", b"", tomorrow())
 
     assert is_asleep
     assert server.kinds() == ["sleep", "get_instance_status"] * 2
@@ -92,4 +92,4 @@ async def test_a_sleep_that_is_refused_is_raised(
 
     async with connected(settings()) as journal:
         with pytest.raises(InvalidInstanceState):
-            await journal.release("nap", b"", tomorrow())
+            await journal.suspend_until("nap", b"", tomorrow())

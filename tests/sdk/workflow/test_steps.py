@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal
+from tests.sdk.workflow.memory_store import Core, MemoryStore
 
 from runtara_sdk.workflow import (
     Ended,
@@ -65,7 +65,7 @@ async def test_a_workflow_runs_its_steps_and_ends_with_its_output() -> None:
         return await shout(f"{second}x")
 
     core = Core()
-    ended = await execute(adding, MemoryJournal(core), b"2")
+    ended = await execute(adding, MemoryStore(core), b"2")
 
     assert ended == Ended(Outcome.DONE, b'"8X"')
     assert core.ended == ended
@@ -96,11 +96,11 @@ async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
         return a + b
 
     core = Core()
-    first = await execute(trying, MemoryJournal(core))
+    first = await execute(trying, MemoryStore(core))
     live, ran = list(seen), DONE.copy()
     seen.clear()
     core.ended = None
-    second = await execute(trying, MemoryJournal(core))
+    second = await execute(trying, MemoryStore(core))
 
     assert first == second == Ended(Outcome.DONE, b"6")
     assert seen == live
@@ -131,7 +131,7 @@ async def test_a_cancel_from_inside_a_step_is_its_failure() -> None:
         return "done"
 
     core = Core()
-    ended = await execute(flow, MemoryJournal(core), None)
+    ended = await execute(flow, MemoryStore(core), None)
 
     assert b"something that the step awaited was cancelled" in ended.output
     assert tried == [1, 2]
@@ -156,7 +156,7 @@ async def test_a_step_that_changes_its_arguments_is_warned_of(
     async def flow() -> int:
         return len(await extend([])) + len(await extended([]))
 
-    await execute(flow, MemoryJournal(Core()), None)
+    await execute(flow, MemoryStore(Core()), None)
 
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == 1
@@ -174,7 +174,7 @@ async def test_a_used_step_may_be_copied_with_what_holds_it() -> None:
     async def guarding(number: int) -> int:
         return await guarded(number)
 
-    ended = await execute(guarding, MemoryJournal(Core()), b"1")
+    ended = await execute(guarding, MemoryStore(Core()), b"1")
     holder = copy.deepcopy({"step": guarded})
 
     assert ended.output == b"1"

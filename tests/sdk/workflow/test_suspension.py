@@ -5,12 +5,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, MemoryJournal, life, lives
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 
 from runtara_sdk import (
     Changed,
     Ended,
     Outcome,
+    SignalType,
     TaskGroup,
     promise,
     restart_as,
@@ -20,7 +21,6 @@ from runtara_sdk import (
 )
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.engine.outcome import Awaited, successor_of, waits
-from runtara_sdk.workflow.engine.store import Told
 from runtara_sdk.workflow.errors import Superseded
 
 seen: list[str] = []
@@ -74,7 +74,7 @@ async def test_a_suspension_unwinds_nothing() -> None:
 
 def test_nor_does_the_end_of_the_loop() -> None:
     """Which cancels whatever else it finds."""
-    ended = asyncio.run(execute(napping, MemoryJournal(core := Core()), clock=core.clock))
+    ended = asyncio.run(execute(napping, MemoryStore(core := Core()), clock=core.clock))
 
     assert ended == Ended(Outcome.SUSPENDED)
     assert seen == ["entered"]
@@ -194,7 +194,7 @@ async def test_a_resume_is_acknowledged_by_who_runs() -> None:
     core = Core(clock_runs=True)
     running = asyncio.create_task(life(asking, core))
     await core.until(lambda: core.listeners == 1)
-    await core.tell(Told.RESUME)
+    await core.tell(SignalType.RESUME)
     await core.until(lambda: core.told is None)
     await core.send("number", b"3")
 
@@ -224,7 +224,7 @@ async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
 
     @step
     async def paused() -> None:
-        await core.tell(Told.PAUSE)
+        await core.tell(SignalType.PAUSE)
         seen.append("paused")
 
     @workflow
@@ -236,7 +236,7 @@ async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
     core = Core()
     first = await life(stepping, core)
     assert (first, seen) == (Ended(Outcome.SUSPENDED), ["one", "paused"])
-    core.told = Told.RESUME
+    core.told = SignalType.RESUME
     last = await life(stepping, core)
 
     assert last == Ended(Outcome.DONE, b'"two"')

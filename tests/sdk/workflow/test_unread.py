@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import (
     Ended,

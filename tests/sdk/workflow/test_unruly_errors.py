@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 import pytest
-from tests.sdk.workflow.memory_journal import Core, life, lives
+from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import Ended, Outcome, Retry, StepFailed, TaskGroup, race, step, workflow
 from runtara_sdk.workflow.engine.retry import retry_after

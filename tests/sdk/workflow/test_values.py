@@ -33,7 +33,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-from tests.sdk.workflow.memory_journal import Core, life
+from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import NotSaveable, Refused, StateUnreadable, Zoned, step, workflow
 from runtara_sdk.workflow.engine import records

@@ -23,7 +23,7 @@ from runtara_persistence import (
 from runtara_sdk import Ended, Outcome, Workflow, promise, sleep, workflow
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.workflow import execute
-from runtara_sdk.workflow.engine.store import Journal
+from runtara_sdk.workflow.engine.store import DurableStore
 from runtara_sdk.workflow.process.core_store import connected
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ class Meeting:
     """A journal at whose n-th call something happens."""
 
     def __init__(
-        self, journal: Journal, act: Callable[[], Awaitable[None]], call: int, moment: Moment
+        self, journal: DurableStore, act: Callable[[], Awaitable[None]], call: int, moment: Moment
     ) -> None:
         self.calls = 0
         self._journal = journal
@@ -104,7 +104,7 @@ class Life:
         """Run once, sending at a call of its journal: how it ended, and how many calls it made."""
         async with connected(self._settings) as journal:
             meeting = Meeting(journal, self.send, call, moment)
-            return await execute(self.workflow, cast("Journal", meeting)), meeting.calls
+            return await execute(self.workflow, cast("DurableStore", meeting)), meeting.calls
 
     async def send(self) -> None:
         send = SendCustomSignal(self._core.signals, SystemClock())

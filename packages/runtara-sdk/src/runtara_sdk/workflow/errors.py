@@ -85,7 +85,7 @@ class Infrastructure(WorkflowError):
 
 
 class Superseded(WorkflowError):
-    """A newer run of the instance has begun; raised by a journal: this process must stop."""
+    """A newer run of the instance has begun; raised by a store: this process must stop."""
 
 
 class OutsideWorkflow(WorkflowError):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from runtara_sdk.workflow.api.context import InWorkflow, required
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.engine.branches import BranchGroup, BranchTask
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import ForeignTask
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ async def _first(
 ) -> str:
     execution, call = where.execution, where.branch.next_call("race")
 
-    async def live() -> Entry:
+    async def live() -> Record:
         wait = execution.live.new_wait()
         group.on_branch_done(wait.end)
         if any(task.done() for task in tasks.values()):

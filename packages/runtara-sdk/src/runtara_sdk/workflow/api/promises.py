@@ -11,7 +11,7 @@ from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import branch_of, escaped, joined
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import NotSaveable
 
 logger = get_logger(__name__)
@@ -43,57 +43,57 @@ def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     before a process was there to hear it.
     """
     where = required(f"promise({name!r})")
-    place = where.branch.next_call(_PREFIX + name)
+    call = where.branch.next_call(_PREFIX + name)
     number = where.branch.numbers.signal(name)
-    place.signal = _signal(place, name, number)
-    return _counted(where.execution, place, name, number, kind)
+    call.signal = _signal(call, name, number)
+    return _counted(where.execution, call, name, number, kind)
 
 
-def _signal(place: DurableCall, name: str, number: int) -> str:
+def _signal(call: DurableCall, name: str, number: int) -> str:
     """The checkpoint id that a promise's value is to be sent to."""
-    own = joined(branch_of(place.key), escaped(name))
+    own = joined(branch_of(call.key), escaped(name))
     return own if number == 1 else f"{own}#{number}"
 
 
 async def _counted(
-    execution: Execution, place: DurableCall, name: str, number: int, kind: type[T]
+    execution: Execution, call: DurableCall, name: str, number: int, kind: type[T]
 ) -> T:
     """Give what is sent, and let its name be waited for again if nothing is."""
-    numbers = place.branch.numbers
+    numbers = call.branch.numbers
 
-    async def live() -> Entry:
+    async def live() -> Record:
         try:
-            return await _live(execution, place, kind)
+            return await _live(execution, call, kind)
         except asyncio.CancelledError:
             numbers.know_signal(name, number, None)
             raise
 
-    entry = await execution.durable(
-        place, live, lambda entry: numbers.know_signal(name, number, _taken(place, entry))
+    record = await execution.durable(
+        call, live, lambda record: numbers.know_signal(name, number, _taken(call, record))
     )
-    return await _kept(execution, place, entry, kind)
+    return await _kept(execution, call, record, kind)
 
 
-def _taken(place: DurableCall, entry: Entry) -> int | None:
+def _taken(call: DurableCall, record: Record) -> int | None:
     """The number of the name that a wait has used up; None: it may be waited for again."""
-    if entry.signal is None:
+    if record.signal is None:
         # Version 1, where each wait has had a name of its own, whether or not something came.
-        return int(place.key.rpartition("#")[2])
-    if entry.kind is Kind.STRUCK:
+        return int(call.key.rpartition("#")[2])
+    if record.kind is Kind.CANCELLED:
         return None
-    return int(entry.signal.rpartition("/")[2].partition("#")[2] or 1)
+    return int(record.signal.rpartition("/")[2].partition("#")[2] or 1)
 
 
-async def _live(execution: Execution, place: DurableCall, kind: type[T]) -> Entry:
-    assert place.signal is not None
-    _check(place.signal, kind)
-    return _entry(place, await heard(execution, place, place.signal), kind)
+async def _live(execution: Execution, call: DurableCall, kind: type[T]) -> Record:
+    assert call.signal is not None
+    _check(call.signal, kind)
+    return _record_of(call, await heard(execution, call, call.signal), kind)
 
 
-async def _kept(execution: Execution, place: DurableCall, entry: Entry, kind: type[T]) -> T:
-    if entry.kind is Kind.FAILURE:
-        raise NotSaveable(json.loads(entry.value))
-    return cast("T", await value_of(execution, place, entry, kind))
+async def _kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
+    if record.kind is Kind.FAILURE:
+        raise NotSaveable(json.loads(record.value))
+    return cast("T", await value_of(execution, call, record, kind))
 
 
 def _check(name: str, kind: object) -> None:
@@ -104,17 +104,17 @@ def _check(name: str, kind: object) -> None:
     codec.check(f"promise {name!r}", kind)
 
 
-async def heard(execution: Execution, place: DurableCall, name: str) -> bytes:
-    """Wait for what is sent to a name; throws what strikes the place."""
+async def heard(execution: Execution, call: DurableCall, name: str) -> bytes:
+    """Wait for what is sent to a name; raises what cancels the call."""
     logger.info(
-        "%s waits for the custom signal %r to instance %r", place.key, name, execution.instance_id
+        "%s waits for the custom signal %r to instance %r", call.key, name, execution.instance_id
     )
     wait = execution.live.new_wait(is_open=True)
     with execution.inbox.expecting(name, wait):
-        by = place.due_scope(execution.clock()) or await execution.live.wait(place, wait)
-    if by is not None and not (place.is_deadline(by) and await _is_sent(execution, name)):
-        await execution.cancellation.cancel(place, by, place.key)
-    await execution.cancellation.wait_while_paused(place)
+        key = call.due_scope(execution.clock()) or await execution.live.wait(call, wait)
+    if key is not None and not (call.is_deadline(key) and await _is_sent(execution, name)):
+        await execution.cancellation.cancel(call, key, call.key)
+    await execution.cancellation.wait_while_paused(call)
     return execution.inbox.value(name)
 
 
@@ -126,12 +126,12 @@ async def _is_sent(execution: Execution, name: str) -> bool:
     return wait.ended.done()
 
 
-def _entry(place: DurableCall, sent: bytes, kind: type[T]) -> Entry:
+def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     """What is saved of what was sent: the value, or why it is none."""
     # Only now: it imports pydantic.
     from runtara_sdk.workflow.values import codec
 
-    what = f"promise {place.signal!r}"
+    what = f"promise {call.signal!r}"
     try:
         value = sent if kind is bytes else codec.read(what, sent, kind)
     except codec.Misfit as error:
@@ -140,6 +140,6 @@ def _entry(place: DurableCall, sent: bytes, kind: type[T]) -> Entry:
             f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
             " except this error and wait for another name"
         )
-        return place.record(Kind.FAILURE, json.dumps(text).encode())
+        return call.record(Kind.FAILURE, json.dumps(text).encode())
     kept = codec.encode(what, value, kind)
-    return place.record(Kind.RESULT, kept.text, form=kept.form)
+    return call.record(Kind.RESULT, kept.text, form=kept.form)

@@ -10,7 +10,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import Changed, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown
 
@@ -68,7 +68,7 @@ async def _value(
     # Only now: it imports pydantic.
     from runtara_sdk.workflow.values import codec
 
-    async def live() -> Entry:
+    async def live() -> Record:
         await execution.cancellation.check(call)
         made = codec.encode(call.key, make(), kind)
         return call.record(Kind.RESULT, made.text, form=made.form)
@@ -77,7 +77,7 @@ async def _value(
 
 
 async def value_of(
-    execution: Execution, call: DurableCall, record: Entry, annotation: object
+    execution: Execution, call: DurableCall, record: Record, annotation: object
 ) -> Any:
     """The value of a record; blocks for ever if it has none of this type."""
     from runtara_sdk.workflow.values import codec

@@ -24,8 +24,8 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     where = required("restart_as()")
     _check_alone(where.execution)
     text, form = _input(where.execution.workflow, args, kwargs)
-    place = where.branch.next_call("restart")
-    return _restarted(where.execution, place, text, form)
+    call = where.branch.next_call("restart")
+    return _restarted(where.execution, call, text, form)
 
 
 def _input(
@@ -41,7 +41,7 @@ def _input(
 
 def _check_alone(execution: Execution) -> None:
     if len(execution.live.branches) > 1 or execution.live.calls:
-        names = [place.key for place in execution.live.calls]
+        names = [call.key for call in execution.live.calls]
         names += [branch.path for branch in execution.live.branches if branch.path]
         raise WorkflowError(
             f"restart_as() while {', '.join(map(repr, sorted(names)))} is under way, which would be"
@@ -61,7 +61,7 @@ async def _restarted(
         end = restarted(execution.instance_id)
         state = execution.workflow.first(text, form).encoded
         store = execution.store
-        await execution.end.call_core(lambda: store.hand_over(end.successor, START, state))
+        await execution.end.call_core(lambda: store.create_successor(end.successor, START, state))
         await execution.end.call_core(lambda: store.complete(end.output))
         await execution.end.finish_and_block(end)
 

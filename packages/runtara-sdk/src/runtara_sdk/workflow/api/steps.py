@@ -14,8 +14,8 @@ from runtara_sdk.workflow.duration import Duration
 from runtara_sdk.workflow.engine.attempts import Attempts
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
-from runtara_sdk.workflow.engine.options import NotDone, Plan, doubt_of
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.options import NotDone, StepOptions, doubt_of
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
@@ -46,7 +46,7 @@ class Step(CoroutineFunction, Generic[P, R]):
     inside another step it is its function. A plain function runs in a thread.
     """
 
-    def __init__(self, function: Callable[..., Any], plan: Plan) -> None:
+    def __init__(self, function: Callable[..., Any], plan: StepOptions) -> None:
         # First: it brings along what other decorators have put on the function.
         update_wrapper(self, function)
         self._function = Function(function)
@@ -82,10 +82,10 @@ class Step(CoroutineFunction, Generic[P, R]):
             check_awaited(self._plan.name)
             return noted(self._plan.name, self._plainly(self._self + args, kwargs))
         given = Arguments(self._self + args, kwargs, self._own(args))
-        call = self._function.live(given, is_old=where.execution.recorder.is_old)
-        place = where.branch.next_call(self._plan.name, key=self._key, step=self._identity)
-        place.arguments = call
-        made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, place, given))
+        arguments = self._function.live(given, is_old=where.execution.recorder.is_old)
+        call = where.branch.next_call(self._plan.name, key=self._key, step=self._identity)
+        call.arguments = arguments
+        made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, call, given))
         # So that Python's warning of a call that nothing has awaited names the step.
         made.__qualname__ = self._plan.name
         return made
@@ -140,7 +140,7 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     def _live(
         self, execution: Execution, call: DurableCall, given: Arguments
-    ) -> Callable[[], Coroutine[Any, Any, Entry]]:
+    ) -> Callable[[], Coroutine[Any, Any, Record]]:
         """Make the attempts only when they are asked for, and without a frame of our own."""
         return lambda: self._attempts(execution, call, given).run(
             lambda: self._warn_if_changed(call, given)
@@ -166,7 +166,7 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     async def _result(
         self, execution: Execution, call: DurableCall, value: object, annotation: object
-    ) -> Entry:
+    ) -> Record:
         """Write a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
         from runtara_sdk.workflow.values import codec
 
@@ -179,7 +179,7 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     def _failure(
         self, execution: Execution, call: DurableCall, error: Exception, attempts: int
-    ) -> Entry:
+    ) -> Record:
         from runtara_sdk.workflow.values import failures
 
         nth = execution.order.reserve()
@@ -202,16 +202,16 @@ class Step(CoroutineFunction, Generic[P, R]):
                 call.key,
             )
 
-    async def _fail(self, execution: Execution, place: DurableCall, entry: Entry) -> NoReturn:
+    async def _fail(self, execution: Execution, call: DurableCall, record: Record) -> NoReturn:
         from runtara_sdk.workflow.values import failures
 
         try:
             error = failures.decode(
-                self._plan.name, place.key, entry.value, self._plan.raises, entry.form
+                self._plan.name, call.key, record.value, self._plan.raises, record.form
             )
         except StateUnreadable as unreadable:
             await execution.end.finish_and_block(unreadable)
-        await execution.order.come(entry.nth)
+        await execution.order.come(record.nth)
         raise error
 
 
@@ -288,7 +288,7 @@ def _made(
         raise TypeError(
             f"{function.__qualname__} yields, and a step's result is saved whole: return a list"
         )
-    plan = Plan(
+    plan = StepOptions(
         name=name or function.__name__,
         raises=kinds("raises", raises),
         retry=retry,

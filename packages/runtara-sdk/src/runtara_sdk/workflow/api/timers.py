@@ -12,11 +12,11 @@ from runtara_sdk.workflow.duration import LONGEST, Duration, is_infinite, signed
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.execution import Execution
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.user_objects import asked, is_a, shown
 
-_STRUCK = "struck"
+_CANCELLED = "struck"
 
 _FOREVER = (
     "a workflow that sleeps for ever never ends: wait for what ends it, with promise(...), or"
@@ -70,48 +70,48 @@ def _check_aware(what: str, moment: object) -> None:
 
 
 async def _slept(
-    execution: Execution, place: DurableCall, end: Callable[[datetime], datetime]
+    execution: Execution, call: DurableCall, end: Callable[[datetime], datetime]
 ) -> None:
-    until = await _deadline(execution, place, end)
+    until = await _deadline(execution, call, end)
     if until is None:
         await execution.end.finish_and_block(
-            Changed(f"{place.key!r} saved a timeout without a deadline, and is a sleep")
+            Changed(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
         )
-    struck = await execution.recorder.recorded_under(place, _STRUCK)
-    if struck is not None:
-        await execution.cancellation.raise_recorded(place, struck)
-    with execution.live.running(place):
+    cancelled = await execution.recorder.recorded_under(call, _CANCELLED)
+    if cancelled is not None:
+        await execution.cancellation.raise_recorded(call, cancelled)
+    with execution.live.running(call):
         if until > execution.clock():
             await execution.cancellation.wait(
-                place, execution.live.new_wait(until, key=place.key), place.subkey(_STRUCK)
+                call, execution.live.new_wait(until, key=call.key), call.subkey(_CANCELLED)
             )
-        # Where no process was there, or what strikes was still on its way from another branch.
-        overslept = place.expired_during(until)
-        if overslept is not None:
-            await execution.cancellation.cancel(place, overslept, place.subkey(_STRUCK))
+        # Where no process was there, or what cancels was still on its way from another branch.
+        expired = call.expired_during(until)
+        if expired is not None:
+            await execution.cancellation.cancel(call, expired, call.subkey(_CANCELLED))
 
 
 async def _deadline(
-    execution: Execution, place: DurableCall, end: Callable[[datetime], datetime | None]
+    execution: Execution, call: DurableCall, end: Callable[[datetime], datetime | None]
 ) -> datetime | None:
     """
-    The deadline saved for a place, that of now if it is live; None: it has none.
+    The deadline saved for a call, that of now if it is live; None: it has none.
 
-    Throws what has struck before it was saved.
+    Raises what had cancelled the call before.
     """
 
-    async def live() -> Entry:
-        await execution.cancellation.check(place)
+    async def live() -> Record:
+        await execution.cancellation.check(call)
         until = end(execution.clock())
         text = json.dumps(None if until is None else until.isoformat()).encode()
-        return place.record(Kind.UNTIL, text)
+        return call.record(Kind.UNTIL, text)
 
-    entry = await execution.durable(place, live)
-    if entry.kind is not Kind.UNTIL:
+    record = await execution.durable(call, live)
+    if record.kind is not Kind.UNTIL:
         await execution.end.finish_and_block(
-            Changed(f"{place.key!r} saved a {entry.kind}, and is a deadline now")
+            Changed(f"{call.key!r} saved a {record.kind}, and is a deadline now")
         )
-    saved = json.loads(entry.value)
+    saved = json.loads(record.value)
     return None if saved is None else datetime.fromisoformat(saved)
 
 
@@ -119,8 +119,9 @@ class timeout:
     """
     `async with timeout("7d")`: raise TimeoutError at a durable call when the time is over.
 
-    The deadline is saved at entry, and so is the call that is struck: a replay raises there again.
-    None and an infinite time set no deadline; less than nothing is over at once, as asyncio's is.
+    The deadline is saved at entry, and so is the call that is cancelled: a replay raises there
+    again. None and an infinite time set no deadline; less than nothing is over at once, as
+    asyncio's is.
     """
 
     def __init__(self, how_long: Duration | None) -> None:
@@ -133,9 +134,9 @@ class timeout:
 
     async def __aenter__(self) -> "timeout":
         where = required(self._text)
-        place = where.branch.next_call("timeout")
-        until = await _deadline(where.execution, place, self._end)
-        self._where, self._scope = where, CancelScope(place.key, until)
+        call = where.branch.next_call("timeout")
+        until = await _deadline(where.execution, call, self._end)
+        self._where, self._scope = where, CancelScope(call.key, until)
         where.execution.cancellation.open(where.branch, self._scope)
         return self
 
@@ -150,7 +151,7 @@ class timeout:
     ) -> None:
         assert self._where is not None
         assert self._scope is not None
-        struck = self._where.execution.cancellation.exit(self._where.branch, self._scope, error)
-        # With another that struck in here, it is that one's error that goes on.
-        if struck == [self._scope] and is_a(error, asyncio.CancelledError):
+        cancelled = self._where.execution.cancellation.exit(self._where.branch, self._scope, error)
+        # Where another scope was delivered in here too, its error goes on.
+        if cancelled == [self._scope] and is_a(error, asyncio.CancelledError):
             raise TimeoutError(f"{self._scope.key}: {self._text} is over") from error

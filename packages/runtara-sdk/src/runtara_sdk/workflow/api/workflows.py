@@ -9,9 +9,9 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from runtara_sdk.workflow.duration import Duration, duration
-from runtara_sdk.workflow.engine.patience import Patience
-from runtara_sdk.workflow.engine.records import LIMIT, Entry
-from runtara_sdk.workflow.engine.start import first_entry
+from runtara_sdk.workflow.engine.options import RunOptions
+from runtara_sdk.workflow.engine.records import LIMIT, Record
+from runtara_sdk.workflow.engine.start import first_record
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
@@ -30,12 +30,12 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         self,
         function: Callable[P, Coroutine[Any, Any, R]],
         name: str | None,
-        patience: Patience,
+        options: RunOptions,
         was: tuple[str, ...] = (),
     ) -> None:
         self.function = function
         self.name = name or function.__name__
-        self.patience = patience
+        self.options = options
         self._is_named = name is not None
         self._qualified = qualified(function)
         self._was = was
@@ -44,9 +44,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.function(*args, **kwargs)
 
-    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Record:
         """What an instance of it begins with: its name and function, and the input as JSON."""
-        return first_entry(self.name, text, form, self._qualified)
+        return first_record(self.name, text, form, self._qualified)
 
     def check(self, instance_id: str, name: str, function: str | None) -> None:
         """
@@ -200,9 +200,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 class _Decorator:
     """What `workflow(...)` gives: to be put on a function."""
 
-    def __init__(self, name: str | None, patience: Patience, was: tuple[str, ...]) -> None:
+    def __init__(self, name: str | None, options: RunOptions, was: tuple[str, ...]) -> None:
         self._name = name
-        self._patience = patience
+        self._options = options
         self._was = was
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
@@ -217,7 +217,7 @@ class _Decorator:
                     f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
                     " given by name: let it take parameters that have one, with no * or /"
                 )
-        return Workflow(function, self._name, self._patience, self._was)
+        return Workflow(function, self._name, self._options, self._was)
 
 
 @overload
@@ -254,10 +254,10 @@ def workflow(
     instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
     core may be out of reach for as long as `budget`, or for a second if that is less.
     """
-    patience = Patience(
+    options = RunOptions(
         duration("budget=", budget),
         duration("hold=", hold),
         max(duration("look=", look), timedelta(seconds=1)),
     )
-    decorator = _Decorator(name, patience, (was,) if isinstance(was, str) else was)
+    decorator = _Decorator(name, options, (was,) if isinstance(was, str) else was)
     return decorator if function is None else decorator(function)

@@ -10,7 +10,7 @@ from runtara_sdk.workflow.engine.calls import Branch, standing
 Generator = AsyncGenerator[object, object]
 
 
-def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:
+def abandon_tasks(tasks: "Iterable[asyncio.Task[object]]") -> None:
     """
     Let tasks stay where they are for the rest of the process: nothing of theirs is unwound.
 
@@ -24,7 +24,7 @@ def leave_parked(tasks: "Iterable[asyncio.Task[object]]") -> None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
 
-def keep_generators() -> None:
+def exempt_async_generators() -> None:
     """Let the end of the running loop close no async generator that a workflow iterates over."""
     register = sys.get_asyncgen_hooks().firstiter
     if register is not None and not isinstance(register, _Registering):

@@ -12,8 +12,8 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
 from runtara_sdk.workflow.engine.calls import Current, DurableCall, entered, idempotency_key
 from runtara_sdk.workflow.engine.execution import Execution
-from runtara_sdk.workflow.engine.options import Doubt, NotDone, Plan
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.options import NotDone, OnDoubt, StepOptions
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
 from runtara_sdk.workflow.user_objects import is_a, text_of, type_name
 from runtara_sdk.workflow.values.tracebacks import readable
@@ -35,7 +35,7 @@ class Failed(Exception):
 @dataclass(slots=True)
 class Attempts:
     """
-    Makes the attempts at one place until one succeeds or none is left.
+    Makes the attempts at one step until one succeeds or none is left.
 
     `ask` asks what became of an effect, None if nobody can be asked; `given` reads a result that a
     person gave as JSON. `result` and `failure` write the record of what came of the attempts.
@@ -43,16 +43,16 @@ class Attempts:
 
     execution: Execution
     call: DurableCall
-    plan: Plan
+    plan: StepOptions
     work: Work
     given: Callable[[bytes], object]
-    result: Callable[[object], Awaitable[Entry]]
-    failure: Callable[[Exception, int], Entry]
+    result: Callable[[object], Awaitable[Record]]
+    failure: Callable[[Exception, int], Record]
     ask: Work | None = None
     number: int = 1
     since: datetime | None = None
 
-    async def run(self, at_end: Callable[[], None]) -> Entry:
+    async def run(self, at_end: Callable[[], None]) -> Record:
         """Give what is to be recorded of the step; raises what cancels it. Calls `at_end` then."""
         try:
             await self._recall()
@@ -85,11 +85,11 @@ class Attempts:
         """Go on counting, and waiting, where a process before this one stopped."""
         last = None
         while (
-            entry := await self.execution.recorder.recorded_under(
+            record := await self.execution.recorder.recorded_under(
                 self.call, f"failed#{self.number}"
             )
         ) is not None:
-            last = json.loads(entry.value)
+            last = json.loads(record.value)
             self.number += 1
         if last is None:
             return
@@ -187,7 +187,7 @@ class Attempts:
             return NotDone()
         if self.ask is not None:
             return await self._asked(self.ask)
-        return NotDone() if self.plan.doubt is Doubt.AGAIN else await self._decided()
+        return NotDone() if self.plan.doubt is OnDoubt.AGAIN else await self._decided()
 
     async def _asked(self, ask: Work) -> object:
         """Ask, again as the step is tried again; when all that has failed, a person."""
@@ -259,8 +259,8 @@ class Attempts:
             await self.execution.live.wait(self.call, self.execution.live.new_wait(until))
 
     async def _save(self, what: str, kind: Kind, value: object) -> None:
-        entry = self.call.record(kind, json.dumps(value).encode())
-        await self.execution.recorder.record(self.call.subkey(what), entry)
+        record = self.call.record(kind, json.dumps(value).encode())
+        await self.execution.recorder.record(self.call.subkey(what), record)
 
 
 def raise_contained(task: "asyncio.Task[Any]", error: BaseException) -> NoReturn:

@@ -4,8 +4,8 @@ Branch groups: branches that run at the same time, and the branch below them tha
 What ends a group early is decided here. The first branch that fails, or a body that raises, cancels
 the rest: their scopes are requested, so each ends at its next durable call. How the group ended is
 recorded under its key: RESULT when every branch had ended, with their number if some were not
-begun, or STRUCK with the key of the scope that cancelled the wait for them. A replay so opens the
-same branches, and lets nothing that came later cancel a group that had ended.
+begun, or CANCELLED with the key of the scope that cancelled the wait for them. So a replay opens
+the same branches, and nothing that came later cancels a group that had ended.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 from runtara_sdk.workflow.engine.calls import Branch, Wait, entered
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.execution import Execution
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.user_objects import is_a
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class BranchGroup:
         self._parent = parent
         self._scope = CancelScope(self.call.key)
         self._enclosing: tuple[CancelScope, ...] = ()
-        self._recorded_end: Entry | None = None
+        self._recorded_end: Record | None = None
         self._running: set[BranchTask[Any]] = set()
         self._unopened: deque[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = deque()
         self._limit = 0
@@ -191,7 +191,7 @@ class BranchGroup:
     async def _wait_all(self, *, may_cancel: bool) -> asyncio.CancelledError | None:
         """Wait for all branches; a scope that cancels the wait is recorded, and ends them."""
         live, cancelled = self._execution.live, None
-        if self._recorded_end is not None and self._recorded_end.kind is Kind.STRUCK:
+        if self._recorded_end is not None and self._recorded_end.kind is Kind.CANCELLED:
             cancelled = self._cancelled_by(json.loads(self._recorded_end.value))
         # A group whose end is recorded can't be cancelled by what came later.
         is_live = may_cancel and self._recorded_end is None
@@ -207,7 +207,7 @@ class BranchGroup:
                     cancelled = self._cancelled_by(key)
             if is_live and cancelled is None:
                 count = json.dumps(len(self.branches) if self._is_truncated else None)
-                end = Entry(Kind.RESULT, count.encode())
+                end = Record(Kind.RESULT, count.encode())
                 await self._execution.recorder.record(self.call.key, end)
         return cancelled
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, ScopeStack, State
 from runtara_sdk.workflow.engine.keys import OWN, Numbers, escaped, joined
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.values.arguments import LiveCall
 from runtara_sdk.workflow.values.form import Form
@@ -181,11 +181,11 @@ class DurableCall:
 
     def record(
         self, kind: Kind, value: bytes, nth: int | None = None, form: Form = Form.NAMES
-    ) -> Entry:
+    ) -> Record:
         """What is recorded under its key, with all that a replay compares."""
         arguments = None if self.arguments is None else self.arguments.call
         step = None if self.step is None else self.step.function
-        return Entry(kind, value, self.position, arguments, nth, form, step, self.signal)
+        return Record(kind, value, self.position, arguments, nth, form, step, self.signal)
 
     def rename(self, key: str) -> None:
         """Be known by a former key, which something is recorded under."""

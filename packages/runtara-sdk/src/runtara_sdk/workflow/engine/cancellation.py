@@ -25,7 +25,7 @@ from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.live_calls import LiveCalls, warn_of_foreign_cancel
 from runtara_sdk.workflow.engine.raise_order import RaiseOrder
 from runtara_sdk.workflow.engine.recorder import Recorder
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
 
@@ -140,17 +140,17 @@ class Cancellation:
         """Record that a scope cancelled the call, then raise CancelledError."""
         await self.raise_recorded(call, await self.record(call, key, recorded_under))
 
-    async def record(self, call: DurableCall, key: str, recorded_under: str) -> Entry:
+    async def record(self, call: DurableCall, key: str, recorded_under: str) -> Record:
         """Record that a scope cancelled the call."""
         text, nth = json.dumps(key, ensure_ascii=False).encode(), self._order.reserve()
-        is_own = recorded_under == call.key
-        record = (
-            call.record(Kind.STRUCK, text, nth) if is_own else Entry(Kind.STRUCK, text, nth=nth)
-        )
+        if recorded_under == call.key:
+            record = call.record(Kind.CANCELLED, text, nth)
+        else:
+            record = Record(Kind.CANCELLED, text, nth=nth)
         await self._recorder.record(recorded_under, record)
         return record
 
-    async def raise_recorded(self, call: DurableCall, record: Entry) -> NoReturn:
+    async def raise_recorded(self, call: DurableCall, record: Record) -> NoReturn:
         """Raise the CancelledError that is recorded, as in the run that recorded it."""
         await self._order.come(record.nth)
         key = json.loads(record.value)

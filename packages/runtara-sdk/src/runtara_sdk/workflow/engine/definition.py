@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from runtara_sdk.workflow.engine.patience import Patience
-from runtara_sdk.workflow.engine.records import Entry
+from runtara_sdk.workflow.engine.options import RunOptions
+from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.values.form import Form
 
 
@@ -18,9 +18,9 @@ class Definition(Protocol):
     def function(self) -> Callable[..., Coroutine[Any, Any, Any]]: ...
 
     @property
-    def patience(self) -> Patience: ...
+    def options(self) -> RunOptions: ...
 
-    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Entry:
+    def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Record:
         """Make the first record of an instance, from its input as JSON."""
         ...
 

@@ -30,11 +30,11 @@ from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.raise_order import RaiseOrder
 from runtara_sdk.workflow.engine.recorder import Recorder
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
-from runtara_sdk.workflow.engine.store import Begun, Journal
+from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.engine.suspension import Suspension
 from runtara_sdk.workflow.errors import NotSaveable
 
@@ -49,8 +49,8 @@ class Execution:
 
     def __init__(
         self,
-        store: Journal,
-        begun: Begun,
+        store: DurableStore,
+        started: RunStarted,
         workflow: Definition,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -66,24 +66,24 @@ class Execution:
             on_pause=lambda: self.suspension.reconsider(),
             on_resume=self.live.release_paused,
         )
-        self.replay = Replay(begun.passed or {})
-        self.recorder = Recorder(store, begun, self.replay, self.end, self.signals.receive)
+        self.replay = Replay(started.states or {})
+        self.recorder = Recorder(store, started, self.replay, self.end, self.signals.receive)
         self.order = RaiseOrder(self.replay.last_raise_number())
         self.cancellation = Cancellation(
             self.live, self.recorder, self.order, self.signals, self.end, clock
         )
         self.inbox = SignalInbox(store, self.signals, self.end)
         self.suspension = Suspension(
-            self.live, store, self.inbox, self.signals, self.end, workflow.patience, clock
+            self.live, store, self.inbox, self.signals, self.end, workflow.options, clock
         )
         self.live.on_change(self.suspension.reconsider)
 
     async def durable(
         self,
         call: DurableCall,
-        live: Callable[[], Awaitable[Entry]],
-        replayed: Callable[[Entry], None] | None = None,
-    ) -> Entry:
+        live: Callable[[], Awaitable[Record]],
+        replayed: Callable[[Record], None] | None = None,
+    ) -> Record:
         """
         Give what is recorded for a call; what `live` makes is recorded if nothing is.
 
@@ -101,7 +101,7 @@ class Execution:
                     await self.end.finish_and_block(error)
         elif replayed is not None:
             replayed(record)
-        if record.kind is Kind.STRUCK:
+        if record.kind is Kind.CANCELLED:
             await self.cancellation.raise_recorded(call, record)
         return record
 

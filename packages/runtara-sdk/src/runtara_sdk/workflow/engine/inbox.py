@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
+from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow.engine.calls import Wait
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
-from runtara_sdk.workflow.engine.store import Heard, Journal, Told
+from runtara_sdk.workflow.engine.store import DurableStore, Polled
 
 _QUIET = 0.1
 """Seconds until a run without promises listens: short ones hear with the answers to their saves."""
@@ -29,7 +30,7 @@ _HELD = timedelta(seconds=60)
 class SignalInbox:
     """Polls for one run, from when that may be of use."""
 
-    def __init__(self, store: Journal, signals: Signals, end: RunEnd) -> None:
+    def __init__(self, store: DurableStore, signals: Signals, end: RunEnd) -> None:
         self._store = store
         self._signals = signals
         self._end = end
@@ -76,12 +77,12 @@ class SignalInbox:
             if not self._deliver(await self._poll(names, timedelta(0))):
                 return
 
-    async def answer(self, heard: Heard) -> None:
+    async def answer(self, polled: Polled) -> None:
         """Pass on what the instance is told; a resume is done with that."""
-        if heard.told is not None:
-            if heard.told is Told.RESUME:
-                await self._end.call_core(lambda: self._store.acknowledge(Told.RESUME))
-            self._signals.receive(heard.told)
+        if polled.signal is not None:
+            if polled.signal is SignalType.RESUME:
+                await self._end.call_core(lambda: self._store.acknowledge(SignalType.RESUME))
+            self._signals.receive(polled.signal)
 
     async def _wait_for_news(self) -> None:
         """Let a poll wait for all there is to hear, until it is answered or there is more."""
@@ -100,16 +101,16 @@ class SignalInbox:
     def _names(self) -> list[str]:
         return [name for name in self._waits if name not in self._values]
 
-    def _deliver(self, heard: Heard) -> bool:
+    def _deliver(self, polled: Polled) -> bool:
         """End the waits whose values came; False: none did."""
-        news = [name for name in self._names() if name in heard.values]
+        news = [name for name in self._names() if name in polled.values]
         for name in news:
-            self._values[name] = heard.values[name]
+            self._values[name] = polled.values[name]
             self._waits[name].end()
         return bool(news)
 
-    async def _poll(self, names: list[str], wait: timedelta) -> Heard:
-        return await self._end.call_core(lambda: self._store.hear(names, wait))
+    async def _poll(self, names: list[str], wait: timedelta) -> Polled:
+        return await self._end.call_core(lambda: self._store.poll(names, wait))
 
     async def _until_changed(self, seconds: float) -> None:
         # Not wait_for, which in Python 3.11 swallows a cancel that comes with the change.

@@ -5,7 +5,7 @@ from itertools import count
 
 from runtara_sdk.workflow.errors import WorkflowError
 
-# The core takes 1024; what is saved beside a place (its intents, attempts) needs some of it.
+# The core takes 1024; what is saved beside a call (its intents, attempts) needs some of it.
 _LONGEST = 960
 
 OWN = "~"

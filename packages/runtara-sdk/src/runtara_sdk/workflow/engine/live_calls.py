@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.engine.abandon import leave_parked
+from runtara_sdk.workflow.engine.abandon import abandon_tasks
 from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.user_objects import is_a
@@ -120,7 +120,7 @@ class LiveCalls:
     def abandon(self) -> None:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
-        leave_parked(known | self._tasks)
+        abandon_tasks(known | self._tasks)
         # A task that failed holds the frames that it went through, and is held by its own context
         # through this run: a file open in one would be closed by the collector, in a wrong order.
         self._tasks = {task for task in self._tasks if not task.done()}

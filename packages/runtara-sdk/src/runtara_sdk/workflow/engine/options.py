@@ -1,6 +1,7 @@
-"""How a step is carried out, as its decorator says."""
+"""How a step and a run are carried out, as their decorators say."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from runtara_sdk.workflow.duration import Duration, duration
@@ -15,23 +16,23 @@ class NotDone:
         return "NotDone()"
 
 
-class Doubt(StrEnum):
+class OnDoubt(StrEnum):
     """What to do about an effect in doubt when there is no function to ask."""
 
     STOP = "stop"
     AGAIN = "again"
 
 
-def doubt_of(given: str) -> Doubt:
+def doubt_of(given: str) -> OnDoubt:
     """Read an option; raises ValueError for what is none."""
     try:
-        return Doubt(given)
+        return OnDoubt(given)
     except ValueError:
         raise ValueError(f'doubt= takes "stop" or "again", got {shown(given)}') from None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StepOptions:
     """A step's options, checked."""
 
     name: str
@@ -40,7 +41,7 @@ class Plan:
     timeout: Duration | None = None
     is_external: bool = False
     is_thread: bool = False
-    doubt: Doubt = Doubt.STOP
+    doubt: OnDoubt = OnDoubt.STOP
     was: tuple[str, ...] = ()
     is_named: bool = False
 
@@ -67,5 +68,22 @@ class Plan:
 
     @property
     def is_interruptible(self) -> bool:
-        """Whether what strikes may end it: a thread can't be ended, and an effect shall not be."""
+        """Whether a scope may end it: a thread can't be ended, and an effect shall not be."""
         return not (self.is_thread or self.is_external)
+
+
+BUDGET = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """
+    A workflow's options: how long its runs wait.
+
+    `budget`: for a core that is out of reach. Waits shorter than `hold` keep the process. After a
+    suspension, a promise is looked at again every `look`, for values that do not wake the instance.
+    """
+
+    budget: timedelta = BUDGET
+    hold: timedelta = timedelta(seconds=60)
+    look: timedelta = timedelta(days=1)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+from runtara_sdk.client.records import SignalType
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
-from runtara_sdk.workflow.engine.records import Entry
+from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
-from runtara_sdk.workflow.engine.store import Begun, Journal, Told
+from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.errors import Changed, Refused
 
 logger = get_logger(__name__)
@@ -26,25 +27,25 @@ class Recorder:
 
     def __init__(
         self,
-        store: Journal,
-        begun: Begun,
+        store: DurableStore,
+        started: RunStarted,
         replay: Replay,
         end: RunEnd,
-        on_signal: Callable[[Told], None],
+        on_signal: Callable[[SignalType], None],
     ) -> None:
         self._store = store
         self._replay = replay
         self._end = end
         self._on_signal = on_signal
-        self._reads_each = begun.passed is None
-        self._saved = len(begun.passed or {})
+        self._reads_each = started.states is None
+        self._saved = len(started.states or {})
 
     @property
     def is_old(self) -> bool:
         """Whether something may be recorded in a form before this one."""
         return self._reads_each or self._replay.is_old
 
-    async def recorded(self, call: DurableCall) -> Entry | None:
+    async def recorded(self, call: DurableCall) -> Record | None:
         """
         Give what is recorded for a call; None: it is live.
 
@@ -61,7 +62,7 @@ class Recorder:
             )
         return record
 
-    async def recorded_or_skipped(self, call: DurableCall) -> Entry | None:
+    async def recorded_or_skipped(self, call: DurableCall) -> Record | None:
         """Give what is recorded for a call, which may have passed without being recorded."""
         await self._end.ensure_running()
         try:
@@ -74,7 +75,7 @@ class Recorder:
             await self._end.finish_and_block(error)
         return record
 
-    async def recorded_under(self, call: DurableCall, what: str) -> Entry | None:
+    async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
         """Give what is recorded beside a call."""
         record = self._replay.get(call.subkey(what))
         if record is None and self._reads_each:
@@ -85,7 +86,7 @@ class Recorder:
             await self._end.finish_and_block(error)
         return record
 
-    async def record(self, key: str, record: Entry) -> Entry:
+    async def record(self, key: str, record: Record) -> Record:
         """Save a record; gives the one that stands then, which is another if there was one."""
         state = record.encoded
         saved = await self._end.call_core(lambda: self._store.save(key, state))
@@ -97,11 +98,11 @@ class Recorder:
                 self._store.instance_id,
                 _MANY,
             )
-        if saved.told is not None:
-            self._on_signal(saved.told)
+        if saved.signal is not None:
+            self._on_signal(saved.signal)
         await self._end.ensure_running()
         return record if saved.state == state else records.decode(key, saved.state)
 
-    async def _read(self, key: str) -> Entry | None:
+    async def _read(self, key: str) -> Record | None:
         state = await self._end.call_core(lambda: self._store.read(key))
         return None if state is None else records.decode(key, state)

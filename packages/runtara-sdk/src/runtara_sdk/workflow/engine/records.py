@@ -1,4 +1,4 @@
-"""Entries: what is saved under a key, as JSON that a person can read in the database."""
+"""Records: what is saved under a key, as JSON that a person can read in the database."""
 
 import json
 import zlib
@@ -18,7 +18,7 @@ LIMIT = 63 * 2**20
 """Bytes that the core keeps of a state, or of an output."""
 
 VERSION = 2
-"""The form of the entries that are written now; one that does not say its form is of 1."""
+"""The form of the records that are written now; one that does not say its form is of 1."""
 
 _WARN = 48 * 2**20
 _COMPRESS = 2**20
@@ -26,24 +26,24 @@ _COMPRESSED = b"zlib:"
 
 
 class Kind(StrEnum):
-    """What an entry says of its key."""
+    """What a record says of its key."""
 
     START = "start"  # the workflow's name, input and format
     RESULT = "result"  # a step's, a promise's or any other value
     UNREAD = "unread"  # a step's, as its own type writes it: the annotation made another value
     FAILURE = "failure"  # a step's final failure; why what was sent is no value of a promise
-    STRUCK = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
+    CANCELLED = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
     UNTIL = "until"  # a deadline; value: when
     INTENT = "intent"  # an effect is about to be tried
     ATTEMPT = "attempt"  # one that failed and is not the last; value: what, and when to try again
 
 
 @dataclass(frozen=True)
-class Entry:
+class Record:
     """
     One saved state.
 
-    `value` is JSON text. `at` is the call's place among those of its branch, None for what is no
+    `value` is JSON text. `position` is the call's among those of its branch, None for what is no
     call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
     `nth` orders what was thrown in tasks of asyncio's; `form` says how to read the value. `step` is
     the qualified name of the step that was called, and `signal` what a promise has waited for;
@@ -52,7 +52,7 @@ class Entry:
 
     kind: Kind
     value: bytes = b"null"
-    at: int | None = None
+    position: int | None = None
     call: Call | str | None = None
     nth: int | None = None
     form: Form = Form.NAMES
@@ -71,7 +71,7 @@ class Entry:
         said: dict[str, object] = {
             "kind": self.kind,
             "form": self.version,
-            "at": self.at,
+            "at": self.position,
             "step": self.step,
             "call": self.call if call is None else dict(call.arguments),
             "by_position": None if call is None else call.by_position or None,
@@ -84,7 +84,7 @@ class Entry:
         return _packed(text + b', "value": ' + self.value + b"}")
 
 
-def decode(key: str, state: bytes) -> Entry:
+def decode(key: str, state: bytes) -> Record:
     """Read one; raises StateUnreadable for what this layer did not write."""
     try:
         plain = (
@@ -98,7 +98,7 @@ def decode(key: str, state: bytes) -> Entry:
                 f" to {VERSION}: run the instance with the version that saved it, or a newer one"
             )
         by_alias = version == 1 or read.get("by_alias", False)
-        return Entry(
+        return Record(
             Kind(read["kind"]),
             json.dumps(read["value"], ensure_ascii=False).encode(errors="backslashreplace"),
             read.get("at"),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
-from runtara_sdk.workflow.engine.abandon import leave_parked
+from runtara_sdk.workflow.engine.abandon import abandon_tasks
 from runtara_sdk.workflow.engine.outcome import Ended
 
 T = TypeVar("T")
@@ -68,6 +68,6 @@ class RunEnd:
 async def _block_forever() -> NoReturn:
     task = asyncio.current_task()
     assert task is not None
-    leave_parked([task])
+    abandon_tasks([task])
     while True:
         await asyncio.get_running_loop().create_future()

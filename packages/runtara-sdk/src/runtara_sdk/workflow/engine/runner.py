@@ -7,17 +7,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from runtara_sdk.client.records import SignalType
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
-from runtara_sdk.workflow.engine.abandon import keep_generators
+from runtara_sdk.workflow.engine.abandon import exempt_async_generators
 from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.execution import Execution, entered_execution, utc_now
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, restarted
-from runtara_sdk.workflow.engine.records import Entry
+from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.start import FORMATS, START, as_utf8
-from runtara_sdk.workflow.engine.store import Begun, Journal, Told
+from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, Refused
 from runtara_sdk.workflow.user_objects import is_a
 from runtara_sdk.workflow.values.tracebacks import report
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 async def execute(
     workflow: Definition,
-    journal: Journal,
+    store: DurableStore,
     given: bytes | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Ended:
@@ -45,62 +46,62 @@ async def execute(
     is.
     """
     try:
-        return await _executed(workflow, journal, given, clock)
+        return await _executed(workflow, store, given, clock)
     except InvalidInstanceState:
-        ended = await _ended_already(workflow, journal, given)
+        ended = await _ended_already(workflow, store, given)
         if ended is None:
             raise
         return ended
     except InputRefused as refusal:
         text = report(refusal)
         with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
-            await journal.fail(text)
+            await store.fail(text)
         raise
     except (Refused, NotSaveable) as refusal:
         text = report(refusal)
         with suppress(InvalidInstanceState):  # Likewise.
-            await journal.block(text)
+            await store.block(text)
         raise
 
 
 async def _ended_already(
-    workflow: Definition, journal: Journal, given: bytes | None
+    workflow: Definition, store: DurableStore, given: bytes | None
 ) -> Ended | None:
     """Tell how an instance has ended: before this run began, or by another's word; None: not."""
-    ended = await journal.ended()
+    ended = await store.ended()
     if ended is None:
         return None
-    state = await journal.read(START)
+    state = await store.read(START)
     if state is not None:
         saved = json.loads(records.decode(START, state).value)
-        _check(journal.instance_id, workflow, saved, given)
+        _check(store.instance_id, workflow, saved, given)
     logger.info(
         "instance %r has ended already (%s): its code runs no more",
-        journal.instance_id,
+        store.instance_id,
         ended.outcome,
     )
-    gone_on = restarted(journal.instance_id)
+    gone_on = restarted(store.instance_id)
     is_restarted = ended.outcome is Outcome.DONE and ended.output == gone_on.output
     return gone_on if is_restarted else ended
 
 
 async def _executed(
     workflow: Definition,
-    journal: Journal,
+    store: DurableStore,
     given: bytes | None,
     clock: Callable[[], datetime],
 ) -> Ended:
-    begun = await journal.begin()
-    execution = Execution(journal, begun, workflow, clock)
+    started = await store.begin()
+    execution = Execution(store, started, workflow, clock)
     with entered_execution(execution):
-        return await _gone_through(execution, workflow, begun, given)
+        return await _gone_through(execution, workflow, started, given)
 
 
 async def _gone_through(
-    execution: Execution, workflow: Definition, begun: Begun, given: bytes | None
+    execution: Execution, workflow: Definition, started: RunStarted, given: bytes | None
 ) -> Ended:
-    keep_generators()
-    starting = asyncio.create_task(_started(execution, workflow, begun, given))
+    exempt_async_generators()
+    starting = asyncio.create_task(_started(execution, workflow, started, given))
     listening: asyncio.Task[None] | None = None
     try:
         arguments = await _unless_over(execution, starting)
@@ -140,21 +141,21 @@ async def _unless_over(execution: Execution, task: "asyncio.Task[T]") -> T:
 
 
 async def _started(
-    execution: Execution, workflow: Definition, begun: Begun, given: bytes | None
+    execution: Execution, workflow: Definition, started: RunStarted, given: bytes | None
 ) -> dict[str, Any]:
     """Agree with what was saved at the first start, or save it; gives the arguments."""
-    first = await _first(execution, begun)
+    first = await _first(execution, started)
     if first is None:
-        text = _plain(begun.input if given is None else given)
+        text = _plain(started.input if given is None else given)
         arguments = workflow.arguments(text)
         await execution.recorder.record(START, workflow.first(text))
         return arguments
     saved = json.loads(first.value)
     _check(execution.instance_id, workflow, saved, given)
-    logger.info("resumed: %s from the core", _steps(execution, begun))
-    heard = await execution.end.call_core(lambda: execution.store.hear((), timedelta(0)))
-    if heard.told is not None:
-        await execution.inbox.answer(heard)
+    logger.info("resumed: %s from the core", _steps(execution, started))
+    polled = await execution.end.call_core(lambda: execution.store.poll((), timedelta(0)))
+    if polled.signal is not None:
+        await execution.inbox.answer(polled)
     if "input" not in saved:
         return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
@@ -168,27 +169,27 @@ def _plain(text: bytes | None) -> bytes | None:
     return text
 
 
-def _steps(execution: Execution, begun: Begun) -> str:
-    if begun.passed is None:
+def _steps(execution: Execution, started: RunStarted) -> str:
+    if started.states is None:
         return "what has passed is read step by step"
     count = execution.replay.steps()
     return "1 step" if count == 1 else f"{count} steps"
 
 
-async def _first(execution: Execution, begun: Begun) -> Entry | None:
-    entry = execution.replay.get(START)
-    if entry is None and begun.passed is None:
+async def _first(execution: Execution, started: RunStarted) -> Record | None:
+    record = execution.replay.get(START)
+    if record is None and started.states is None:
         state = await execution.end.call_core(lambda: execution.store.read(START))
-        entry = None if state is None else records.decode(START, state)
-    if entry is None:
-        if begun.passed:
+        record = None if state is None else records.decode(START, state)
+    if record is None:
+        if started.states:
             raise Refused(
                 f"instance {execution.instance_id!r} has checkpoints that no workflow of this SDK"
-                f" saved, such as {next(iter(begun.passed))!r}: give the workflow another"
+                f" saved, such as {next(iter(started.states))!r}: give the workflow another"
                 " instance id"
             )
         return None
-    return entry
+    return record
 
 
 def _check(
@@ -219,7 +220,7 @@ async def _settled(execution: Execution, workflow: Definition, task: "asyncio.Ta
     error = _error_of(task)
     is_cancelled = is_a(error, asyncio.CancelledError) and execution.root.scopes.was_cancelled
     if is_cancelled and await execution.end.call_core(
-        lambda: execution.store.acknowledge(Told.CANCEL)
+        lambda: execution.store.acknowledge(SignalType.CANCEL)
     ):
         return Ended(Outcome.CANCELLED)
     left_out = execution.replay.unreplayed_calls()

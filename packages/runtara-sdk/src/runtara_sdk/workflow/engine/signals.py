@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from runtara_sdk.workflow.engine.store import Told
+from runtara_sdk.client.records import SignalType
 
 
 class Signals:
@@ -18,14 +18,14 @@ class Signals:
         self.is_pausing = False
         self._on_cancel, self._on_pause, self._on_resume = on_cancel, on_pause, on_resume
 
-    def receive(self, told: Told) -> None:
+    def receive(self, signal: SignalType) -> None:
         """Note what the instance shall do; it is done when a durable call allows."""
-        if told is Told.PAUSE:
+        if signal is SignalType.PAUSE:
             self.is_pausing = not self.is_cancelled
             self._on_pause()
             return
         self.is_pausing = False
-        if told is Told.CANCEL and not self.is_cancelled:
+        if signal is SignalType.CANCEL and not self.is_cancelled:
             self.is_cancelled = True
             self._on_cancel()
         self._on_resume()

@@ -3,7 +3,7 @@
 import json
 
 from runtara_sdk.workflow.engine.keys import OWN
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.values.form import Form
 
 START = f"{OWN}workflow"
@@ -13,12 +13,12 @@ FORMATS = (1, 2)
 """The formats of an instance's other checkpoints: that of older versions, and this one's."""
 
 
-def first_entry(
+def first_record(
     workflow: str,
     text: bytes | None,
     form: Form = Form.ALIASES,
     function: str | None = None,
-) -> Entry:
+) -> Record:
     """
     Make it; `text` is the input as JSON, None if there is none, which is not null.
 
@@ -31,7 +31,7 @@ def first_entry(
     if text is not None:
         said["input"] = json.loads(text)
     value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
-    return Entry(Kind.START, value, form=form)
+    return Record(Kind.START, value, form=form)
 
 
 def as_utf8(text: bytes) -> bytes:

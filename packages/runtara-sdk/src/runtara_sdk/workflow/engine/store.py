@@ -3,50 +3,42 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
+from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow.engine.outcome import Ended
 
 
-class Told(StrEnum):
-    """What an instance can be told to do."""
-
-    CANCEL = "cancel"
-    PAUSE = "pause"
-    RESUME = "resume"
-
-
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RunStarted:
     """
     A run that has begun.
 
-    `passed` is every state that is saved, by key; None: the core can't list them, so that each is
+    `states` is every state that is saved, by key; None: the core can't list them, so that each is
     read by itself.
     """
 
     input: bytes | None
-    passed: Mapping[str, bytes] | None
+    states: Mapping[str, bytes] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The state that stands under a key now, and what the instance was told meanwhile."""
+class Saved:
+    """The state that stands under a key now, and the signal that is pending."""
 
     state: bytes
-    told: Told | None = None
+    signal: SignalType | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the instance was told, and the values sent to the names asked for."""
+class Polled:
+    """The signal that is pending, and the values sent to the names asked for."""
 
-    told: Told | None = None
+    signal: SignalType | None = None
     values: Mapping[str, bytes] = field(default_factory=dict)
 
 
-class Journal(Protocol):
+class DurableStore(Protocol):
     """
     One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
 
@@ -59,7 +51,7 @@ class Journal(Protocol):
     @property
     def instance_id(self) -> str: ...
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> RunStarted:
         """Begin a run, creating the instance if it is unknown."""
         ...
 
@@ -67,7 +59,7 @@ class Journal(Protocol):
         """Tell how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
         ...
 
-    async def save(self, key: str, state: bytes) -> Kept:
+    async def save(self, key: str, state: bytes) -> Saved:
         """Save a state unless there is one; the first one saved stands."""
         ...
 
@@ -79,7 +71,9 @@ class Journal(Protocol):
         """Record a failed attempt, counted from 1; the same again overwrites it."""
         ...
 
-    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
+    async def suspend_until(
+        self, key: str, state: bytes, wake: datetime, waits: str = "[]"
+    ) -> bool:
         """
         Put the instance to sleep until then, so that its process may end.
 
@@ -89,7 +83,7 @@ class Journal(Protocol):
         """
         ...
 
-    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
+    async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
         """
         Read what is pending, and what was sent to these names; held until there is something.
 
@@ -98,15 +92,15 @@ class Journal(Protocol):
         """
         ...
 
-    async def acknowledge(self, told: Told) -> bool:
+    async def acknowledge(self, signal: SignalType) -> bool:
         """
-        Do as told: CANCEL ends the instance, PAUSE pauses it, RESUME changes nothing.
+        Carry a signal out: CANCEL ends the instance, PAUSE pauses it, RESUME changes nothing.
 
-        False: something else was pending, and nothing has changed.
+        False: another signal was pending, and nothing has changed.
         """
         ...
 
-    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+    async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
         """Create an instance with its first checkpoint; one that has it is left as it is."""
         ...
 

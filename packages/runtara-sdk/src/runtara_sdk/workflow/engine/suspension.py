@@ -14,16 +14,17 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow.engine.calls import DurableCall, Wait
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.keys import OWN
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
+from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome, waits
-from runtara_sdk.workflow.engine.patience import Patience
-from runtara_sdk.workflow.engine.records import Entry, Kind
+from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
-from runtara_sdk.workflow.engine.store import Journal, Told
+from runtara_sdk.workflow.engine.store import DurableStore
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -37,11 +38,11 @@ class Suspension:
     def __init__(
         self,
         live: LiveCalls,
-        store: Journal,
+        store: DurableStore,
         inbox: SignalInbox,
         signals: Signals,
         end: RunEnd,
-        options: Patience,
+        options: RunOptions,
         clock: Callable[[], datetime],
     ) -> None:
         self._live = live
@@ -123,20 +124,20 @@ class Suspension:
         if wake is None or (wake > latest and self._awaits_external()):
             wake, key = latest, _poll_key(latest)
         moment, name = wake, key
-        state = Entry(Kind.UNTIL, f'"{moment.isoformat()}"'.encode()).encoded
+        state = Record(Kind.UNTIL, f'"{moment.isoformat()}"'.encode()).encoded
         shown = waits(self._awaits())
         is_asleep = await self._end.call_core(
-            lambda: self._store.release(name, state, moment, shown)
+            lambda: self._store.suspend_until(name, state, moment, shown)
         )
         # What was sent until it slept has made nobody due; what is sent from now on does.
         await self._inbox.refresh()
         if is_asleep and self._live.all_waiting() and not self._signals.is_pausing:
             self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self._awaits()))
             return
-        heard = await self._end.call_core(lambda: self._store.hear((), timedelta(0)))
+        polled = await self._end.call_core(lambda: self._store.poll((), timedelta(0)))
         self._suspending = None
-        if heard.told is not None:
-            self._signals.receive(heard.told)
+        if polled.signal is not None:
+            self._signals.receive(polled.signal)
         self._again_in(timedelta(seconds=0.1))
 
     def _awaits(self) -> tuple[Awaited, ...]:
@@ -164,7 +165,7 @@ class Suspension:
         return any(call.wait is not None and call.wait.is_open for call in self._live.calls)
 
     async def _pause(self) -> None:
-        if await self._end.call_core(lambda: self._store.acknowledge(Told.PAUSE)):
+        if await self._end.call_core(lambda: self._store.acknowledge(SignalType.PAUSE)):
             self._end.finish(Ended(Outcome.SUSPENDED))
             return
         self._suspending = None

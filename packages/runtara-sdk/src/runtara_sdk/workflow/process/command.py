@@ -191,7 +191,7 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
-        async with connected(settings, workflow.patience.budget) as journal:
+        async with connected(settings, workflow.options.budget) as journal:
             ended = await execute(workflow, journal, given)
         if ended.outcome is not Outcome.RESTARTED:
             return ended

@@ -21,11 +21,11 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.execution import utc_now
+from runtara_sdk.workflow.engine.options import BUDGET
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
-from runtara_sdk.workflow.engine.patience import BUDGET
-from runtara_sdk.workflow.engine.store import Begun, Heard, Kept, Told
+from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import Infrastructure, Superseded
-from runtara_sdk.workflow.process.watchdog import Lifeline
+from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 
 logger = get_logger(__name__)
 
@@ -49,11 +49,11 @@ _OUTCOMES = {
 }
 
 
-class RemoteJournal:
+class CoreStore:
     """One instance on a core that is reached over QUIC."""
 
     def __init__(
-        self, client: Client, settings: Settings, lifeline: Lifeline, retry: Retry
+        self, client: Client, settings: Settings, lifeline: HeartbeatThread, retry: Retry
     ) -> None:
         self.instance_id = settings.instance_id
         self._settings = settings
@@ -61,36 +61,38 @@ class RemoteJournal:
         self._client = client
         self._lifeline = lifeline
 
-    async def begin(self) -> Begun:
-        with self._told_apart():
+    async def begin(self) -> RunStarted:
+        with self._as_store_errors():
             registration = await self._client.register()
             self._lifeline.begin()
-            return Begun(registration.input, await self._passed())
+            return RunStarted(registration.input, await self._passed())
 
     async def ended(self) -> Ended | None:
-        with self._told_apart():
+        with self._as_store_errors():
             found = await self._client.get_status()
         outcome = _OUTCOMES.get(found.status)
         return None if outcome is None else Ended(outcome, found.output or b"", found.error or "")
 
-    async def save(self, key: str, state: bytes) -> Kept:
-        with self._told_apart():
-            kept = await self._client.checkpoint(key, state)
-            return Kept(kept.state, _told(kept.signal))
+    async def save(self, key: str, state: bytes) -> Saved:
+        with self._as_store_errors():
+            saved = await self._client.checkpoint(key, state)
+            return Saved(saved.state, _type_of(saved.signal))
 
     async def read(self, key: str) -> bytes | None:
-        with self._told_apart():
+        with self._as_store_errors():
             return await self._client.get_checkpoint(key)
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        with self._told_apart():
+        with self._as_store_errors():
             await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
-    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
+    async def suspend_until(
+        self, key: str, state: bytes, wake: datetime, waits: str = "[]"
+    ) -> bool:
         left = wake - utc_now()
         if left <= timedelta(0):
             return False
-        with self._told_apart():
+        with self._as_store_errors():
             while True:
                 is_stored = await self._is_stored(left, key, state, waits)
                 status = (await self._client.get_status()).status
@@ -98,25 +100,25 @@ class RemoteJournal:
                 if is_stored or is_asleep:
                     return is_asleep
 
-    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
-        with self._told_apart():
+    async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
+        with self._as_store_errors():
             pending = await self._client.poll_signals(also=names, wait=wait)
-            return Heard(_told(pending.signal), pending.custom_signals)
+            return Polled(_type_of(pending.signal), pending.custom_signals)
 
-    async def acknowledge(self, told: Told) -> bool:
-        with self._told_apart():
-            await self._client.acknowledge(SignalType(told))
+    async def acknowledge(self, signal: SignalType) -> bool:
+        with self._as_store_errors():
+            await self._client.acknowledge(signal)
             status = (await self._client.get_status()).status
-            match told:
-                case Told.CANCEL:
+            match signal:
+                case SignalType.CANCEL:
                     return status is InstanceStatus.CANCELLED
-                case Told.PAUSE:
+                case SignalType.PAUSE:
                     return status is InstanceStatus.SUSPENDED
-                case Told.RESUME:
+                case SignalType.RESUME:
                     return True
 
-    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
-        with self._told_apart():
+    async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
+        with self._as_store_errors():
             settings = replace(self._settings, instance_id=instance_id)
             async with Client(settings, retry=self._retry) as successor:
                 # Registering would take it from whoever runs it already.
@@ -125,15 +127,15 @@ class RemoteJournal:
                     await successor.checkpoint(key, state)
 
     async def complete(self, output: bytes) -> None:
-        with self._told_apart():
+        with self._as_store_errors():
             await self._client.completed(output)
 
     async def fail(self, error: str) -> None:
-        with self._told_apart():
+        with self._as_store_errors():
             await self._client.failed(error)
 
     async def block(self, reason: str) -> None:
-        with self._told_apart():
+        with self._as_store_errors():
             await self._client.suspended(blocked_reason=reason)
             if not (await self._client.get_status()).error:
                 logger.warning(
@@ -144,14 +146,14 @@ class RemoteJournal:
                 )
 
     @contextmanager
-    def _told_apart(self) -> Iterator[None]:
+    def _as_store_errors(self) -> Iterator[None]:
         """Raise what ends a run as the workflow layer's errors."""
         try:
             yield
         except _OUT_OF_REACH as error:
             raise Infrastructure(
                 f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
-                f" {error}; run the instance again when it is back: what was saved is kept"
+                f" {error}; run the instance again when it is back: what was saved is saved"
             ) from error
         except InstanceSuperseded as error:
             raise Superseded(str(error)) from error
@@ -179,9 +181,9 @@ class RemoteJournal:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[RemoteJournal]:
+async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[CoreStore]:
     """
-    Open a journal whose calls are repeated for so long while the core is out of reach.
+    Open a store whose calls are repeated for so long while the core is out of reach.
 
     The instance shows life by a connection of its own.
     """
@@ -192,9 +194,9 @@ async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIter
         caller="this run",
         afterwards=" (budget= of @workflow), then the run ends and can be run again",
     )
-    with Lifeline(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
+    with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
         async with Client(quiet, retry=retry) as client:
-            yield RemoteJournal(client, quiet, lifeline, retry)
+            yield CoreStore(client, quiet, lifeline, retry)
 
 
 async def _has(client: Client, key: str) -> bool:
@@ -205,5 +207,5 @@ async def _has(client: Client, key: str) -> bool:
         return False
 
 
-def _told(signal: Signal | None) -> Told | None:
-    return None if signal is None else Told(signal.type)
+def _type_of(signal: Signal | None) -> SignalType | None:
+    return None if signal is None else signal.type

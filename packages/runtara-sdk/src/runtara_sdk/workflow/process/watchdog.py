@@ -28,7 +28,7 @@ _MOSTLY = 0.75
 """In how many of these looks user code was at work."""
 
 
-class Lifeline:
+class HeartbeatThread:
     """
     Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
 

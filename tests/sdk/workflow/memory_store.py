@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from runtara_sdk import SignalType
 from runtara_sdk.errors import InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
-from runtara_sdk.workflow.engine.store import Begun, Heard, Kept, Told
+from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import Superseded
 
 
@@ -19,7 +20,7 @@ class Core:
     input: bytes | None = None
     states: dict[str, bytes] = field(default_factory=dict)
     attempts: dict[str, list[int]] = field(default_factory=dict)
-    told: Told | None = None
+    told: SignalType | None = None
     sent: dict[str, bytes] = field(default_factory=dict)
     ended: Ended | None = None
     blocked: str | None = None
@@ -48,10 +49,10 @@ class Core:
         self.listeners += number
         self.stir.notify_all()
 
-    async def tell(self, told: Told) -> None:
+    async def tell(self, told: SignalType) -> None:
         """Send a signal; a cancel is not replaced."""
         async with self.stir:
-            self.told = self.told if self.told is Told.CANCEL else told
+            self.told = self.told if self.told is SignalType.CANCEL else told
             self.stir.notify_all()
 
     async def send(self, name: str, value: bytes) -> None:
@@ -61,7 +62,7 @@ class Core:
             self.stir.notify_all()
 
 
-class MemoryJournal:
+class MemoryStore:
     """
     The port over a `Core`.
 
@@ -77,7 +78,7 @@ class MemoryJournal:
         self._run = 0
         self._dies = dies or (lambda call, is_done: False)
 
-    async def begin(self) -> Begun:
+    async def begin(self) -> RunStarted:
         core = self._core
         self._run = core.run
         if core.ended is not None:
@@ -86,16 +87,16 @@ class MemoryJournal:
         core.blocked = None
         self._run = core.run
         core.wake = None
-        return Begun(core.input, dict(core.states) if core.lists else None)
+        return RunStarted(core.input, dict(core.states) if core.lists else None)
 
     async def ended(self) -> Ended | None:
         return self._core.ended
 
-    async def save(self, key: str, state: bytes) -> Kept:
+    async def save(self, key: str, state: bytes) -> Saved:
         await self._before(f"save {key}")
         kept = self._core.states.setdefault(key, state)
         await self._after(f"save {key}")
-        return Kept(kept, self._core.told)
+        return Saved(kept, self._core.told)
 
     async def read(self, key: str) -> bytes | None:
         await self._before(f"read {key}")
@@ -106,16 +107,18 @@ class MemoryJournal:
         self._core.attempts.setdefault(key, []).append(number)
         await self._after(f"attempt {key} {number}")
 
-    async def release(self, key: str, state: bytes, wake: datetime, waits: str = "[]") -> bool:
+    async def suspend_until(
+        self, key: str, state: bytes, wake: datetime, waits: str = "[]"
+    ) -> bool:
         await self._before(f"release {key}")
         self._core.states.setdefault(key, state)
-        if self._core.told is Told.CANCEL or wake <= self._core.now:
+        if self._core.told is SignalType.CANCEL or wake <= self._core.now:
             return False
         self._core.wake, self._core.waits = wake, waits
         await self._after(f"release {key}")
         return True
 
-    async def hear(self, names: Collection[str], wait: timedelta) -> Heard:
+    async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
         await self._check()
         core = self._core
         if wait:
@@ -127,19 +130,19 @@ class MemoryJournal:
                     )
                 finally:
                     await core.listening(-1)
-        return Heard(core.told, {name: core.sent[name] for name in names if name in core.sent})
+        return Polled(core.told, {name: core.sent[name] for name in names if name in core.sent})
 
-    async def acknowledge(self, told: Told) -> bool:
+    async def acknowledge(self, told: SignalType) -> bool:
         await self._before(f"acknowledge {told}")
         if self._core.told is not told:
             return False
         self._core.told = None
-        if told is Told.CANCEL:
+        if told is SignalType.CANCEL:
             self._core.ended = Ended(Outcome.CANCELLED)
         await self._after(f"acknowledge {told}")
         return True
 
-    async def hand_over(self, instance_id: str, key: str, state: bytes) -> None:
+    async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
         await self._before(f"hand over {instance_id}")
         self._core.successors.setdefault(instance_id, {}).setdefault(key, state)
         await self._after(f"hand over {instance_id}")
@@ -189,7 +192,7 @@ async def life(
     dies: Callable[[str, bool], bool] | None = None,
 ) -> Ended | None:
     """Run an instance once, until it ends (how), or its process dies (None)."""
-    journal = MemoryJournal(core, dies)
+    journal = MemoryStore(core, dies)
     running = asyncio.create_task(execute(workflow, journal, given, core.clock))
     dying = asyncio.create_task(journal.dead.wait())
     await asyncio.wait({running, dying}, return_when=asyncio.FIRST_COMPLETED)
