@@ -78,6 +78,31 @@ async def test_all_of_a_backlog_is_taken_in(sock: socket.socket) -> None:
     assert order.count(b"a") == order.count(b"b") == 100
 
 
+async def test_what_takes_long_leaves_the_rest_to_the_next_turn(sock: socket.socket) -> None:
+    """However few datagrams have come, timers wait for no more than fits a turn of the loop."""
+
+    class Slow(Noting):
+        def receive(self, data: bytes, address: Address, now: float) -> None:
+            super().receive(data, address, now)
+            until = thread_time() + 0.006
+            while thread_time() < until:
+                pass
+
+    slow = Slow([])
+    datapath = Datapath(sock, lambda _data, _address: slow, lambda _: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(3):
+            sender.sendto(b"dear", sock.getsockname())
+    turns = [0]
+    async with asyncio.timeout(10):
+        while turns[-1] < 3:
+            await asyncio.sleep(0)
+            turns.append(len(slow.notes))
+    datapath.close()
+
+    assert {0, 1, 2, 3} == set(turns)
+
+
 async def test_what_is_too_long_is_nobodys(sock: socket.socket) -> None:
     """It is dropped before anybody is asked whose it is."""
     order = await _received(sock, [b"x" * (LARGEST_DATAGRAM + 1), b"y" * LARGEST_DATAGRAM])

@@ -226,7 +226,8 @@ class Connection(Driver):
         if stream is None:
             # It brought nothing, but its length counts.
             stream = self._new(event.stream_id)
-            self._stop_serving(stream)
+            stream.is_served = False
+        deafen(stream.receiver)
         stream.fail(StreamReset(event.error_code))
         self._received_all(stream)
 
@@ -267,7 +268,8 @@ class Connection(Driver):
     def _stop_serving(self, stream: Stream) -> None:
         """Keep nothing of what a stream brought, or may still bring: nobody will read it."""
         stream.is_served = False
-        deafen(stream.receiver)
+        if not stream.is_received:
+            deafen(stream.receiver)
         self._release(stream)
 
     def _received_all(self, stream: Stream) -> None:

@@ -4,21 +4,26 @@ import asyncio
 import logging
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic, thread_time
+from typing import TypeAlias
 
 from runtara_protocol.quic.turns import WAITING_EACH, Address, Source, Turns
 
 logger = logging.getLogger(__name__)
 
 # More in one turn of the loop would let busy peers delay everybody's timers and answers.
-BATCH = 32
+BATCH = 64
 TURN = 0.005
 # As many datagrams are read before the next is taken in: what waits in the system's buffer waits
 # for its turn there, behind everybody's.
 AT_ONCE = 256
 # No path of the Internet carries more, and what a packet can cost grows with its size.
 LARGEST_DATAGRAM = 2048
+
+
+# For whom, what, and where it came from.
+Arrival: TypeAlias = "tuple[Endpoint, bytes, Address]"
 
 
 class Endpoint(Source, ABC):
@@ -100,14 +105,20 @@ class Datapath:
         self._turns.forget(endpoint)
 
     def _read(self) -> None:
-        failure = self._fill()
-        if not self._is_continuing:
-            self._work()
+        arrived, failure = self._arrivals()
+        if self._turns or len(arrived) > BATCH:
+            for endpoint, data, address in arrived:
+                self._turns.put(endpoint, data, address)
+            if not self._is_continuing:
+                self._take_turns()
+        elif arrived:
+            self._take_all(arrived)
         if failure is not None:
             self._failed(failure)
 
-    def _fill(self) -> OSError | None:
-        """Let what has come wait for its turn; return the last error of the socket, if any."""
+    def _arrivals(self) -> tuple[list[Arrival], OSError | None]:
+        """Return what has come, and the last error of the socket, if any."""
+        arrived: list[Arrival] = []
         failure: OSError | None = None
         for _ in range(AT_ONCE):
             try:
@@ -119,13 +130,26 @@ class Datapath:
                 continue
             endpoint = self._route(data, address) if len(data) <= LARGEST_DATAGRAM else None
             if endpoint is not None:
-                self._turns.put(endpoint, data, address)
-        return failure
+                arrived.append((endpoint, data, address))
+        return arrived, failure
 
-    def _work(self) -> None:
+    def _take_all(self, arrived: list[Arrival]) -> None:
+        """Take in what fits one turn, in the order it came; if it takes long, the rest waits."""
+        now = monotonic()
+        touched: dict[Endpoint, None] = {}
+        for done, (endpoint, data, address) in enumerate(arrived, start=1):
+            touched[endpoint] = None
+            self._receive(endpoint, data, address, now)
+            if monotonic() - now > TURN:
+                for late in arrived[done:]:
+                    self._turns.put(*late)
+                break
+        self._process(touched, now)
+
+    def _take_turns(self) -> None:
         """Take in what waits, for one turn of the loop; the rest in the next."""
         now = monotonic()
-        spent = began = thread_time()
+        since = self._turns_began()
         touched: dict[Endpoint, None] = {}
         for _ in range(BATCH):
             given = self._turns.take()
@@ -133,20 +157,26 @@ class Datapath:
                 break
             endpoint, data, address = given
             touched[endpoint] = None
-            try:
-                endpoint.receive(data, address, now)
-            except Exception:
-                self.crashed(endpoint)
-            since, spent = spent, thread_time()
-            self._turns.charge(endpoint, spent - since)
-            if spent - began > TURN:
+            self._receive(endpoint, data, address, now)
+            since = self._charge(endpoint, since)
+            if monotonic() - now > TURN:
                 break
+        self._process(touched, now)
+
+    def _receive(self, endpoint: Endpoint, data: bytes, address: Address, now: float) -> None:
+        try:
+            endpoint.receive(data, address, now)
+        except Exception:
+            self.crashed(endpoint)
+
+    def _process(self, touched: Iterable[Endpoint], now: float) -> None:
+        since = self._turns_began()
         for endpoint in touched:
             try:
                 endpoint.process(now)
             except Exception:
                 self.crashed(endpoint)
-            spent = self._charge(endpoint, spent)
+            since = self._charge(endpoint, since)
         if self._turns and not self._is_continuing:
             self._is_continuing = True
             self._loop.call_soon(self._continue)
@@ -156,9 +186,15 @@ class Datapath:
         if self._sock.fileno() >= 0:
             self._read()
 
-    def _charge(self, endpoint: Endpoint, since: float) -> float:
-        """Count the processor's time since then as this endpoint's; return that time."""
-        # Not what passed on the wall: other processes' work would be charged to it.
+    def _turns_began(self) -> float | None:
+        """Return the processor's time so far; None if it is nobody's but one endpoint's."""
+        # Not what passed on the wall: other processes' work would be charged to an endpoint.
+        return thread_time() if self._turns.is_shared else None
+
+    def _charge(self, endpoint: Endpoint, since: float | None) -> float | None:
+        """Count the processor's time since then as this endpoint's, if others wait for theirs."""
+        if since is None or not self._turns.is_shared:
+            return since
         spent = thread_time()
         self._turns.charge(endpoint, spent - since)
         return spent
@@ -171,7 +207,7 @@ class Datapath:
 
     def _transmit(self) -> None:
         now = monotonic()
-        spent = began = thread_time()
+        since = self._turns_began()
         scheduled, self._scheduled = self._scheduled, []
         for done, endpoint in enumerate(scheduled, start=1):
             # Its timer may have been faster.
@@ -181,8 +217,8 @@ class Datapath:
                 endpoint.transmit(now)
             except Exception:
                 self.crashed(endpoint)
-            spent = self._charge(endpoint, spent)
-            if spent - began > TURN and done < len(scheduled):
+            since = self._charge(endpoint, since)
+            if monotonic() - now > TURN and done < len(scheduled):
                 self._postpone(scheduled[done:])
                 return
 

@@ -5,13 +5,16 @@ A frame of a few bytes may cost a thousand times what it cost to send. See
 docs/decisions/0020-what-a-peer-may-cost.md for the bounds and aioquic's private names used here.
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
 
-from aioquic.quic.connection import QuicConnection, QuicConnectionError
+from aioquic.buffer import Buffer  # type: ignore[attr-defined]  # Public, but not marked so.
+from aioquic.quic.connection import QuicConnection, QuicConnectionError, QuicReceiveContext
 from aioquic.quic.events import StreamDataReceived
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicStreamFrame
 from aioquic.quic.rangeset import RangeSet
 from aioquic.quic.stream import QuicStream, QuicStreamReceiver
+from aioquic.tls import Epoch
 
 from runtara_protocol.quic.datapath import LARGEST_DATAGRAM
 
@@ -24,7 +27,7 @@ MOST_CRYPTO_GAPS = 32
 # A client that gives up 290 streams at once fills a packet with as many frames.
 MOST_FRAMES = 512
 # As many frames of one byte or two does a frame count for that makes more work than those.
-WEIGHTS = {
+WEIGHTS: Mapping[int, int] = {
     QuicFrameType.ACK: 64,
     QuicFrameType.ACK_ECN: 64,
     QuicFrameType.CRYPTO: 8,
@@ -33,6 +36,7 @@ WEIGHTS = {
     QuicFrameType.PATH_CHALLENGE: 16,
     QuicFrameType.PATH_RESPONSE: 16,
 }
+STREAM_FRAMES = range(QuicFrameType.STREAM_BASE, QuicFrameType.STREAM_BASE + 8)
 # The transport parameter max_udp_payload_size, which aioquic doesn't announce.
 LARGEST_ANNOUNCED = b"\x03\x02" + (0x4000 | LARGEST_DATAGRAM).to_bytes(2, "big")
 
@@ -40,15 +44,17 @@ LARGEST_ANNOUNCED = b"\x03\x02" + (0x4000 | LARGEST_DATAGRAM).to_bytes(2, "big")
 # Private even for a subclass.
 HANDLERS = "_QuicConnection__frame_handlers"
 
+FrameHandler: TypeAlias = Callable[[QuicReceiveContext, int, Buffer], None]
+FrameHandlers: TypeAlias = dict[int, tuple[FrameHandler, frozenset[Epoch]]]
+
 
 class Machine(QuicConnection):
     """A server's connection, which a client that goes over a bound ends for itself."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
-        self._gaps = _Tally()
-        handlers: dict[int, Any] = vars(self)[HANDLERS]
-        self._frames = vars(self)[HANDLERS] = _Frames(handlers)
+        self._streams = _Streams()
+        vars(self)[HANDLERS] = _Frames(vars(self)[HANDLERS]).bounded()
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
@@ -58,33 +64,48 @@ class Machine(QuicConnection):
     def _serialize_transport_parameters(self) -> bytes:
         return super()._serialize_transport_parameters() + LARGEST_ANNOUNCED
 
-    def _payload_received(self, *args: Any, **named: Any) -> tuple[bool, bool]:
-        self._frames.left = MOST_FRAMES
-        return super()._payload_received(*args, **named)
 
-    def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
-        stream = super()._get_or_create_stream(frame_type, stream_id)
-        pieces = stream.receiver._ranges
-        if type(pieces) is RangeSet:
-            pieces.__class__ = _Pieces
-            vars(pieces)["tally"] = self._gaps
-        return stream
+class _Frames:
+    """What the frames of a packet count, all but STREAM frames: one is three bytes at least."""
 
+    def __init__(self, handlers: FrameHandlers) -> None:
+        self._handlers = handlers
+        self._packet: QuicReceiveContext | None = None
+        self._left = 0
 
-class _Frames(dict[int, Any]):
-    """The handlers of all frame types, looked up as often as a packet may hold frames."""
+    def bounded(self) -> FrameHandlers:
+        """Return handlers that do the same, and end the connection when a packet has too many."""
+        return {
+            frame_type: (handler if frame_type in STREAM_FRAMES else self._handle, epochs)
+            for frame_type, (handler, epochs) in self._handlers.items()
+        }
 
-    left = 0
-
-    def __getitem__(self, frame_type: int) -> Any:
-        self.left -= WEIGHTS.get(frame_type, 1)  # type: ignore[call-overload]
-        if self.left < 0:
+    def _handle(self, packet: QuicReceiveContext, frame_type: int, buffer: Buffer) -> None:
+        if packet is not self._packet:
+            self._packet = packet
+            self._left = MOST_FRAMES
+        self._left -= WEIGHTS.get(frame_type, 1)
+        if self._left < 0:
             raise QuicConnectionError(
                 error_code=QuicErrorCode.PROTOCOL_VIOLATION,
                 frame_type=frame_type,
                 reason_phrase="too many frames in a packet",
             )
-        return super().__getitem__(frame_type)
+        self._handlers[frame_type][0](packet, frame_type, buffer)
+
+
+class _Streams(dict[int, QuicStream]):
+    """All streams of a connection, whose pieces are counted together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tally = _Tally()
+
+    def __setitem__(self, stream_id: int, stream: QuicStream) -> None:
+        pieces = cast(_Pieces, stream.receiver._ranges)
+        pieces.__class__ = _Pieces
+        pieces.tally = self._tally
+        super().__setitem__(stream_id, stream)
 
 
 class _Tally:

@@ -47,6 +47,11 @@ class Turns(Generic[SourceT]):
         # By use. An entry whose source has been charged since is put right when it comes up.
         self._queue: list[tuple[float, int, SourceT]] = []
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether more than one source waits."""
+        return len(self._queue) > 1
+
     def put(self, source: SourceT, data: bytes, address: Address) -> None:
         """Let it wait; dropped if the source has too much waiting, or all have and it has any."""
         size = len(data)
