@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 import pytest
 from aioquic.quic.events import HandshakeCompleted
@@ -11,6 +12,14 @@ from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_protocol.quic.stream import Stream
 
 MIB = 1024 * 1024
+
+
+class Refusing(Echo):
+    """Answers after the first piece."""
+
+    async def stream(self, stream: Stream) -> None:
+        await stream.receive()
+        stream.send(b"no")
 
 
 async def test_a_request_is_answered_on_its_stream() -> None:
@@ -51,6 +60,53 @@ async def test_a_large_frame_goes_up_and_comes_down(size: int) -> None:
         answer = await connection.exchange(request)
 
     assert answer == request
+
+
+async def pieces(count: int, size: int) -> AsyncIterator[bytes]:
+    for number in range(count):
+        yield bytes([number % 256]) * size
+
+
+async def test_a_body_follows_its_request() -> None:
+    """An upload arrives whole and in order, and the client holds only a part of it."""
+    body = b"".join([piece async for piece in pieces(64, 100_000)])
+    async with serving(Echo) as served, await served.connect() as connection:
+        answer = await connection.upload(b"request", pieces(64, 100_000))
+
+    assert answer == b"request" + body
+
+
+async def test_a_body_that_fails_resets_its_stream() -> None:
+    """The error of a body reaches the caller, and the connection goes on."""
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(10)
+        raise OSError("the disk is gone")
+
+    async with serving(Gated) as served, await served.connect() as connection:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await connection.upload(b"request", broken())
+        handler = await served.handler()
+        handler.gate.set()
+        assert await connection.exchange(b"next") == b"next"
+
+
+async def test_an_early_answer_ends_the_sending() -> None:
+    """A server that answers and reads no further gets no more of the body."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield bytes(100_000)
+
+    async with serving(Refusing) as served, await served.connect() as connection:
+        answer = await asyncio.wait_for(connection.upload(b"request", endless()), 20)
+        before = sent
+        await asyncio.sleep(0.05)
+
+    assert (answer, sent) == (b"no", before)
 
 
 async def test_leaving_delivers_the_last_answer_whole() -> None:

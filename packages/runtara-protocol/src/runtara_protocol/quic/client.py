@@ -5,6 +5,8 @@ import re
 import socket
 import ssl
 from collections import deque
+from collections.abc import AsyncIterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -29,6 +31,8 @@ from runtara_protocol.quic.error import (
 from runtara_protocol.quic.turns import Address
 
 UDP_BUFFER = 2 << 20
+UNACKNOWLEDGED = 2 << 20
+"""Bytes of a body that a connection holds at most, besides the chunk it was given last."""
 
 _UNTRUSTED = QuicErrorCode.CRYPTO_ERROR + AlertDescription.bad_certificate
 _OUT_OF_TIME = QuicErrorCode.CRYPTO_ERROR + AlertDescription.certificate_expired
@@ -105,13 +109,23 @@ async def _connected(
 
 
 class _Exchange:
-    """A request under way: what has come of its answer, and who waits for the rest."""
+    """
+    A request under way: what has come of its answer, and who waits for the rest.
 
-    __slots__ = ("answer", "chunks", "request")
+    `opened` is the stream's id once the server allows one; None where nothing follows the request.
+    """
 
-    def __init__(self, request: bytes, answer: asyncio.Future[bytes]) -> None:
+    __slots__ = ("answer", "chunks", "opened", "request")
+
+    def __init__(
+        self,
+        request: bytes,
+        answer: asyncio.Future[bytes],
+        opened: asyncio.Future[int] | None = None,
+    ) -> None:
         self.request = request
         self.answer = answer
+        self.opened = opened
         self.chunks: list[bytes] = []
 
 
@@ -130,6 +144,7 @@ class ClientConnection(Driver):
         self._unopened: deque[_Exchange] = deque()
         self._established: asyncio.Future[None] = self.loop.create_future()
         self._ping: asyncio.TimerHandle | None = None
+        self._taken = asyncio.Event()
         self._lost = ""
 
     async def established(self) -> None:
@@ -146,9 +161,28 @@ class ClientConnection(Driver):
         before the answer was complete: whether the request was carried out is not known then.
         Cancelling it only says that the answer isn't wanted.
         """
+        exchange = _Exchange(request, self.loop.create_future())
+        return await self._answered(exchange)
+
+    async def upload(self, request: bytes, body: AsyncIterable[bytes]) -> bytes:
+        """
+        Send the request and then the body on the same stream, as fast as the server takes them.
+
+        Raises what `exchange` raises, and what the body raises; the server then sees a stream that
+        is reset. An answer that comes before the end of the body ends the sending.
+        """
+        exchange = _Exchange(request, self.loop.create_future(), self.loop.create_future())
+        sending = asyncio.create_task(self._send_body(exchange, body))
+        try:
+            return await self._answered(exchange)
+        finally:
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
+
+    async def _answered(self, exchange: _Exchange) -> bytes:
         if self.is_closed:
             raise ConnectionLost(self._lost)
-        exchange = _Exchange(request, self.loop.create_future())
         self._unopened.append(exchange)
         self._open_streams()
         try:
@@ -156,6 +190,30 @@ class ClientConnection(Driver):
         except asyncio.CancelledError:
             self._give_up(exchange)
             raise
+
+    async def _send_body(self, exchange: _Exchange, body: AsyncIterable[bytes]) -> None:
+        assert exchange.opened is not None
+        stream_id = await exchange.opened
+        sender = self._quic._streams[stream_id].sender
+        try:
+            async for chunk in body:
+                while len(sender._buffer) > UNACKNOWLEDGED:
+                    self._taken.clear()
+                    await self._taken.wait()
+                # The server may refuse the rest, and answer why.
+                if sender._reset_error_code is not None:
+                    return
+                self._send(stream_id, chunk, end_stream=False)
+            self._send(stream_id, b"", end_stream=True)
+        except Exception as error:
+            self._quic.reset_stream(stream_id, 0)
+            self._datapath.schedule(self)
+            if not exchange.answer.done():
+                exchange.answer.set_exception(error)
+
+    def _send(self, stream_id: int, data: bytes, *, end_stream: bool) -> None:
+        self._quic.send_stream_data(stream_id, data, end_stream)
+        self._datapath.schedule(self)
 
     async def aclose(self) -> None:
         """Close at once; exchanges under way raise ConnectionLost. A second call does nothing."""
@@ -179,6 +237,7 @@ class ClientConnection(Driver):
     def process(self, now: float) -> None:
         """Act on what was received."""
         super().process(now)
+        self._taken.set()
         if self._unopened and not self.is_closed:
             self._open_streams()
 
@@ -191,8 +250,9 @@ class ClientConnection(Driver):
                 return
             exchange = self._unopened.popleft()
             self._exchanges[stream_id] = exchange
-            quic.send_stream_data(stream_id, exchange.request, end_stream=True)
-            self._datapath.schedule(self)
+            self._send(stream_id, exchange.request, end_stream=exchange.opened is None)
+            if exchange.opened is not None:
+                exchange.opened.set_result(stream_id)
 
     def _give_up(self, exchange: _Exchange) -> None:
         if exchange in self._unopened:
