@@ -15,6 +15,8 @@ from tests.support.server_process import PATIENCE, ServerProcess, running
 
 from runtara_protocol.pb import instance_pb2 as pb
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 CLIENTS = 8
 BACK_WITHIN = 5.0
 HOUR_MS = 3_600_000

@@ -16,6 +16,8 @@ from tests.support.server_process import ServerProcess, environment, running
 
 from runtara_persistence import FINAL, InstanceStatus, Persistence, connect
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ROOT = Path(__file__).parents[2]
 PARENT = "parent"
 

@@ -25,6 +25,8 @@ from runtara_conformance.messages import (
     SleepResponse,
 )
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 GRACE = 10.0
 TELLING = [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]]
 

@@ -20,6 +20,8 @@ from runtara_protocol.quic.connection import Connection
 from runtara_server.router import Router
 from runtara_server.streams import InstanceStreams
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 MIB = 1 << 20
 LARGEST = 64 * MIB
 STATUS = framed(GetInstanceStatusRequest("nobody"))

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from time import monotonic
 
+import pytest
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from tests.server.hostile import complaints, memory, neighbour_of, register
@@ -17,6 +18,8 @@ from runtara_conformance.messages import (
     PollSignalsRequest,
     PollSignalsResponse,
 )
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 MIB = 1 << 20
 

@@ -37,6 +37,8 @@ from runtara_protocol.quic.stream import Stream
 from runtara_server.router import Router
 from runtara_server.streams import InstanceStreams
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 MIB = 1 << 20
 STATE = 4 * MIB
 READS = 100

@@ -12,6 +12,8 @@ from tests.support.server_process import running
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.error import ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 RACERS = 16
 FINAL = [pb.STATUS_COMPLETED, pb.STATUS_FAILED]
 

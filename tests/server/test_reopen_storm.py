@@ -38,6 +38,8 @@ from runtara_persistence import (
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.error import ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 PARENT = "parent"
 CHILDREN = [f"child-{number}" for number in range(6)]
 BETWEEN_KILLS = 40

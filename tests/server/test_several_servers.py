@@ -18,6 +18,8 @@ from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.error import ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 HOUR_MS = 3_600_000
 RACERS = 16
 STEPS = 60

@@ -32,6 +32,8 @@ from runtara_sdk import (
     ValidationFailed,
 )
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 @pytest.fixture
 async def persistence(tmp_path: Path, real_server: ServerProcess) -> AsyncIterator[Persistence]:

@@ -11,6 +11,8 @@ import pytest
 from tests.sdk.frozen.databases import MADE, ROOT, Replays, on_sqlite, served
 from tests.sdk.frozen.endings import RESTS, SENT
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 
 RENAMED = {"label": "caption", "what": "matter", "where": "spot", "number": "count_"}

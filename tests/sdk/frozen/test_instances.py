@@ -6,6 +6,8 @@ import pytest
 from tests.sdk.frozen.databases import DATABASES, MODULE, Replays
 from tests.sdk.frozen.endings import RESTS, SENT
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 every_database = pytest.mark.parametrize("database", DATABASES)
 
 
