@@ -12,6 +12,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
 from runtara_sdk.workflow.engine.calls import Current, DurableCall, entered, idempotency_key
 from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.observer import AttemptFailed, StepBegun
 from runtara_sdk.workflow.engine.options import NotDone, OnDoubt, StepOptions
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
@@ -60,6 +61,8 @@ class Attempts:
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
                 await self._intend()
+                if self.execution.observe is not None:
+                    self.execution.observe(StepBegun(self.call.key, self.number))
                 try:
                     if self.plan.is_interruptible:
                         found = await self.execution.cancellation.interruptible(
@@ -134,6 +137,8 @@ class Attempts:
         now = self.execution.clock()
         since = self.since or now
         next_at = self._next(self.number, error, since, now)
+        if self.execution.observe is not None:
+            self.execution.observe(AttemptFailed(self.call.key, self.number, error, next_at))
         if next_at is None:
             raise Failed(error, self.number) from error
         logger.warning(

@@ -28,6 +28,7 @@ from runtara_sdk.workflow.engine.cancellation import Cancellation
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
+from runtara_sdk.workflow.engine.observer import Observe
 from runtara_sdk.workflow.engine.raise_order import RaiseOrder
 from runtara_sdk.workflow.engine.recorder import Recorder
 from runtara_sdk.workflow.engine.records import Kind, Record
@@ -53,12 +54,14 @@ class Execution:
         started: RunStarted,
         workflow: Definition,
         clock: Callable[[], datetime] = utc_now,
+        observe: Observe = None,
     ) -> None:
         self.store = store
         self.instance_id = store.instance_id
         self.workflow = workflow
         self.clock = clock
         self.root = Branch("", CancelScope(CANCEL))
+        self.observe = observe
         self.end = RunEnd()
         self.live = LiveCalls(self.root, self.end, clock)
         self.signals = Signals(
@@ -67,7 +70,9 @@ class Execution:
             on_resume=self.live.release_paused,
         )
         self.replay = Replay(started.states or {})
-        self.recorder = Recorder(store, started, self.replay, self.end, self.signals.receive)
+        self.recorder = Recorder(
+            store, started, self.replay, self.end, self.signals.receive, observe
+        )
         self.order = RaiseOrder(self.replay.last_raise_number())
         self.cancellation = Cancellation(
             self.live, self.recorder, self.order, self.signals, self.end, clock

@@ -6,6 +6,7 @@ from runtara_sdk.client.records import SignalType
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall, current_branch
+from runtara_sdk.workflow.engine.observer import Observe, Recorded, Replayed
 from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
@@ -32,11 +33,13 @@ class Recorder:
         replay: Replay,
         end: RunEnd,
         on_signal: Callable[[SignalType], None],
+        observe: Observe,
     ) -> None:
         self._store = store
         self._replay = replay
         self._end = end
         self._on_signal = on_signal
+        self._observe = observe
         self._reads_each = started.states is None
         self._saved = len(started.states or {})
 
@@ -73,6 +76,8 @@ class Recorder:
                     check(call, record)
         except Refused as error:
             await self._end.finish_and_block(error)
+        if record is not None and self._observe is not None:
+            self._observe(Replayed(call.key, record.kind))
         return record
 
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
@@ -101,7 +106,11 @@ class Recorder:
         if saved.signal is not None:
             self._on_signal(saved.signal)
         await self._end.ensure_running()
-        return record if saved.state == state else records.decode(key, saved.state)
+        if saved.state != state:
+            record = records.decode(key, saved.state)
+        if self._observe is not None:
+            self._observe(Recorded(key, record.kind))
+        return record
 
     async def _read(self, key: str) -> Record | None:
         state = await self._end.call_core(lambda: self._store.read(key))

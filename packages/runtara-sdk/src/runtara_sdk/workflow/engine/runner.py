@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -15,6 +15,15 @@ from runtara_sdk.workflow.engine.abandon import exempt_async_generators
 from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.execution import Execution, entered_execution, utc_now
+from runtara_sdk.workflow.engine.observer import (
+    Observe,
+    Observer,
+    RunBegun,
+    RunEnded,
+    RunResumed,
+    RunSuspended,
+    observing,
+)
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, restarted
 from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.start import FORMATS, START, as_utf8
@@ -33,6 +42,7 @@ async def execute(
     store: DurableStore,
     given: bytes | None = None,
     clock: Callable[[], datetime] = utc_now,
+    observers: Sequence[Observer] = (),
 ) -> Ended:
     """
     Run an instance until it ends or its process is of no use for long.
@@ -43,24 +53,42 @@ async def execute(
     or NotSaveable if its code can't go on with what is saved, or what it gave can't be saved, and
     the instance is blocked then; Infrastructure if the core is out of reach for long, Superseded if
     a newer run has begun. User code is never unwound by any of this: its coroutine stays where it
-    is.
+    is. `observers` are called with all that happens in the run.
     """
+    observe = observing(store.instance_id, observers)
     try:
-        return await _executed(workflow, store, given, clock)
+        ended = await _execute(workflow, store, given, clock, observe)
+    except Exception as error:
+        if observe is not None:
+            observe(RunEnded(error))
+        raise
+    if observe is not None:
+        observe(RunSuspended(ended) if ended.outcome is Outcome.SUSPENDED else RunEnded(ended))
+    return ended
+
+
+async def _execute(
+    workflow: Definition,
+    store: DurableStore,
+    given: bytes | None,
+    clock: Callable[[], datetime],
+    observe: Observe,
+) -> Ended:
+    try:
+        started = await store.begin()
+        execution = Execution(store, started, workflow, clock, observe)
+        with entered_execution(execution):
+            return await _run(execution, started, given)
     except InvalidInstanceState:
         ended = await _ended_already(workflow, store, given)
         if ended is None:
             raise
         return ended
-    except InputRefused as refusal:
-        text = report(refusal)
-        with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
-            await store.fail(text)
-        raise
     except (Refused, NotSaveable) as refusal:
         text = report(refusal)
-        with suppress(InvalidInstanceState):  # Likewise.
-            await store.block(text)
+        end = store.fail if isinstance(refusal, InputRefused) else store.block
+        with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
+            await end(text)
         raise
 
 
@@ -85,33 +113,23 @@ async def _ended_already(
     return gone_on if is_restarted else ended
 
 
-async def _executed(
-    workflow: Definition,
-    store: DurableStore,
-    given: bytes | None,
-    clock: Callable[[], datetime],
-) -> Ended:
-    started = await store.begin()
-    execution = Execution(store, started, workflow, clock)
-    with entered_execution(execution):
-        return await _gone_through(execution, workflow, started, given)
-
-
-async def _gone_through(
-    execution: Execution, workflow: Definition, started: RunStarted, given: bytes | None
-) -> Ended:
+async def _run(execution: Execution, started: RunStarted, given: bytes | None) -> Ended:
     exempt_async_generators()
-    starting = asyncio.create_task(_started(execution, workflow, started, given))
+    workflow, end = execution.workflow, execution.end
     listening: asyncio.Task[None] | None = None
     try:
-        arguments = await _unless_over(execution, starting)
-        listening = execution.end.in_background(execution.inbox.run())
+        arguments = await _until_finished(execution, _start(execution, started, given))
+        listening = end.in_background(execution.inbox.run())
         with entered(execution.root):
             task = asyncio.create_task(workflow.function(**arguments), name=workflow.name)
-        return await _ended(execution, workflow, task)
+        execution.root.run_in(task)
+        await asyncio.wait({task, end.outcome}, return_when=asyncio.FIRST_COMPLETED)
+        if end.is_decided:
+            return end.outcome.result()
+        return await _until_finished(execution, _report(execution, task))
     finally:
-        execution.end.finish(Ended(Outcome.SUSPENDED))
-        execution.end.outcome.exception()
+        end.finish(Ended(Outcome.SUSPENDED))
+        end.outcome.exception()
         execution.suspension.close()
         if listening is not None:
             listening.cancel()
@@ -119,43 +137,38 @@ async def _gone_through(
         execution.abandon()
 
 
-async def _ended(execution: Execution, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
-    execution.root.run_in(task)
-    await asyncio.wait({task, execution.end.outcome}, return_when=asyncio.FIRST_COMPLETED)
-    if execution.end.outcome.done():
-        return execution.end.outcome.result()
-    ending = asyncio.create_task(_settled(execution, workflow, task))
-    return await _unless_over(execution, ending)
-
-
-async def _unless_over(execution: Execution, task: "asyncio.Task[T]") -> T:
-    """Give what a task of ours gives, unless the run can't go on: raises why then."""
-    first: set[asyncio.Future[Any]] = {task, execution.end.outcome}
+async def _until_finished(execution: Execution, work: Coroutine[Any, Any, T]) -> T:
+    """Give what some work of ours gives, unless the run can't go on: raises why then."""
+    task, outcome = asyncio.create_task(work), execution.end.outcome
+    first: set[asyncio.Future[Any]] = {task, outcome}
     try:
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            execution.end.outcome.result()
+            outcome.result()
         return await task
     finally:
         task.cancel()
 
 
-async def _started(
-    execution: Execution, workflow: Definition, started: RunStarted, given: bytes | None
-) -> dict[str, Any]:
+async def _start(execution: Execution, started: RunStarted, given: bytes | None) -> dict[str, Any]:
     """Agree with what was saved at the first start, or save it; gives the arguments."""
-    first = await _first(execution, started)
+    workflow, observe = execution.workflow, execution.observe
+    first = await _start_record(execution, started)
     if first is None:
         text = _plain(started.input if given is None else given)
         arguments = workflow.arguments(text)
         await execution.recorder.record(START, workflow.first(text))
+        if observe is not None:
+            observe(RunBegun(workflow.name))
         return arguments
     saved = json.loads(first.value)
     _check(execution.instance_id, workflow, saved, given)
-    logger.info("resumed: %s from the core", _steps(execution, started))
+    steps = None if started.states is None else execution.replay.steps()
+    logger.info("resumed: %s from the core", _counted(steps))
+    if observe is not None:
+        observe(RunResumed(workflow.name, steps))
     polled = await execution.end.call_core(lambda: execution.store.poll((), timedelta(0)))
-    if polled.signal is not None:
-        await execution.inbox.answer(polled)
+    await execution.inbox.answer(polled)
     if "input" not in saved:
         return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")
@@ -169,26 +182,23 @@ def _plain(text: bytes | None) -> bytes | None:
     return text
 
 
-def _steps(execution: Execution, started: RunStarted) -> str:
-    if started.states is None:
+def _counted(steps: int | None) -> str:
+    if steps is None:
         return "what has passed is read step by step"
-    count = execution.replay.steps()
-    return "1 step" if count == 1 else f"{count} steps"
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
-async def _first(execution: Execution, started: RunStarted) -> Record | None:
-    record = execution.replay.get(START)
-    if record is None and started.states is None:
+async def _start_record(execution: Execution, started: RunStarted) -> Record | None:
+    if started.states is None:
         state = await execution.end.call_core(lambda: execution.store.read(START))
-        record = None if state is None else records.decode(START, state)
-    if record is None:
-        if started.states:
-            raise Refused(
-                f"instance {execution.instance_id!r} has checkpoints that no workflow of this SDK"
-                f" saved, such as {next(iter(started.states))!r}: give the workflow another"
-                " instance id"
-            )
-        return None
+        return None if state is None else records.decode(START, state)
+    record = execution.replay.get(START)
+    if record is None and started.states:
+        raise Refused(
+            f"instance {execution.instance_id!r} has checkpoints that no workflow of this SDK"
+            f" saved, such as {next(iter(started.states))!r}: give the workflow another"
+            " instance id"
+        )
     return record
 
 
@@ -214,24 +224,23 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-async def _settled(execution: Execution, workflow: Definition, task: "asyncio.Task[Any]") -> Ended:
+async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
     """Tell the core how the workflow's function ended."""
+    store, call_core = execution.store, execution.end.call_core
     await execution.cancellation.end_branch(execution.root)
     error = _error_of(task)
     is_cancelled = is_a(error, asyncio.CancelledError) and execution.root.scopes.was_cancelled
-    if is_cancelled and await execution.end.call_core(
-        lambda: execution.store.acknowledge(SignalType.CANCEL)
-    ):
+    if is_cancelled and await call_core(lambda: store.acknowledge(SignalType.CANCEL)):
         return Ended(Outcome.CANCELLED)
     left_out = execution.replay.unreplayed_calls()
     if left_out is not None:
         raise left_out from error
     if error is None:
-        output = workflow.output(task.result())
-        await execution.end.call_core(lambda: execution.store.complete(output))
+        output = execution.workflow.output(task.result())
+        await call_core(lambda: store.complete(output))
         return Ended(Outcome.DONE, output=output)
     text = report(error)
-    await execution.end.call_core(lambda: execution.store.fail(text))
+    await call_core(lambda: store.fail(text))
     return Ended(Outcome.FAILED, error=text)
 
 

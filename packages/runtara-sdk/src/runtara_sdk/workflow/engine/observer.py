@@ -1,0 +1,115 @@
+"""
+The observer port: what happens in a run, as events, for logs, traces and metrics.
+
+An observer is called in the task in which the event happens, at once, and must not block. What it
+raises is logged, and the run goes on. Without observers no event is made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine.outcome import Ended
+from runtara_sdk.workflow.engine.records import Kind
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegun:
+    """The first run of an instance has saved what it was started with."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A later run goes on; `steps` ended before it, None where the core can't list them."""
+
+    workflow: str
+    steps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepBegun:
+    """An attempt at a step begins; `attempt` counts from 1, across processes."""
+
+    key: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt at a step has failed; the next begins at `next_at`, None: it was the last."""
+
+    key: str
+    attempt: int
+    error: Exception
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A record was saved under this key; the key of one beside a call has a "!"."""
+
+    key: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A durable call took what is recorded for it, and did nothing."""
+
+    key: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class RunSuspended:
+    """The run has left its instance to the core; `ended` says until when, and what it awaits."""
+
+    ended: Ended
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """How the run ended, or the error with which it can't go on; nothing follows."""
+
+    end: Ended | Exception
+
+
+Event: TypeAlias = (
+    RunBegun
+    | RunResumed
+    | StepBegun
+    | AttemptFailed
+    | Recorded
+    | Replayed
+    | RunSuspended
+    | RunEnded
+)
+
+
+class Observer(Protocol):
+    """Is told what happens in runs, of one instance or of several."""
+
+    def __call__(self, instance_id: str, event: Event, /) -> None: ...
+
+
+Observe: TypeAlias = Callable[[Event], None] | None
+"""What the engine calls with each event; None: nobody observes."""
+
+
+def observing(instance_id: str, observers: Sequence[Observer]) -> Observe:
+    """Let every observer be told the events of one instance's run, in the order given."""
+
+    def observe(event: Event) -> None:
+        for observer in observers:
+            try:
+                observer(instance_id, event)
+            except Exception:
+                logger.exception("an observer of instance %r failed at %r", instance_id, event)
+
+    return observe if observers else None
