@@ -62,11 +62,44 @@ PERSISTENCE = (
     ),
     Mutant(
         "A group has no bound.",
-        "runtara_persistence/sqlite/gathering.py",
-        "Gathering._next_group",
-        "self._waiting and len(group) < MAX_GROUP",
-        "self._waiting",
+        "runtara_persistence/batcher.py",
+        "Batcher._next_group",
+        "self._waiting and len(group) < self._most and size <= MAX_BYTES",
+        "self._waiting and size <= MAX_BYTES",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
+    ),
+    Mutant(
+        "The loop stands still for a step of any size.",
+        "runtara_persistence/sqlite/step_thread.py",
+        "StepThread._in_loop",
+        "self._lock_timeout is None or self._calm < CALM or not group[0].is_small or group[1:]",
+        "self._lock_timeout is None or self._calm < CALM or group[1:]",
+        (
+            "tests/persistence/test_sqlite_group_commit.py"
+            "::test_a_caller_that_is_alone_is_served_in_the_loop_once_commits_were_fast",
+        ),
+    ),
+    Mutant(
+        "The loop goes on with commits that have become slow.",
+        "runtara_persistence/sqlite/step_thread.py",
+        "StepThread._timed",
+        "time.monotonic() - began <= FAST",
+        "True",
+        (
+            "tests/persistence/test_sqlite_group_commit.py"
+            "::test_a_slow_commit_sends_the_next_ones_to_the_thread",
+        ),
+    ),
+    Mutant(
+        "The loop waits for another process to let go.",
+        "runtara_persistence/sqlite/step_thread.py",
+        "StepThread._in_loop",
+        'self._connection.execute("PRAGMA busy_timeout = 0")',
+        "",
+        (
+            "tests/persistence/test_sqlite_group_commit.py"
+            "::test_callers_at_once_go_to_the_thread_until_one_is_alone_for_a_while",
+        ),
     ),
     Mutant(
         "Asked for again, a sleep begins anew.",

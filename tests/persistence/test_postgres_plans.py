@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from tests.support import postgres
 
-from runtara_persistence.postgres.session import SETTINGS
+from runtara_persistence.postgres.connection import SETTINGS
 from runtara_persistence.queries import load
 
 # Small, but of the shape that matters: most instances are finished, a few asleep or running.

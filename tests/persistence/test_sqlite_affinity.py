@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from runtara_persistence.sqlite import affinity
+from runtara_persistence.sqlite import step_thread
 from runtara_persistence.sqlite.database import Database
 
 
@@ -20,7 +20,7 @@ def status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the system says of this process: that no calls are filtered, wherever the tests run."""
     status = tmp_path / "status"
     status.write_text("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t0\n")
-    monkeypatch.setattr(affinity, "STATUS", status)
+    monkeypatch.setattr(step_thread, "STATUS", status)
     return status
 
 

@@ -4,15 +4,16 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 
 from runtara_domain.error import DatabaseError
-from runtara_persistence.sqlite.gathering import MAX_GROUP, Gathering
+from runtara_persistence.sqlite import step_thread
 from runtara_persistence.sqlite.group_commit import (
     Outcome,
     Shared,
@@ -20,6 +21,7 @@ from runtara_persistence.sqlite.group_commit import (
     commit_together,
     read_each,
 )
+from runtara_persistence.sqlite.step_thread import CALM, MAX_GROUP, StepThread
 
 
 @pytest.fixture
@@ -27,20 +29,33 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "x.db"
 
 
+def connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0.05, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE kept (value INTEGER PRIMARY KEY)")
+    return connection
+
+
 @pytest.fixture
-async def connection(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(path, isolation_level=None, timeout=0.05) as connection:
-        await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-        await connection.execute("CREATE TABLE kept (value INTEGER PRIMARY KEY)")
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connected(path)) as connection:
         yield connection
 
 
 @pytest.fixture
-async def writes(connection: aiosqlite.Connection) -> AsyncIterator[Gathering]:
-    gathering = Gathering(commit_together)
-    gathering.opened(connection)
-    yield gathering
-    await gathering.close()
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
+
+
+@pytest.fixture
+async def writes(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor
+) -> AsyncIterator[StepThread]:
+    steps = StepThread(commit_together)
+    steps.opened(connection, thread)
+    yield steps
+    await steps.close()
 
 
 def keep(value: int) -> Step[int]:
@@ -85,12 +100,12 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-async def test_a_step_gives_back_what_it_returns(writes: Gathering, path: Path) -> None:
+async def test_a_step_gives_back_what_it_returns(writes: StepThread, path: Path) -> None:
     assert await writes.run(keep(7)) == 7
     assert kept(path) == [7]
 
 
-async def test_a_failing_step_fails_alone(writes: Gathering, path: Path) -> None:
+async def test_a_failing_step_fails_alone(writes: StepThread, path: Path) -> None:
     """Whatever the others of its group did is committed; of its own writes nothing is."""
 
     def fail(connection: sqlite3.Connection) -> None:
@@ -126,7 +141,7 @@ class Kind:
 
 
 async def test_those_of_a_kind_side_by_side_are_carried_out_by_one_call(
-    writes: Gathering, path: Path
+    writes: StepThread, path: Path
 ) -> None:
     """In their order, and that of the steps between them."""
     kind, other = Kind(), Kind()
@@ -139,7 +154,7 @@ async def test_those_of_a_kind_side_by_side_are_carried_out_by_one_call(
     assert kept(path) == [1, 2, 3, 4, 5]
 
 
-async def test_one_of_a_kind_that_fails_fails_alone(writes: Gathering, path: Path) -> None:
+async def test_one_of_a_kind_that_fails_fails_alone(writes: StepThread, path: Path) -> None:
     kind = Kind()
 
     one, bug, two = await asyncio.gather(
@@ -151,7 +166,7 @@ async def test_one_of_a_kind_that_fails_fails_alone(writes: Gathering, path: Pat
     assert kept(path) == [1, 2]
 
 
-async def test_a_step_may_raise_anything(writes: Gathering, path: Path) -> None:
+async def test_a_step_may_raise_anything(writes: StepThread, path: Path) -> None:
     """Even what a future doesn't take as an exception."""
     _, one = await asyncio.gather(
         writes.run(lambda raw: next(iter(()))), writes.run(keep(1)), return_exceptions=True
@@ -160,7 +175,7 @@ async def test_a_step_may_raise_anything(writes: Gathering, path: Path) -> None:
     assert one == 1
 
 
-async def test_a_lone_failing_step_leaves_nothing(writes: Gathering, path: Path) -> None:
+async def test_a_lone_failing_step_leaves_nothing(writes: StepThread, path: Path) -> None:
     await writes.run(keep(1))
 
     with pytest.raises(sqlite3.IntegrityError):
@@ -170,7 +185,7 @@ async def test_a_lone_failing_step_leaves_nothing(writes: Gathering, path: Path)
 
 
 async def test_a_lock_held_by_another_fails_the_group_at_once(
-    writes: Gathering, path: Path
+    writes: StepThread, path: Path
 ) -> None:
     """They wait for it together, not one after the other."""
     with locked(path):
@@ -184,7 +199,7 @@ async def test_a_lock_held_by_another_fails_the_group_at_once(
 
 
 async def test_a_lock_taken_while_a_group_is_taken_apart_fails_the_rest(
-    writes: Gathering, path: Path
+    writes: StepThread, path: Path
 ) -> None:
     lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     runs = 0
@@ -208,52 +223,55 @@ async def test_a_lock_taken_while_a_group_is_taken_apart_fails_the_rest(
     assert kept(path) == []
 
 
-async def test_a_group_is_bounded(connection: aiosqlite.Connection) -> None:
-    sizes: list[int] = []
-
-    def carry_out(raw: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
-        sizes.append(len(steps))
-        return commit_together(raw, steps)
-
-    gathering = Gathering(carry_out)
-    gathering.opened(connection)
-
-    values = await asyncio.gather(*(gathering.run(keep(n)) for n in range(MAX_GROUP + 1)))
-
-    assert values == list(range(MAX_GROUP + 1))
-    assert sizes == [MAX_GROUP, 1]
-    await gathering.close()
-
-
-async def test_who_comes_while_answers_go_out_joins_the_next_group(
-    connection: aiosqlite.Connection,
+async def test_a_group_is_bounded(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor
 ) -> None:
     sizes: list[int] = []
 
-    def carry_out(raw: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
-        sizes.append(len(steps))
-        return commit_together(raw, steps)
+    def carry_out(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
+        sizes.append(len(group))
+        return commit_together(raw, group)
+
+    steps = StepThread(carry_out)
+    steps.opened(connection, thread)
+
+    values = await asyncio.gather(*(steps.run(keep(n)) for n in range(MAX_GROUP + 1)))
+
+    assert values == list(range(MAX_GROUP + 1))
+    assert sizes == [MAX_GROUP, 1]
+    await steps.close()
+
+
+async def test_who_comes_while_answers_go_out_joins_the_next_group(
+    connection: sqlite3.Connection,
+    thread: ThreadPoolExecutor,
+) -> None:
+    sizes: list[int] = []
+
+    def carry_out(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
+        sizes.append(len(group))
+        return commit_together(raw, group)
 
     async def one_after_the_other() -> None:
-        await gathering.run(gate.step)
+        await steps.run(gate.step)
         await asyncio.sleep(0)
-        await gathering.run(keep(2))
+        await steps.run(keep(2))
 
-    gathering, gate = Gathering(carry_out), Gate(1)
-    gathering.opened(connection)
+    steps, gate = StepThread(carry_out), Gate(1)
+    steps.opened(connection, thread)
     first = asyncio.create_task(one_after_the_other())
     await gate.begun()
-    waiting = asyncio.create_task(gathering.run(keep(3)))
+    waiting = asyncio.create_task(steps.run(keep(3)))
     await asyncio.sleep(0)
     gate.let_through()
     await asyncio.gather(first, waiting)
 
     assert sizes == [1, 2]
-    await gathering.close()
+    await steps.close()
 
 
 async def test_a_step_that_has_not_begun_is_dropped_with_its_caller(
-    writes: Gathering, path: Path
+    writes: StepThread, path: Path
 ) -> None:
     gate = Gate(1)
     first = asyncio.create_task(writes.run(gate.step))
@@ -272,7 +290,7 @@ async def test_a_step_that_has_not_begun_is_dropped_with_its_caller(
 
 
 async def test_a_step_that_has_begun_is_carried_out_without_its_caller(
-    writes: Gathering, path: Path
+    writes: StepThread, path: Path
 ) -> None:
     gate = Gate(1)
     caller = asyncio.create_task(writes.run(gate.step))
@@ -288,20 +306,20 @@ async def test_a_step_that_has_begun_is_carried_out_without_its_caller(
 
 
 async def test_closing_finishes_what_was_taken_and_takes_no_more(
-    connection: aiosqlite.Connection, path: Path
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor, path: Path
 ) -> None:
-    gathering = Gathering(commit_together)
-    gathering.opened(connection)
+    steps = StepThread(commit_together)
+    steps.opened(connection, thread)
     gate = Gate(1)
-    under_way = asyncio.create_task(gathering.run(gate.step))
+    under_way = asyncio.create_task(steps.run(gate.step))
     await gate.begun()
-    waiting = asyncio.create_task(gathering.run(keep(2)))
+    waiting = asyncio.create_task(steps.run(keep(2)))
     await asyncio.sleep(0)
 
-    closing_it = asyncio.create_task(gathering.close())
+    closing_it = asyncio.create_task(steps.close())
     await asyncio.sleep(0)
     with pytest.raises(DatabaseError, match="not open"):
-        await gathering.run(keep(3))
+        await steps.run(keep(3))
     gate.let_through()
     await closing_it
 
@@ -310,66 +328,167 @@ async def test_closing_finishes_what_was_taken_and_takes_no_more(
     assert kept(path) == [1, 2]
 
 
-async def test_a_connection_closed_underneath_fails_the_step(path: Path) -> None:
-    gathering = Gathering(read_each)
-    async with aiosqlite.connect(path) as connection:
-        gathering.opened(connection)
+async def test_a_thread_that_has_ended_fails_the_step(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor
+) -> None:
+    """A step that can't be handed over fails, and keeps no caller waiting."""
+    steps = StepThread(read_each)
+    steps.opened(connection, thread)
+    thread.shutdown()
 
-    with pytest.raises(ValueError, match="no active connection"):
-        await gathering.run(lambda raw: None)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await steps.run(lambda raw: None)
 
 
-def test_the_end_of_the_loop_leaves_no_caller_waiting(path: Path) -> None:
+def test_the_end_of_the_loop_leaves_no_caller_waiting(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor, path: Path
+) -> None:
     """What asyncio.run cancels at its end, ends; what had begun is carried out all the same."""
     gate = Gate(1)
-    before = set(threading.enumerate())
 
-    async def leave() -> tuple[aiosqlite.Connection, list[asyncio.Task[int]]]:
-        connection = await aiosqlite.connect(path, isolation_level=None)
-        await connection.execute("CREATE TABLE kept (value INTEGER PRIMARY KEY)")
-        gathering = Gathering(commit_together)
-        gathering.opened(connection)
-        callers = [asyncio.create_task(gathering.run(gate.step))]
+    async def leave() -> list[asyncio.Task[int]]:
+        steps = StepThread(commit_together)
+        steps.opened(connection, thread)
+        callers = [asyncio.create_task(steps.run(gate.step))]
         await gate.begun()
-        callers.append(asyncio.create_task(gathering.run(keep(2))))
-        return connection, callers
+        callers.append(asyncio.create_task(steps.run(keep(2))))
+        return callers
 
-    connection, callers = asyncio.run(leave())
+    callers = asyncio.run(leave())
     gate.let_through()
-    connection.stop()
-    for thread in set(threading.enumerate()) - before:
-        thread.join()
+    thread.shutdown()
 
     assert [caller.cancelled() for caller in callers] == [True, True]
     assert kept(path) == [1]
 
 
-async def test_a_failing_read_fails_alone(connection: aiosqlite.Connection) -> None:
-    gathering = Gathering(read_each)
-    gathering.opened(connection)
+async def test_a_failing_read_fails_alone(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor
+) -> None:
+    steps = StepThread(read_each)
+    steps.opened(connection, thread)
 
     def fail(connection: sqlite3.Connection) -> None:
         raise LookupError("a bug")
 
     one, bug = await asyncio.gather(
-        gathering.run(lambda raw: 1), gathering.run(fail), return_exceptions=True
+        steps.run(lambda raw: 1), steps.run(fail), return_exceptions=True
     )
 
     assert one == 1
     assert isinstance(bug, LookupError)
-    await gathering.close()
+    await steps.close()
 
 
-async def test_aiosqlite_still_runs_a_function_in_its_thread(
-    connection: aiosqlite.Connection,
+class Where:
+    """Steps that tell in which thread they were carried out, and whether it waits for locks."""
+
+    def __init__(self) -> None:
+        self._kept = count(1)
+
+    def step(self, connection: sqlite3.Connection) -> str:
+        keep(next(self._kept))(connection)
+        [patience] = connection.execute("PRAGMA busy_timeout").fetchone()
+        name = "loop" if threading.current_thread() is threading.main_thread() else "thread"
+        return f"{name}, waits" if patience else name
+
+
+@pytest.fixture
+async def quick(
+    connection: sqlite3.Connection, thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StepThread]:
+    """One that takes every commit that is not said to be slow for fast, on any disk."""
+    monkeypatch.setattr(step_thread, "FAST", 60.0)
+    steps = StepThread(commit_together)
+    steps.opened(connection, thread, lock_timeout=0.05)
+    yield steps
+    await steps.close()
+
+
+async def where(steps: StepThread, of: Where, *, is_small: bool = True) -> str:
+    return await steps.run(of.step, is_small=is_small)
+
+
+async def grow_calm(steps: StepThread, of: Where) -> None:
+    for _ in range(CALM):
+        assert await where(steps, of) == "thread, waits"
+    assert await where(steps, of) == "loop"
+
+
+async def test_a_caller_that_is_alone_is_served_in_the_loop_once_commits_were_fast(
+    quick: StepThread, path: Path
 ) -> None:
-    """What `gathering` uses of aiosqlite is private: this fails should it change."""
-    gathering = Gathering(read_each)
-    gathering.opened(connection)
+    """A step that is not small goes to the thread all the same."""
+    of = Where()
+    await grow_calm(quick, of)
 
-    threads = [await gathering.run(lambda raw: threading.get_ident()) for _ in range(2)]
-    kind = await gathering.run(type)
+    assert await where(quick, of, is_small=False) == "thread, waits"
+    assert await where(quick, of) == "loop"
+    assert kept(path) == list(range(1, CALM + 4))
 
-    assert kind is sqlite3.Connection
-    assert threads[0] == threads[1] != threading.get_ident()
-    await gathering.close()
+
+async def test_callers_at_once_go_to_the_thread_until_one_is_alone_for_a_while(
+    quick: StepThread,
+) -> None:
+    of = Where()
+    await grow_calm(quick, of)
+
+    together = await asyncio.gather(*(where(quick, of) for _ in range(3)))
+
+    assert together == ["thread, waits"] * 3
+    await grow_calm(quick, of)
+
+
+async def test_a_slow_commit_sends_the_next_ones_to_the_thread(
+    quick: StepThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = Where()
+    await grow_calm(quick, of)
+    monkeypatch.setattr(step_thread, "FAST", 0.0)
+
+    assert await where(quick, of) == "loop"
+    for _ in range(CALM + 3):
+        assert await where(quick, of) == "thread, waits"
+
+
+async def test_a_lock_of_another_is_waited_for_in_the_thread(quick: StepThread, path: Path) -> None:
+    """The loop tries once, and stands still for no other process."""
+    of = Where()
+    await grow_calm(quick, of)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    with locked(path), pytest.raises(sqlite3.OperationalError, match="locked"):
+        await where(quick, of)
+    ticking.cancel()
+
+    assert ticks > 10
+    await grow_calm(quick, of)
+
+
+async def test_a_step_that_fails_in_the_loop_fails_as_in_the_thread(
+    quick: StepThread, path: Path
+) -> None:
+    of = Where()
+    await grow_calm(quick, of)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await quick.run(keep(1), is_small=True)
+
+    assert kept(path) == list(range(1, CALM + 2))
+
+
+async def test_a_step_is_told_of_wherever_it_was_carried_out(quick: StepThread) -> None:
+    told: list[str] = []
+    of = Where()
+
+    for _ in range(CALM + 1):
+        await quick.run(of.step, then=told.append, is_small=True)
+
+    assert told == ["thread, waits"] * CALM + ["loop"]

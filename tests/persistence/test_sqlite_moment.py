@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtara_persistence.sqlite.moment import from_optional, from_text, to_text
+from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 moments = st.datetimes(timezones=st.just(UTC)).map(

@@ -20,9 +20,9 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
+from runtara_persistence.batcher import Batcher
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.gathering import Gathering
 from runtara_persistence.postgres.saving import Save, save_alone, save_together
 
 _QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
@@ -32,6 +32,8 @@ _RECORD_RETRY = _QUERIES["record_retry"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
 
+_MOST_SAVES = 128
+"""How many saves share a statement at most."""
 _GROUPS = 2
 """How many groups of saves are under way at once: one is gathered while another is committed."""
 
@@ -41,8 +43,9 @@ class PostgresCheckpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Gathering[Save, Saved | None](
+        self._saves = Batcher[Save, Saved | None](
             self._save_together,
+            most=_MOST_SAVES,
             key=lambda save: save.key,
             size=lambda save: len(save.write.state),
             groups=_GROUPS,

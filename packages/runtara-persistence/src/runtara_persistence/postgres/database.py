@@ -12,9 +12,8 @@ from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
 from runtara_migrations.postgres import check_postgres, run_postgres
+from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
 from runtara_persistence.postgres.failure import FAILURES, explain, was_lost, was_rolled_back
-from runtara_persistence.postgres.opening import Opening
-from runtara_persistence.postgres.session import SETTINGS, check_session
 
 T = TypeVar("T")
 

@@ -1,9 +1,11 @@
 """Instances in PostgreSQL."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from runtara_domain import values
+from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
     ChildStarted,
@@ -22,8 +24,9 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.postgres import pruning, reopening, rows
+from runtara_persistence.postgres import reopening, rows
 from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.failure import took_too_long
 
 _QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
 _REGISTER = _QUERIES["register"]
@@ -49,6 +52,14 @@ _KINDS = (
 _PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
 _COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
 _SILENT = _QUERIES["silent"]
+_PRUNE = _QUERIES["prune"]
+
+_MOST_ROWS = 10_000
+_ROWS_AN_INSTANCE = 50
+"""One in so many of the rows deleted at a time may be an instance: its output may be large."""
+_GOOD = 0.05
+_LONG = 0.25
+"""Of what a statement may take: under the one more is deleted next time, over the other less."""
 
 
 class PostgresInstances:
@@ -228,7 +239,26 @@ class PostgresInstances:
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
-        return await pruning.prune(self._database, finished_before, limit)
+        # Each statement a transaction: what failed leaves the rest gone. Instances with very many
+        # rows take several: the rows go first, and with the last of them the instances.
+        pruned, most_rows = 0, _MOST_ROWS // 2
+        while pruned < limit:
+            most = min(limit - pruned, max(1, most_rows // _ROWS_AN_INSTANCE))
+            began = _now()
+            try:
+                [row] = await self._database.write(
+                    "delete finished instances", _PRUNE, finished_before, most, most_rows
+                )
+            except DatabaseError as error:
+                if most_rows == 1 or not took_too_long(error):
+                    raise
+                most_rows = max(1, most_rows // 8)
+                continue
+            pruned += row["gone"]
+            if row["found"] < most and row["found"] == row["gone"]:
+                break
+            most_rows = _paced(most_rows, (_now() - began) / self._database.step_timeout)
+        return pruned
 
 
 def _kind(which: InstanceFilter) -> str:
@@ -252,3 +282,13 @@ def _of(which: InstanceFilter) -> list[object]:
             return [*narrowing]
         case _:
             return [value for value in (which.tenant_id, which.status) if value is not None]
+
+
+def _paced(rows: int, share: float) -> int:
+    if share > _LONG:
+        return max(1, rows // 2)
+    return min(2 * rows, _MOST_ROWS) if share < _GOOD else rows
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -17,7 +17,7 @@ from runtara_domain.model import (
     ending_signal,
 )
 from runtara_domain.model.reopening import REOPENED
-from runtara_domain.status import MOVES, Condition, Move, SignalType, State, settle
+from runtara_domain.status import MOVES, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 
@@ -55,15 +55,19 @@ class Statement:
 
 def in_turn(steps: Sequence[EventStep], at: datetime) -> Iterator[Statement]:
     """Make as few statements as keep the steps' order; those that only append share theirs."""
-    for only_append, neighbours in groupby(steps, key=_only_appends):
-        if only_append:
-            yield append(list(neighbours), at)
+    for is_append, neighbours in groupby(steps, key=only_appends):
+        if is_append:
+            yield _append(list(neighbours), at)
         else:
             yield from (_moving(step, at) for step in neighbours)
 
 
-def append(steps: Sequence[EventStep], at: datetime) -> Statement:
-    """Carry out `events.append` for each step."""
+def only_appends(step: EventStep) -> bool:
+    """Whether a step keeps an event, and moves no instance."""
+    return step.ending is None and step.event.type is not EventType.SUSPENDED
+
+
+def _append(steps: Sequence[EventStep], at: datetime) -> Statement:
     events = [step.event for step in steps]
     arguments = (
         [step.caller.instance_id for step in steps],
@@ -79,12 +83,12 @@ def append(steps: Sequence[EventStep], at: datetime) -> Statement:
     return Statement(_APPEND, arguments, lambda found: [_appended(row) for row in found])
 
 
-def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datetime) -> Statement:
-    """Carry out `events.end`."""
+def _end(step: EventStep, ending: Ending, at: datetime) -> Statement:
+    caller, event = step.caller, step.event
     arguments = (
         caller.instance_id,
         caller.run,
-        rows.states(when),
+        rows.states(step.when),
         ending.state.status,
         ending.output,
         ending.error,
@@ -101,8 +105,7 @@ def end(caller: Caller, event: Event, ending: Ending, when: Condition, at: datet
     return Statement(_END, arguments, outcomes)
 
 
-def suspend(caller: Caller, event: Event, at: datetime) -> Statement:
-    """Carry out `events.suspend`."""
+def _suspend(caller: Caller, event: Event, at: datetime) -> Statement:
     leading = _SETTLING if event.blocked_reason is None else _BLOCKING
     told = ending_signal(caller.instance_id, Ending(State.CANCELLED))
     said = (event.blocked_reason, event.waits)
@@ -114,14 +117,10 @@ def suspend(caller: Caller, event: Event, at: datetime) -> Statement:
     return Statement(_SUSPEND, arguments, outcomes)
 
 
-def _only_appends(step: EventStep) -> bool:
-    return step.ending is None and step.event.type is not EventType.SUSPENDED
-
-
 def _moving(step: EventStep, at: datetime) -> Statement:
     if step.ending is None:
-        return suspend(step.caller, step.event, at)
-    return end(step.caller, step.event, step.ending, step.when, at)
+        return _suspend(step.caller, step.event, at)
+    return _end(step, step.ending, at)
 
 
 def _details(event: Event) -> tuple[object, ...]:

@@ -22,11 +22,10 @@ from runtara_domain.model import (
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows, saving
-from runtara_persistence.sqlite.database import Database
+from runtara_persistence.sqlite.database import Database, read, write
 from runtara_persistence.sqlite.group_commit import Shared
-from runtara_persistence.sqlite.moment import from_optional, from_text, to_text
+from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.saving import Save
-from runtara_persistence.sqlite.steps import read, write
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 _GET = _QUERIES["get"]
@@ -44,6 +43,9 @@ _SLEEP_BEGIN = _QUERIES["sleep.fall_asleep"]
 _SLEEP_CLAIM = _QUERIES["sleep.claim"]
 _STIR = _QUERIES["save.stir"]
 
+_SMALL = 64 * 1024
+"""Bytes of a state that are written in a moment."""
+
 
 class SqliteCheckpoints:
     """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
@@ -55,7 +57,8 @@ class SqliteCheckpoints:
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
         step = Shared(saving.save, Save(caller, write, when, at))
-        return await self._database.write("save a checkpoint", step)
+        is_small = len(write.state) <= _SMALL
+        return await self._database.write("save a checkpoint", step, is_small=is_small)
 
     @read("read a checkpoint")
     def get(

@@ -10,9 +10,8 @@ from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
-from runtara_persistence.sqlite.database import Database
-from runtara_persistence.sqlite.moment import from_optional, to_text
-from runtara_persistence.sqlite.steps import read, write
+from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.rows import from_optional, to_text
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "claims.sql")
 _CLAIM_DUE_FIND = _QUERIES["claim_due.find"]

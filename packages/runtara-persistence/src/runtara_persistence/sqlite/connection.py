@@ -1,8 +1,14 @@
-"""Opening connections, set up as durability needs them."""
+"""Connections, set up as durability needs them, and whether their files are still there."""
 
 import asyncio
+import logging
+import os
 import sqlite3
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Lock
+from typing import TypeAlias
 
 import aiosqlite
 
@@ -13,11 +19,38 @@ _FULL = 2
 _PAUSE = 0.01
 _LARGEST_LOG = 64 << 20
 """Bytes that the log keeps when it begins anew, however far a long reader has let it grow."""
+_COARSE = 20_000_000
+"""Nanoseconds in which a folder may change twice and bear the same time."""
+_CHUNK = 64
+"""Rows that aiosqlite's cursors fetch at a time."""
+
+_Folder: TypeAlias = tuple[int, int, int]
+
+_log = logging.getLogger(__name__)
 
 
-def connect(path: str, lock_timeout: float) -> aiosqlite.Connection:
-    """Prepare a connection that begins no transaction by itself; entering it opens it."""
-    return aiosqlite.connect(path, isolation_level=None, timeout=lock_timeout)
+@asynccontextmanager
+async def connected(
+    path: str, lock_timeout: float
+) -> AsyncIterator[tuple[aiosqlite.Connection, sqlite3.Connection]]:
+    """
+    Open a connection that begins no transaction by itself: aiosqlite's, and what that wraps.
+
+    aiosqlite opens it, sets it up and closes it. It has no call that runs a function in its thread,
+    and one a statement costs a trip each: steps have what it wraps, meanwhile, to themselves.
+    """
+    made: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        made.append(
+            sqlite3.connect(
+                path, isolation_level=None, timeout=lock_timeout, check_same_thread=False
+            )
+        )
+        return made[0]
+
+    async with aiosqlite.Connection(connect, iter_chunk_size=_CHUNK) as connection:
+        yield connection, made[0]
 
 
 async def set_up_writer(connection: aiosqlite.Connection, path: str, lock_timeout: float) -> None:
@@ -37,6 +70,78 @@ async def set_up_reader(connection: aiosqlite.Connection) -> None:
     """Keep a connection from writing; raises DatabaseError if SQLite doesn't do as it was told."""
     await connection.execute_fetchall("PRAGMA query_only = ON")
     await _expect(connection, "query_only", 1)
+
+
+class Files:
+    """
+    Knows the files that the connections of a database have open, and finds out if one has gone.
+
+    SQLite goes on with a file that was deleted, renamed or replaced, and succeeds: what it stores
+    there is lost when the last connection closes. Made once the connections are open; may be asked
+    in any thread.
+    """
+
+    def __init__(self, path: str) -> None:
+        # As SQLite names them: beside the file itself, wherever a link to it may lie.
+        real = os.path.realpath(path)
+        self.log_path = f"{real}-wal"
+        paths = (os.path.abspath(path), self.log_path, f"{real}-shm")
+        self._opened = [(each, _identity(os.stat(each))) for each in paths]
+        self._folders = list(dict.fromkeys(os.path.dirname(each) for each in paths))
+        self._settled: list[_Folder] | None = None
+        self._lost = ""
+        self._lock = Lock()
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether a file had gone when last checked."""
+        return bool(self._lost)
+
+    def check(self) -> None:
+        """Raise DatabaseError, and log it when that is new, if a file isn't the one opened."""
+        lost = self._find_lost()
+        if lost != self._lost:
+            self._tell(lost)
+        if lost:
+            raise DatabaseError(lost)
+
+    def _find_lost(self) -> str:
+        # One call where there were three, for each commit: no file comes, goes or is renamed
+        # without a change of its folder.
+        try:
+            folders = [_folder(os.stat(each)) for each in self._folders]
+        except OSError as error:
+            return f"the folder of {self._opened[0][0]} was deleted or renamed: {error.strerror}"
+        if folders == self._settled:
+            return ""
+        lost = self._look_at_each()
+        # Its time is coarse: what comes just after this look may not change it.
+        is_settled = all(time.time_ns() - changed > _COARSE for _, _, changed in folders)
+        self._settled = folders if is_settled and not lost else None
+        return lost
+
+    def _look_at_each(self) -> str:
+        for path, opened in self._opened:
+            try:
+                found = os.stat(path)
+            except OSError as error:
+                return f"{path} was deleted or renamed: {error.strerror}"
+            if _identity(found) != opened:
+                return f"{path} was replaced by another file"
+        return ""
+
+    def _tell(self, lost: str) -> None:
+        with self._lock:
+            if lost == self._lost:
+                return
+            self._lost = lost
+        if lost:
+            _log.error(
+                "the database has gone: nothing is stored or read until its files are back",
+                extra={"reason": lost, "still_open_as": f"/proc/{os.getpid()}/fd"},
+            )
+        else:
+            _log.info("the files of the database are back")
 
 
 async def _write_ahead(connection: aiosqlite.Connection, lock_timeout: float) -> None:
@@ -60,3 +165,11 @@ async def _expect(connection: aiosqlite.Connection, pragma: str, needed: str | i
             f"SQLite does not take {pragma} as it must be: it is {actual}, needed is {needed};"
             " put the file on a local disk"
         )
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _folder(found: os.stat_result) -> _Folder:
+    return found.st_dev, found.st_ino, found.st_ctime_ns

@@ -1,10 +1,12 @@
-"""The open database: steps that write, steps that read, and errors in our words."""
+"""The open database: steps that write, steps that read, and methods of nouns that are steps."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -12,10 +14,13 @@ from runtara_domain.error import DatabaseError
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import MEMORY, create_missing
 from runtara_migrations.sqlite import run_sqlite
-from runtara_persistence.sqlite.connection import connect, set_up_reader, set_up_writer
+from runtara_persistence.sqlite.connection import (
+    Files,
+    connected,
+    set_up_reader,
+    set_up_writer,
+)
 from runtara_persistence.sqlite.failure import diagnose, explain, named
-from runtara_persistence.sqlite.files import Files
-from runtara_persistence.sqlite.gathering import Gathering
 from runtara_persistence.sqlite.group_commit import (
     Failed,
     Outcome,
@@ -23,7 +28,9 @@ from runtara_persistence.sqlite.group_commit import (
     commit_together,
     read_each,
 )
+from runtara_persistence.sqlite.step_thread import StepThread
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -36,8 +43,8 @@ class Database:
         self._lock_timeout = lock_timeout
         self._commits = 0
         # Not those that read: some take long, and have a CPU of their own for it.
-        self._writes = Gathering(self._commit_together, follows_loop=True)
-        self._reads = Gathering(self._read_each)
+        self._writes = StepThread(self._commit_together, diagnose=self._diagnose, follows_loop=True)
+        self._reads = StepThread(self._read_each, diagnose=self._diagnose)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -48,9 +55,17 @@ class Database:
         """
         async with AsyncExitStack() as stack:
             writer, reader = await self._connect(stack)
-            self._writes.opened(writer)
+            thread = stack.enter_context(ThreadPoolExecutor(1, "sqlite-write"))
+            if reader is writer:
+                # A database in memory: a second connection would open another one. Sharing its
+                # cache would bring locks on tables, which don't honour the timeout.
+                self._writes.opened(writer, thread)
+                self._reads.opened(writer, thread)
+            else:
+                self._writes.opened(writer, thread, lock_timeout=self._lock_timeout)
+                reading = stack.enter_context(ThreadPoolExecutor(1, "sqlite-read"))
+                self._reads.opened(reader, reading)
             stack.push_async_callback(self._writes.close)
-            self._reads.opened(reader)
             stack.push_async_callback(self._reads.close)
             yield
 
@@ -65,15 +80,21 @@ class Database:
         return self._commits
 
     async def write(
-        self, attempt: str, step: Step[T], *, then: Callable[[T], None] | None = None
+        self,
+        attempt: str,
+        step: Step[T],
+        *,
+        then: Callable[[T], None] | None = None,
+        is_small: bool = False,
     ) -> T:
         """
         Carry out a step in a transaction; what it did is durable when this returns.
 
         then: called with the outcome once it is durable, even if the caller was cancelled.
+        is_small: the step reads and writes so little that the event loop may stand still for it.
         """
         try:
-            return await self._writes.run(step, then=then)
+            return await self._writes.run(step, then=then, is_small=is_small)
         except sqlite3.Error as error:
             raise explain(attempt, self._path, error) from error
 
@@ -86,12 +107,19 @@ class Database:
 
     async def _connect(
         self, stack: AsyncExitStack
-    ) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
+    ) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         attempt = "open the database"
         try:
             await asyncio.to_thread(create_missing, self._path)
-            writer = await self._open_writer(stack)
-            return writer, await self._open_reader(stack, writer)
+            writing, writer = await stack.enter_async_context(
+                connected(self._path, self._lock_timeout)
+            )
+            # First: a file that is refused is left as it was.
+            await run_sqlite(writing)
+            await set_up_writer(writing, self._path, self._lock_timeout)
+            return writer, (
+                writer if self._path == MEMORY else await self._open_reader(stack, writing)
+            )
         except sqlite3.Error as error:
             diagnose(self._path, error)
             raise explain(attempt, self._path, error) from error
@@ -101,23 +129,12 @@ class Database:
         except MigrationError as error:
             raise DatabaseError(f"Failed to {attempt} in {self._path}: {error}") from error
 
-    async def _open_writer(self, stack: AsyncExitStack) -> aiosqlite.Connection:
-        writer = await stack.enter_async_context(connect(self._path, self._lock_timeout))
-        # First: a file that is refused is left as it was.
-        await run_sqlite(writer)
-        await set_up_writer(writer, self._path, self._lock_timeout)
-        return writer
-
     async def _open_reader(
-        self, stack: AsyncExitStack, writer: aiosqlite.Connection
-    ) -> aiosqlite.Connection:
-        if self._path == MEMORY:
-            # A second connection would open another database. Sharing its cache would bring locks
-            # on tables, which don't honour the timeout; the writer's thread does one at a time.
-            return writer
-        reader = await stack.enter_async_context(connect(self._path, self._lock_timeout))
-        await set_up_reader(reader)
-        for connection in (writer, reader):
+        self, stack: AsyncExitStack, writing: aiosqlite.Connection
+    ) -> sqlite3.Connection:
+        reading, reader = await stack.enter_async_context(connected(self._path, self._lock_timeout))
+        await set_up_reader(reading)
+        for connection in (writing, reading):
             # Each opens its log with the first look into the file.
             await connection.execute_fetchall("PRAGMA schema_version")
         self._files = await asyncio.to_thread(Files, self._path)
@@ -132,19 +149,20 @@ class Database:
         # nothing more is done where nobody would find it.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
-        outcomes = missed or self._checked(steps, commit_together(connection, steps))
+        outcomes = missed or self._found_again(steps, commit_together(connection, steps))
         self._commits += 1
         return outcomes
 
     def _read_each(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
     ) -> list[Outcome]:
-        return self._checked(steps, read_each(connection, steps))
+        return self._found_again(steps, read_each(connection, steps))
 
-    def _checked(self, steps: Sequence[Step[Any]], outcomes: list[Outcome]) -> list[Outcome]:
-        for outcome in outcomes:
-            if isinstance(outcome, Failed) and isinstance(outcome.error, sqlite3.Error):
-                diagnose(self._path, outcome.error)
+    def _diagnose(self, error: BaseException) -> None:
+        if isinstance(error, sqlite3.Error):
+            diagnose(self._path, error)
+
+    def _found_again(self, steps: Sequence[Step[Any]], outcomes: list[Outcome]) -> list[Outcome]:
         return self._missed(steps) or outcomes
 
     def _missed(self, steps: Sequence[Step[Any]]) -> list[Outcome]:
@@ -156,3 +174,86 @@ class Database:
         except DatabaseError as error:
             return [Failed(error)] * len(steps)
         return []
+
+
+class OnDatabase(Protocol):
+    """What has methods that are steps."""
+
+    _database: Database
+
+
+class Told(Protocol):
+    """Hears of instances that signals were put in for."""
+
+    def tell(self, instance_ids: Collection[str]) -> None:
+        """Say so; there may be none."""
+
+
+class Telling(OnDatabase, Protocol):
+    """What has methods that are steps of which a watch is told."""
+
+    @property
+    def _watch(self) -> Told: ...
+
+
+Noun = TypeVar("Noun", bound=OnDatabase)
+TellingNoun = TypeVar("TellingNoun", bound=Telling)
+Method: TypeAlias = Callable[Concatenate[Noun, sqlite3.Connection, P], T]
+TellingMethod: TypeAlias = Callable[Concatenate[TellingNoun, sqlite3.Connection, list[str], P], T]
+AsyncMethod: TypeAlias = Callable[Concatenate[Noun, P], Coroutine[Any, Any, T]]
+
+
+def read(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
+    """Make a method of what a step does with the connection that reads."""
+
+    def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
+        @wraps(method)
+        async def reading(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+            return await self._database.read(
+                attempt, lambda connection: method(self, connection, *args, **options)
+            )
+
+        return reading
+
+    return decorate
+
+
+def write(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
+    """Make a method of what a step does in a transaction; what it did is durable on return."""
+
+    def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
+        @wraps(method)
+        async def writing(self: Noun, /, *args: P.args, **options: P.kwargs) -> T:
+            return await self._database.write(
+                attempt, lambda connection: method(self, connection, *args, **options)
+            )
+
+        return writing
+
+    return decorate
+
+
+def write_and_tell(
+    attempt: str,
+) -> Callable[[TellingMethod[TellingNoun, P, T]], AsyncMethod[TellingNoun, P, T]]:
+    """
+    Do as `write`, and tell the watch of the instances whose ids the step puts into its list.
+
+    It is told once the step is durable, even if the caller was cancelled.
+    """
+
+    def decorate(method: TellingMethod[TellingNoun, P, T]) -> AsyncMethod[TellingNoun, P, T]:
+        @wraps(method)
+        async def writing(self: TellingNoun, /, *args: P.args, **options: P.kwargs) -> T:
+            told: list[str] = []
+
+            def step(connection: sqlite3.Connection) -> T:
+                # It may have been tried before, beside others.
+                told.clear()
+                return method(self, connection, told, *args, **options)
+
+            return await self._database.write(attempt, step, then=lambda _: self._watch.tell(told))
+
+        return writing
+
+    return decorate

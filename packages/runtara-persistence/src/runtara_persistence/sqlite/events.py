@@ -21,9 +21,8 @@ from runtara_domain.status import MOVES, Condition, Move, SignalType, State, set
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.children import tell_parent
-from runtara_persistence.sqlite.database import Database
-from runtara_persistence.sqlite.moment import to_text
-from runtara_persistence.sqlite.steps import read, write, write_and_tell
+from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "events.sql")

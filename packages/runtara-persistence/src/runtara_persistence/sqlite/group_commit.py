@@ -36,7 +36,7 @@ class Shared(Generic[S, T]):
 class Done:
     """A step was carried out, and is durable if it wrote."""
 
-    value: Any  # Each step of a group has a type of its own; `Gathering.run` gives it back.
+    value: Any  # Each step of a group has a type of its own; `StepThread.run` gives it back.
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,9 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, pruning, reopening, rows
-from runtara_persistence.sqlite.database import Database
-from runtara_persistence.sqlite.moment import to_text
-from runtara_persistence.sqlite.steps import read, write, write_and_tell
+from runtara_persistence.sqlite import children, reopening, rows
+from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "instances.sql")
@@ -56,6 +55,18 @@ _KINDS = (
 _PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
 _COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
 _SILENT = _QUERIES["silent"]
+_PRUNE_FIND = _QUERIES["prune.find"]
+_PRUNE_INSTANCES = _QUERIES["prune.instances"]
+_PRUNE_BELONGINGS = (
+    _QUERIES["prune.checkpoints"],
+    _QUERIES["prune.events"],
+    _QUERIES["prune.custom_signals"],
+)
+
+_MOST_PRUNED = 100
+"""Instances deleted in a transaction at most."""
+_MOST_PRUNED_ROWS = 1000
+"""Rows of theirs deleted in a transaction at most."""
 
 _NEWEST = "~"
 """Sorts behind every moment."""
@@ -251,16 +262,34 @@ class SqliteInstances:
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
-        pruned = 0
-        while pruned < limit:
+        pruned, is_last = 0, False
+        while pruned < limit and not is_last:
             # Each its own transaction, so that the steps of others come in between; a caller that
             # is cancelled leaves the rest for the next time.
-            step = pruning.batch(to_text(finished_before), limit - pruned)
-            batch = await self._database.write("delete finished instances", step)
-            pruned += batch.instances
-            if batch.is_last:
-                break
+            gone, is_last = await self._prune_some(to_text(finished_before), limit - pruned)
+            pruned += gone
         return pruned
+
+    @write("delete finished instances")
+    def _prune_some(
+        self, connection: sqlite3.Connection, finished_before: str, limit: int
+    ) -> tuple[int, bool]:
+        """
+        Delete some of the oldest; tells how many are gone, and whether no more are to be found.
+
+        One with very many rows takes several transactions: the rows go first, and the instance
+        itself with the last of them.
+        """
+        most = min(limit, _MOST_PRUNED)
+        asked = {"finished_before": finished_before, "limit": most}
+        oldest = [instance_id for (instance_id,) in connection.execute(_PRUNE_FIND, asked)]
+        left = _MOST_PRUNED_ROWS
+        for statement in _PRUNE_BELONGINGS:
+            left -= _delete(connection, statement, oldest, rows=left)
+        if left == 0:
+            return 0, False
+        _delete(connection, _PRUNE_INSTANCES, oldest)
+        return len(oldest), len(oldest) < most
 
 
 def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | None:
@@ -324,3 +353,10 @@ def _asked(which: InstanceFilter) -> dict[str, object]:
         "parent_id": which.parent_id,
         "blocked": which.blocked,
     }
+
+
+def _delete(
+    connection: sqlite3.Connection, statement: str, instance_ids: list[str], *, rows: int = 0
+) -> int:
+    asked = {"instance_ids": json.dumps(instance_ids), "rows": rows}
+    return connection.execute(statement, asked).rowcount

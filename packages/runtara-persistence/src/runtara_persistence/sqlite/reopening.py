@@ -15,7 +15,7 @@ from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
-from runtara_persistence.sqlite.moment import from_optional, to_text
+from runtara_persistence.sqlite.rows import from_optional, to_text
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "reopening.sql")
 _FIND = _QUERIES["find"]

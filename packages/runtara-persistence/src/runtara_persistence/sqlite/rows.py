@@ -1,7 +1,7 @@
-"""Rows as records."""
+"""Rows as records, and moments as text in UTC with milliseconds, which sorts as time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,6 @@ from runtara_domain.model import (
     StoredEvent,
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
-from runtara_persistence.sqlite.moment import from_optional, from_text
 
 # By status, and whether there is a time to wake: looked up with every step.
 _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
@@ -27,6 +26,24 @@ _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
         for is_timed in (False, True)
     }
 )
+
+
+def to_text(moment: datetime) -> str:
+    """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.mmmZ`; what is below a millisecond is cut."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def from_text(text: str) -> datetime:
+    """Read any ISO 8601 moment, for other programs write here too; without a zone it is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def from_optional(text: str | None) -> datetime | None:
+    """Read a moment from a column that may hold none."""
+    return None if text is None else from_text(text)
 
 
 def state(status: str, sleep_until: str | None) -> State:

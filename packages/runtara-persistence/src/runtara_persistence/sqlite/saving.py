@@ -12,7 +12,7 @@ from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
-from runtara_persistence.sqlite.moment import to_text
+from runtara_persistence.sqlite.rows import to_text
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 _FIND = _QUERIES["save.find"]

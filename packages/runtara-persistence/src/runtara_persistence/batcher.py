@@ -1,4 +1,4 @@
-"""Steps of callers who wait at the same time, gathered for one statement and one commit."""
+"""Steps of callers who wait at the same time, gathered so that they share a trip and a commit."""
 
 import asyncio
 from collections import deque
@@ -11,31 +11,40 @@ Outcome = TypeVar("Outcome")
 
 CarryOut: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome]]]"
 
-MAX_STEPS = 128
-"""How many steps share a statement at most, so that the first doesn't wait for ever more."""
 MAX_BYTES = 8 * 1024 * 1024
-"""How much they bring together, unless one alone brings more."""
+"""How much the steps of a group bring together, unless one alone brings more."""
 
 
-class Gathering(Generic[Step, Outcome]):
+def _weightless(step: object) -> int:
+    return 0
+
+
+class Batcher(Generic[Step, Outcome]):
     """
     Carries out steps a group at a time, so many groups at once; never two of the same key.
 
-    key: of steps with the same one, the later waits for the earlier. size: the bytes a step brings.
+    Steps keep the order in which they came. most: how many steps a group has at most, so that the
+    first of them doesn't wait for ever more. pause: how many turns of the loop lie between two
+    groups, for those just answered to join the next; one turn if a single caller is there. key: of
+    steps with the same one, the later waits for the earlier. size: the bytes that a step brings.
     """
 
     def __init__(
         self,
         carry_out: "CarryOut[Step, Outcome]",
         *,
-        key: Callable[[Step], Hashable],
-        size: Callable[[Step], int],
-        groups: int,
+        most: int,
+        groups: int = 1,
+        pause: int = 1,
+        key: Callable[[Step], Hashable] = id,
+        size: Callable[[Step], int] = _weightless,
     ) -> None:
         self._carry_out = carry_out
+        self._most = most
+        self._groups = groups
+        self._pause = pause
         self._key = key
         self._size = size
-        self._groups = groups
         self._waiting: deque[Waiting[Step, Outcome]] = deque()
         self._under_way: set[Hashable] = set()
         self._work: set[asyncio.Task[None]] = set()
@@ -50,24 +59,29 @@ class Gathering(Generic[Step, Outcome]):
         turn = Waiting[Step, Outcome](step, asyncio.get_running_loop().create_future())
         self._waiting.append(turn)
         if len(self._work) < self._groups:
+            # It begins after the tasks that are ready now: their steps join the group.
             self._work.add(asyncio.create_task(self._carry_out_all()))
         return await turn.future
 
+    async def finished(self) -> None:
+        """Return when each step that was handed in has its outcome."""
+        if self._work:
+            await asyncio.wait(self._work)
+
     async def _carry_out_all(self) -> None:
         try:
-            # A turn of the loop, for those whose requests arrived together.
-            await asyncio.sleep(0)
             while group := self._next_group():
                 await self._carry_out_group(group)
-                # And for those just answered to join the next group.
-                await asyncio.sleep(0)
+                is_alone = len(group) == 1 and not self._waiting
+                for _ in range(1 if is_alone else self._pause):
+                    await asyncio.sleep(0)
         except asyncio.CancelledError:
             # The loop is coming to its end.
             for turn in self._waiting:
                 turn.future.cancel()
             raise
         finally:
-            # Not in a callback of the task: whoever comes before that would wait for nobody.
+            # Not in a callback of the task: a caller who came before that would wait for ever.
             self._work -= {task for task in self._work if task is asyncio.current_task()}
 
     async def _carry_out_group(self, group: "Sequence[Waiting[Step, Outcome]]") -> None:
@@ -92,7 +106,7 @@ class Gathering(Generic[Step, Outcome]):
         left: list[Waiting[Step, Outcome]] = []
         keys: set[Hashable] = set()
         size = 0
-        while self._waiting and len(group) < MAX_STEPS and size <= MAX_BYTES:
+        while self._waiting and len(group) < self._most and size <= MAX_BYTES:
             turn = self._waiting.popleft()
             if turn.future.done():
                 continue

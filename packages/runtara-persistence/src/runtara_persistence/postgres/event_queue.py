@@ -1,0 +1,178 @@
+"""The one way in for events: an instance's steps in the order they were asked for."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.fifo import Fifo, Turn
+from runtara_domain.model import EventStep, Recorded
+from runtara_persistence import queries
+from runtara_persistence.batcher import MAX_BYTES, Waiting
+from runtara_persistence.postgres import recording
+from runtara_persistence.postgres.database import Connection, Database
+from runtara_persistence.postgres.failure import is_of_one_step
+
+_LOCK = queries.load("runtara_persistence.postgres", "events.sql")["record_all.lock"]
+
+_MAX_EVENTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one caller asks for. attempt: what it is called in an error."""
+
+    attempt: str
+    steps: Sequence[EventStep]
+    at: datetime
+
+    @property
+    def instance_ids(self) -> set[str]:
+        """The instances it is about."""
+        return {step.caller.instance_id for step in self.steps}
+
+    @property
+    def only_appends(self) -> bool:
+        """Whether it moves no instance."""
+        return all(recording.only_appends(step) for step in self.steps)
+
+    @property
+    def size(self) -> int:
+        """Bytes of its payloads."""
+        return sum(len(step.event.payload) for step in self.steps)
+
+
+_Asked: TypeAlias = "Waiting[Recording, list[Recorded]]"
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What will be stored in one turn, until that comes open for more that only append."""
+
+    turn: Turn
+    asked: "list[_Asked]" = field(default_factory=list)
+    count: int = 0
+    size: int = 0
+
+    def takes(self, added: Recording) -> bool:
+        is_short = self.count + len(added.steps) <= _MAX_EVENTS
+        return is_short and self.size + added.size <= MAX_BYTES
+
+    def add(self, added: Recording) -> "asyncio.Future[list[Recorded]]":
+        future: asyncio.Future[list[Recorded]] = asyncio.get_running_loop().create_future()
+        self.asked.append(Waiting(added, future))
+        self.count += len(added.steps)
+        self.size += added.size
+        return future
+
+
+class EventQueue:
+    """
+    Stores what callers ask for, for each instance in the order in which it was asked for.
+
+    Events of one instance that wait for the same turn, and move nothing, share a statement.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns = Fifo(lambda: asyncio.sleep(database.patience), self._late)
+        self._open: dict[str, _Batch] = {}
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def record(self, asked: Recording) -> list[Recorded]:
+        """
+        Carry out the steps, all or none of them; an outcome each, in order.
+
+        What a cancelled caller asked for is left out if its turn has not come, and otherwise
+        stored. Raises DatabaseError, also if what was asked for before is still under way after the
+        database's patience.
+        """
+        with self._database.step():
+            return await self._batch(asked).add(asked)
+
+    def _batch(self, asked: Recording) -> _Batch:
+        instance_ids = asked.instance_ids
+        is_open = len(instance_ids) == 1 and asked.only_appends
+        batch = self._open.get(next(iter(instance_ids))) if is_open else None
+        # Whatever else was asked for meanwhile comes between them.
+        if batch is not None and self._turns.is_last(batch.turn) and batch.takes(asked):
+            return batch
+        batch = _Batch(self._turns.turn(instance_ids))
+        if is_open:
+            self._open.update(dict.fromkeys(instance_ids, batch))
+        work = asyncio.create_task(self._carry_out(batch))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return batch
+
+    async def _carry_out(self, batch: _Batch) -> None:
+        try:
+            async with batch.turn:
+                self._close(batch)
+                await self._store([each for each in batch.asked if not each.future.done()])
+        except Exception as error:
+            for each in batch.asked:
+                each.fail(error)
+        finally:
+            self._close(batch)
+            for each in batch.asked:
+                # Left without an outcome only if this task was cancelled, at the end of the loop.
+                each.future.cancel()
+
+    def _close(self, batch: _Batch) -> None:
+        for instance_id in batch.turn.keys:
+            if self._open.get(instance_id) is batch:
+                del self._open[instance_id]
+
+    async def _store(self, asked: "Sequence[_Asked]") -> None:
+        if not asked:
+            return
+        try:
+            outcomes = iter(await self._write([each.step for each in asked]))
+        except DatabaseError as error:
+            if not is_of_one_step(error):
+                raise
+            await self._store_each(asked, error)
+        else:
+            for each in asked:
+                each.end([next(outcomes) for _ in each.step.steps])
+
+    async def _store_each(self, asked: "Sequence[_Asked]", error: DatabaseError) -> None:
+        """Find the one that can't be stored, for the others not to suffer from it."""
+        if len(asked) == 1:
+            asked[0].fail(error)
+            return
+        for each in asked:
+            await self._store([each])
+
+    async def _write(self, asked: Sequence[Recording]) -> list[Recorded]:
+        attempt = asked[0].attempt
+        steps = [step for each in asked for step in each.steps]
+        statements = list(recording.in_turn(steps, at=max(each.at for each in asked)))
+        instance_ids = sorted({step.caller.instance_id for step in steps})
+        if len(statements) == len(instance_ids) == 1:
+            [one] = statements
+            return one.outcomes(await self._database.write(attempt, one.query, *one.arguments))
+
+        async def work(connection: Connection) -> list[Recorded]:
+            async with connection.transaction():
+                # Several are locked beforehand: ending one locks its parent, which may be among
+                # them.
+                await connection.fetch(_LOCK, instance_ids)
+                return [
+                    outcome
+                    for each in statements
+                    for outcome in each.outcomes(
+                        await connection.fetch(each.query, *each.arguments)
+                    )
+                ]
+
+        return await self._database.run(attempt, work, is_repeatable=False)
+
+    def _late(self, _: Collection[str]) -> DatabaseError:
+        return DatabaseError(
+            "Failed to store events in PostgreSQL: those told before them are still under way"
+            f" after {self._database.patience:g} s"
+        )

@@ -1,0 +1,252 @@
+"""
+Where steps are carried out: in a connection's thread, or in the loop's own.
+
+The thread runs on the CPU that the event loop runs on. A caller that has been alone for a while, on
+a disk that has been fast for as long, is spared the way there and back: docs/decisions/0034.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from runtara_domain.error import DatabaseError
+from runtara_persistence.batcher import Batcher
+from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
+
+T = TypeVar("T")
+
+CarryOut: TypeAlias = Callable[[sqlite3.Connection, Sequence[Step[Any]]], list[Outcome]]
+
+MAX_GROUP = 256
+"""How many steps share a trip to the thread at most."""
+
+_PAUSE = 3
+"""
+How many turns of the loop lie between two groups, unless one caller is alone.
+
+In the first those just answered go on, in the second what they send goes out, and what came until
+then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
+the interpreter's lock.
+"""
+
+FAST = 0.005
+"""Seconds that the loop may stand still for a commit."""
+CALM = 32
+"""So many commits have been fast and of one caller each, before the loop carries out the next."""
+
+_SHORTAGE = 0.05
+"""Seconds to wait for memory that is short."""
+
+STATUS = Path("/proc/self/status")
+_UNKNOWN = -1
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    step: Step[Any]
+    then: Callable[[Any], None] | None
+    is_small: bool
+
+
+class StepThread:
+    """
+    Carries out steps on one connection, a group at a time: one trip to its thread, and one back.
+
+    Open between `opened` and `close`. carry_out: raises nothing. diagnose: called in the thread
+    with the error of a step that failed. follows_loop: the thread is kept on the loop's CPU.
+    """
+
+    def __init__(
+        self,
+        carry_out: CarryOut,
+        *,
+        diagnose: Callable[[BaseException], None] = lambda error: None,
+        follows_loop: bool = False,
+    ) -> None:
+        self._carry_out = carry_out
+        self._diagnose = diagnose
+        self._follows_loop = follows_loop
+        self._steps = Batcher[_Asked, Outcome](self._carry_out_group, most=MAX_GROUP, pause=_PAUSE)
+        self._is_open = False
+
+    def opened(
+        self, connection: sqlite3.Connection, thread: Executor, *, lock_timeout: float | None = None
+    ) -> None:
+        """
+        Take steps from now on, in the running loop.
+
+        thread: an executor with one thread. lock_timeout: seconds the thread waits for another
+        process to let go; None: nothing is carried out in the loop's thread.
+        """
+        self._connection = connection
+        self._thread = thread
+        self._affinity = Affinity() if self._follows_loop else None
+        self._loop = asyncio.get_running_loop()
+        self._lock_timeout = lock_timeout
+        self._waits_for_locks = True
+        self._calm = 0
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Take no more steps, and return when those taken have their outcomes."""
+        self._is_open = False
+        await self._steps.finished()
+
+    async def run(
+        self, step: Step[T], *, then: Callable[[T], None] | None = None, is_small: bool = False
+    ) -> T:
+        """
+        Carry out a step, and return or raise what it does.
+
+        A cancelled caller gets its cancellation at once; its step is dropped if it has not begun,
+        and otherwise carried out. then: called in the event loop with what a step carried out has
+        given, whether its caller is still there or not; it must not raise. is_small: the step may
+        be carried out in the loop's thread. Raises DatabaseError when not open.
+        """
+        if not self._is_open:
+            raise DatabaseError("The database is not open: it was closed, or never opened")
+        outcome = await self._steps.run(_Asked(step, then, is_small))
+        if isinstance(outcome, Failed):
+            # An error shared with others of the group must not gather their tracebacks.
+            raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
+        value: T = outcome.value
+        return value
+
+    async def _carry_out_group(self, group: Sequence[_Asked]) -> Sequence[Outcome]:
+        outcomes = self._in_loop(group) or await self._in_thread(group)
+        for asked, outcome in zip(group, outcomes, strict=True):
+            if asked.then is not None and isinstance(outcome, Done):
+                asked.then(outcome.value)
+        return outcomes
+
+    def _in_loop(self, group: Sequence[_Asked]) -> list[Outcome] | None:
+        """
+        Carry out the step of a caller that is alone; None where that is for the thread to do.
+
+        It waits for no lock: a step that fails leaves nothing behind, and the thread tries again.
+        """
+        if self._lock_timeout is None or self._calm < CALM or not group[0].is_small or group[1:]:
+            return None
+        if self._waits_for_locks:
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._waits_for_locks = False
+        [outcome] = self._timed(group)
+        if isinstance(outcome, Done):
+            return [outcome]
+        if not isinstance(outcome.error, Exception):
+            raise outcome.error
+        return None
+
+    async def _in_thread(self, group: Sequence[_Asked]) -> list[Outcome]:
+        future: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        if self._affinity is not None:
+            self._affinity.follow()
+        self._thread.submit(self._work, group, future)
+        return await future
+
+    def _work(self, group: Sequence[_Asked], future: asyncio.Future[list[Outcome]]) -> None:
+        try:
+            outcomes = self._work_alone(group)
+        except BaseException as error:
+            outcomes = [Failed(error)] * len(group)
+        while True:
+            try:
+                self._loop.call_soon_threadsafe(_end, future, outcomes)
+            except MemoryError:
+                # Or these callers, and all after them, would wait for ever.
+                time.sleep(_SHORTAGE)
+            else:
+                return
+
+    def _work_alone(self, group: Sequence[_Asked]) -> list[Outcome]:
+        if self._affinity is not None:
+            self._affinity.adopt()
+        if not self._waits_for_locks and self._lock_timeout is not None:
+            self._connection.execute(f"PRAGMA busy_timeout = {int(self._lock_timeout * 1000)}")
+            self._waits_for_locks = True
+        outcomes = self._timed(group)
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                self._diagnose(outcome.error)
+        return outcomes
+
+    def _timed(self, group: Sequence[_Asked]) -> list[Outcome]:
+        began = time.monotonic()
+        outcomes = self._carry_out(self._connection, [asked.step for asked in group])
+        is_fast = time.monotonic() - began <= FAST
+        is_calm = is_fast and len(outcomes) == 1 and isinstance(outcomes[0], Done)
+        self._calm = self._calm + 1 if is_calm else 0
+        return outcomes
+
+
+def _end(future: asyncio.Future[list[Outcome]], outcomes: list[Outcome]) -> None:
+    if not future.done():
+        future.set_result(outcomes)
+
+
+class Affinity:
+    """
+    Keeps a thread on the CPU that another one, which is left free, was seen on last.
+
+    The two take turns with the interpreter's lock. On one CPU that is a switch of threads; across
+    two it is a wait for the other one to wake up, with what both use fetched from its cache.
+
+    Nothing but speed depends on it: it has no effect where the system knows no affinity or refuses
+    this one, nor under a filter of system calls.
+    """
+
+    def __init__(self) -> None:
+        self._current_cpu = _lookup()
+        self._thread: int | None = None
+        self._cpu: int | None = None
+
+    def adopt(self) -> None:
+        """Keep the calling thread, from the next `follow` on."""
+        self._thread = threading.get_native_id()
+
+    def follow(self) -> None:
+        """Let it run on the CPU that the calling thread runs on now; raises nothing."""
+        if self._current_cpu is None or self._thread is None:
+            return
+        cpu = self._current_cpu()
+        if cpu in (self._cpu, _UNKNOWN):
+            return
+        self._cpu = cpu
+        try:
+            os.sched_setaffinity(self._thread, {cpu})
+        except OSError:
+            # The CPU was just taken from this process, or the system allows nobody to choose.
+            return
+
+
+def _lookup() -> Callable[[], int] | None:
+    """The system's `sched_getcpu`, which Python does not offer; None: do without."""
+    if not hasattr(os, "sched_setaffinity") or _is_filtered():
+        return None
+    try:
+        # Not every Python has it.
+        import ctypes
+
+        # Not CDLL: it would let go of the lock for a call of nanoseconds, and wait to have it back.
+        system = ctypes.PyDLL(None)
+    except (ImportError, OSError):
+        return None
+    found: Callable[[], int] | None = getattr(system, "sched_getcpu", None)
+    return found
+
+
+def _is_filtered() -> bool:
+    """Tell whether system calls are: one that is not allowed may end the process."""
+    try:
+        status = STATUS.read_text()
+    except OSError:
+        return True
+    modes = [line.split()[1] for line in status.splitlines() if line.startswith("Seccomp:")]
+    return modes not in ([], ["0"])
