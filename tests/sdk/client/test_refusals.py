@@ -91,7 +91,7 @@ async def test_a_refused_registration_says_why(
     with pytest.raises(error, match="32 are served") as raised:
         await client.register()
 
-    assert raised.value.code == code
+    assert raised.value.code == (code or "SERVER_ERROR")
 
 
 async def test_an_event_refused_in_its_own_answer_is_no_success(

@@ -2,15 +2,25 @@
 
 
 class RuntaraError(Exception):
-    """Whatever goes wrong between a workflow and the core; the message is meant for a person."""
+    """
+    Whatever goes wrong between a workflow and the core; the message is meant for a person.
+
+    `code` is meant for programs: it stays the same, whatever becomes of messages and classes.
+    """
+
+    code: str = "RUNTARA_ERROR"
 
 
 class ConfigurationError(RuntaraError):
     """Settings that cannot be used: one line a value, naming it, what it got and what it takes."""
 
+    code = "CONFIGURATION_ERROR"
+
 
 class ClientNotOpen(RuntaraError):
     """The client is used outside of its `async with`, or entered twice."""
+
+    code = "CLIENT_NOT_OPEN"
 
 
 class ConnectionFailed(RuntaraError):
@@ -20,6 +30,8 @@ class ConnectionFailed(RuntaraError):
     Whether a request under way was carried out is unknown, unless the message says it was not sent.
     """
 
+    code = "CONNECTION_FAILED"
+
 
 class ServerNotTrusted(RuntaraError):
     """
@@ -28,32 +40,40 @@ class ServerNotTrusted(RuntaraError):
     Not tried again, because it takes a person: the message says what to set.
     """
 
+    code = "SERVER_NOT_TRUSTED"
+
 
 class RequestTimeout(RuntaraError):
     """The server was reached and gave no answer in time: whether it did its work is unknown."""
+
+    code = "REQUEST_TIMEOUT"
 
 
 class ProtocolError(RuntaraError):
     """The server and this client do not speak alike: a broken frame, or an answer not asked for."""
 
+    code = "PROTOCOL_ERROR"
+
 
 class RequestReset(ProtocolError):
     """The server gave a request up without an answer: whether it was carried out is unknown."""
+
+    code = "REQUEST_RESET"
 
 
 class ServerError(RuntaraError):
     """
     The server refused or failed; nothing was stored, unless the class says otherwise.
 
-    `code` is the server's word for it: None from servers that give none. Codes that have a class
-    below are raised as that class, all others as this one.
+    `code` is the server's word for it: SERVER_ERROR from servers that give none. Codes that have a
+    class below are raised as that class, all others as this one.
     """
 
-    code: str | None = None
+    code = "SERVER_ERROR"
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
-        if code is not None:
+        if code:
             self.code = code
 
 
@@ -145,7 +165,9 @@ class InternalServerError(ServerError):
     code = "INTERNAL_ERROR"
 
 
-_BY_CODE = {known.code: known for known in ServerError.__subclasses__()}
+_BY_CODE: dict[str | None, type[ServerError]] = {
+    known.code: known for known in ServerError.__subclasses__()
+}
 
 
 def refusal(code: str | None, message: str) -> ServerError:

@@ -6,6 +6,8 @@ from runtara_sdk.errors import RuntaraError
 class WorkflowError(RuntaraError):
     """Whatever a workflow, its code or its saved states are told by this layer."""
 
+    code = "WORKFLOW_ERROR"
+
 
 def _advice(cause: str) -> str:
     """Say how the workflow can catch it as what it was."""
@@ -25,6 +27,8 @@ class StepFailed(WorkflowError):
     The same live and on replay; the step's traceback is a note, `cause` its error's type. `advice`
     ends its text with how to catch it as that.
     """
+
+    code = "STEP_FAILED"
 
     def __init__(
         self,
@@ -51,42 +55,64 @@ class StepFailed(WorkflowError):
 class InsideStep(WorkflowError):
     """Something durable was asked for inside a step, where nothing is."""
 
+    code = "DURABLE_CALL_IN_STEP"
+
 
 class ForeignTask(WorkflowError):
     """A durable call was made in an asyncio task that the workflow did not start."""
+
+    code = "NOT_IN_BRANCH_TASK"
 
 
 class NotSaveable(WorkflowError):
     """A value would not come back as it is, or was sent to a promise of another type."""
 
+    code = "NOT_SERIALIZABLE"
+
 
 class Refused(WorkflowError):
     """This code, or this input, can't go on with the instance, which is blocked until one can."""
+
+    code = "INCOMPATIBLE"
 
 
 class InputRefused(Refused):
     """The input does not fit the workflow; the instance has failed by it."""
 
+    code = "INPUT_MISMATCH"
+
 
 class OtherInput(Refused):
     """The instance was started with another input than the one that is given now."""
+
+    code = "OTHER_INPUT"
 
 
 class Changed(Refused):
     """The code asks for something else than what the instance has passed."""
 
+    code = "NONDETERMINISM"
+
 
 class StateUnreadable(Refused):
     """A saved state does not fit its type any more; it is not overwritten."""
+
+    code = "STATE_UNREADABLE"
 
 
 class Infrastructure(WorkflowError):
     """The core could not be reached within the budget; the instance goes on when run again."""
 
+    code = "CORE_UNAVAILABLE"
+
 
 class Superseded(WorkflowError):
     """A newer run of the instance has begun; raised by a store: this process must stop."""
 
+    code = "RUN_SUPERSEDED"
+
 
 class OutsideWorkflow(WorkflowError):
     """Something that only a running workflow has was asked for outside of one."""
+
+    code = "OUTSIDE_WORKFLOW"
