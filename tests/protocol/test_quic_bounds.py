@@ -128,6 +128,32 @@ async def test_the_bound_on_all_refuses_the_youngest_connections_request() -> No
         assert await old.answer(0) == b"%d" % (3 * MIB)
 
 
+async def test_without_memory_the_client_that_holds_most_is_given_up() -> None:
+    """It goes with the one whose datagram found no memory; who holds little stays."""
+    met: list[Connection] = []
+
+    def make(connection: Connection) -> Holding:
+        met.append(connection)
+        if len(met) == 3:
+            raise MemoryError
+        return Holding(connection)
+
+    async with (
+        serving(make) as served,
+        raw_client(served.port) as greedy,
+        await served.connect() as modest,
+    ):
+        greedy.quic.send_stream_data(0, bytes(MIB))
+        greedy.transmit()
+        await _held(served, MIB)
+        async with await served.connect():
+            await served.handlers[0].is_closed.wait()
+        served.handlers[1].gate.set()
+
+        assert await modest.exchange(b"little") == b"6"
+        assert [one.is_closed for one in met] == [True, False, True]
+
+
 async def test_who_waits_for_the_pool_goes_on_when_it_has_room() -> None:
     """A request that found the pool full is taken in once another's is answered."""
     async with (

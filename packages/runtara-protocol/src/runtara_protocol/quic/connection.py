@@ -127,6 +127,11 @@ class Connection(Driver):
         """How many bytes of requests that aren't handled yet it makes the server hold."""
         return self._window.held
 
+    @property
+    def weight(self) -> int:
+        """How many bytes it makes the server hold: of requests, and of replies it hasn't taken."""
+        return self.held + self.debt.size
+
     def count_debt(self, now: float) -> None:
         """Count anew how many bytes of replies wait for their acknowledgement."""
         streams = self._quic._streams.values()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from time import monotonic, thread_time
@@ -65,11 +66,13 @@ class Datapath:
         sock: socket.socket,
         route: Callable[[bytes, Address], Endpoint | None],
         failed: Callable[[OSError], None],
+        exhausted: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._route = route
         self._failed = failed
+        self._exhausted = exhausted
         self._scheduled: list[Endpoint] = []
         self._turns = Turns[Endpoint]()
         self._is_continuing = False
@@ -230,6 +233,9 @@ class Datapath:
 
     def crashed(self, endpoint: Endpoint) -> None:
         """Keep one connection's bug, in the machine or in ours, from the others of this batch."""
+        if isinstance(sys.exception(), MemoryError):
+            # Not seldom that of another than has taken it all.
+            self._exhausted()
         logger.exception("a connection is given up")
         endpoint.crash()
 

@@ -17,7 +17,7 @@ from runtara_protocol.quic.budget import Pool
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection, ConnectionHandler
 from runtara_protocol.quic.datapath import Datapath, Endpoint, bind
-from runtara_protocol.quic.delivery import Deliveries
+from runtara_protocol.quic.delivery import FLOOR, Deliveries
 from runtara_protocol.quic.handshakes import REFUSAL, Handshakes
 from runtara_protocol.quic.machine import Machine
 from runtara_protocol.quic.turns import Address
@@ -117,7 +117,7 @@ class Listener:
         self._sock = await bind(
             settings.host, settings.port, settings.udp_recv_buffer, settings.udp_send_buffer
         )
-        self._datapath = Datapath(self._sock, self._route, self._failed)
+        self._datapath = Datapath(self._sock, self._route, self._failed, self._shed)
         self._handshakes = Handshakes(
             self._configuration,
             settings.max_incoming,
@@ -241,6 +241,16 @@ class Listener:
     def _failed(self, error: OSError) -> None:
         """Go on: what one datagram to or from one peer ran into says nothing of the others."""
         logger.debug("a datagram failed: %s", error)
+
+    def _shed(self) -> None:
+        """Give up the client that makes the server hold most, unless no client's is much."""
+        most = max(self._established, key=lambda one: one.weight, default=None)
+        if most is not None and most.weight > FLOOR:
+            logger.warning(
+                "out of memory: the client that holds most is given up",
+                extra={"held": most.held, "undelivered": most.debt.size},
+            )
+            most.drop("the server is out of memory")
 
     def _tick(self) -> None:
         """Ping one share of the connections, and give up handshakes that take too long."""
