@@ -10,11 +10,17 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count, cycle
-from time import monotonic
+from time import monotonic, sleep
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
-from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, QuicEvent
+from aioquic.quic.events import (
+    ConnectionTerminated,
+    HandshakeCompleted,
+    QuicEvent,
+    StreamDataReceived,
+)
+from tests.server.hostile import framed
 from tests.support.crafted import (
     Hello,
     ack_frame,
@@ -25,6 +31,13 @@ from tests.support.crafted import (
     random_initial,
     retire_frame,
     stream_frame,
+)
+
+from runtara_conformance import frame
+from runtara_conformance.messages import (
+    CheckpointRequest,
+    GetCheckpointRequest,
+    RegisterInstanceRequest,
 )
 
 HOST = "127.0.0.1"
@@ -41,14 +54,25 @@ class Peer:
         )
         self.is_established = False
         self.is_closed = False
+        self.answered: set[int] = set()
         self.quic.connect((HOST, port), monotonic())
         self._port = port
+
+    def ask(self, request: bytes) -> int:
+        """Queue a request on a stream of its own; give the stream's id."""
+        stream_id = self.quic.get_next_available_stream_id()
+        self.quic.send_stream_data(stream_id, request, end_stream=True)
+        return stream_id
+
+    def flush(self) -> None:
+        """Send what the machine has to send."""
+        for data, _ in self.quic.datagrams_to_send(monotonic()):
+            push(self._sock, data)
 
     def pump(self) -> None:
         """Send what the machine has to send, and take in what has come."""
         data: bytes | None
-        for data, _ in self.quic.datagrams_to_send(monotonic()):
-            push(self._sock, data)
+        self.flush()
         while (data := pull(self._sock)) is not None:
             self.quic.receive_datagram(data, (HOST, self._port), monotonic())
         at = self.quic.get_timer()
@@ -69,6 +93,8 @@ class Peer:
     def _on_event(self, event: QuicEvent) -> None:
         self.is_established = self.is_established or isinstance(event, HandshakeCompleted)
         self.is_closed = self.is_closed or isinstance(event, ConnectionTerminated)
+        if isinstance(event, StreamDataReceived) and event.end_stream:
+            self.answered.add(event.stream_id)
 
 
 def sender(port: int) -> socket.socket:
@@ -208,10 +234,9 @@ def uploads(port: int) -> Iterator[None]:
             if peer.is_closed:
                 peer.close()
                 peers[index] = peer = established(port)
-            quic = peer.quic
-            if not any(not one.sender.buffer_is_empty for one in quic._streams.values()):
+            if all(one.sender.buffer_is_empty for one in peer.quic._streams.values()):
                 data = (4 << 20).to_bytes(4, "big") + b"\0\x01" + bytes(4 << 20)
-                quic.send_stream_data(quic.get_next_available_stream_id(), data, end_stream=True)
+                peer.ask(data)
             peer.pump()
         yield
 
@@ -239,6 +264,50 @@ def halves(port: int) -> Iterator[None]:
         peer.close()
 
 
+def handshakes(port: int) -> Iterator[None]:
+    """One handshake after the other, each connection ended at once."""
+    while True:
+        peer = established(port)
+        peer.quic.close()
+        peer.flush()
+        peer.close()
+        yield
+
+
+def streams(port: int) -> Iterator[None]:
+    """As many streams as may be open, each with a request that says nothing."""
+    empty = frame.encode(b"")
+    while True:
+        peer = established(port)
+        while not peer.is_closed:
+            while len(peer.quic._streams) < 900:
+                peer.ask(empty)
+            peer.pump()
+            yield
+        peer.close()
+
+
+def slow_readers(port: int) -> Iterator[None]:
+    """Three connections that ask for a state of 63 MiB again and again, and read nothing of it."""
+    writer = established(port)
+    for request in (
+        RegisterInstanceRequest("large", "t-1"),
+        CheckpointRequest("large", "c-1", bytes(63 << 20)),
+    ):
+        stream_id = writer.ask(framed(request))
+        while stream_id not in writer.answered:
+            writer.pump()
+    asked = framed(GetCheckpointRequest("large", "c-1"))
+    readers = [established(port) for _ in range(3)]
+    for reader in readers:
+        for _ in range(8):
+            reader.ask(asked)
+        reader.flush()
+    while True:
+        yield
+        sleep(0.1)  # They are slow.
+
+
 ATTACKS: dict[str, Callable[[int], Iterator[None]]] = {
     attack.__name__: attack
     for attack in (
@@ -256,6 +325,9 @@ ATTACKS: dict[str, Callable[[int], Iterator[None]]] = {
         uploads,
         connections,
         halves,
+        handshakes,
+        streams,
+        slow_readers,
     )
 }
 

@@ -23,13 +23,15 @@ from tests.support.server_process import HOST, PATIENCE, running
 from runtara_conformance.messages import CheckpointRequest, RegisterInstanceRequest
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(230)]
 
 SECONDS = 5.0
 FACTOR = 5.0
 MIB = 1 << 20
 # Half-open handshakes may have 64 MiB, datagrams that wait 32, a connection half a megabyte.
 MOST = 128 * MIB
+# What is unread, what one client may leave unread beyond it, and answers on their way.
+MOST_UNREAD = (512 + 128 + 4 * 64) * MIB
 CORES = sorted(os.sched_getaffinity(0))
 SERVERS, ATTACKERS = {CORES[0]}, {CORES[-1]}
 
@@ -72,7 +74,8 @@ async def python(cores: set[int], *arguments: str) -> AsyncIterator[str]:
     try:
         os.sched_setaffinity(process.pid, cores)
         assert process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        # The slow readers begin with an upload of 63 MiB.
+        async with asyncio.timeout(3 * PATIENCE):
             line = await process.stdout.readline()
         yield line.decode().strip()
     finally:
@@ -117,6 +120,6 @@ async def test_a_neighbour_is_served_under(name: str, tmp_path: Path) -> None:
         )
 
         assert under_attack < FACTOR * bare
-        assert grown < MOST
+        assert grown < (MOST_UNREAD if name == "slow_readers" else MOST)
         assert afterwards < FACTOR * at_rest
         assert complaints(server) == []

@@ -14,8 +14,8 @@ from runtara_protocol.frame import MessageType, encode
 
 MIB = 1 << 20
 ATTACKERS = 4
-ROOM = 8 * MIB
-SECONDS = 20.0
+ROOM = 4 * MIB
+SECONDS = 2.0
 HALF = 8 * MIB
 
 
@@ -46,11 +46,13 @@ async def test_without_memory_it_serves_on_or_ends_to_be_started_again(tmp_path:
             left_with(server, ROOM)
             attacks = [asyncio.create_task(send_half(server)) for _ in range(ATTACKERS)]
             ended = asyncio.create_task(server.process.wait())
+            noticed = asyncio.create_task(server.said("(?i)memory"))
+            await asyncio.wait([ended, noticed], return_when=asyncio.FIRST_COMPLETED)
             # One that serves on is attacked for so long.
             await asyncio.wait([ended], timeout=SECONDS)
-        for attack in attacks:
-            attack.cancel()
-        await asyncio.gather(*attacks, return_exceptions=True)
+        for task in (*attacks, noticed):
+            task.cancel()
+        await asyncio.gather(*attacks, noticed, return_exceptions=True)
         with suppress(ProcessLookupError):
             server.process.send_signal(signal.SIGTERM)
         code = await server.ended()
