@@ -46,12 +46,12 @@ class Step(CoroutineFunction, Generic[P, R]):
     inside another step it is its function. A plain function runs in a thread.
     """
 
-    def __init__(self, function: Callable[..., Any], plan: StepOptions) -> None:
+    def __init__(self, function: Callable[..., Any], options: StepOptions) -> None:
         # First: it brings along what other decorators have put on the function.
         update_wrapper(self, function)
         self._function = Function(function)
-        self._plan = plan
-        self._identity = Identity(plan.name, qualified(function), plan.was, plan.is_named)
+        self._options = options
+        self._identity = Identity(options.name, qualified(function), options.was, options.is_named)
         self._identity.enter()
         self._is_method = False
         self._key: str | None = None
@@ -79,15 +79,15 @@ class Step(CoroutineFunction, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         where = in_workflow()
         if where is None:
-            check_awaited(self._plan.name)
-            return noted(self._plan.name, self._plainly(self._self + args, kwargs))
+            check_awaited(self._options.name)
+            return noted(self._options.name, self._plainly(self._self + args, kwargs))
         given = Arguments(self._self + args, kwargs, self._own(args))
         arguments = self._function.live(given, is_old=where.execution.recorder.is_old)
-        call = where.branch.next_call(self._plan.name, key=self._key, step=self._identity)
+        call = where.branch.next_call(self._options.name, key=self._key, step=self._identity)
         call.arguments = arguments
         made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, call, given))
         # So that Python's warning of a call that nothing has awaited names the step.
-        made.__qualname__ = self._plan.name
+        made.__qualname__ = self._options.name
         return made
 
     def _own(self, args: tuple[object, ...]) -> int:
@@ -123,8 +123,8 @@ class Step(CoroutineFunction, Generic[P, R]):
 
         It returns the result, or `NotDone()`; a plain function is asked in a thread.
         """
-        if not self._plan.is_external:
-            raise ValueError(f'{self._plan.name}: in_doubt is for @step(effect="external")')
+        if not self._options.is_external:
+            raise ValueError(f'{self._options.name}: in_doubt is for @step(effect="external")')
         self._ask = Function(ask)
         return ask
 
@@ -156,9 +156,9 @@ class Step(CoroutineFunction, Generic[P, R]):
         return Attempts(
             execution=execution,
             call=call,
-            plan=self._plan,
+            options=self._options,
             work=lambda: self._function.carry_out(given.args, given.kwargs),
-            given=lambda text: codec.decode(call.key, text, annotation, Form.EITHER),
+            read=lambda text: codec.decode(call.key, text, annotation, Form.EITHER),
             result=lambda value: self._result(execution, call, value, annotation),
             failure=lambda error, number: self._failure(execution, call, error, number),
             ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
@@ -183,7 +183,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         from runtara_sdk.workflow.values import failures
 
         nth = execution.order.reserve()
-        text = failures.encode(call.key, error, attempts, self._plan.raises)
+        text = failures.encode(call.key, error, attempts, self._options.raises)
         whole = call.record(Kind.FAILURE, text, nth)
         try:
             whole.check_size()
@@ -207,7 +207,7 @@ class Step(CoroutineFunction, Generic[P, R]):
 
         try:
             error = failures.decode(
-                self._plan.name, call.key, record.value, self._plan.raises, record.form
+                self._options.name, call.key, record.value, self._options.raises, record.form
             )
         except StateUnreadable as unreadable:
             await execution.end.finish_and_block(unreadable)
@@ -288,7 +288,7 @@ def _made(
         raise TypeError(
             f"{function.__qualname__} yields, and a step's result is saved whole: return a list"
         )
-    plan = StepOptions(
+    options = StepOptions(
         name=name or function.__name__,
         raises=kinds("raises", raises),
         retry=retry,
@@ -299,7 +299,7 @@ def _made(
         was=tuple(was) if isinstance(was, tuple | list) else (was,),
         is_named=name is not None,
     )
-    return Step(function, plan)
+    return Step(function, options)
 
 
 def _is_external(effect: str | None) -> bool:

@@ -5,19 +5,18 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from typing import Any, NoReturn
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
 from runtara_sdk.workflow.engine.calls import Current, DurableCall, entered, idempotency_key
 from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.in_doubt import InDoubt, brief
 from runtara_sdk.workflow.engine.observer import AttemptFailed, StepBegun
 from runtara_sdk.workflow.engine.options import NotDone, OnDoubt, StepOptions
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.errors import NotSaveable
 from runtara_sdk.workflow.user_objects import is_a, text_of, type_name
-from runtara_sdk.workflow.values.tracebacks import readable
 
 logger = get_logger(__name__)
 
@@ -38,15 +37,16 @@ class Attempts:
     """
     Makes the attempts at one step until one succeeds or none is left.
 
-    `ask` asks what became of an effect, None if nobody can be asked; `given` reads a result that a
-    person gave as JSON. `result` and `failure` write the record of what came of the attempts.
+    `ask` asks what became of an effect, None if no function can be asked; `read` reads a result
+    that an operator sent as JSON. `result` and `failure` write the record of what came of the
+    attempts.
     """
 
     execution: Execution
     call: DurableCall
-    plan: StepOptions
+    options: StepOptions
     work: Work
-    given: Callable[[bytes], object]
+    read: Callable[[bytes], object]
     result: Callable[[object], Awaitable[Record]]
     failure: Callable[[Exception, int], Record]
     ask: Work | None = None
@@ -57,19 +57,14 @@ class Attempts:
         """Give what is to be recorded of the step; raises what cancels it. Calls `at_end` then."""
         try:
             await self._recall()
-            found = await self._doubted() if self.plan.is_external else NotDone()
+            found = await self._resolve_doubt() if self.options.is_external else NotDone()
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
                 await self._intend()
                 if self.execution.observe is not None:
                     self.execution.observe(StepBegun(self.call.key, self.number))
                 try:
-                    if self.plan.is_interruptible:
-                        found = await self.execution.cancellation.interruptible(
-                            self.call, self._once
-                        )
-                    else:
-                        found = await self._once()
+                    found = await self._attempt(self.work)
                 except Exception as error:
                     await self._failed(error)
         except Failed as failed:
@@ -102,12 +97,18 @@ class Attempts:
             self._check_budget(self.since, last["error"])
 
     def _check_budget(self, since: datetime, last: str) -> None:
-        budget = self.plan.retry.budget
+        budget = self.options.retry.budget
         if budget is not None and self.execution.clock() > since + duration("budget=", budget):
             over = TimeoutError(f"no process was there before the budget was over; before: {last}")
             raise Failed(over, self.number - 1)
 
-    async def _once(self, work: Work | None = None) -> object:
+    def _attempt(self, work: Work) -> Awaitable[object]:
+        """Make one attempt, which a scope may end if the step can be interrupted."""
+        if self.options.is_interruptible:
+            return self.execution.cancellation.interruptible(self.call, lambda: self._once(work))
+        return self._once(work)
+
+    async def _once(self, work: Work) -> object:
         """Make one attempt: within its time, and with all that it raises made an Exception."""
         task = asyncio.current_task()
         assert task is not None
@@ -117,20 +118,20 @@ class Attempts:
         try:
             with entered(Current(instance_id, key, self.number, own)):
                 async with limit:
-                    return await (work or self.work)()
+                    return await work()
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise TimeoutError(
-                f"the attempt took longer than timeout={self.plan.timeout!r}"
+                f"the attempt took longer than timeout={self.options.timeout!r}"
             ) from error
         except BaseException as error:
             raise_contained(task, error)
 
     def _limit(self) -> float | None:
-        if self.plan.timeout is None:
+        if self.options.timeout is None:
             return None
-        return duration("timeout=", self.plan.timeout).total_seconds()
+        return duration("timeout=", self.options.timeout).total_seconds()
 
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""
@@ -145,24 +146,24 @@ class Attempts:
             "%s: attempt %d of %d failed, the next is made in %.3g s: %s",
             self.call.key,
             self.number,
-            self.plan.retry.attempts,
+            self.options.retry.attempts,
             max((next_at - now).total_seconds(), 0),
-            _text(error),
+            brief(error),
         )
-        await self._record(_text(error), since, next_at)
+        await self._count(brief(error), since, next_at)
         await self._wait(next_at)
 
     def _next(
         self, number: int, error: Exception, since: datetime, now: datetime
     ) -> datetime | None:
         """When it is tried again; None: never."""
-        is_late = self.plan.timeout is not None and is_a(error, TimeoutError)
-        is_answer = is_a(error, *self.plan.raises)
-        if is_answer or not (is_late or self.plan.retry.takes(error)):
+        is_late = self.options.timeout is not None and is_a(error, TimeoutError)
+        is_answer = is_a(error, *self.options.raises)
+        if is_answer or not (is_late or self.options.retry.takes(error)):
             return None
-        return self.plan.retry.next_attempt(number, error, since, now)
+        return self.options.retry.next_attempt(number, error, since, now)
 
-    async def _record(self, error: str, since: datetime, until: datetime) -> None:
+    async def _count(self, error: str, since: datetime, until: datetime) -> None:
         """Count an attempt, for the runs after this one; and for people, as the core does."""
         said = {"since": since.isoformat(), "until": until.isoformat(), "error": error}
         await self._save(f"failed#{self.number}", Kind.ATTEMPT, said)
@@ -182,86 +183,25 @@ class Attempts:
             )
 
     async def _intend(self) -> None:
-        if self.plan.is_external:
+        if self.options.is_external:
             now = self.execution.clock().isoformat()
             await self._save(f"intent#{self.number}", Kind.INTENT, now)
 
-    async def _doubted(self) -> object:
+    async def _resolve_doubt(self) -> object:
         """Find out about an attempt that a crash left open; NotDone: make it (again)."""
         if await self.execution.recorder.recorded_under(self.call, f"intent#{self.number}") is None:
             return NotDone()
-        if self.ask is not None:
-            return await self._asked(self.ask)
-        return NotDone() if self.plan.doubt is OnDoubt.AGAIN else await self._decided()
+        doubt = InDoubt(
+            self.execution, self.call, self.number, self.read, self._next, self._count_doubted
+        )
+        ask = self.ask
+        if ask is not None:
+            return await doubt.ask_function(lambda: self._attempt(ask))
+        return NotDone() if self.options.doubt is OnDoubt.AGAIN else await doubt.ask_operator()
 
-    async def _asked(self, ask: Work) -> object:
-        """Ask, again as the step is tried again; when all that has failed, a person."""
-        since = self.execution.clock()
-        for number in count(1):
-            try:
-                return await self._ask_once(ask)
-            except Exception as error:
-                now = self.execution.clock()
-                until = self._next(number, error, since, now)
-                logger.warning("%s: its in_doubt failed: %s", self.call.key, _text(error))
-            if until is None:
-                break
-            await self._rest(until)
-        return await self._decided()
-
-    async def _ask_once(self, ask: Work) -> object:
-        if self.plan.is_interruptible:
-            cancellation = self.execution.cancellation
-            return await cancellation.interruptible(self.call, lambda: self._once(ask))
-        return await self._once(ask)
-
-    async def _decided(self) -> object:
-        """Wait for a person to say what became of the effect."""
-        for number in count(1):
-            again = "" if number == 1 else f".{number}"
-            name = self.call.subkey(f"decision#{self.number}{again}")
-            logger.warning(
-                "%s may have happened before a crash: find out, then send the custom signal %r to"
-                ' instance %r, with {"done": RESULT} or {"again": true}',
-                self.call.key,
-                name,
-                self.execution.instance_id,
-            )
-            said = await self._said(name)
-            try:
-                return await self._obeyed(said)
-            except ValueError as error:
-                logger.warning("%s was sent %r, which decides nothing: %s", name, said, error)
-        raise AssertionError("counting has no end")
-
-    async def _obeyed(self, said: bytes) -> object:
-        """Do as a person said; raises ValueError for what says nothing."""
-        match json.loads(said):
-            case {"done": result, **others} if not others:
-                try:
-                    return self.given(json.dumps(result).encode())
-                except StateUnreadable as error:
-                    raise ValueError(str(error.__cause__ or error)) from error
-            case {"again": True, **others} if not others:
-                now = self.execution.clock()
-                # Counted, or the next crash would be taken for the one that was decided about.
-                await self._record("in doubt after a crash: made again", self.since or now, now)
-                return NotDone()
-        raise ValueError('it is neither {"done": RESULT} nor {"again": true}')
-
-    async def _said(self, name: str) -> bytes:
-        """Wait for what is sent; what strikes meanwhile strikes when the doubt is settled."""
-        while True:
-            wait = self.execution.live.new_wait(is_open=True)
-            with self.execution.inbox.expecting(name, wait):
-                struck = await self.execution.live.wait(self.call, wait)
-            if struck is None:
-                return self.execution.inbox.value(name)
-
-    async def _rest(self, until: datetime) -> None:
-        """Wait until then; what strikes meanwhile strikes when the doubt is settled."""
-        while self.execution.clock() < until:
-            await self.execution.live.wait(self.call, self.execution.live.new_wait(until))
+    async def _count_doubted(self) -> None:
+        now = self.execution.clock()
+        await self._count("in doubt after a crash: made again", self.since or now, now)
 
     async def _save(self, what: str, kind: Kind, value: object) -> None:
         record = self.call.record(kind, json.dumps(value).encode())
@@ -282,7 +222,3 @@ def raise_contained(task: "asyncio.Task[Any]", error: BaseException) -> NoReturn
         # `except Exception` would let it by, and the effect would be done again by a replay.
         text = f"the step raised a {type_name(error)}, which is no Exception: {text_of(error)}"
     raise RuntimeError(text) from error
-
-
-def _text(error: Exception) -> str:
-    return readable(f"{type_name(error)}: {text_of(error)}"[:1000])

@@ -1,0 +1,103 @@
+"""
+Effects in doubt: a crash has left an attempt open, and its effect may have happened or not.
+
+The step's `in_doubt` function is asked, again after errors as the step itself would be. Where it
+gives no answer, or there is none, an operator decides by a custom signal. A scope that is requested
+meanwhile cancels nothing before the doubt is settled: only then is it known what is to be undone.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.options import NotDone
+from runtara_sdk.workflow.errors import StateUnreadable
+from runtara_sdk.workflow.user_objects import text_of, type_name
+from runtara_sdk.workflow.values.tracebacks import readable
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """
+    Finds out what became of attempt `number`: its result, or NotDone where it shall be made again.
+
+    `read` reads a result sent as JSON; `next_ask` says when to ask the function again after an
+    error, None: no more; `count_attempt` counts the attempt as failed.
+    """
+
+    execution: Execution
+    call: DurableCall
+    number: int
+    read: Callable[[bytes], object]
+    next_ask: Callable[[int, Exception, datetime, datetime], datetime | None]
+    count_attempt: Callable[[], Awaitable[None]]
+
+    async def ask_function(self, ask: Callable[[], Awaitable[object]]) -> object:
+        """Give what the function answers; what the operator says if it fails for good."""
+        since = self.execution.clock()
+        for number in count(1):
+            try:
+                return await ask()
+            except Exception as error:
+                until = self.next_ask(number, error, since, self.execution.clock())
+                logger.warning("%s: its in_doubt failed: %s", self.call.key, brief(error))
+            if until is None:
+                break
+            await self._sleep_uncancelled(until)
+        return await self.ask_operator()
+
+    async def ask_operator(self) -> object:
+        """Wait for a signal that says what became of the effect; one that does not is logged."""
+        number = 1
+        while True:
+            again = "" if number == 1 else f".{number}"
+            name = self.call.subkey(f"decision#{self.number}{again}")
+            logger.warning(
+                "%s may have happened before a crash: find out, then send the custom signal %r to"
+                ' instance %r, with {"done": RESULT} or {"again": true}',
+                *(self.call.key, name, self.execution.instance_id),
+            )
+            sent = await self._receive(name)
+            try:
+                return await self._apply(sent)
+            except ValueError as error:
+                logger.warning("%s was sent %r, which decides nothing: %s", name, sent, error)
+            number += 1
+
+    async def _apply(self, sent: bytes) -> object:
+        """Do as the operator said; raises ValueError for what decides nothing."""
+        match json.loads(sent):
+            case {"done": result, **others} if not others:
+                try:
+                    return self.read(json.dumps(result).encode())
+                except StateUnreadable as error:
+                    raise ValueError(str(error.__cause__ or error)) from error
+            case {"again": True, **others} if not others:
+                # Counted, or the next crash would be taken for the one that was decided about.
+                await self.count_attempt()
+                return NotDone()
+        raise ValueError('it is neither {"done": RESULT} nor {"again": true}')
+
+    async def _receive(self, name: str) -> bytes:
+        """Wait for a custom signal; cancellation is deferred until the doubt is settled."""
+        while True:
+            wait = self.execution.live.new_wait(is_open=True)
+            with self.execution.inbox.expecting(name, wait):
+                if await self.execution.live.wait(self.call, wait) is None:
+                    return self.execution.inbox.value(name)
+
+    async def _sleep_uncancelled(self, until: datetime) -> None:
+        while self.execution.clock() < until:
+            await self.execution.live.wait(self.call, self.execution.live.new_wait(until))
+
+
+def brief(error: Exception) -> str:
+    """An error in one line, for logs and records."""
+    return readable(f"{type_name(error)}: {text_of(error)}"[:1000])
