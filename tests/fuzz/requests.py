@@ -11,7 +11,8 @@ from runtara_domain.sessions import Session
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType
 from runtara_protocol.pb import instance_pb2 as pb
-from runtara_server.router import MalformedRequest, Router
+from runtara_protocol.server.router import MalformedRequest
+from runtara_server.operations import InstanceRouter, router
 
 ID = "i-1"
 EVENT = pb.InstanceEvent(instance_id=ID, event_type=pb.EVENT_CUSTOM, payload=b"x", subtype="word")
@@ -67,14 +68,16 @@ async def answer_all(payloads: list[bytes]) -> list[pb.RpcResponse | None]:
     """
     async with MemoryPersistence() as persistence:
         core = Desk(persistence, FrozenClock()).core()
-        router = Router(core)
+        asked = router(core)
         session = core.open_session()
-        await router.answer(Request(session), VALID[0])
+        await asked.answer(Request(session), VALID[0])
         core.sleep.waits.end()
-        return [await _answer(router, core.open_session(), payload) for payload in payloads]
+        return [await _answer(asked, core.open_session(), payload) for payload in payloads]
 
 
-async def _answer(router: Router, session: Session, payload: bytes) -> pb.RpcResponse | None:
+async def _answer(
+    router: InstanceRouter, session: Session, payload: bytes
+) -> pb.RpcResponse | None:
     try:
         answer = await router.answer(Request(session), payload)
     except (MalformedRequest, NoAnswer):

@@ -15,10 +15,11 @@ from tests.support.server_process import HOST, PATIENCE, running
 
 from runtara_conformance.client import Reset, connect
 from runtara_conformance.messages import GetInstanceStatusRequest, GetInstanceStatusResponse
+from runtara_domain.ports.transport import Request
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.quic.connection import Connection
-from runtara_server.router import Router
-from runtara_server.streams import InstanceStreams
+from runtara_protocol.server.streams import RequestStreams
+from runtara_server.operations import requests_of, router
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -118,8 +119,11 @@ async def test_a_frame_without_progress_is_refused_and_the_connection_lives() ->
     async with MemoryPersistence() as persistence:
         core = Desk(persistence, FrozenClock()).core()
 
-        def handler(_: Connection) -> InstanceStreams:
-            return InstanceStreams(core.open_session(), Router(core), progress_timeout=0.05)
+        def handler(_: Connection) -> RequestStreams[Request]:
+            session = core.open_session()
+            return RequestStreams(
+                router(core), requests_of(session), session.close, progress_timeout=0.05
+            )
 
         async with serving(handler) as served, connect(HOST, served.port) as client:
             half = client.raw_stream()

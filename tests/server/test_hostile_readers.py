@@ -29,13 +29,14 @@ from runtara_conformance.messages import (
     RpcError,
     SleepRequest,
 )
+from runtara_domain.ports.transport import Request
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.connection import Connection as ServedConnection
 from runtara_protocol.quic.stream import Stream
-from runtara_server.router import Router
-from runtara_server.streams import InstanceStreams
+from runtara_protocol.server.streams import RequestStreams
+from runtara_server.operations import requests_of, router
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -103,10 +104,12 @@ async def test_a_client_that_reads_again_is_served_again() -> None:
         state = bytes(MIB // 4)
         asked = GetCheckpointRequest(ID, "large")
 
-        def handler(connection: ServedConnection) -> InstanceStreams:
-            return InstanceStreams(
-                core.open_session(),
-                Router(core),
+        def handler(connection: ServedConnection) -> RequestStreams[Request]:
+            session = core.open_session()
+            return RequestStreams(
+                router(core),
+                requests_of(session),
+                session.close,
                 is_overloaded=lambda: connection.is_overloaded,
             )
 
@@ -192,7 +195,10 @@ REGISTER = pb.RegisterInstanceRequest(instance_id=ID, tenant_id="t-1")
 async def test_while_overloaded_nothing_is_carried_out(request_: pb.RpcRequest) -> None:
     async with MemoryPersistence() as persistence:
         core = Desk(persistence, FrozenClock()).core()
-        streams = InstanceStreams(core.open_session(), Router(core), is_overloaded=lambda: True)
+        session = core.open_session()
+        streams = RequestStreams(
+            router(core), requests_of(session), session.close, is_overloaded=lambda: True
+        )
         stream = OneRequest(encode(MessageType.REQUEST, request_.SerializeToString()))
         # It has what a handler uses of one.
         await streams.stream(cast(Stream, stream))

@@ -13,7 +13,7 @@ from runtara_domain.status import OPEN
 from runtara_domain.use_cases.core import Core
 from runtara_persistence.memory.persistence import MemoryPersistence
 from runtara_protocol.pb import instance_pb2 as pb
-from runtara_server.router import Router
+from runtara_server.operations import router
 
 LARGE, MEDIUM, SMALL = bytes(64 * 1024 + 1), bytes(64 * 1024), b"small"
 
@@ -38,7 +38,7 @@ class Asked:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._router = Router(core)
+        self._router = router(core)
         self.session: Session = core.open_session()
 
     async def begin(self) -> None:

@@ -9,7 +9,8 @@ from runtara_domain.ports.transport import Request
 from runtara_domain.sessions import Places, Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
-from runtara_server.router import HANDLERS, MalformedRequest, Router
+from runtara_protocol.server.router import MalformedRequest
+from runtara_server.operations import OPERATIONS, router
 
 REGISTER = pb.RpcRequest(
     register_instance=pb.RegisterInstanceRequest(instance_id="i-1", tenant_id="t-1")
@@ -97,11 +98,11 @@ async def answer(
 ) -> pb.RpcResponse:
     """Ask a core that fails so."""
     core = FailingOperations(error)
-    router = Router(core)
+    asked = router(core)
     if is_ending:
-        router.end()
+        asked.end()
     payload = request if isinstance(request, bytes) else request.SerializeToString()
-    response = await router.answer(Request(core.open_session()), payload)
+    response = await asked.answer(Request(core.open_session()), payload)
     assert response is not None
     return pb.RpcResponse.FromString(response)
 
@@ -183,7 +184,7 @@ async def test_what_is_not_offered_yet_is_empty_too() -> None:
 
         response = await answer(request, InstanceNotFound("i-1"))
 
-        assert (response.error.code == "EMPTY_REQUEST") is (field.name not in HANDLERS)
+        assert (response.error.code == "EMPTY_REQUEST") is (field.name not in OPERATIONS.handlers)
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"\x0a\x7f", b"\x42\x03\x0a\x01\xff"])
@@ -215,7 +216,7 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
         get_checkpoint=pb.GetCheckpointRequest(instance_id="i-1", checkpoint_id="c-1")
     )
 
-    payload = await Router(core).answer(Request(core.open_session()), request.SerializeToString())
+    payload = await router(core).answer(Request(core.open_session()), request.SerializeToString())
 
     assert payload is not None
     assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message

@@ -20,8 +20,8 @@ from runtara_protocol.frame import MAX_PAYLOAD, MessageType, encode
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_protocol.quic.stream import Stream
-from runtara_server.router import Router
-from runtara_server.streams import InstanceStreams
+from runtara_protocol.server.streams import RequestStreams
+from runtara_server.operations import requests_of, router
 
 STATUS = pb.RpcRequest(
     get_instance_status=pb.GetInstanceStatusRequest(instance_id=ID)
@@ -78,8 +78,9 @@ async def served(stream: ScriptedStream, *, progress_timeout: float = 30.0) -> S
     """Serve the stream to its end."""
     async with MemoryPersistence() as persistence:
         core = core_on(persistence)
-        streams = InstanceStreams(
-            core.open_session(), Router(core), progress_timeout=progress_timeout
+        session = core.open_session()
+        streams = RequestStreams(
+            router(core), requests_of(session), session.close, progress_timeout=progress_timeout
         )
         # It has what a handler uses of one.
         await streams.stream(cast(Stream, stream))
@@ -149,7 +150,7 @@ async def test_a_held_sleep_holds_nothing_of_its_request() -> None:
     async with MemoryPersistence() as persistence:
         desk = Desk(persistence, FrozenClock())
         session = await desk.registered()
-        streams = InstanceStreams(session, Router(desk.core()))
+        streams = RequestStreams(router(desk.core()), requests_of(session), session.close)
         tracemalloc.start()
         stream = ScriptedStream([_sleep_of(8 * MIB)])
         serving = asyncio.create_task(streams.stream(cast(Stream, stream)))
@@ -177,7 +178,7 @@ async def test_a_connection_that_is_gone_closes_its_session() -> None:
     async with MemoryPersistence() as persistence:
         core = core_on(persistence)
         session: Session = core.open_session()
-        streams = InstanceStreams(session, Router(core))
+        streams = RequestStreams(router(core), requests_of(session), session.close)
 
         streams.closed()
 

@@ -37,20 +37,23 @@ class FrameDecoder:
     Reads the one frame of a stream, in whatever pieces it arrives.
 
     A length or type that is not accepted is refused as soon as the six bytes of the header are
-    there, and nothing of the payload is kept.
+    there, and nothing of the payload is kept. keeps_rest: whether what follows the frame in the
+    piece that completes it can be taken.
     """
 
-    __slots__ = ("_accept", "_chunks", "_end", "_size", "is_complete")
+    __slots__ = ("_accept", "_chunks", "_end", "_keeps_rest", "_rest", "_size", "is_complete")
 
-    def __init__(self, accept: frozenset[MessageType]) -> None:
+    def __init__(self, accept: frozenset[MessageType], *, keeps_rest: bool = False) -> None:
         self._accept = accept
+        self._keeps_rest = keeps_rest
+        self._rest = b""
         self._chunks: list[bytes] = []
         self._size = 0
         self._end: int | None = None
         self.is_complete = False
 
     def feed(self, data: bytes) -> bytes | None:
-        """Return the payload in the call that completes it, else None; what follows is ignored."""
+        """Return the payload in the call that completes it, else None; later pieces are ignored."""
         if self.is_complete:
             return None
         if self._end is None:
@@ -63,7 +66,14 @@ class FrameDecoder:
             self._keep(data)
             return None
         self.is_complete = True
+        if self._keeps_rest and self._size > self._end:
+            self._rest = data[self._end - self._size :]
         return self._payload(data, self._end)
+
+    def take_rest(self) -> bytes:
+        """Give, once, what came in one piece with the frame's end."""
+        rest, self._rest = self._rest, b""
+        return rest
 
     def end(self) -> None:
         """Raise FrameError unless the stream's frame was complete."""

@@ -23,7 +23,7 @@ from runtara_domain.waits import Waits
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
 from runtara_server.config import Settings
-from runtara_server.router import Router
+from runtara_server.operations import router
 
 
 def _token() -> str:
@@ -86,4 +86,4 @@ class Container(containers.DeclarativeContainer):
         poll_signals=providers.Singleton(PollSignals, signals, waits, activity, clock),
         acknowledge_signal=providers.Singleton(AcknowledgeSignal, signals, waits, activity, clock),
     )
-    router = providers.Singleton(Router, core)
+    router = providers.Singleton(router, core)

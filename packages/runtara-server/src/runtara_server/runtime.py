@@ -10,7 +10,7 @@ from typing import Self
 
 from runtara_domain.activity import Activity
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.transport import Operations
+from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.quic import certificates
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection
@@ -20,10 +20,11 @@ from runtara_protocol.quic.listener import (
     Listener,
     ListenerSettings,
 )
+from runtara_protocol.server.streams import RequestStreams
 from runtara_server.config import Settings
 from runtara_server.container import Container
+from runtara_server.operations import requests_of
 from runtara_server.renewal import Renewal
-from runtara_server.streams import InstanceStreams
 
 __all__ = ["CoreRuntime", "StartError"]
 
@@ -109,10 +110,12 @@ class CoreRuntime:
             renewal = Renewal(cert, key, self._listener.renew)
             await exits.enter_async_context(_running("certificate", renewal.keep()))
 
-    def _accept(self, connection: Connection) -> InstanceStreams:
-        return InstanceStreams(
-            self.operations.open_session(),
+    def _accept(self, connection: Connection) -> RequestStreams[Request]:
+        session = self.operations.open_session()
+        return RequestStreams(
             self._container.router(),
+            requests_of(session),
+            session.close,
             is_overloaded=lambda: connection.is_overloaded,
             has_room=lambda: connection.has_room,
             max_under_way=self._settings.quic_max_bi_streams,

@@ -1,7 +1,6 @@
 """Saving checkpoints, and reading them back."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -10,19 +9,13 @@ from runtara_domain.error import InstanceNotFound
 from runtara_domain.model import Caller, CheckpointWrite, RetryAttempt, Saved, Sleep
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
+from runtara_protocol.server.router import LargeAnswer
 from runtara_server.instance_handlers import translation
-
-
-@dataclass(frozen=True, slots=True)
-class LargeAnswer:
-    """An answer that is large, to be read when there is room for it."""
-
-    read: Callable[[], Awaitable[pb.RpcResponse]]
 
 
 async def checkpoint(
     core: Operations, request: Request, message: pb.CheckpointRequest
-) -> pb.RpcResponse | LargeAnswer:
+) -> pb.RpcResponse | LargeAnswer[pb.RpcResponse]:
     """Save a state, or find the one saved first."""
     caller = request.session.caller(message.instance_id)
     outcome = await core.save_checkpoint(

@@ -1,0 +1,181 @@
+"""From a request's field to its handler, and from whatever comes of it to an answer."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from runtara_domain.error import (
+    CoreError,
+    DatabaseError,
+    EmptyRequest,
+    NoAnswer,
+    Overloaded,
+    ShuttingDown,
+)
+from runtara_protocol.frame import MAX_PAYLOAD
+
+CoreT = TypeVar("CoreT")
+CallT = TypeVar("CallT")
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+_AT_ONCE = 4
+# Small answers are given whatever waits. Others whose requests came together, each small enough
+# for room there was then, may be more than there is now.
+_SMALL = 4096
+
+# What it says of itself names files, hosts and statements, which are none of a client's business.
+_DATABASE_FAILED = (
+    "The database failed or gave no answer: whether anything was stored is unknown;"
+    " the server's log says why"
+)
+
+_log = logging.getLogger(__name__)
+
+
+class MalformedRequest(Exception):
+    """The payload of a request frame is no RpcRequest."""
+
+
+class BrokenOff(Exception):
+    """The client gave up what it was sending, so its stream is of no more use."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargeAnswer(Generic[ResponseT]):
+    """An answer that is large, to be read when there is room for it."""
+
+    read: Callable[[], Awaitable[ResponseT]]
+
+
+# The key of a handler says which message it takes: a type can't.
+Handler: TypeAlias = Callable[
+    [CoreT, CallT, Any], Awaitable[ResponseT | LargeAnswer[ResponseT] | None]
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationTable(Generic[CoreT, CallT, ResponseT]):
+    """
+    The operations of one protocol.
+
+    parse: reads an RpcRequest, or raises DecodeError. handlers: by the field of its oneof
+    `request`. large_answers: the operations that may be answered with 64 MiB; so few of them are
+    read at once that what waits for delivery is known before the next. is_read: tells of an answer
+    that asking again would give it again. refusal: makes an answer of operation, code and message.
+    """
+
+    parse: Callable[[bytes], Message]
+    handlers: Mapping[str, Handler[CoreT, CallT, ResponseT]]
+    large_answers: frozenset[str]
+    is_read: Callable[[ResponseT], bool]
+    refusal: Callable[[str | None, str, str], ResponseT]
+
+
+class Router(Generic[CoreT, CallT, ResponseT]):
+    """Answers requests by the handlers of a table, for every connection."""
+
+    def __init__(self, table: OperationTable[CoreT, CallT, ResponseT], core: CoreT) -> None:
+        self._table = table
+        self._core = core
+        self._is_ending = False
+        self._large_answers = asyncio.Semaphore(_AT_ONCE)
+
+    def end(self) -> None:
+        """Refuse from now on whatever has not been begun, with SHUTTING_DOWN."""
+        self._is_ending = True
+
+    async def answer(
+        self,
+        call: CallT,
+        payload: bytes,
+        *,
+        is_overloaded: Callable[[], bool] = lambda: False,
+        has_room: Callable[[], bool] = lambda: True,
+    ) -> bytes | None:
+        """
+        Carry out one request and give the payload of its answer, None if it has none.
+
+        is_overloaded: whether too much waits for this client already; then it is refused.
+        has_room: whether there is room for a large answer, which is dropped otherwise.
+
+        Raises MalformedRequest, NoAnswer if there is to be no answer, and BrokenOff; everything
+        else that goes wrong is one.
+        """
+        table = self._table
+        try:
+            message = table.parse(payload)
+        except DecodeError as error:
+            raise MalformedRequest(str(error)) from error
+        del payload
+        operation = message.WhichOneof("request")
+        try:
+            async with self._admission(operation):
+                handler = self._admitted(operation, is_overloaded)
+                work = handler(self._core, call, getattr(message, operation))
+                del message  # A sleep may hold its answer for years, but not what it brought.
+                answer = await work
+            response = await self._finish(answer, lambda: is_overloaded() or not has_room())
+        except DatabaseError as error:
+            _log.error("database failed", extra={"operation": operation, "reason": str(error)})
+            response = table.refusal(operation, error.code, _DATABASE_FAILED)
+        except CoreError as error:
+            response = table.refusal(operation, error.code, str(error))
+        except (NoAnswer, BrokenOff):
+            raise
+        except MemoryError:
+            _log.error("request refused: out of memory", extra={"operation": operation})
+            said = "The server has no memory left for it"
+            response = table.refusal(operation, Overloaded.code, said)
+        except Exception:
+            _log.exception("request failed", extra={"operation": operation})
+            said = "The server failed; its log says why"
+            response = table.refusal(operation, CoreError.code, said)
+        return None if response is None else self._fitting(operation, response)
+
+    def _admission(self, operation: str | None) -> AbstractAsyncContextManager[None]:
+        is_large = operation in self._table.large_answers
+        return self._large_answers if is_large else nullcontext()
+
+    def _admitted(
+        self, operation: str, is_overloaded: Callable[[], bool]
+    ) -> Handler[CoreT, CallT, ResponseT]:
+        handler = self._table.handlers.get(operation)
+        if handler is None:
+            raise EmptyRequest("The request holds no operation this server knows")
+        if self._is_ending:
+            raise ShuttingDown("This server is shutting down: try again in a moment, or another")
+        _require_room(is_overloaded)
+        return handler
+
+    async def _finish(
+        self,
+        answer: ResponseT | LargeAnswer[ResponseT] | None,
+        is_overloaded: Callable[[], bool],
+    ) -> ResponseT | None:
+        if isinstance(answer, LargeAnswer):
+            async with self._large_answers:
+                _require_room(is_overloaded)
+                answer = await answer.read()
+        if answer is not None and self._table.is_read(answer) and answer.ByteSize() > _SMALL:
+            _require_room(is_overloaded)
+        return answer
+
+    def _fitting(self, operation: str | None, response: ResponseT) -> bytes:
+        payload = response.SerializeToString()
+        if len(payload) <= MAX_PAYLOAD:
+            return payload
+        said = f"The answer of {len(payload)} bytes is over the {MAX_PAYLOAD} that fit a frame"
+        return self._table.refusal(operation, CoreError.code, said).SerializeToString()
+
+
+def _require_room(is_overloaded: Callable[[], bool]) -> None:
+    if is_overloaded():
+        raise Overloaded(
+            "Too much is under way on this connection, or waits to be read from it or by others:"
+            " read what has come, and ask again in a moment"
+        )
