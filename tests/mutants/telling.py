@@ -173,7 +173,7 @@ TELLING = (
     ),
     Mutant(
         "In memory, an expired claim still keeps others from claiming.",
-        "runtara_persistence/memory/store.py",
+        "runtara_persistence/memory/rows.py",
         "InstanceRow.is_claimed",
         "return self.wake_claim_until > at",
         "return True",

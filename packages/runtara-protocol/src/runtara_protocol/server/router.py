@@ -33,6 +33,8 @@ _DATABASE_FAILED = (
     "The database failed or gave no answer: whether anything was stored is unknown;"
     " the server's log says why"
 )
+_OUT_OF_MEMORY = "The server has no memory left for it"
+_FAILED = "The server failed; its log says why"
 
 _log = logging.getLogger(__name__)
 
@@ -129,12 +131,10 @@ class Router(Generic[CoreT, CallT, ResponseT]):
             raise
         except MemoryError:
             _log.error("request refused: out of memory", extra={"operation": operation})
-            said = "The server has no memory left for it"
-            response = table.refusal(operation, Overloaded.code, said)
+            response = table.refusal(operation, Overloaded.code, _OUT_OF_MEMORY)
         except Exception:
             _log.exception("request failed", extra={"operation": operation})
-            said = "The server failed; its log says why"
-            response = table.refusal(operation, CoreError.code, said)
+            response = table.refusal(operation, CoreError.code, _FAILED)
         return None if response is None else self._fitting(operation, response)
 
     def _admission(self, operation: str | None) -> AbstractAsyncContextManager[None]:
