@@ -1,0 +1,186 @@
+"""
+What is done to a launch's process, and when: one rule a reason, all of them pure.
+
+A rule reads the launch's row and gives the measures that stand in it. The measures whose moment has
+come are taken, the gentlest first, none twice, and none after a harsher one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import OpenLaunch
+from runtara_domain.status import State
+
+_SECOND = timedelta(seconds=1)
+
+
+class Act(IntEnum):
+    """What is done, from gentle to harsh."""
+
+    CANCEL = 1
+    """The instance gets a cancel."""
+    TERMINATE = 2
+    KILL = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """An act at a moment of the database's clock, with the cause and the reason it will have."""
+
+    at: datetime
+    act: Act
+    cause: Cause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """
+    How long a launch is waited for.
+
+    start_timeout: from the claim to the registration. grace: from the cancel of a timeout to its
+    end. silence: how long nothing is heard of a RUNNING instance. to_go: how long a process stays
+    whose instance is due. last: from SIGTERM to SIGKILL.
+    """
+
+    start_timeout: timedelta = timedelta(seconds=300)
+    grace: timedelta = timedelta(seconds=10)
+    silence: timedelta = timedelta(seconds=120)
+    to_go: timedelta = timedelta(seconds=2)
+    last: timedelta = _SECOND
+
+    def of(self, image: Image | None) -> "Patience":
+        """Give what an image's metadata changes of it."""
+        metadata = {} if image is None else image.metadata
+        return Patience(
+            start_timeout=_seconds(metadata.get("start_timeout_s"), self.start_timeout),
+            grace=_seconds(metadata.get("grace_s"), self.grace),
+            silence=self.silence,
+            to_go=self.to_go,
+            last=self.last,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """The environment ends: since when, and how long its processes have."""
+
+    since: datetime
+    grace: timedelta
+
+
+def measures(
+    launch: OpenLaunch, patience: Patience, *, due_seen_at: datetime, leaving: Leaving | None
+) -> list[Measure]:
+    """
+    Give what is done to an open launch's process unless it ends before, the earliest first.
+
+    due_seen_at: when it was first seen that the instance is due.
+    """
+    found = [
+        *_stopped(launch, patience),
+        *_timed_out(launch, patience),
+        *_unregistered(launch, patience),
+        *_silent(launch, patience),
+        *_due(launch, patience, due_seen_at),
+        *_left(leaving),
+    ]
+    return sorted(found, key=lambda one: (one.at, one.act))
+
+
+def with_measure(end: LaunchEnd, taken: Measure | None) -> LaunchEnd:
+    """Give the cause of an end after a measure was taken; a limit of memory is its own evidence."""
+    if taken is None or end.cause in _OWN_EVIDENCE:
+        return end
+    return LaunchEnd(
+        cause=taken.cause,
+        reports=end.reports,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        output=end.output,
+        stderr=end.stderr,
+        reason=taken.reason,
+        memory_peak_bytes=end.memory_peak_bytes,
+        cpu_usage_usec=end.cpu_usage_usec,
+    )
+
+
+_OWN_EVIDENCE = frozenset(
+    {Cause.OUT_OF_MEMORY, Cause.MACHINE_OUT_OF_MEMORY, Cause.MACHINE_RESTARTED}
+)
+
+
+def _stopped(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
+    if launch.stop_at is not None:
+        reason = launch.stop_reason or "stopped"
+        yield from _ended_at(launch.stop_at, patience, Cause.STOPPED, reason)
+
+
+def _timed_out(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
+    if launch.timeout_at is None:
+        return
+    after = (launch.timeout_at - launch.created_at).total_seconds()
+    for at, act in (
+        (launch.timeout_at, Act.CANCEL),
+        (launch.timeout_at + patience.grace, Act.KILL),
+    ):
+        reason = f"timed out after {after:g} s"
+        yield Measure(at=at, act=act, cause=Cause.TIMED_OUT, reason=reason)
+
+
+def _unregistered(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
+    if launch.run is None:
+        span = patience.start_timeout
+        yield Measure(
+            at=launch.created_at + span,
+            act=Act.KILL,
+            cause=Cause.START_TIMEOUT,
+            reason=f"not registered after {span.total_seconds():g} s",
+        )
+
+
+def _silent(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
+    is_running = launch.state is State.RUNNING and launch.run is not None
+    if is_running and launch.last_activity_at is not None:
+        span = patience.silence
+        yield Measure(
+            at=launch.last_activity_at + span,
+            act=Act.KILL,
+            cause=Cause.KILLED,
+            reason=f"killed because nothing was heard of it for {span.total_seconds():g} s",
+        )
+
+
+def _due(launch: OpenLaunch, patience: Patience, seen_at: datetime) -> Iterator[Measure]:
+    # A launch that has not registered is the one that a due instance gets.
+    if launch.due_since is None or launch.run is None or launch.is_sleep_held:
+        return
+    since = max(launch.due_since, seen_at) + patience.to_go
+    yield from _ended_at(
+        since, patience, Cause.KILLED, "killed because it lived on while its instance was due"
+    )
+
+
+def _left(leaving: Leaving | None) -> Iterator[Measure]:
+    if leaving is not None:
+        for at, act in (
+            (leaving.since, Act.TERMINATE),
+            (leaving.since + leaving.grace, Act.KILL),
+        ):
+            reason = "the environment has ended"
+            yield Measure(at=at, act=act, cause=Cause.STOPPED, reason=reason)
+
+
+def _ended_at(at: datetime, patience: Patience, cause: Cause, reason: str) -> Iterator[Measure]:
+    yield Measure(at=at, act=Act.TERMINATE, cause=cause, reason=reason)
+    yield Measure(at=at + patience.last, act=Act.KILL, cause=cause, reason=reason)
+
+
+def _seconds(value: object, default: timedelta) -> timedelta:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    return timedelta(seconds=value)

@@ -1,0 +1,290 @@
+"""The engine of launches: claims what is launchable, launches it, and sees it to its end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.launching.attention import Patience
+from runtara_domain.launching.bell import Bell
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
+from runtara_domain.launching.supervisor import Supervisor
+from runtara_domain.launching.takeover import TakeOver
+from runtara_domain.model.environments import NewEnvironment, Renewal
+from runtara_domain.model.images import Image
+from runtara_domain.model.interventions import Stopped
+from runtara_domain.model.launches import Claims, Offer
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.placements import Placement
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 100
+_AFTER_FAILURE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherSettings:
+    """
+    What an environment is, and its bounds.
+
+    environment: its lease's row; its capacity is how many launches run at once, those in a held
+    sleep not counted. tenant_limit: bounds tenants without a limit of their own, None: any number.
+    shutdown_grace: how long processes have when the environment ends. leaves_processes: at its end
+    they are left for the next environment of this id.
+    """
+
+    environment: NewEnvironment
+    tenant_limit: int | None = None
+    patience: Patience = field(default_factory=Patience)
+    crashes: CrashPolicy = field(default_factory=CrashPolicy)
+    lease: LeaseTimes = field(default_factory=LeaseTimes)
+    shutdown_grace: timedelta = timedelta(seconds=10)
+    leaves_processes: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """
+    What is known of what is launchable.
+
+    is_wanted: something may have become so since the last claim. next_at, again_at: the moments at
+    which something does by itself, as the last renewal and the last claim told. is_waiting: more
+    than was claimed may be launchable already.
+    """
+
+    is_wanted: bool = True
+    is_waiting: bool = True
+    is_draining: bool = False
+    next_at: datetime | None = None
+    again_at: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether one of the moments has come."""
+        return any(moment is not None and moment <= now for moment in (self.next_at, self.again_at))
+
+
+class Launcher:
+    """
+    Launches instances between `async with` and its end.
+
+    Opening takes the lease and goes on with launches that an environment of this id has left. An
+    end asks processes to leave and waits for their verdicts, unless they are to be left. At rest
+    it asks the database for nothing but the renewal of the lease. A failure of its own ends the
+    block that it is used in.
+    """
+
+    def __init__(
+        self,
+        persistence: LaunchingPersistence,
+        clock: Clock,
+        placements: Mapping[str, Placement],
+        settings: LauncherSettings,
+    ) -> None:
+        self._persistence, self._clock = persistence, clock
+        self._placements, self._settings = placements, settings
+        environment = settings.environment
+        self._lease = LeaseKeeper(
+            persistence.environments, clock, environment, settings.lease, self._renewed
+        )
+        self._supervisor = Supervisor(
+            persistence,
+            clock,
+            self._lease,
+            placements,
+            environment.environment_id,
+            settings.patience,
+            settings.crashes,
+            self._want,
+            self._spawn,
+        )
+        self._take_over = TakeOver(persistence, self._lease, settings.crashes)
+        self._bell = Bell(clock)
+        self._known = _Known()
+        self._offer = Offer(
+            environment_id=environment.environment_id,
+            can_run=self._can_run,
+            sends_launch_id=self._sends_launch_id,
+            workflows=frozenset(environment.workflows),
+            tenant_id=environment.tenant_id,
+            tenant_limit=settings.tenant_limit,
+            silence=settings.patience.silence,
+            lost_silence=settings.lease.lost_silence,
+        )
+        self._stack = AsyncExitStack()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._is_ending = False
+
+    # What others ask and tell
+
+    def now(self) -> datetime:
+        """Tell the database's time: the `at` of all steps of this environment."""
+        return self._lease.now()
+
+    @property
+    def active(self) -> int:
+        """How many launches are open here."""
+        return len(self._supervisor.watched)
+
+    def offer(self) -> Offer | None:
+        """Give what `Launches.start` may claim for; None if nothing more is taken now."""
+        # What waits already comes first, by the next claim.
+        if self._known.is_waiting or not self._free():
+            return None
+        return self._offer
+
+    def take(self, claims: Claims | None) -> None:
+        """Launch what was claimed with an offer of this launcher."""
+        for assignment in () if claims is None else claims.assignments:
+            self._supervisor.begin(assignment)
+
+    def look(self) -> None:
+        """Look at what is launchable, and at the launches: something may have changed."""
+        self._want()
+        self._supervisor.bell.ring()
+        if self._known.is_draining:
+            self._lease.ask()
+
+    def stopping(self, stopped: Stopped) -> None:
+        """Carry out a stop that was just put in, wherever the instance's launch is."""
+        if stopped.stop_at is not None:
+            self._take_over.end_at(stopped.stop_at)
+        self.look()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._lease.open()
+            for placement in self._placements.values():
+                await stack.enter_async_context(placement.watch(self._supervisor.ended))
+            watch = self._persistence.watch(self._changed, launchable=self.look)
+            await stack.enter_async_context(watch)
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            await self._supervisor.take_up()
+            self._spawn(self._lease.keep())
+            self._spawn(self._for_ever(self._bell, self._claim))
+            self._spawn(self._for_ever(self._supervisor.bell, self._attend))
+            self._lease.ask()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_ending = True
+        is_whole = error is None and not self._settings.leaves_processes
+        try:
+            if is_whole:
+                await self._supervisor.leave(self._settings.shutdown_grace)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await self._stack.__aexit__(kind, error, traceback)
+        if is_whole:
+            await self._lease.close()
+
+    # Its loops
+
+    async def _for_ever(self, bell: Bell, act: Callable[[], Awaitable[timedelta | None]]) -> None:
+        while True:
+            bell.clear()
+            try:
+                span = await act()
+            except DatabaseError as error:
+                logger.warning("the database can't be asked, trying again: %s", error)
+                self._known.is_wanted = True
+                span = _AFTER_FAILURE
+            await bell.wait(span)
+
+    async def _claim(self) -> timedelta | None:
+        """Claim all that there is room for; gives when to claim again."""
+        while (free := self._free()) > 0:
+            is_due = self._known.is_due(self._lease.now())
+            if not (is_due or self._known.is_wanted):
+                break
+            await self._claim_once(min(free, _BATCH), is_due=is_due)
+        else:
+            return self._settings.patience.silence
+        return self._until_next()
+
+    async def _claim_once(self, limit: int, *, is_due: bool) -> None:
+        known = self._known
+        known.is_wanted = False
+        claims = await self._persistence.launches.claim(
+            self._offer, limit=limit, at=self._lease.now()
+        )
+        self.take(claims)
+        known.again_at = claims.again_at
+        known.is_wanted = known.is_waiting = len(claims.assignments) == limit
+        if is_due:
+            known.next_at = None
+        if is_due or claims.assignments or not claims.has_lease:
+            # Only a renewal tells what becomes launchable next.
+            self._lease.ask()
+
+    async def _attend(self) -> timedelta | None:
+        span = await self._supervisor.attend()
+        other = await self._take_over.end_stopped()
+        spans = [each for each in (span, other) if each is not None]
+        return min(spans, default=None)
+
+    def _free(self) -> int:
+        if self._is_ending or self._known.is_draining or not self._lease.is_good():
+            return 0
+        return max(self._settings.environment.capacity - self._supervisor.occupied(), 0)
+
+    def _until_next(self) -> timedelta:
+        now = self._lease.now()
+        moments = (self._known.next_at, self._known.again_at)
+        spans = [max(moment - now, timedelta(0)) for moment in moments if moment is not None]
+        # Instances that run by hand and fall silent are told by no renewal.
+        return min([*spans, self._settings.patience.silence])
+
+    # What it is told
+
+    def _renewed(self, renewal: Renewal) -> None:
+        was_draining, self._known.is_draining = self._known.is_draining, renewal.is_draining
+        self._known.next_at = renewal.next_launchable_at
+        if renewal.is_draining and not was_draining:
+            logger.info("drained: nothing more is launched here")
+        if renewal.is_anything_launchable:
+            self._want()
+        self._bell.ring()
+        if renewal.next_stop_at is not None:
+            self._take_over.end_at(renewal.next_stop_at)
+        if renewal.lost and self._lease.may_take_over():
+            self._spawn(self._take_over.close_launches_of(renewal.lost))
+        if self._supervisor.watched or renewal.next_stop_at is not None:
+            self._supervisor.bell.ring()
+
+    def _changed(self, instance_ids: Collection[str] | None) -> None:
+        if instance_ids is None or self._supervisor.takes(list(instance_ids)):
+            self._supervisor.bell.ring()
+
+    def _want(self) -> None:
+        self._known.is_wanted = True
+        self._bell.ring()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None, "launches begin inside the block"
+        task = self._tasks.create_task(coroutine)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _can_run(self, image: Image) -> bool:
+        placement = self._placements.get(image.placement)
+        return placement is not None and placement.can_run(image)
+
+    def _sends_launch_id(self, image: Image) -> bool:
+        placement = self._placements.get(image.placement)
+        return placement is not None and placement.sends_launch_id(image)

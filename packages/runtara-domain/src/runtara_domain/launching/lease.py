@@ -1,0 +1,131 @@
+"""An environment's lease, and the database's clock."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.launching.bell import Bell
+from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.environments import Environments
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTimes:
+    """
+    ttl: how long a lease is good for. every: between renewals; again: after one that failed, and
+    between renewals that are asked for. steady: how long renewals must have gone well before
+    another's lease is taken for over. lost_silence: how long instances of a lost environment must
+    have been silent.
+    """
+
+    ttl: timedelta = timedelta(seconds=30)
+    every: timedelta = timedelta(seconds=10)
+    again: timedelta = timedelta(milliseconds=50)
+    after_failure: timedelta = timedelta(seconds=1)
+    steady: timedelta = timedelta(seconds=30)
+    lost_silence: timedelta = timedelta(seconds=45)
+
+
+class LeaseKeeper:
+    """
+    Holds a lease and renews it.
+
+    `renewed` is told of each renewal. The lease is reckoned from before it was asked for, on the
+    clock that nothing sets: so it is never believed good longer than the database does.
+    """
+
+    def __init__(
+        self,
+        environments: Environments,
+        clock: Clock,
+        new: NewEnvironment,
+        times: LeaseTimes,
+        renewed: Callable[[Renewal], None],
+    ) -> None:
+        self._environments, self._clock, self._new, self._times = environments, clock, new, times
+        self._renewed = renewed
+        self._bell = Bell(clock)
+        self._good_until = self._answered_at = timedelta(0)
+        self._database_now: datetime | None = None
+        self._steady_since: timedelta | None = None
+
+    def now(self) -> datetime:
+        """Tell the time of the database, as far as it is known."""
+        if self._database_now is None:
+            return self._clock.now()
+        gone = self._clock.uptime() - self._answered_at
+        return self._database_now + gone // _MILLISECOND * _MILLISECOND
+
+    def is_good(self) -> bool:
+        """Tell whether the lease holds at this moment."""
+        return self._clock.uptime() < self._good_until
+
+    def may_take_over(self) -> bool:
+        """Tell whether renewals have gone well for so long that a silent environment is lost."""
+        since = self._steady_since
+        return since is not None and self._clock.uptime() - since >= self._times.steady
+
+    async def open(self) -> None:
+        """Take the lease; raises DatabaseError."""
+        asked_at = self._clock.uptime()
+        self._hold(await self._environments.open(self._new, ttl=self._times.ttl), asked_at)
+
+    def ask(self) -> None:
+        """Renew soon, to be told what is to be known at rest."""
+        self._bell.ring()
+
+    async def keep(self) -> None:
+        """Renew for ever."""
+        while True:
+            self._bell.clear()
+            span = await self._renew_once()
+            if span == self._times.every:
+                await self._clock.pause(self._times.again)
+                await self._bell.wait(span - self._times.again)
+            else:
+                await self._clock.pause(span)
+
+    async def close(self) -> None:
+        """Give the lease up; raises DatabaseError."""
+        self._good_until = timedelta(0)
+        await self._environments.close(self._new.environment_id)
+
+    async def _renew_once(self) -> timedelta:
+        try:
+            await self._renew()
+        except DatabaseError as error:
+            self._steady_since = None
+            logger.warning("the lease can't be renewed: %s", error)
+            return self._times.after_failure
+        return self._times.every
+
+    async def _renew(self) -> None:
+        asked_at = self._clock.uptime()
+        renewal = await self._environments.renew(
+            self._new.environment_id,
+            ttl=self._times.ttl,
+            clock_offset=self._clock.now() - self.now(),
+            lost_silence=self._times.lost_silence,
+        )
+        if renewal is None:
+            self._steady_since = None
+            await self.open()
+            return
+        self._hold(renewal, asked_at)
+        self._renewed(renewal)
+
+    def _hold(self, lease: Lease, asked_at: timedelta) -> None:
+        self._answered_at = self._clock.uptime()
+        # A lease that ran out meanwhile tells of an outage, even where no renewal failed.
+        if self._steady_since is None or self._answered_at >= self._good_until:
+            self._steady_since = self._answered_at
+        self._database_now = lease.now
+        self._good_until = asked_at + (lease.until - lease.now)
+
+
+_MILLISECOND = timedelta(milliseconds=1)

@@ -1,0 +1,275 @@
+"""Watches the launches of one environment until each has its verdict."""
+
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.launching.attention import (
+    Act,
+    Leaving,
+    Measure,
+    Patience,
+    measures,
+    with_measure,
+)
+from runtara_domain.launching.bell import Bell
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.lease import LeaseKeeper
+from runtara_domain.launching.verdicts import judge
+from runtara_domain.model.images import LOCAL, Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, Closing, OpenLaunch
+from runtara_domain.model.signals import Signal
+from runtara_domain.model.verdicts import LaunchedInstance, Verdict
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.placements import LaunchFailed, Placement, StopSignal
+from runtara_domain.status import OPEN, SignalType
+
+logger = logging.getLogger(__name__)
+
+_AFTER_FAILURE = timedelta(seconds=1)
+_AT_THE_END = timedelta(seconds=10)
+"""How long the verdicts of killed processes are waited for."""
+_SUPERSEDED = "another run or launch has the instance"
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """
+    A launch of this environment.
+
+    row: as it was read last; None before the first look. taken: the measure that was taken last.
+    """
+
+    launch_id: str
+    instance_id: str
+    placement: Placement
+    patience: Patience
+    row: OpenLaunch | None = None
+    due_seen_at: datetime | None = None
+    taken: Measure | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes a place: one in a held sleep doesn't."""
+        return self.row is None or not self.row.is_sleep_held
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """
+    Starts processes, acts on them when their rows say so, and closes their launches.
+
+    freed: is called whenever a place may have become free. `spawn` runs a coroutine in the
+    background, and its failure ends the environment. Every method of it needs a running loop.
+    """
+
+    persistence: LaunchingPersistence
+    clock: Clock
+    lease: LeaseKeeper
+    placements: Mapping[str, Placement]
+    environment_id: str
+    patience: Patience
+    crashes: CrashPolicy
+    freed: Callable[[], None]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    watched: dict[str, Watched] = field(default_factory=dict)
+    leaving: Leaving | None = None
+    _judging: set[str] = field(default_factory=set)
+    bell: Bell = field(init=False)
+    _emptied: Bell = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bell, self._emptied = Bell(self.clock), Bell(self.clock)
+
+    def occupied(self) -> int:
+        """Count the places that are taken."""
+        return sum(one.counts for one in self.watched.values())
+
+    def takes(self, instance_ids: Sequence[str]) -> bool:
+        """Tell whether a launch of one of these instances is open here."""
+        return any(one.instance_id in instance_ids for one in self.watched.values())
+
+    # Beginning
+
+    def begin(self, assignment: Assignment) -> None:
+        """Launch what was claimed."""
+        watched = self._watch(assignment.launch_id, assignment.instance_id, assignment.image)
+        self.spawn(self._launch(watched, assignment))
+
+    async def take_up(self) -> None:
+        """Go on with the open launches that an environment of this id has left."""
+        rows = await self.persistence.launches.open_launches(
+            self.environment_id, at=self.lease.now()
+        )
+        for row in rows:
+            image = None
+            if row.image_id is not None:
+                image = await self.persistence.images.get(row.image_id)
+            self._watch(row.launch_id, row.instance_id, image).row = row
+        for placement in self.placements.values():
+            await placement.take_up(
+                [row for row in rows if self.watched[row.launch_id].placement is placement]
+            )
+
+    def _watch(self, launch_id: str, instance_id: str, image: Image | None) -> Watched:
+        name = LOCAL if image is None else image.placement
+        placement = self.placements.get(name) or next(iter(self.placements.values()))
+        watched = Watched(launch_id, instance_id, placement, self.patience.of(image))
+        self.watched[launch_id] = watched
+        return watched
+
+    async def _launch(self, watched: Watched, assignment: Assignment) -> None:
+        launch_id = assignment.launch_id
+        try:
+            given = await self.persistence.instances.input(assignment.instance_id)
+            handle = await watched.placement.launch(assignment, given, may_start=self.lease.is_good)
+        except LaunchFailed as failed:
+            logger.warning("launch %s of %r: %s", launch_id, assignment.instance_id, failed)
+            if failed.problem is not None and assignment.image is not None:
+                await self._tell_problem(assignment.image.image_id, failed.problem)
+            self.ended(launch_id, failed.end)
+        except DatabaseError as error:
+            self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, str(error)).end)
+        else:
+            await self._mark_started(watched, handle)
+
+    async def _tell_problem(self, image_id: str, problem: str) -> None:
+        try:
+            await self.persistence.images.set_problem(image_id, problem)
+        except DatabaseError as error:
+            # The next launch of it finds the problem again.
+            logger.warning("the problem of image %s can't be stored: %s", image_id, error)
+
+    async def _mark_started(self, watched: Watched, handle: str) -> None:
+        is_open = await self._until_stored(
+            lambda at: self.persistence.launches.mark_started(
+                watched.launch_id, handle=handle, at=at
+            )
+        )
+        if not is_open:
+            await self._supersede(watched)
+        self.bell.ring()
+
+    # While it runs
+
+    async def attend(self) -> timedelta | None:
+        """Act on all launches; gives when to look again, None: when something has changed."""
+        if not self.watched:
+            return None
+        asked = list(self.watched.values())
+        rows = await self.persistence.launches.open_launches(
+            self.environment_id, at=self.lease.now()
+        )
+        found = {row.launch_id: row for row in rows}
+        places, moments = self.occupied(), []
+        for watched in asked:
+            moment = await self._attend_one(watched, found.get(watched.launch_id))
+            moments += [] if moment is None else [moment]
+        if self.occupied() < places:
+            self.freed()
+        return max(min(moments) - self.lease.now(), timedelta(0)) if moments else None
+
+    async def _attend_one(self, watched: Watched, row: OpenLaunch | None) -> datetime | None:
+        if watched.launch_id not in self.watched:
+            return None
+        if row is None:
+            await self._supersede(watched)
+            return None
+        now = self.lease.now()
+        watched.row = row
+        watched.due_seen_at = (watched.due_seen_at or now) if row.due_since is not None else None
+        ahead = [
+            one
+            for one in measures(
+                row,
+                watched.patience,
+                due_seen_at=watched.due_seen_at or now,
+                leaving=self.leaving,
+            )
+            if watched.taken is None or one.act > watched.taken.act
+        ]
+        for measure in (one for one in ahead if one.at <= now):
+            await self._take(watched, measure)
+        moments = [one.at for one in ahead if one.at > now]
+        if row.sleep_until is not None and row.sleep_until > now:
+            moments.append(row.sleep_until)
+        return min(moments, default=None)
+
+    async def _take(self, watched: Watched, measure: Measure) -> None:
+        if watched.taken is not None and measure.act <= watched.taken.act:
+            return
+        watched.taken = measure
+        logger.info("launch %s: %s: %s", watched.launch_id, measure.act.name, measure.reason)
+        match measure.act:
+            case Act.CANCEL:
+                signal = Signal(SignalType.CANCEL, measure.reason.encode())
+                await self.persistence.signals.send(
+                    watched.instance_id, signal, when=OPEN, at=self.lease.now()
+                )
+            case Act.TERMINATE:
+                await watched.placement.send(watched.launch_id, StopSignal.TERMINATE)
+            case Act.KILL:
+                await watched.placement.send(watched.launch_id, StopSignal.KILL)
+
+    async def _supersede(self, watched: Watched) -> None:
+        if watched.taken is None or watched.taken.cause is not Cause.SUPERSEDED:
+            watched.taken = Measure(
+                at=self.lease.now(), act=Act.KILL, cause=Cause.SUPERSEDED, reason=_SUPERSEDED
+            )
+            await watched.placement.send(watched.launch_id, StopSignal.KILL)
+
+    # Its end
+
+    def ended(self, launch_id: str, end: LaunchEnd) -> None:
+        """Judge a launch that is over; a second call does nothing while the first is at it."""
+        if launch_id not in self._judging:
+            self._judging.add(launch_id)
+            self.spawn(self._judge(launch_id, end))
+
+    async def _judge(self, launch_id: str, end: LaunchEnd) -> None:
+        watched = self.watched.get(launch_id)
+        end = with_measure(end, None if watched is None else watched.taken)
+        closed = await self._until_stored(
+            lambda at: self.persistence.launches.close(
+                Closing(launch_id, end, chance=random.random()), self._verdict, at=at
+            )
+        )
+        logger.info("launch %s ended: %s", launch_id, end.describe().partition("\n")[0])
+        for placement in [watched.placement] if watched else self.placements.values():
+            await placement.confirm(launch_id)
+        self.watched.pop(launch_id, None)
+        self._judging.discard(launch_id)
+        if not self.watched:
+            self._emptied.ring()
+        if closed.launch_after is not None:
+            self.lease.ask()
+        self.freed()
+
+    def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
+        verdict = judge(end, instance, self.crashes)
+        if self.leaving is not None and end.cause is Cause.STOPPED and verdict.delay is not None:
+            return replace(verdict, delay=timedelta(0))
+        return verdict
+
+    async def leave(self, grace: timedelta) -> None:
+        """Ask all processes to leave; return once each has its verdict, or the last should have."""
+        self.leaving = Leaving(since=self.lease.now(), grace=grace)
+        self.bell.ring()
+        self._emptied.clear()
+        if self.watched:
+            await self._emptied.wait(grace + _AT_THE_END)
+
+    async def _until_stored(self, step: Callable[[datetime], Coroutine[Any, Any, Any]]) -> Any:
+        """Try a step again until the database has carried it out."""
+        while True:
+            try:
+                return await step(self.lease.now())
+            except DatabaseError as error:
+                logger.warning("a launch's step can't be stored, trying again: %s", error)
+                await self.clock.pause(_AFTER_FAILURE)

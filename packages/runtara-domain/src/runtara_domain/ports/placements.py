@@ -1,0 +1,88 @@
+"""Where launches run, and what the engine of launches asks of that place."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, OpenLaunch
+
+HasEnded: TypeAlias = Callable[[str, LaunchEnd], None]
+"""Is told a launch's id and how its process ended; neither blocks nor raises."""
+
+
+class StopSignal(StrEnum):
+    """What a process is sent."""
+
+    TERMINATE = "terminate"
+    """Leave: SIGTERM."""
+    KILL = "kill"
+    """End at once, with all the processes it has: SIGKILL."""
+
+
+class LaunchFailed(Exception):
+    """
+    A launch has no process, and gets none.
+
+    end: the evidence. problem: what is wrong with the image itself, so that no launch of it can
+    have a process; None if another launch may.
+    """
+
+    def __init__(self, cause: Cause, reason: str, *, problem: str | None = None) -> None:
+        super().__init__(reason)
+        self.end = LaunchEnd(cause=cause, reports=False, reason=reason)
+        self.problem = problem
+
+
+class Placement(Protocol):
+    """
+    A place where processes run: this machine, or an engine's cluster.
+
+    A process outlives the environment that launched it, and is found again by the next environment
+    of the same id. How a process ended is kept until it is confirmed.
+    """
+
+    def can_run(self, image: Image) -> bool:
+        """Tell whether it can run an image, from what is known; quick, and always the same."""
+        ...
+
+    def sends_launch_id(self, image: Image) -> bool:
+        """Tell whether processes of an image register with their launch id."""
+        ...
+
+    def watch(self, ended: HasEnded) -> AbstractAsyncContextManager[None]:
+        """
+        Be told, within the block, of each process that ends, and of those not yet confirmed.
+
+        One end may be told several times.
+        """
+        ...
+
+    async def launch(
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> str:
+        """
+        Start a launch's process, once however often it is asked; give its handle.
+
+        given: the instance's input. `may_start` is asked right before the process is started.
+        Raises LaunchFailed if there is no process.
+        """
+        ...
+
+    async def send(self, launch_id: str, signal: StopSignal) -> None:
+        """Send a process a signal; does nothing if there is none."""
+        ...
+
+    async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        """
+        Watch the processes of these launches again; end all others of this environment.
+
+        The end of one that is gone is told, with as much as is known.
+        """
+        ...
+
+    async def confirm(self, launch_id: str) -> None:
+        """Let a launch that has ended be forgotten: its verdict is stored."""
+        ...

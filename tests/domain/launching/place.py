@@ -1,0 +1,261 @@
+"""A place whose processes end when a test says so, and environments that launch there."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tests.support.clock import FrozenClock
+
+from runtara_domain.launching.launcher import Launcher, LauncherSettings
+from runtara_domain.model import (
+    Caller,
+    Claim,
+    Ending,
+    Event,
+    EventType,
+    Registered,
+    Registration,
+    Sleep,
+)
+from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, Launch, LaunchFilter, OpenLaunch
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_domain.status import OPEN, State
+from runtara_persistence.memory import MemoryPersistence
+
+TENANT = "tenant"
+
+
+@dataclass(slots=True)
+class Process:
+    """One process; heeds: whether it ends at SIGTERM."""
+
+    assignment: Assignment
+    environment_id: str
+    heeds: bool = True
+    sent: list[StopSignal] = field(default_factory=list)
+    end: LaunchEnd | None = None
+
+
+class Place:
+    """
+    Fits `runtara_domain.ports.placements.Placement`; outlives the environments that use it.
+
+    failure: what launching raises, while it is set.
+    """
+
+    def __init__(self, environment_id: str = "here") -> None:
+        self.environment_id = environment_id
+        self.processes: dict[str, Process] = {}
+        self.started: list[str] = []
+        self.confirmed: list[str] = []
+        self.failure: LaunchFailed | None = None
+        self._watches: list[HasEnded] = []
+
+    def can_run(self, image: Image) -> bool:
+        return True
+
+    def sends_launch_id(self, image: Image) -> bool:
+        return True
+
+    @asynccontextmanager
+    async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
+        self._watches.append(ended)
+        try:
+            yield
+        finally:
+            self._watches.remove(ended)
+
+    async def launch(
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> str:
+        if self.failure is not None:
+            raise self.failure
+        if not may_start():
+            raise LaunchFailed(Cause.RUNNER_FAILED, "the lease is over")
+        if assignment.launch_id not in self.processes:
+            process = Process(assignment, self.environment_id)
+            self.processes[assignment.launch_id] = process
+            self.started.append(assignment.instance_id)
+        return "handle"
+
+    async def send(self, launch_id: str, signal: StopSignal) -> None:
+        process = self.processes.get(launch_id)
+        if process is None or process.end is not None:
+            return
+        process.sent.append(signal)
+        if signal is StopSignal.KILL:
+            self.finish(launch_id, Cause.KILLED, signal=9)
+        elif process.heeds:
+            self.finish(launch_id, Cause.EXITED, exit_code=4)
+
+    async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        kept = {row.launch_id for row in launches}
+        for launch_id in set(self.processes) - kept:
+            await self.send(launch_id, StopSignal.KILL)
+        for row in launches:
+            process = self.processes.get(row.launch_id)
+            if process is None:
+                self._tell(row.launch_id, LaunchEnd(cause=Cause.UNKNOWN, reports=False))
+            elif process.end is not None:
+                self._tell(row.launch_id, process.end)
+
+    async def confirm(self, launch_id: str) -> None:
+        self.confirmed.append(launch_id)
+        self.processes.pop(launch_id, None)
+
+    def of(self, instance_id: str) -> Process:
+        """Give the living process of an instance."""
+        (found,) = (
+            one
+            for one in self.processes.values()
+            if one.assignment.instance_id == instance_id and one.end is None
+        )
+        return found
+
+    def living(self) -> list[str]:
+        """Give the instances that have a living process."""
+        return sorted(
+            one.assignment.instance_id for one in self.processes.values() if one.end is None
+        )
+
+    def finish(
+        self,
+        launch_id: str,
+        cause: Cause,
+        *,
+        exit_code: int | None = None,
+        signal: int | None = None,
+    ) -> None:
+        """Let a process end."""
+        process = self.processes[launch_id]
+        process.end = LaunchEnd(cause=cause, reports=True, exit_code=exit_code, signal=signal)
+        self._tell(launch_id, process.end)
+
+    def crash(self, instance_id: str) -> None:
+        """Let an instance's process be killed by something else."""
+        self.finish(self.of(instance_id).assignment.launch_id, Cause.KILLED, signal=9)
+
+    def exit(self, instance_id: str, code: int) -> None:
+        """Let an instance's process exit."""
+        self.finish(self.of(instance_id).assignment.launch_id, Cause.EXITED, exit_code=code)
+
+    def _tell(self, launch_id: str, end: LaunchEnd) -> None:
+        for ended in list(self._watches):
+            ended(launch_id, end)
+
+
+class Counted:
+    """A port of which each call is counted."""
+
+    def __init__(self, port: object, calls: Counter[str]) -> None:
+        self._port, self._calls = port, calls
+
+    def __getattr__(self, name: str) -> object:
+        self._calls[name] += 1
+        return getattr(self._port, name)
+
+
+class World:
+    """A database in memory with a frozen clock, and environments on it."""
+
+    def __init__(self) -> None:
+        self.clock = FrozenClock()
+        self.persistence = MemoryPersistence(clock=self.clock)
+        self.places: dict[str, Place] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "World":
+        await self._stack.enter_async_context(self.persistence)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def place(self, environment_id: str = "here") -> Place:
+        """Give the place of an environment."""
+        return self.places.setdefault(environment_id, Place(environment_id))
+
+    def launcher(
+        self, environment_id: str = "here", *, capacity: int = 9, **more: object
+    ) -> Launcher:
+        """Make an environment's engine."""
+        environment = NewEnvironment(
+            environment_id=environment_id, machine="machine", capacity=capacity
+        )
+        settings = LauncherSettings(environment=environment, **more)  # type: ignore[arg-type]  # Fields by name.
+        place = self.place(environment_id)
+        return Launcher(self.persistence, self.clock, {"local": place}, settings)
+
+    def count_calls(self) -> Counter[str]:
+        """Count the calls of steps by name, for environments that are made from now on."""
+        calls: Counter[str] = Counter()
+        for name in ("launches", "environments", "instances", "claims", "signals"):
+            counted = Counted(getattr(self.persistence, name), calls)
+            setattr(self.persistence, name, counted)
+        return calls
+
+    async def settle(self, turns: int = 60) -> None:
+        """Let everything happen that needs no time to pass."""
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds: float, *, step: float = 0.5) -> None:
+        """Let time pass, in steps in which everything due happens."""
+        left = seconds
+        while left > 0:
+            self.clock.advance(timedelta(seconds=min(step, left)))
+            left -= step
+            await self.settle()
+
+    async def register(self, process: Process, *, by_hand: bool = False) -> Registered:
+        """Begin the run of a launched process; by_hand: of one that no environment launched."""
+        registration = Registration(
+            process.assignment.instance_id,
+            process.assignment.tenant_id,
+            launch_id=None if by_hand else process.assignment.launch_id,
+        )
+        return await self.persistence.instances.register(
+            registration, when=OPEN, at=self.clock.now()
+        )
+
+    async def complete(self, process: Process, run: int) -> None:
+        """Let a registered process say that its instance is complete."""
+        event = Event(EventType.COMPLETED, b"1", self.clock.now())
+        await self.persistence.events.end(
+            Caller(process.assignment.instance_id, run),
+            event,
+            Ending(State.COMPLETED, b"1"),
+            when=OPEN,
+            at=self.clock.now(),
+        )
+
+    async def fall_asleep(
+        self, process: Process, run: int, seconds: float, *, holder: str | None = None
+    ) -> None:
+        """Let a registered process begin a durable sleep; holder: the core that holds it."""
+        now = self.clock.now()
+        sleep = Sleep("nap", b"", timedelta(seconds=seconds), detach=holder is None)
+        claim = Claim(holder or "core", now + timedelta(seconds=3600))
+        caller = Caller(process.assignment.instance_id, run)
+        await self.persistence.checkpoints.sleep(
+            caller, sleep, when=OPEN, claim=claim, earliest=None, at=now
+        )
+        if holder is None:
+            await self.settle()
+
+    async def state(self, instance_id: str) -> State:
+        """Read an instance's state."""
+        instance = await self.persistence.instances.get(instance_id)
+        assert instance is not None
+        return instance.state
+
+    async def launches(self, instance_id: str) -> list[Launch]:
+        """Read the launches of an instance, the first one first."""
+        page = await self.persistence.launches.page(LaunchFilter(instance_id=instance_id))
+        return list(reversed(page))

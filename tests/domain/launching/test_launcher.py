@@ -1,0 +1,290 @@
+"""The engine of launches on the database in memory, with a clock that tests move."""
+
+from datetime import timedelta
+
+from tests.contract.launching import put_image
+from tests.domain.launching.place import TENANT, World
+
+from runtara_domain.launching.launcher import Launcher
+from runtara_domain.model.interventions import Stop
+from runtara_domain.model.launch_ends import Cause
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.ports.placements import LaunchFailed, StopSignal
+from runtara_domain.status import State
+
+
+async def start(world: World, launcher: Launcher, instance_id: str, **metadata: object) -> None:
+    image = await put_image(world.persistence, tenant_id=TENANT, **metadata)  # type: ignore[arg-type]  # Metadata by name.
+    started = InstanceStart(instance_id=instance_id, tenant_id=TENANT, image_id=image.image_id)
+    found = await world.persistence.launches.start(
+        started, at=world.clock.now(), offer=launcher.offer()
+    )
+    launcher.take(found.claims)
+    launcher.look()
+    await world.settle()
+
+
+async def test_a_started_instance_is_launched_and_judged(world: World) -> None:
+    """Its process is started once; its launch is closed with what the process left behind."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        registered = await world.register(process)
+        await world.complete(process, registered.run)
+        world.place().exit("i", 0)
+        await world.settle()
+
+        [launch] = await world.launches("i")
+        assert (launch.cause, launch.exit_code, launcher.active) == ("exited", 0, 0)
+        assert await world.state("i") is State.COMPLETED
+        assert world.place().confirmed == [launch.launch_id]
+
+
+async def test_a_crash_is_launched_again_after_its_back_off(world: World) -> None:
+    """Five crashes in a row without progress fail the instance."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        for _ in range(4):
+            world.place().crash("i")
+            await world.settle()
+            assert world.place().living() == []
+            await world.pass_time(20)
+            assert world.place().living() == ["i"]
+        world.place().crash("i")
+        await world.pass_time(100, step=10)
+
+        assert await world.state("i") is State.FAILED
+        assert [one.cause for one in await world.launches("i")] == ["killed"] * 5
+
+
+async def test_at_rest_only_the_lease_is_renewed(world: World) -> None:
+    """An environment without work asks nothing but the renewal for as long as it has none."""
+    calls = world.count_calls()
+    async with world.launcher():
+        await world.pass_time(20)
+        calls.clear()
+        await world.pass_time(100)
+
+        assert set(calls) == {"renew"}
+        assert 8 <= calls["renew"] <= 11
+
+
+async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:
+    """However far its moment is, at that moment, also if many follow one another."""
+    async with world.launcher() as launcher:
+        for name in ("a", "b", "c"):
+            await start(world, launcher, name)
+        for name, seconds in (("a", 33), ("b", 35), ("c", 36.5)):
+            process = world.place().of(name)
+            registered = await world.register(process)
+            await world.fall_asleep(process, registered.run, seconds)
+            world.place().exit(name, 75)
+        await world.pass_time(32.5)
+        assert world.place().living() == []
+        await world.pass_time(1)
+        assert world.place().living() == ["a"]
+        await world.pass_time(2)
+        assert world.place().living() == ["a", "b"]
+        await world.pass_time(1.5)
+        assert world.place().living() == ["a", "b", "c"]
+
+
+async def test_a_stop_ends_the_process_after_its_grace(world: World) -> None:
+    """SIGTERM at the end of the grace, SIGKILL a second later, CANCELLED with the reason."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        await world.register(process)
+        process.heeds = False
+        stopped = await world.persistence.launches.stop(
+            Stop("i", timedelta(seconds=5), "enough"), at=world.clock.now()
+        )
+        launcher.stopping(stopped)
+        await world.pass_time(4.5)
+        assert process.sent == []
+        await world.pass_time(0.5)
+        assert process.sent == [StopSignal.TERMINATE]
+        await world.pass_time(1)
+
+        instance = await world.persistence.instances.get("i")
+        assert instance is not None
+        assert (instance.state, instance.error) == (State.CANCELLED, "enough")
+        assert process.sent == [StopSignal.TERMINATE, StopSignal.KILL]
+
+
+async def test_a_stop_of_what_nobody_runs_is_ended_two_seconds_later(world: World) -> None:
+    """Any environment does it."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        registered = await world.register(process)
+        await world.fall_asleep(process, registered.run, 1000)
+        world.place().exit("i", 75)
+        await world.settle()
+        world.place().failure = LaunchFailed(Cause.RUNNER_FAILED, "no")
+        stopped = await world.persistence.launches.stop(
+            Stop("i", timedelta(0), "enough"), at=world.clock.now()
+        )
+        launcher.stopping(stopped)
+        await world.pass_time(3)
+
+        assert await world.state("i") is State.CANCELLED
+
+
+async def test_a_timeout_cancels_then_kills(world: World) -> None:
+    """FAILED with the timeout if the process doesn't heed the cancel within its grace."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i", timeout_s=20, grace_s=3)
+        process = world.place().of("i")
+        await world.register(process)
+        await world.pass_time(20.5)
+        instance = await world.persistence.instances.get("i")
+        assert instance is not None
+        assert process.sent == []
+        await world.pass_time(3)
+
+        [launch] = await world.launches("i")
+        failed = await world.persistence.instances.get("i")
+        assert failed is not None
+        assert (failed.state, launch.cause) == (State.FAILED, "timed_out")
+        assert "timed out after 20 s" in (failed.error or "")
+
+
+async def test_a_process_that_never_registers_is_killed(world: World) -> None:
+    """After its start timeout, and that counts as a crash."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i", start_timeout_s=30)
+        await world.pass_time(29.5)
+        assert world.place().living() == ["i"]
+        await world.pass_time(1)
+
+        first, *_ = await world.launches("i")
+        assert (first.cause, first.verdict) == ("start_timeout", "crash")
+
+
+async def test_a_silent_process_is_killed(world: World) -> None:
+    """One that is RUNNING and unheard of for the silence; one that is asleep is not."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        await start(world, launcher, "asleep")
+        quiet, asleep = world.place().of("i"), world.place().of("asleep")
+        await world.register(quiet)
+        registered = await world.register(asleep)
+        await world.fall_asleep(asleep, registered.run, 3600, holder="core")
+        await world.pass_time(119, step=1)
+        assert quiet.sent == []
+        await world.pass_time(2, step=1)
+
+        assert quiet.sent == [StopSignal.KILL]
+        assert asleep.sent == []
+
+
+async def test_a_process_that_lives_on_while_its_instance_is_due_is_ended(world: World) -> None:
+    """It has two seconds, then SIGTERM, a second, SIGKILL; then the instance is launched."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        process.heeds = False
+        registered = await world.register(process)
+        await world.fall_asleep(process, registered.run, 20)
+        await world.pass_time(21.5)
+        assert process.sent == []
+        await world.pass_time(1)
+        assert process.sent == [StopSignal.TERMINATE]
+        await world.pass_time(1.5)
+
+        assert process.sent == [StopSignal.TERMINATE, StopSignal.KILL]
+        assert world.place().living() == ["i"]
+
+
+async def test_a_superseded_process_is_killed(world: World) -> None:
+    """As soon as it is noticed that a run without a launch has the instance."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        await world.register(process)
+        await world.register(process, by_hand=True)
+        await world.pass_time(11)
+
+        assert world.place().living() == []
+        [launch] = await world.launches("i")
+        assert launch.cause == "superseded"
+
+
+async def test_no_more_is_launched_than_there_are_places(world: World) -> None:
+    """The rest waits; a process in a held sleep leaves its place to another."""
+    async with world.launcher(capacity=2) as launcher:
+        for name in ("a", "b", "c", "d"):
+            await start(world, launcher, name)
+        assert len(world.place().living()) == 2
+        process = world.place().of("a")
+        registered = await world.register(process)
+        await world.fall_asleep(process, registered.run, 1000, holder="core")
+        await world.pass_time(11)
+        assert world.place().living() == ["a", "b", "c"]
+        world.place().exit("b", 1)
+        await world.settle()
+
+        assert world.place().living() == ["a", "c", "d"]
+
+
+async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> None:
+    """With what is wrong with it; they are not crashed one time after the other."""
+    problem = "Traceback: no module"
+    world.place().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+
+        [launch] = await world.launches("i")
+        instance = await world.persistence.instances.get("i")
+        image = await world.persistence.images.get(launch.image_id or "")
+        assert instance is not None
+        assert image is not None
+        assert (launch.cause, image.problem) == ("refused", problem)
+        assert (instance.state, instance.error) == (State.PAUSED, problem)
+
+
+async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: World) -> None:
+    """What leaves, and what is killed after the grace, is launchable at once elsewhere."""
+    async with world.launcher("other", capacity=0):
+        async with world.launcher(shutdown_grace=timedelta(0)) as launcher:
+            await start(world, launcher, "i")
+            await start(world, launcher, "j")
+            world.place().of("j").heeds = False
+
+        assert world.place().living() == []
+        assert await world.state("i") is State.PENDING
+    async with world.launcher("next"):
+        await world.settle()
+        assert world.place("next").living() == ["i", "j"]
+
+
+async def test_processes_that_are_left_are_taken_up(world: World) -> None:
+    """The next environment of the id goes on with them, and judges what ended meanwhile."""
+    async with world.launcher(leaves_processes=True) as launcher:
+        await start(world, launcher, "i")
+        await start(world, launcher, "j")
+    world.place().crash("j")
+    async with world.launcher():
+        await world.settle()
+        assert world.place().living() == ["i"]
+        assert [one.cause for one in await world.launches("j")] == ["killed"]
+        world.place().exit("i", 1)
+        await world.settle()
+        assert await world.state("i") is State.FAILED
+
+
+async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> None:
+    """Only by one that has renewed well for a while, and a RUNNING instance must be silent."""
+    async with world.launcher("lost", leaves_processes=True) as launcher:
+        await start(world, launcher, "i")
+        await world.register(world.place("lost").of("i"))
+    async with world.launcher("other"):
+        await world.pass_time(28)
+        assert world.place("other").living() == []
+        [launch] = await world.launches("i")
+        assert launch.cause is None
+        await world.pass_time(60)
+
+        assert world.place("other").living() == ["i"]
+        assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
