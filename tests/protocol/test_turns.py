@@ -1,6 +1,7 @@
 import pytest
 
-from runtara_protocol.quic.turns import Source, Turns
+from runtara_protocol.quic.budget import AHEAD
+from runtara_protocol.quic.turns import OVERHEAD, Source, Turns
 
 ADDRESS = ("127.0.0.1", 1)
 
@@ -82,7 +83,7 @@ def test_alone_a_source_has_all_the_time() -> None:
 
 def test_what_one_source_may_have_waiting_is_bounded() -> None:
     """What is over the bound is dropped and counted, and another's datagram is kept."""
-    turns, greedy, other = Turns[Source](), Source(most=10_000), Source()
+    turns, greedy, other = Turns[Source](), Source(most=10 * (1000 + OVERHEAD)), Source()
     put(turns, greedy, 15)
     put(turns, other)
 
@@ -91,9 +92,25 @@ def test_what_one_source_may_have_waiting_is_bounded() -> None:
     assert turns.dropped == 5
 
 
+def test_tiny_datagrams_are_bounded_in_number() -> None:
+    """They are little to send and no less work: what waits is worked off in a moment."""
+    turns, flood = Turns[Source](), Source()
+    put(turns, flood, 5000, size=1)
+
+    assert len(flood.waiting) < 3000
+
+
+def test_what_an_honest_client_may_be_ahead_waits_whole() -> None:
+    """Its window, in datagrams of 1,200 bytes, of which 1,140 are its own."""
+    turns, upload = Turns[Source](), Source()
+    put(turns, upload, -(-AHEAD // 1140), size=1200)
+
+    assert turns.dropped == 0
+
+
 def test_over_the_bound_of_all_each_source_keeps_one() -> None:
     """However many sources flood, one that comes then has a place for its datagram."""
-    turns = Turns[Source](most=20_000)
+    turns = Turns[Source](most=20 * (1000 + OVERHEAD))
     flood = [Source() for _ in range(3)]
     for source in flood:
         put(turns, source, 30)

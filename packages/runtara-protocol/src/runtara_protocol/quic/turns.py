@@ -8,8 +8,11 @@ from typing import Generic, TypeVar
 Address = tuple[str, int] | tuple[str, int, int, int]
 
 # A little more than one connection may be sent ahead, so that no honest burst is cut.
-WAITING_EACH = 640 * 1024
+WAITING_EACH = 704 * 1024
 WAITING = 32 << 20
+# What a datagram that waits takes beside its bytes: tiny ones are bounded by it, in number and in
+# the time that they keep the server at work when their peer has long left.
+OVERHEAD = 256
 # A client that waits for each answer has less waiting than its share: without this, each of its
 # calls would wait for one turn of each client that sends without a pause.
 LIGHT = 4
@@ -54,7 +57,7 @@ class Turns(Generic[SourceT]):
 
     def put(self, source: SourceT, data: bytes, address: Address) -> None:
         """Let it wait; dropped if the source has too much waiting, or all have and it has any."""
-        size = len(data)
+        size = len(data) + OVERHEAD
         if source.waiting:
             if source.waiting_bytes + size > source.most_waiting or self._bytes > self._most:
                 self.dropped += 1
@@ -97,6 +100,7 @@ class Turns(Generic[SourceT]):
         data, address = source.waiting.popleft()
         if not source.waiting:
             heappop(self._queue)
-        source.waiting_bytes -= len(data)
-        self._bytes -= len(data)
+        size = len(data) + OVERHEAD
+        source.waiting_bytes -= size
+        self._bytes -= size
         return source, data, address
