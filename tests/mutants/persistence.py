@@ -64,16 +64,16 @@ PERSISTENCE = (
         "A group has no bound.",
         "runtara_persistence/batcher.py",
         "Batcher._next_group",
-        "self._waiting and len(group) < self._most and size <= MAX_BYTES",
+        "self._waiting and len(group.turns) < self._most and size <= MAX_BYTES",
         "self._waiting and size <= MAX_BYTES",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
     ),
     Mutant(
         "The loop stands still for a step of any size.",
         "runtara_persistence/sqlite/step_thread.py",
-        "StepThread._in_loop",
-        "self._lock_timeout is None or self._calm < CALM or not group[0].is_small or group[1:]",
-        "self._lock_timeout is None or self._calm < CALM or group[1:]",
+        "StepThread._is_for_loop",
+        "return group.turns[0].is_small",
+        "return True",
         (
             "tests/persistence/test_sqlite_group_commit.py"
             "::test_a_caller_that_is_alone_is_served_in_the_loop_once_commits_were_fast",

@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -21,7 +20,7 @@ from runtara_persistence.sqlite.group_commit import (
     commit_together,
     read_each,
 )
-from runtara_persistence.sqlite.step_thread import CALM, MAX_GROUP, StepThread
+from runtara_persistence.sqlite.step_thread import CALM, MAX_GROUP, StepThread, Thread
 
 
 @pytest.fixture
@@ -43,15 +42,13 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture
-def thread() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as thread:
+def thread() -> Iterator[Thread]:
+    with Thread("steps") as thread:
         yield thread
 
 
 @pytest.fixture
-async def writes(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor
-) -> AsyncIterator[StepThread]:
+async def writes(connection: sqlite3.Connection, thread: Thread) -> AsyncIterator[StepThread]:
     steps = StepThread(commit_together)
     steps.opened(connection, thread)
     yield steps
@@ -223,9 +220,7 @@ async def test_a_lock_taken_while_a_group_is_taken_apart_fails_the_rest(
     assert kept(path) == []
 
 
-async def test_a_group_is_bounded(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor
-) -> None:
+async def test_a_group_is_bounded(connection: sqlite3.Connection, thread: Thread) -> None:
     sizes: list[int] = []
 
     def carry_out(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
@@ -244,7 +239,7 @@ async def test_a_group_is_bounded(
 
 async def test_who_comes_while_answers_go_out_joins_the_next_group(
     connection: sqlite3.Connection,
-    thread: ThreadPoolExecutor,
+    thread: Thread,
 ) -> None:
     sizes: list[int] = []
 
@@ -306,7 +301,7 @@ async def test_a_step_that_has_begun_is_carried_out_without_its_caller(
 
 
 async def test_closing_finishes_what_was_taken_and_takes_no_more(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor, path: Path
+    connection: sqlite3.Connection, thread: Thread, path: Path
 ) -> None:
     steps = StepThread(commit_together)
     steps.opened(connection, thread)
@@ -328,25 +323,22 @@ async def test_closing_finishes_what_was_taken_and_takes_no_more(
     assert kept(path) == [1, 2]
 
 
-async def test_a_thread_that_has_ended_fails_the_step(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor
+async def test_a_connection_closed_underneath_fails_the_step(
+    connection: sqlite3.Connection, writes: StepThread
 ) -> None:
-    """A step that can't be handed over fails, and keeps no caller waiting."""
-    steps = StepThread(read_each)
-    steps.opened(connection, thread)
-    thread.shutdown()
+    connection.close()
 
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        await steps.run(lambda raw: None)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        await writes.run(keep(1))
 
 
 def test_the_end_of_the_loop_leaves_no_caller_waiting(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor, path: Path
+    connection: sqlite3.Connection, path: Path
 ) -> None:
     """What asyncio.run cancels at its end, ends; what had begun is carried out all the same."""
     gate = Gate(1)
 
-    async def leave() -> list[asyncio.Task[int]]:
+    async def leave(thread: Thread) -> list[asyncio.Task[int]]:
         steps = StepThread(commit_together)
         steps.opened(connection, thread)
         callers = [asyncio.create_task(steps.run(gate.step))]
@@ -354,17 +346,15 @@ def test_the_end_of_the_loop_leaves_no_caller_waiting(
         callers.append(asyncio.create_task(steps.run(keep(2))))
         return callers
 
-    callers = asyncio.run(leave())
-    gate.let_through()
-    thread.shutdown()
+    with Thread("steps") as thread:
+        callers = asyncio.run(leave(thread))
+        gate.let_through()
 
     assert [caller.cancelled() for caller in callers] == [True, True]
     assert kept(path) == [1]
 
 
-async def test_a_failing_read_fails_alone(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor
-) -> None:
+async def test_a_failing_read_fails_alone(connection: sqlite3.Connection, thread: Thread) -> None:
     steps = StepThread(read_each)
     steps.opened(connection, thread)
 
@@ -395,7 +385,7 @@ class Where:
 
 @pytest.fixture
 async def quick(
-    connection: sqlite3.Connection, thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    connection: sqlite3.Connection, thread: Thread, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[StepThread]:
     """One that takes every commit that is not said to be slow for fast, on any disk."""
     monkeypatch.setattr(step_thread, "FAST", 60.0)

@@ -1,7 +1,9 @@
 """Checkpoints in PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
@@ -20,7 +22,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
-from runtara_persistence.batcher import Batcher
+from runtara_persistence.batcher import Batcher, InTasks, Waiting
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.saving import Save, save_alone, save_together
@@ -38,26 +40,24 @@ _GROUPS = 2
 """How many groups of saves are under way at once: one is gathered while another is committed."""
 
 
+_Turn: TypeAlias = Waiting[Save, Saved | None]
+
+
 class PostgresCheckpoints:
     """Fits `runtara_domain.ports.checkpoints.Checkpoints`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Batcher[Save, Saved | None](
-            self._save_together,
-            most=_MOST_SAVES,
-            key=lambda save: save.key,
-            size=lambda save: len(save.write.state),
-            groups=_GROUPS,
-        )
+        self._saves = Batcher[_Turn](InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS)
 
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
         save = Save(caller, write, when, at)
         with self._database.step():
-            saved = await self._saves.run(save)
-            return saved or await save_alone(self._database, save)
+            future: asyncio.Future[Saved | None] = asyncio.get_running_loop().create_future()
+            self._saves.add(Waiting(save, future, save.key, len(write.state)))
+            return await future or await save_alone(self._database, save)
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
         found = await self._database.read("read a checkpoint", _GET, instance_id, checkpoint_id)

@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
@@ -28,7 +27,7 @@ from runtara_persistence.sqlite.group_commit import (
     commit_together,
     read_each,
 )
-from runtara_persistence.sqlite.step_thread import StepThread
+from runtara_persistence.sqlite.step_thread import StepThread, Thread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +54,7 @@ class Database:
         """
         async with AsyncExitStack() as stack:
             writer, reader = await self._connect(stack)
-            thread = stack.enter_context(ThreadPoolExecutor(1, "sqlite-write"))
+            thread = stack.enter_context(Thread("sqlite-write"))
             if reader is writer:
                 # A database in memory: a second connection would open another one. Sharing its
                 # cache would bring locks on tables, which don't honour the timeout.
@@ -63,7 +62,7 @@ class Database:
                 self._reads.opened(writer, thread)
             else:
                 self._writes.opened(writer, thread, lock_timeout=self._lock_timeout)
-                reading = stack.enter_context(ThreadPoolExecutor(1, "sqlite-read"))
+                reading = stack.enter_context(Thread("sqlite-read"))
                 self._reads.opened(reader, reading)
             stack.push_async_callback(self._writes.close)
             stack.push_async_callback(self._reads.close)
