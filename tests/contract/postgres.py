@@ -11,6 +11,7 @@ _ENUMS = {
     ("instance_events", "event_type"): "instance_event_type",
     ("pending_signals", "signal_type"): "signal_type",
 }
+_ORDERED = {"launches": "created_at, instance_id, number", "images": "created_at, image_id"}
 _UNNUMBERED = frozenset({"instances", "pending_signals"})
 # These rows have no number, and an update moves them: what was put in by this door comes first,
 # then whatever registered first, then whatever was left alone longest.
@@ -42,6 +43,8 @@ class PostgresDatabase(Database):
         await self._run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
 
     async def rows(self, table: str) -> list[Row]:
+        if table in _ORDERED:
+            return await self._run(f"SELECT * FROM {table} ORDER BY {_ORDERED[table]}")
         if table not in _UNNUMBERED:
             return await self._run(f"SELECT * FROM {table} ORDER BY id")
         return await self._run(f"SELECT * FROM {table} AS t ORDER BY {_ORDER}", self._put)

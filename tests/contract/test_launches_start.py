@@ -15,12 +15,11 @@ from tests.support.clock import START
 
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing, InstanceStart
-from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import State
 
 
-@pytest.mark.parametrize("database", ["memory"], indirect=True)
-async def test_a_start_is_claimed_once_and_closed_once(persistence: LaunchingPersistence) -> None:
+async def test_a_start_is_claimed_once_and_closed_once(persistence: Persistence) -> None:
     """A launch belongs to the environment that claimed it until its verdict."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
@@ -41,9 +40,8 @@ async def test_a_start_is_claimed_once_and_closed_once(persistence: LaunchingPer
     assert closed.launch_after == START + SECOND
 
 
-@pytest.mark.parametrize("database", ["memory"], indirect=True)
 async def test_a_crashed_instance_is_launched_again_when_its_back_off_is_over(
-    persistence: LaunchingPersistence,
+    persistence: Persistence,
 ) -> None:
     """Not a moment earlier."""
     image = await put_image(persistence)
@@ -64,9 +62,8 @@ async def test_a_crashed_instance_is_launched_again_when_its_back_off_is_over(
 
 
 @pytest.mark.parametrize("differs_in", ["tenant", "image", "input"])
-@pytest.mark.parametrize("database", ["memory"], indirect=True)
 async def test_another_start_of_the_same_id_changes_nothing(
-    persistence: LaunchingPersistence, differs_in: str
+    persistence: Persistence, differs_in: str
 ) -> None:
     """It tells in what it differs; the same start again succeeds."""
     image = await put_image(persistence)

@@ -98,6 +98,54 @@ CREATE TABLE containers (id TEXT PRIMARY KEY);
 """
 UNUSED_TABLES = frozenset({"_sqlx_migrations", "schedules", "containers"})
 
+ENVIRONMENT_SCHEMA = """
+CREATE TABLE images (
+    image_id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    binary_path TEXT NOT NULL,
+    bundle_path TEXT,
+    runner_type TEXT NOT NULL DEFAULT 'oci',
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    metadata JSONB,
+    UNIQUE (tenant_id, name)
+);
+CREATE TABLE instance_images (
+    instance_id TEXT PRIMARY KEY,
+    image_id TEXT NOT NULL REFERENCES images (image_id) ON DELETE CASCADE,
+    tenant_id TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    env JSONB NOT NULL DEFAULT '{}'
+);
+CREATE TABLE container_registry (instance_id TEXT PRIMARY KEY);
+CREATE TABLE container_cancellations (instance_id TEXT PRIMARY KEY);
+CREATE TABLE container_status (instance_id TEXT PRIMARY KEY);
+CREATE TABLE container_heartbeats (instance_id TEXT PRIMARY KEY);
+"""
+ENVIRONMENT_TABLES = (
+    "images",
+    "instance_images",
+    "container_registry",
+    "container_cancellations",
+    "container_status",
+    "container_heartbeats",
+)
+ENVIRONMENT_ROWS = """
+INSERT INTO images (image_id, tenant_id, name, binary_path, runner_type)
+VALUES
+    ('used', 't', 'orders', '/opt/orders', 'oci'),
+    ('odd', 't', 'old', '/opt/old', 'firecracker');
+INSERT INTO instance_images (instance_id, image_id, tenant_id, env)
+VALUES
+    ('asleep', 'used', 't', '{"MODE": "fast"}'),
+    ('failed', 'used', 't', '{}'),
+    ('gone', 'used', 't', '{}');
+INSERT INTO container_registry VALUES ('running');
+"""
+_OF_THE_ENVIRONMENT = 20250101000000
+
 # One instance in every state, with what belongs to it.
 ROWS = """
 INSERT INTO instances (
@@ -136,4 +184,7 @@ async def make(connection: "asyncpg.Connection[asyncpg.Record]", versions: dict[
     """Make such a database, its ledger showing these versions and whether they succeeded."""
     await connection.execute(SCHEMA)
     await connection.execute(ROWS)
+    if _OF_THE_ENVIRONMENT in versions:
+        await connection.execute(ENVIRONMENT_SCHEMA)
+        await connection.execute(ENVIRONMENT_ROWS)
     await connection.executemany(_LEDGER, list(versions.items()))

@@ -17,6 +17,8 @@ _WRITTEN = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 _ALTERED = re.compile(r"ALTER TABLE (\w+) (.*)")
 _ADDED_COLUMN = re.compile(r"ADD (?:COLUMN )?(?:IF NOT EXISTS )?\w+ .*")
 _SETTING = re.compile(r"(SET|RESET) \(.*\)|ALTER (COLUMN )?\w+ SET (STORAGE|STATISTICS|DEFAULT) .*")
+_WIDENED = re.compile(r"ALTER TABLE images DROP CONSTRAINT|DROP INDEX")
+"""All that a block may do: let a table hold rows that it refused before."""
 _CONSTRAINT = re.compile(r"ADD (CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN|EXCLUDE)\b")
 
 
@@ -39,11 +41,21 @@ def tables_made_in(sql: str) -> list[str]:
 def _statements(sql: str) -> Iterator[str]:
     """Take a migration apart, on one line each; bodies of functions and triggers are left out."""
     plain = re.sub(r"--[^\n]*", "", sql)
+    plain = re.sub(r"DO \$\$(.*?)\$\$", _block, plain, flags=re.DOTALL)
     plain = re.sub(r"\$(\w*)\$.*?\$\1\$", "''", plain, flags=re.DOTALL)
     plain = re.sub(r"\bBEGIN\b.*?;\s*END\b", "", plain, flags=re.DOTALL)
     for statement in plain.split(";"):
         if words := statement.split():
             yield " ".join(words)
+
+
+def _block(match: re.Match[str]) -> str:
+    """Stand for a block by what it executes, in a form of its own."""
+    executed = re.findall(r"EXECUTE format\('(.*?)'", match[1])
+    rest = re.sub(r"EXECUTE format\('.*?'", "", match[1])
+    written = re.search(r"\b(EXECUTE|INSERT|UPDATE|DELETE|ALTER|CREATE|DROP|TRUNCATE)\b", rest)
+    only_widens = written is None and all(map(_WIDENED.match, executed))
+    return "CREATE VIEW widening" if only_widens else "DO narrowing"
 
 
 def _only_adds(statement: str, statements: Sequence[str], new_tables: set[str]) -> bool:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
+from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.migrations import rust_made
 from tests.support import postgres
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, CheckpointWrite, Claim, InstanceFilter, Registration
+from runtara_domain.model.images import ImageFilter, RunnerType
 from runtara_domain.status import OPEN, WORKING, InstanceStatus, SignalType
 from runtara_migrations.ledger import MigrationError
 from runtara_migrations.migrate import migrate
@@ -25,8 +27,11 @@ TABLES = (
 )
 OURS = (
     "{run_epoch, last_activity_at, wake_claim_until, wake_claim_by, wake_at, workflow,"
-    " code_version, parent_id, launch_id, waits, blocked_signal_at}"
+    " code_version, parent_id, launch_id, waits, blocked_signal_at, image_id, priority, queue,"
+    " dedupe_key, launch_after, timeout_ms, launch_count, launch_sends_id, ended_run, lost_run,"
+    " crashes, backoff_ms, judged_checkpoint_id, stop_at, stop_reason, env}"
 )
+OURS_OF_IMAGES = "{version, sha256, size_bytes, is_current, deleted_at, upload_id, problem}"
 
 
 @pytest.fixture
@@ -55,6 +60,16 @@ async def contents(url: str) -> dict[str, list[tuple[object, ...]]]:
             url, f"SELECT to_jsonb(t) - '{OURS}'::text[] FROM {table} AS t ORDER BY 1"
         )
         for table in (*TABLES, "_sqlx_migrations")
+    }
+
+
+async def of_the_environment(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """All there is in the tables of a Rust environment, as far as it knows them."""
+    return {
+        table: await fetch(
+            url, f"SELECT to_jsonb(t) - '{OURS_OF_IMAGES}'::text[] FROM {table} AS t ORDER BY 1"
+        )
+        for table in rust_made.ENVIRONMENT_TABLES
     }
 
 
@@ -92,6 +107,69 @@ async def test_all_of_it_works_afterwards(url: str) -> None:
     assert [entry.failed_attempts for entry in attempts.entries] == [1]
     assert [claimed.instance_id for claimed in due] == ["asleep", "paused"]
     assert (resumed.run, refused.run) == (1, 0)
+
+
+async def test_an_environments_tables_are_taken_over_as_they_are(url: str) -> None:
+    """No row is lost, and what it launched is launched with its image and variables."""
+    await make(url, FIVE | ENVIRONMENT)
+    before = await of_the_environment(url)
+
+    async with PostgresPersistence(url, migrates=True) as adopted:
+        after = await of_the_environment(url)
+        images = await adopted.images.page(ImageFilter("t"))
+        await hold_lease(adopted, "e")
+        claimed = await adopted.launches.claim(offer_all("e"), limit=9, at=START)
+        view = await adopted.launches.view("failed", at=START)
+
+    assert after == before
+    assert {(one.image_id, one.runner_type, one.binary_path) for one in images} == {
+        ("used", RunnerType.OCI, "/opt/orders"),
+        ("odd", RunnerType.OCI, "/opt/old"),
+    }
+    [launch] = claimed.assignments
+    assert (launch.instance_id, launch.env) == ("asleep", {"MODE": "fast"})
+    assert launch.image is not None
+    assert launch.image.name == "orders"
+    assert view is not None
+    assert view.image is not None
+
+
+async def test_an_adopted_name_gets_versions_and_its_image_can_be_deleted(url: str) -> None:
+    """Theirs was one image a name; an image that history names is hidden, an unused one gone."""
+    await make(url, FIVE | ENVIRONMENT)
+
+    async with PostgresPersistence(url, migrates=True) as adopted:
+        second = await put_image(adopted, "orders", tenant_id="t")
+        in_use = await adopted.images.delete("used", "t", at=START)
+        unused = await adopted.images.delete("odd", "t", at=START)
+        await fetch(url, "DELETE FROM instances WHERE instance_id = 'asleep'")
+        hidden = await adopted.images.delete("used", "t", at=START)
+
+    assert second.version == 2
+    assert (in_use.open_instances, unused.is_hidden, hidden.is_hidden) == (1, False, True)
+    rows = await fetch(url, "SELECT image_id FROM images ORDER BY version")
+    assert rows == [("used",), (second.image_id,)]
+
+
+async def test_other_programs_still_put_in_and_delete_images_plainly(url: str) -> None:
+    """Every column of ours has a default, and what is ours goes with what is deleted."""
+    await make(url, FIVE | ENVIRONMENT)
+
+    async with PostgresPersistence(url, migrates=True) as adopted:
+        await fetch(
+            url,
+            "INSERT INTO images (image_id, tenant_id, name, binary_path, runner_type)"
+            " VALUES ('mock', 't', 'mock', '/none', 'mock')",
+        )
+        started = await start(adopted, "i", image_id="mock", tenant_id="t")
+        await hold_lease(adopted, "e")
+        await adopted.launches.claim(offer_all("e"), limit=9, at=START)
+        await fetch(url, "DELETE FROM images WHERE image_id = 'mock'")
+        await fetch(url, "DELETE FROM instances WHERE instance_id = 'i'")
+
+    assert started.created
+    assert await fetch(url, "SELECT 1 FROM instance_images WHERE instance_id = 'i'") == []
+    assert await fetch(url, "SELECT 1 FROM launches WHERE instance_id = 'i'") == []
 
 
 async def test_a_fresh_and_an_adopted_schema_are_equal(url: str) -> None:

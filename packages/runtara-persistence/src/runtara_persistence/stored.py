@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import Image, NewImage
+from runtara_domain.model.instance_views import MetricsBucket
+from runtara_domain.model.instances import InstanceSummary
+from runtara_domain.model.launches import InstanceStart
 
 _TIMEOUT = "timeout_s"
 
@@ -47,3 +50,75 @@ def check_upload(new: NewImage, chunks: int, last_position: int, size: int) -> N
 
 
 _LONGEST_S = 36_525 * 86_400
+
+
+def is_same_image(known: Image, new: NewImage) -> bool:
+    """Tell whether an image has these bytes, this runner and this metadata."""
+    return (known.sha256, known.size_bytes, known.runner_type, known.metadata) == (
+        new.sha256,
+        new.size_bytes,
+        new.runner_type,
+        new.metadata,
+    )
+
+
+def differences(
+    asked: InstanceStart,
+    asked_name: str | None,
+    tenant_id: str,
+    workflow: str | None,
+    given: bytes | None,
+    image_id: str | None,
+    image_tenant_id: str | None,
+    image_name: str | None,
+) -> tuple[str, ...]:
+    """Tell in what an instance that there is differs from a start; names are of their images."""
+    if asked.image_id is None:
+        runs_same = workflow == asked.workflow
+    else:
+        has_same_name = image_name is not None and image_name == asked_name
+        is_own = image_tenant_id == asked.tenant_id
+        runs_same = image_id == asked.image_id or (has_same_name and is_own)
+    same = {
+        "tenant": tenant_id == asked.tenant_id,
+        "image" if asked.workflow is None else "workflow": runs_same,
+        "input": (given or None) == (asked.input or None),
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def next_at(summary: InstanceSummary, launch_after: datetime | None) -> datetime | None:
+    """Tell when something happens to an instance by itself: a launch after a delay, or a wake."""
+    is_waiting = summary.launch_id is None and not summary.state.is_final
+    moments = [summary.sleep_until, launch_after if is_waiting else None]
+    return max((each for each in moments if each is not None), default=None)
+
+
+def bucket(
+    start: datetime,
+    completed: int,
+    failed: int,
+    cancelled: int,
+    average_ms: float | None,
+    shortest_ms: int | None,
+    longest_ms: int | None,
+    memory_sum: int | None,
+    memory_count: int,
+    max_memory_bytes: int | None,
+) -> MetricsBucket:
+    """Build a bucket from its sums; spans in milliseconds."""
+
+    def span(milliseconds: float | None) -> timedelta | None:
+        return None if milliseconds is None else timedelta(milliseconds=int(milliseconds))
+
+    return MetricsBucket(
+        start=start,
+        completed=completed,
+        failed=failed,
+        cancelled=cancelled,
+        average_duration=span(average_ms),
+        shortest=span(shortest_ms),
+        longest=span(longest_ms),
+        average_memory_bytes=int(memory_sum) // memory_count if memory_sum is not None else None,
+        max_memory_bytes=max_memory_bytes,
+    )

@@ -44,6 +44,18 @@ class Persistence(Protocol):
     @property
     def signals(self) -> Signals: ...
 
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def launches(self) -> Launches: ...
+
+    @property
+    def environments(self) -> Environments: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
     async def check(self) -> None:
         """Ask the database whether it answers; raises DatabaseError if not."""
         ...
@@ -86,19 +98,3 @@ class Persistence(Protocol):
     ) -> None:
         """Finish the steps under way, then close."""
         ...
-
-
-class LaunchingPersistence(Persistence, Protocol):
-    """Storage with what environments need."""
-
-    @property
-    def images(self) -> Images: ...
-
-    @property
-    def launches(self) -> Launches: ...
-
-    @property
-    def environments(self) -> Environments: ...
-
-    @property
-    def limits(self) -> Limits: ...

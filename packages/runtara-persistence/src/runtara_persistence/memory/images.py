@@ -44,7 +44,7 @@ class MemoryImages:
         await self._store.turn()
         versions = list(self._versions(new.tenant_id, new.name))
         newest = self._current(new.tenant_id, new.name)
-        if newest is not None and _is_same(newest, new):
+        if newest is not None and stored.is_same_image(records.image(newest), new):
             self._forget(upload_id)
             return RegisteredImage(records.image(newest), created=False)
         self._check_upload(new, upload_id)
@@ -228,15 +228,6 @@ class MemoryImages:
             is_idle = row.launch_id is None and row.state in (State.PENDING, State.RUNNING)
             if row.image_id == image_id and is_idle:
                 yield row
-
-
-def _is_same(known: ImageRow, new: NewImage) -> bool:
-    return (known.sha256, known.size_bytes, known.runner_type, known.metadata) == (
-        new.sha256,
-        new.size_bytes,
-        new.runner_type,
-        new.metadata_text,
-    )
 
 
 def _size(chunks: Sequence[tuple[int, int]]) -> int:

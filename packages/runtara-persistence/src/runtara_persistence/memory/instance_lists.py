@@ -13,6 +13,7 @@ from runtara_domain.model.instance_views import (
     MetricsBucket,
 )
 from runtara_domain.status import InstanceStatus, State
+from runtara_persistence import stored
 from runtara_persistence.memory import launching, records
 from runtara_persistence.memory.rows import ImageRow, InstanceRow
 from runtara_persistence.memory.store import Store
@@ -119,17 +120,14 @@ def _bucket(start: datetime, rows: Sequence[InstanceRow]) -> MetricsBucket:
 
 def _listed(store: Store, row: InstanceRow) -> ListedInstance:
     image = _image(store, row)
-    moments = [row.launch_after, row.sleep_until]
-    is_waiting = row.launch_id is None and not row.state.is_final
+    summary = records.summary(row)
     return ListedInstance(
-        summary=records.summary(row),
+        summary=summary,
         image_id=launching.image_of(store, row),
         image_name=None if image is None else image.name,
         queue=row.queue,
         error=None if row.error is None else row.error[:MAX_LISTED_ERROR],
-        next_at=max((each for each in moments if each is not None), default=None)
-        if is_waiting
-        else row.sleep_until,
+        next_at=stored.next_at(summary, row.launch_after),
     )
 
 

@@ -205,7 +205,8 @@ def _launch(
         placement=INLINE if image is None else image.placement,
         timeout_at=None if timeout is None else at + timeout,
     )
-    launch.is_bounded = any(key in store.limits for key in limit_keys(launch))
+    has_limit = any(key in store.limits for key in limit_keys(launch))
+    launch.is_bounded = has_limit or offer.tenant_limit is not None
     store.launches[launch.launch_id] = launch
     return Assignment(
         launch_id=launch.launch_id,

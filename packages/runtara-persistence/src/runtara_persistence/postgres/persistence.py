@@ -9,8 +9,12 @@ from runtara_migrations import location
 from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
 from runtara_persistence.postgres.claims import PostgresClaims
 from runtara_persistence.postgres.database import Database
+from runtara_persistence.postgres.environments import PostgresEnvironments
 from runtara_persistence.postgres.events import PostgresEvents
+from runtara_persistence.postgres.images import PostgresImages
 from runtara_persistence.postgres.instances import PostgresInstances
+from runtara_persistence.postgres.launches import PostgresLaunches
+from runtara_persistence.postgres.limits import PostgresLimits
 from runtara_persistence.postgres.signals import PostgresSignals
 from runtara_persistence.postgres.watch import watching
 
@@ -51,6 +55,10 @@ class PostgresPersistence:
         self.claims = PostgresClaims(self._database)
         self.events = PostgresEvents(self._database)
         self.signals = PostgresSignals(self._database)
+        self.images = PostgresImages(self._database)
+        self.launches = PostgresLaunches(self._database)
+        self.environments = PostgresEnvironments(self._database)
+        self.limits = PostgresLimits(self._database)
 
     async def check(self) -> None:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")

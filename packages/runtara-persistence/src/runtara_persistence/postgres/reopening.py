@@ -14,7 +14,7 @@ from runtara_domain.model.children import MAX_HEARD_OUTPUT_BYTES
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import rows
+from runtara_persistence.postgres import rows, superseding
 from runtara_persistence.postgres.database import Connection, Database
 
 _QUERIES = queries.load("runtara_persistence.postgres", "reopening.sql")
@@ -36,14 +36,15 @@ async def reopen(database: Database, asked: Reopening, when: Condition, at: date
 
     async def work(connection: Connection) -> Reopened:
         async with connection.transaction():
-            return await _reopen(connection, asked, when, at)
+            return await reopen_on(connection, asked, when, at)
 
     return await database.run("reopen an instance", work, is_repeatable=False)
 
 
-async def _reopen(
+async def reopen_on(
     connection: Connection, asked: Reopening, when: Condition, at: datetime
 ) -> Reopened:
+    """Do so within a transaction that does more."""
     instance_id = asked.instance_id
     parents = await connection.fetch(_LOCK_PARENT, instance_id)
     found = await connection.fetch(_LOCK, instance_id)
@@ -55,6 +56,7 @@ async def _reopen(
         return Reopened(before, before.run)
     former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"])
     event = former.event(at)
+    await superseding.close_launch(connection, instance_id, at)
     await connection.execute(_OPEN, instance_id, MOVES[Move.REOPEN].target.status, at)
     await connection.execute(_SETTLE_SIGNAL, instance_id, at)
     for parent in parents:

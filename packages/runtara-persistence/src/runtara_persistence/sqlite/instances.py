@@ -23,7 +23,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import children, reopening, rows
+from runtara_persistence.sqlite import children, reopening, rows, superseding
 from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
@@ -97,16 +97,27 @@ class SqliteInstances:
         row = connection.execute(_REGISTER_FIND, key).fetchone()
         if row is None:
             return _register_unknown(connection, registration, to_text(at))
-        tenant_id, status, sleep_until, run, instance_input, launch_id, has_checkpoint = row
+        (
+            tenant_id,
+            status,
+            sleep_until,
+            run,
+            given,
+            launch_id,
+            is_others,
+            has_checkpoint,
+        ) = row
         before = rows.standing(status, sleep_until, run)
         checkpoint_exists = registration.checkpoint_id is None or bool(has_checkpoint)
         launch_is_open = registration.launch_id in (None, launch_id)
         owned = tenant_id == registration.tenant_id
         begins = registration.continue_run is None and before.state in when
         if owned and checkpoint_exists and launch_is_open and begins:
+            if is_others and registration.launch_id is None:
+                superseding.close_launch(connection, registration.instance_id, to_text(at))
             _begin_run(connection, registration, to_text(at))
             run += 1
-        return Registered(before, tenant_id, checkpoint_exists, run, instance_input, launch_is_open)
+        return Registered(before, tenant_id, checkpoint_exists, run, given, launch_is_open)
 
     @read("read an instance")
     def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:

@@ -9,8 +9,12 @@ from typing import Self
 from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
 from runtara_persistence.sqlite.claims import SqliteClaims
 from runtara_persistence.sqlite.database import Database
+from runtara_persistence.sqlite.environments import SqliteEnvironments
 from runtara_persistence.sqlite.events import SqliteEvents
+from runtara_persistence.sqlite.images import SqliteImages
 from runtara_persistence.sqlite.instances import SqliteInstances
+from runtara_persistence.sqlite.launches import SqliteLaunches
+from runtara_persistence.sqlite.limits import SqliteLimits
 from runtara_persistence.sqlite.signals import SqliteSignals
 from runtara_persistence.sqlite.watch import Watch
 
@@ -32,6 +36,10 @@ class SqlitePersistence:
         self.claims = SqliteClaims(self._database)
         self.events = SqliteEvents(self._database, self._watch)
         self.signals = SqliteSignals(self._database, self._watch)
+        self.images = SqliteImages(self._database)
+        self.launches = SqliteLaunches(self._database, self._watch)
+        self.environments = SqliteEnvironments(self._database)
+        self.limits = SqliteLimits(self._database)
 
     async def check(self) -> None:
         def step(connection: sqlite3.Connection) -> None:

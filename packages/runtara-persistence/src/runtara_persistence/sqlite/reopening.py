@@ -14,7 +14,7 @@ from runtara_domain.model import (
 from runtara_domain.model.reopening import SET_ASIDE, aside_suffix
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
-from runtara_persistence.sqlite import rows
+from runtara_persistence.sqlite import rows, superseding
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
 _QUERIES = queries.load("runtara_persistence.sqlite", "reopening.sql")
@@ -49,6 +49,7 @@ def reopen(
         "signal_id": child_signal_id(asked.instance_id),
         "at": to_text(at),
     }
+    superseding.close_launch(connection, asked.instance_id, to_text(at))
     connection.execute(_OPEN, opened)
     connection.execute(_SETTLE_SIGNAL, opened)
     connection.execute(_FORGET_ENDING, opened)

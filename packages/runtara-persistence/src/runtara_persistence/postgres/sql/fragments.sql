@@ -46,3 +46,112 @@ parent AS MATERIALIZED (
     AND ($1 IS NULL OR created_at < $1 OR instance_id COLLATE "C" > $2::text)
 ORDER BY created_at DESC, instance_id COLLATE "C"
 LIMIT $3;
+
+-- name: image
+image_id,
+tenant_id,
+name,
+version,
+runner_type,
+created_at,
+description,
+sha256,
+size_bytes,
+is_current,
+deleted_at,
+metadata::text AS metadata,
+binary_path,
+problem;
+
+-- name: lane
+hashtextextended(
+    coalesce(workflow, ''),
+    hashtextextended(
+        coalesce(queue, ''),
+        hashtextextended(coalesce(image_id, ''), hashtextextended(tenant_id, 0))
+    )
+);
+
+-- name: waits_since
+CASE
+    WHEN status = 'suspended' THEN
+        CASE
+            WHEN sleep_until IS NOT NULL THEN
+                greatest(
+                    sleep_until,
+                    launch_after,
+                    CASE WHEN wake_claim_by IS NOT NULL THEN wake_claim_until END
+                )
+        END
+    WHEN status = 'pending' OR (status = 'running' AND ended_run = run_epoch)
+    THEN greatest(created_at, launch_after)
+END;
+
+-- name: may_launch
+    launch_id IS NULL
+    AND status IN ('pending', 'running', 'suspended')
+    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
+
+-- name: launch
+l.launch_id,
+l.instance_id,
+l.environment_id,
+l.number,
+l.created_at,
+l.image_id,
+l.runner,
+l.placement,
+l.started_at,
+l.closed_at,
+CASE
+    WHEN l.closed_at IS NOT NULL THEN l.run
+    WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
+END AS run,
+l.cause,
+l.exit_code,
+l.exit_signal,
+l.memory_peak_bytes,
+l.cpu_usage_usec,
+l.stderr,
+l.verdict;
+
+-- name: listed
+i.instance_id,
+i.tenant_id,
+i.status::text AS status,
+i.run_epoch,
+i.checkpoint_id,
+i.created_at,
+i.started_at,
+i.finished_at,
+i.sleep_until,
+i.last_activity_at,
+i.workflow,
+i.code_version,
+i.parent_id,
+i.launch_id,
+i.waits,
+CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
+coalesce(i.image_id, a.image_id) AS image_id,
+m.name AS image_name,
+i.queue,
+left(i.error, 1024) AS shown_error,
+i.launch_after;
+
+-- name: meant
+    ($1::text IS NULL OR i.tenant_id = $1)
+    AND ($2::text IS NULL OR i.status = $2::text::instance_status)
+    AND ($3::text IS NULL OR coalesce(i.image_id, a.image_id) = $3)
+    AND ($4::text IS NULL OR starts_with(m.name, $4))
+    AND ($5::text IS NULL OR i.workflow = $5)
+    AND ($6::text IS NULL OR i.queue = $6)
+    AND ($7::text IS NULL OR i.parent_id = $7)
+    AND ($8::text IS NULL OR strpos(i.error, $8) > 0)
+    AND (
+        $9::boolean IS NULL
+        OR $9 = (i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL)
+    )
+    AND ($10::timestamptz IS NULL OR i.created_at >= $10)
+    AND ($11::timestamptz IS NULL OR i.created_at < $11)
+    AND ($12::timestamptz IS NULL OR i.finished_at >= $12)
+    AND ($13::timestamptz IS NULL OR i.finished_at < $13);

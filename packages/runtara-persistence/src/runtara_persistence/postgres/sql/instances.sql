@@ -12,7 +12,13 @@ WITH found AS MATERIALIZED (
                 AND c.checkpoint_id = $3
                 AND c.is_retry_attempt IS NOT TRUE
         ) AS checkpoint_exists,
-        $8::text IS NULL OR launch_id IS NOT DISTINCT FROM $8 AS launch_is_open
+        $8::text IS NULL OR launch_id IS NOT DISTINCT FROM $8 AS launch_is_open,
+        -- A process that names no launch can't be the one of the open launch: it takes its place.
+        $8 IS NULL
+        AND launch_id IS NOT NULL
+        AND (launch_sends_id OR run_epoch > coalesce(ended_run, 0)) AS takes_over,
+        launch_id,
+        CASE WHEN run_epoch > coalesce(ended_run, 0) THEN run_epoch END AS launch_run
     FROM instances
     WHERE instance_id = $1
     FOR NO KEY UPDATE
@@ -25,6 +31,7 @@ begun AS (
         last_activity_at = greatest(i.last_activity_at, $6),
         workflow = coalesce($9::text, i.workflow),
         code_version = coalesce($10::text, i.code_version),
+        launch_id = CASE WHEN found.takes_over THEN NULL ELSE i.launch_id END,
         error = NULL,
         blocked_signal_at = NULL,
         -- include: clear_wake
@@ -36,6 +43,15 @@ begun AS (
         AND $4::bigint IS NULL
         AND found.state = ANY ($5::text[])
     RETURNING i.instance_id, i.run_epoch
+),
+superseded AS (
+    UPDATE launches AS l
+    SET closed_at = $6,
+        cause = 'superseded',
+        run = found.launch_run
+    FROM found
+    JOIN begun ON begun.instance_id = found.instance_id
+    WHERE found.takes_over AND l.launch_id = found.launch_id AND l.closed_at IS NULL
 ),
 created AS (
     INSERT INTO instances (

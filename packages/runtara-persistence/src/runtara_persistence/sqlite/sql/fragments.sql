@@ -27,3 +27,105 @@ wake_claim_by = NULL;
     AND (created_at < :created_at OR instance_id > :instance_id)
 ORDER BY created_at DESC, instance_id
 LIMIT :limit;
+
+-- name: image
+image_id,
+tenant_id,
+name,
+version,
+runner_type,
+created_at,
+description,
+sha256,
+size_bytes,
+is_current,
+deleted_at,
+metadata,
+binary_path,
+problem;
+
+-- name: waits_since
+CASE
+    WHEN status = 'suspended'
+    THEN max(
+        sleep_until,
+        coalesce(launch_after, ''),
+        CASE WHEN wake_claim_by IS NOT NULL THEN coalesce(wake_claim_until, '') ELSE '' END
+    )
+    WHEN status = 'pending' OR (status = 'running' AND ended_run = run_epoch)
+    THEN max(created_at, coalesce(launch_after, ''))
+END;
+
+-- name: may_launch
+    launch_id IS NULL
+    AND status IN ('pending', 'running', 'suspended')
+    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
+
+-- name: lane
+quote(tenant_id) || ',' || quote(image_id) || ',' || quote(workflow) || ',' || quote(queue);
+
+-- name: launch
+l.launch_id,
+l.instance_id,
+l.environment_id,
+l.number,
+l.created_at,
+l.image_id,
+l.runner,
+l.placement,
+l.started_at,
+l.closed_at,
+CASE
+    WHEN l.closed_at IS NOT NULL THEN l.run
+    WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch
+END,
+l.cause,
+l.exit_code,
+l.exit_signal,
+l.memory_peak_bytes,
+l.cpu_usage_usec,
+l.stderr,
+l.verdict;
+
+-- name: listed
+i.instance_id,
+i.tenant_id,
+i.status,
+i.run_epoch,
+i.checkpoint_id,
+i.created_at,
+i.started_at,
+i.finished_at,
+i.sleep_until,
+i.last_activity_at,
+i.workflow,
+i.code_version,
+i.parent_id,
+i.launch_id,
+i.waits,
+CASE WHEN i.status = 'suspended' AND i.sleep_until IS NULL THEN i.error END AS blocked_reason,
+coalesce(i.image_id, a.image_id),
+m.name,
+i.queue,
+substr(i.error, 1, :shown),
+i.launch_after;
+
+-- name: meant
+    (:tenant_id IS NULL OR i.tenant_id = :tenant_id)
+    AND (:status IS NULL OR i.status = :status)
+    AND (:image_id IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
+    AND (:prefix IS NULL OR substr(m.name, 1, length(:prefix)) = :prefix)
+    AND (:workflow IS NULL OR i.workflow = :workflow)
+    AND (:queue IS NULL OR i.queue = :queue)
+    AND (:parent_id IS NULL OR i.parent_id = :parent_id)
+    AND (:error_contains IS NULL OR instr(i.error, :error_contains) > 0)
+    AND (
+        :blocked IS NULL
+        OR :blocked = (
+            i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL
+        )
+    )
+    AND (:created_since IS NULL OR i.created_at >= :created_since)
+    AND (:created_until IS NULL OR i.created_at < :created_until)
+    AND (:finished_since IS NULL OR i.finished_at >= :finished_since)
+    AND (:finished_until IS NULL OR i.finished_at < :finished_until);

@@ -6,6 +6,8 @@ SELECT
     run_epoch,
     CAST(input AS BLOB),
     launch_id,
+    -- Whether a process that names no launch can't be the one of the open launch.
+    launch_id IS NOT NULL AND (launch_sends_id OR run_epoch > coalesce(ended_run, 0)),
     EXISTS (
         SELECT 1 FROM checkpoints AS c
         WHERE c.instance_id = instances.instance_id

@@ -1,0 +1,287 @@
+"""Claiming launchable instances, within one transaction."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from runtara_domain.launching.room import (
+    Candidate,
+    Lane,
+    OpenPlaces,
+    Room,
+    Target,
+    Targets,
+    choose,
+    keys,
+)
+from runtara_domain.model.launches import INLINE, Assignment, Claims, Offer, new_launch_id
+from runtara_domain.model.limits import Limit
+from runtara_persistence import queries, stored
+from runtara_persistence.postgres import launch_rows
+from runtara_persistence.postgres.database import Connection
+
+_QUERIES = queries.load("runtara_persistence.postgres", "claiming.sql")
+_ENVIRONMENT = _QUERIES["environment"]
+_LANES = _QUERIES["lanes"]
+_TOLD = _QUERIES["told"]
+_SILENT = _QUERIES["silent"]
+_IMAGES = _QUERIES["images"]
+_SERVED = _QUERIES["served"]
+_WORKERS = _QUERIES["workers"]
+_LIMITS = _QUERIES["limits"]
+_ALL_LIMITS = _QUERIES["all_limits"]
+_GIVE_ROW = _QUERIES["give_row"]
+_HOLDS = _QUERIES["holds"]
+_PLACES = _QUERIES["places"]
+_BEGUN = _QUERIES["begun"]
+_WAITING = _QUERIES["waiting"]
+_KEEP_IMAGES = _QUERIES["keep_images"]
+_TAKE = _QUERIES["take"]
+
+_ROUNDS = 4
+"""How often a claim looks again after others had in hand, just then, what it had chosen."""
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(slots=True)
+class _Claiming:
+    """One claim under way. versions: of the rows that were read, by instance."""
+
+    connection: Connection
+    offer: Offer
+    at: datetime
+    lanes: dict[Lane, int] = field(default_factory=dict)
+    others: list[Candidate] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
+    """Carry out `launches.claim`."""
+    found = await connection.fetch(_ENVIRONMENT, offer.environment_id, at)
+    if not found or found[0]["is_draining"] or not found[0]["is_living"]:
+        return Claims(has_lease=False)
+    return await _claim(_Claiming(connection, offer, at), limit)
+
+
+async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:
+    """Claim one for an environment that has a free place."""
+    found = await connection.fetch(_ENVIRONMENT, offer.environment_id, at)
+    if not found or found[0]["open_count"] >= found[0]["capacity"]:
+        return Claims(has_lease=bool(found))
+    return await claim(connection, offer, 1, at)
+
+
+async def room(
+    connection: Connection,
+    limits: Sequence[Limit],
+    tenant_limit: int | None,
+    environment_id: str | None,
+    at: datetime,
+) -> Room:
+    """Tell what places limits and holds leave."""
+    holds = [launch_rows.hold(row) for row in await connection.fetch(_HOLDS)]
+    places = [OpenPlaces(**row) for row in await connection.fetch(_PLACES, environment_id)]
+    for limit in limits:
+        if limit.rate_period is not None:
+            since = at - limit.rate_period
+            [row] = await connection.fetch(_BEGUN, limit.tenant_id, limit.name, since)
+            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, row["count"]))
+    return Room(limits, places, holds, tenant_limit)
+
+
+async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list[Limit]:
+    """Read the limits of tenants, and lock none."""
+    return [launch_rows.limit(row) for row in await connection.fetch(_ALL_LIMITS, list(tenant_ids))]
+
+
+async def _claim(claiming: _Claiming, limit: int) -> Claims:
+    await _find(claiming)
+    every = {*claiming.lanes, *(each.lane for each in claiming.others)}
+    targets = await _targets(claiming, every)
+    meant = {lane.tenant_id for lane in every if targets.of(lane) is not None}
+    limits = await _locked_limits(claiming, meant)
+    claimed: list[Assignment] = []
+    tried: set[str] = set()
+    again_at: datetime | None = None
+    for _ in range(_ROUNDS):
+        offer = claiming.offer
+        free = await room(
+            claiming.connection, limits, offer.tenant_limit, offer.environment_id, claiming.at
+        )
+        wanted = limit - len(claimed)
+        candidates = await _waiting(claiming, targets, free, wanted, tried)
+        found = choose(candidates, targets, free, limit=wanted, at=claiming.at)
+        again_at = found.again_at
+        taken = await _take(claiming, found.chosen, limits)
+        claimed += taken
+        tried |= {candidate.instance_id for candidate, _ in found.chosen}
+        if len(taken) == len(found.chosen):
+            return Claims(tuple(claimed), again_at=again_at)
+    # Some were in other hands each time: they may be free by now.
+    return Claims(tuple(claimed), again_at=claiming.at)
+
+
+async def _find(claiming: _Claiming) -> None:
+    connection, offer, at = claiming.connection, claiming.offer, claiming.at
+    for row in await connection.fetch(_LANES, at):
+        claiming.lanes[_lane(row)] = row["lane"]
+    for row in await connection.fetch(_TOLD, at):
+        _add(claiming, row, row["since"])
+    silent_since, lost_since = at - offer.silence, at - offer.lost_silence
+    for row in await connection.fetch(_SILENT, at, silent_since, lost_since):
+        silence = offer.lost_silence if row["is_lost"] else offer.silence
+        _add(claiming, row, row["heard_at"] + silence)
+
+
+def _add(claiming: _Claiming, row: asyncpg.Record, since: datetime) -> None:
+    instance_id = row["instance_id"]
+    claiming.versions[instance_id] = row["version"]
+    claiming.others.append(Candidate(instance_id, _lane(row), since, row["launch_count"]))
+
+
+def _lane(row: asyncpg.Record) -> Lane:
+    return Lane(row["tenant_id"], row["image_id"], row["workflow"], row["queue"], row["priority"])
+
+
+async def _targets(claiming: _Claiming, lanes: Iterable[Lane]) -> Targets:
+    connection = claiming.connection
+    image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
+    names = {
+        (lane.tenant_id, lane.workflow)
+        for lane in lanes
+        if lane.image_id is None and lane.workflow is not None
+    }
+    images = [launch_rows.image(row) for row in await connection.fetch(_IMAGES, list(image_ids))]
+    served, worked = {}, set()
+    if names:
+        tenants, workflows = zip(*names, strict=True)
+        for row in await connection.fetch(_SERVED, tenants, workflows):
+            served[row["tenant_id"], row["served"]] = launch_rows.image(row)
+        worked = {
+            (row["tenant_id"], workflow)
+            for row in await connection.fetch(_WORKERS, claiming.at)
+            for workflow in json.loads(row["workflows"])
+        }
+    return Targets(claiming.offer, {image.image_id: image for image in images}, served, worked)
+
+
+async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> list[Limit]:
+    tenants = sorted(tenant_ids)
+    if claiming.offer.tenant_limit is not None:
+        await claiming.connection.execute(_GIVE_ROW, tenants)
+    return [launch_rows.limit(row) for row in await claiming.connection.fetch(_LIMITS, tenants)]
+
+
+async def _waiting(
+    claiming: _Claiming, targets: Targets, free: Room, limit: int, tried: Collection[str]
+) -> list[Candidate]:
+    asked: list[tuple[Lane, int, int, bool]] = []
+    for lane, key in claiming.lanes.items():
+        target = targets.of(lane)
+        places = 0 if target is None else free.free(lane, target)
+        if target is not None and places != 0:
+            most = limit if places is None else min(limit, places)
+            asked.append((lane, key, most, target.is_by_name))
+    rows = await claiming.connection.fetch(
+        _WAITING,
+        [key for _, key, *_ in asked],
+        [lane.priority for lane, *_ in asked],
+        [most for *_, most, _ in asked],
+        [is_by_name for *_, is_by_name in asked],
+        claiming.at,
+        list(tried),
+    )
+    first = {each.instance_id: each for each in claiming.others if each.instance_id not in tried}
+    for row in rows:
+        lane = asked[row["place"] - 1][0]
+        found = Candidate(row["instance_id"], lane, row["since"], row["launch_count"])
+        claiming.versions[found.instance_id] = row["version"]
+        known = first.get(found.instance_id)
+        if known is None or found.since < known.since:
+            first[found.instance_id] = found
+    return list(first.values())
+
+
+async def _take(
+    claiming: _Claiming, chosen: Sequence[tuple[Candidate, Target]], limits: Sequence[Limit]
+) -> list[Assignment]:
+    chosen = await _with_kept_images(claiming.connection, chosen)
+    if not chosen:
+        return []
+    bounded = {(row.scope, row.tenant_id, row.name) for row in limits}
+    launches = [(new_launch_id(), *one) for one in chosen]
+    wanted = [
+        _wanted(claiming, bounded, launch_id, candidate, target)
+        for launch_id, candidate, target in launches
+    ]
+    columns = zip(*wanted, strict=True)
+    rows = await claiming.connection.fetch(
+        _TAKE, *map(list, columns), claiming.offer.environment_id, claiming.at
+    )
+    taken = {row["launch_id"]: row for row in rows}
+    return [
+        _assignment(taken[launch_id], target, claiming.at)
+        for launch_id, _, target in launches
+        if launch_id in taken
+    ]
+
+
+async def _with_kept_images(
+    connection: Connection, chosen: Sequence[tuple[Candidate, Target]]
+) -> Sequence[tuple[Candidate, Target]]:
+    by_name = [target.image.image_id for _, target in chosen if target.is_by_name and target.image]
+    if not by_name:
+        return chosen
+    kept = {row["image_id"] for row in await connection.fetch(_KEEP_IMAGES, by_name)}
+    return [
+        (candidate, target)
+        for candidate, target in chosen
+        if not target.is_by_name or (target.image is not None and target.image.image_id in kept)
+    ]
+
+
+def _wanted(
+    claiming: _Claiming,
+    bounded: Collection[tuple[object, str, str]],
+    launch_id: str,
+    candidate: Candidate,
+    target: Target,
+) -> tuple[object, ...]:
+    image, lane = target.image, candidate.lane
+    name = None if image is None else image.name
+    timeout = stored.timeout(None, image)
+    has_limit = any(key in bounded for key in keys(lane.tenant_id, name, lane.queue))
+    return (
+        candidate.instance_id,
+        claiming.versions[candidate.instance_id],
+        launch_id,
+        None if image is None else image.image_id,
+        name,
+        INLINE if image is None else image.runner_type.value,
+        INLINE if image is None else image.placement,
+        image is None or claiming.offer.sends_launch_id(image),
+        None if timeout is None else timeout // _MILLISECOND,
+        has_limit or claiming.offer.tenant_limit is not None,
+    )
+
+
+def _assignment(row: asyncpg.Record, target: Target, at: datetime) -> Assignment:
+    return Assignment(
+        launch_id=row["launch_id"],
+        number=row["number"],
+        instance_id=row["instance_id"],
+        tenant_id=row["tenant_id"],
+        run=row["run"],
+        created_at=at,
+        image=target.image,
+        workflow=row["workflow"],
+        checkpoint_id=row["checkpoint_id"],
+        env=stored.env(row["env"]),
+        timeout=stored.timeout(row["timeout_ms"], target.image),
+        crashes=row["crashes"],
+        priority=row["priority"],
+        queue=row["queue"],
+    )

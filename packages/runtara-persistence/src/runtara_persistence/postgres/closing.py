@@ -1,0 +1,185 @@
+"""Closing launches, within one transaction."""
+
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from runtara_domain.launching.settlement import (
+    Decision,
+    Figures,
+    FoundInstance,
+    Settlement,
+    decide,
+)
+from runtara_domain.model import ending_signal
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
+from runtara_domain.model.verdicts import LaunchedInstance
+from runtara_domain.status import MOVES, OPEN, Move, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.postgres import rows
+from runtara_persistence.postgres.database import Connection
+
+_QUERIES = queries.load("runtara_persistence.postgres", "closing.sql")
+_FIND = _QUERIES["find"]
+_LOCK_PARENT = _QUERIES["lock_parent"]
+_LOCK_INSTANCE = _QUERIES["lock_instance"]
+_LOCK_LAUNCH = _QUERIES["lock_launch"]
+_LOCK_ENVIRONMENT = _QUERIES["lock_environment"]
+_LIVING = _QUERIES["living"]
+_PENDING = _QUERIES["pending"]
+_CLOSE = _QUERIES["close"]
+_SETTLE = _QUERIES["settle"]
+_COUNT = _QUERIES["count"]
+_ACKNOWLEDGE = _QUERIES["acknowledge"]
+_SUSPEND = _QUERIES["suspend"]
+_POINT = _QUERIES["point"]
+_FORGET_OLD = _QUERIES["forget_old"]
+_OF_INSTANCES = queries.load("runtara_persistence.postgres", "instances.sql")
+_FINISH = _OF_INSTANCES["finish"]
+_BLOCK = _OF_INSTANCES["block"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+async def close(connection: Connection, closing: Closing, judge: Judge, at: datetime) -> Closed:
+    """Carry out `launches.close`."""
+    found = await connection.fetch(_FIND, closing.launch_id)
+    if not found:
+        return Closed(is_closed=False)
+    [launch] = found
+    instance_id = launch["instance_id"]
+    if closing.only_if_lost and await _is_living(connection, launch["environment_id"], at):
+        return Closed(is_closed=False, instance_id=instance_id)
+    await connection.fetch(_LOCK_PARENT, instance_id)
+    locked = await connection.fetch(_LOCK_INSTANCE, instance_id)
+    if not locked or not await connection.fetch(_LOCK_LAUNCH, closing.launch_id):
+        return Closed(is_closed=False, instance_id=instance_id)
+    [row] = locked
+    is_open = row["launch_id"] == closing.launch_id
+    pending = await connection.fetch(_PENDING, instance_id)
+    found_instance = _found(row, pending, is_taken=not is_open)
+    decision = decide(closing, found_instance, judge, at)
+    await _write_end(connection, closing, row, decision, at)
+    if is_open:
+        await _write_instance(connection, instance_id, found_instance, decision, at)
+    await connection.execute(_FORGET_OLD, instance_id, row["launch_count"] - KEPT_LAUNCHES)
+    before = found_instance.instance.state
+    after = decision.settlement.after if is_open and not before.is_final else None
+    return Closed(
+        is_closed=True,
+        instance_id=instance_id,
+        verdict=decision.verdict,
+        before=before,
+        after=after or before,
+        launch_after=None if before.is_final else decision.settlement.launch_after,
+    )
+
+
+async def end(connection: Connection, instance_id: str, ending: Ending, at: datetime) -> None:
+    """End an instance whose parent and row are locked, and tell its parent."""
+    await connection.fetch(
+        _FINISH,
+        instance_id,
+        None,
+        rows.states(OPEN),
+        ending.state.status,
+        ending.output,
+        ending.error,
+        ending.stderr,
+        ending.memory_peak_bytes,
+        ending.cpu_usage_usec,
+        at,
+        *ending_signal(instance_id, ending),
+    )
+
+
+async def lock_parent(connection: Connection, instance_id: str) -> None:
+    """Lock the parent of an instance, if it has one, before the instance itself."""
+    await connection.fetch(_LOCK_PARENT, instance_id)
+
+
+async def _is_living(connection: Connection, environment_id: str, at: datetime) -> bool:
+    await connection.fetch(_LOCK_ENVIRONMENT, environment_id)
+    return bool(await connection.fetch(_LIVING, environment_id, at))
+
+
+def _found(row: asyncpg.Record, pending: list[asyncpg.Record], *, is_taken: bool) -> FoundInstance:
+    backoff_ms = row["backoff_ms"]
+    launched = LaunchedInstance(
+        state=State(row["state"]),
+        is_taken=is_taken,
+        has_registered=row["run_epoch"] > row["ended_run"],
+        crashes=row["crashes"],
+        checkpoint_id=row["checkpoint_id"],
+        last_checkpoint_id=row["judged_checkpoint_id"],
+        last_delay=None if backoff_ms is None else backoff_ms * _MILLISECOND,
+        stop_reason=row["stop_reason"],
+    )
+    figures = Figures(
+        memory_peak_bytes=row["memory_peak_bytes"],
+        cpu_usage_usec=row["cpu_usage_usec"],
+        stderr=row["stderr"],
+    )
+    signal = SignalType(pending[0]["signal_type"]) if pending else None
+    return FoundInstance(launched, signal, figures)
+
+
+async def _write_end(
+    connection: Connection, closing: Closing, row: asyncpg.Record, decision: Decision, at: datetime
+) -> None:
+    end = closing.end
+    run = row["run_epoch"] if row["run_epoch"] > row["ended_run"] else None
+    await connection.execute(
+        _CLOSE,
+        closing.launch_id,
+        at,
+        run,
+        end.cause.value,
+        end.exit_code,
+        end.signal,
+        end.memory_peak_bytes,
+        end.cpu_usage_usec,
+        end.stderr or None,
+        decision.verdict.follow.value,
+    )
+
+
+async def _write_instance(
+    connection: Connection, instance_id: str, found: FoundInstance, decision: Decision, at: datetime
+) -> None:
+    figures, written = decision.figures, decision.settlement
+    counted = (figures.memory_peak_bytes, figures.cpu_usage_usec, figures.stderr)
+    if found.instance.state.is_final:
+        await connection.execute(_COUNT, instance_id, *counted)
+        return
+    backoff = written.backoff
+    await connection.execute(
+        _SETTLE,
+        instance_id,
+        *counted,
+        written.crashes,
+        None if backoff is None else backoff // _MILLISECOND,
+        written.launch_after,
+        written.is_run_over,
+        written.is_run_lost,
+    )
+    await _move(connection, instance_id, written, at)
+
+
+async def _move(
+    connection: Connection, instance_id: str, written: Settlement, at: datetime
+) -> None:
+    if written.acknowledges:
+        await connection.execute(_ACKNOWLEDGE, instance_id, at)
+    if written.ending is not None:
+        await end(connection, instance_id, written.ending, at)
+    elif written.blocked_reason is not None:
+        status = MOVES[Move.BLOCK].target.status
+        blocked = (rows.states(OPEN), written.blocked_reason, status)
+        await connection.execute(_BLOCK, instance_id, None, *blocked)
+    elif written.after is not None:
+        await connection.execute(_SUSPEND, instance_id, written.sleep_until)
+        if written.sleep_until is not None:
+            slept = (written.checkpoint_id, written.sleep_until)
+            await connection.execute(_POINT, instance_id, *slept)

@@ -1,0 +1,106 @@
+"""Environments in PostgreSQL, whose leases go by its clock."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from runtara_domain.model.environments import (
+    Environment,
+    EnvironmentKind,
+    Lease,
+    NewEnvironment,
+    Renewal,
+)
+from runtara_persistence import queries
+from runtara_persistence.postgres import launch_rows
+from runtara_persistence.postgres.database import Connection, Database
+
+_QUERIES = queries.load("runtara_persistence.postgres", "environments.sql")
+_OPEN_FORGET = _QUERIES["open.forget"]
+_OPEN_ADOPT = _QUERIES["open.adopt"]
+_OPEN = _QUERIES["open"]
+_TELL = _QUERIES["tell"]
+_RENEW = _QUERIES["renew"]
+_CLOSE = _QUERIES["close"]
+_DRAIN = _QUERIES["drain"]
+_PAGE = _QUERIES["page"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class PostgresEnvironments:
+    """Fits `runtara_domain.ports.environments.Environments`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
+        async def work(connection: Connection) -> Lease:
+            async with connection.transaction():
+                return await _open(connection, new, ttl)
+
+        return await self._database.run("take an environment's lease", work, is_repeatable=True)
+
+    async def renew(
+        self,
+        environment_id: str,
+        *,
+        ttl: timedelta,
+        clock_offset: timedelta = timedelta(0),
+        lost_silence: timedelta = timedelta(seconds=45),
+    ) -> Renewal | None:
+        found = await self._database.write(
+            "renew an environment's lease",
+            _RENEW,
+            environment_id,
+            ttl,
+            clock_offset // _MILLISECOND,
+            lost_silence,
+            is_repeatable=True,
+        )
+        if not found:
+            return None
+        [row] = found
+        return Renewal(
+            now=row["now"],
+            until=row["lease_until"],
+            is_draining=row["is_draining"],
+            is_anything_launchable=row["is_anything_launchable"],
+            next_launchable_at=row["next_launchable_at"],
+            next_stop_at=row["next_stop_at"],
+            lost=frozenset(row["lost"]),
+        )
+
+    async def close(self, environment_id: str) -> None:
+        attempt = "give up an environment's lease"
+        await self._database.write(attempt, _CLOSE, environment_id, is_repeatable=True)
+
+    async def drain(self, environment_id: str, *, draining: bool) -> bool:
+        found = await self._database.write(
+            "drain an environment", _DRAIN, environment_id, draining, is_repeatable=True
+        )
+        return bool(found)
+
+    async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
+        found = await self._database.read("list environments", _PAGE, gone_for)
+        return [launch_rows.environment(row) for row in found]
+
+
+async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> Lease:
+    await connection.execute(_OPEN_FORGET)
+    await connection.execute(_OPEN_ADOPT)
+    [row] = await connection.fetch(
+        _OPEN,
+        new.environment_id,
+        new.kind.value,
+        new.tenant_id,
+        new.machine,
+        new.boot_id,
+        new.version,
+        new.capacity,
+        json.dumps(sorted(new.workflows)),
+        ttl,
+    )
+    if new.kind is EnvironmentKind.WORKER:
+        await connection.execute(_TELL)
+    return Lease(now=row["now"], until=row["lease_until"])

@@ -1,0 +1,150 @@
+"""What operators see of instances: all of one, lists, and sums."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from runtara_domain.model.instance_views import (
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.status import SignalType
+from runtara_persistence import queries, stored
+from runtara_persistence.postgres import claiming, launch_rows, rows
+from runtara_persistence.postgres.database import MUCH_LONGER, Connection, Database, Records
+
+_QUERIES = queries.load("runtara_persistence.postgres", "instance_lists.sql")
+_PAGE = {order: _QUERIES[f"page.{order}"] for order in InstanceOrder}
+_COUNT = _QUERIES["count"]
+_VIEW = _QUERIES["view"]
+_VIEW_IMAGE = _QUERIES["view.image"]
+_HOLDS = _QUERIES["holds"]
+_METRICS = _QUERIES["metrics"]
+
+# What is not asked for falls out of the plan, so that what is can use its index.
+_PLAN_FOR_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+async def view(database: Database, instance_id: str, at: datetime) -> InstanceView | None:
+    """Tell all that is known of an instance."""
+
+    async def work(connection: Connection) -> InstanceView | None:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await _view(connection, instance_id, at)
+
+    return await database.run("read all of an instance", work, is_repeatable=True)
+
+
+async def page(
+    database: Database,
+    which: InstanceQuery,
+    order: InstanceOrder,
+    after: InstancePlace | None,
+    offset: int,
+    limit: int,
+) -> Sequence[ListedInstance]:
+    """Tell a part of a list."""
+    place = (None, None) if after is None else (after.moment, after.instance_id)
+    asked = (*_asked(which), *place, limit, offset)
+    return [_listed(row) for row in await _search(database, "list instances", _PAGE[order], asked)]
+
+
+async def count(database: Database, which: InstanceQuery) -> int:
+    """Count instances."""
+    [row] = await _search(database, "count instances", _COUNT, _asked(which))
+    return int(row["count"])
+
+
+async def metrics(
+    database: Database, tenant_id: str, since: datetime, until: datetime, period: timedelta
+) -> Sequence[MetricsBucket]:
+    """Sum up what finished in each period."""
+    asked = (tenant_id, since, until, period // _MILLISECOND)
+    found = await database.read_much("sum up a tenant's instances", _METRICS, *asked)
+    sums = [list(row.values()) for row in found]
+    return [stored.bucket(since + number * period, *others) for number, *others in sums]
+
+
+async def _search(database: Database, attempt: str, query: str, asked: Sequence[object]) -> Records:
+    timeout = MUCH_LONGER * database.step_timeout
+    settings = f"SET LOCAL statement_timeout = {int(timeout * 900)}; {_PLAN_FOR_VALUES}"
+
+    async def work(connection: Connection) -> Records:
+        async with connection.transaction(readonly=True):
+            await connection.execute(settings)
+            return await connection.fetch(query, *asked, timeout=timeout)
+
+    return await database.run(attempt, work, is_repeatable=True)
+
+
+async def _view(connection: Connection, instance_id: str, at: datetime) -> InstanceView | None:
+    found = await connection.fetch(_VIEW, instance_id)
+    if not found:
+        return None
+    [row] = found
+    instance = rows.instance(row)
+    images = await connection.fetch(_VIEW_IMAGE, instance_id)
+    image = launch_rows.image(images[0]) if images else None
+    name = None if image is None else image.name
+    workflow = image.workflow if instance.workflow is None and image else instance.workflow
+    is_waiting = instance.launch_id is None and not instance.state.is_final
+    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_HOLDS)]
+    covering = [hold for hold in holds if hold.covers(instance.tenant_id, name, workflow)]
+    limits = await claiming.limits_of(connection, [instance.tenant_id])
+    room = await claiming.room(connection, limits, None, None, at)
+    timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
+    return InstanceView(
+        instance=instance,
+        input=row["input"],
+        image=image,
+        launches=row["launch_count"],
+        crashes=row["crashes"],
+        next_launch_at=row["launch_after"] if is_waiting else None,
+        priority=row["priority"],
+        queue=row["queue"],
+        env=stored.env(row["env"]),
+        timeout=None if timeout_ms is None else timeout_ms * _MILLISECOND,
+        stop_at=row["stop_at"],
+        stop_reason=row["stop_reason"],
+        pending_signal=None if pending is None else SignalType(pending),
+        held_by=covering[0] if covering and is_waiting else None,
+        bounded_by=room.full(instance.tenant_id, name, row["queue"]) if is_waiting else None,
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+    )
+
+
+def _listed(row: asyncpg.Record) -> ListedInstance:
+    summary = rows.summary(row)
+    return ListedInstance(
+        summary=summary,
+        image_id=row["image_id"],
+        image_name=row["image_name"],
+        queue=row["queue"],
+        error=row["shown_error"],
+        next_at=stored.next_at(summary, row["launch_after"]),
+    )
+
+
+def _asked(which: InstanceQuery) -> tuple[object, ...]:
+    return (
+        which.tenant_id,
+        which.status,
+        which.image_id,
+        which.image_name_prefix,
+        which.workflow,
+        which.queue,
+        which.parent_id,
+        which.error_contains,
+        which.blocked,
+        which.created_since,
+        which.created_until,
+        which.finished_since,
+        which.finished_until,
+    )

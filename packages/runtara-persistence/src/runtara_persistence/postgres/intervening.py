@@ -1,0 +1,149 @@
+"""What operators do to instances, within one transaction."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.interventions import Moved, Retried, Retry, Stop, Stopped
+from runtara_domain.model.reopening import Reopening
+from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.postgres import closing, reopening, superseding, unblocking
+from runtara_persistence.postgres.database import Connection
+
+_QUERIES = queries.load("runtara_persistence.postgres", "launches.sql")
+_IMAGE = _QUERIES["start.image"]
+_LOCK = _QUERIES["lock"]
+_STOP = _QUERIES["stop"]
+_IS_UNWATCHED = _QUERIES["end_stopped.is_unwatched"]
+_SETTLE_SIGNAL = _QUERIES["settle_signal"]
+_END_BACKOFF = _QUERIES["end_backoff"]
+_RETRY = _QUERIES["retry"]
+_MOVE = _QUERIES["move"]
+_TELL = _QUERIES["tell"]
+
+
+async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
+    """Carry out `launches.stop`."""
+    row = await _lock(connection, asked.instance_id)
+    if row is None:
+        return Stopped(before=None)
+    before = State(row["state"])
+    if before.is_final:
+        return Stopped(before=before, after=before)
+    [until] = await connection.fetch(_STOP, asked.instance_id, at + asked.grace, asked.reason)
+    after = before
+    if before is State.PENDING:
+        after = await _cancel(connection, asked.instance_id, row, asked.reason, at)
+    else:
+        await unblocking.unblock(connection, [asked.instance_id], at, SignalType.CANCEL)
+    return Stopped(
+        before=before,
+        after=after,
+        stop_at=until["stop_at"],
+        launch_id=row["launch_id"],
+        environment_id=until["environment_id"],
+    )
+
+
+def ending(
+    instance_id: str, at: datetime, patience: timedelta
+) -> Callable[[Connection], Awaitable[bool]]:
+    """Prepare the step that ends an instance whose stop is over, if nobody else does."""
+
+    async def step(connection: Connection) -> bool:
+        row = await _lock(connection, instance_id)
+        if row is None or State(row["state"]).is_final or row["stop_at"] is None:
+            return False
+        [found] = await connection.fetch(_IS_UNWATCHED, row["launch_id"], at)
+        if row["stop_at"] + patience > at or not found["is_unwatched"]:
+            return False
+        await _cancel(connection, instance_id, row, row["stop_reason"], at)
+        return True
+
+    return step
+
+
+async def resume(connection: Connection, instance_id: str, at: datetime) -> State | None:
+    """Carry out `launches.resume`."""
+    row = await _lock(connection, instance_id)
+    if row is None:
+        return None
+    before = State(row["state"])
+    if before in (State.ASLEEP, State.PAUSED):
+        await unblocking.unblock(connection, [instance_id], at)
+    elif not before.is_final:
+        if before is State.RUNNING:
+            await connection.execute(_SETTLE_SIGNAL, instance_id, at, SignalType.PAUSE.value)
+        await connection.execute(_END_BACKOFF, instance_id)
+    return before
+
+
+async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
+    """Carry out `launches.retry`."""
+    row = await _lock(connection, asked.instance_id)
+    if row is None:
+        return Retried(before=None)
+    before = State(row["state"])
+    if before is State.COMPLETED:
+        return Retried(before=before)
+    image_id = asked.image_id or row["image_id"]
+    if image_id is not None and not await _has_image(connection, image_id, row["tenant_id"]):
+        return Retried(before=before, image_is_found=False)
+    await superseding.close_launch(connection, asked.instance_id, at)
+    set_aside: frozenset[str] = frozenset()
+    if before.is_final:
+        whole = Reopening(asked.instance_id, asked.set_aside)
+        sources = MOVES[Move.REOPEN].sources
+        reopened = await reopening.reopen_on(connection, whole, sources, at)
+        set_aside = reopened.set_aside
+    is_run_over = before is State.RUNNING and row["launch_id"] is not None
+    await connection.execute(_RETRY, asked.instance_id, image_id, is_run_over)
+    await connection.execute(_TELL)
+    return Retried(before=before, set_aside=set_aside, closed_launch_id=row["launch_id"])
+
+
+async def move(connection: Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
+    """Carry out `launches.move`."""
+    row = await _lock(connection, instance_id)
+    if row is None:
+        return Moved(before=None)
+    before = State(row["state"])
+    if before.is_final:
+        return Moved(before=before)
+    if not await _has_image(connection, image_id, row["tenant_id"]):
+        return Moved(before=before, image_is_found=False)
+    if row["launch_id"] is not None:
+        return Moved(before=before, open_launch_id=row["launch_id"])
+    await connection.execute(_MOVE, instance_id, image_id)
+    if before is State.PAUSED and row["error"] is not None:
+        await unblocking.unblock(connection, [instance_id], at)
+    await connection.execute(_TELL)
+    return Moved(before=before)
+
+
+async def _lock(connection: Connection, instance_id: str) -> asyncpg.Record | None:
+    await closing.lock_parent(connection, instance_id)
+    found = await connection.fetch(_LOCK, instance_id)
+    return found[0] if found else None
+
+
+async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> bool:
+    found = await connection.fetch(_IMAGE, image_id, tenant_id)
+    return bool(found) and bool(found[0]["is_there"])
+
+
+async def _cancel(
+    connection: Connection,
+    instance_id: str,
+    row: asyncpg.Record,
+    reason: str | None,
+    at: datetime,
+) -> State:
+    state = MOVES[Move.TERMINATE].target
+    figures = (row["stderr"], row["memory_peak_bytes"], row["cpu_usage_usec"])
+    await closing.end(connection, instance_id, Ending(state, None, reason or None, *figures), at)
+    await connection.execute(_SETTLE_SIGNAL, instance_id, at, SignalType.CANCEL.value)
+    return state

@@ -1,0 +1,247 @@
+"""Launches in PostgreSQL, and the steps on instances that go with them."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import asyncpg
+
+from runtara_domain import values
+from runtara_domain.model.instance_views import (
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.model.interventions import (
+    Fork,
+    Forked,
+    Moved,
+    Retried,
+    Retry,
+    Stop,
+    Stopped,
+)
+from runtara_domain.model.launches import (
+    Claims,
+    Closed,
+    Closing,
+    InstanceStart,
+    Judge,
+    Launch,
+    LaunchFilter,
+    Offer,
+    OpenLaunch,
+    Started,
+)
+from runtara_domain.status import SignalType, State
+from runtara_persistence import queries, stored
+from runtara_persistence.postgres import (
+    claiming,
+    closing,
+    forking,
+    instance_lists,
+    intervening,
+    launch_rows,
+)
+from runtara_persistence.postgres.database import Connection, Database
+
+T = TypeVar("T")
+
+_QUERIES = queries.load("runtara_persistence.postgres", "launches.sql")
+_START_IMAGE = _QUERIES["start.image"]
+_START_FIND = _QUERIES["start.find"]
+_START_CREATE = _QUERIES["start.create"]
+_START_ASSOCIATE = _QUERIES["start.associate"]
+_MARK_STARTED = _QUERIES["mark_started"]
+_OPEN_LAUNCHES = _QUERIES["open_launches"]
+_END_STOPPED = _QUERIES["end_stopped"]
+_PAGE = _QUERIES["page"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class PostgresLaunches:
+    """Fits `runtara_domain.ports.launches.Launches`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def start(
+        self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
+    ) -> Started:
+        return await self._transact(
+            "start an instance", lambda connection: _start(connection, start, at, offer)
+        )
+
+    async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
+        values.check_limit(limit)
+        return await self._transact(
+            "claim instances to launch",
+            lambda connection: claiming.claim(connection, offer, limit, at),
+        )
+
+    async def mark_started(
+        self, launch_id: str, *, handle: str | None = None, at: datetime
+    ) -> bool:
+        attempt = "note that a launch's process runs"
+        marked = (launch_id, handle, at)
+        return bool(await self._database.write(attempt, _MARK_STARTED, *marked, is_repeatable=True))
+
+    async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
+        return await self._transact(
+            "close a launch", lambda connection: closing.close(connection, closing_, judge, at)
+        )
+
+    async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
+        found = await self._database.read("read open launches", _OPEN_LAUNCHES, environment_id, at)
+        return [_open_launch(row, at) for row in found]
+
+    async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
+        return await self._transact(
+            "stop an instance", lambda connection: intervening.stop(connection, stop, at)
+        )
+
+    async def end_stopped(
+        self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
+    ) -> Sequence[str]:
+        values.check_limit(limit)
+        attempt = "end instances that were stopped"
+        found = await self._database.read(attempt, _END_STOPPED, at, at - patience, limit)
+        ended = []
+        for row in found:
+            # Each in a transaction of its own: one that somebody has in hand holds up no other.
+            instance_id = row["instance_id"]
+            if await self._transact(attempt, intervening.ending(instance_id, at, patience)):
+                ended.append(instance_id)
+        return ended
+
+    async def resume(self, instance_id: str, *, at: datetime) -> State | None:
+        values.check_storable("instance_id", instance_id)
+        return await self._transact(
+            "resume an instance",
+            lambda connection: intervening.resume(connection, instance_id, at),
+        )
+
+    async def retry(self, retry: Retry, *, at: datetime) -> Retried:
+        return await self._transact(
+            "retry an instance", lambda connection: intervening.retry(connection, retry, at)
+        )
+
+    async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
+        values.check_id("image_id", image_id)
+        values.check_storable("instance_id", instance_id)
+        return await self._transact(
+            "move an instance to another image",
+            lambda connection: intervening.move(connection, instance_id, image_id, at),
+        )
+
+    async def fork(self, fork: Fork, *, at: datetime) -> Forked:
+        return await self._transact(
+            "fork an instance", lambda connection: forking.fork(connection, fork, at)
+        )
+
+    async def page(
+        self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
+    ) -> Sequence[Launch]:
+        values.check_limit(limit)
+        asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
+        found = await self._database.read("list launches", _PAGE, *asked)
+        return [launch_rows.launch(row) for row in found]
+
+    async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
+        values.check_storable("instance_id", instance_id)
+        return await instance_lists.view(self._database, instance_id, at)
+
+    async def instances(
+        self,
+        which: InstanceQuery,
+        *,
+        order: InstanceOrder = InstanceOrder.CREATED_DESC,
+        after: InstancePlace | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[ListedInstance]:
+        values.check_range("offset", offset, 0, values.MAX_INTEGER)
+        values.check_limit(limit)
+        return await instance_lists.page(self._database, which, order, after, offset, limit)
+
+    async def count_instances(self, which: InstanceQuery) -> int:
+        return await instance_lists.count(self._database, which)
+
+    async def metrics(
+        self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta
+    ) -> Sequence[MetricsBucket]:
+        values.check_storable("tenant_id", tenant_id)
+        return await instance_lists.metrics(self._database, tenant_id, since, until, period)
+
+    async def _transact(self, attempt: str, step: Callable[[Connection], Awaitable[T]]) -> T:
+        async def work(connection: Connection) -> T:
+            async with connection.transaction():
+                return await step(connection)
+
+        return await self._database.run(attempt, work, is_repeatable=False)
+
+
+async def _start(
+    connection: Connection, start: InstanceStart, at: datetime, offer: Offer | None
+) -> Started:
+    image = None
+    if start.image_id is not None:
+        found = await connection.fetch(_START_IMAGE, start.image_id, start.tenant_id)
+        image = found[0] if found else None
+    name = None if image is None else image["name"]
+    known = await connection.fetch(_START_FIND, start.instance_id)
+    if not known and start.image_id is not None and (image is None or not image["is_there"]):
+        return Started(image_is_found=False)
+    env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
+    if not known and not await _create(connection, start, env, at):
+        # Another has just created it, in a row the first look couldn't see yet.
+        known = await connection.fetch(_START_FIND, start.instance_id)
+    if known:
+        return Started(differs_in=stored.differences(start, name, *known[0].values()))
+    if start.image_id is not None:
+        association = (start.instance_id, start.image_id, start.tenant_id, at, env)
+        await connection.execute(_START_ASSOCIATE, *association)
+    claims = None if offer is None else await claiming.claim_with_start(connection, offer, at)
+    return Started(created=True, claims=claims)
+
+
+async def _create(
+    connection: Connection, start: InstanceStart, env: str | None, at: datetime
+) -> bool:
+    timeout = start.timeout
+    created = await connection.fetch(
+        _START_CREATE,
+        start.instance_id,
+        start.tenant_id,
+        at,
+        start.input or None,
+        start.image_id,
+        start.workflow,
+        start.priority,
+        start.launch_after,
+        None if timeout is None else max(1, timeout // _MILLISECOND),
+        start.queue,
+        start.dedupe_key,
+        env,
+    )
+    return bool(created)
+
+
+def _open_launch(row: asyncpg.Record, at: datetime) -> OpenLaunch:
+    fields = dict(row)
+    told_at, pending = fields.pop("told_at"), fields.pop("pending_signal")
+    state, sleep_until = State(fields.pop("state")), row["sleep_until"]
+    due = [told_at] if told_at is not None else []
+    if state is State.ASLEEP and sleep_until <= at:
+        due.append(sleep_until)
+    return OpenLaunch(
+        **fields,
+        state=state,
+        due_since=None if row["is_sleep_held"] else min(due, default=None),
+        pending_signal=None if pending is None else SignalType(pending),
+    )

@@ -1,0 +1,68 @@
+"""Limits and holds in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain import values
+from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
+from runtara_persistence import queries
+from runtara_persistence.postgres import launch_rows
+from runtara_persistence.postgres.database import Database
+
+_QUERIES = queries.load("runtara_persistence.postgres", "limits.sql")
+_PUT = _QUERIES["put"]
+_REMOVE = _QUERIES["remove"]
+_PAGE = _QUERIES["page"]
+_HOLD = _QUERIES["hold"]
+_RELEASE = _QUERIES["release"]
+_HOLDS = _QUERIES["holds"]
+
+
+class PostgresLimits:
+    """Fits `runtara_domain.ports.limits.Limits`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, limit: Limit) -> bool:
+        period = limit.rate_period
+        [row] = await self._database.write(
+            "set a limit",
+            _PUT,
+            limit.scope.value,
+            limit.tenant_id,
+            limit.name,
+            limit.max_concurrent,
+            limit.per_environment,
+            limit.rate,
+            None if period is None else period // timedelta(milliseconds=1),
+        )
+        return bool(row["is_new"])
+
+    async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
+        found = await self._database.write(
+            "take a limit away", _REMOVE, scope.value, tenant_id, name
+        )
+        return int(found[0]["number"]) if found else None
+
+    async def page(self, tenant_id: str | None = None) -> Sequence[LimitUse]:
+        if tenant_id is not None:
+            values.check_storable("tenant_id", tenant_id)
+        found = await self._database.read("list limits", _PAGE, tenant_id)
+        return [
+            LimitUse(launch_rows.limit(row), row["running"], row["waiting"], row["oldest"])
+            for row in found
+        ]
+
+    async def hold(self, hold: Hold, *, at: datetime) -> None:
+        key = (hold.scope.value, hold.tenant_id, hold.name)
+        await self._database.write("hold", _HOLD, *key, hold.reason, at, is_repeatable=True)
+
+    async def release(self, scope: Scope, tenant_id: str, name: str = "") -> bool:
+        return bool(
+            await self._database.write("release a hold", _RELEASE, scope.value, tenant_id, name)
+        )
+
+    async def holds(self) -> Sequence[Hold]:
+        found = await self._database.read("list holds", _HOLDS)
+        return [launch_rows.hold(row) for row in found]

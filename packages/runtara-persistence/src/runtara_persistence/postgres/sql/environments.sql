@@ -1,0 +1,182 @@
+-- name: open.forget
+DELETE FROM environments AS e
+WHERE e.lease_until < clock_timestamp() - INTERVAL '1 day'
+    AND NOT EXISTS (
+        SELECT FROM launches AS l
+        WHERE l.environment_id = e.environment_id AND l.closed_at IS NULL
+    );
+
+-- name: open.adopt
+UPDATE instances AS i
+SET image_id = a.image_id
+FROM instance_images AS a
+WHERE a.instance_id = i.instance_id
+    AND i.image_id IS NULL
+    AND i.status IN ('pending', 'running', 'suspended');
+
+-- name: open
+WITH clock AS (
+    SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+)
+INSERT INTO environments (
+    environment_id,
+    kind,
+    tenant_id,
+    machine,
+    boot_id,
+    version,
+    capacity,
+    workflows,
+    started_at,
+    lease_until
+)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, now, now + $9::interval
+FROM clock
+ON CONFLICT (environment_id) DO UPDATE
+SET kind = excluded.kind,
+    tenant_id = excluded.tenant_id,
+    machine = excluded.machine,
+    boot_id = excluded.boot_id,
+    version = excluded.version,
+    capacity = excluded.capacity,
+    workflows = excluded.workflows,
+    started_at = excluded.started_at,
+    lease_until = excluded.lease_until,
+    clock_offset_ms = 0,
+    is_draining = FALSE,
+    closed_at = NULL
+RETURNING started_at AS now, lease_until;
+
+-- name: tell
+SELECT pg_notify('runtara_launchable', '');
+
+-- name: renew
+WITH clock AS MATERIALIZED (
+    SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+),
+renewed AS (
+    UPDATE environments AS e
+    SET lease_until = clock.now + $2::interval,
+        clock_offset_ms = $3
+    FROM clock
+    WHERE e.environment_id = $1 AND e.closed_at IS NULL
+    RETURNING e.is_draining, e.lease_until
+),
+told AS MATERIALIZED (
+    SELECT greatest(s.created_at, i.launch_after) AS moment
+    FROM pending_signals AS s
+    JOIN instances AS i ON i.instance_id = s.instance_id
+    CROSS JOIN clock
+    WHERE s.acknowledged_at IS NULL
+        AND s.signal_type IN ('cancel', 'resume')
+        AND i.launch_id IS NULL
+        AND i.status = 'suspended'
+        AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+        AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > clock.now) IS NOT TRUE
+),
+lost_ones AS MATERIALIZED (
+    SELECT greatest(
+        coalesce(last_activity_at, started_at, created_at) + $4::interval, launch_after
+    ) AS moment
+    FROM instances
+    WHERE status = 'running'
+        AND launch_id IS NULL
+        AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
+        AND lost_run = run_epoch
+        AND (image_id IS NOT NULL OR workflow IS NOT NULL)
+),
+next_one AS MATERIALIZED (
+    SELECT
+        -- include: waits_since
+        AS moment
+    FROM instances, clock
+    WHERE
+        -- include: may_launch
+        AND
+        -- include: waits_since
+        > clock.now
+    ORDER BY moment
+    LIMIT 1
+)
+SELECT
+    clock.now,
+    renewed.is_draining,
+    renewed.lease_until,
+    EXISTS (
+        SELECT
+        FROM instances
+        WHERE
+            -- include: may_launch
+            AND
+            -- include: waits_since
+            <= clock.now
+    )
+    OR EXISTS (SELECT FROM told WHERE told.moment <= clock.now)
+    OR EXISTS (SELECT FROM lost_ones WHERE lost_ones.moment <= clock.now)
+    AS is_anything_launchable,
+    (
+        SELECT min(m.moment)
+        FROM (
+            SELECT moment FROM next_one
+            UNION ALL
+            SELECT moment FROM told
+            UNION ALL
+            SELECT moment FROM lost_ones
+        ) AS m
+        WHERE m.moment > clock.now
+    ) AS next_launchable_at,
+    (
+        SELECT min(stop_at)
+        FROM instances
+        WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
+    ) AS next_stop_at,
+    ARRAY(
+        SELECT DISTINCT l.environment_id
+        FROM launches AS l
+        LEFT JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> $1
+            AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= clock.now)
+    ) AS lost
+FROM clock
+CROSS JOIN renewed;
+
+-- name: close
+UPDATE environments
+SET closed_at = clock_timestamp(),
+    lease_until = least(lease_until, clock_timestamp())
+WHERE environment_id = $1 AND closed_at IS NULL;
+
+-- name: drain
+WITH drained AS (
+    UPDATE environments
+    SET is_draining = $2
+    WHERE environment_id = $1
+    RETURNING environment_id
+)
+SELECT pg_notify('runtara_launchable', '')
+FROM drained;
+
+-- name: page
+SELECT
+    e.environment_id,
+    e.kind,
+    e.tenant_id,
+    e.machine,
+    e.boot_id,
+    e.version,
+    e.capacity,
+    e.workflows,
+    e.started_at,
+    e.lease_until,
+    e.clock_offset_ms,
+    e.is_draining,
+    e.closed_at,
+    (
+        SELECT count(*) FROM launches AS l
+        WHERE l.environment_id = e.environment_id AND l.closed_at IS NULL
+    ) AS open_launches
+FROM environments AS e
+WHERE e.lease_until >= clock_timestamp() - $1::interval
+ORDER BY e.environment_id COLLATE "C";

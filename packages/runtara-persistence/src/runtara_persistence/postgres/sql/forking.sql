@@ -1,0 +1,123 @@
+-- name: source
+SELECT
+    i.tenant_id,
+    coalesce(
+        i.image_id, (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = i.instance_id)
+    ) AS image_id,
+    EXISTS (SELECT FROM instances AS n WHERE n.instance_id = $2) AS is_taken
+FROM instances AS i
+WHERE i.instance_id = $1
+-- Locked against what it saves, hears and starts meanwhile.
+FOR NO KEY UPDATE OF i;
+
+-- name: point
+SELECT id::bigint AS id
+FROM checkpoints
+WHERE instance_id = $1 AND checkpoint_id = $2 AND is_retry_attempt IS NOT TRUE;
+
+-- name: measure
+SELECT count(*) AS copied, max(id)::bigint AS newest_id
+FROM checkpoints
+WHERE instance_id = $1 AND is_retry_attempt IS NOT TRUE AND id <= $2::bigint;
+
+-- name: repeated
+SELECT checkpoint_id
+FROM checkpoints
+WHERE instance_id = $1 AND is_retry_attempt IS NOT TRUE AND id > $2::bigint
+ORDER BY id;
+
+-- name: unheard_child
+SELECT c.instance_id
+FROM instances AS p
+JOIN instances AS c ON c.parent_id = p.instance_id AND c.tenant_id = p.tenant_id
+WHERE p.instance_id = $1
+    AND (
+        $2::boolean
+        OR c.created_at <= (SELECT k.created_at FROM checkpoints AS k WHERE k.id = $3::bigint)
+    )
+    AND NOT EXISTS (
+        SELECT FROM pending_checkpoint_signals AS s
+        WHERE s.instance_id = p.instance_id AND s.checkpoint_id = $4::text || c.instance_id
+    )
+ORDER BY c.instance_id COLLATE "C"
+LIMIT 1;
+
+-- name: copy
+INSERT INTO instances (
+    instance_id,
+    tenant_id,
+    created_at,
+    input,
+    image_id,
+    workflow,
+    priority,
+    queue,
+    timeout_ms,
+    env,
+    checkpoint_id
+)
+SELECT
+    $2,
+    i.tenant_id,
+    $3::timestamptz,
+    i.input,
+    $4::text,
+    i.workflow,
+    i.priority,
+    i.queue,
+    i.timeout_ms,
+    coalesce(
+        i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
+    ),
+    (SELECT k.checkpoint_id FROM checkpoints AS k WHERE k.id = $5::bigint)
+FROM instances AS i
+WHERE i.instance_id = $1
+ON CONFLICT (instance_id) DO NOTHING
+RETURNING instance_id;
+
+-- name: copy.checkpoints
+INSERT INTO checkpoints (
+    instance_id,
+    checkpoint_id,
+    created_at,
+    is_retry_attempt,
+    attempt_number,
+    wake_at,
+    error_message,
+    state
+)
+SELECT
+    $2,
+    c.checkpoint_id,
+    c.created_at,
+    c.is_retry_attempt,
+    c.attempt_number,
+    c.wake_at,
+    c.error_message,
+    c.state
+FROM checkpoints AS c
+LEFT JOIN checkpoints AS k
+    ON c.is_retry_attempt
+    AND k.instance_id = $1
+    AND k.is_retry_attempt IS NOT TRUE
+    AND k.checkpoint_id = left(
+        c.checkpoint_id, -length('::retry::' || coalesce(c.attempt_number, 0))
+    )
+    AND c.checkpoint_id = k.checkpoint_id || '::retry::' || c.attempt_number
+WHERE c.instance_id = $1
+    AND CASE WHEN c.is_retry_attempt IS NOT TRUE THEN c.id ELSE k.id END <= $3::bigint
+ORDER BY c.id;
+
+-- name: copy.signals
+INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id, created_at, payload)
+SELECT $2, checkpoint_id, created_at, payload
+FROM pending_checkpoint_signals
+WHERE instance_id = $1
+ORDER BY id;
+
+-- name: copy.associate
+INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
+SELECT instance_id, image_id, tenant_id, created_at, coalesce(env::jsonb, '{}')
+FROM instances
+WHERE instance_id = $1 AND image_id IS NOT NULL
+ON CONFLICT (instance_id) DO UPDATE SET image_id = excluded.image_id, env = excluded.env;

@@ -1,0 +1,148 @@
+-- name: page.created_at_desc
+SELECT
+    -- include: listed
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE
+    -- include: meant
+    AND i.created_at IS NOT NULL
+    AND (
+        $14::timestamptz IS NULL
+        OR i.created_at < $14
+        OR (i.created_at = $14 AND i.instance_id COLLATE "C" > $15::text)
+    )
+ORDER BY i.created_at DESC, i.instance_id COLLATE "C"
+LIMIT $16 OFFSET $17;
+
+-- name: page.created_at_asc
+SELECT
+    -- include: listed
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE
+    -- include: meant
+    AND i.created_at IS NOT NULL
+    AND (
+        $14::timestamptz IS NULL
+        OR i.created_at > $14
+        OR (i.created_at = $14 AND i.instance_id COLLATE "C" > $15::text)
+    )
+ORDER BY i.created_at ASC, i.instance_id COLLATE "C"
+LIMIT $16 OFFSET $17;
+
+-- name: page.finished_at_desc
+SELECT
+    -- include: listed
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE
+    -- include: meant
+    AND i.finished_at IS NOT NULL
+    AND (
+        $14::timestamptz IS NULL
+        OR i.finished_at < $14
+        OR (i.finished_at = $14 AND i.instance_id COLLATE "C" > $15::text)
+    )
+ORDER BY i.finished_at DESC, i.instance_id COLLATE "C"
+LIMIT $16 OFFSET $17;
+
+-- name: page.finished_at_asc
+SELECT
+    -- include: listed
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE
+    -- include: meant
+    AND i.finished_at IS NOT NULL
+    AND (
+        $14::timestamptz IS NULL
+        OR i.finished_at > $14
+        OR (i.finished_at = $14 AND i.instance_id COLLATE "C" > $15::text)
+    )
+ORDER BY i.finished_at ASC, i.instance_id COLLATE "C"
+LIMIT $16 OFFSET $17;
+
+-- name: count
+SELECT count(*)
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE
+    -- include: meant;
+
+-- name: view
+SELECT
+    -- include: summary,
+    output,
+    error,
+    stderr,
+    memory_peak_bytes,
+    cpu_usage_usec,
+    input,
+    launch_count,
+    crashes,
+    launch_after,
+    priority,
+    queue,
+    coalesce(
+        env,
+        (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = instances.instance_id)
+    ) AS env,
+    timeout_ms,
+    stop_at,
+    stop_reason,
+    (
+        SELECT s.signal_type::text FROM pending_signals AS s
+        WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
+    ) AS pending_signal,
+    attempt,
+    max_attempts
+FROM instances
+WHERE instance_id = $1;
+
+-- name: view.image
+SELECT
+    -- include: image
+FROM images
+WHERE image_id = coalesce(
+    (SELECT i.image_id FROM instances AS i WHERE i.instance_id = $1),
+    (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = $1)
+);
+
+-- name: holds
+SELECT scope, tenant_id, name, reason, created_at
+FROM holds
+ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
+
+-- name: metrics
+SELECT
+    bucket,
+    count(*) FILTER (WHERE status = 'completed') AS completed,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+    avg(took)::double precision AS average_ms,
+    min(took) AS shortest_ms,
+    max(took) AS longest_ms,
+    sum(memory_peak_bytes)::bigint AS memory_sum,
+    count(memory_peak_bytes) AS memory_count,
+    max(memory_peak_bytes) AS max_memory_bytes
+FROM (
+    SELECT
+        status,
+        memory_peak_bytes,
+        (extract(epoch FROM finished_at - started_at) * 1000)::bigint AS took,
+        floor(
+            extract(epoch FROM finished_at - $2::timestamptz) * 1000 / $4::bigint
+        )::bigint AS bucket
+    FROM instances
+    WHERE finished_at >= $2
+        AND finished_at < $3::timestamptz
+        AND tenant_id = $1
+        AND status IN ('completed', 'failed', 'cancelled')
+) AS ended
+GROUP BY bucket
+ORDER BY bucket;

@@ -1,0 +1,191 @@
+-- name: start.image
+-- Locked, so that the image is not deleted between this and the instance that uses it.
+SELECT name, deleted_at IS NULL AS is_there
+FROM images
+WHERE image_id = $1 AND tenant_id = $2
+FOR SHARE;
+
+-- name: start.find
+SELECT
+    i.tenant_id,
+    i.workflow,
+    i.input,
+    coalesce(i.image_id, a.image_id) AS image_id,
+    m.tenant_id AS image_tenant_id,
+    m.name AS image_name
+FROM instances AS i
+LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+WHERE i.instance_id = $1;
+
+-- name: start.create
+INSERT INTO instances (
+    instance_id,
+    tenant_id,
+    created_at,
+    input,
+    image_id,
+    workflow,
+    priority,
+    launch_after,
+    timeout_ms,
+    queue,
+    dedupe_key,
+    env
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (instance_id) DO NOTHING
+RETURNING instance_id;
+
+-- name: start.associate
+INSERT INTO instance_images (instance_id, image_id, tenant_id, created_at, env)
+VALUES ($1, $2, $3, $4, coalesce($5::text::jsonb, '{}'))
+ON CONFLICT (instance_id) DO UPDATE
+SET image_id = excluded.image_id,
+    tenant_id = excluded.tenant_id,
+    env = excluded.env;
+
+-- name: mark_started
+UPDATE launches
+SET started_at = coalesce(started_at, $3),
+    handle = coalesce($2, handle)
+WHERE launch_id = $1 AND closed_at IS NULL
+RETURNING launch_id;
+
+-- name: open_launches
+SELECT
+    l.launch_id,
+    l.instance_id,
+    l.tenant_id,
+    l.environment_id,
+    l.number,
+    l.created_at,
+    l.image_id,
+    l.workflow,
+    l.queue,
+    l.started_at,
+    l.handle,
+    l.timeout_at,
+    CASE
+        WHEN i.status <> 'suspended' THEN i.status::text
+        WHEN i.sleep_until IS NULL THEN 'paused'
+        ELSE 'asleep'
+    END AS state,
+    i.sleep_until,
+    CASE WHEN i.run_epoch > coalesce(i.ended_run, 0) THEN i.run_epoch END AS run,
+    coalesce(i.last_activity_at, i.started_at, i.created_at) AS last_activity_at,
+    coalesce(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $2::timestamptz, FALSE)
+    AS is_sleep_held,
+    i.stop_at,
+    i.stop_reason,
+    s.signal_type::text AS pending_signal,
+    CASE
+        WHEN i.status = 'suspended'
+            AND s.signal_type IN ('cancel', 'resume')
+            AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+        THEN s.created_at
+    END AS told_at
+FROM launches AS l
+JOIN instances AS i ON i.instance_id = l.instance_id
+LEFT JOIN pending_signals AS s
+    ON s.instance_id = l.instance_id AND s.acknowledged_at IS NULL
+WHERE l.environment_id = $1 AND l.closed_at IS NULL
+ORDER BY l.created_at, l.launch_id COLLATE "C";
+
+-- name: lock
+SELECT
+    -- include: state,
+    tenant_id,
+    launch_id,
+    coalesce(
+        image_id,
+        (SELECT a.image_id FROM instance_images AS a WHERE a.instance_id = instances.instance_id)
+    ) AS image_id,
+    error,
+    memory_peak_bytes,
+    cpu_usage_usec,
+    stderr,
+    stop_at,
+    stop_reason
+FROM instances
+WHERE instance_id = $1
+FOR NO KEY UPDATE;
+
+-- name: stop
+UPDATE instances
+SET stop_at = least(stop_at, $2),
+    stop_reason = $3
+WHERE instance_id = $1
+RETURNING
+    stop_at,
+    (SELECT l.environment_id FROM launches AS l WHERE l.launch_id = instances.launch_id)
+    AS environment_id;
+
+-- name: end_stopped
+SELECT i.instance_id
+FROM instances AS i
+LEFT JOIN launches AS l ON l.launch_id = i.launch_id
+LEFT JOIN environments AS e
+    ON e.environment_id = l.environment_id
+    AND e.closed_at IS NULL
+    AND e.lease_until > $1::timestamptz
+WHERE i.stop_at IS NOT NULL
+    AND i.status IN ('pending', 'running', 'suspended')
+    AND i.stop_at <= $2::timestamptz
+    AND e.environment_id IS NULL
+ORDER BY i.stop_at, i.instance_id COLLATE "C"
+LIMIT $3;
+
+-- name: end_stopped.is_unwatched
+SELECT NOT EXISTS (
+    SELECT
+    FROM launches AS l
+    JOIN environments AS e ON e.environment_id = l.environment_id
+    WHERE l.launch_id = $1 AND e.closed_at IS NULL AND e.lease_until > $2::timestamptz
+) AS is_unwatched;
+
+-- name: settle_signal
+UPDATE pending_signals
+SET acknowledged_at = $2
+WHERE instance_id = $1 AND acknowledged_at IS NULL AND signal_type = $3::text::signal_type;
+
+-- name: end_backoff
+UPDATE instances
+SET launch_after = NULL
+WHERE instance_id = $1 AND backoff_ms IS NOT NULL;
+
+-- name: retry
+UPDATE instances
+SET image_id = $2,
+    launch_after = NULL,
+    backoff_ms = NULL,
+    stop_at = NULL,
+    stop_reason = NULL,
+    crashes = 0,
+    ended_run = CASE WHEN $3::boolean THEN run_epoch ELSE ended_run END
+WHERE instance_id = $1;
+
+-- name: move
+UPDATE instances
+SET image_id = $2
+WHERE instance_id = $1;
+
+-- name: tell
+SELECT pg_notify('runtara_launchable', '');
+
+-- name: page
+SELECT
+    -- include: launch
+FROM launches AS l
+JOIN instances AS i ON i.instance_id = l.instance_id
+LEFT JOIN launches AS p ON p.launch_id = $4::text
+WHERE ($1::text IS NULL OR l.instance_id = $1)
+    AND ($2::text IS NULL OR l.environment_id = $2)
+    AND (NOT $3::boolean OR l.closed_at IS NULL)
+    AND (
+        p.launch_id IS NULL
+        OR l.created_at < p.created_at
+        OR (l.created_at = p.created_at AND l.launch_id COLLATE "C" > p.launch_id)
+    )
+ORDER BY l.created_at DESC, l.launch_id COLLATE "C"
+LIMIT $5;

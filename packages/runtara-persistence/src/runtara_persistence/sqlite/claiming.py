@@ -1,0 +1,246 @@
+"""Claiming launchable instances, within one transaction."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain.launching.room import (
+    Candidate,
+    Lane,
+    OpenPlaces,
+    Room,
+    Target,
+    Targets,
+    choose,
+    keys,
+)
+from runtara_domain.model.images import Image
+from runtara_domain.model.launches import INLINE, Assignment, Claims, Offer, new_launch_id
+from runtara_domain.model.limits import Limit
+from runtara_persistence import queries, stored
+from runtara_persistence.sqlite import launch_rows
+from runtara_persistence.sqlite.rows import from_text, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "claiming.sql")
+_ENVIRONMENT = _QUERIES["environment"]
+_NEXT_LANE = _QUERIES["lanes.next"]
+_NEXT_PRIORITY = _QUERIES["lanes.next_priority"]
+_WAITING = _QUERIES["waiting"]
+_TOLD = _QUERIES["told"]
+_SILENT = _QUERIES["silent"]
+_IMAGES = _QUERIES["images"]
+_SERVED = _QUERIES["served"]
+_WORKERS = _QUERIES["workers"]
+_LIMITS = _QUERIES["limits"]
+_HOLDS = _QUERIES["holds"]
+_PLACES = _QUERIES["places"]
+_BEGUN = _QUERIES["begun"]
+_TAKE = _QUERIES["take"]
+_LAUNCH = _QUERIES["launch"]
+_OPEN_COUNT = _QUERIES["open_count"]
+
+
+def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime) -> Claims:
+    """Carry out `launches.claim`."""
+    key = {"environment_id": offer.environment_id, "at": to_text(at)}
+    row = connection.execute(_ENVIRONMENT, key).fetchone()
+    if row is None or row[1] or not row[2]:
+        return Claims(has_lease=False)
+    lanes = dict(_lanes(connection))
+    others = [*_told(connection, at), *_silent(connection, offer, at)]
+    all_lanes = {*lanes, *(each.lane for each in others)}
+    targets = _targets(connection, offer, all_lanes, at)
+    free = room(connection, offer.tenant_limit, offer.environment_id, at)
+    waiting = _waiting(connection, lanes, targets, free, limit, at)
+    found = choose(_once([*waiting, *others]), targets, free, limit=limit, at=at)
+    bounded = {(row.scope, row.tenant_id, row.name) for row in _limits(connection)}
+    claimed = [_launch(connection, offer, *one, bounded, at) for one in found.chosen]
+    return Claims(tuple(claimed), again_at=found.again_at)
+
+
+def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
+    """Claim one for an environment that has a free place."""
+    key = {"environment_id": offer.environment_id, "at": to_text(at)}
+    row = connection.execute(_ENVIRONMENT, key).fetchone()
+    [open_count] = connection.execute(_OPEN_COUNT, key).fetchone()
+    if row is None or open_count >= row[0]:
+        return Claims(has_lease=row is not None)
+    return claim(connection, offer, 1, at)
+
+
+def room(
+    connection: sqlite3.Connection,
+    tenant_limit: int | None,
+    environment_id: str | None,
+    at: datetime,
+) -> Room:
+    """Tell what places limits and holds leave."""
+    limits = list(_limits(connection))
+    holds = [launch_rows.hold(row) for row in connection.execute(_HOLDS)]
+    places = [
+        OpenPlaces(tenant_id, image_name, queue, bool(is_here), number)
+        for tenant_id, image_name, queue, is_here, number in connection.execute(
+            _PLACES, {"environment_id": environment_id}
+        )
+    ]
+    for limit in limits:
+        if limit.rate_period is not None:
+            since = to_text(at - limit.rate_period)
+            key = {"tenant_id": limit.tenant_id, "queue": limit.name, "since": since}
+            [begun] = connection.execute(_BEGUN, key).fetchone()
+            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, begun))
+    return Room(limits, places, holds, tenant_limit)
+
+
+def _limits(connection: sqlite3.Connection) -> Iterator[Limit]:
+    return (launch_rows.limit(row) for row in connection.execute(_LIMITS))
+
+
+def _lanes(connection: sqlite3.Connection) -> Iterator[tuple[Lane, str]]:
+    """Skip through the index from lane to lane, and within each from priority to priority."""
+    key = ""
+    while (row := connection.execute(_NEXT_LANE, {"lane": key}).fetchone()) is not None:
+        key, tenant_id, image_id, workflow, queue = row
+        priority: int | None = None
+        while True:
+            asked = {"lane": key, "priority": priority}
+            found = connection.execute(_NEXT_PRIORITY, asked).fetchone()
+            if found is None:
+                break
+            [priority] = found
+            yield Lane(tenant_id, image_id, workflow, queue, found[0]), key
+
+
+def _waiting(
+    connection: sqlite3.Connection,
+    lanes: dict[Lane, str],
+    targets: Targets,
+    free: Room,
+    limit: int,
+    at: datetime,
+) -> Iterator[Candidate]:
+    for lane, key in lanes.items():
+        target = targets.of(lane)
+        places = 0 if target is None else free.free(lane, target)
+        if places == 0:
+            continue
+        asked = {
+            "lane": key,
+            "priority": lane.priority,
+            "at": to_text(at),
+            "is_by_name": target is not None and target.is_by_name,
+            "limit": limit if places is None else min(limit, places),
+        }
+        for instance_id, since, launch_count in connection.execute(_WAITING, asked):
+            yield Candidate(instance_id, lane, from_text(since), launch_count)
+
+
+def _told(connection: sqlite3.Connection, at: datetime) -> Iterator[Candidate]:
+    for instance_id, since, launch_count, *lane in connection.execute(_TOLD, {"at": to_text(at)}):
+        yield Candidate(instance_id, Lane(*lane), from_text(since), launch_count)
+
+
+def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Iterator[Candidate]:
+    asked = {
+        "at": to_text(at),
+        "silent_since": to_text(at - offer.silence),
+        "lost_since": to_text(at - offer.lost_silence),
+    }
+    for instance_id, heard_at, is_lost, launch_count, *lane in connection.execute(_SILENT, asked):
+        silence = offer.lost_silence if is_lost else offer.silence
+        yield Candidate(instance_id, Lane(*lane), from_text(heard_at) + silence, launch_count)
+
+
+def _once(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Take each instance once, by the earlier of its reasons."""
+    first: dict[str, Candidate] = {}
+    for each in candidates:
+        known = first.get(each.instance_id)
+        if known is None or each.since < known.since:
+            first[each.instance_id] = each
+    return iter(first.values())
+
+
+def _targets(
+    connection: sqlite3.Connection, offer: Offer, lanes: Iterable[Lane], at: datetime
+) -> Targets:
+    image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
+    asked = {"image_ids": json.dumps(sorted(image_ids))}
+    images = [launch_rows.image(row) for row in connection.execute(_IMAGES, asked)]
+    names = {
+        (lane.tenant_id, lane.workflow)
+        for lane in lanes
+        if lane.image_id is None and lane.workflow is not None
+    }
+    served: dict[tuple[str, str], Image] = {}
+    for tenant_id, workflow in names:
+        key = {"tenant_id": tenant_id, "workflow": workflow}
+        row = connection.execute(_SERVED, key).fetchone()
+        if row is not None:
+            served[tenant_id, workflow] = launch_rows.image(row)
+    worked = {
+        (tenant_id, workflow)
+        for tenant_id, workflows in connection.execute(_WORKERS, {"at": to_text(at)})
+        for workflow in json.loads(workflows)
+    }
+    return Targets(offer, {image.image_id: image for image in images}, served, worked)
+
+
+def _launch(
+    connection: sqlite3.Connection,
+    offer: Offer,
+    candidate: Candidate,
+    target: Target,
+    bounded: set[tuple[Any, str, str]],
+    at: datetime,
+) -> Assignment:
+    image = target.image
+    taken = {
+        "instance_id": candidate.instance_id,
+        "launch_id": new_launch_id(),
+        "image_id": None if image is None else image.image_id,
+        "sends_id": image is None or offer.sends_launch_id(image),
+    }
+    [row] = connection.execute(_TAKE, taken).fetchall()
+    tenant_id, number, run, workflow, checkpoint_id, env, timeout_ms, crashes, *rest = row
+    priority, queue = rest
+    timeout = stored.timeout(timeout_ms, image)
+    name = None if image is None else image.name
+    launched = {
+        **taken,
+        "number": number,
+        "environment_id": offer.environment_id,
+        "tenant_id": tenant_id,
+        "at": to_text(at),
+        "image_name": name,
+        "workflow": workflow,
+        "queue": queue,
+        "runner": INLINE if image is None else image.runner_type.value,
+        "placement": INLINE if image is None else image.placement,
+        "timeout_at": _text(at, timeout),
+        "is_bounded": offer.tenant_limit is not None
+        or any(key in bounded for key in keys(tenant_id, name, queue)),
+    }
+    connection.execute(_LAUNCH, launched)
+    return Assignment(
+        launch_id=str(taken["launch_id"]),
+        number=number,
+        instance_id=candidate.instance_id,
+        tenant_id=tenant_id,
+        run=run,
+        created_at=at,
+        image=image,
+        workflow=workflow,
+        checkpoint_id=checkpoint_id,
+        env=stored.env(env),
+        timeout=timeout,
+        crashes=crashes,
+        priority=priority,
+        queue=queue,
+    )
+
+
+def _text(at: datetime, timeout: timedelta | None) -> str | None:
+    return None if timeout is None else to_text(at + timeout)

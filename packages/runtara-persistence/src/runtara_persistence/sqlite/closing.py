@@ -1,0 +1,209 @@
+"""Closing launches, within one transaction."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain.launching.settlement import (
+    Decision,
+    Figures,
+    FoundInstance,
+    Settlement,
+    decide,
+)
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.launches import KEPT_LAUNCHES, Closed, Closing, Judge
+from runtara_domain.model.verdicts import LaunchedInstance
+from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.sqlite import children, rows
+from runtara_persistence.sqlite.rows import to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "closing.sql")
+_FIND = _QUERIES["find"]
+_IS_LIVING = _QUERIES["is_living"]
+_CLOSE = _QUERIES["close"]
+_COUNT = _QUERIES["count"]
+_SETTLE = _QUERIES["settle"]
+_RELEASE = _QUERIES["release"]
+_ACKNOWLEDGE = _QUERIES["acknowledge"]
+_SUSPEND = _QUERIES["suspend"]
+_POINT = _QUERIES["point"]
+_POINT_DEADLINE = _QUERIES["point.deadline"]
+_FORGET_OLD = _QUERIES["forget_old"]
+_OF_INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
+_FINISH = _OF_INSTANCES["finish.move"]
+_BLOCK = _OF_INSTANCES["block.move"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An open launch with its instance."""
+
+    instance_id: str
+    environment_id: str
+    is_open: bool
+    run: int | None
+    launch_count: int
+    parent_id: str | None
+    found: FoundInstance
+
+    @property
+    def state(self) -> State:
+        return self.found.instance.state
+
+
+def close(
+    connection: sqlite3.Connection, heard: list[str], closing: Closing, judge: Judge, at: datetime
+) -> Closed:
+    """Carry out `launches.close`; heard: gets the parent's id if it is told of an ending."""
+    found = connection.execute(_FIND, {"launch_id": closing.launch_id}).fetchone()
+    if found is None:
+        return Closed(is_closed=False)
+    row = _row(found)
+    key = {"environment_id": row.environment_id, "at": to_text(at)}
+    if closing.only_if_lost and connection.execute(_IS_LIVING, key).fetchone() is not None:
+        return Closed(is_closed=False, instance_id=row.instance_id)
+    decision = decide(closing, row.found, judge, at)
+    _write_end(connection, closing, row, decision, at)
+    after = row.state
+    if row.is_open:
+        after = _write_instance(connection, heard, row, decision, at)
+    old = {"instance_id": row.instance_id, "number": row.launch_count - KEPT_LAUNCHES}
+    connection.execute(_FORGET_OLD, old)
+    return Closed(
+        is_closed=True,
+        instance_id=row.instance_id,
+        verdict=decision.verdict,
+        before=row.state,
+        after=after,
+        launch_after=None if after.is_final else decision.settlement.launch_after,
+    )
+
+
+def end(
+    connection: sqlite3.Connection,
+    heard: list[str],
+    instance_id: str,
+    parent_id: str | None,
+    ending: Ending,
+    at: datetime,
+) -> None:
+    """End an instance, and tell its parent."""
+    finished = {
+        "instance_id": instance_id,
+        "status": ending.state.status,
+        "output": ending.output,
+        "error": ending.error,
+        "stderr": ending.stderr,
+        "memory_peak_bytes": ending.memory_peak_bytes,
+        "cpu_usage_usec": ending.cpu_usage_usec,
+        "at": to_text(at),
+    }
+    connection.execute(_FINISH, finished).fetchall()
+    children.tell_parent(connection, instance_id, parent_id, ending, to_text(at), heard)
+
+
+def _row(row: tuple[Any, ...]) -> _Row:
+    instance_id, environment_id, is_open, status, sleep_until, run, ended_run, *rest = row
+    crashes, checkpoint_id, judged_id, backoff_ms, stop_reason, *figures = rest
+    memory_peak_bytes, cpu_usage_usec, stderr, parent_id, launch_count, pending = figures
+    launched = LaunchedInstance(
+        state=rows.state(status, sleep_until),
+        is_taken=not is_open,
+        has_registered=run > ended_run,
+        crashes=crashes,
+        checkpoint_id=checkpoint_id,
+        last_checkpoint_id=judged_id,
+        last_delay=None if backoff_ms is None else backoff_ms * _MILLISECOND,
+        stop_reason=stop_reason,
+    )
+    used = Figures(
+        memory_peak_bytes=memory_peak_bytes, cpu_usage_usec=cpu_usage_usec, stderr=stderr
+    )
+    signal = None if pending is None else SignalType(pending)
+    return _Row(
+        instance_id,
+        environment_id,
+        bool(is_open),
+        run if run > ended_run else None,
+        launch_count,
+        parent_id,
+        FoundInstance(launched, signal, used),
+    )
+
+
+def _write_end(
+    connection: sqlite3.Connection, closing: Closing, row: _Row, decision: Decision, at: datetime
+) -> None:
+    end = closing.end
+    closed = {
+        "launch_id": closing.launch_id,
+        "at": to_text(at),
+        "run": row.run,
+        "cause": end.cause,
+        "exit_code": end.exit_code,
+        "exit_signal": end.signal,
+        "memory_peak_bytes": end.memory_peak_bytes,
+        "cpu_usage_usec": end.cpu_usage_usec,
+        "stderr": end.stderr or None,
+        "verdict": decision.verdict.follow,
+    }
+    connection.execute(_CLOSE, closed)
+
+
+def _write_instance(
+    connection: sqlite3.Connection, heard: list[str], row: _Row, decision: Decision, at: datetime
+) -> State:
+    figures = decision.figures
+    counted = {
+        "instance_id": row.instance_id,
+        "memory_peak_bytes": figures.memory_peak_bytes,
+        "cpu_usage_usec": figures.cpu_usage_usec,
+        "stderr": figures.stderr,
+    }
+    connection.execute(_COUNT, counted)
+    after = row.state
+    if not row.state.is_final:
+        after = _settle(connection, heard, row, decision.settlement, at)
+    connection.execute(_RELEASE, counted)
+    return after
+
+
+def _settle(
+    connection: sqlite3.Connection,
+    heard: list[str],
+    row: _Row,
+    written: Settlement,
+    at: datetime,
+) -> State:
+    key = {"instance_id": row.instance_id, "at": to_text(at)}
+    backoff = written.backoff
+    settled = {
+        **key,
+        "crashes": written.crashes,
+        "backoff_ms": None if backoff is None else backoff // _MILLISECOND,
+        "launch_after": None if written.launch_after is None else to_text(written.launch_after),
+        "is_run_over": written.is_run_over,
+        "is_run_lost": written.is_run_lost,
+    }
+    connection.execute(_SETTLE, settled)
+    if written.acknowledges:
+        connection.execute(_ACKNOWLEDGE, key)
+    if written.ending is not None:
+        end(connection, heard, row.instance_id, row.parent_id, written.ending, at)
+    elif written.blocked_reason is not None:
+        status = MOVES[Move.BLOCK].target.status
+        blocked = {"status": status, "reason": written.blocked_reason, "waits": None}
+        connection.execute(_BLOCK, {**key, **blocked})
+    elif written.after is not None:
+        until = None if written.sleep_until is None else to_text(written.sleep_until)
+        slept = {**key, "sleep_until": until, "checkpoint_id": written.checkpoint_id}
+        connection.execute(_SUSPEND, slept)
+        if until is not None:
+            connection.execute(_POINT, slept)
+            connection.execute(_POINT_DEADLINE, slept)
+    return written.after or row.state

@@ -1,0 +1,119 @@
+"""Environments in SQLite; the database's clock is the machine's."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain.model.environments import (
+    Environment,
+    EnvironmentKind,
+    Lease,
+    NewEnvironment,
+    Renewal,
+)
+from runtara_persistence import queries
+from runtara_persistence.sqlite import launch_rows
+from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "environments.sql")
+_NOW = _QUERIES["now"]
+_OPEN = _QUERIES["open"]
+_OPEN_FORGET = _QUERIES["open.forget"]
+_OPEN_ADOPT = _QUERIES["open.adopt"]
+_TELL = _QUERIES["tell"]
+_RENEW = _QUERIES["renew"]
+_CLOSE = _QUERIES["close"]
+_DRAIN = _QUERIES["drain"]
+_PAGE = _QUERIES["page"]
+
+_FORGOTTEN_AFTER = timedelta(days=1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class SqliteEnvironments:
+    """Fits `runtara_domain.ports.environments.Environments`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @write("take an environment's lease")
+    def open(self, connection: sqlite3.Connection, new: NewEnvironment, *, ttl: timedelta) -> Lease:
+        now = _now(connection)
+        connection.execute(_OPEN_FORGET, {"forgotten": to_text(now - _FORGOTTEN_AFTER)})
+        connection.execute(_OPEN_ADOPT)
+        opened = {
+            "environment_id": new.environment_id,
+            "kind": new.kind,
+            "tenant_id": new.tenant_id,
+            "machine": new.machine,
+            "boot_id": new.boot_id,
+            "version": new.version,
+            "capacity": new.capacity,
+            "workflows": json.dumps(sorted(new.workflows)),
+            "now": to_text(now),
+            "until": to_text(now + ttl),
+        }
+        connection.execute(_OPEN, opened)
+        if new.kind is EnvironmentKind.WORKER:
+            connection.execute(_TELL)
+        return Lease(now=now, until=now + ttl)
+
+    @write("renew an environment's lease")
+    def renew(
+        self,
+        connection: sqlite3.Connection,
+        environment_id: str,
+        *,
+        ttl: timedelta,
+        clock_offset: timedelta = timedelta(0),
+        lost_silence: timedelta = timedelta(seconds=45),
+    ) -> Renewal | None:
+        now = _now(connection)
+        renewed = {
+            "environment_id": environment_id,
+            "now": to_text(now),
+            "until": to_text(now + ttl),
+            "clock_offset_ms": clock_offset // _MILLISECOND,
+            "quiet_since": to_text(now - lost_silence),
+            "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
+        }
+        row = connection.execute(_RENEW, renewed).fetchone()
+        if row is None:
+            return None
+        is_draining, is_anything_launchable, next_launchable_at, next_stop_at, lost = row
+        return Renewal(
+            now=now,
+            until=now + ttl,
+            is_draining=bool(is_draining),
+            is_anything_launchable=bool(is_anything_launchable),
+            next_launchable_at=from_optional(next_launchable_at),
+            next_stop_at=from_optional(next_stop_at),
+            lost=frozenset(json.loads(lost)),
+        )
+
+    @write("give up an environment's lease")
+    def close(self, connection: sqlite3.Connection, environment_id: str) -> None:
+        closed = {"environment_id": environment_id, "now": to_text(_now(connection))}
+        connection.execute(_CLOSE, closed)
+
+    @write("drain an environment")
+    def drain(self, connection: sqlite3.Connection, environment_id: str, *, draining: bool) -> bool:
+        key = {"environment_id": environment_id, "draining": draining}
+        if connection.execute(_DRAIN, key).rowcount == 0:
+            return False
+        connection.execute(_TELL)
+        return True
+
+    @read("list environments")
+    def page(
+        self, connection: sqlite3.Connection, *, gone_for: timedelta = timedelta(days=1)
+    ) -> Sequence[Environment]:
+        since = to_text(_now(connection) - gone_for)
+        return [launch_rows.environment(row) for row in connection.execute(_PAGE, {"since": since})]
+
+
+def _now(connection: sqlite3.Connection) -> datetime:
+    [now] = connection.execute(_NOW).fetchone()
+    return from_text(now)

@@ -1,0 +1,217 @@
+"""Images in SQLite."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.images import (
+    MAX_CHUNK_BYTES,
+    DeletedImage,
+    Image,
+    ImageFilter,
+    NewImage,
+    RegisteredImage,
+)
+from runtara_domain.status import MOVES, Move
+from runtara_persistence import queries, stored
+from runtara_persistence.sqlite import launch_rows, unblocking
+from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.rows import to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "images.sql")
+_PUT_CHUNK = _QUERIES["put_chunk"]
+_IS_SAME_CHUNK = _QUERIES["put_chunk.is_same"]
+_MEASURE = _QUERIES["register.measure"]
+_LAST_VERSION = _QUERIES["register.last_version"]
+_RETIRE = _QUERIES["register.retire"]
+_INSERT = _QUERIES["register.insert"]
+_BOUND = _QUERIES["register.bound"]
+_STUCK = _QUERIES["register.stuck"]
+_MOVE = _QUERIES["register.move"]
+_DISCARD = _QUERIES["discard"]
+_GET = _QUERIES["get"]
+_CURRENT = _QUERIES["current"]
+_PAGE = _QUERIES["page"]
+_COUNT = _QUERIES["count"]
+_CHUNK = _QUERIES["chunk"]
+_DELETE_FIND = _QUERIES["delete.find"]
+_DELETE_USERS = _QUERIES["delete.users"]
+_DELETE_OUTRIGHT = _QUERIES["delete.outright"]
+_DELETE_HIDE = _QUERIES["delete.hide"]
+_DELETE_CHUNKS = _QUERIES["delete.chunks"]
+_DELETE_POINT = _QUERIES["delete.point"]
+_SET_PROBLEM = _QUERIES["set_problem"]
+_WAITING = _QUERIES["set_problem.waiting"]
+_TELL = _QUERIES["tell"]
+_SWEEP = _QUERIES["sweep"]
+_BLOCK = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]
+
+
+class SqliteImages:
+    """Fits `runtara_domain.ports.images.Images`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @write("keep a part of an image")
+    def put_chunk(
+        self,
+        connection: sqlite3.Connection,
+        upload_id: str,
+        position: int,
+        data: bytes,
+        *,
+        at: datetime,
+    ) -> None:
+        values.check_id("upload_id", upload_id)
+        values.check_range("position", position, 0, values.MAX_LIMIT)
+        values.check_bytes("data", data, MAX_CHUNK_BYTES)
+        chunk = {"upload_id": upload_id, "position": position, "data": data, "at": to_text(at)}
+        if connection.execute(_PUT_CHUNK, chunk).rowcount == 0:
+            [is_same] = connection.execute(_IS_SAME_CHUNK, chunk).fetchone()
+            if not is_same:
+                raise InvalidValue(f"position: {position} of the upload has other bytes already")
+
+    @write("register an image")
+    def register(
+        self, connection: sqlite3.Connection, new: NewImage, upload_id: str | None, *, at: datetime
+    ) -> RegisteredImage:
+        name = {"tenant_id": new.tenant_id, "name": new.name}
+        row = connection.execute(_CURRENT, name).fetchone()
+        newest = None if row is None else launch_rows.image(row)
+        if newest is not None and stored.is_same_image(newest, new):
+            connection.execute(_DISCARD, {"upload_id": upload_id})
+            return RegisteredImage(newest, created=False)
+        upload = connection.execute(_MEASURE, {"upload_id": upload_id}).fetchone()
+        stored.check_upload(new, *upload)
+        [last] = connection.execute(_LAST_VERSION, name).fetchone()
+        connection.execute(_RETIRE, name)
+        inserted = {
+            **name,
+            "image_id": new.image_id,
+            "description": new.description,
+            "runner_type": new.runner_type,
+            "at": to_text(at),
+            "metadata": new.metadata_text,
+            "version": last + 1,
+            "sha256": new.sha256,
+            "size_bytes": new.size_bytes,
+            "upload_id": upload_id,
+        }
+        connection.execute(_INSERT, inserted)
+        found = connection.execute(_CURRENT, name).fetchone()
+        image = launch_rows.image(found)
+        if image.max_concurrent is not None:
+            connection.execute(_BOUND, {**name, "max_concurrent": image.max_concurrent})
+        _move_stuck(connection, image, to_text(at))
+        connection.execute(_TELL)
+        return RegisteredImage(image, created=True)
+
+    @write("forget an upload")
+    def discard(self, connection: sqlite3.Connection, upload_id: str) -> None:
+        connection.execute(_DISCARD, {"upload_id": upload_id})
+
+    @read("read an image")
+    def get(
+        self, connection: sqlite3.Connection, image_id: str, tenant_id: str | None = None
+    ) -> Image | None:
+        values.check_storable("image_id", image_id)
+        key = {"image_id": image_id, "tenant_id": tenant_id}
+        row = connection.execute(_GET, key).fetchone()
+        return None if row is None else launch_rows.image(row)
+
+    @read("read the newest version of an image")
+    def current(self, connection: sqlite3.Connection, tenant_id: str, name: str) -> Image | None:
+        values.check_storable("name", name)
+        row = connection.execute(_CURRENT, {"tenant_id": tenant_id, "name": name}).fetchone()
+        return None if row is None else launch_rows.image(row)
+
+    @read("list images")
+    def page(
+        self,
+        connection: sqlite3.Connection,
+        which: ImageFilter,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[Image]:
+        values.check_range("offset", offset, 0, values.MAX_INTEGER)
+        values.check_limit(limit)
+        asked = {**_asked(which), "offset": offset, "limit": limit}
+        return [launch_rows.image(row) for row in connection.execute(_PAGE, asked)]
+
+    @read("count images")
+    def count(self, connection: sqlite3.Connection, which: ImageFilter) -> int:
+        [found] = connection.execute(_COUNT, _asked(which)).fetchone()
+        return int(found)
+
+    @read("read a part of an image")
+    def chunk(self, connection: sqlite3.Connection, image_id: str, position: int) -> bytes | None:
+        key = {"image_id": image_id, "position": position}
+        row = connection.execute(_CHUNK, key).fetchone()
+        return None if row is None else bytes(row[0])
+
+    @write("delete an image")
+    def delete(
+        self, connection: sqlite3.Connection, image_id: str, tenant_id: str, *, at: datetime
+    ) -> DeletedImage:
+        key = {"image_id": image_id, "tenant_id": tenant_id, "at": to_text(at)}
+        row = connection.execute(_DELETE_FIND, key).fetchone()
+        if row is None:
+            return DeletedImage(is_found=False)
+        users, open_instances = connection.execute(_DELETE_USERS, key).fetchone()
+        if open_instances:
+            return DeletedImage(True, open_instances)
+        upload_id, name = row
+        if users:
+            connection.execute(_DELETE_HIDE, key)
+        else:
+            connection.execute(_DELETE_OUTRIGHT, key)
+        connection.execute(_DELETE_CHUNKS, {"upload_id": upload_id})
+        connection.execute(_DELETE_POINT, {"tenant_id": tenant_id, "name": name})
+        return DeletedImage(True, is_hidden=bool(users))
+
+    @write("note why an image can't be run")
+    def set_problem(
+        self, connection: sqlite3.Connection, image_id: str, problem: str | None
+    ) -> bool:
+        if problem is not None:
+            values.check_note("problem", problem)
+        key = {"image_id": image_id, "problem": problem}
+        if connection.execute(_SET_PROBLEM, key).rowcount == 0:
+            return False
+        if problem is None:
+            connection.execute(_TELL)
+            return True
+        waiting = connection.execute(_WAITING, key).fetchall()
+        for (instance_id,) in waiting:
+            blocked = {
+                "instance_id": instance_id,
+                "status": MOVES[Move.BLOCK].target.status,
+                "reason": problem,
+                "waits": None,
+            }
+            connection.execute(_BLOCK, blocked)
+        return True
+
+    @write("forget uploads that were given up")
+    def sweep(self, connection: sqlite3.Connection, before: datetime, *, limit: int = 100) -> int:
+        values.check_limit(limit)
+        asked = {"before": to_text(before), "limit": limit}
+        swept = [{"upload_id": upload_id} for (upload_id,) in connection.execute(_SWEEP, asked)]
+        connection.executemany(_DELETE_CHUNKS, swept)
+        return len(swept)
+
+
+def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
+    name = {"tenant_id": image.tenant_id, "name": image.name}
+    for instance_id, is_blocked in connection.execute(_STUCK, name).fetchall():
+        connection.execute(_MOVE, {"image_id": image.image_id, "instance_id": instance_id})
+        if is_blocked:
+            unblocking.unblock(connection, instance_id, at)
+
+
+def _asked(which: ImageFilter) -> dict[str, object]:
+    return {"tenant_id": which.tenant_id, "all_versions": which.all_versions}

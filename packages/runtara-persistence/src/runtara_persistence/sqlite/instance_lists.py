@@ -1,0 +1,149 @@
+"""What operators see of instances: all of one, lists, and sums."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain.model.instance_views import (
+    MAX_LISTED_ERROR,
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.status import SignalType
+from runtara_persistence import queries, stored
+from runtara_persistence.sqlite import claiming, launch_rows, rows
+from runtara_persistence.sqlite.rows import from_optional, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
+_PAGE = {order: _QUERIES[f"page.{order}"] for order in InstanceOrder}
+_COUNT = _QUERIES["count"]
+_VIEW = _QUERIES["view"]
+_VIEW_IMAGE = _QUERIES["view.image"]
+_HOLDS = _QUERIES["holds"]
+_METRICS = _QUERIES["metrics"]
+
+_INSTANCE_COLUMNS = 21
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def view(connection: sqlite3.Connection, instance_id: str, at: datetime) -> InstanceView | None:
+    """Tell all that is known of an instance."""
+    key = {"instance_id": instance_id}
+    row = connection.execute(_VIEW, key).fetchone()
+    if row is None:
+        return None
+    instance = rows.instance(row[:_INSTANCE_COLUMNS])
+    given, launches, crashes, launch_after, priority, queue, env, *rest = row[_INSTANCE_COLUMNS:]
+    timeout_ms, stop_at, stop_reason, pending, attempt, max_attempts = rest
+    found = connection.execute(_VIEW_IMAGE, key).fetchone()
+    image = None if found is None else launch_rows.image(found)
+    name = None if image is None else image.name
+    workflow = image.workflow if instance.workflow is None and image else instance.workflow
+    is_waiting = instance.launch_id is None and not instance.state.is_final
+    holds = [launch_rows.hold(hold) for hold in connection.execute(_HOLDS)] if is_waiting else []
+    covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
+    room = claiming.room(connection, None, None, at)
+    return InstanceView(
+        instance=instance,
+        input=given,
+        image=image,
+        launches=launches,
+        crashes=crashes,
+        next_launch_at=from_optional(launch_after) if is_waiting else None,
+        priority=priority,
+        queue=queue,
+        env=stored.env(env),
+        timeout=None if timeout_ms is None else timeout_ms * _MILLISECOND,
+        stop_at=from_optional(stop_at),
+        stop_reason=stop_reason,
+        pending_signal=None if pending is None else SignalType(pending),
+        held_by=next(covering, None),
+        bounded_by=room.full(instance.tenant_id, name, queue) if is_waiting else None,
+        attempt=attempt,
+        max_attempts=max_attempts,
+    )
+
+
+def page(
+    connection: sqlite3.Connection,
+    which: InstanceQuery,
+    order: InstanceOrder,
+    after: InstancePlace | None,
+    offset: int,
+    limit: int,
+) -> Sequence[ListedInstance]:
+    """Tell a part of a list."""
+    asked = {
+        **_asked(which),
+        "shown": MAX_LISTED_ERROR,
+        "moment": None if after is None else to_text(after.moment),
+        "after_id": None if after is None else after.instance_id,
+        "offset": offset,
+        "limit": limit,
+    }
+    return [_listed(row) for row in connection.execute(_PAGE[order], asked)]
+
+
+def count(connection: sqlite3.Connection, which: InstanceQuery) -> int:
+    """Count instances."""
+    [found] = connection.execute(_COUNT, _asked(which)).fetchone()
+    return int(found)
+
+
+def metrics(
+    connection: sqlite3.Connection,
+    tenant_id: str,
+    since: datetime,
+    until: datetime,
+    period: timedelta,
+) -> Sequence[MetricsBucket]:
+    """Sum up what finished in each period."""
+    asked = {
+        "tenant_id": tenant_id,
+        "since": to_text(since),
+        "until": to_text(until),
+        "period_ms": period // _MILLISECOND,
+    }
+    return [
+        stored.bucket(since + number * period, *sums)
+        for number, *sums in connection.execute(_METRICS, asked)
+    ]
+
+
+def _listed(row: Sequence[Any]) -> ListedInstance:
+    *columns, image_id, image_name, queue, error, launch_after = row
+    summary = rows.summary(columns)
+    return ListedInstance(
+        summary=summary,
+        image_id=image_id,
+        image_name=image_name,
+        queue=queue,
+        error=error,
+        next_at=stored.next_at(summary, from_optional(launch_after)),
+    )
+
+
+def _asked(which: InstanceQuery) -> dict[str, object]:
+    moments = {
+        "created_since": which.created_since,
+        "created_until": which.created_until,
+        "finished_since": which.finished_since,
+        "finished_until": which.finished_until,
+    }
+    return {
+        "tenant_id": which.tenant_id,
+        "status": which.status,
+        "image_id": which.image_id,
+        "prefix": which.image_name_prefix,
+        "workflow": which.workflow,
+        "queue": which.queue,
+        "parent_id": which.parent_id,
+        "error_contains": which.error_contains,
+        "blocked": which.blocked,
+        **{name: None if moment is None else to_text(moment) for name, moment in moments.items()},
+    }

@@ -1,0 +1,402 @@
+"""Launches in SQLite, and the steps on instances that go with them."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain import values
+from runtara_domain.model.instance_views import (
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    MetricsBucket,
+)
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.interventions import (
+    Fork,
+    Forked,
+    Moved,
+    Retried,
+    Retry,
+    Stop,
+    Stopped,
+)
+from runtara_domain.model.launches import (
+    Claims,
+    Closed,
+    Closing,
+    InstanceStart,
+    Judge,
+    Launch,
+    LaunchFilter,
+    Offer,
+    OpenLaunch,
+    Started,
+)
+from runtara_domain.model.reopening import Reopening
+from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_persistence import queries, stored
+from runtara_persistence.sqlite import (
+    claiming,
+    closing,
+    forking,
+    instance_lists,
+    launch_rows,
+    reopening,
+    rows,
+    superseding,
+    unblocking,
+)
+from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
+from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
+from runtara_persistence.sqlite.watch import Watch
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "launches.sql")
+_START_FIND = _QUERIES["start.find"]
+_START_IMAGE = _QUERIES["start.image"]
+_START_CREATE = _QUERIES["start.create"]
+_START_ASSOCIATE = _QUERIES["start.associate"]
+_MARK_STARTED = _QUERIES["mark_started"]
+_OPEN_LAUNCHES = _QUERIES["open_launches"]
+_STANDING = _QUERIES["standing"]
+_STOP = _QUERIES["stop"]
+_ENVIRONMENT_OF = _QUERIES["environment_of"]
+_END_STOPPED = _QUERIES["end_stopped"]
+_SETTLE_CANCEL = _QUERIES["settle_cancel"]
+_SETTLE_PAUSE = _QUERIES["settle_pause"]
+_END_BACKOFF = _QUERIES["end_backoff"]
+_RETRY = _QUERIES["retry"]
+_MOVE = _QUERIES["move"]
+_TELL = _QUERIES["tell"]
+_PAGE_PLACE = _QUERIES["page.place"]
+_PAGE = _QUERIES["page"]
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class SqliteLaunches:
+    """Fits `runtara_domain.ports.launches.Launches`."""
+
+    def __init__(self, database: Database, watch: Watch) -> None:
+        self._database = database
+        self._watch = watch
+
+    @write("start an instance")
+    def start(
+        self,
+        connection: sqlite3.Connection,
+        start: InstanceStart,
+        *,
+        at: datetime,
+        offer: Offer | None = None,
+    ) -> Started:
+        image = None
+        if start.image_id is not None:
+            key = {"image_id": start.image_id, "tenant_id": start.tenant_id}
+            image = connection.execute(_START_IMAGE, key).fetchone()
+        name = None if image is None else image[0]
+        known = connection.execute(_START_FIND, {"instance_id": start.instance_id}).fetchone()
+        if known is not None:
+            return Started(differs_in=stored.differences(start, name, *known))
+        if start.image_id is not None and (image is None or not image[1]):
+            return Started(image_is_found=False)
+        created = _created(start, at)
+        connection.execute(_START_CREATE, created)
+        if start.image_id is not None:
+            connection.execute(_START_ASSOCIATE, created)
+        claims = None if offer is None else claiming.claim_with_start(connection, offer, at)
+        return Started(created=True, claims=claims)
+
+    @write("claim instances to launch")
+    def claim(
+        self, connection: sqlite3.Connection, offer: Offer, *, limit: int, at: datetime
+    ) -> Claims:
+        values.check_limit(limit)
+        return claiming.claim(connection, offer, limit, at)
+
+    @write("note that a launch's process runs")
+    def mark_started(
+        self,
+        connection: sqlite3.Connection,
+        launch_id: str,
+        *,
+        handle: str | None = None,
+        at: datetime,
+    ) -> bool:
+        marked = {"launch_id": launch_id, "handle": handle, "at": to_text(at)}
+        return connection.execute(_MARK_STARTED, marked).rowcount == 1
+
+    @write_and_tell("close a launch")
+    def close(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        closing_: Closing,
+        judge: Judge,
+        *,
+        at: datetime,
+    ) -> Closed:
+        return closing.close(connection, heard, closing_, judge, at)
+
+    @read("read open launches")
+    def open_launches(
+        self, connection: sqlite3.Connection, environment_id: str, *, at: datetime
+    ) -> Sequence[OpenLaunch]:
+        asked = {"environment_id": environment_id, "at": to_text(at)}
+        return [_open_launch(row, at) for row in connection.execute(_OPEN_LAUNCHES, asked)]
+
+    @write_and_tell("stop an instance")
+    def stop(
+        self, connection: sqlite3.Connection, heard: list[str], stop: Stop, *, at: datetime
+    ) -> Stopped:
+        row = connection.execute(_STANDING, {"instance_id": stop.instance_id}).fetchone()
+        if row is None:
+            return Stopped(before=None)
+        status, sleep_until, parent_id, launch_id, *_ = row
+        before = rows.state(status, sleep_until)
+        if before.is_final:
+            return Stopped(before=before, after=before)
+        until = {"stop_at": to_text(at + stop.grace), "reason": stop.reason}
+        key = {"instance_id": stop.instance_id, "at": to_text(at)}
+        [(stop_at,)] = connection.execute(_STOP, {**key, **until}).fetchall()
+        after = before
+        if before is State.PENDING:
+            after = _cancel(connection, heard, key, parent_id, stop.reason, row[-3:], at)
+        else:
+            unblocking.unblock(connection, stop.instance_id, to_text(at), SignalType.CANCEL)
+        environment = connection.execute(_ENVIRONMENT_OF, {"launch_id": launch_id}).fetchone()
+        return Stopped(
+            before=before,
+            after=after,
+            stop_at=from_text(stop_at),
+            launch_id=launch_id,
+            environment_id=None if environment is None else environment[0],
+        )
+
+    @write_and_tell("end instances that were stopped")
+    def end_stopped(
+        self,
+        connection: sqlite3.Connection,
+        heard: list[str],
+        *,
+        patience: timedelta = timedelta(seconds=2),
+        limit: int = 100,
+        at: datetime,
+    ) -> Sequence[str]:
+        values.check_limit(limit)
+        asked = {"at": to_text(at), "until": to_text(at - patience), "limit": limit}
+        due = connection.execute(_END_STOPPED, asked).fetchall()
+        for instance_id, parent_id, reason, *figures in due:
+            key = {"instance_id": instance_id, "at": to_text(at)}
+            _cancel(connection, heard, key, parent_id, reason, figures, at)
+        return [instance_id for instance_id, *_ in due]
+
+    @write("resume an instance")
+    def resume(
+        self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
+    ) -> State | None:
+        values.check_storable("instance_id", instance_id)
+        key = {"instance_id": instance_id, "at": to_text(at)}
+        row = connection.execute(_STANDING, key).fetchone()
+        if row is None:
+            return None
+        before = rows.state(*row[:2])
+        if before in (State.ASLEEP, State.PAUSED):
+            unblocking.unblock(connection, instance_id, to_text(at))
+        elif not before.is_final:
+            if before is State.RUNNING:
+                connection.execute(_SETTLE_PAUSE, key)
+            connection.execute(_END_BACKOFF, key)
+        return before
+
+    @write("retry an instance")
+    def retry(self, connection: sqlite3.Connection, retry: Retry, *, at: datetime) -> Retried:
+        key = {"instance_id": retry.instance_id}
+        row = connection.execute(_STANDING, key).fetchone()
+        if row is None:
+            return Retried(before=None)
+        status, sleep_until, _, launch_id, tenant_id, image_id, *_ = row
+        before = rows.state(status, sleep_until)
+        if before is State.COMPLETED:
+            return Retried(before=before)
+        image_id = retry.image_id or image_id
+        if image_id is not None and not _has_image(connection, image_id, tenant_id):
+            return Retried(before=before, image_is_found=False)
+        superseding.close_launch(connection, retry.instance_id, to_text(at))
+        set_aside: frozenset[str] = frozenset()
+        if before.is_final:
+            asked = Reopening(retry.instance_id, retry.set_aside)
+            reopened = reopening.reopen(connection, asked, MOVES[Move.REOPEN].sources, at)
+            set_aside = reopened.set_aside
+        is_run_over = before is State.RUNNING and launch_id is not None
+        connection.execute(_RETRY, {**key, "image_id": image_id, "is_run_over": is_run_over})
+        connection.execute(_TELL)
+        return Retried(before=before, set_aside=set_aside, closed_launch_id=launch_id)
+
+    @write("move an instance to another image")
+    def move(
+        self, connection: sqlite3.Connection, instance_id: str, image_id: str, *, at: datetime
+    ) -> Moved:
+        values.check_id("image_id", image_id)
+        values.check_storable("instance_id", instance_id)
+        key = {"instance_id": instance_id, "image_id": image_id}
+        row = connection.execute(_STANDING, key).fetchone()
+        if row is None:
+            return Moved(before=None)
+        status, sleep_until, _, launch_id, tenant_id, *_ = row
+        before = rows.state(status, sleep_until)
+        if before.is_final:
+            return Moved(before=before)
+        if not _has_image(connection, image_id, tenant_id):
+            return Moved(before=before, image_is_found=False)
+        if launch_id is not None:
+            return Moved(before=before, open_launch_id=launch_id)
+        connection.execute(_MOVE, key)
+        if before is State.PAUSED and row[8] is not None:
+            unblocking.unblock(connection, instance_id, to_text(at))
+        connection.execute(_TELL)
+        return Moved(before=before)
+
+    @write("fork an instance")
+    def fork(self, connection: sqlite3.Connection, fork: Fork, *, at: datetime) -> Forked:
+        return forking.fork(connection, fork, at)
+
+    @read("list launches")
+    def page(
+        self,
+        connection: sqlite3.Connection,
+        which: LaunchFilter,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Launch]:
+        values.check_limit(limit)
+        place = connection.execute(_PAGE_PLACE, {"after": after}).fetchone()
+        asked = {
+            "instance_id": which.instance_id,
+            "environment_id": which.environment_id,
+            "open_only": which.open_only,
+            "after": after,
+            "created_at": None if place is None else place[0],
+            "limit": limit,
+        }
+        return [launch_rows.launch(row) for row in connection.execute(_PAGE, asked)]
+
+    @read("read all of an instance")
+    def view(
+        self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
+    ) -> InstanceView | None:
+        values.check_storable("instance_id", instance_id)
+        return instance_lists.view(connection, instance_id, at)
+
+    @read("list instances")
+    def instances(
+        self,
+        connection: sqlite3.Connection,
+        which: InstanceQuery,
+        *,
+        order: InstanceOrder = InstanceOrder.CREATED_DESC,
+        after: InstancePlace | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[ListedInstance]:
+        values.check_range("offset", offset, 0, values.MAX_INTEGER)
+        values.check_limit(limit)
+        return instance_lists.page(connection, which, order, after, offset, limit)
+
+    @read("count instances")
+    def count_instances(self, connection: sqlite3.Connection, which: InstanceQuery) -> int:
+        return instance_lists.count(connection, which)
+
+    @read("sum up a tenant's instances")
+    def metrics(
+        self,
+        connection: sqlite3.Connection,
+        tenant_id: str,
+        *,
+        since: datetime,
+        until: datetime,
+        period: timedelta,
+    ) -> Sequence[MetricsBucket]:
+        values.check_storable("tenant_id", tenant_id)
+        return instance_lists.metrics(connection, tenant_id, since, until, period)
+
+
+def _created(start: InstanceStart, at: datetime) -> dict[str, object]:
+    timeout = start.timeout
+    after = start.launch_after
+    return {
+        "instance_id": start.instance_id,
+        "tenant_id": start.tenant_id,
+        "at": to_text(at),
+        "input": start.input or None,
+        "image_id": start.image_id,
+        "workflow": start.workflow,
+        "priority": start.priority,
+        "launch_after": None if after is None else to_text(after),
+        "timeout_ms": None if timeout is None else max(1, timeout // _MILLISECOND),
+        "queue": start.queue,
+        "dedupe_key": start.dedupe_key,
+        "env": json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
+    }
+
+
+def _has_image(connection: sqlite3.Connection, image_id: str, tenant_id: str) -> bool:
+    key = {"image_id": image_id, "tenant_id": tenant_id}
+    row = connection.execute(_START_IMAGE, key).fetchone()
+    return row is not None and bool(row[1])
+
+
+def _cancel(
+    connection: sqlite3.Connection,
+    heard: list[str],
+    key: dict[str, str],
+    parent_id: str | None,
+    reason: str | None,
+    figures: Sequence[Any],
+    at: datetime,
+) -> State:
+    memory_peak_bytes, cpu_usage_usec, stderr = figures
+    state = MOVES[Move.TERMINATE].target
+    ending = Ending(state, None, reason or None, stderr, memory_peak_bytes, cpu_usage_usec)
+    closing.end(connection, heard, key["instance_id"], parent_id, ending, at)
+    connection.execute(_SETTLE_CANCEL, key)
+    return state
+
+
+def _open_launch(row: Sequence[Any], at: datetime) -> OpenLaunch:
+    launch_id, instance_id, tenant_id, environment_id, number, created_at, *rest = row
+    image_id, workflow, queue, started_at, handle, timeout_at, status, sleep_until, *rest = rest
+    run, last_activity_at, is_held, stop_at, stop_reason, signal_type, told_at = rest
+    state = rows.state(status, sleep_until)
+    slept = from_optional(sleep_until)
+    due = [slept] if state is State.ASLEEP and slept is not None and slept <= at else []
+    if told_at is not None:
+        due.append(from_text(told_at))
+    return OpenLaunch(
+        launch_id=launch_id,
+        instance_id=instance_id,
+        tenant_id=tenant_id,
+        environment_id=environment_id,
+        number=number,
+        created_at=from_text(created_at),
+        state=state,
+        image_id=image_id,
+        workflow=workflow,
+        queue=queue,
+        started_at=from_optional(started_at),
+        handle=handle,
+        run=run,
+        timeout_at=from_optional(timeout_at),
+        last_activity_at=from_text(last_activity_at),
+        sleep_until=slept,
+        due_since=None if is_held else min(due, default=None),
+        is_sleep_held=bool(is_held),
+        pending_signal=None if signal_type is None else SignalType(signal_type),
+        stop_at=from_optional(stop_at),
+        stop_reason=stop_reason,
+    )

@@ -1,0 +1,90 @@
+"""Limits and holds in SQLite."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from runtara_domain import values
+from runtara_domain.model.limits import Hold, Limit, LimitUse, Scope
+from runtara_persistence import queries
+from runtara_persistence.sqlite import launch_rows
+from runtara_persistence.sqlite.database import Database, read, write
+from runtara_persistence.sqlite.rows import from_optional, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "limits.sql")
+_EXISTS = _QUERIES["exists"]
+_PUT = _QUERIES["put"]
+_REMOVE_IN_QUEUE = _QUERIES["remove.in_queue"]
+_REMOVE = _QUERIES["remove"]
+_PAGE = _QUERIES["page"]
+_HOLD = _QUERIES["hold"]
+_RELEASE = _QUERIES["release"]
+_HOLDS = _QUERIES["holds"]
+
+
+class SqliteLimits:
+    """Fits `runtara_domain.ports.limits.Limits`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @write("set a limit")
+    def put(self, connection: sqlite3.Connection, limit: Limit) -> bool:
+        period = limit.rate_period
+        row = {
+            **_key(limit.scope, limit.tenant_id, limit.name),
+            "max_concurrent": limit.max_concurrent,
+            "per_environment": limit.per_environment,
+            "rate": limit.rate,
+            "rate_period_ms": None if period is None else period // timedelta(milliseconds=1),
+        }
+        is_new = connection.execute(_EXISTS, row).fetchone() is None
+        connection.execute(_PUT, row)
+        return is_new
+
+    @write("take a limit away")
+    def remove(
+        self, connection: sqlite3.Connection, scope: Scope, tenant_id: str, name: str = ""
+    ) -> int | None:
+        key = _key(scope, tenant_id, name)
+        if connection.execute(_EXISTS, key).fetchone() is None:
+            return None
+        if scope is Scope.QUEUE:
+            [waiting] = connection.execute(_REMOVE_IN_QUEUE, key).fetchone()
+            if waiting:
+                return int(waiting)
+        connection.execute(_REMOVE, key)
+        return 0
+
+    @read("list limits")
+    def page(
+        self, connection: sqlite3.Connection, tenant_id: str | None = None
+    ) -> Sequence[LimitUse]:
+        if tenant_id is not None:
+            values.check_storable("tenant_id", tenant_id)
+        found = []
+        for *limit, running, queue in connection.execute(_PAGE, {"of_tenant": tenant_id}):
+            waiting, oldest = json.loads(queue)
+            use = LimitUse(launch_rows.limit(limit), running, waiting, from_optional(oldest))
+            found.append(use)
+        return found
+
+    @write("hold")
+    def hold(self, connection: sqlite3.Connection, hold: Hold, *, at: datetime) -> None:
+        key = _key(hold.scope, hold.tenant_id, hold.name)
+        connection.execute(_HOLD, {**key, "reason": hold.reason, "at": to_text(at)})
+
+    @write("release a hold")
+    def release(
+        self, connection: sqlite3.Connection, scope: Scope, tenant_id: str, name: str = ""
+    ) -> bool:
+        return connection.execute(_RELEASE, _key(scope, tenant_id, name)).rowcount == 1
+
+    @read("list holds")
+    def holds(self, connection: sqlite3.Connection) -> Sequence[Hold]:
+        return [launch_rows.hold(row) for row in connection.execute(_HOLDS)]
+
+
+def _key(scope: Scope, tenant_id: str, name: str) -> dict[str, object]:
+    return {"scope": scope.value, "tenant_id": tenant_id, "name": name}

@@ -1,0 +1,195 @@
+-- name: now
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now');
+
+-- name: open
+INSERT INTO environments (
+    environment_id,
+    kind,
+    tenant_id,
+    machine,
+    boot_id,
+    version,
+    capacity,
+    workflows,
+    started_at,
+    lease_until
+)
+VALUES (
+    :environment_id,
+    :kind,
+    :tenant_id,
+    :machine,
+    :boot_id,
+    :version,
+    :capacity,
+    :workflows,
+    :now,
+    :until
+)
+ON CONFLICT (environment_id) DO UPDATE
+SET kind = excluded.kind,
+    tenant_id = excluded.tenant_id,
+    machine = excluded.machine,
+    boot_id = excluded.boot_id,
+    version = excluded.version,
+    capacity = excluded.capacity,
+    workflows = excluded.workflows,
+    started_at = excluded.started_at,
+    lease_until = excluded.lease_until,
+    clock_offset_ms = 0,
+    is_draining = FALSE,
+    closed_at = NULL;
+
+-- name: open.forget
+DELETE FROM environments
+WHERE lease_until < :forgotten
+    AND NOT EXISTS (
+        SELECT 1 FROM launches AS l
+        WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
+    );
+
+-- name: open.adopt
+UPDATE instances
+SET image_id = a.image_id
+FROM instance_images AS a
+WHERE a.instance_id = instances.instance_id
+    AND instances.image_id IS NULL
+    AND instances.status IN ('pending', 'running', 'suspended');
+
+-- name: tell
+UPDATE launchable_changes SET changes = changes + 1;
+
+-- name: renew
+UPDATE environments
+SET lease_until = :until,
+    clock_offset_ms = :clock_offset_ms
+WHERE environment_id = :environment_id AND closed_at IS NULL
+RETURNING
+    is_draining,
+    EXISTS (
+        SELECT 1
+        FROM instances INDEXED BY idx_instances_launchable_at
+        WHERE
+            -- include: may_launch
+            AND
+            -- include: waits_since
+            <= :now
+    ) OR EXISTS (
+        SELECT 1
+        FROM pending_signals AS s
+        CROSS JOIN instances AS i ON i.instance_id = s.instance_id
+        WHERE s.acknowledged_at IS NULL
+            AND s.signal_type IN ('cancel', 'resume')
+            AND i.launch_id IS NULL
+            AND i.status = 'suspended'
+            AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
+            AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+            AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :now) IS NOT TRUE
+            AND coalesce(i.launch_after, '') <= :now
+    ) OR EXISTS (
+        SELECT 1
+        FROM instances INDEXED BY idx_instances_unwatched
+        WHERE status = 'running'
+            AND launch_id IS NULL
+            AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
+            AND lost_run = run_epoch
+            AND (image_id IS NOT NULL OR workflow IS NOT NULL)
+            AND coalesce(last_activity_at, started_at, created_at) <= :quiet_since
+            AND coalesce(launch_after, '') <= :now
+    ),
+    (
+        SELECT min(moment)
+        FROM (
+            SELECT moment
+            FROM (
+                SELECT
+                    -- include: waits_since
+                    AS moment
+                FROM instances INDEXED BY idx_instances_launchable_at
+                WHERE
+                    -- include: may_launch
+                    AND
+                    -- include: waits_since
+                    > :now
+                ORDER BY moment
+                LIMIT 1
+            )
+            UNION ALL
+            SELECT i.launch_after
+            FROM pending_signals AS s
+            CROSS JOIN instances AS i ON i.instance_id = s.instance_id
+            WHERE s.acknowledged_at IS NULL
+                AND s.signal_type IN ('cancel', 'resume')
+                AND i.launch_id IS NULL
+                AND i.status = 'suspended'
+                AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
+                AND i.launch_after > :now
+            UNION ALL
+            SELECT max(
+                coalesce(launch_after, ''),
+                strftime(
+                    '%Y-%m-%dT%H:%M:%fZ',
+                    coalesce(last_activity_at, started_at, created_at),
+                    :lost_silence
+                )
+            )
+            FROM instances INDEXED BY idx_instances_unwatched
+            WHERE status = 'running'
+                AND launch_id IS NULL
+                AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
+                AND lost_run = run_epoch
+                AND (image_id IS NOT NULL OR workflow IS NOT NULL)
+                AND (
+                    coalesce(last_activity_at, started_at, created_at) > :quiet_since
+                    OR coalesce(launch_after, '') > :now
+                )
+        )
+        WHERE moment > :now
+    ),
+    (
+        SELECT min(stop_at)
+        FROM instances INDEXED BY idx_instances_stop
+        WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
+    ),
+    (
+        SELECT json_group_array(DISTINCT l.environment_id)
+        FROM launches AS l
+        LEFT JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> :environment_id
+            AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= :now)
+    );
+
+-- name: close
+UPDATE environments
+SET closed_at = :now,
+    lease_until = min(lease_until, :now)
+WHERE environment_id = :environment_id AND closed_at IS NULL;
+
+-- name: drain
+UPDATE environments
+SET is_draining = :draining
+WHERE environment_id = :environment_id;
+
+-- name: page
+SELECT
+    environment_id,
+    kind,
+    tenant_id,
+    machine,
+    boot_id,
+    version,
+    capacity,
+    workflows,
+    started_at,
+    lease_until,
+    clock_offset_ms,
+    is_draining,
+    closed_at,
+    (
+        SELECT count(*) FROM launches AS l
+        WHERE l.environment_id = environments.environment_id AND l.closed_at IS NULL
+    )
+FROM environments
+WHERE lease_until >= :since
+ORDER BY environment_id;

@@ -1,0 +1,16 @@
+"""Closing an instance's open launch because another run takes it, within a step that does more."""
+
+import sqlite3
+
+from runtara_persistence import queries
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "superseding.sql")
+_CLOSE = _QUERIES["close"]
+_RELEASE = _QUERIES["release"]
+
+
+def close_launch(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
+    """Close the open launch, if there is one, before the run that takes the instance begins."""
+    key = {"instance_id": instance_id, "at": at}
+    connection.execute(_CLOSE, key)
+    connection.execute(_RELEASE, key)

@@ -1,0 +1,22 @@
+"""Having a suspended instance be due by a signal, within a step that does more."""
+
+import sqlite3
+
+from runtara_domain.status import SignalType
+from runtara_persistence import queries
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "unblocking.sql")
+_CLEAR = _QUERIES["clear"]
+_SEND = _QUERIES["send"]
+
+
+def unblock(
+    connection: sqlite3.Connection,
+    instance_id: str,
+    at: str,
+    signal: SignalType = SignalType.RESUME,
+) -> None:
+    """Send the signal, unless a stronger one is pending; whatever was sent before, it is due."""
+    key = {"instance_id": instance_id, "signal_type": signal.value, "at": at}
+    connection.execute(_SEND, key)
+    connection.execute(_CLEAR, key)

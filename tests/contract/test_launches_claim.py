@@ -1,0 +1,348 @@
+"""Claims of launches: what is launchable, who comes first, and what keeps an instance back."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.contract.database import Database, Row
+from tests.contract.launching import (
+    KILLED,
+    SECOND,
+    claim,
+    close,
+    hold_lease,
+    launch,
+    offer_all,
+    put_image,
+    start,
+)
+from tests.contract.states import EARLIER, TENANT, put_instance
+from tests.support.clock import START
+
+from runtara_domain.model import Registration
+from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.model.launches import Assignment, Offer
+from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import OPEN, SignalType, State
+
+LATER = START + timedelta(milliseconds=1)
+NOT_CLAIMED: Row = {"wake_claim_by": None, "wake_claim_until": None}
+
+LAUNCHABLE: dict[str, tuple[State, Row, SignalType | None]] = {
+    "pending": (State.PENDING, {}, None),
+    "after a delay": (State.PENDING, {"launch_after": START}, None),
+    "asleep and over": (State.ASLEEP, {**NOT_CLAIMED, "sleep_until": START}, None),
+    "asleep under a claim that is over": (
+        State.ASLEEP,
+        {"sleep_until": EARLIER, "wake_claim_by": "core/1", "wake_claim_until": START},
+        None,
+    ),
+    "asleep and cancelled": (State.ASLEEP, NOT_CLAIMED, SignalType.CANCEL),
+    "paused and resumed": (State.PAUSED, {}, SignalType.RESUME),
+    "its run is over": (State.RUNNING, {"ended_run": 2, "last_activity_at": START}, None),
+    "its environment was lost": (
+        State.RUNNING,
+        {"lost_run": 2, "last_activity_at": START - 45 * SECOND},
+        None,
+    ),
+    "silent": (State.RUNNING, {"last_activity_at": START - 120 * SECOND}, None),
+}
+LEFT_ALONE: dict[str, tuple[State, Row, SignalType | None]] = {
+    "delayed": (State.PENDING, {"launch_after": LATER}, None),
+    "asleep": (State.ASLEEP, {**NOT_CLAIMED, "sleep_until": LATER}, None),
+    "held": (
+        State.ASLEEP,
+        {"sleep_until": EARLIER, "wake_claim_by": "core/1", "wake_claim_until": LATER},
+        SignalType.CANCEL,
+    ),
+    "backing off though cancelled": (
+        State.PAUSED,
+        {"launch_after": LATER},
+        SignalType.CANCEL,
+    ),
+    "paused": (State.PAUSED, {}, SignalType.PAUSE),
+    "blocked": (State.PAUSED, {"error": "it changed", "blocked_signal_at": START}, None),
+    "running in another run": (State.RUNNING, {"ended_run": 1, "last_activity_at": START}, None),
+    "lost and not silent": (
+        State.RUNNING,
+        {"lost_run": 2, "last_activity_at": LATER - 45 * SECOND},
+        None,
+    ),
+    "launched": (State.PENDING, {"launch_id": "open"}, None),
+    "finished": (State.FAILED, {"ended_run": 2}, None),
+}
+
+
+async def put_all(
+    database: Database, cases: dict[str, tuple[State, Row, SignalType | None]]
+) -> None:
+    for name, (state, columns, signal) in cases.items():
+        await put_instance(database, state, name, **{"image_id": "image", **columns})
+        if signal is not None:
+            await database.put_signal(name, signal)
+
+
+async def test_exactly_what_is_launchable_is_claimed(
+    persistence: Persistence, database: Database
+) -> None:
+    """By the condition on its rows, however it came to be so."""
+    await put_all(database, LAUNCHABLE | LEFT_ALONE)
+    await put_instance(database, State.PENDING, "nothing to run")
+    await put_image(persistence, image_id="image")
+    await hold_lease(persistence, "e")
+
+    claimed = await claim(persistence, limit=99)
+
+    assert {one.instance_id for one in claimed} == LAUNCHABLE.keys()
+    assert await claim(persistence, limit=99) == []
+    for one in claimed:
+        row = await database.row(one.instance_id)
+        assert (row["launch_id"], row["ended_run"]) == (one.launch_id, row["run_epoch"])
+        assert (row["launch_after"], row["lost_run"]) == (None, None)
+
+
+async def test_the_highest_priority_comes_first_then_the_longest_wait(
+    persistence: Persistence, database: Database
+) -> None:
+    """Ties are settled by id, and no more are claimed than asked for."""
+    await put_image(persistence, image_id="image")
+    await hold_lease(persistence, "e")
+    for name, priority, created_at in (
+        ("d", 0, EARLIER),
+        ("c", 0, EARLIER),
+        ("a", 0, START),
+        ("b", 5, START),
+        ("e", -5, EARLIER - SECOND),
+    ):
+        await put_instance(
+            database,
+            State.PENDING,
+            name,
+            image_id="image",
+            priority=priority,
+            created_at=created_at,
+        )
+
+    first = await claim(persistence, limit=3)
+    rest = await claim(persistence)
+
+    assert [one.instance_id for one in first] == ["b", "c", "d"]
+    assert [one.instance_id for one in rest] == ["a", "e"]
+
+
+async def test_without_a_good_lease_nothing_is_claimed(persistence: Persistence) -> None:
+    """Not without any, after it was given up, once it is over, or while it is drained."""
+    image = await put_image(persistence)
+    await start(persistence, image_id=image.image_id)
+    unknown = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
+    lease = await hold_lease(persistence, "e", ttl=SECOND)
+    over = await persistence.launches.claim(offer_all("e"), limit=9, at=lease.until)
+    await persistence.environments.drain("e", draining=True)
+    drained = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
+    await persistence.environments.close("e")
+    given_up = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
+
+    for claims in (unknown, over, drained, given_up):
+        assert (claims.assignments, claims.has_lease) == ((), False)
+    await hold_lease(persistence, "e")
+    assert len(await claim(persistence)) == 1
+
+
+async def test_only_what_the_offer_runs_is_claimed(persistence: Persistence) -> None:
+    """An image that is deleted, has a problem or can't be run here leaves its instances waiting."""
+    here = await put_image(persistence, "here")
+    there = await put_image(persistence, "there")
+    broken = await put_image(persistence, "broken")
+    await hold_lease(persistence, "e")
+    await persistence.images.set_problem(broken.image_id, "its target is missing")
+    for image in (here, there, broken):
+        await start(persistence, image.name, image_id=image.image_id)
+    offer = replace(offer_all("e"), can_run=lambda image: image.name != "there")
+
+    claims = await persistence.launches.claim(offer, limit=9, at=START)
+
+    assert [one.instance_id for one in claims.assignments] == ["here"]
+
+
+async def test_a_workflow_goes_to_a_worker_first_and_else_to_the_newest_image(
+    persistence: Persistence, database: Database
+) -> None:
+    """The image waits five seconds for a worker; either way the choice is kept."""
+    image = await put_image(persistence, "code", workflow="orders")
+    await put_image(persistence, "other", workflow="others")
+    await hold_lease(persistence, "e")
+    await start(persistence, "by image", workflow="orders")
+
+    early = await persistence.launches.claim(offer_all("e"), limit=9, at=START + 4 * SECOND)
+    [by_image] = await claim(persistence, at=START + 5 * SECOND)
+    await hold_lease(
+        persistence,
+        "w",
+        kind=EnvironmentKind.WORKER,
+        tenant_id=TENANT,
+        workflows=("orders",),
+    )
+    await start(persistence, "by worker", workflow="orders")
+    none = await claim(persistence, at=START + 60 * SECOND)
+    worker = Offer(environment_id="w", workflows={"orders"}, tenant_id=TENANT)
+    claims = await persistence.launches.claim(worker, limit=9, at=START)
+    [by_worker] = claims.assignments
+    await close(persistence, by_worker.launch_id, KILLED)
+    await persistence.environments.close("w")
+    kept = await claim(persistence, at=START + 60 * SECOND)
+
+    assert (early.assignments, early.again_at) == ((), START + 5 * SECOND)
+    assert (by_image.instance_id, by_image.image) == ("by image", image)
+    assert (await database.row("by image"))["image_id"] == image.image_id
+    assert (none, kept) == ([], [])
+    assert (by_worker.instance_id, by_worker.image) == ("by worker", None)
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        Hold(Scope.TENANT, TENANT),
+        Hold(Scope.IMAGE, TENANT, "orders"),
+        Hold(Scope.IMAGE, "", "orders"),
+        Hold(Scope.WORKFLOW, TENANT, "billing"),
+    ],
+    ids=lambda hold: f"{hold.scope}-{hold.tenant_id}",
+)
+async def test_nothing_that_is_held_is_launched(persistence: Persistence, hold: Hold) -> None:
+    """Until the hold is taken away; the view names it."""
+    image = await put_image(persistence, workflow="billing")
+    await hold_lease(persistence, "e")
+    await start(persistence, image_id=image.image_id)
+    await persistence.limits.hold(replace(hold, reason="upgrade"), at=START)
+
+    held = await claim(persistence)
+    view = await persistence.launches.view("i", at=START)
+    released = await persistence.limits.release(hold.scope, hold.tenant_id, hold.name)
+
+    assert (held, released) == ([], True)
+    assert view is not None
+    assert view.held_by is not None
+    assert view.held_by.reason == "upgrade"
+    assert len(await claim(persistence)) == 1
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        Limit(Scope.TENANT, TENANT, max_concurrent=10),
+        Limit(Scope.IMAGE, TENANT, "orders", max_concurrent=10),
+        Limit(Scope.QUEUE, TENANT, "q", max_concurrent=10),
+        Limit(Scope.QUEUE, TENANT, "q", rate=10, rate_period=timedelta(minutes=1)),
+        None,
+    ],
+    ids=["tenant", "image", "queue", "rate", "default"],
+)
+async def test_environments_together_never_exceed_a_limit(
+    persistence: Persistence, neighbour: Persistence, limit: Limit | None
+) -> None:
+    """With 9 of 10 places taken, one of two environments that claim at once gets the last."""
+    image = await put_image(persistence)
+    if limit is not None:
+        await persistence.limits.put(limit)
+    for number in range(15):
+        await start(persistence, f"i{number:02}", image_id=image.image_id, queue="q")
+    for name in ("e", "f", "g"):
+        await hold_lease(persistence, name)
+    bound = None if limit is not None else 10
+
+    async def claim_all(one: Persistence, name: str, most: int) -> list[Assignment]:
+        offer = replace(offer_all(name), tenant_limit=bound)
+        return list((await one.launches.claim(offer, limit=most, at=START)).assignments)
+
+    first = await claim_all(persistence, "e", 9)
+    racing = await asyncio.gather(claim_all(persistence, "f", 5), claim_all(neighbour, "g", 5))
+    await close(persistence, first[0].launch_id, KILLED)
+    after = await claim_all(persistence, "e", 9)
+
+    assert len(first) == 9
+    assert sorted(len(claimed) for claimed in racing) == [0, 1]
+    is_rate = limit is not None and limit.rate is not None
+    assert len(after) == (0 if is_rate else 1)
+
+
+async def test_of_racing_environments_each_instance_goes_to_one(
+    persistence: Persistence, neighbour: Persistence, database: Database
+) -> None:
+    """And none is left though both began with the same."""
+    image = await put_image(persistence)
+    names = [f"i{number:02}" for number in range(24)]
+    for name in names:
+        await start(persistence, name, image_id=image.image_id)
+    for name in ("e", "f"):
+        await hold_lease(persistence, name)
+
+    claimed = await asyncio.gather(
+        *(claim(persistence, "e", limit=4) for _ in range(3)),
+        *(claim(neighbour, "f", limit=4) for _ in range(3)),
+    )
+
+    got = [one.instance_id for claims in claimed for one in claims]
+    assert sorted(got) == names
+    rows = await database.rows("launches")
+    assert sorted(row["instance_id"] for row in rows) == names
+
+
+async def test_a_start_with_an_offer_is_claimed_in_the_same_step(persistence: Persistence) -> None:
+    """If the environment has a free place; what waits with a higher priority goes first."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e", capacity=2)
+    offer = offer_all("e")
+    await start(persistence, "waits", image_id=image.image_id, priority=1)
+
+    started = [
+        await start(persistence, name, offer=offer, image_id=image.image_id)
+        for name in ("first", "second", "third")
+    ]
+
+    claims = [one.claims.assignments if one.claims else () for one in started]
+    assert [[each.instance_id for each in one] for one in claims] == [["waits"], ["first"], []]
+
+
+async def test_a_registration_is_fenced_by_the_open_launch(
+    persistence: Persistence, database: Database
+) -> None:
+    """Its own process registers by its id; one without takes the instance, and closes the launch."""
+    mine = await launch(persistence)
+    stranger = Registration("i", TENANT, launch_id="another")
+    refused = await persistence.instances.register(stranger, when=OPEN, at=START)
+    own = Registration("i", TENANT, launch_id=mine.launch_id)
+    registered = await persistence.instances.register(own, when=OPEN, at=START)
+    [seen] = await persistence.launches.open_launches("e", at=START)
+
+    by_hand = Registration("i", TENANT)
+    taken = await persistence.instances.register(by_hand, when=OPEN, at=START)
+    late = await close(persistence, mine.launch_id, KILLED)
+
+    assert (refused.launch_is_open, refused.run) == (False, 0)
+    assert (registered.launch_is_open, seen.run) == (True, 1)
+    assert (taken.run, late.is_closed) == (2, False)
+    assert await persistence.launches.open_launches("e", at=START) == []
+    [row] = await database.rows("launches")
+    assert (row["cause"], row["run"], row["verdict"]) == ("superseded", 1, None)
+    assert (await database.row("i"))["launch_id"] is None
+    assert await claim(persistence) == []
+
+
+async def test_the_first_to_register_is_the_process_of_a_launch_that_can_not_say_so(
+    persistence: Persistence,
+) -> None:
+    """A program of another language names no launch; the next one takes its place."""
+    image = await put_image(persistence, runner_type="native")
+    await hold_lease(persistence, "e")
+    await start(persistence, image_id=image.image_id)
+    await claim(persistence)
+    unnamed = Registration("i", TENANT)
+
+    await persistence.instances.register(unnamed, when=OPEN, at=START)
+    [seen] = await persistence.launches.open_launches("e", at=START)
+    await persistence.instances.register(unnamed, when=OPEN, at=START)
+
+    assert seen.run == 1
+    assert await persistence.launches.open_launches("e", at=START) == []
