@@ -74,7 +74,13 @@ async def put_image(
     return (await persistence.images.register(new, upload_id, at=START)).image
 
 
-async def start(persistence: Persistence, instance_id: str = "i", **fields: object) -> Started:
+async def start(
+    persistence: Persistence,
+    instance_id: str = "i",
+    *,
+    offer: Offer | None = None,
+    **fields: object,
+) -> Started:
     asked = InstanceStart(instance_id=instance_id, tenant_id=TENANT, workflow="orders")
     if "image_id" in fields:
         fields = {"workflow": None, **fields}
@@ -94,7 +100,7 @@ async def launch(persistence: Persistence, instance_id: str = "i", **fields: obj
     """Start an instance of an image and claim it."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
-    await start(persistence, instance_id, image_id=image.image_id, **fields)
+    await start(persistence, instance_id, image_id=image.image_id, **fields)  # type: ignore[arg-type]  # Fields by name.
     [assignment] = await claim(persistence)
     return assignment
 

@@ -308,7 +308,7 @@ async def test_a_start_with_an_offer_is_claimed_in_the_same_step(persistence: Pe
 async def test_a_registration_is_fenced_by_the_open_launch(
     persistence: Persistence, database: Database
 ) -> None:
-    """Its own process registers by its id; one without takes the instance, and closes the launch."""
+    """Its process registers by its id; one without takes the instance, and closes the launch."""
     mine = await launch(persistence)
     stranger = Registration("i", TENANT, launch_id="another")
     refused = await persistence.instances.register(stranger, when=OPEN, at=START)

@@ -207,8 +207,12 @@ def migrated_database() -> Iterator[str]:
     server = shared_server()
     name = _clean.pop() if _clean else server.create_database(_TEMPLATE)
     yield server.url(name)
-    server.execute("DELETE FROM instances", name)
+    server.execute("; ".join(f"DELETE FROM {table}" for table in _TABLES), name)
     _clean.append(name)
+
+
+_TABLES = ("instances", "images", "image_chunks", "environments", "limits", "holds")
+"""With those that refer to them, all that hold anything."""
 
 
 @contextmanager

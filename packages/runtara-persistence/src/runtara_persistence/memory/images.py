@@ -214,6 +214,7 @@ class MemoryImages:
     def _move_stuck(self, new: ImageRow, at: datetime) -> None:
         """Have instances that older versions can't run go on with this one."""
         older = {row.image_id: row for row in self._versions(new.tenant_id, new.name)}
+        del older[new.image_id]
         for row in self._store.instances.values():
             image = older.get(row.image_id or "")
             if image is None or row.launch_id is not None or row.state.is_final:

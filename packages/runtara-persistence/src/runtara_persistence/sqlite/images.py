@@ -206,7 +206,7 @@ class SqliteImages:
 
 
 def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
-    name = {"tenant_id": image.tenant_id, "name": image.name}
+    name = {"tenant_id": image.tenant_id, "name": image.name, "image_id": image.image_id}
     for instance_id, is_blocked in connection.execute(_STUCK, name).fetchall():
         connection.execute(_MOVE, {"image_id": image.image_id, "instance_id": instance_id})
         if is_blocked:

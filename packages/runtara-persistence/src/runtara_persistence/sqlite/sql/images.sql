@@ -66,6 +66,7 @@ FROM images AS m
 CROSS JOIN instances AS i ON i.image_id = m.image_id
 WHERE m.tenant_id = :tenant_id
     AND m.name = :name
+    AND m.image_id <> :image_id
     AND i.launch_id IS NULL
     AND i.status IN ('pending', 'running', 'suspended')
     AND (
