@@ -21,7 +21,7 @@ from runtara_domain.model.images import Image
 from runtara_domain.model.interventions import Stopped
 from runtara_domain.model.launches import Claims, Offer
 from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Launcher:
 
     def __init__(
         self,
-        persistence: LaunchingPersistence,
+        persistence: Persistence,
         clock: Clock,
         placements: Mapping[str, Placement],
         settings: LauncherSettings,

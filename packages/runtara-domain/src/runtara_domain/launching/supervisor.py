@@ -26,7 +26,7 @@ from runtara_domain.model.launches import Assignment, Closing, OpenLaunch
 from runtara_domain.model.signals import Signal
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.ports.clock import Clock
-from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LaunchFailed, Placement, StopSignal
 from runtara_domain.status import OPEN, SignalType
 
@@ -69,7 +69,7 @@ class Supervisor:
     background, and its failure ends the environment. Every method of it needs a running loop.
     """
 
-    persistence: LaunchingPersistence
+    persistence: Persistence
     clock: Clock
     lease: LeaseKeeper
     placements: Mapping[str, Placement]

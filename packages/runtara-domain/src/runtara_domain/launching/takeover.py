@@ -12,7 +12,7 @@ from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
-from runtara_domain.ports.persistence import LaunchingPersistence
+from runtara_domain.ports.persistence import Persistence
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +23,7 @@ _BATCH = 100
 class TakeOver:
     """Does it in steps of which each succeeds for one environment, whoever else tries."""
 
-    def __init__(
-        self, persistence: LaunchingPersistence, lease: LeaseKeeper, crashes: CrashPolicy
-    ) -> None:
+    def __init__(self, persistence: Persistence, lease: LeaseKeeper, crashes: CrashPolicy) -> None:
         self._persistence, self._lease, self._crashes = persistence, lease, crashes
         self._stop_at: datetime | None = None
 

@@ -42,7 +42,7 @@ class Stopped:
     environment_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Retry:
     """
     An operator's retry.
@@ -93,7 +93,7 @@ class Moved:
     open_launch_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fork:
     """
     A copy of an instance's history up to a point, to go on from there as an instance of its own.

@@ -107,7 +107,9 @@ def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -
     if row.lost_run == row.run_epoch and not is_nameless:
         quiet = heard_at(row) + lost_silence
         return max(quiet, row.launch_after or quiet)
-    return None if row.image_id is None else heard_at(row) + silence
+    # One that is over waits for its back-off.
+    is_over = row.ended_run == row.run_epoch
+    return None if row.image_id is None or is_over else heard_at(row) + silence
 
 
 def moments(store: Store, lost_silence: timedelta, now: datetime) -> Iterator[datetime]:

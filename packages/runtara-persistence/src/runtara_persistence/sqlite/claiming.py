@@ -196,36 +196,51 @@ def _launch(
     bounded: set[tuple[Any, str, str]],
     at: datetime,
 ) -> Assignment:
+    assignment = _take(connection, offer, candidate, target, at)
+    image = assignment.image
+    name = None if image is None else image.name
+    places = keys(assignment.tenant_id, name, assignment.queue)
+    has_limit = offer.tenant_limit is not None or any(key in bounded for key in places)
+    launched = {
+        "launch_id": assignment.launch_id,
+        "instance_id": assignment.instance_id,
+        "number": assignment.number,
+        "environment_id": offer.environment_id,
+        "tenant_id": assignment.tenant_id,
+        "at": to_text(at),
+        "image_id": None if image is None else image.image_id,
+        "image_name": name,
+        "workflow": assignment.workflow,
+        "queue": assignment.queue,
+        "runner": INLINE if image is None else image.runner_type.value,
+        "placement": INLINE if image is None else image.placement,
+        "timeout_at": _text(at, assignment.timeout),
+        "is_bounded": has_limit,
+    }
+    connection.execute(_LAUNCH, launched)
+    return assignment
+
+
+def _take(
+    connection: sqlite3.Connection,
+    offer: Offer,
+    candidate: Candidate,
+    target: Target,
+    at: datetime,
+) -> Assignment:
     image = target.image
+    launch_id = new_launch_id()
     taken = {
         "instance_id": candidate.instance_id,
-        "launch_id": new_launch_id(),
+        "launch_id": launch_id,
         "image_id": None if image is None else image.image_id,
         "sends_id": image is None or offer.sends_launch_id(image),
     }
     [row] = connection.execute(_TAKE, taken).fetchall()
     tenant_id, number, run, workflow, checkpoint_id, env, timeout_ms, crashes, *rest = row
     priority, queue = rest
-    timeout = stored.timeout(timeout_ms, image)
-    name = None if image is None else image.name
-    launched = {
-        **taken,
-        "number": number,
-        "environment_id": offer.environment_id,
-        "tenant_id": tenant_id,
-        "at": to_text(at),
-        "image_name": name,
-        "workflow": workflow,
-        "queue": queue,
-        "runner": INLINE if image is None else image.runner_type.value,
-        "placement": INLINE if image is None else image.placement,
-        "timeout_at": _text(at, timeout),
-        "is_bounded": offer.tenant_limit is not None
-        or any(key in bounded for key in keys(tenant_id, name, queue)),
-    }
-    connection.execute(_LAUNCH, launched)
     return Assignment(
-        launch_id=str(taken["launch_id"]),
+        launch_id=launch_id,
         number=number,
         instance_id=candidate.instance_id,
         tenant_id=tenant_id,
@@ -235,7 +250,7 @@ def _launch(
         workflow=workflow,
         checkpoint_id=checkpoint_id,
         env=stored.env(env),
-        timeout=timeout,
+        timeout=stored.timeout(timeout_ms, image),
         crashes=crashes,
         priority=priority,
         queue=queue,

@@ -15,7 +15,6 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
-from runtara_domain.model.instances import Ending
 from runtara_domain.model.interventions import (
     Fork,
     Forked,
@@ -37,19 +36,16 @@ from runtara_domain.model.launches import (
     OpenLaunch,
     Started,
 )
-from runtara_domain.model.reopening import Reopening
-from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_domain.status import SignalType, State
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import (
     claiming,
     closing,
     forking,
     instance_lists,
+    intervening,
     launch_rows,
-    reopening,
     rows,
-    superseding,
-    unblocking,
 )
 from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
@@ -62,16 +58,6 @@ _START_CREATE = _QUERIES["start.create"]
 _START_ASSOCIATE = _QUERIES["start.associate"]
 _MARK_STARTED = _QUERIES["mark_started"]
 _OPEN_LAUNCHES = _QUERIES["open_launches"]
-_STANDING = _QUERIES["standing"]
-_STOP = _QUERIES["stop"]
-_ENVIRONMENT_OF = _QUERIES["environment_of"]
-_END_STOPPED = _QUERIES["end_stopped"]
-_SETTLE_CANCEL = _QUERIES["settle_cancel"]
-_SETTLE_PAUSE = _QUERIES["settle_pause"]
-_END_BACKOFF = _QUERIES["end_backoff"]
-_RETRY = _QUERIES["retry"]
-_MOVE = _QUERIES["move"]
-_TELL = _QUERIES["tell"]
 _PAGE_PLACE = _QUERIES["page.place"]
 _PAGE = _QUERIES["page"]
 
@@ -153,29 +139,7 @@ class SqliteLaunches:
     def stop(
         self, connection: sqlite3.Connection, heard: list[str], stop: Stop, *, at: datetime
     ) -> Stopped:
-        row = connection.execute(_STANDING, {"instance_id": stop.instance_id}).fetchone()
-        if row is None:
-            return Stopped(before=None)
-        status, sleep_until, parent_id, launch_id, *_ = row
-        before = rows.state(status, sleep_until)
-        if before.is_final:
-            return Stopped(before=before, after=before)
-        until = {"stop_at": to_text(at + stop.grace), "reason": stop.reason}
-        key = {"instance_id": stop.instance_id, "at": to_text(at)}
-        [(stop_at,)] = connection.execute(_STOP, {**key, **until}).fetchall()
-        after = before
-        if before is State.PENDING:
-            after = _cancel(connection, heard, key, parent_id, stop.reason, row[-3:], at)
-        else:
-            unblocking.unblock(connection, stop.instance_id, to_text(at), SignalType.CANCEL)
-        environment = connection.execute(_ENVIRONMENT_OF, {"launch_id": launch_id}).fetchone()
-        return Stopped(
-            before=before,
-            after=after,
-            stop_at=from_text(stop_at),
-            launch_id=launch_id,
-            environment_id=None if environment is None else environment[0],
-        )
+        return intervening.stop(connection, heard, stop, at)
 
     @write_and_tell("end instances that were stopped")
     def end_stopped(
@@ -188,54 +152,18 @@ class SqliteLaunches:
         at: datetime,
     ) -> Sequence[str]:
         values.check_limit(limit)
-        asked = {"at": to_text(at), "until": to_text(at - patience), "limit": limit}
-        due = connection.execute(_END_STOPPED, asked).fetchall()
-        for instance_id, parent_id, reason, *figures in due:
-            key = {"instance_id": instance_id, "at": to_text(at)}
-            _cancel(connection, heard, key, parent_id, reason, figures, at)
-        return [instance_id for instance_id, *_ in due]
+        return intervening.end_stopped(connection, heard, patience, limit, at)
 
     @write("resume an instance")
     def resume(
         self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
     ) -> State | None:
         values.check_storable("instance_id", instance_id)
-        key = {"instance_id": instance_id, "at": to_text(at)}
-        row = connection.execute(_STANDING, key).fetchone()
-        if row is None:
-            return None
-        before = rows.state(*row[:2])
-        if before in (State.ASLEEP, State.PAUSED):
-            unblocking.unblock(connection, instance_id, to_text(at))
-        elif not before.is_final:
-            if before is State.RUNNING:
-                connection.execute(_SETTLE_PAUSE, key)
-            connection.execute(_END_BACKOFF, key)
-        return before
+        return intervening.resume(connection, instance_id, at)
 
     @write("retry an instance")
     def retry(self, connection: sqlite3.Connection, retry: Retry, *, at: datetime) -> Retried:
-        key = {"instance_id": retry.instance_id}
-        row = connection.execute(_STANDING, key).fetchone()
-        if row is None:
-            return Retried(before=None)
-        status, sleep_until, _, launch_id, tenant_id, image_id, *_ = row
-        before = rows.state(status, sleep_until)
-        if before is State.COMPLETED:
-            return Retried(before=before)
-        image_id = retry.image_id or image_id
-        if image_id is not None and not _has_image(connection, image_id, tenant_id):
-            return Retried(before=before, image_is_found=False)
-        superseding.close_launch(connection, retry.instance_id, to_text(at))
-        set_aside: frozenset[str] = frozenset()
-        if before.is_final:
-            asked = Reopening(retry.instance_id, retry.set_aside)
-            reopened = reopening.reopen(connection, asked, MOVES[Move.REOPEN].sources, at)
-            set_aside = reopened.set_aside
-        is_run_over = before is State.RUNNING and launch_id is not None
-        connection.execute(_RETRY, {**key, "image_id": image_id, "is_run_over": is_run_over})
-        connection.execute(_TELL)
-        return Retried(before=before, set_aside=set_aside, closed_launch_id=launch_id)
+        return intervening.retry(connection, retry, at)
 
     @write("move an instance to another image")
     def move(
@@ -243,23 +171,7 @@ class SqliteLaunches:
     ) -> Moved:
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
-        key = {"instance_id": instance_id, "image_id": image_id}
-        row = connection.execute(_STANDING, key).fetchone()
-        if row is None:
-            return Moved(before=None)
-        status, sleep_until, _, launch_id, tenant_id, *_ = row
-        before = rows.state(status, sleep_until)
-        if before.is_final:
-            return Moved(before=before)
-        if not _has_image(connection, image_id, tenant_id):
-            return Moved(before=before, image_is_found=False)
-        if launch_id is not None:
-            return Moved(before=before, open_launch_id=launch_id)
-        connection.execute(_MOVE, key)
-        if before is State.PAUSED and row[8] is not None:
-            unblocking.unblock(connection, instance_id, to_text(at))
-        connection.execute(_TELL)
-        return Moved(before=before)
+        return intervening.move(connection, instance_id, image_id, at)
 
     @write("fork an instance")
     def fork(self, connection: sqlite3.Connection, fork: Fork, *, at: datetime) -> Forked:
@@ -343,29 +255,6 @@ def _created(start: InstanceStart, at: datetime) -> dict[str, object]:
         "dedupe_key": start.dedupe_key,
         "env": json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
     }
-
-
-def _has_image(connection: sqlite3.Connection, image_id: str, tenant_id: str) -> bool:
-    key = {"image_id": image_id, "tenant_id": tenant_id}
-    row = connection.execute(_START_IMAGE, key).fetchone()
-    return row is not None and bool(row[1])
-
-
-def _cancel(
-    connection: sqlite3.Connection,
-    heard: list[str],
-    key: dict[str, str],
-    parent_id: str | None,
-    reason: str | None,
-    figures: Sequence[Any],
-    at: datetime,
-) -> State:
-    memory_peak_bytes, cpu_usage_usec, stderr = figures
-    state = MOVES[Move.TERMINATE].target
-    ending = Ending(state, None, reason or None, stderr, memory_peak_bytes, cpu_usage_usec)
-    closing.end(connection, heard, key["instance_id"], parent_id, ending, at)
-    connection.execute(_SETTLE_CANCEL, key)
-    return state
 
 
 def _open_launch(row: Sequence[Any], at: datetime) -> OpenLaunch:

@@ -107,7 +107,9 @@ WHERE status = 'running'
         WHEN lost_run = run_epoch
         THEN (launch_after IS NULL OR launch_after <= $1::timestamptz)
             AND coalesce(last_activity_at, started_at, created_at) <= $3::timestamptz
+        -- One that is over waits for its back-off.
         ELSE image_id IS NOT NULL
+            AND ended_run IS DISTINCT FROM run_epoch
             AND coalesce(last_activity_at, started_at, created_at) <= $2::timestamptz
     END;
 

@@ -93,7 +93,9 @@ WHERE status = 'running'
         WHEN lost_run = run_epoch
         THEN coalesce(launch_after, '') <= :at
             AND coalesce(last_activity_at, started_at, created_at) <= :lost_since
+        -- One that is over waits for its back-off.
         ELSE image_id IS NOT NULL
+            AND ended_run IS NOT run_epoch
             AND coalesce(last_activity_at, started_at, created_at) <= :silent_since
     END;
 

@@ -1,0 +1,155 @@
+"""What operators do to instances, within one transaction."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runtara_domain.model.instances import Ending
+from runtara_domain.model.interventions import Moved, Retried, Retry, Stop, Stopped
+from runtara_domain.model.reopening import Reopening
+from runtara_domain.status import MOVES, Move, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.sqlite import closing, reopening, rows, superseding, unblocking
+from runtara_persistence.sqlite.rows import from_text, to_text
+
+_QUERIES = queries.load("runtara_persistence.sqlite", "launches.sql")
+_IMAGE = _QUERIES["start.image"]
+_STANDING = _QUERIES["standing"]
+_STOP = _QUERIES["stop"]
+_ENVIRONMENT_OF = _QUERIES["environment_of"]
+_END_STOPPED = _QUERIES["end_stopped"]
+_SETTLE_CANCEL = _QUERIES["settle_cancel"]
+_SETTLE_PAUSE = _QUERIES["settle_pause"]
+_END_BACKOFF = _QUERIES["end_backoff"]
+_RETRY = _QUERIES["retry"]
+_MOVE = _QUERIES["move"]
+_TELL = _QUERIES["tell"]
+
+
+def stop(connection: sqlite3.Connection, heard: list[str], asked: Stop, at: datetime) -> Stopped:
+    """Carry out `launches.stop`."""
+    row = connection.execute(_STANDING, {"instance_id": asked.instance_id}).fetchone()
+    if row is None:
+        return Stopped(before=None)
+    status, sleep_until, parent_id, launch_id, *_ = row
+    before = rows.state(status, sleep_until)
+    if before.is_final:
+        return Stopped(before=before, after=before)
+    until = {"stop_at": to_text(at + asked.grace), "reason": asked.reason}
+    key = {"instance_id": asked.instance_id, "at": to_text(at)}
+    [(stop_at,)] = connection.execute(_STOP, {**key, **until}).fetchall()
+    after = before
+    if before is State.PENDING:
+        after = _cancel(connection, heard, key, parent_id, asked.reason, row[-3:], at)
+    else:
+        unblocking.unblock(connection, asked.instance_id, to_text(at), SignalType.CANCEL)
+    environment = connection.execute(_ENVIRONMENT_OF, {"launch_id": launch_id}).fetchone()
+    return Stopped(
+        before=before,
+        after=after,
+        stop_at=from_text(stop_at),
+        launch_id=launch_id,
+        environment_id=None if environment is None else environment[0],
+    )
+
+
+def end_stopped(
+    connection: sqlite3.Connection,
+    heard: list[str],
+    patience: timedelta,
+    limit: int,
+    at: datetime,
+) -> Sequence[str]:
+    """Carry out `launches.end_stopped`."""
+    asked = {"at": to_text(at), "until": to_text(at - patience), "limit": limit}
+    due = connection.execute(_END_STOPPED, asked).fetchall()
+    for instance_id, parent_id, reason, *figures in due:
+        key = {"instance_id": instance_id, "at": to_text(at)}
+        _cancel(connection, heard, key, parent_id, reason, figures, at)
+    return [instance_id for instance_id, *_ in due]
+
+
+def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> State | None:
+    """Carry out `launches.resume`."""
+    key = {"instance_id": instance_id, "at": to_text(at)}
+    row = connection.execute(_STANDING, key).fetchone()
+    if row is None:
+        return None
+    before = rows.state(*row[:2])
+    if before in (State.ASLEEP, State.PAUSED):
+        unblocking.unblock(connection, instance_id, to_text(at))
+    elif not before.is_final:
+        if before is State.RUNNING:
+            connection.execute(_SETTLE_PAUSE, key)
+        connection.execute(_END_BACKOFF, key)
+    return before
+
+
+def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried:
+    """Carry out `launches.retry`."""
+    key = {"instance_id": asked.instance_id}
+    row = connection.execute(_STANDING, key).fetchone()
+    if row is None:
+        return Retried(before=None)
+    status, sleep_until, _, launch_id, tenant_id, image_id, *_ = row
+    before = rows.state(status, sleep_until)
+    if before is State.COMPLETED:
+        return Retried(before=before)
+    image_id = asked.image_id or image_id
+    if image_id is not None and not _has_image(connection, image_id, tenant_id):
+        return Retried(before=before, image_is_found=False)
+    superseding.close_launch(connection, asked.instance_id, to_text(at))
+    set_aside: frozenset[str] = frozenset()
+    if before.is_final:
+        whole = Reopening(asked.instance_id, asked.set_aside)
+        reopened = reopening.reopen(connection, whole, MOVES[Move.REOPEN].sources, at)
+        set_aside = reopened.set_aside
+    is_run_over = before is State.RUNNING and launch_id is not None
+    connection.execute(_RETRY, {**key, "image_id": image_id, "is_run_over": is_run_over})
+    connection.execute(_TELL)
+    return Retried(before=before, set_aside=set_aside, closed_launch_id=launch_id)
+
+
+def move(connection: sqlite3.Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
+    """Carry out `launches.move`."""
+    key = {"instance_id": instance_id, "image_id": image_id}
+    row = connection.execute(_STANDING, key).fetchone()
+    if row is None:
+        return Moved(before=None)
+    status, sleep_until, _, launch_id, tenant_id, *_ = row
+    before = rows.state(status, sleep_until)
+    if before.is_final:
+        return Moved(before=before)
+    if not _has_image(connection, image_id, tenant_id):
+        return Moved(before=before, image_is_found=False)
+    if launch_id is not None:
+        return Moved(before=before, open_launch_id=launch_id)
+    connection.execute(_MOVE, key)
+    if before is State.PAUSED and row[8] is not None:
+        unblocking.unblock(connection, instance_id, to_text(at))
+    connection.execute(_TELL)
+    return Moved(before=before)
+
+
+def _has_image(connection: sqlite3.Connection, image_id: str, tenant_id: str) -> bool:
+    key = {"image_id": image_id, "tenant_id": tenant_id}
+    row = connection.execute(_IMAGE, key).fetchone()
+    return row is not None and bool(row[1])
+
+
+def _cancel(
+    connection: sqlite3.Connection,
+    heard: list[str],
+    key: dict[str, str],
+    parent_id: str | None,
+    reason: str | None,
+    figures: Sequence[Any],
+    at: datetime,
+) -> State:
+    memory_peak_bytes, cpu_usage_usec, stderr = figures
+    state = MOVES[Move.TERMINATE].target
+    ending = Ending(state, None, reason or None, stderr, memory_peak_bytes, cpu_usage_usec)
+    closing.end(connection, heard, key["instance_id"], parent_id, ending, at)
+    connection.execute(_SETTLE_CANCEL, key)
+    return state
