@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar, cast, overload
 
 from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.engine.calls import DurableCall
@@ -98,10 +99,7 @@ async def _kept(execution: Execution, call: DurableCall, record: Record, kind: t
 
 def _check(name: str, kind: object) -> None:
     """Raise NotSaveable if no value of this type can be saved."""
-    # Only now: it imports pydantic.
-    from runtara_sdk.workflow.values import codec
-
-    codec.check(f"promise {name!r}", kind)
+    values.codec.check(f"promise {name!r}", kind)
 
 
 async def heard(execution: Execution, call: DurableCall, name: str) -> bytes:
@@ -128,18 +126,15 @@ async def _is_sent(execution: Execution, name: str) -> bool:
 
 def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     """What is saved of what was sent: the value, or why it is none."""
-    # Only now: it imports pydantic.
-    from runtara_sdk.workflow.values import codec
-
     what = f"promise {call.signal!r}"
     try:
-        value = sent if kind is bytes else codec.read(what, sent, kind)
-    except codec.Misfit as error:
+        value = sent if kind is bytes else values.codec.read(what, sent, kind)
+    except values.codec.Misfit as error:
         text = (
-            f"{what} takes {codec.shape(what, kind)}, and was sent"
+            f"{what} takes {values.codec.shape(what, kind)}, and was sent"
             f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
             " except this error and wait for another name"
         )
         return call.record(Kind.FAILURE, json.dumps(text).encode())
-    kept = codec.encode(what, value, kind)
+    kept = values.codec.encode(what, value, kind)
     return call.record(Kind.RESULT, kept.text, form=kept.form)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
@@ -65,12 +66,9 @@ def _recorded(name: str, kind: type[T], make: Callable[[], T]) -> Coroutine[Any,
 async def _value(
     execution: Execution, call: DurableCall, kind: type[T], make: Callable[[], T]
 ) -> T:
-    # Only now: it imports pydantic.
-    from runtara_sdk.workflow.values import codec
-
     async def live() -> Record:
         await execution.cancellation.check(call)
-        made = codec.encode(call.key, make(), kind)
+        made = values.codec.encode(call.key, make(), kind)
         return call.record(Kind.RESULT, made.text, form=made.form)
 
     return cast("T", await value_of(execution, call, await execution.durable(call, live), kind))
@@ -80,15 +78,13 @@ async def value_of(
     execution: Execution, call: DurableCall, record: Record, annotation: object
 ) -> Any:
     """The value of a record; blocks for ever if it has none of this type."""
-    from runtara_sdk.workflow.values import codec
-
     try:
         if record.kind not in (Kind.RESULT, Kind.UNREAD):
             raise Changed(
                 f"{call.key!r} saved a {record.kind} when the instance passed it, and is now to"
                 " give a value: call what was called there"
             )
-        value = codec.decode(call.key, record.value, annotation, record.form)
+        value = values.codec.decode(call.key, record.value, annotation, record.form)
     except (Changed, StateUnreadable) as error:
         await execution.end.finish_and_block(error)
     if record.kind is Kind.UNREAD:

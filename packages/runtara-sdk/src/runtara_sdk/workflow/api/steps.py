@@ -8,6 +8,7 @@ from types import CoroutineType
 from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.context import check_awaited, in_workflow
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.duration import Duration
@@ -147,18 +148,15 @@ class Step(CoroutineFunction, Generic[P, R]):
         )
 
     def _attempts(self, execution: Execution, call: DurableCall, given: Arguments) -> Attempts:
-        # Only now: it imports pydantic.
-        from runtara_sdk.workflow.values import codec
-
         ask = self._ask
         annotation = self._function.returns(call.key)
-        codec.check(call.key, annotation)
+        values.codec.check(call.key, annotation)
         return Attempts(
             execution=execution,
             call=call,
             options=self._options,
             work=lambda: self._function.carry_out(given.args, given.kwargs),
-            read=lambda text: codec.decode(call.key, text, annotation, Form.EITHER),
+            read=lambda text: values.codec.decode(call.key, text, annotation, Form.EITHER),
             result=lambda value: self._result(execution, call, value, annotation),
             failure=lambda error, number: self._failure(execution, call, error, number),
             ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
@@ -168,33 +166,33 @@ class Step(CoroutineFunction, Generic[P, R]):
         self, execution: Execution, call: DurableCall, value: object, annotation: object
     ) -> Record:
         """Write a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
-        from runtara_sdk.workflow.values import codec
-
         try:
-            written = codec.encode(call.key, value, annotation)
-        except codec.Unread as unread:
+            written = values.codec.encode(call.key, value, annotation)
+        except values.codec.Unread as unread:
             await execution.recorder.record(call.key, call.record(Kind.UNREAD, unread.text))
-            await execution.end.finish_and_block(codec.Unread(f"{unread}{_UNREAD}", unread.text))
+            await execution.end.finish_and_block(
+                values.codec.Unread(f"{unread}{_UNREAD}", unread.text)
+            )
         return call.record(Kind.RESULT, written.text, form=written.form)
 
     def _failure(
         self, execution: Execution, call: DurableCall, error: Exception, attempts: int
     ) -> Record:
-        from runtara_sdk.workflow.values import failures
-
         nth = execution.order.reserve()
-        text = failures.encode(call.key, error, attempts, self._options.raises)
+        text = values.failures.encode(call.key, error, attempts, self._options.raises)
         whole = call.record(Kind.FAILURE, text, nth)
         try:
             whole.check_size()
         except NotSaveable:
             # Its parts are more than the core takes.
-            text = failures.encode(call.key, error, attempts, ())
+            text = values.failures.encode(call.key, error, attempts, ())
             return call.record(Kind.FAILURE, text, nth)
         return whole
 
     def _warn_if_changed(self, call: DurableCall, given: Arguments) -> None:
-        if call.arguments is not None and self._function.call(given) != call.arguments.call:
+        if call.arguments is None or not given.may_change():
+            return
+        if self._function.call(given) != call.arguments.call:
             logger.warning(
                 "the arguments of %s have changed since it was called; a replay, for which the"
                 " step does not run, has them as they were: let it copy them, and return what"
@@ -203,10 +201,8 @@ class Step(CoroutineFunction, Generic[P, R]):
             )
 
     async def _fail(self, execution: Execution, call: DurableCall, record: Record) -> NoReturn:
-        from runtara_sdk.workflow.values import failures
-
         try:
-            error = failures.decode(
+            error = values.failures.decode(
                 self._options.name, call.key, record.value, self._options.raises, record.form
             )
         except StateUnreadable as unreadable:

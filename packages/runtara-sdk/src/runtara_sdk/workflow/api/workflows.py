@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from runtara_sdk.workflow import values
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.records import LIMIT, Record
@@ -80,28 +81,24 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         Raises InputRefused if it does not fit or, where `is_saved` says that the instance was
         started with it, Refused.
         """
-        from runtara_sdk.workflow.values import codec
-
         names = list(inspect.signature(self.function).parameters)
         if text is None:
             return self._without_input(names, is_saved=is_saved)
         what, annotation = self._taken(names)
         try:
-            found = codec.read(what, text, annotation, is_strict=not is_saved, form=form)
-        except codec.Misfit as error:
+            found = values.codec.read(what, text, annotation, is_strict=not is_saved, form=form)
+        except values.codec.Misfit as error:
             kind = Refused if is_saved else InputRefused
             raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
 
     def _taken(self, names: list[str]) -> tuple[str, object]:
         """What the input is called, and its annotation."""
-        from runtara_sdk.workflow.values import codec
-
         hints = self._hints()
         if len(names) == 1:
             return names[0], hints.get(names[0], Any)
         kinds = {name: hints.get(name, Any) for name in names}
-        return "input", codec.named(kinds, self._required())
+        return "input", values.codec.named(kinds, self._required())
 
     def _misfit(
         self, names: list[str], text: bytes, problems: Sequence[str], *, is_saved: bool
@@ -119,9 +116,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return f"{head}:{lines}\nit takes {self._shape(names)}\ngot {got}"
 
     def _shape(self, names: list[str]) -> str:
-        from runtara_sdk.workflow.values import codec
-
-        shape = codec.shape(*self._taken(names))
+        shape = values.codec.shape(*self._taken(names))
         return f"the value of its parameter {names[0]}: {shape}" if len(names) == 1 else shape
 
     def input(
@@ -139,11 +134,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             return self._input(bound, Form.NAMES), Form.NAMES
 
     def _input(self, bound: Mapping[str, object], form: Form) -> bytes | None:
-        from runtara_sdk.workflow.values import codec
-
         hints = self._hints()
         texts = {
-            name: codec.encode(
+            name: values.codec.encode(
                 f"{self.name}({name}=...)", value, hints.get(name, Any), forms=(form,)
             ).text
             for name, value in bound.items()
@@ -158,9 +151,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
         Raises NotSaveable for what no JSON holds, or is more than the core keeps.
         """
-        from runtara_sdk.workflow.values import codec
-
-        text = codec.output(f"workflow {self.name!r}", value, self._hints().get("return", Any))
+        text = values.codec.output(
+            f"workflow {self.name!r}", value, self._hints().get("return", Any)
+        )
         if len(text) > LIMIT:
             raise NotSaveable(
                 f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"

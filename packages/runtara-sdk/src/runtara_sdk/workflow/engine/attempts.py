@@ -114,13 +114,15 @@ class Attempts:
         assert task is not None
         instance_id, key = self.execution.instance_id, self.call.key
         own = idempotency_key(instance_id, key)
-        limit = asyncio.timeout(self._limit())
+        limit = self._limit()
         try:
             with entered(Current(instance_id, key, self.number, own)):
+                if limit is None:
+                    return await work()
                 async with limit:
                     return await work()
         except TimeoutError as error:
-            if not limit.expired():
+            if limit is None or not limit.expired():
                 raise
             raise TimeoutError(
                 f"the attempt took longer than timeout={self.options.timeout!r}"
@@ -128,10 +130,10 @@ class Attempts:
         except BaseException as error:
             raise_contained(task, error)
 
-    def _limit(self) -> float | None:
+    def _limit(self) -> asyncio.Timeout | None:
         if self.options.timeout is None:
             return None
-        return duration("timeout=", self.options.timeout).total_seconds()
+        return asyncio.timeout(duration("timeout=", self.options.timeout).total_seconds())
 
     async def _failed(self, error: Exception) -> None:
         """Record the failure and wait for the next attempt; raises Failed if there is none."""

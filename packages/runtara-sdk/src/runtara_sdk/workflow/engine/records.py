@@ -24,6 +24,8 @@ _WARN = 48 * 2**20
 _COMPRESS = 2**20
 _COMPRESSED = b"zlib:"
 
+_write = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Kind(StrEnum):
     """What a record says of its key."""
@@ -80,7 +82,7 @@ class Record:
             "by_alias": True if self.form is Form.ALIASES else None,
         }
         head = {name: value for name, value in said.items() if value is not None}
-        text = json.dumps(head, ensure_ascii=False)[:-1].encode(errors="backslashreplace")
+        text = _write(head)[:-1].encode(errors="backslashreplace")
         return _packed(text + b', "value": ' + self.value + b"}")
 
 

@@ -6,7 +6,6 @@ import typing
 from array import array
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args, get_origin
@@ -190,18 +189,24 @@ def check(what: str, annotation: object) -> None:
     Of one that has some that can't be saved it warns, once.
     """
     _adapter_for(what, annotation)
-    doubt = doubts.of_annotation(annotation)
+    try:
+        doubt = _doubt_of(annotation)
+    except TypeError:  # An annotation that is not hashable.
+        doubt = doubts.of_annotation(annotation)
     if doubt is not None:
         raise NotSaveable(f"what {what} gives can't be saved: {doubt}")
-    with suppress(TypeError):  # An annotation that is not hashable.
-        _warn_of_doubts(annotation)
 
 
 @cache
-def _warn_of_doubts(annotation: object) -> None:
-    doubt = doubts.perhaps_of_annotation(annotation)
-    if doubt is not None:
-        logger.warning("a value of %s may be none that can be saved: %s", _shown(annotation), doubt)
+def _doubt_of(annotation: object) -> str | None:
+    """Give what holds for all values of an annotation; warn of what holds for some."""
+    doubt = doubts.of_annotation(annotation)
+    possible = None if doubt else doubts.perhaps_of_annotation(annotation)
+    if possible is not None:
+        logger.warning(
+            "a value of %s may be none that can be saved: %s", _shown(annotation), possible
+        )
+    return doubt
 
 
 def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) -> object:

@@ -6,6 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 
 
+def is_plain(value: object) -> bool:
+    """Tell whether a value can't change and holds no other; none of the user's code is asked."""
+    kind = type(value)
+    return kind is str or kind is int or kind is bool or kind is bytes or value is None
+
+
 def parts(value: object) -> dict[str, object] | None:
     """The fields of a dataclass or a model by name; None for what has no fields."""
     if is_dataclass(value) and not isinstance(value, type):

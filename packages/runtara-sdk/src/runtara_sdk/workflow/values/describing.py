@@ -29,6 +29,8 @@ _TEXTUAL = (
     *(IPv4Address, IPv4Network, IPv6Address, IPv6Network),
 )
 
+_write = json.JSONEncoder(ensure_ascii=False).encode
+
 _LONGEST_INT = 10**600
 """Python refuses to write ints of some thousand digits as decimals."""
 
@@ -55,7 +57,7 @@ def _plain(value: object) -> str | None:
     if isinstance(value, Enum):
         return described(value.value)
     if value is None or isinstance(value, bool | float | str):
-        return json.dumps(value, ensure_ascii=False)
+        return _write(value)
     if isinstance(value, int):
         return int.__repr__(value) if abs(value) < _LONGEST_INT else hex(value)
     return OPAQUE if isinstance(value, type) else None

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from runtara_sdk.workflow.errors import InsideStep, NotSaveable
 from runtara_sdk.workflow.values.arguments import Call, LiveCall, positional, shown
+from runtara_sdk.workflow.values.contents import is_plain
 from runtara_sdk.workflow.values.fingerprint import Fingerprint
 from runtara_sdk.workflow.values.forks import EndsForks
 from runtara_sdk.workflow.values.threads import in_thread
@@ -26,6 +27,10 @@ class Arguments:
     args: tuple[object, ...]
     kwargs: Mapping[str, Any]
     own: int = 0
+
+    def may_change(self) -> bool:
+        """Tell whether any of them is an object that somebody may change after the call."""
+        return not all(map(is_plain, (*self.args[self.own :], *self.kwargs.values())))
 
 
 _noted: ContextVar[list[tuple[str, Coroutine[Any, Any, object]]] | None] = ContextVar(

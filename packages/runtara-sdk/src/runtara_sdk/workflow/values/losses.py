@@ -8,7 +8,7 @@ from datetime import datetime, time
 from enum import Enum
 
 from runtara_sdk.workflow.user_objects import shown
-from runtara_sdk.workflow.values.contents import parts
+from runtara_sdk.workflow.values.contents import is_plain, parts
 
 
 @dataclass(slots=True)
@@ -37,6 +37,8 @@ def losses(one: object, back: object) -> Losses:
 
 
 def _differences(one: object, back: object, path: str, zones: list[str]) -> Iterator[str]:
+    if is_plain(one) and type(one) is type(back) and one == back:
+        return
     if not _passes(one, back):
         yield _said(one, back, path)
         return
