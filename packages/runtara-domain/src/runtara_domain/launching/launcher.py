@@ -162,11 +162,11 @@ class Launcher:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await self._lease.open()
+            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for placement in self._placements.values():
                 await stack.enter_async_context(placement.watch(self._supervisor.ended))
             watch = self._persistence.watch(self._changed, launchable=self.look)
             await stack.enter_async_context(watch)
-            self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             await self._supervisor.take_up()
             self._spawn(self._lease.keep())
             self._spawn(self._for_ever(self._bell, self._claim))

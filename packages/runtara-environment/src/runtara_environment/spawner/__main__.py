@@ -17,13 +17,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("socket", help="path of the Unix socket to listen on")
     parser.add_argument("--idle-s", type=float, default=600, help="how long it stays unused")
     parser.add_argument("--max-warm", type=int, default=8, help="warm interpreters at once")
+    parser.add_argument(
+        "--detach", action="store_true", help="return once it listens, and serve in the background"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     # Ctrl-C and hang-ups are for the environment. A handler, because a process that is launched
     # would inherit that a signal is ignored.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    become_subreaper()
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             usual = os.umask(0o077)
@@ -33,6 +35,10 @@ def main(arguments: list[str]) -> int:
             print(f"the socket {options.socket} can't be had: {error}", file=sys.stderr)
             return 1
         listener.listen()
+        if options.detach and os.fork() != 0:
+            # The forked process has the socket's name, too, and removes it at its end.
+            os._exit(0)
+        become_subreaper()
         try:
             Spawner(listener, idle_s=options.idle_s, max_warm=options.max_warm).serve()
         finally:

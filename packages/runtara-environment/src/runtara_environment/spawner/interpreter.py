@@ -40,10 +40,19 @@ def main(arguments: list[str]) -> int:
 def _imported(modules: list[str]) -> dict[str, Any] | None:
     try:
         for module in modules:
-            importlib.import_module(module)
+            _import(module)
     except BaseException:
         return {"problem": "import", "text": traceback.format_exc()}
     return None
+
+
+def _import(module: str) -> None:
+    """Import a module; one with a `?` before it may be missing."""
+    try:
+        importlib.import_module(module.removeprefix("?"))
+    except ImportError:
+        if not module.startswith("?"):
+            raise
 
 
 def _unforkable(ours: int) -> dict[str, Any] | None:

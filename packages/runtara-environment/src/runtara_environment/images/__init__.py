@@ -1,0 +1,1 @@
+"""Images: what is checked when one is registered, and the copies that are run."""

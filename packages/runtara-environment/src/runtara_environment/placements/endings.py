@@ -1,0 +1,59 @@
+"""What is known of a process that has ended: from the spawner, and from its folder."""
+
+import json
+import logging
+from typing import Any
+
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.launch_ends import Cause, LaunchEnd, ProcessOutput, parse_output
+from runtara_domain.model.launches import MAX_STDERR_BYTES
+from runtara_domain.values import MAX_STATE_BYTES
+from runtara_environment.folders import LaunchFolder
+from runtara_environment.spawner.frames import Message
+
+logger = logging.getLogger(__name__)
+
+
+def end_of(message: Message, reports: bool) -> LaunchEnd:
+    """Give the evidence of an ending that a spawner tells."""
+    code, signal = message["exit_code"], message["signal"]
+    cause = Cause.UNKNOWN
+    if message["is_out_of_memory"] and code != 0:
+        cause = Cause.OUT_OF_MEMORY
+    elif code is not None:
+        cause = Cause.EXITED
+    elif signal is not None:
+        cause = Cause.KILLED
+    return LaunchEnd(
+        cause=cause,
+        reports=reports,
+        exit_code=code,
+        signal=signal,
+        memory_peak_bytes=message["memory_peak_bytes"],
+        cpu_usage_usec=message["cpu_usage_usec"],
+    )
+
+
+def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
+    """Give the valid `output.json` and the end of what a process wrote; takes a thread's time."""
+    stderr = folder.tail(MAX_STDERR_BYTES).decode(errors="replace").replace("\0", "�")
+    while len(stderr.encode()) > MAX_STDERR_BYTES:
+        stderr = stderr[len(stderr) // 8 :]
+    content = folder.read_output(MAX_STATE_BYTES)
+    if content is None:
+        return None, stderr
+    try:
+        return parse_output(content), stderr
+    except InvalidValue as error:
+        logger.warning("%s: %s", folder.path, error)
+        return None, stderr
+
+
+def parsed_handle(handle: str | None) -> dict[str, Any] | None:
+    """Give pid, start time and boot id; None if a launch has no handle, or another's."""
+    try:
+        found = json.loads(handle or "null")
+    except ValueError:
+        return None
+    is_whole = isinstance(found, dict) and {"pid", "start_time", "boot_id"} <= set(found)
+    return found if is_whole else None

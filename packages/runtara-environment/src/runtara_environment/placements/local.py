@@ -1,0 +1,367 @@
+"""The placement on this machine: processes belong to a spawner that outlives the environment."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from typing import Any
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.ports.images import Images
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_environment.folders import LaunchFolder, safe_name
+from runtara_environment.images.cache import ImageCache
+from runtara_environment.placements.endings import end_of, left_behind, parsed_handle
+from runtara_environment.placements.spawner import (
+    SpawnerClient,
+    SpawnerLost,
+    SpawnerRefused,
+    connect,
+)
+from runtara_environment.placements.strays import end_strays
+from runtara_environment.runners.port import Places, ProcessSpec, Runner
+from runtara_environment.runners.variables import base_variables, launch_variables
+from runtara_environment.spawner.frames import Message
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = {StopSignal.TERMINATE: SIGTERM, StopSignal.KILL: SIGKILL}
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """
+    Where a launch's files lie, and where its process finds the core.
+
+    tls_ca: a PEM file to trust; skip_cert_verification: for tests. max_log_bytes: of a launch's
+    output. warm_images: interpreters at once.
+    """
+
+    data_dir: Path
+    core_addr: str = "127.0.0.1:8001"
+    server_name: str | None = None
+    tls_ca: Path | None = None
+    skip_cert_verification: bool = False
+    max_log_bytes: int = 16 * 1024 * 1024
+    warm_images: int = 8
+    keeps_dont_write_bytecode: bool = False
+
+
+@dataclass(slots=True)
+class _Launched:
+    """A launch whose process is, or may be, alive; pid and start_time: None while it starts."""
+
+    folder: LaunchFolder
+    reports: bool
+    pid: int | None = None
+    start_time: int | None = None
+
+
+@dataclass(slots=True)
+class LocalPlacement:
+    """
+    Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
+
+    A spawner that dies is replaced, and its processes are taken over.
+    """
+
+    images: Images
+    runners: Mapping[str, Runner]
+    settings: LocalSettings
+    _cache: ImageCache = field(init=False)
+    _cold: set[str] = field(default_factory=set)
+    _launched: dict[str, _Launched] = field(default_factory=dict)
+    _unheard: dict[str, Message] = field(default_factory=dict)
+    _ended: HasEnded | None = None
+    _client: SpawnerClient | None = None
+    _boot_id: str = ""
+    _is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    _living: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._cache = ImageCache(self.images, self.settings.data_dir / "images")
+
+    def can_run(self, image: Image) -> bool:
+        is_here = image.sha256 is not None or Path(image.binary_path or "/").is_file()
+        return is_here and image.runner_type in self.runners
+
+    def sends_launch_id(self, image: Image) -> bool:
+        runner = self.runners.get(image.runner_type)
+        return runner is not None and runner.sends_launch_id
+
+    def folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
+        """Give the folder of a launch, whether or not it is there."""
+        return LaunchFolder(self.settings.data_dir / "runs", tenant_id, instance_id, launch_id)
+
+    @asynccontextmanager
+    async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
+        self._ended = ended
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        keeping = asyncio.create_task(self._keep_spawner())
+        try:
+            await self._is_up.wait()
+            yield
+        finally:
+            tasks = [keeping, *self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._client is not None:
+                self._client.close()
+            self._is_up.clear()
+
+    # Launching
+
+    async def launch(
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> str:
+        image = assignment.image
+        runner = None if image is None else self.runners.get(image.runner_type)
+        if image is None or runner is None:
+            raise LaunchFailed(Cause.RUNNER_FAILED, "there is no runner for it here")
+        code = await self._cache.installed(image, runner)
+        folder = self.folder(assignment.tenant_id, assignment.instance_id, assignment.launch_id)
+        try:
+            await asyncio.to_thread(folder.make, given)
+        except OSError as error:
+            raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
+        places = Places(code=code, folder=folder.path, workspace=folder.workspace)
+        launched = _Launched(folder, runner.reports)
+        self._launched[assignment.launch_id] = launched
+        try:
+            return await self._start(assignment, image, runner, places, may_start)
+        except LaunchFailed:
+            self._launched.pop(assignment.launch_id, None)
+            raise
+
+    async def _start(
+        self,
+        assignment: Assignment,
+        image: Image,
+        runner: Runner,
+        places: Places,
+        may_start: Callable[[], bool],
+    ) -> str:
+        variables = {
+            **base_variables(self.settings.keeps_dont_write_bytecode),
+            **launch_variables(assignment, image, places, self._core()),
+        }
+        for left in reversed(range(_TRIES)):
+            is_warm = image.image_id not in self._cold
+            spec = runner.spec(image, places, variables, warm=is_warm)
+            if not may_start():
+                raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+            try:
+                return await self._ask_start(assignment.launch_id, places, spec)
+            except SpawnerRefused as refused:
+                self._learn(image, refused, left)
+            except SpawnerLost as lost:
+                # It may have been started: nothing of it may live beside the next one.
+                await asyncio.to_thread(end_strays, places.folder)
+                raise LaunchFailed(Cause.RUNNER_FAILED, str(lost)) from lost
+        raise AssertionError("the last try has its answer")
+
+    def _learn(self, image: Image, refused: SpawnerRefused, left: int) -> None:
+        """Note how an image can't be launched, or raise LaunchFailed if it can't at all."""
+        text = str(refused)
+        if refused.problem in ("threads", "sockets"):
+            logger.info("image %s is not forked: %s", image.image_id, text)
+            self._cold.add(image.image_id)
+        elif refused.problem == "import":
+            raise LaunchFailed(Cause.REFUSED, text, problem=text) from refused
+        elif "[Errno 8]" in text:
+            problem = f"its bytes are no program that this machine runs: {text}"
+            raise LaunchFailed(Cause.REFUSED, problem, problem=problem) from refused
+        elif refused.problem != "ended" or not left:
+            raise LaunchFailed(Cause.RUNNER_FAILED, text) from refused
+
+    async def _ask_start(self, launch_id: str, places: Places, spec: ProcessSpec) -> str:
+        warm = spec.warm
+        ok = await (await self._spawner()).ask(
+            "start",
+            launch_id=launch_id,
+            folder=str(places.folder),
+            argv=list(spec.argv),
+            env=dict(spec.env),
+            cwd=str(spec.cwd),
+            max_log_bytes=self.settings.max_log_bytes,
+            cgroup=safe_name(launch_id),
+            limits={"memory_bytes": spec.memory_bytes, "cpus": spec.cpus},
+            warm=None
+            if warm is None
+            else {
+                "key": warm.key,
+                "python": warm.python,
+                "modules": list(warm.modules),
+                "env": dict(warm.env),
+                "cwd": warm.cwd,
+            },
+        )
+        launched = self._launched.get(launch_id)
+        if launched is not None:
+            launched.pid, launched.start_time = ok["pid"], ok["start_time"]
+        return json.dumps({**ok, "boot_id": self._boot_id})
+
+    def _core(self) -> dict[str, str]:
+        settings = self.settings
+        found = {"RUNTARA_SERVER_ADDR": settings.core_addr}
+        if settings.server_name is not None:
+            found["RUNTARA_SERVER_NAME"] = settings.server_name
+        if settings.tls_ca is not None:
+            found["RUNTARA_TLS_CA"] = str(settings.tls_ca.absolute())
+        if settings.skip_cert_verification:
+            found["RUNTARA_SKIP_CERT_VERIFICATION"] = "true"
+        return found
+
+    # While they live
+
+    async def send(self, launch_id: str, signal: StopSignal) -> None:
+        # A launch that the spawner doesn't know has no process; one whose spawner has gone is
+        # taken over, and the engine looks again.
+        with suppress(SpawnerRefused, SpawnerLost):
+            client = await self._spawner()
+            await client.ask("signal", launch_id=launch_id, signal=int(_SIGNALS[signal]))
+
+    async def confirm(self, launch_id: str) -> None:
+        self._launched.pop(launch_id, None)
+        with suppress(SpawnerRefused, SpawnerLost):
+            await (await self._spawner()).ask("confirm", launch_id=launch_id)
+
+    async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        for row in launches:
+            await self._take_up_one(row)
+        kept = {row.launch_id for row in launches}
+        for launch_id in set(self._living) - kept:
+            await self.send(launch_id, StopSignal.KILL)
+        unheard, self._unheard = self._unheard, {}
+        for launch_id, message in unheard.items():
+            self._hear(launch_id, message)
+
+    async def _take_up_one(self, row: OpenLaunch) -> None:
+        folder = self.folder(row.tenant_id, row.instance_id, row.launch_id)
+        launched = _Launched(folder, await self._reports(row.image_id))
+        self._launched[row.launch_id] = launched
+        if row.launch_id in self._living:
+            launched.pid, launched.start_time = self._living[row.launch_id]
+        elif row.launch_id not in self._unheard:
+            await self._find_again(row, launched)
+
+    async def _find_again(self, row: OpenLaunch, launched: _Launched) -> None:
+        """Look for a process that the spawner doesn't know."""
+        handle = parsed_handle(row.handle)
+        if handle is None:
+            await asyncio.to_thread(end_strays, launched.folder.path)
+            failed = LaunchFailed(
+                Cause.RUNNER_FAILED, "the environment ended before it was started"
+            )
+            self._tell(row.launch_id, failed.end)
+        elif handle["boot_id"] != self._boot_id:
+            self._gone(row.launch_id, launched, Cause.MACHINE_RESTARTED)
+        else:
+            launched.pid, launched.start_time = handle["pid"], handle["start_time"]
+            await self._adopt(row.launch_id, launched)
+
+    async def _adopt(self, launch_id: str, launched: _Launched) -> None:
+        try:
+            ok = await (await self._spawner()).ask(
+                "adopt",
+                launch_id=launch_id,
+                pid=launched.pid,
+                start_time=launched.start_time,
+                folder=str(launched.folder.path),
+                max_log_bytes=self.settings.max_log_bytes,
+                cgroup=safe_name(launch_id),
+            )
+        except SpawnerRefused as refused:
+            logger.warning("launch %s can't be taken over: %s", launch_id, refused)
+            self._gone(launch_id, launched, Cause.UNKNOWN)
+            return
+        if ok["pid"] is None:
+            self._gone(launch_id, launched, Cause.UNKNOWN)
+
+    async def _reports(self, image_id: str | None) -> bool:
+        image = None if image_id is None else await self.images.get(image_id)
+        runner = None if image is None else self.runners.get(image.runner_type)
+        return runner is not None and runner.reports
+
+    # The spawner
+
+    async def _spawner(self) -> SpawnerClient:
+        await self._is_up.wait()
+        assert self._client is not None, "what is up is there"
+        return self._client
+
+    async def _keep_spawner(self) -> None:
+        """Have a spawner at all times."""
+        while True:
+            try:
+                client = await connect(
+                    self.settings.data_dir, "--max-warm", str(self.settings.warm_images)
+                )
+            except (SpawnerLost, OSError) as error:
+                logger.error("no spawner, trying again: %s", error)
+                await asyncio.sleep(1)
+                continue
+            listening = asyncio.create_task(client.listen(self._heard))
+            try:
+                await self._begin_with(client)
+                await listening
+            except SpawnerLost as lost:
+                logger.warning("the spawner was lost: %s", lost)
+            finally:
+                listening.cancel()
+            self._is_up.clear()
+
+    async def _begin_with(self, client: SpawnerClient) -> None:
+        is_first = self._client is None
+        greeting = await client.greet()
+        self._boot_id, self._living, self._client = greeting.boot_id, greeting.living, client
+        self._is_up.set()
+        if is_first:
+            return
+        logger.warning("the spawner was replaced: taking over its processes")
+        for launch_id, launched in list(self._launched.items()):
+            if launched.pid is not None and launch_id not in greeting.living:
+                await self._adopt(launch_id, launched)
+
+    # Ends
+
+    def _heard(self, launch_id: str, message: Message) -> None:
+        if launch_id in self._launched:
+            self._hear(launch_id, message)
+        else:
+            # Told by a spawner that was there before; `take_up` knows whose it is.
+            self._unheard[launch_id] = message
+
+    def _hear(self, launch_id: str, message: Message) -> None:
+        launched = self._launched.get(launch_id)
+        if launched is None:
+            # Its launch was closed while no environment was here.
+            self._tell(launch_id, end_of(message, False))
+        else:
+            self._spawn(self._judge(launch_id, launched, end_of(message, launched.reports)))
+
+    def _gone(self, launch_id: str, launched: _Launched, cause: Cause) -> None:
+        end = LaunchEnd(cause=cause, reports=launched.reports)
+        self._spawn(self._judge(launch_id, launched, end))
+
+    async def _judge(self, launch_id: str, launched: _Launched, end: LaunchEnd) -> None:
+        output, stderr = await asyncio.to_thread(left_behind, launched.folder)
+        self._tell(launch_id, replace(end, output=output, stderr=stderr))
+
+    def _tell(self, launch_id: str, end: LaunchEnd) -> None:
+        if self._ended is not None:
+            self._ended(launch_id, end)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

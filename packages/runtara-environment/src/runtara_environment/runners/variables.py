@@ -1,0 +1,37 @@
+"""The variables of launched processes."""
+
+import os
+from collections.abc import Mapping
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launches import Assignment
+from runtara_environment.runners.port import Places
+from runtara_environment.runners.python import COMMON
+
+
+def base_variables(keeps_dont_write_bytecode: bool) -> dict[str, str]:
+    """
+    Give what processes get of the environment's own variables: no secret is among them.
+
+    Without byte code a process compiles 200 modules anew: the variable that forbids it is left out
+    unless it is to be kept.
+    """
+    names = COMMON if keeps_dont_write_bytecode else COMMON - {"PYTHONDONTWRITEBYTECODE"}
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def launch_variables(
+    assignment: Assignment, image: Image, places: Places, core: Mapping[str, str]
+) -> dict[str, str]:
+    """Give a launch's own: the image's, then the start's, then what says which instance it is."""
+    named = image.metadata.get("env")
+    found = {name: str(value) for name, value in named.items()} if isinstance(named, dict) else {}
+    found.update(assignment.env)
+    found.update(core)
+    found["RUNTARA_INSTANCE_ID"] = assignment.instance_id
+    found["RUNTARA_TENANT_ID"] = assignment.tenant_id
+    found["RUNTARA_LAUNCH_ID"] = assignment.launch_id
+    found["RUNTARA_WORKSPACE_DIR"] = str(places.workspace)
+    if assignment.checkpoint_id is not None:
+        found["RUNTARA_CHECKPOINT_ID"] = assignment.checkpoint_id
+    return found
