@@ -5,7 +5,13 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, WAKE, put_checkpoint, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, CheckpointEntry, CheckpointPage, CheckpointWrite
+from runtara_domain.model import (
+    Caller,
+    CheckpointEntry,
+    CheckpointFilter,
+    CheckpointPage,
+    CheckpointWrite,
+)
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import WORKING, State
 
@@ -181,7 +187,10 @@ async def test_count_tells_how_many_there_are(persistence: Persistence, database
         await database.put_attempt("i", name, 1)
     await put_checkpoint(database, "a", "other")
 
-    counts = [await persistence.checkpoints.count(name) for name in ("i", "other", "unknown")]
+    counts = [
+        await persistence.checkpoints.count(CheckpointFilter(name))
+        for name in ("i", "other", "unknown")
+    ]
 
     assert counts == [3, 1, 0]
 
@@ -200,3 +209,26 @@ async def test_lists_are_read_in_any_state_and_move_nothing(
 
     assert (names(found), none) == (["c"], CheckpointPage((), None))
     assert await database.snapshot() == stored
+
+
+async def test_the_newest_come_first_with_their_sizes(
+    persistence: Persistence, database: Database
+) -> None:
+    """Retry attempts are no checkpoints; id and times choose, offset and limit cut."""
+    await put_instance(database, State.RUNNING)
+    second = timedelta(seconds=1)
+    for number in range(4):
+        at = START + number * second
+        await put_checkpoint(database, f"c{number}", state=bytes(number), created_at=at)
+    await put_attempt(database, "c1", 1, START)
+
+    async def newest(which: CheckpointFilter, **part: int) -> list[tuple[str, int]]:
+        page = await persistence.checkpoints.newest(which, **part)
+        return [(one.checkpoint_id, one.size_bytes) for one in page]
+
+    which = CheckpointFilter("i", since=START + second, until=START + 3 * second)
+    assert await newest(CheckpointFilter("i")) == [("c3", 3), ("c2", 2), ("c1", 1), ("c0", 0)]
+    assert await newest(CheckpointFilter("i"), offset=1, limit=2) == [("c2", 2), ("c1", 1)]
+    assert await newest(which) == [("c2", 2), ("c1", 1)]
+    assert await newest(CheckpointFilter("i", checkpoint_id="c1")) == [("c1", 1)]
+    assert await persistence.checkpoints.count(which) == 2

@@ -7,6 +7,7 @@ from tests.support.clock import START
 
 from runtara_domain.model import (
     Caller,
+    CheckpointFilter,
     CheckpointWrite,
     Claim,
     Registration,
@@ -124,7 +125,7 @@ async def test_an_attempt_is_never_a_checkpoint(
 
     read = await persistence.checkpoints.get("i", ATTEMPT.row_id)
     page = await persistence.checkpoints.page("i")
-    count = await persistence.checkpoints.count("i")
+    count = await persistence.checkpoints.count(CheckpointFilter("i"))
     registered = await persistence.instances.register(
         Registration("i", TENANT, ATTEMPT.row_id), when=OPEN, at=START
     )

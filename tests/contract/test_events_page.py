@@ -100,6 +100,8 @@ async def test_pages_follow_each_other(
         assert len(read) <= 4
 
     assert read == [b"0", b"2", b"4", b"6"]
+    passed_over = await persistence.events.page(which, offset=1, limit=limit)
+    assert [event.payload for event in passed_over] == read[1:][:limit]
     assert await persistence.events.count(which) == 4
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model import Caller, Claim, EventFilter, InstanceFilter
+from runtara_domain.model import Caller, CheckpointFilter, Claim, EventFilter, InstanceFilter
 from runtara_domain.ports.persistence import Persistence
 
 CLAIM = Claim("me", START + timedelta(seconds=1))
@@ -64,7 +64,7 @@ async def test_a_place_that_is_no_id_is_refused(
         lambda core, text: core.instances.input(text),
         lambda core, text: core.instances.count(InstanceFilter(tenant_id=text)),
         lambda core, text: core.checkpoints.page(text),
-        lambda core, text: core.checkpoints.count(text),
+        lambda core, text: core.checkpoints.count(CheckpointFilter(text)),
         lambda core, text: core.events.page(EventFilter(text)),
         lambda core, text: core.events.count(EventFilter("i", subtype=text)),
     ],

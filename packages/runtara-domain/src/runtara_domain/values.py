@@ -135,13 +135,14 @@ def check_limit(limit: int) -> None:
     check_range("limit", limit, 0, MAX_LIMIT)
 
 
-def check_part(after_id: int, limit: int) -> None:
+def check_part(after_id: int, limit: int, offset: int = 0) -> None:
     """
-    Refuse what can't be the part of a list behind an id.
+    Refuse what can't be the part of a list behind an id, or behind so many.
 
     Raises InvalidValue.
     """
     check_range("after_id", after_id, 0, MAX_INTEGER)
+    check_range("offset", offset, 0, MAX_INTEGER)
     check_range("limit", limit, 1, MAX_LIMIT)
 
 

@@ -133,6 +133,30 @@ class CheckpointEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointFilter:
+    """Which checkpoints of an instance are meant, from `since` to before `until`; None: any."""
+
+    instance_id: str
+    checkpoint_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        values.check_storable("instance_id", self.instance_id)
+        if self.checkpoint_id is not None:
+            values.check_storable("checkpoint_id", self.checkpoint_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSummary:
+    """A checkpoint without its state, of which the size is told."""
+
+    checkpoint_id: str
+    created_at: datetime
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointPage:
     """A part of a list. next_id: what to ask on from, None at the end."""
 

@@ -1,12 +1,15 @@
 """What the core needs stored about checkpoints."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from runtara_domain.model import (
     Caller,
     Checkpoint,
+    CheckpointFilter,
     CheckpointPage,
+    CheckpointSummary,
     CheckpointWrite,
     Claim,
     RetryAttempt,
@@ -84,6 +87,12 @@ class Checkpoints(Protocol):
         """
         ...
 
-    async def count(self, instance_id: str) -> int:
+    async def count(self, which: CheckpointFilter) -> int:
         """Count an instance's checkpoints."""
+        ...
+
+    async def newest(
+        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+    ) -> Sequence[CheckpointSummary]:
+        """Read checkpoints without their states, the one saved last first."""
         ...

@@ -68,9 +68,9 @@ class Events(Protocol):
         ...
 
     async def page(
-        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+        self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
-        """Read events in the order they were stored, from behind `after_id`."""
+        """Read events in the order they were stored, behind `after_id`, `offset` passed over."""
         ...
 
     async def count(self, which: EventFilter) -> int:

@@ -1,6 +1,6 @@
 """Checkpoints in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from runtara_domain import values
@@ -8,7 +8,9 @@ from runtara_domain.model import (
     Caller,
     Checkpoint,
     CheckpointEntry,
+    CheckpointFilter,
     CheckpointPage,
+    CheckpointSummary,
     CheckpointWrite,
     Claim,
     RetryAttempt,
@@ -117,10 +119,28 @@ class MemoryCheckpoints:
         entries = tuple(self._entry(row) for row in shown)
         return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
 
-    async def count(self, instance_id: str) -> int:
-        values.check_storable("instance_id", instance_id)
+    async def count(self, which: CheckpointFilter) -> int:
         await self._store.turn()
-        return len(list(self._saved(instance_id)))
+        return len(self._chosen(which))
+
+    async def newest(
+        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+    ) -> Sequence[CheckpointSummary]:
+        values.check_part(0, limit, offset)
+        await self._store.turn()
+        rows = self._chosen(which)[::-1][offset : offset + limit]
+        return [
+            CheckpointSummary(row.checkpoint_id, row.created_at, len(row.state)) for row in rows
+        ]
+
+    def _chosen(self, which: CheckpointFilter) -> list[CheckpointRow]:
+        return [
+            row
+            for row in self._saved(which.instance_id)
+            if which.checkpoint_id in (None, row.checkpoint_id)
+            and (which.since is None or row.created_at >= which.since)
+            and (which.until is None or row.created_at < which.until)
+        ]
 
     def _deadline(self, row: InstanceRow, sleep: Sleep, at: datetime) -> datetime:
         found = self._store.checkpoint(row.instance_id, sleep.checkpoint_id)

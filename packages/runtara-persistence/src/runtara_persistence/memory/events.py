@@ -48,12 +48,12 @@ class MemoryEvents:
         return [self._record(step, at) for step in steps]
 
     async def page(
-        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+        self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
-        values.check_part(after_id, limit)
+        values.check_part(after_id, limit, offset)
         await self._store.turn()
         rows = [row for row in self._chosen(which) if row.id > after_id]
-        return [records.stored_event(row) for row in rows[:limit]]
+        return [records.stored_event(row) for row in rows[offset : offset + limit]]
 
     async def count(self, which: EventFilter) -> int:
         await self._store.turn()

@@ -10,7 +10,9 @@ from runtara_domain.error import DatabaseError
 from runtara_domain.model import (
     Caller,
     Checkpoint,
+    CheckpointFilter,
     CheckpointPage,
+    CheckpointSummary,
     CheckpointWrite,
     Claim,
     RetryAttempt,
@@ -33,6 +35,7 @@ _SLEEP = _QUERIES["sleep"]
 _RECORD_RETRY = _QUERIES["record_retry"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
+_NEWEST = _QUERIES["newest"]
 
 _MOST_SAVES = 128
 """How many saves share a statement at most."""
@@ -140,10 +143,21 @@ class PostgresCheckpoints:
         goes_on = len(found) > limit
         return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
-    async def count(self, instance_id: str) -> int:
-        values.check_storable("instance_id", instance_id)
-        [row] = await self._database.read_much("count checkpoints", _COUNT, instance_id)
+    async def count(self, which: CheckpointFilter) -> int:
+        asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
+        [row] = await self._database.read_much("count checkpoints", _COUNT, *asked)
         return int(row["count"])
+
+    async def newest(
+        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+    ) -> Sequence[CheckpointSummary]:
+        values.check_part(0, limit, offset)
+        asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
+        found = await self._database.read("list checkpoints", _NEWEST, *asked, limit, offset)
+        return [
+            CheckpointSummary(row["checkpoint_id"], row["created_at"], row["size_bytes"])
+            for row in found
+        ]
 
     async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
         return await save_together(self._database, saves)

@@ -57,12 +57,12 @@ class PostgresEvents:
         ]
 
     async def page(
-        self, which: EventFilter, *, after_id: int = 0, limit: int = 100
+        self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
-        values.check_part(after_id, limit)
+        values.check_part(after_id, limit, offset)
         # What lies between two that hold the text is read, too.
         read = self._database.read if which.text is None else self._database.read_much
-        found = await read("list events", _PAGE, *_asked(which), after_id, limit)
+        found = await read("list events", _PAGE, *_asked(which), after_id, limit, offset)
         return [rows.event(row) for row in found]
 
     async def count(self, which: EventFilter) -> int:

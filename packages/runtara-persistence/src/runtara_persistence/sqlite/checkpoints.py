@@ -1,14 +1,16 @@
 """Checkpoints in SQLite."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Checkpoint,
+    CheckpointFilter,
     CheckpointPage,
+    CheckpointSummary,
     CheckpointWrite,
     Claim,
     RetryAttempt,
@@ -34,6 +36,7 @@ _RECORD_RETRY_PUT = _QUERIES["record_retry.put"]
 _RECORD_RETRY_TOUCH = _QUERIES["record_retry.touch"]
 _PAGE = _QUERIES["page"]
 _COUNT = _QUERIES["count"]
+_NEWEST = _QUERIES["newest"]
 _SLEEP_FIND = _QUERIES["sleep.find"]
 _SLEEP_INSERT = _QUERIES["sleep.insert"]
 _SLEEP_POINT = _QUERIES["sleep.point"]
@@ -153,10 +156,34 @@ class SqliteCheckpoints:
         return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
     @read("count checkpoints")
-    def count(self, connection: sqlite3.Connection, instance_id: str) -> int:
-        values.check_storable("instance_id", instance_id)
-        [count] = connection.execute(_COUNT, {"instance_id": instance_id}).fetchone()
+    def count(self, connection: sqlite3.Connection, which: CheckpointFilter) -> int:
+        [count] = connection.execute(_COUNT, _asked(which)).fetchone()
         return int(count)
+
+    @read("list checkpoints")
+    def newest(
+        self,
+        connection: sqlite3.Connection,
+        which: CheckpointFilter,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> Sequence[CheckpointSummary]:
+        values.check_part(0, limit, offset)
+        asked = {**_asked(which), "limit": limit, "offset": offset}
+        return [
+            CheckpointSummary(checkpoint_id, from_text(created_at), size)
+            for checkpoint_id, created_at, size in connection.execute(_NEWEST, asked)
+        ]
+
+
+def _asked(which: CheckpointFilter) -> dict[str, object]:
+    return {
+        "instance_id": which.instance_id,
+        "checkpoint_id": which.checkpoint_id,
+        "since": None if which.since is None else to_text(which.since),
+        "until": None if which.until is None else to_text(which.until),
+    }
 
 
 def _lead(state: State, asked: Sleep, *, is_over: bool) -> State:

@@ -106,10 +106,11 @@ class SqliteEvents:
         which: EventFilter,
         *,
         after_id: int = 0,
+        offset: int = 0,
         limit: int = 100,
     ) -> list[StoredEvent]:
-        values.check_part(after_id, limit)
-        asked = {**_asked(which), "after_id": after_id, "limit": limit}
+        values.check_part(after_id, limit, offset)
+        asked = {**_asked(which), "after_id": after_id, "limit": limit, "offset": offset}
         return [rows.event(row) for row in connection.execute(_PAGE, asked)]
 
     @read("count events")

@@ -162,4 +162,20 @@ LIMIT $3;
 -- name: count
 SELECT count(*)
 FROM checkpoints
-WHERE instance_id = $1 AND is_retry_attempt IS NOT TRUE;
+WHERE instance_id = $1
+    AND is_retry_attempt IS NOT TRUE
+    AND ($2::text IS NULL OR checkpoint_id = $2)
+    AND ($3::timestamptz IS NULL OR created_at >= $3)
+    AND ($4::timestamptz IS NULL OR created_at < $4);
+
+-- name: newest
+SELECT checkpoint_id, created_at, coalesce(octet_length(state), 0) AS size_bytes
+FROM checkpoints
+WHERE instance_id = $1
+    AND is_retry_attempt IS NOT TRUE
+    AND ($2::text IS NULL OR checkpoint_id = $2)
+    AND ($3::timestamptz IS NULL OR created_at >= $3)
+    AND ($4::timestamptz IS NULL OR created_at < $4)
+ORDER BY id DESC
+LIMIT $5
+OFFSET $6;

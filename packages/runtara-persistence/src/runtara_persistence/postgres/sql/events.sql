@@ -283,7 +283,8 @@ WHERE instance_id = $1
     AND ($6::bytea IS NULL OR position($6 IN coalesce(payload, '')) > 0)
     AND id > $7::bigint
 ORDER BY id
-LIMIT $8;
+LIMIT $8
+OFFSET $9;
 
 -- name: count
 SELECT count(*)

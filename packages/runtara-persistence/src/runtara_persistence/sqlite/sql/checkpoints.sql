@@ -196,4 +196,20 @@ LIMIT :one_more;
 -- name: count
 SELECT count(*)
 FROM checkpoints
-WHERE instance_id = :instance_id AND NOT is_retry_attempt;
+WHERE instance_id = :instance_id
+    AND NOT is_retry_attempt
+    AND (:checkpoint_id IS NULL OR checkpoint_id = :checkpoint_id)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until);
+
+-- name: newest
+SELECT checkpoint_id, created_at, length(CAST(coalesce(state, '') AS BLOB))
+FROM checkpoints
+WHERE instance_id = :instance_id
+    AND NOT is_retry_attempt
+    AND (:checkpoint_id IS NULL OR checkpoint_id = :checkpoint_id)
+    AND (:since IS NULL OR created_at >= :since)
+    AND (:until IS NULL OR created_at < :until)
+ORDER BY id DESC
+LIMIT :limit
+OFFSET :offset;

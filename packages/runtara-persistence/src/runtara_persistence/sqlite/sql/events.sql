@@ -95,7 +95,8 @@ WHERE instance_id = :instance_id
     AND (:until IS NULL OR created_at < :until)
     AND (:text IS NULL OR instr(CAST(coalesce(payload, '') AS BLOB), :text) > 0)
 ORDER BY id
-LIMIT :limit;
+LIMIT :limit
+OFFSET :offset;
 
 -- name: count
 SELECT count(*)
