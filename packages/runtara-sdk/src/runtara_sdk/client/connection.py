@@ -21,14 +21,20 @@ class SharedConnection:
 
     They are tried in turn, each for its connect timeout, beginning with the one that worked last.
     `greet` is awaited on each new connection before anybody gets it; what it raises, everybody who
-    waits for that connection gets, and the connection is closed.
+    waits for that connection gets, and the connection is closed. `peer` is what errors call the
+    servers, and `variable` the variable that names them.
     """
 
     def __init__(
         self,
         servers: Sequence[ClientSettings],
         greet: Callable[[ClientConnection], Awaitable[None]],
+        *,
+        peer: str = "the core",
+        variable: str = "RUNTARA_SERVER_ADDR",
     ) -> None:
+        self._peer = peer
+        self._variable = variable
         self.addresses = ", ".join(str(_address(server)) for server in servers)
         self._servers = list(servers)
         self._greet = greet
@@ -66,11 +72,12 @@ class SharedConnection:
         if self._open is connection:
             self._open = None
             self._failures += 1
-            logger.warning("the connection to the core at %s was lost: %s", self._nearest, error)
+            lost = f"the connection to {self._peer} at {self._nearest} was lost"
+            logger.warning("%s: %s", lost, error)
             await connection.aclose()
         return ConnectionFailed(
-            f"the connection to the core at {self._nearest} was lost ({error}) before it answered;"
-            " whether it did what was asked is unknown"
+            f"the connection to {self._peer} at {self._nearest} was lost ({error}) before it"
+            " answered; whether it did what was asked is unknown"
         )
 
     async def aclose(self) -> None:
@@ -110,10 +117,10 @@ class SharedConnection:
         distrust = [error.why for error in failures if isinstance(error, UntrustedServer)]
         remedy = f"; {_remedy(distrust[0], self._servers[0])}" if distrust else ""
         if len(distrust) == len(failures):
-            return ServerNotTrusted(f"the core is not trusted: {said}{remedy}")
+            return ServerNotTrusted(f"{self._peer} is not trusted: {said}{remedy}")
         reason = (
-            f"cannot reach the core: {said}; does it run there, and does UDP get through?"
-            f" RUNTARA_SERVER_ADDR is {self.addresses}{remedy}"
+            f"cannot reach {self._peer}: {said}; does it run there, and does UDP get through?"
+            f" {self._variable} is {self.addresses}{remedy}"
         )
         # Once an outage, and no warning: the calls that wait for it warn.
         if self._failures == 1:

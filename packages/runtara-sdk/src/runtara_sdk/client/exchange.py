@@ -1,6 +1,8 @@
 """One request and its answer, on one connection, once."""
 
-from google.protobuf.message import DecodeError
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
@@ -8,6 +10,8 @@ from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import StreamReset
 from runtara_sdk.client.responses import refused
 from runtara_sdk.errors import ProtocolError, RequestReset, ValidationFailed
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 _RESPONSE = frozenset({MessageType.RESPONSE})
 
@@ -24,12 +28,12 @@ async def exchange(connection: ClientConnection, request: RpcRequest) -> RpcResp
     """
     asked = request.WhichOneof("request")
     try:
-        data = await connection.exchange(_frame(request))
+        data = await connection.exchange(frame(request))
     except StreamReset as error:
         raise RequestReset(f"the server gave the request up: {error}") from error
     if not data and asked in _ANSWERED_BY_THE_END:
         return RpcResponse()
-    response = _read(data)
+    response = parsed(data, RpcResponse)
     refusal = refused(response)
     if refusal is not None:
         raise refusal
@@ -39,18 +43,20 @@ async def exchange(connection: ClientConnection, request: RpcRequest) -> RpcResp
     return response
 
 
-def _frame(request: RpcRequest) -> bytes:
+def frame(request: Message) -> bytes:
+    """Give a request's bytes on the wire; raises ValidationFailed if they fit no frame."""
     try:
         return encode(MessageType.REQUEST, request.SerializeToString())
     except FrameError as error:
         raise ValidationFailed(f"the request is too large to send: {error}") from error
 
 
-def _read(data: bytes) -> RpcResponse:
+def parsed(data: bytes, response_type: type[MessageT]) -> MessageT:
+    """Read the one response of a stream; raises ProtocolError if its bytes are none."""
     decoder = FrameDecoder(accept=_RESPONSE)
     try:
         payload = decoder.feed(data)
         decoder.end()
-        return RpcResponse.FromString(payload or b"")
+        return response_type.FromString(payload or b"")
     except (FrameError, DecodeError) as error:
         raise ProtocolError(f"the server's answer cannot be read: {error}") from error

@@ -1,0 +1,61 @@
+"""The typed client of a Runtara environment's management port."""
+
+from runtara_management_sdk.client import ManagementClient
+from runtara_management_sdk.errors import Conflict, ImageInUse, ImageNotFound, NotFound, Unsupported
+from runtara_management_sdk.instances import InstanceFilter
+from runtara_management_sdk.records import (
+    Checkpoint,
+    Environment,
+    Event,
+    Forked,
+    Granularity,
+    Health,
+    Hold,
+    Image,
+    Instance,
+    InstanceSummary,
+    Launch,
+    Limit,
+    MetricsBucket,
+    Queue,
+    RegisteredImage,
+    Runner,
+    Scope,
+    Sent,
+    Started,
+    Status,
+    Waiting,
+)
+from runtara_management_sdk.settings import ManagementSettings
+
+__all__ = [
+    "Checkpoint",
+    "Conflict",
+    "Environment",
+    "Event",
+    "Forked",
+    "Granularity",
+    "Health",
+    "Hold",
+    "Image",
+    "ImageInUse",
+    "ImageNotFound",
+    "Instance",
+    "InstanceFilter",
+    "InstanceSummary",
+    "Launch",
+    "Limit",
+    "ManagementClient",
+    "ManagementSettings",
+    "MetricsBucket",
+    "NotFound",
+    "Queue",
+    "RegisteredImage",
+    "Runner",
+    "Scope",
+    "Sent",
+    "Started",
+    "Status",
+    "Unsupported",
+    "Waiting",
+]

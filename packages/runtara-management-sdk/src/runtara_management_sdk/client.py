@@ -1,0 +1,72 @@
+"""The client: one connection, and the nouns that are asked over it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from runtara_management_sdk import operations
+from runtara_management_sdk.images import Images
+from runtara_management_sdk.instances import Instances
+from runtara_management_sdk.operations import Environments, Launches, Queues
+from runtara_management_sdk.records import Granularity, Health, MetricsBucket
+from runtara_management_sdk.settings import ManagementSettings
+from runtara_management_sdk.transport import Transport
+from runtara_protocol.pb import environment_pb2 as pb
+
+
+class ManagementClient:
+    """
+    A client of an environment's port, between `async with` and its end.
+
+    It connects at the first call. Any number of tasks may call at once. Each call raises
+    ServerError, or a class of it, for a refusal; ConnectionFailed, ServerNotTrusted, RequestTimeout
+    or ProtocolError. Without settings it reads them from the environment's variables, and raises
+    ConfigurationError on construction if they can't be used.
+    """
+
+    images: Images
+    instances: Instances
+    launches: Launches
+    environments: Environments
+    queues: Queues
+
+    def __init__(self, settings: ManagementSettings | None = None) -> None:
+        self._transport = Transport(settings or ManagementSettings())
+        self.images = Images(self._transport)
+        self.instances = Instances(self._transport)
+        self.launches = Launches(self._transport)
+        self.environments = Environments(self._transport)
+        self.queues = Queues(self._transport)
+
+    async def health(self) -> Health:
+        """Ask whether the environment is well."""
+        answer = await self._transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
+        uptime = timedelta(milliseconds=answer.uptime_ms)
+        return Health(answer.healthy, answer.version, uptime, answer.active_instances)
+
+    async def metrics(
+        self,
+        tenant_id: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        granularity: Granularity = Granularity.HOURLY,
+    ) -> Sequence[MetricsBucket]:
+        """Sum up a tenant's finished instances, by default those of the last day."""
+        return await operations.metrics(self._transport, tenant_id, since, until, granularity)
+
+    async def aclose(self) -> None:
+        """Close the connection; calls under way raise."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

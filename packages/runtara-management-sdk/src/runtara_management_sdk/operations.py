@@ -1,0 +1,189 @@
+"""What operators look at and turn: launches, environments, holds, queues and limits, metrics."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+from runtara_management_sdk import reading
+from runtara_management_sdk.records import (
+    Environment,
+    Granularity,
+    Hold,
+    Launch,
+    Limit,
+    MetricsBucket,
+    Queue,
+    Scope,
+)
+from runtara_management_sdk.transport import Transport
+from runtara_protocol.pb import environment_pb2 as pb
+
+PAGE = 100
+LOG_PIECE = 256 * 1024
+FOLLOW = 20.0
+"""Seconds for which one request waits for more of a log."""
+
+
+class Launches:
+    """The processes that were started for instances."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def list(
+        self,
+        *,
+        instance_id: str | None = None,
+        environment_id: str | None = None,
+        open_only: bool = False,
+    ) -> AsyncIterator[Launch]:
+        """Give the launches of an instance or an environment, newest first."""
+        after: str | None = None
+        while True:
+            request = pb.ListLaunchesRequest(
+                instance_id=instance_id,
+                environment_id=environment_id,
+                open_only=open_only,
+                limit=PAGE,
+                after=after,
+            )
+            answer = await self._transport.ask(pb.RpcRequest(list_launches=request))
+            for message in answer.launches:
+                yield reading.launch(message)
+            after = reading.field(answer, "next")
+            if after is None:
+                return
+
+    async def log(
+        self, instance_id: str, *, launch_id: str | None = None, follow: bool = False
+    ) -> AsyncIterator[bytes]:
+        """
+        Give what a launch's process has written, by default the newest launch's.
+
+        With `follow` it goes on until the process has ended. Raises NotFound.
+        """
+        offset = 0
+        while True:
+            request = pb.GetLogRequest(
+                instance_id=instance_id,
+                launch_id=launch_id,
+                offset=offset,
+                limit=LOG_PIECE,
+                wait_ms=int(FOLLOW * 1000) if follow else 0,
+            )
+            answer = await self._transport.ask(
+                pb.RpcRequest(get_log=request), hold=FOLLOW if follow else 0.0
+            )
+            if answer.data:
+                yield bytes(answer.data)
+            offset, launch_id = answer.next_offset, answer.launch_id
+            if answer.is_complete or (not answer.data and not follow):
+                return
+
+
+class Environments:
+    """Environments and workers, and what keeps them from launching."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def list(self) -> Sequence[Environment]:
+        """Give those with a lease, also one that has run out in the last day."""
+        request = pb.RpcRequest(list_environments=pb.ListEnvironmentsRequest())
+        answer = await self._transport.ask(request)
+        return [reading.environment(message) for message in answer.environments]
+
+    async def drain(self, environment_id: str, *, drain: bool = True) -> None:
+        """Have it claim nothing more, or again; raises NotFound."""
+        request = pb.DrainEnvironmentRequest(environment_id=environment_id, drain=drain)
+        await self._transport.ask(pb.RpcRequest(drain_environment=request))
+
+    async def hold(
+        self, scope: Scope, tenant_id: str = "", name: str = "", *, reason: str = ""
+    ) -> None:
+        """Launch nothing of a tenant, an image name or a workflow."""
+        await self._set_hold(scope, tenant_id, name, reason, hold=True)
+
+    async def release(self, scope: Scope, tenant_id: str = "", name: str = "") -> None:
+        """Take a hold away."""
+        await self._set_hold(scope, tenant_id, name, "", hold=False)
+
+    async def holds(self) -> Sequence[Hold]:
+        """Give all holds."""
+        answer = await self._transport.ask(pb.RpcRequest(list_holds=pb.ListHoldsRequest()))
+        return [reading.hold(message) for message in answer.holds]
+
+    async def _set_hold(
+        self, scope: Scope, tenant_id: str, name: str, reason: str, *, hold: bool
+    ) -> None:
+        request = pb.SetHoldRequest(
+            scope=reading.SCOPES[scope], tenant_id=tenant_id, name=name, reason=reason, hold=hold
+        )
+        await self._transport.ask(pb.RpcRequest(set_hold=request))
+
+
+class Queues:
+    """Queues, and limits of open launches."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def put(self, queue: Queue) -> bool:
+        """Create a queue or replace its bounds; True if there was none."""
+        period = queue.rate_period
+        request = pb.PutQueueRequest(
+            tenant_id=queue.tenant_id,
+            name=queue.name,
+            concurrency=queue.concurrency,
+            concurrency_per_worker=queue.concurrency_per_worker,
+            rate=queue.rate,
+            rate_period_ms=None if period is None else period // timedelta(milliseconds=1),
+        )
+        answer = await self._transport.ask(pb.RpcRequest(put_queue=request))
+        return bool(answer.created)
+
+    async def list(self, tenant_id: str | None = None) -> Sequence[Queue]:
+        """Give queues with what waits and runs."""
+        request = pb.ListQueuesRequest(tenant_id=tenant_id)
+        answer = await self._transport.ask(pb.RpcRequest(list_queues=request))
+        return [reading.queue(message) for message in answer.queues]
+
+    async def delete(self, tenant_id: str, name: str) -> None:
+        """Delete a queue; raises Conflict while open instances are in it, NotFound."""
+        request = pb.DeleteQueueRequest(tenant_id=tenant_id, name=name)
+        await self._transport.ask(pb.RpcRequest(delete_queue=request))
+
+    async def limit(
+        self, scope: Scope, tenant_id: str, name: str = "", *, max_concurrent: int | None
+    ) -> None:
+        """Bound the open launches of a tenant or an image name; None takes the bound away."""
+        request = pb.PutLimitRequest(
+            scope=reading.SCOPES[scope],
+            tenant_id=tenant_id,
+            name=name,
+            max_concurrent=max_concurrent,
+        )
+        await self._transport.ask(pb.RpcRequest(put_limit=request))
+
+    async def limits(self, tenant_id: str | None = None) -> Sequence[Limit]:
+        """Give limits with what runs under them."""
+        request = pb.ListLimitsRequest(tenant_id=tenant_id)
+        answer = await self._transport.ask(pb.RpcRequest(list_limits=request))
+        return [reading.limit(message) for message in answer.limits]
+
+
+async def metrics(
+    transport: Transport,
+    tenant_id: str,
+    since: datetime | None,
+    until: datetime | None,
+    granularity: Granularity,
+) -> Sequence[MetricsBucket]:
+    """Sum up the instances that finished in each hour or day, empty buckets included."""
+    request = pb.GetTenantMetricsRequest(
+        tenant_id=tenant_id,
+        start_time_ms=reading.to_milliseconds(since),
+        end_time_ms=reading.to_milliseconds(until),
+        granularity=reading.GRANULARITIES[granularity],
+    )
+    answer = await transport.ask(pb.RpcRequest(get_tenant_metrics=request))
+    return [reading.bucket(message) for message in answer.buckets]

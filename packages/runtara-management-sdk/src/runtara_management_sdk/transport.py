@@ -1,0 +1,130 @@
+"""Requests and their answers, over one connection that comes back when it is lost."""
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any
+
+from runtara_management_sdk.errors import refusal
+from runtara_management_sdk.settings import ManagementSettings
+from runtara_protocol.pb.environment_pb2 import RpcRequest, RpcResponse
+from runtara_protocol.quic.client import ClientConnection
+from runtara_protocol.quic.error import ConnectionLost, StreamReset
+from runtara_sdk.client.backoff import delay
+from runtara_sdk.client.connection import SharedConnection
+from runtara_sdk.client.exchange import frame, parsed
+from runtara_sdk.client.retry import NOT_CARRIED_OUT, TRANSIENT
+from runtara_sdk.errors import (
+    ConnectionFailed,
+    ProtocolError,
+    RequestReset,
+    RequestTimeout,
+    RuntaraError,
+)
+
+_ANSWERED_AS = {"register_image_stream": "register_image"}
+
+
+class Transport:
+    """
+    Asks an environment; any number of tasks may ask at once.
+
+    A request that is as good carried out twice is asked again until its time is up. Without any
+    connection yet the first failure to connect is raised at once.
+    """
+
+    def __init__(self, settings: ManagementSettings) -> None:
+        self._connection = SharedConnection(
+            settings.servers(), _greet, peer="the environment", variable="RUNTARA_ENVIRONMENT_ADDR"
+        )
+        self._timeout = settings.request_timeout_ms / 1000
+        self._was_connected = False
+
+    async def ask(
+        self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
+    ) -> Any:
+        """
+        Give the answer's own message.
+
+        hold: seconds for which the server may hold the answer back, besides the timeout. Raises
+        ServerError for a refusal, ConnectionFailed, ServerNotTrusted, RequestTimeout,
+        ProtocolError.
+        """
+
+        async def exchange(connection: ClientConnection) -> bytes:
+            return await connection.exchange(frame(request))
+
+        return await self._ask(request, exchange, is_repeatable=is_repeatable, hold=hold)
+
+    async def upload(self, request: RpcRequest, body: Callable[[], AsyncIterable[bytes]]) -> Any:
+        """Do the same, with a body that follows the request; it is made anew for each attempt."""
+
+        async def exchange(connection: ClientConnection) -> bytes:
+            return await connection.upload(frame(request), body())
+
+        # However long it takes: a connection that moves nothing ends by itself.
+        return await self._ask(request, exchange, is_repeatable=True, hold=None)
+
+    async def aclose(self) -> None:
+        """Close the connection; requests under way raise."""
+        await self._connection.aclose()
+
+    async def _ask(
+        self,
+        request: RpcRequest,
+        exchange: Callable[[ClientConnection], Awaitable[bytes]],
+        *,
+        is_repeatable: bool,
+        hold: float | None,
+    ) -> Any:
+        failure: RuntaraError | None = None
+        failures = 0
+        repeated_after = TRANSIENT if is_repeatable else NOT_CARRIED_OUT
+        try:
+            async with asyncio.timeout(None if hold is None else self._timeout + hold):
+                while True:
+                    try:
+                        return _answer(request, await self._once(exchange))
+                    except ConnectionFailed as error:
+                        failure = error
+                        is_unsent = not isinstance(error.__cause__, ConnectionLost)
+                        if not (is_repeatable or is_unsent) or not self._was_connected:
+                            raise
+                    except repeated_after as error:
+                        failure = error
+                        failures += 1
+                        await asyncio.sleep(delay(failures))
+        except TimeoutError:
+            raise failure or RequestTimeout(
+                f"no answer from the environment at {self._connection.addresses} in time; whether"
+                " it did what was asked is unknown"
+            ) from None
+
+    async def _once(self, exchange: Callable[[ClientConnection], Awaitable[bytes]]) -> bytes:
+        connection = await self._connection.connected()
+        self._was_connected = True
+        try:
+            data = await exchange(connection)
+        except StreamReset as error:
+            raise RequestReset(f"the environment gave the request up: {error}") from error
+        except ConnectionLost as error:
+            raise await self._connection.lost(connection, error) from error
+        self._connection.answered()
+        return data
+
+
+async def _greet(connection: ClientConnection) -> None:
+    """Send nothing first."""
+
+
+def _answer(request: RpcRequest, data: bytes) -> Any:
+    response = parsed(data, RpcResponse)
+    answered = response.WhichOneof("response")
+    if answered == "error":
+        raise refusal(response.error.code, response.error.message)
+    asked = request.WhichOneof("request") or ""
+    if answered != _ANSWERED_AS.get(asked, asked):
+        raise ProtocolError(f"the environment answered {asked} with {answered or 'nothing known'}")
+    message = getattr(response, answered)
+    if getattr(message, "success", True) is False:
+        raise refusal(getattr(message, "code", None) or None, message.error)
+    return message

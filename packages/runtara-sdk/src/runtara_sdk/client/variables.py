@@ -1,0 +1,140 @@
+"""
+Values that are given, or read from variables of the environment, one at a time.
+
+Written out by hand: importing pydantic for nine values took a third of a workflow process's start.
+"""
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtara_protocol.variables import PREFIX, misspelt
+from runtara_sdk.client.address import Address
+from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
+
+_SHOWN = 80
+_TRUE = frozenset({"true", "1", "yes", "on", "t", "y"})
+_FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def values(fields: Mapping[str, "Field"], given: Mapping[str, object]) -> dict[str, Any]:
+    """
+    Give every field's value: what is given for it, else its variable's, else its default.
+
+    Raises ConfigurationError, with a line for each value that is missing or cannot be used. A
+    variable that looks like one of ours misspelt is logged.
+    """
+    found: dict[str, Any] = {}
+    slips, problems = misspelt(os.environ), []
+    for name, field in fields.items():
+        try:
+            found[name] = field.value(name, given[name])
+        except _Refused as refused:
+            problems.append(str(refused))
+    if problems:
+        raise ConfigurationError("\n".join([*problems, *slips]))
+    for slip in slips:
+        logger.warning("%s", slip)
+    return found
+
+
+class _Refused(Exception):
+    """A value that is missing or can't be used; the message is the line that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one value is read; `parse` raises ValueError for what it doesn't take."""
+
+    takes: str
+    parse: Callable[[Any], object]
+    default: object = None
+    is_required: bool = False
+
+    def value(self, name: str, given: object) -> object:
+        variable = PREFIX + name.upper()
+        found = given if given is not None else _variable(variable)
+        if found is None:
+            if self.is_required:
+                raise _Refused(f"{variable}: takes {self.takes}, got nothing")
+            return self.default
+        try:
+            return self.parse(found)
+        except ValueError:
+            raise _Refused(f"{variable}: takes {self.takes}, got {_cut(found)}") from None
+
+
+def _variable(name: str) -> str | None:
+    """Read a variable, however its name is capitalised; None if it is empty or missing."""
+    if name in os.environ:
+        return os.environ[name] or None
+    return next((value for key, value in os.environ.items() if key.upper() == name), None) or None
+
+
+def identifier(value: object) -> str:
+    """Take 1 to 1024 bytes of UTF-8 without NUL."""
+    found = text(value)
+    if len(found.encode()) > 1024 or "\0" in found:
+        raise ValueError("not an id")
+    return found
+
+
+def text(value: object) -> str:
+    """Take a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("no text")
+    return value
+
+
+def addresses(value: object) -> str:
+    """Take `host:port`, or several with commas between."""
+    return ",".join(map(str, Address.parse_all(text(value))))
+
+
+def pem(value: object) -> Path:
+    """Take a readable PEM file of certificates."""
+    if not isinstance(value, str | Path):
+        raise ValueError("no path")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except OSError as error:  # SSLError is one.
+        raise ValueError("not readable, or no certificate in it") from error
+    return Path(value)
+
+
+def flag(value: object) -> bool:
+    """Take a truth value, or a word for one."""
+    if isinstance(value, bool):
+        return value
+    word = text(value).lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("neither true nor false")
+    return word in _TRUE
+
+
+def milliseconds(least: int) -> Callable[[object], int]:
+    """Take whole milliseconds, from the least to a day."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError("no whole number")
+        if not least <= int(value) <= DAY_MS:
+            raise ValueError("out of range")
+        return int(value)
+
+    return parse
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    if len(text) <= _SHOWN:
+        return text
+    size = len(str(value).encode(errors="backslashreplace"))
+    return f"{text[:_SHOWN]}… of {size} bytes"
