@@ -1,0 +1,42 @@
+"""What only an environment refuses, each class with its code on the wire."""
+
+from runtara_domain.error import CoreError
+
+
+class ImageNotFound(CoreError):
+    """No image of this tenant has this id."""
+
+    code = "IMAGE_NOT_FOUND"
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image {image_id!r} not found")
+
+
+class ImageInUse(CoreError):
+    """Open instances use the image; the message says how many."""
+
+    code = "IMAGE_IN_USE"
+
+
+class NotFound(CoreError):
+    """There is no such environment, queue, hold or launch."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(CoreError):
+    """Arguments exclude each other, or the request contradicts what is stored."""
+
+    code = "CONFLICT"
+
+
+class LeaseLost(CoreError):
+    """A worker's lease has run out, or it was never opened; open it again."""
+
+    code = "LEASE_LOST"
+
+
+class Unsupported(CoreError):
+    """The operation belongs to something that this server doesn't have."""
+
+    code = "UNSUPPORTED"

@@ -1,0 +1,47 @@
+"""What the handlers of the management protocol work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.launcher import Launcher
+from runtara_domain.model.images import RunnerType
+from runtara_domain.model.launches import Offer
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.transport import OnAbandoned
+from runtara_protocol.server.streams import Upload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Management:
+    """
+    An environment as its port sees it.
+
+    check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
+    that can be run. log_path: where a launch's output lies on this machine, by its tenant,
+    instance and launch. image_max_bytes: how large an image may be. offers: of the workers that
+    have opened their lease here, by their ids.
+    """
+
+    persistence: Persistence
+    launcher: Launcher
+    clock: Clock
+    check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
+    log_path: Callable[[str, str, str], Path]
+    crashes: CrashPolicy
+    version: str
+    environment_id: str
+    image_max_bytes: int
+    began_at: timedelta
+    offers: dict[str, Offer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementRequest:
+    """What is known of a request beside its message; upload: what follows it on its stream."""
+
+    on_abandoned: OnAbandoned
+    upload: Upload

@@ -1,0 +1,1 @@
+"""From message to stored step and back, one file a noun."""

@@ -1,0 +1,361 @@
+"""Starting instances, reading them, and what operators do to them."""
+
+import asyncio
+import base64
+import binascii
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from runtara_domain import values
+from runtara_domain.error import (
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InvalidInstanceState,
+    InvalidValue,
+)
+from runtara_domain.model import CustomSignal, Signal
+from runtara_domain.model.instance_views import (
+    InstanceOrder,
+    InstancePlace,
+    InstanceQuery,
+    ListedInstance,
+)
+from runtara_domain.model.interventions import Fork, Retry, Stop
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.status import InstanceStatus, SignalType, State
+from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
+from runtara_environment.errors import Conflict, ImageNotFound
+from runtara_environment.management import Management, ManagementRequest
+from runtara_environment.management_handlers import translation
+from runtara_protocol.pb import environment_pb2 as pb
+
+_LONGEST_WAIT = timedelta(minutes=1)
+_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
+_AFTER_GRACE = timedelta(seconds=5)
+
+
+async def start_instance(
+    core: Management, request: ManagementRequest, message: pb.StartInstanceRequest
+) -> pb.RpcResponse:
+    """Keep an instance to be launched; launch it at once where there is room."""
+    now = core.launcher.now()
+    start = _start(message, now)
+    started = await core.persistence.launches.start(start, at=now, offer=core.launcher.offer())
+    core.launcher.take(started.claims)
+    if not started.image_is_found:
+        raise ImageNotFound(message.image_id)
+    if started.differs_in:
+        raise InstanceAlreadyExists(
+            f"Instance {start.instance_id!r} already exists, with another"
+            f" {', '.join(started.differs_in)}: take another id"
+        )
+    return pb.RpcResponse(
+        start_instance=pb.StartInstanceResponse(
+            success=True, instance_id=start.instance_id, created=started.created
+        )
+    )
+
+
+def _start(message: pb.StartInstanceRequest, now: datetime) -> InstanceStart:
+    workflow = translation.optional(message, "workflow")
+    if not workflow:
+        translation.required(message, "image_id")
+    elif message.image_id:
+        raise Conflict("image_id and workflow: takes one of them")
+    delay = translation.optional(message, "delay_ms")
+    if delay is not None:
+        longest = values.MAX_SLEEP // timedelta(milliseconds=1)
+        values.check_range("delay_ms", delay, 0, longest)
+    seconds = translation.optional(message, "timeout_seconds")
+    return InstanceStart(
+        instance_id=translation.optional(message, "instance_id") or str(uuid4()),
+        tenant_id=translation.required(message, "tenant_id"),
+        image_id=message.image_id or None,
+        workflow=workflow,
+        input=message.input or None,
+        timeout=None if seconds is None else timedelta(seconds=seconds),
+        env=dict(message.env),
+        priority=message.priority,
+        launch_after=None if delay is None else now + timedelta(milliseconds=delay),
+        queue=translation.optional(message, "queue"),
+        dedupe_key=translation.optional(message, "dedupe_key"),
+    )
+
+
+async def get_instance_status(
+    core: Management, request: ManagementRequest, message: pb.GetInstanceStatusRequest
+) -> pb.RpcResponse:
+    """Read an instance; an unknown one is no error."""
+    response = await _status(core, message.instance_id, brief=message.brief)
+    return pb.RpcResponse(get_instance_status=response)
+
+
+async def _status(
+    core: Management, instance_id: str, *, brief: bool
+) -> pb.GetInstanceStatusResponse:
+    values.check_id("instance_id", instance_id)
+    seen = await core.persistence.launches.view(instance_id, at=core.launcher.now())
+    if seen is None:
+        return pb.GetInstanceStatusResponse(
+            instance_id=instance_id,
+            status=pb.STATUS_UNKNOWN,
+            error=f"Instance {instance_id!r} not found",
+        )
+    return translation.view(seen, brief=brief)
+
+
+async def wait_instance(
+    core: Management, request: ManagementRequest, message: pb.WaitInstanceRequest
+) -> pb.RpcResponse:
+    """Answer when the instance is final, or the time is up."""
+    values.check_id("instance_id", message.instance_id)
+    wait = min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
+    await _until_final(core, request, message.instance_id, wait)
+    response = await _status(core, message.instance_id, brief=False)
+    return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
+
+
+async def _until_final(
+    core: Management, request: ManagementRequest, instance_id: str, wait: timedelta
+) -> State | None:
+    """Look until an instance is final, the client gives up, or the time is up; tells its state."""
+    abandoned = asyncio.Event()
+    span = _FIRST_LOOK
+    until = core.clock.uptime() + wait
+    with request.on_abandoned(abandoned.set):
+        while True:
+            found = await core.persistence.instances.get(instance_id)
+            if found is None:
+                return None
+            left = (until - core.clock.uptime()).total_seconds()
+            if found.state.is_final or left <= 0 or abandoned.is_set():
+                return found.state
+            await asyncio.sleep(min(span, left))
+            span = min(span * 1.5, _LAST_LOOK)
+
+
+async def list_instances(
+    core: Management, request: ManagementRequest, message: pb.ListInstancesRequest
+) -> pb.RpcResponse:
+    """List instances, a page at a time."""
+    which, order = _query(message), _order(message)
+    limit = translation.limit(message)
+    after = translation.optional(message, "after")
+    launches = core.persistence.launches
+    page = await launches.instances(
+        which,
+        order=order,
+        after=None if after is None else _place(after),
+        offset=message.offset,
+        limit=limit,
+    )
+    return pb.RpcResponse(
+        list_instances=pb.ListInstancesResponse(
+            instances=map(translation.listed, page),
+            total_count=await launches.count_instances(which),
+            next=_cursor(page[-1], order) if len(page) == limit else None,
+        )
+    )
+
+
+def _query(message: pb.ListInstancesRequest) -> InstanceQuery:
+    status: InstanceStatus | None = None
+    if message.HasField("status") and message.status != pb.STATUS_UNKNOWN:
+        status = translation.word(translation.STATUSES, "status", message.status, pb.InstanceStatus)
+    return InstanceQuery(
+        tenant_id=translation.optional(message, "tenant_id"),
+        status=status,
+        image_id=translation.optional(message, "image_id"),
+        image_name_prefix=translation.optional(message, "image_name_prefix"),
+        workflow=translation.optional(message, "workflow"),
+        queue=translation.optional(message, "queue"),
+        parent_id=translation.optional(message, "parent_id"),
+        error_contains=translation.optional(message, "error_contains"),
+        blocked=message.blocked if message.HasField("blocked") else None,
+        created_since=translation.moment(message, "created_after_ms"),
+        created_until=translation.moment(message, "created_before_ms"),
+        finished_since=translation.moment(message, "finished_after_ms"),
+        finished_until=translation.moment(message, "finished_before_ms"),
+    )
+
+
+def _order(message: pb.ListInstancesRequest) -> InstanceOrder:
+    text = message.order_by or InstanceOrder.CREATED_DESC
+    if text not in set(InstanceOrder):
+        raise InvalidValue(f"order_by: takes one of {', '.join(InstanceOrder)}, got {text!r}")
+    return InstanceOrder(text)
+
+
+def _cursor(last: ListedInstance, order: InstanceOrder) -> str:
+    summary = last.summary
+    by_creation = order in (InstanceOrder.CREATED_ASC, InstanceOrder.CREATED_DESC)
+    moment = summary.created_at if by_creation else summary.finished_at or summary.created_at
+    return base64.urlsafe_b64encode(
+        json.dumps([moment.astimezone(UTC).isoformat(), summary.instance_id]).encode()
+    ).decode()
+
+
+def _place(cursor: str) -> InstancePlace:
+    try:
+        moment, instance_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        return InstancePlace(datetime.fromisoformat(moment), instance_id)
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+        raise InvalidValue("after: takes what `next` of the page before held") from error
+
+
+async def stop_instance(
+    core: Management, request: ManagementRequest, message: pb.StopInstanceRequest
+) -> pb.RpcResponse:
+    """Cancel, let the process clean up, end it; answered when the instance is final."""
+    grace = timedelta(seconds=message.grace_period_seconds)
+    stop = Stop(message.instance_id, grace, message.reason)
+    stopped = await core.persistence.launches.stop(stop, at=core.launcher.now())
+    if stopped.before is None:
+        raise InstanceNotFound(message.instance_id)
+    if stopped.before.is_final:
+        raise _finished(message.instance_id, stopped.before)
+    core.launcher.stopping(stopped)
+    state = await _until_final(core, request, message.instance_id, grace + _AFTER_GRACE)
+    if state is not None and not state.is_final:
+        raise InvalidInstanceState(
+            f"Instance {message.instance_id!r} is still {state}: its stop is stored, and an"
+            " environment carries it out"
+        )
+    return pb.RpcResponse(stop_instance=pb.StopInstanceResponse(success=True))
+
+
+async def resume_instance(
+    core: Management, request: ManagementRequest, message: pb.ResumeInstanceRequest
+) -> pb.RpcResponse:
+    """Make an instance launchable now."""
+    values.check_id("instance_id", message.instance_id)
+    state = await core.persistence.launches.resume(message.instance_id, at=core.launcher.now())
+    if state is None:
+        raise InstanceNotFound(message.instance_id)
+    if state.is_final:
+        raise _finished(message.instance_id, state)
+    core.launcher.look()
+    return pb.RpcResponse(resume_instance=pb.ResumeInstanceResponse(success=True))
+
+
+def _finished(instance_id: str, state: State) -> InvalidInstanceState:
+    return InvalidInstanceState(
+        f"Instance {instance_id!r} is {state}: it can't be told anything any more; a failed or"
+        " cancelled one goes on with a retry"
+    )
+
+
+async def send_signal(
+    core: Management, request: ManagementRequest, message: pb.SendSignalRequest
+) -> pb.RpcResponse:
+    """Put in a cancel or a pause; a resume makes the instance launchable."""
+    kind: SignalType = translation.word(
+        translation.SIGNALS, "signal_type", message.signal_type, pb.SignalType
+    )
+    send = SendSignal(core.persistence.signals, core.clock)
+    await send(instance_id=message.instance_id, signal=Signal(kind, message.payload))
+    core.launcher.look()
+    return pb.RpcResponse(send_signal=pb.SendSignalResponse(success=True))
+
+
+async def send_custom_signal(
+    core: Management, request: ManagementRequest, message: pb.SendCustomSignalRequest
+) -> pb.RpcResponse:
+    """Send a value; the first one sent for a name stands."""
+    translation.required(message, "checkpoint_id")
+    send = SendCustomSignal(core.persistence.signals, core.clock)
+    sent = await send(
+        instance_id=message.instance_id,
+        signal=CustomSignal(message.checkpoint_id, message.payload),
+    )
+    core.launcher.look()
+    return pb.RpcResponse(
+        send_custom_signal=pb.SendCustomSignalResponse(
+            success=True, first=sent.stands, warning=sent.hint
+        )
+    )
+
+
+async def retry_instance(
+    core: Management, request: ManagementRequest, message: pb.RetryInstanceRequest
+) -> pb.RpcResponse:
+    """Let a failed or cancelled instance go on."""
+    retry = Retry(
+        instance_id=message.instance_id,
+        image_id=translation.optional(message, "image_id"),
+        set_aside=tuple(message.forget_checkpoint_ids),
+    )
+    retried = await core.persistence.launches.retry(retry, at=core.launcher.now())
+    if retried.before is None:
+        raise InstanceNotFound(message.instance_id)
+    if not retried.image_is_found:
+        raise ImageNotFound(retry.image_id or "of the instance")
+    if retried.before is State.COMPLETED:
+        raise InvalidInstanceState(
+            f"Instance {message.instance_id!r} is completed: there is nothing to retry; fork it"
+        )
+    core.launcher.look()
+    return pb.RpcResponse(retry_instance=pb.RetryInstanceResponse())
+
+
+async def fork_instance(
+    core: Management, request: ManagementRequest, message: pb.ForkInstanceRequest
+) -> pb.RpcResponse:
+    """Make an instance with a copy of another one's history."""
+    fork = Fork(
+        instance_id=message.instance_id,
+        new_instance_id=translation.optional(message, "new_instance_id") or str(uuid4()),
+        through_checkpoint_id=translation.optional(message, "through_checkpoint_id"),
+        before_checkpoint_id=translation.optional(message, "before_checkpoint_id"),
+        image_id=translation.optional(message, "image_id"),
+    )
+    forked = await core.persistence.launches.fork(fork, at=core.launcher.now())
+    if not forked.is_found:
+        raise InstanceNotFound(fork.instance_id)
+    if not forked.image_is_found:
+        raise ImageNotFound(fork.image_id or "of the instance")
+    if forked.is_taken:
+        raise InstanceAlreadyExists(f"Instance {fork.new_instance_id!r} already exists")
+    if not forked.point_is_found:
+        point = fork.through_checkpoint_id or fork.before_checkpoint_id
+        raise InvalidValue(f"checkpoint_id: the history has no checkpoint {point!r}")
+    if forked.is_too_long:
+        raise InvalidValue("instance_id: takes an instance of at most 100000 checkpoints")
+    if forked.open_child_id is not None:
+        raise InvalidInstanceState(
+            f"the child {forked.open_child_id!r} had not ended in that history: fork from a point"
+            " before it was started"
+        )
+    core.launcher.look()
+    return pb.RpcResponse(
+        fork_instance=pb.ForkInstanceResponse(
+            instance_id=fork.new_instance_id,
+            copied=forked.copied,
+            repeated_checkpoint_ids=forked.repeated,
+        )
+    )
+
+
+async def move_instance(
+    core: Management, request: ManagementRequest, message: pb.MoveInstanceRequest
+) -> pb.RpcResponse:
+    """Give an open instance another image."""
+    values.check_id("instance_id", message.instance_id)
+    image_id = translation.required(message, "image_id")
+    moved = await core.persistence.launches.move(
+        message.instance_id, image_id, at=core.launcher.now()
+    )
+    if moved.before is None:
+        raise InstanceNotFound(message.instance_id)
+    if moved.before.is_final:
+        raise _finished(message.instance_id, moved.before)
+    if not moved.image_is_found:
+        raise ImageNotFound(image_id)
+    if moved.open_launch_id is not None:
+        raise InvalidInstanceState(
+            f"Instance {message.instance_id!r} is being run by launch {moved.open_launch_id}:"
+            " pause it first"
+        )
+    core.launcher.look()
+    return pb.RpcResponse(move_instance=pb.MoveInstanceResponse())

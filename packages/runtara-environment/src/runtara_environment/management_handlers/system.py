@@ -1,0 +1,44 @@
+"""Health, and what belongs to a workflow compiler that this server doesn't have."""
+
+from datetime import timedelta
+
+from runtara_environment.errors import Unsupported
+from runtara_environment.management import Management, ManagementRequest
+from runtara_protocol.pb import environment_pb2 as pb
+
+
+async def health_check(
+    core: Management, request: ManagementRequest, message: pb.HealthCheckRequest
+) -> pb.RpcResponse:
+    """Tell that the environment and its database answer."""
+    await core.persistence.check()
+    uptime = core.clock.uptime() - core.began_at
+    return pb.RpcResponse(
+        health_check=pb.HealthCheckResponse(
+            healthy=True,
+            version=core.version,
+            uptime_ms=uptime // timedelta(milliseconds=1),
+            active_instances=core.launcher.active,
+        )
+    )
+
+
+async def test_capability(
+    core: Management, request: ManagementRequest, message: pb.TestCapabilityRequest
+) -> pb.RpcResponse:
+    """Refuse it: there are no agents here."""
+    raise Unsupported("capabilities belong to a workflow compiler, which this server is not")
+
+
+async def list_agents(
+    core: Management, request: ManagementRequest, message: pb.ListAgentsRequest
+) -> pb.RpcResponse:
+    """Tell that there are none."""
+    return pb.RpcResponse(list_agents=pb.ListAgentsResponse(agents_json=b"[]"))
+
+
+async def get_capability(
+    core: Management, request: ManagementRequest, message: pb.GetCapabilityRequest
+) -> pb.RpcResponse:
+    """Tell that there is none."""
+    return pb.RpcResponse(get_capability=pb.GetCapabilityResponse(found=False))

@@ -1,0 +1,191 @@
+"""Workers: environments whose runner is their own process, and which have no database."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.launching.verdicts import judge
+from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, Closing, Offer, OpenLaunch
+from runtara_environment.errors import LeaseLost
+from runtara_environment.management import Management, ManagementRequest
+from runtara_environment.management_handlers import translation
+from runtara_protocol.pb import environment_pb2 as pb
+
+TTL = timedelta(seconds=30)
+RENEW_EVERY = timedelta(seconds=10)
+_LONGEST_WAIT = timedelta(minutes=1)
+_MAX_CLAIMED = 1000
+
+
+async def open_worker(
+    core: Management, request: ManagementRequest, message: pb.OpenWorkerRequest
+) -> pb.RpcResponse:
+    """Take or continue a worker's lease; tells its open launches."""
+    names = frozenset(served.name for served in message.workflows)
+    tenant_id = translation.required(message, "tenant_id")
+    new = NewEnvironment(
+        environment_id=message.environment_id,
+        machine=message.machine,
+        version=message.version,
+        capacity=message.capacity,
+        kind=EnvironmentKind.WORKER,
+        tenant_id=tenant_id,
+        workflows=names,
+    )
+    lease = await core.persistence.environments.open(new, ttl=TTL)
+    core.offers[new.environment_id] = Offer(
+        environment_id=new.environment_id, workflows=names, tenant_id=tenant_id
+    )
+    open_launches = await core.persistence.launches.open_launches(new.environment_id, at=lease.now)
+    return pb.RpcResponse(
+        open_worker=pb.OpenWorkerResponse(
+            now_ms=translation.milliseconds(lease.now),
+            lease_until_ms=translation.milliseconds(lease.until),
+            renew_every_ms=RENEW_EVERY // timedelta(milliseconds=1),
+            open_launches=map(_taken_up, open_launches),
+        )
+    )
+
+
+async def claim_launches(
+    core: Management, request: ManagementRequest, message: pb.ClaimLaunchesRequest
+) -> pb.RpcResponse:
+    """Claim instances of the workflows that a worker serves, and wait for one."""
+    offer = core.offers.get(message.environment_id)
+    if offer is None:
+        raise LeaseLost("open the worker first: its lease is not known here")
+    values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
+    until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
+    changed = asyncio.Event()
+    with request.on_abandoned(changed.set):
+        async with core.persistence.watch(lambda _: None, launchable=changed.set):
+            while True:
+                changed.clear()
+                assignments = await _claim(core, offer, message.limit)
+                left = (until - core.clock.uptime()).total_seconds()
+                if assignments or left <= 0:
+                    break
+                try:
+                    async with asyncio.timeout(min(left, _LOOK)):
+                        await changed.wait()
+                except TimeoutError:
+                    """Delays and back-offs end without a word."""
+    return pb.RpcResponse(
+        claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
+    )
+
+
+_LOOK = 1.0
+
+
+async def _claim(core: Management, offer: Offer, limit: int) -> Sequence[Assignment]:
+    claims = await core.persistence.launches.claim(offer, limit=limit, at=core.launcher.now())
+    if not claims.has_lease:
+        raise LeaseLost("the worker's lease has run out, or it is drained; open it again")
+    return claims.assignments
+
+
+async def renew_worker(
+    core: Management, request: ManagementRequest, message: pb.RenewWorkerRequest
+) -> pb.RpcResponse:
+    """Renew a lease; tells which launches are lost and which are to stop."""
+    values.check_id("environment_id", message.environment_id)
+    lease = await core.persistence.environments.renew(message.environment_id, ttl=TTL)
+    if lease is None:
+        raise LeaseLost("the worker's lease was given up, or it never had one; open it again")
+    return await _renewed(core, message, lease)
+
+
+async def _renewed(
+    core: Management, message: pb.RenewWorkerRequest, lease: Lease
+) -> pb.RpcResponse:
+    found = await core.persistence.launches.open_launches(message.environment_id, at=lease.now)
+    still_open = {launch.launch_id for launch in found}
+    stops = [
+        pb.Stop(
+            launch_id=launch.launch_id,
+            stop_at_ms=translation.milliseconds(launch.stop_at),
+            reason=launch.stop_reason or "",
+        )
+        for launch in found
+        if launch.stop_at is not None
+    ]
+    return pb.RpcResponse(
+        renew_worker=pb.RenewWorkerResponse(
+            now_ms=translation.milliseconds(lease.now),
+            lease_until_ms=translation.milliseconds(lease.until),
+            closed=[one for one in message.launch_ids if one not in still_open],
+            stops=stops,
+            drain=lease.is_draining,
+        )
+    )
+
+
+async def report_launches(
+    core: Management, request: ManagementRequest, message: pb.ReportLaunchesRequest
+) -> pb.RpcResponse:
+    """Close launches with their verdicts."""
+    already_closed = []
+    for ended in message.ends:
+        closing = Closing(ended.launch_id, _end(ended), random.random())
+        closed = await core.persistence.launches.close(
+            closing, partial(judge, policy=core.crashes), at=core.launcher.now()
+        )
+        if not closed.is_closed:
+            already_closed.append(ended.launch_id)
+    core.launcher.look()
+    return pb.RpcResponse(report_launches=pb.ReportLaunchesResponse(already_closed=already_closed))
+
+
+async def close_worker(
+    core: Management, request: ManagementRequest, message: pb.CloseWorkerRequest
+) -> pb.RpcResponse:
+    """Give a worker's lease up."""
+    values.check_id("environment_id", message.environment_id)
+    core.offers.pop(message.environment_id, None)
+    await core.persistence.environments.close(message.environment_id)
+    core.launcher.look()
+    return pb.RpcResponse(close_worker=pb.CloseWorkerResponse())
+
+
+def _end(ended: pb.LaunchEnd) -> LaunchEnd:
+    if ended.cause not in set(Cause):
+        raise InvalidValue(f"cause: takes one of {', '.join(Cause)}, got {ended.cause!r}")
+    return LaunchEnd(
+        cause=Cause(ended.cause),
+        reports=True,
+        exit_code=ended.exit_code if ended.HasField("exit_code") else None,
+        signal=ended.exit_signal if ended.HasField("exit_signal") else None,
+        reason=ended.error,
+        cpu_usage_usec=ended.cpu_usage_usec if ended.HasField("cpu_usage_usec") else None,
+    )
+
+
+def _assigned(given: Assignment) -> pb.Assignment:
+    seconds = None if given.timeout is None else int(given.timeout.total_seconds())
+    return pb.Assignment(
+        launch_id=given.launch_id,
+        instance_id=given.instance_id,
+        workflow=given.workflow or "",
+        tenant_id=given.tenant_id,
+        checkpoint_id=given.checkpoint_id,
+        queue=given.queue,
+        crashes=given.crashes,
+        timeout_seconds=seconds,
+    )
+
+
+def _taken_up(launch: OpenLaunch) -> pb.Assignment:
+    return pb.Assignment(
+        launch_id=launch.launch_id,
+        instance_id=launch.instance_id,
+        workflow=launch.workflow or "",
+        tenant_id=launch.tenant_id,
+        queue=launch.queue,
+    )

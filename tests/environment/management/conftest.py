@@ -1,0 +1,111 @@
+"""An environment's port over real QUIC, on a database in memory, with processes that tests end."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.domain.launching.place import Place
+from tests.support.quic_handlers import serving
+
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.launcher import Launcher, LauncherSettings
+from runtara_domain.model import Caller, Ending, Event, EventType, Registration
+from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.images import RunnerType
+from runtara_domain.status import OPEN, State
+from runtara_domain.system_clock import SystemClock
+from runtara_environment.management import Management
+from runtara_environment.operations import OPERATIONS, streams
+from runtara_management_sdk import ManagementClient, ManagementSettings
+from runtara_persistence.memory import MemoryPersistence
+from runtara_protocol.server.router import Router
+
+HERE = "here"
+
+
+@dataclass
+class Port:
+    """The port with what lies behind it; checked: the images that were looked at."""
+
+    persistence: MemoryPersistence
+    place: Place
+    launcher: Launcher
+    client: ManagementClient
+    folder: Path
+    port: int
+    checked: list[tuple[bytes, RunnerType, Mapping[str, object]]]
+
+    def settings(self, **more: object) -> ManagementSettings:
+        """Give what a client of this port needs."""
+        return ManagementSettings(
+            environment_addr=f"127.0.0.1:{self.port}",
+            skip_cert_verification=True,
+            **more,  # type: ignore[arg-type]  # Fields by name.
+        )
+
+    async def run(self, instance_id: str) -> int:
+        """Let a launched process register; gives its run."""
+        assignment = self.place.of(instance_id).assignment
+        registration = Registration(
+            instance_id, assignment.tenant_id, launch_id=assignment.launch_id
+        )
+        registered = await self.persistence.instances.register(
+            registration, when=OPEN, at=self.launcher.now()
+        )
+        return registered.run
+
+    async def end(self, instance_id: str, ending: Ending) -> None:
+        """Let a launched process register, end its instance, and exit."""
+        run = await self.run(instance_id)
+        now = self.launcher.now()
+        kind = EventType.COMPLETED if ending.state is State.COMPLETED else EventType.FAILED
+        event = Event(kind, ending.output or b"", now)
+        await self.persistence.events.end(
+            Caller(instance_id, run), event, ending, when=OPEN, at=now
+        )
+        self.place.exit(instance_id, 0 if ending.state is State.COMPLETED else 1)
+
+
+@pytest.fixture
+async def port(tmp_path: Path) -> AsyncIterator[Port]:
+    async with opened(tmp_path) as one:
+        yield one
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Port]:
+    """Serve an environment's port, and connect to it."""
+    clock = SystemClock()
+    place = Place(HERE)
+    checked: list[tuple[bytes, RunnerType, Mapping[str, object]]] = []
+
+    def check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
+        checked.append((path.read_bytes(), runner, metadata))
+
+    async with AsyncExitStack() as stack:
+        persistence = await stack.enter_async_context(MemoryPersistence())
+        environment = NewEnvironment(environment_id=HERE, machine="machine", capacity=4)
+        launcher = await stack.enter_async_context(
+            Launcher(
+                persistence, clock, {"local": place}, LauncherSettings(environment=environment)
+            )
+        )
+        management = Management(
+            persistence=persistence,
+            launcher=launcher,
+            clock=clock,
+            check_image=check,
+            log_path=lambda tenant, instance, launch: folder / launch / "stderr.log",
+            crashes=CrashPolicy(),
+            version="1.2.3",
+            environment_id=HERE,
+            image_max_bytes=4 << 20,
+            began_at=clock.uptime(),
+        )
+        router = Router(OPERATIONS, management)
+        served = await stack.enter_async_context(serving(lambda _: streams(router)))
+        one = Port(persistence, place, launcher, ManagementClient(), folder, served.port, checked)
+        one.client = await stack.enter_async_context(ManagementClient(one.settings()))
+        yield one
