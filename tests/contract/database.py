@@ -21,6 +21,7 @@ from runtara_persistence.memory.rows import (
     CheckpointRow,
     CustomSignalRow,
     EventRow,
+    ImageRow,
     InstanceRow,
     SignalRow,
 )
@@ -127,6 +128,8 @@ class MemoryDatabase(Database):
         elif table == "instance_events":
             row["event_type"] = EventType(row["event_type"])
             store.instance_events.append(EventRow(id=store.next_id(), **row))
+        elif table == "images":
+            store.images[row["image_id"]] = ImageRow(**row)
         elif table == "pending_signals":
             store.put_signal(SignalRow(**row))
         else:

@@ -38,7 +38,7 @@ class PostgresDatabase(Database):
         return PostgresPersistence(self._url)
 
     async def put(self, table: str, row: Row) -> None:
-        self._put.append(row["instance_id"])
+        self._put.append(row.get("instance_id", ""))
         marks = ", ".join(_mark(table, name, place) for place, name in enumerate(row, start=1))
         await self._run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
 

@@ -146,12 +146,14 @@ class ImageFilter:
     Which images a list shows.
 
     tenant_id: None means all tenants. all_versions: also those that their name no longer points to.
-    Deleted images are never listed.
+    name_prefix: how their names begin. Deleted images are never listed.
     """
 
     tenant_id: str | None = None
     all_versions: bool = False
+    name_prefix: str = ""
 
     def __post_init__(self) -> None:
         if self.tenant_id is not None:
             values.check_storable("tenant_id", self.tenant_id)
+        values.check_storable("name_prefix", self.name_prefix)

@@ -186,6 +186,7 @@ class MemoryImages:
                 row.deleted_at is None
                 and which.tenant_id in (None, row.tenant_id)
                 and (which.all_versions or row.is_current)
+                and row.name.startswith(which.name_prefix)
             ):
                 yield row
 

@@ -92,15 +92,11 @@ class PostgresImages:
     ) -> Sequence[Image]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        found = await self._database.read(
-            "list images", _PAGE, which.tenant_id, which.all_versions, limit, offset
-        )
+        found = await self._database.read("list images", _PAGE, *_asked(which), limit, offset)
         return [launch_rows.image(row) for row in found]
 
     async def count(self, which: ImageFilter) -> int:
-        [row] = await self._database.read_much(
-            "count images", _COUNT, which.tenant_id, which.all_versions
-        )
+        [row] = await self._database.read_much("count images", _COUNT, *_asked(which))
         return int(row["count"])
 
     async def chunk(self, image_id: str, position: int) -> bytes | None:
@@ -133,6 +129,10 @@ class PostgresImages:
             # Each its own transaction: one may have 256 MiB.
             await self._database.write(attempt, _DISCARD, row["upload_id"], is_repeatable=True)
         return len(found)
+
+
+def _asked(which: ImageFilter) -> tuple[object, ...]:
+    return which.tenant_id, which.all_versions, which.name_prefix
 
 
 async def _register(

@@ -214,4 +214,8 @@ def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
 
 
 def _asked(which: ImageFilter) -> dict[str, object]:
-    return {"tenant_id": which.tenant_id, "all_versions": which.all_versions}
+    return {
+        "tenant_id": which.tenant_id,
+        "all_versions": which.all_versions,
+        "name_prefix": which.name_prefix,
+    }

@@ -108,15 +108,17 @@ FROM images
 WHERE deleted_at IS NULL
     AND ($1::text IS NULL OR tenant_id = $1)
     AND ($2::boolean OR is_current)
+    AND starts_with(name, $3::text)
 ORDER BY created_at DESC, image_id COLLATE "C"
-LIMIT $3 OFFSET $4;
+LIMIT $4 OFFSET $5;
 
 -- name: count
 SELECT count(*)
 FROM images
 WHERE deleted_at IS NULL
     AND ($1::text IS NULL OR tenant_id = $1)
-    AND ($2::boolean OR is_current);
+    AND ($2::boolean OR is_current)
+    AND starts_with(name, $3::text);
 
 -- name: chunk
 SELECT c.data

@@ -103,6 +103,7 @@ FROM images
 WHERE deleted_at IS NULL
     AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
     AND (:all_versions OR is_current)
+    AND substr(name, 1, length(:name_prefix)) = :name_prefix
 ORDER BY created_at DESC, image_id
 LIMIT :limit OFFSET :offset;
 
@@ -111,7 +112,8 @@ SELECT count(*)
 FROM images
 WHERE deleted_at IS NULL
     AND (:tenant_id IS NULL OR tenant_id = :tenant_id)
-    AND (:all_versions OR is_current);
+    AND (:all_versions OR is_current)
+    AND substr(name, 1, length(:name_prefix)) = :name_prefix;
 
 -- name: chunk
 SELECT c.data
