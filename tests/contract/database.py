@@ -18,6 +18,7 @@ from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import InstanceStatus, SignalType
 from runtara_persistence.memory import MemoryPersistence
 from runtara_persistence.memory.rows import (
+    AssociationRow,
     CheckpointRow,
     CustomSignalRow,
     EventRow,
@@ -130,6 +131,8 @@ class MemoryDatabase(Database):
             store.instance_events.append(EventRow(id=store.next_id(), **row))
         elif table == "images":
             store.images[row["image_id"]] = ImageRow(**row)
+        elif table == "instance_images":
+            store.instance_images[row["instance_id"]] = AssociationRow(**row)
         elif table == "pending_signals":
             store.put_signal(SignalRow(**row))
         else:

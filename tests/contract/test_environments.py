@@ -1,0 +1,117 @@
+"""Environments: leases by the database's clock, and what a renewal tells one at rest."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.contract.database import Database, Row
+from tests.contract.launching import SECOND, hold_lease, launch, put_image
+from tests.contract.states import TENANT, put_instance
+
+from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import SignalType, State
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> None:
+    """Each step tells it; one that is over can be renewed, one that was given up can't."""
+    before = datetime.now(UTC) - SECOND
+    opened = await hold_lease(persistence, "e", ttl=timedelta(0), tenant_id=None)
+    renewed = await persistence.environments.renew(
+        "e", ttl=HOUR, clock_offset=timedelta(milliseconds=-60_000)
+    )
+    unknown = await persistence.environments.renew("unknown", ttl=HOUR)
+    await persistence.environments.drain("e", draining=True)
+    drained = await persistence.environments.renew("e", ttl=HOUR)
+    await hold_lease(
+        persistence,
+        "w",
+        kind=EnvironmentKind.WORKER,
+        tenant_id=TENANT,
+        workflows=("b", "a"),
+    )
+    [one, worker] = await persistence.environments.page()
+    await persistence.environments.close("e")
+    closed = await persistence.environments.renew("e", ttl=HOUR)
+    reopened = await hold_lease(persistence, "e")
+
+    assert before < opened.now == opened.until
+    assert renewed is not None
+    assert renewed.until - renewed.now == HOUR
+    assert drained is not None
+    assert (renewed.is_draining, drained.is_draining, reopened.is_draining) == (False, True, False)
+    assert (unknown, closed) == (None, None)
+    assert (one.environment_id, one.machine, one.capacity) == ("e", "here", 9)
+    assert (one.lease_until, one.open_launches) == (drained.until, 0)
+    assert (worker.workflows, worker.tenant_id) == (("a", "b"), TENANT)
+
+
+async def test_a_drain_of_an_unknown_environment_is_told(persistence: Persistence) -> None:
+    """Nothing is made of it."""
+    assert not await persistence.environments.drain("unknown", draining=True)
+    assert await persistence.environments.page() == []
+
+
+async def test_a_renewal_tells_what_becomes_launchable_next(
+    persistence: Persistence, database: Database
+) -> None:
+    """Apart from what is launchable by now, and apart from what nobody launches."""
+    lease = await hold_lease(persistence, "e")
+    now = lease.now.replace(microsecond=0)
+    free: Row = {"image_id": "image", "wake_claim_by": None, "wake_claim_until": None}
+
+    async def told() -> tuple[bool, datetime | None, datetime | None]:
+        renewal = await persistence.environments.renew("e", ttl=HOUR)
+        assert renewal is not None
+        return renewal.is_anything_launchable, renewal.next_launchable_at, renewal.next_stop_at
+
+    await put_instance(database, State.ASLEEP, "nameless", sleep_until=now)
+    nothing = await told()
+    await put_instance(database, State.ASLEEP, "far", **{**free, "sleep_until": now + 9 * HOUR})
+    far = await told()
+    lost: Row = {"lost_run": 2, "last_activity_at": now + 8 * HOUR, "image_id": "image"}
+    await put_instance(database, State.RUNNING, "lost", **lost)
+    quiet = await told()
+    await put_instance(database, State.PENDING, "delayed", launch_after=now + 7 * HOUR, **free)
+    delayed = await told()
+    await put_instance(database, State.PAUSED, "told", launch_after=now + 6 * HOUR, **free)
+    await database.put_signal("told", SignalType.RESUME, created_at=now)
+    resumed = await told()
+    await put_instance(database, State.PENDING, "now", **{**free, "created_at": now - HOUR})
+    await put_instance(database, State.RUNNING, "stopped", stop_at=now + 5 * HOUR)
+    both = await told()
+
+    assert nothing == (False, None, None)
+    assert far == (False, now + 9 * HOUR, None)
+    assert quiet == (False, now + 8 * HOUR + 45 * SECOND, None)
+    assert delayed == (False, now + 7 * HOUR, None)
+    assert resumed == (False, now + 6 * HOUR, None)
+    assert both == (True, now + 6 * HOUR, now + 5 * HOUR)
+
+
+async def test_launches_of_an_environment_that_forgot_itself_are_lost(
+    persistence: Persistence, database: Database
+) -> None:
+    """Also when its row is gone; its own open launches are never told to it as lost."""
+    await launch(persistence)
+    await hold_lease(persistence, "f")
+    own = await persistence.environments.renew("e", ttl=timedelta(0))
+    other = await persistence.environments.renew("f", ttl=HOUR)
+
+    assert own is not None
+    assert other is not None
+    assert (set(own.lost), set(other.lost)) == (set(), {"e"})
+
+
+async def test_an_association_that_another_program_made_is_taken_over(
+    persistence: Persistence, database: Database
+) -> None:
+    """Of open instances, when an environment opens."""
+    await put_image(persistence, image_id="image")
+    await put_instance(database, State.PAUSED)
+    row: Row = {"instance_id": "i", "image_id": "image", "tenant_id": TENANT}
+    await database.put("instance_images", row)
+
+    await hold_lease(persistence, "e")
+
+    assert (await database.row("i"))["image_id"] == "image"
