@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 from aioquic.quic.events import HandshakeCompleted
@@ -8,6 +9,7 @@ from tests.support.lossy_proxy import lossy_proxy
 from tests.support.quic_handlers import Echo, Gated, serving
 from tests.support.raw_client import raw_client
 
+from runtara_protocol.quic.driver import BEGUN_AT_ONCE
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_protocol.quic.stream import Stream
 
@@ -107,6 +109,47 @@ async def test_an_early_answer_ends_the_sending() -> None:
         await asyncio.sleep(0.05)
 
     assert (answer, sent) == (b"no", before)
+
+
+class Counting(Echo):
+    """Notes how many requests it has begun with."""
+
+    begun = 0
+
+    async def stream(self, stream: Stream) -> None:
+        """Count it."""
+        self.begun += 1
+        await super().stream(stream)
+
+
+async def test_a_burst_of_requests_is_begun_with_in_several_turns() -> None:
+    """However many come at once, others are served between them."""
+    async with serving(Counting) as served, raw_client(served.port) as client:
+        handler = await served.handler()
+        for number in range(500):
+            client.quic.send_stream_data(4 * number, b"", end_stream=True)
+        client.transmit()
+        begun = [0]
+        async with asyncio.timeout(10):
+            while begun[-1] < 500:
+                await asyncio.sleep(0)
+                begun.append(handler.begun)
+
+    assert max(b - a for a, b in pairwise(begun)) <= 2 * BEGUN_AT_ONCE
+
+
+async def test_what_was_asked_before_leaving_is_begun_with() -> None:
+    """A client that leaves at once has said what it wanted."""
+    async with serving(Counting) as served, raw_client(served.port) as client:
+        handler = await served.handler()
+        for number in range(200):
+            client.quic.send_stream_data(4 * number, b"", end_stream=True)
+        client.transmit()
+        client.close()
+        async with asyncio.timeout(10):
+            await handler.is_closed.wait()
+
+        assert handler.begun == 200
 
 
 async def test_leaving_delivers_the_last_answer_whole() -> None:

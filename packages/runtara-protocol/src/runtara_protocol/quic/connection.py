@@ -246,6 +246,7 @@ class Connection(Driver):
         if self._handler is None or stream_is_unidirectional(stream_id):
             self._stop_serving(stream)
             return stream
+        self._begun += 1
         task = self.loop.create_task(self._handler.stream(stream))
         self._owner.tasks.add(task)
         task.add_done_callback(lambda task: self._served(stream, task))

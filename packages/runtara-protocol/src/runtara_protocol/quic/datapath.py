@@ -74,6 +74,7 @@ class Datapath:
         self._failed = failed
         self._exhausted = exhausted
         self._scheduled: list[Endpoint] = []
+        self._resumed: dict[Endpoint, None] = {}
         self._turns = Turns[Endpoint]()
         self._is_continuing = False
         self._loop.add_reader(sock.fileno(), self._read)
@@ -96,6 +97,12 @@ class Datapath:
         if not self._scheduled:
             self._loop.call_soon(self._transmit)
         self._scheduled.append(endpoint)
+
+    def resume(self, endpoint: Endpoint) -> None:
+        """Have it process what is left in the next turn of the loop; once, however often asked."""
+        if not self._resumed:
+            self._loop.call_soon(self._resume)
+        self._resumed[endpoint] = None
 
     def close(self) -> None:
         """Close the socket; a second call does nothing."""
@@ -193,6 +200,10 @@ class Datapath:
         """Return the processor's time so far; None if it is nobody's but one endpoint's."""
         # Not what passed on the wall: other processes' work would be charged to an endpoint.
         return thread_time() if self._turns.is_shared else None
+
+    def _resume(self) -> None:
+        resumed, self._resumed = self._resumed, {}
+        self._process(resumed, monotonic())
 
     def _charge(self, endpoint: Endpoint, since: float | None) -> float | None:
         """Count the processor's time since then as this endpoint's, if others wait for theirs."""

@@ -18,6 +18,9 @@ ACK_DELAY = 0.020
 BURST = 2048
 BURST_ACK_DELAY = 0.004
 ACK_EVERY = 10
+# A client may open a thousand streams at once: begun in one turn, they would keep all others
+# waiting until each has run up to its first pause.
+BEGUN_AT_ONCE = 64
 
 
 class Driver(Endpoint):
@@ -37,6 +40,8 @@ class Driver(Endpoint):
         self._timer_at = 0.0
         self._unanswered = 0
         self._unanswered_bytes = 0
+        # Tasks begun in this turn of the loop.
+        self._begun = 0
         # When a datagram last came, by the loop's clock.
         self.heard_at = self.loop.time()
         quic._ack_delay = ACK_DELAY
@@ -63,6 +68,7 @@ class Driver(Endpoint):
 
     def process(self, now: float) -> None:
         """Act on what was received, and send now only what can't wait for the delayed ACK."""
+        self._begun = 0
         if not self.is_closed:
             self._drain_events()
         if self.is_closed:
@@ -135,10 +141,14 @@ class Driver(Endpoint):
 
     def _drain_events(self) -> None:
         next_event = self._quic.next_event
-        while (event := next_event()) is not None:
+        while self._begun < BEGUN_AT_ONCE and (event := next_event()) is not None:
             if isinstance(event, ConnectionTerminated):
                 break
             self._on_event(event)
+        if self._begun >= BEGUN_AT_ONCE:
+            # Also if it has ended: what the client asked for before that is done.
+            self._datapath.resume(self)
+            return
         # The machine reports its end only after draining for three timeouts; nothing comes in
         # or goes out in them.
         ended = self._quic._close_event
