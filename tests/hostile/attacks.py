@@ -41,6 +41,8 @@ from runtara_conformance.messages import (
 )
 
 HOST = "127.0.0.1"
+LARGEST = 63 << 20
+ASKS_FOR_LARGEST = framed(GetCheckpointRequest("large", "c-1"))
 KIB = 1024
 
 
@@ -292,16 +294,15 @@ def slow_readers(port: int) -> Iterator[None]:
     writer = established(port)
     for request in (
         RegisterInstanceRequest("large", "t-1"),
-        CheckpointRequest("large", "c-1", bytes(63 << 20)),
+        CheckpointRequest("large", "c-1", bytes(LARGEST)),
     ):
         stream_id = writer.ask(framed(request))
         while stream_id not in writer.answered:
             writer.pump()
-    asked = framed(GetCheckpointRequest("large", "c-1"))
     readers = [established(port) for _ in range(3)]
     for reader in readers:
         for _ in range(8):
-            reader.ask(asked)
+            reader.ask(ASKS_FOR_LARGEST)
         reader.flush()
     while True:
         yield

@@ -1,9 +1,9 @@
 """
 Attacks on a real server, of one that has a processor core of its own for them.
 
-A neighbour's slowest request in a hundred stays within five times what a bare echo on the same
-transport takes under the same attack; the server's memory within its bound; and a second after the
-attacker has left, the server is itself again.
+A neighbour's slowest request in a hundred, or where halts are few the slowest, stays within five
+times what a bare echo on the same transport takes under the same attack; the server's memory within
+its bound; and a second after the attacker has left, the server is itself again.
 """
 
 import asyncio
@@ -27,11 +27,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(230)]
 
 SECONDS = 5.0
 FACTOR = 5.0
+# Eight answers of 63 MiB are fewer than one in a hundred of a neighbour's requests.
+FEW_HALTS = {"slow_readers"}
 MIB = 1 << 20
 # Half-open handshakes may have 64 MiB, datagrams that wait 32, a connection half a megabyte.
 MOST = 128 * MIB
-# What is unread, what one client may leave unread beyond it, and answers on their way.
-MOST_UNREAD = (512 + 128 + 4 * 64) * MIB
+# What is unread, one answer more, and what buffers have in reserve; four answers that are read at
+# once, and two copies of each of two that are sent or received.
+MOST_UNREAD = ((512 + 64) * 9 // 8 + 8 * 64) * MIB
 CORES = sorted(os.sched_getaffinity(0))
 SERVERS, ATTACKERS = {CORES[0]}, {CORES[-1]}
 
@@ -87,8 +90,9 @@ def attack(name: str, port: int) -> AbstractAsyncContextManager[str]:
     return python(ATTACKERS, "tests.hostile.attacks", name, str(port))
 
 
-def slowest_in_100(times: list[float]) -> float:
-    return quantiles(times, n=100)[98]
+def slowest(name: str, times: list[float]) -> float:
+    """Give the slowest in a hundred, but of few long halts the longest."""
+    return max(times) if name in FEW_HALTS else quantiles(times, n=100)[98]
 
 
 async def echoed(name: str) -> float:
@@ -98,7 +102,7 @@ async def echoed(name: str) -> float:
         neighbour_at(int(port)) as neighbour,
         attack(name, int(port)),
     ):
-        return slowest_in_100(await neighbour.times(SECONDS))
+        return slowest(name, await neighbour.times(SECONDS))
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -106,10 +110,10 @@ async def test_a_neighbour_is_served_under(name: str, tmp_path: Path) -> None:
     bare = await echoed(name)
     async with running(tmp_path) as server, neighbour_at(server.port) as neighbour:
         os.sched_setaffinity(server.process.pid, SERVERS)
-        at_rest = slowest_in_100(await neighbour.times(2.0))
+        at_rest = slowest(name, await neighbour.times(2.0))
         before = memory(server)
         async with attack(name, server.port):
-            under_attack = slowest_in_100(await neighbour.times(SECONDS))
+            under_attack = slowest(name, await neighbour.times(SECONDS))
         await asyncio.sleep(1.0)  # What the server has to be itself again.
         afterwards = median(await neighbour.times(0.5))
         grown = most_memory(server) - before
@@ -120,6 +124,6 @@ async def test_a_neighbour_is_served_under(name: str, tmp_path: Path) -> None:
         )
 
         assert under_attack < FACTOR * bare
-        assert grown < (MOST_UNREAD if name == "slow_readers" else MOST)
+        assert grown < (MOST_UNREAD if name in FEW_HALTS else MOST)
         assert afterwards < FACTOR * at_rest
         assert complaints(server) == []

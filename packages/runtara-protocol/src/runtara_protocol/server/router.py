@@ -121,7 +121,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
                 work = handler(self._core, call, getattr(message, operation))
                 del message  # A sleep may hold its answer for years, but not what it brought.
                 answer = await work
-            response = await self._finish(answer, lambda: is_overloaded() or not has_room())
+            return await self._finish(operation, answer, lambda: is_overloaded() or not has_room())
         except DatabaseError as error:
             _log.error("database failed", extra={"operation": operation, "reason": str(error)})
             response = table.refusal(operation, error.code, _DATABASE_FAILED)
@@ -135,7 +135,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         except Exception:
             _log.exception("request failed", extra={"operation": operation})
             response = table.refusal(operation, CoreError.code, _FAILED)
-        return None if response is None else self._fitting(operation, response)
+        return self._fitting(operation, response)
 
     def _admission(self, operation: str | None) -> AbstractAsyncContextManager[None]:
         is_large = operation in self._table.large_answers
@@ -154,16 +154,21 @@ class Router(Generic[CoreT, CallT, ResponseT]):
 
     async def _finish(
         self,
+        operation: str | None,
         answer: ResponseT | LargeAnswer[ResponseT] | None,
         is_overloaded: Callable[[], bool],
-    ) -> ResponseT | None:
+    ) -> bytes | None:
         if isinstance(answer, LargeAnswer):
             async with self._large_answers:
                 _require_room(is_overloaded)
                 answer = await answer.read()
-        if answer is not None and self._table.is_read(answer) and answer.ByteSize() > _SMALL:
+        if answer is None:
+            return None
+        payload = self._fitting(operation, answer)
+        # Not asked for its size before: to tell that takes as long as to make it.
+        if len(payload) > _SMALL and self._table.is_read(answer):
             _require_room(is_overloaded)
-        return answer
+        return payload
 
     def _fitting(self, operation: str | None, response: ResponseT) -> bytes:
         payload = response.SerializeToString()
