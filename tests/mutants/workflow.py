@@ -28,7 +28,7 @@ WORKFLOW = (
     Mutant(
         "A branch has seen whatever was thrown in a task beside it.",
         "runtara_sdk/workflow/engine/cancellation.py",
-        "Cancellation.raise_recorded",
+        "Cancellation.error",
         "not is_detached()",
         "True",
         ("tests/sdk/workflow/test_cancellation_once.py::test_gather_hides_no_cancel",),
@@ -36,7 +36,7 @@ WORKFLOW = (
     Mutant(
         "A branch has not seen what was thrown in its own task.",
         "runtara_sdk/workflow/engine/cancellation.py",
-        "Cancellation.raise_recorded",
+        "Cancellation.error",
         "not is_detached()",
         "False",
         (

@@ -101,7 +101,7 @@ def report_late() -> None:
 
 async def tick() -> None:
     try:
-        await asyncio.sleep(60)
+        await asyncio.get_running_loop().create_future()
     finally:
         note("ticker")
 

@@ -148,7 +148,26 @@ async def test_a_key_that_is_given_may_be_called_in_any_order() -> None:
     core = await passed(keyed)
 
     assert await life(flow(turned), core) == Ended(Outcome.DONE, b"null")
-    assert set(core.states) == {"~workflow", "x", "y"}
+    assert set(core.states) == {"~workflow", "one~x", "two~y"}
+
+
+async def test_a_key_in_its_branch_is_what_form_2_has() -> None:
+    """A call that an older version saved so is found there, and one that it only began as well."""
+
+    async def keyed() -> None:
+        await one.keyed("x")(1)
+        await two.keyed("y")(2)
+
+    core = await passed(keyed)
+    core.states["x"] = core.states.pop("one~x")
+    core.states["y!failed#1"] = (
+        b'{"kind": "attempt", "form": 2, "value": {"since": "2026-01-01T00:00:00+00:00",'
+        b' "until": "2026-01-01T00:00:00+00:00", "error": "X"}}'
+    )
+    del core.states["two~y"]
+
+    assert await life(flow(keyed), core) == Ended(Outcome.DONE, b"null")
+    assert set(core.states) == {"~workflow", "x", "y", "y!failed#1"}
 
 
 async def test_another_input_is_refused() -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from tests.sdk.workflow.hearing_runs import all_heard, hear, listen
 from tests.sdk.workflow.memory_store import Core, MemoryStore
 
 from runtara_sdk.workflow import TaskGroup, Workflow, current, execute, map_steps, step, workflow
@@ -72,13 +75,24 @@ async def gathered() -> list[list[str]]:
     return [list(pair) for pair in pairs]
 
 
-async def killed_after(flow: Workflow[[], object], core: Core, count: int) -> None:
+async def several_keyed(name: str) -> None:
+    for number in range(STEPS):
+        hear(await work.keyed(f"{name}{number}")(name, number))
+
+
+@workflow
+async def in_foreign_tasks() -> str:
+    await asyncio.gather(several_keyed("A"), several_keyed("B"))
+    return all_heard()
+
+
+async def killed_after(flow: Workflow[[], Any], core: Core, count: int) -> None:
     """Run until so many steps are saved, and no further."""
     saved = itertools.count(1)
     enough = asyncio.Event()
 
     def dies(call: str, is_done: bool) -> bool:
-        if "work#" in call and is_done and next(saved) == count:
+        if "/work" in f"/{call.split()[-1]}" and is_done and next(saved) == count:
             enough.set()
         return enough.is_set()
 
@@ -103,9 +117,36 @@ async def test_every_order_before_a_crash_and_every_order_after_it(
             await killed_after(flow, core, count)
         with gated(again, 2 * STEPS):
             ended = await execute(flow, MemoryStore(core), clock=core.clock)
-        seen.add((ended, tuple(sorted(core.states.items()))))
+        seen.add((ended, tuple(sorted(_unnumbered(core)))))
 
     assert len(seen) == 1, seen
+
+
+async def test_foreign_tasks_hear_what_they_heard_before_a_crash() -> None:
+    """Two of two calls each: in every order before a crash, anywhere, and every order after it."""
+    for live, count, again in itertools.product(ORDERS, range(1, 2 * STEPS + 1), ORDERS):
+        core = Core()
+        before = listen()
+        with gated(live, count):
+            await killed_after(in_foreign_tasks, core, count)
+        after = listen()
+        with gated(again, 2 * STEPS):
+            ended = await execute(in_foreign_tasks, MemoryStore(core), clock=core.clock)
+        core.ended = None
+        replayed = listen()
+        with gated(tuple(reversed(again)), 2 * STEPS):
+            once_more = await execute(in_foreign_tasks, MemoryStore(core), clock=core.clock)
+
+        assert after[: len(before)] == before, (live, count, again)
+        assert len(before) >= count - 1
+        assert (once_more, replayed) == (ended, after)
+
+
+def _unnumbered(core: Core) -> Iterator[tuple[str, str]]:
+    """What is saved, without the order in which the code got it: that is the order of ends."""
+    for key, state in core.states.items():
+        said = {name: value for name, value in json.loads(state).items() if name != "nth"}
+        yield key, json.dumps(said)
 
 
 def _fits(order: tuple[str, ...], count: int) -> bool:

@@ -151,7 +151,8 @@ async def test_a_key_is_given_to_one_call() -> None:
     async def keyed() -> str:
         await double.keyed("k")(1)
         try:
-            await halve.keyed("k")(2)
+            await halve.keyed("k")(2)  # Another step's is another key.
+            await double.keyed("k")(1)
         except WorkflowError as error:
             return str(error)
         return ""

@@ -5,9 +5,10 @@ import os
 from dataclasses import dataclass
 
 from runtara_sdk.workflow.engine import calls
-from runtara_sdk.workflow.engine.calls import Branch, Current
+from runtara_sdk.workflow.engine.calls import Branch, Current, DurableCall
 from runtara_sdk.workflow.engine.execution import Execution, current_execution, under_way
 from runtara_sdk.workflow.errors import ForeignTask, InsideStep, OutsideWorkflow
+from runtara_sdk.workflow.values.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,15 @@ class InWorkflow:
 
     execution: Execution
     branch: Branch
+
+    def next_call(
+        self, name: str, *, key: str | None = None, step: Identity | None = None
+    ) -> DurableCall:
+        """Make the call that the code makes now; raises WorkflowError for a key that is taken."""
+        call = self.branch.next_call(name, key=key, step=step)
+        if key is not None:
+            self.execution.replay.claim(call)
+        return call
 
 
 def current() -> Current:
@@ -27,21 +37,35 @@ def current() -> Current:
     return Current() if standing is None else standing
 
 
-def in_workflow() -> InWorkflow | None:
-    """Where a step may be durable: None inside a step and outside a workflow, where it is not."""
+def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow | None:
+    """
+    Where a call may be durable: None inside a step and outside a workflow, where it is not.
+
+    Raises ForeignTask in a task that is not the branch's own, unless the call has a key of its own;
+    `keyed` says how it is given one.
+    """
     branch = calls.standing()
     if not isinstance(branch, Branch):
         return None
-    _check_task(branch)
-    return InWorkflow(current_execution(), branch)
+    execution = current_execution()
+    if _running_task(execution) is None:
+        raise ForeignTask(
+            f"{what} is durable, and nothing awaits it where it was called, in a thread or a"
+            " callback: call it in a task of the workflow's loop. A plain step runs in a thread by"
+            " itself"
+        )
+    if key is None and branch.task is not asyncio.current_task():
+        raise ForeignTask(f"{what} {_foreign(keyed)}")
+    return InWorkflow(execution, branch)
 
 
-def required(what: str) -> InWorkflow:
+def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow:
     """Where something is durable; raises InsideStep, OutsideWorkflow or ForeignTask."""
-    where = in_workflow()
+    where = in_workflow(what, key=key, keyed=keyed)
     if where is not None:
         return where
     if calls.standing() is None:
+        check_outside(what)
         raise OutsideWorkflow(
             f"{what} is durable, and no workflow runs here: call it in a function decorated with"
             " @workflow, and run that"
@@ -64,34 +88,43 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_forked_process)
 
 
-def _check_task(branch: Branch) -> None:
-    if not _is_in_task() or branch.task is not asyncio.current_task():
+def _foreign(keyed: str) -> str:
+    """What is said of a call without a key in a task that is not its branch's own."""
+    own_key = (
+        f"give the call a key of its own, {keyed}, which is safe in any task;\n" if keyed else ""
+    )
+    return (
+        "was called in a task that is not its branch's own, where it would get another key on"
+        f" every replay: {own_key}or start the coroutine as a branch with a name,\n"
+        "    async with TaskGroup() as group:\n"
+        '        group.create_task(coroutine(), name="...")\n'
+        "or with map_steps. asyncio.gather is safe for steps that are called in its arguments"
+    )
+
+
+def check_outside(what: str, function: str = "") -> None:
+    """
+    Raise ForeignTask for a durable call without the context of a workflow while one is under way.
+
+    It comes from a worker thread, or from a task that was begun elsewhere. Nothing of it would be
+    saved there. In a thread nothing would even await it.
+    """
+    if calls.standing() is None and under_way():
+        plainly = (
+            f". If nothing of it is to be saved, call its function, {function}" if function else ""
+        )
         raise ForeignTask(
-            "a durable call in a task the workflow does not know would get another key on every"
-            " replay: start the coroutine as a branch with a name,\n"
-            "    async with TaskGroup() as group:\n"
-            '        group.create_task(coroutine(), name="...")\n'
-            "or with map_steps; asyncio.gather is safe only for steps called in its arguments"
+            f"{what} was called beside the workflow that is under way, in a thread, a callback or a"
+            " task that was begun elsewhere, and would not be saved: call it in the workflow, or"
+            " with a key of its own in a task that the workflow's code begins, which carries its"
+            f" context (a plain step runs in a thread by itself){plainly}"
         )
 
 
-def check_awaited(step: str) -> None:
-    """
-    Raise ForeignTask for a step that is called where nothing can await it: beside a workflow, in
-    a thread without a loop (`run_in_executor`, `Thread`), or in a callback of the loop.
-
-    Its coroutine would be dropped there, and its effect not be done, without a word.
-    """
-    if calls.standing() is None and under_way() and not _is_in_task():
-        raise ForeignTask(
-            f"step {step!r} was called in a thread or a callback that the workflow does not know,"
-            " where nothing awaits it: await it in the workflow (a plain step runs in a thread by"
-            f" itself), or call its function, {step}.__wrapped__, if nothing of it is to be saved"
-        )
-
-
-def _is_in_task() -> bool:
+def _running_task(execution: Execution) -> "asyncio.Task[object] | None":
+    """The task of this code; None: it is not in the loop of the run, or in no task."""
     try:
-        return asyncio.current_task() is not None
+        loop = asyncio.get_running_loop()
     except RuntimeError:  # This is a thread without a loop.
-        return False
+        return None
+    return asyncio.current_task() if loop is execution.end.outcome.get_loop() else None

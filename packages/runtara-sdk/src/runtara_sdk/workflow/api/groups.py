@@ -126,7 +126,7 @@ async def _first(
         group.on_branch_done(wait.end)
         if any(task.done() for task in tasks.values()):
             wait.end()
-        await execution.cancellation.wait(call, wait, call.key)
+        await execution.cancellation.wait(call, wait)
         first = next(name for name, task in tasks.items() if task.done())
         return call.record(Kind.RESULT, json.dumps(first, ensure_ascii=False).encode())
 

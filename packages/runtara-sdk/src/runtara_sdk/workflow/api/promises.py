@@ -1,8 +1,7 @@
 """Promises: values that somebody sends to the instance, each under a name, once."""
 
-import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast, overload
 
 from runtara_sdk.loggers import get_logger
@@ -23,15 +22,15 @@ _PREFIX = "promise:"
 
 
 @overload
-def promise(name: str, kind: type[T]) -> Coroutine[None, None, T]: ...
+def promise(name: str, kind: type[T], *, key: str | None = None) -> Coroutine[None, None, T]: ...
 
 
 # A union is no type to a type checker: what comes is Any, and annotated by who awaits it.
 @overload
-def promise(name: str, kind: object) -> Coroutine[None, None, Any]: ...
+def promise(name: str, kind: object, *, key: str | None = None) -> Coroutine[None, None, Any]: ...
 
 
-def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
+def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, None, Any]:
     """
     Wait for the value that is sent to the instance under this name, as a custom signal.
 
@@ -42,9 +41,15 @@ def promise(name: str, kind: Any) -> Coroutine[None, None, Any]:
     branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
     "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
     before a process was there to hear it.
+
+    With `key=` the value is sent to `name~key`, in any branch, and the call may be made in any task
+    that the workflow's code begins; the key is unique among the promises of that name.
     """
-    where = required(f"promise({name!r})")
-    call = where.branch.next_call(_PREFIX + name)
+    where = required(f"promise({name!r})", key=key, keyed="promise(..., key=...)")
+    call = where.next_call(_PREFIX + name, key=key)
+    if key is not None:
+        call.signal = call.key.removeprefix(_PREFIX)
+        return _promised(where.execution, call, kind)
     number = where.branch.numbers.signal(name)
     call.signal = _signal(call, name, number)
     return _counted(where.execution, call, name, number, kind)
@@ -62,16 +67,22 @@ async def _counted(
     """Give what is sent, and let its name be waited for again if nothing is."""
     numbers = call.branch.numbers
 
-    async def live() -> Record:
-        try:
-            return await _live(execution, call, kind)
-        except asyncio.CancelledError:
-            numbers.know_signal(name, number, None)
-            raise
-
-    record = await execution.durable(
-        call, live, lambda record: numbers.know_signal(name, number, _taken(call, record))
+    return await _promised(
+        execution,
+        call,
+        kind,
+        lambda record: numbers.know_signal(name, number, _taken(call, record)),
     )
+
+
+async def _promised(
+    execution: Execution,
+    call: DurableCall,
+    kind: type[T],
+    on_record: Callable[[Record], None] = lambda record: None,
+) -> T:
+    """Give what is sent to the call's signal."""
+    record = await execution.durable(call, lambda: _live(execution, call, kind), on_record)
     return await _kept(execution, call, record, kind)
 
 
@@ -111,7 +122,7 @@ async def heard(execution: Execution, call: DurableCall, name: str) -> bytes:
     with execution.inbox.expecting(name, wait):
         key = call.due_scope(execution.clock()) or await execution.live.wait(call, wait)
     if key is not None and not (call.is_deadline(key) and await _is_sent(execution, name)):
-        await execution.cancellation.cancel(call, key, call.key)
+        raise execution.cancellation.cancelled(call, key)
     await execution.cancellation.wait_while_paused(call)
     return execution.inbox.value(name)
 

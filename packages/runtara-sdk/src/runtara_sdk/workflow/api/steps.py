@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Type
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow import values
-from runtara_sdk.workflow.api.context import check_awaited, in_workflow
+from runtara_sdk.workflow.api.context import check_outside, in_workflow
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.duration import Duration
 from runtara_sdk.workflow.engine.attempts import Attempts
@@ -19,6 +19,7 @@ from runtara_sdk.workflow.engine.options import NotDone, StepOptions, doubt_of
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.retry import NEVER, Kinds, Retry, kinds
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.function import Arguments, Function, noted
@@ -78,13 +79,14 @@ class Step(CoroutineFunction, Generic[P, R]):
         return bound
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
-        where = in_workflow()
+        name = self._options.name
+        where = in_workflow(f"step {name!r}", key=self._key, keyed=f"{name}.keyed(...)(...)")
         if where is None:
-            check_awaited(self._options.name)
+            check_outside(f"step {name!r}", f"{name}.__wrapped__")
             return noted(self._options.name, self._plainly(self._self + args, kwargs))
         given = Arguments(self._self + args, kwargs, self._own(args))
         arguments = self._function.live(given, is_old=where.execution.recorder.is_old)
-        call = where.branch.next_call(self._options.name, key=self._key, step=self._identity)
+        call = where.next_call(name, key=self._key, step=self._identity)
         call.arguments = arguments
         made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, call, given))
         # So that Python's warning of a call that nothing has awaited names the step.
@@ -105,7 +107,14 @@ class Step(CoroutineFunction, Generic[P, R]):
         return any(isinstance(one, Step) and one._function is self._function for one in methods)
 
     def keyed(self, key: str) -> "Step[P, R]":
-        """The same step under a key that is given: it may be called in any order, once."""
+        """
+        The same step under a key that is given, for one call.
+
+        The key is unique among the step's calls in the instance. So the call may be made in any
+        task that the workflow's code begins, in any order, beside others.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"{self._options.name}.keyed() takes a text, got {shown(key)}")
         keyed = copy(self)
         keyed._key = key
         return keyed
@@ -178,15 +187,14 @@ class Step(CoroutineFunction, Generic[P, R]):
     def _failure(
         self, execution: Execution, call: DurableCall, error: Exception, attempts: int
     ) -> Record:
-        nth = execution.order.reserve()
         text = values.failures.encode(call.key, error, attempts, self._options.raises)
-        whole = call.record(Kind.FAILURE, text, nth)
+        whole = call.record(Kind.FAILURE, text)
         try:
             whole.check_size()
         except NotSaveable:
             # Its parts are more than the core takes.
             text = values.failures.encode(call.key, error, attempts, ())
-            return call.record(Kind.FAILURE, text, nth)
+            return call.record(Kind.FAILURE, text)
         return whole
 
     def _warn_if_changed(self, call: DurableCall, given: Arguments) -> None:
@@ -207,7 +215,6 @@ class Step(CoroutineFunction, Generic[P, R]):
             )
         except StateUnreadable as unreadable:
             await execution.end.finish_and_block(unreadable)
-        await execution.order.come(record.nth)
         raise error
 
 

@@ -16,46 +16,46 @@ from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import Changed
 from runtara_sdk.workflow.user_objects import asked, is_a, shown
 
-_CANCELLED = "struck"
-
 _FOREVER = (
     "a workflow that sleeps for ever never ends: wait for what ends it, with promise(...), or"
     " return"
 )
 
 
-def sleep(how_long: Duration) -> Coroutine[Any, Any, None]:
+def sleep(how_long: Duration, *, key: str | None = None) -> Coroutine[Any, Any, None]:
     """
     Sleep, counted from when an instance first comes here, whatever becomes of its processes.
 
     A long sleep ends the process; another one goes on when it is over. Less than nothing is
     nothing, as the way to a moment that has passed is; more than 100 years are 100. Raises
-    ValueError for an infinite one.
+    ValueError for an infinite one. With `key=`, which is unique among the instance's sleeps, it may
+    be called in any task that the workflow's code begins.
     """
     what = f"sleep({shown(how_long)})"
     if is_infinite(how_long):
         raise ValueError(f"{what}: {_FOREVER}")
     length = max(signed("sleep()", how_long), timedelta(0))
-    where = required(what)
-    return _slept(where.execution, where.branch.next_call("sleep"), lambda now: now + length)
+    return _begin(what, key, lambda now: now + length)
 
 
-def sleep_until(moment: datetime) -> Coroutine[Any, Any, None]:
+def sleep_until(moment: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
     """
     Sleep until a moment, such as a due date; one that has passed is over at once.
 
     `moment` is aware: it has a time zone. Raises ValueError for a naive one, which would be
     another moment on a machine in another zone. The moment of the first run that comes here
-    stands; one more than 100 years away counts as 100 years away.
+    stands; one more than 100 years away counts as 100 years away. `key=` is as in `sleep`.
     """
     what = f"sleep_until({shown(moment)})"
     _check_aware(what, moment)
-    where = required(what)
-    return _slept(
-        where.execution,
-        where.branch.next_call("sleep"),
-        lambda now: min(max(moment, now), now + LONGEST).astimezone(UTC),
-    )
+    return _begin(what, key, lambda now: min(max(moment, now), now + LONGEST).astimezone(UTC))
+
+
+def _begin(
+    what: str, key: str | None, end: Callable[[datetime], datetime]
+) -> Coroutine[Any, Any, None]:
+    where = required(what, key=key, keyed="sleep(..., key=...)")
+    return _slept(where.execution, where.next_call("sleep", key=key), end)
 
 
 def _check_aware(what: str, moment: object) -> None:
@@ -72,27 +72,32 @@ def _check_aware(what: str, moment: object) -> None:
 async def _slept(
     execution: Execution, call: DurableCall, end: Callable[[datetime], datetime]
 ) -> None:
-    until = await _deadline(execution, call, end)
+    until = await _deadline(execution, call, end, is_outcome=False)
     if until is None:
         await execution.end.finish_and_block(
             Changed(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
         )
-    cancelled = await execution.recorder.recorded_under(call, _CANCELLED)
-    if cancelled is not None:
-        await execution.cancellation.raise_recorded(call, cancelled)
-    with execution.live.running(call):
+    woken = call.part("woke")
+
+    async def live() -> Record | None:
         if until > execution.clock():
-            await execution.cancellation.wait(
-                call, execution.live.new_wait(until, key=call.key), call.subkey(_CANCELLED)
-            )
+            await execution.cancellation.wait(woken, execution.live.new_wait(until, key=call.key))
         # Where no process was there, or what cancels was still on its way from another branch.
-        expired = call.expired_during(until)
+        expired = woken.expired_during(until)
         if expired is not None:
-            await execution.cancellation.cancel(call, expired, call.subkey(_CANCELLED))
+            raise execution.cancellation.cancelled(woken, expired)
+        # Where the order of outcomes does not count, the deadline says it all.
+        return woken.record(Kind.RESULT, b"null") if execution.is_ordered() else None
+
+    await execution.durable(woken, live)
 
 
 async def _deadline(
-    execution: Execution, call: DurableCall, end: Callable[[datetime], datetime | None]
+    execution: Execution,
+    call: DurableCall,
+    end: Callable[[datetime], datetime | None],
+    *,
+    is_outcome: bool = True,
 ) -> datetime | None:
     """
     The deadline saved for a call, that of now if it is live; None: it has none.
@@ -106,7 +111,7 @@ async def _deadline(
         text = json.dumps(None if until is None else until.isoformat()).encode()
         return call.record(Kind.UNTIL, text)
 
-    record = await execution.durable(call, live)
+    record = await execution.durable(call, live, is_outcome=is_outcome)
     if record.kind is not Kind.UNTIL:
         await execution.end.finish_and_block(
             Changed(f"{call.key!r} saved a {record.kind}, and is a deadline now")
@@ -151,7 +156,8 @@ class timeout:
     ) -> None:
         assert self._where is not None
         assert self._scope is not None
+        is_hidden = error is None and self._scope.is_hidden
         cancelled = self._where.execution.cancellation.exit(self._where.branch, self._scope, error)
         # Where another scope was delivered in here too, its error goes on.
-        if cancelled == [self._scope] and is_a(error, asyncio.CancelledError):
+        if is_hidden or (cancelled == [self._scope] and is_a(error, asyncio.CancelledError)):
             raise TimeoutError(f"{self._scope.key}: {self._text} is over") from error

@@ -54,7 +54,7 @@ class Attempts:
     since: datetime | None = None
 
     async def run(self, at_end: Callable[[], None]) -> Record:
-        """Give what is to be recorded of the step; raises what cancels it. Calls `at_end` then."""
+        """Give what is to be recorded of the step; raises CallCancelled. Calls `at_end` then."""
         try:
             await self._recall()
             found = await self._resolve_doubt() if self.options.is_external else NotDone()
@@ -104,9 +104,10 @@ class Attempts:
 
     def _attempt(self, work: Work) -> Awaitable[object]:
         """Make one attempt, which a scope may end if the step can be interrupted."""
+        cancellation = self.execution.cancellation
         if self.options.is_interruptible:
-            return self.execution.cancellation.interruptible(self.call, lambda: self._once(work))
-        return self._once(work)
+            return cancellation.interruptible(self.call, lambda: self._once(work))
+        return cancellation.uninterruptible(self.call, lambda: self._once(work))
 
     async def _once(self, work: Work) -> object:
         """Make one attempt: within its time, and with all that it raises made an Exception."""
@@ -181,7 +182,7 @@ class Attempts:
         if until > self.execution.clock():
             key = self.call.subkey(f"failed#{self.number - 1}")
             await self.execution.cancellation.wait(
-                self.call, self.execution.live.new_wait(until, key=key), self.call.key
+                self.call, self.execution.live.new_wait(until, key=key)
             )
 
     async def _intend(self) -> None:

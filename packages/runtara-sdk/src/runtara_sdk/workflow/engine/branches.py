@@ -15,8 +15,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from runtara_sdk.workflow.engine.calls import Branch, Wait, entered
+from runtara_sdk.workflow.engine.calls import BY_CODE, Branch, Wait, entered
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
+from runtara_sdk.workflow.engine.cancellation import is_by_code
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.user_objects import is_a
@@ -69,6 +70,7 @@ class BranchGroup:
         self._running: set[BranchTask[Any]] = set()
         self._unopened: deque[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = deque()
         self._limit = 0
+        self._cancelled_by_code: asyncio.CancelledError | None = None
         self._is_cancelling = False
         self._is_truncated = False
         self._has_failed = False
@@ -196,20 +198,48 @@ class BranchGroup:
         # A group whose end is recorded can't be cancelled by what came later.
         is_live = may_cancel and self._recorded_end is None
         with live.running(self.call):
-            while self._running:
+            # The last branch may be one that was cancelled, with what cancels the group as well.
+            while self._running or (self._is_cancelling and cancelled is None):
                 is_cancellable = is_live and cancelled is None
                 key = self.call.due_scope(self._execution.clock()) if is_cancellable else None
                 if key is None:
+                    if not self._running:
+                        break
                     self._wait = live.new_wait()
-                    key = await live.wait(self.call, self._wait)
+                    key = await self._wait_for(self._wait)
                 if key is not None and is_cancellable:
-                    await self._execution.cancellation.record(self.call, key, self.call.key)
+                    await self._record(self._execution.cancellation.record(self.call, key))
                     cancelled = self._cancelled_by(key)
             if is_live and cancelled is None:
                 count = json.dumps(len(self.branches) if self._is_truncated else None)
-                end = Record(Kind.RESULT, count.encode())
-                await self._execution.recorder.record(self.call.key, end)
-        return cancelled
+                await self._record(Record(Kind.RESULT, count.encode()))
+            if self._recorded_end is not None and is_by_code(self._recorded_end):
+                await self._cancelled_again()
+        return self._cancelled_by_code or cancelled
+
+    async def _wait_for(self, wait: Wait) -> str | None:
+        """Give the key of what cancels the wait for branches: a scope, user code, or nothing."""
+        try:
+            return await self._execution.live.wait(self.call, wait)
+        except asyncio.CancelledError as error:
+            self._cancelled_by_code = self._cancelled_by_code or error
+            return BY_CODE
+
+    async def _cancelled_again(self) -> None:
+        """Wait until user code cancels the wait for branches, as it did in an earlier run."""
+        if self._cancelled_by_code is None:
+            try:
+                await self._execution.cancellation.wait_to_be_cancelled_again(self.call)
+            except asyncio.CancelledError as error:
+                self._cancelled_by_code = error
+
+    async def _record(self, record: Record) -> None:
+        recorder, key = self._execution.recorder, self.call.key
+        try:
+            await recorder.record(key, record)
+        except asyncio.CancelledError as error:
+            self._cancelled_by_code = self._cancelled_by_code or error
+            await self._execution.live.let_end(recorder.record(key, record))
 
     def _cancelled_by(self, key: str) -> asyncio.CancelledError:
         self._parent.scopes.mark_raised(key, in_own_task=True)

@@ -6,6 +6,9 @@ other: so a call is known by its branch's path, its name and a number (`key`), a
 among the calls of its branch. Both are taken when the call is made, not when it is awaited. What
 runs in a branch and was not awaited in the branch's own task (asyncio.gather makes such tasks) is
 a detached call: it has its key, and takes the time of the branch that awaits it, its owner.
+
+Code in a task that is not its branch's own (a foreign task) makes its calls in no order that a
+replay would know. It gives each call a key of its own, which is unique in the instance.
 """
 
 import asyncio
@@ -14,20 +17,22 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, ScopeStack, State
-from runtara_sdk.workflow.engine.keys import OWN, Numbers, escaped, joined
+from runtara_sdk.workflow.engine.keys import OWN, Numbers, escaped, joined, keyed
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import WorkflowError
 from runtara_sdk.workflow.values.arguments import LiveCall
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.identity import Identity
 
 CANCEL = "cancel"
 """The key of the scope that cancels when the instance is to be cancelled."""
+
+BY_CODE = f"{OWN}code"
+"""Stands for what cancelled a call that no scope did: a timeout or a task group of asyncio's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,6 @@ class Branch:
         self.from_finished_group = from_finished_group
         self.task: asyncio.Task[object] | None = None
         self.position = 0
-        self._given_keys: set[str] = set()
 
     def run_in(self, task: "asyncio.Task[object]") -> None:
         """Let a task be the one that makes the branch's calls."""
@@ -93,20 +97,34 @@ class Branch:
         is_counted: bool = True,
     ) -> "DurableCall":
         """Make the call that the code makes now; one with a key of its own has no position."""
-        former: tuple[str, ...] = ()
-        if key is None:
-            own = self.numbers.call(name)
-            number = own[own.rindex("#") :]
-            names = () if step is None else step.was
-            former = tuple(joined(self.path, escaped(one)) + number for one in names)
-        else:
-            own, is_counted = self._take(key), False
+        names = () if step is None else step.was
+        if key is not None:
+            return self._keyed_call(name, key, step, names)
+        own = self.numbers.call(name)
+        number = own[own.rindex("#") :]
+        former = tuple(joined(self.path, escaped(one)) + number for one in names)
         if is_counted:
             self.position += 1
         position = self.position if is_counted else None
+        return self._made(DurableCall(own, self, self, position, step, former))
+
+    def _keyed_call(
+        self, name: str, key: str, step: Identity | None, names: tuple[str, ...]
+    ) -> "DurableCall":
+        former = tuple(keyed(one, key) for one in names)
+        if step is not None:
+            # What form 2 has: the key alone, in its branch.
+            former += (joined(self.path, escaped(key)),)
+        return self._made(DurableCall(keyed(name, key), self, self, None, step, former, key))
+
+    def _made(self, call: "DurableCall") -> "DurableCall":
         handled = sys.exception()
-        self.scopes.mark_seen(handled)
-        return DurableCall(own, self, self, position, step, former, in_cleanup=handled is not None)
+        call.in_cleanup = handled is not None
+        call.is_foreign = self.task is not asyncio.current_task()
+        if not call.is_foreign:
+            # What a foreign task handles, the branch may not have seen.
+            self.scopes.mark_seen(handled)
+        return call
 
     def undo_last(self) -> None:
         """Give back the position of the last call, which the code turned out not to make."""
@@ -115,16 +133,6 @@ class Branch:
     def pending_scopes(self) -> tuple[CancelScope, ...]:
         """The scopes that may cancel a branch that is opened here now."""
         return self.enclosing + self.scopes.pending()
-
-    def _take(self, key: str) -> str:
-        own = joined(self.path, escaped(key))
-        if own in self._given_keys:
-            raise WorkflowError(
-                f"the key {key!r} is taken by a call before this one: give each call of .keyed(...)"
-                " a key of its own, or leave it out"
-            )
-        self._given_keys.add(own)
-        return own
 
 
 @dataclass(eq=False, slots=True)
@@ -135,7 +143,7 @@ class Wait:
     `ended` becomes None when the wait is over, else the key of the scope that cancelled it.
     `until`: when it is over by itself, and `key` what that is recorded under, if it is. `since`:
     when it began. `is_open`: it waits for somebody, who may be quick. `is_pause`: the instance is
-    to pause.
+    to pause. `is_again`: the code is to cancel the call again, as it did in an earlier run.
     """
 
     ended: "asyncio.Future[str | None]"
@@ -144,6 +152,7 @@ class Wait:
     key: str | None = None
     is_open: bool = False
     is_pause: bool = False
+    is_again: bool = False
 
     def end(self, cancelled_by: str | None = None) -> None:
         """End it, unless it has ended."""
@@ -156,9 +165,13 @@ class DurableCall:
     """
     One durable call: its key, and its position among the calls of its branch.
 
-    `position` is None for a call with a key of its own; `step` is what is called and `arguments`
-    how, if it is a step, `former_keys` what its key would have been under the step's former names,
-    and `signal` what a promise waits for. `in_cleanup`: it was made where an exception was handled.
+    `position` is None for a call with a key of its own, which is `given_key` then; `step` is what
+    is called and `arguments` how, if it is a step, `former_keys` what its key would have been under
+    the step's former names or in former versions, and `signal` what a promise waits for.
+    `in_cleanup`: it was made where an exception was handled. `is_foreign`: by a foreign task.
+    `main`: the call that this one is a part of, as the end of a sleep is. `made` is what came of
+    it, from when that is about to be saved, and `cancelled_by_code` the CancelledError of user
+    code that came while it was at work that is let end.
     `LiveCalls.running` sets `owner`, the branch whose time it takes, the owner's `scopes`, and
     `detached`; while it works or waits, `task` or `wait` is what to end if a scope cancels it, and
     `cancelled_by` is the key of the one that has.
@@ -170,7 +183,11 @@ class DurableCall:
     position: int | None = None
     step: Identity | None = None
     former_keys: tuple[str, ...] = ()
+    given_key: str | None = None
     in_cleanup: bool = False
+    is_foreign: bool = False
+    main: "DurableCall | None" = None
+    made: Record | None = None
     detached: bool = False
     scopes: tuple[CancelScope, ...] = ()
     arguments: LiveCall | None = None
@@ -178,14 +195,36 @@ class DurableCall:
     wait: Wait | None = None
     task: "asyncio.Task[object] | None" = None
     cancelled_by: str | None = None
+    cancelled_by_code: asyncio.CancelledError | None = None
 
-    def record(
-        self, kind: Kind, value: bytes, nth: int | None = None, form: Form = Form.NAMES
-    ) -> Record:
+    def record(self, kind: Kind, value: bytes, form: Form = Form.NAMES) -> Record:
         """What is recorded under its key, with all that a replay compares."""
         arguments = None if self.arguments is None else self.arguments.call
         step = None if self.step is None else self.step.function
-        return Record(kind, value, self.position, arguments, nth, form, step, self.signal)
+        record = Record(kind, value, self.position, arguments, None, form, step, self.signal)
+        return record if self.given_key is None else record.in_branch(self.branch.path)
+
+    def part(self, what: str) -> "DurableCall":
+        """A part of the call, with an outcome of its own that is recorded beside it."""
+        return DurableCall(
+            self.subkey(what),
+            self.branch,
+            self.owner,
+            given_key=self.given_key,
+            in_cleanup=self.in_cleanup,
+            is_foreign=self.is_foreign,
+            main=self,
+        )
+
+    def key_for(self, made: Record) -> str:
+        """What a record of what came of the call is saved under."""
+        is_late = self.main is not None and made.kind is Kind.CANCELLED
+        return self.cancel_key if is_late else self.key
+
+    @property
+    def cancel_key(self) -> str:
+        """What a cancellation is recorded under where the call's own key has a record."""
+        return (self.main or self).subkey("struck")
 
     def rename(self, key: str) -> None:
         """Be known by a former key, which something is recorded under."""
@@ -244,6 +283,22 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 _standing: ContextVar[Branch | Current | None] = ContextVar("runtara_workflow", default=None)
 """A branch between steps, a step's attempt inside one, None outside workflows."""
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Let timers that are set within the block be none of a workflow's."""
+    token = _standing.set(None)
+    try:
+        yield
+    finally:
+        _standing.reset(token)
+
+
+def branch_in(context: Context) -> Branch | None:
+    """The branch of the code between steps that a context is of, if it is of such."""
+    branch = context.get(_standing)
+    return branch if isinstance(branch, Branch) else None
 
 
 @contextmanager

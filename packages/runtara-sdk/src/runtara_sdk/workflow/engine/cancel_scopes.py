@@ -78,13 +78,24 @@ class CancelScope:
     What may cancel the durable calls made in it, at `deadline` if not before.
 
     `key` is what the cancellation is recorded with. `entered_at`: how many scopes had been
-    delivered to the branch when it entered this one.
+    delivered to the branch when it entered this one. `by_foreign_call`: what was cancelled first
+    was a call that a foreign task made.
     """
 
     key: str
     deadline: datetime | None = None
     state: State = State.ARMED
     entered_at: int = 0
+    by_foreign_call: bool = False
+
+    @property
+    def is_hidden(self) -> bool:
+        """
+        Whether it has cancelled calls of foreign tasks, and their branch has not seen it.
+
+        A task group of asyncio's ends without a word when its tasks are cancelled.
+        """
+        return self.state is State.UNSEEN and self.by_foreign_call
 
     def move(self, event: Event) -> None:
         """Go the way that the table has for an event, if it has one."""
@@ -145,11 +156,13 @@ class ScopeStack:
         scope.deadline = None
         return delivered
 
-    def mark_raised(self, key: str, *, in_own_task: bool) -> None:
+    def mark_raised(self, key: str, *, in_own_task: bool, by_foreign_call: bool = False) -> None:
         """Note that a scope's cancellation was raised in this branch."""
         scope = next((one for one in self._entered if one.key == key), None)
         # A call that was left behind has nobody in the branch to see its cancellation.
         if scope is not None and scope is not self.leftover:
+            if scope.state in (State.ARMED, State.REQUESTED):
+                scope.by_foreign_call = by_foreign_call
             self._move(scope, Event.RAISED if in_own_task else Event.RAISED_ELSEWHERE)
 
     def mark_seen(self, error: BaseException | None) -> None:

@@ -6,30 +6,45 @@ cancelled; the calls that run in it then are ended. A call is *checked* before i
 both cases the key of the scope is recorded first, under the call, and only then is CancelledError
 raised: a replay finds the record and raises at the same call, whatever the time is by then. The
 states of a scope are in `cancel_scopes`.
+
+User code can cancel a call as well, by a timeout or a task group of asyncio's. That is recorded
+too, and a replay waits at the call until the code cancels it again.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from runtara_sdk.workflow.engine.calls import (
+    BY_CODE,
     Branch,
     DurableCall,
     Wait,
     current_branch,
     is_detached,
 )
-from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
-from runtara_sdk.workflow.engine.live_calls import LiveCalls, warn_of_foreign_cancel
-from runtara_sdk.workflow.engine.raise_order import RaiseOrder
-from runtara_sdk.workflow.engine.recorder import Recorder
-from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, State
+from runtara_sdk.workflow.engine.live_calls import LiveCalls
+from runtara_sdk.workflow.engine.records import VERSION, Kind, Record
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
 
 T = TypeVar("T")
+
+CANCEL_AT_REST = f"{BY_CODE}-rests"
+"""Ends a wait for a cancellation that the code does not make again."""
+
+
+class CallCancelled(BaseException):
+    """A scope has cancelled the call that is live: `record` says which."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self.record = record
 
 
 class Cancellation:
@@ -38,15 +53,11 @@ class Cancellation:
     def __init__(
         self,
         live: LiveCalls,
-        recorder: Recorder,
-        order: RaiseOrder,
         signals: Signals,
         end: RunEnd,
         clock: Callable[[], datetime],
     ) -> None:
         self._live = live
-        self._recorder = recorder
-        self._order = order
         self._signals = signals
         self._end = end
         self._clock = clock
@@ -57,7 +68,9 @@ class Cancellation:
         if scope.deadline is not None:
             left = (scope.deadline - self._clock()).total_seconds()
             loop = asyncio.get_running_loop()
-            self._timers[scope] = loop.call_later(max(left, 0), self.request, scope)
+            self._timers[scope] = loop.call_later(
+                max(left, 0), self.request, scope, context=Context()
+            )
         branch.scopes.enter(scope)
 
     def exit(
@@ -97,22 +110,21 @@ class Cancellation:
             timer.cancel()
 
     async def check(self, call: DurableCall) -> None:
-        """Wait while the instance is paused; raise CancelledError if a scope cancels the call."""
+        """Wait while the instance is paused; raises CallCancelled if a scope cancels the call."""
         await self._end.ensure_running()
         await self.wait_while_paused(call)
         key = call.due_scope(self._clock())
         if key is not None:
-            await self.cancel(call, key, call.key)
+            raise self.cancelled(call, key)
 
     async def interruptible(self, call: DurableCall, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work, and let a scope end it: CancelledError is raised once that is recorded."""
+        """Do the work, and let a scope end it: CallCancelled is raised then."""
         call.task = asyncio.current_task()
         assert call.task is not None
         try:
             return await work()
-        except BaseException as error:
+        except BaseException:
             if call.cancelled_by is None:
-                warn_of_foreign_cancel(call, error)
                 raise
             key = call.cancelled_by
         finally:
@@ -120,14 +132,47 @@ class Cancellation:
             if call.cancelled_by is not None:
                 task.uncancel()
                 call.cancelled_by = None
-        return await self.cancel(call, key, call.key)
+        raise self.cancelled(call, key)
 
-    async def wait(self, call: DurableCall, wait: Wait, recorded_under: str) -> None:
-        """Wait until it is over; raises CancelledError, recorded under this key."""
+    async def uninterruptible(
+        self, call: DurableCall, work: Callable[[], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Do the work, and let nothing end it: user code cancels the call when it has ended."""
+        task, call.cancelled_by_code = await self._live.let_end(work())
+        if call.cancelled_by_code is not None and task.exception() is not None:
+            raise call.cancelled_by_code
+        return task.result()
+
+    async def wait(self, call: DurableCall, wait: Wait) -> None:
+        """Wait until it is over; raises CallCancelled if a scope cancels the call."""
         key = call.due_scope(self._clock()) or await self._live.wait(call, wait)
         if key is not None:
-            await self.cancel(call, key, recorded_under)
+            raise self.cancelled(call, key)
         await self.wait_while_paused(call)
+
+    def is_made_again(self, record: Record) -> bool:
+        """Tell whether a cancellation is the code's, or the branch's at its end, to make again."""
+        return json.loads(record.value) in (BY_CODE, current_branch().scopes.leftover.key)
+
+    async def wait_to_be_cancelled_again(self, call: DurableCall) -> None:
+        """
+        Wait at a call that user code, or the end of its branch, cancelled in an earlier run.
+
+        Raises the CancelledError of the code; returns if the branch ends, or if the code does
+        nothing any more and the instance is to be cancelled.
+        """
+        key = None
+        while key not in (call.owner.scopes.leftover.key, CANCEL_AT_REST):
+            if call.owner.scopes.leftover.state is State.REQUESTED:
+                return
+            wait = self._live.new_wait()
+            wait.is_again = True
+            key = await self._live.wait(call, wait)
+
+    def end_waits_for_code(self) -> None:
+        """Cancel, with the instance, the calls that the code does not cancel again."""
+        for call in self._live.again_waiting():
+            call.cancel(CANCEL_AT_REST)
 
     async def wait_while_paused(self, call: DurableCall) -> None:
         """Return when the instance is not to pause."""
@@ -136,23 +181,24 @@ class Cancellation:
             wait.is_pause = True
             await self._live.wait(call, wait)
 
-    async def cancel(self, call: DurableCall, key: str, recorded_under: str) -> NoReturn:
-        """Record that a scope cancelled the call, then raise CancelledError."""
-        await self.raise_recorded(call, await self.record(call, key, recorded_under))
+    def cancelled(self, call: DurableCall, key: str) -> CallCancelled:
+        """What is raised in the work of a call that the scope of this key cancels."""
+        return CallCancelled(self.record(call, key))
 
-    async def record(self, call: DurableCall, key: str, recorded_under: str) -> Record:
-        """Record that a scope cancelled the call."""
-        text, nth = json.dumps(key, ensure_ascii=False).encode(), self._order.reserve()
-        if recorded_under == call.key:
-            record = call.record(Kind.CANCELLED, text, nth)
-        else:
-            record = Record(Kind.CANCELLED, text, nth=nth)
-        await self._recorder.record(recorded_under, record)
-        return record
+    def record(self, call: DurableCall, key: str) -> Record:
+        """What is recorded of a call that a scope cancelled, or user code (`BY_CODE`)."""
+        record = call.record(Kind.CANCELLED, json.dumps(key, ensure_ascii=False).encode())
+        return replace(record, version=VERSION) if key == BY_CODE else record
 
-    async def raise_recorded(self, call: DurableCall, record: Record) -> NoReturn:
-        """Raise the CancelledError that is recorded, as in the run that recorded it."""
-        await self._order.come(record.nth)
+    def error(self, call: DurableCall, record: Record) -> asyncio.CancelledError:
+        """The CancelledError of what is recorded, which its branch is about to see."""
         key = json.loads(record.value)
-        current_branch().scopes.mark_raised(key, in_own_task=not is_detached())
-        raise asyncio.CancelledError(f"{key} at {call.key}")
+        current_branch().scopes.mark_raised(
+            key, in_own_task=not is_detached(), by_foreign_call=call.is_foreign
+        )
+        return asyncio.CancelledError(f"{key} at {call.key}")
+
+
+def is_by_code(record: Record) -> bool:
+    """Tell whether a record says that user code cancelled the call."""
+    return record.kind is Kind.CANCELLED and json.loads(record.value) == BY_CODE

@@ -10,26 +10,31 @@ callables, never the execution:
     recorder      where calls are looked up and recorded     recorder.py
     signals       cancelled, pausing                         signals.py
     cancellation  deadlines; what cancels which call         cancellation.py
-    order         the order in which errors are raised       raise_order.py
+    order         the order in which user code gets outcomes outcome_order.py
     inbox         the poll for signals and promises          inbox.py
     suspension    when the process is of no use              suspension.py
 
 `durable` is what every durable call does.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from runtara_sdk.workflow.engine.calls import CANCEL, Branch, DurableCall
+from runtara_sdk.workflow.engine.calls import BY_CODE, CANCEL, Branch, DurableCall, is_detached
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
-from runtara_sdk.workflow.engine.cancellation import Cancellation
+from runtara_sdk.workflow.engine.cancellation import (
+    CallCancelled,
+    Cancellation,
+    is_by_code,
+)
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.observer import Observe
-from runtara_sdk.workflow.engine.raise_order import RaiseOrder
+from runtara_sdk.workflow.engine.outcome_order import OutcomeOrder
 from runtara_sdk.workflow.engine.recorder import Recorder
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay
@@ -73,42 +78,124 @@ class Execution:
         self.recorder = Recorder(
             store, started, self.replay, self.end, self.signals.receive, observe
         )
-        self.order = RaiseOrder(self.replay.last_raise_number())
-        self.cancellation = Cancellation(
-            self.live, self.recorder, self.order, self.signals, self.end, clock
-        )
+        self.order = OutcomeOrder(self.replay.numbers(), lambda: self.suspension.code_due_in())
+        self.cancellation = Cancellation(self.live, self.signals, self.end, clock)
         self.inbox = SignalInbox(store, self.signals, self.end)
         self.suspension = Suspension(
-            self.live, store, self.inbox, self.signals, self.end, workflow.options, clock
+            self.live,
+            store,
+            self.inbox,
+            self.signals,
+            self.end,
+            workflow.options,
+            clock,
+            on_cancelled_at_rest=self.cancellation.end_waits_for_code,
         )
         self.live.on_change(self.suspension.reconsider)
 
     async def durable(
         self,
         call: DurableCall,
-        live: Callable[[], Awaitable[Record]],
-        replayed: Callable[[Record], None] | None = None,
+        live: Callable[[], Awaitable[Record | None]],
+        on_record: Callable[[Record], None] = lambda record: None,
+        *,
+        is_outcome: bool = True,
     ) -> Record:
         """
         Give what is recorded for a call; what `live` makes is recorded if nothing is.
 
-        Raises CancelledError where that is recorded; `replayed` is called first with the record of
-        an earlier run. When cancellation is checked is `live`'s
-        business: a step first settles what became of its effect. A record that can't be saved ends
-        the run: raised here it could be caught, and a replay would do the work again.
+        Raises CancelledError where that is recorded, and that of user code once it is; `on_record`
+        is called first. When cancellation is checked is `live`'s business: a step first settles
+        what became of its effect. A record that can't be saved ends the run: raised here it could
+        be caught. `is_outcome`: user code goes on with the record, when it is its turn.
         """
-        record = await self.recorder.recorded(call)
-        if record is None:
-            with self.live.running(call):
-                try:
-                    record = await self.recorder.record(call.key, await live())
-                except NotSaveable as error:
-                    await self.end.finish_and_block(error)
-        elif replayed is not None:
-            replayed(record)
+        record: Record | None = None
+        try:
+            record = await self.recorder.recorded(call)
+            if record is None:
+                self.is_ordered()
+                # Here and not in a function of its own: user code runs below this frame.
+                with self.live.running(call):
+                    try:
+                        try:
+                            made = await live()
+                        except CallCancelled as cancelled:
+                            made = cancelled.record
+                        made = call.made = self._numbered(made, is_outcome=is_outcome)
+                        record = await self.recorder.record(call.key_for(made), made)
+                    except NotSaveable as error:
+                        await self.end.finish_and_block(error)
+                self._check_saved(call, record)
+            on_record(record)
+            if is_outcome or record.kind is Kind.CANCELLED:
+                await self._hand_over(call, record)
+        except asyncio.CancelledError:
+            ending, _ = await self.live.let_end(self._cancelled_by_code(call, record))
+            on_record(record := ending.result())
+            await self.order.take(record.nth)
+            if is_by_code(record):
+                raise
         if record.kind is Kind.CANCELLED:
-            await self.cancellation.raise_recorded(call, record)
+            raise self.cancellation.error(call, record)
         return record
+
+    def _numbered(self, made: Record | None, *, is_outcome: bool) -> Record:
+        if made is None:
+            return Record(Kind.RESULT, is_kept=False)
+        if self.order.is_kept and (is_outcome or made.kind is Kind.CANCELLED):
+            return made.numbered(self.order.reserve())
+        return made
+
+    def _check_saved(self, call: DurableCall, record: Record) -> None:
+        """Raise what user code cancelled the call with while it was at work that is let end."""
+        if call.made is not record and call.made is not None:
+            self.order.drop(call.made.nth)
+        if call.cancelled_by_code is not None:
+            raise call.cancelled_by_code
+
+    def is_ordered(self) -> bool:
+        """Tell whether the outcome of a call that the running code awaits gets a number."""
+        if not self.order.is_kept and is_detached():
+            self.order.keep()
+        return self.order.is_kept
+
+    async def _hand_over(self, call: DurableCall, record: Record) -> None:
+        """Return when it is an outcome's turn; raises what user code cancels the call with."""
+        if record.kind is Kind.CANCELLED and self.cancellation.is_made_again(record):
+            if is_by_code(record) and record.nth is not None:
+                self.order.expect(record.nth)
+            with self.live.running(call):
+                await self.cancellation.wait_to_be_cancelled_again(call)
+        if record.nth is not None:
+            with self.live.running(call):
+                await self.order.come(record.nth)
+
+    async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
+        """Record that user code cancelled a call, unless it is cancelled, and wait its turn."""
+        with self.live.running(call):
+            await self.end.ensure_running()
+            if record is None or record.kind is not Kind.CANCELLED:
+                record = await self._record_cancelled_by_code(call, record)
+            if record.nth is not None:
+                await self.order.come(record.nth, at_once=True)
+        return record
+
+    async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
+        if record is None and call.made is not None:
+            # Its save may have been cut off, and is repeated: what was done is not lost.
+            record = await self.recorder.record(call.key_for(call.made), call.made)
+            if record.kind is Kind.CANCELLED:
+                return record
+        if record is not None:
+            self.order.drop(record.nth)
+        mine = self.cancellation.record(call, BY_CODE)
+        if self.order.is_kept:
+            mine = mine.numbered(self.order.reserve())
+        if record is None and call.main is None:
+            record = await self.recorder.record(call.key, mine)
+            if record is mine:
+                return mine
+        return await self.recorder.record(call.cancel_key, mine)
 
     def abandon(self) -> None:
         """Leave all the workflow's tasks where they are."""

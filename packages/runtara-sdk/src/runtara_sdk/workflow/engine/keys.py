@@ -1,4 +1,4 @@
-"""Keys: branch path / name # n, the same on every replay."""
+"""Keys: branch path / name # n, or name ~ key; the same on every replay."""
 
 from collections import Counter, defaultdict
 from itertools import count
@@ -28,6 +28,11 @@ def joined(path: str, segment: str) -> str:
     if len(key.encode()) > _LONGEST:
         raise WorkflowError(f"a key is at most {_LONGEST} bytes: use shorter names than {key!r}")
     return key
+
+
+def keyed(name: str, key: str) -> str:
+    """The key of a call that was given one of its own: the same in all branches."""
+    return joined("", f"{escaped(name)}{OWN}{escaped(key)}")
 
 
 def branch_of(key: str) -> str:

@@ -1,17 +1,17 @@
 """Live calls: which durable calls of a run are under way, and what they wait for."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from datetime import datetime
+from typing import Any, TypeVar
 
-from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.abandon import abandon_tasks
 from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
 from runtara_sdk.workflow.engine.run_end import RunEnd
-from runtara_sdk.workflow.user_objects import is_a
 
-logger = get_logger(__name__)
+T = TypeVar("T")
 
 
 class LiveCalls:
@@ -96,20 +96,43 @@ class LiveCalls:
         timer = None
         if wait.until is not None:
             left = (wait.until - self._clock()).total_seconds()
-            timer = asyncio.get_running_loop().call_later(max(left, 0), wait.end)
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(max(left, 0), wait.end, context=Context())
         call.wait = wait
         self._on_change()
         try:
             cancelled_by = await wait.ended
-        except asyncio.CancelledError as error:
-            warn_of_foreign_cancel(call, error)
-            raise
         finally:
             call.wait = None
             if timer is not None:
                 timer.cancel()
         await self._end.ensure_running()
         return cancelled_by
+
+    async def let_end(
+        self, work: Coroutine[Any, Any, T]
+    ) -> "tuple[asyncio.Task[T], asyncio.CancelledError | None]":
+        """
+        Do this in a task of ours, to its end, whatever cancels the task that awaits it.
+
+        Gives our task, which is done then, and the first cancellation of the other; None: there was
+        none.
+        """
+        cancelled = None
+        task, ended = asyncio.create_task(work), asyncio.Event()
+        task.add_done_callback(lambda _: ended.set())
+        self._tasks.add(task)
+        while not task.done():
+            try:
+                await ended.wait()
+            except asyncio.CancelledError as error:
+                cancelled = cancelled or error
+        self._tasks.discard(task)
+        return task, cancelled
+
+    def again_waiting(self) -> list[DurableCall]:
+        """The calls that wait until the code cancels them as it did in an earlier run."""
+        return [call for call in self.calls if call.wait is not None and call.wait.is_again]
 
     def release_paused(self) -> None:
         """Let calls that wait because the instance was to pause go on."""
@@ -126,16 +149,6 @@ class LiveCalls:
         self._tasks = {task for task in self._tasks if not task.done()}
         for branch in self.branches:
             branch.release_task()
-
-
-def warn_of_foreign_cancel(call: DurableCall, error: BaseException) -> None:
-    """Warn if a live call was cancelled by something else than a scope of ours."""
-    if is_a(error, asyncio.CancelledError):
-        logger.warning(
-            "%s was cancelled by something that no replay knows of: use timeout, race and TaskGroup"
-            " of runtara_sdk instead of asyncio's",
-            call.key,
-        )
 
 
 def _waits(call: DurableCall) -> bool:

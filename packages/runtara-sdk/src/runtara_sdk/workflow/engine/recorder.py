@@ -55,7 +55,9 @@ class Recorder:
         Blocks for ever if the run is over or the code has changed.
         """
         record = await self.recorded_or_skipped(call)
-        if record is None and current_branch().from_finished_group:
+        if record is not None or call.main is not None:
+            return await self._cancelled_late(call) or record
+        if current_branch().from_finished_group:
             await self._end.finish_and_block(
                 Changed(
                     f"the code calls {call.key!r} in a group whose branches had all ended without"
@@ -63,7 +65,7 @@ class Recorder:
                     " with `if await patched(...)` round a group of its own"
                 )
             )
-        return record
+        return None
 
     async def recorded_or_skipped(self, call: DurableCall) -> Record | None:
         """Give what is recorded for a call, which may have passed without being recorded."""
@@ -71,7 +73,7 @@ class Recorder:
         try:
             record = self._replay.consume(call)
             if record is None and self._reads_each:
-                record = await self._read(call.key)
+                record = await self._read(await self._key_of(call))
                 if record is not None:
                     check(call, record)
         except Refused as error:
@@ -79,6 +81,22 @@ class Recorder:
         if record is not None and self._observe is not None:
             self._observe(Replayed(call.key, record.kind))
         return record
+
+    async def _cancelled_late(self, call: DurableCall) -> Record | None:
+        """Give what cancelled a call whose own key had a record by then."""
+        record = self._replay.get(call.cancel_key)
+        if record is None and self._reads_each:
+            record = await self._read(call.cancel_key)
+        return record
+
+    async def _key_of(self, call: DurableCall) -> str:
+        """The key that something is saved under for a call with a key of its own."""
+        if call.given_key is not None and await self._read(call.key) is None:
+            for key in call.former_keys:
+                for begun in (key, f"{key}!intent#1", f"{key}!failed#1"):
+                    if await self._read(begun) is not None:
+                        call.rename(key)
+        return call.key
 
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
         """Give what is recorded beside a call."""
@@ -93,6 +111,8 @@ class Recorder:
 
     async def record(self, key: str, record: Record) -> Record:
         """Save a record; gives the one that stands then, which is another if there was one."""
+        if not record.is_kept:
+            return record
         state = record.encoded
         saved = await self._end.call_core(lambda: self._store.save(key, state))
         self._saved += 1

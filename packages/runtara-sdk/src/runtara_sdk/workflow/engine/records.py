@@ -2,10 +2,10 @@
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
@@ -17,8 +17,11 @@ logger = get_logger(__name__)
 LIMIT = 63 * 2**20
 """Bytes that the core keeps of a state, or of an output."""
 
-VERSION = 2
-"""The form of the records that are written now; one that does not say its form is of 1."""
+VERSION = 3
+"""The newest form that is known; a record that does not say its form is of 1."""
+
+NAMES = 2
+"""The form of records that say no more than those of form 2 do; former versions read them."""
 
 _WARN = 48 * 2**20
 _COMPRESS = 2**20
@@ -47,9 +50,11 @@ class Record:
 
     `value` is JSON text. `position` is the call's among those of its branch, None for what is no
     call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
-    `nth` orders what was thrown in tasks of asyncio's; `form` says how to read the value. `step` is
-    the qualified name of the step that was called, and `signal` what a promise has waited for;
-    version 1 has neither.
+    `nth` is the number of an outcome in the order in which user code got them, and in version 2 of
+    errors alone; `form` says how to read the value. `step` is the qualified name of the step that
+    was called, and `signal` what a promise has waited for; version 1 has neither. `branch` is the
+    path of the branch of a call with a key of its own; versions 1 and 2 have none. One that is not
+    `is_kept` need not be saved.
     """
 
     kind: Kind
@@ -60,7 +65,17 @@ class Record:
     form: Form = Form.NAMES
     step: str | None = None
     signal: str | None = None
-    version: int = VERSION
+    version: int = NAMES
+    branch: str | None = None
+    is_kept: bool = True
+
+    def numbered(self, number: int) -> Self:
+        """The same as an outcome with a number."""
+        return replace(self, nth=number, version=VERSION)
+
+    def in_branch(self, path: str) -> Self:
+        """The same as that of a call with a key of its own, made in this branch."""
+        return replace(self, branch=path, version=VERSION)
 
     def check_size(self) -> None:
         """Raise NotSaveable for more than the core takes."""
@@ -79,6 +94,7 @@ class Record:
             "by_position": None if call is None else call.by_position or None,
             "signal": self.signal,
             "nth": self.nth,
+            "branch": self.branch,
             "by_alias": True if self.form is Form.ALIASES else None,
         }
         head = {name: value for name, value in said.items() if value is not None}
@@ -110,6 +126,7 @@ def decode(key: str, state: bytes) -> Record:
             read.get("step"),
             read.get("signal"),
             version,
+            read.get("branch"),
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StateUnreadable(

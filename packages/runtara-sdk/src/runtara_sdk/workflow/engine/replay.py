@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.keys import branch_of, call_of
-from runtara_sdk.workflow.engine.records import VERSION, Kind, Record
-from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.engine.records import NAMES, Kind, Record
+from runtara_sdk.workflow.errors import Changed, WorkflowError
 
 
 class Replay:
@@ -24,7 +24,9 @@ class Replay:
         for key, record in self._records.items():
             if record.position is not None:
                 self._note(call_of(key), record.position)
-        self.is_old = any(record.version < VERSION for record in self._records.values())
+        self._begun = {call_of(key) for key in self._records}
+        self._given: set[str] = set()
+        self.is_old = any(record.version < NAMES for record in self._records.values())
 
     def get(self, key: str) -> Record | None:
         """Read one that may be asked for again."""
@@ -44,17 +46,43 @@ class Replay:
             check(call, record)
         return record
 
+    def claim(self, call: DurableCall) -> None:
+        """
+        Give a call with a key of its own the key that something is recorded under.
+
+        Raises WorkflowError if a call before it has taken that.
+        """
+        if call.key not in self._begun:
+            former = (key for key in call.former_keys if key in self._begun)
+            call.rename(next((key for key in former if key not in self._given), call.key))
+        if call.key in self._given:
+            raise WorkflowError(
+                f"the key {call.given_key!r} is taken by a call before this one ({call.key!r}): a"
+                " key is unique among the calls of a step in the whole instance, whatever the"
+                " branch; give each call a key of its own"
+            )
+        self._given.add(call.key)
+
     def holds(self, path: str) -> bool:
         """Tell whether anything was saved in a branch or below."""
-        return any(key.startswith(f"{path}/") for key in self._records)
+        below = f"{path}/"
+        return any(
+            key.startswith(below)
+            or (record.branch is not None and f"{record.branch}/".startswith(below))
+            for key, record in self._records.items()
+        )
 
     def last_position(self, path: str) -> int:
         """The last position in a branch that something is recorded for; 0: nothing is."""
         return self._last.get(path, 0)
 
-    def last_raise_number(self) -> int:
-        """The number of what was thrown last in a task of asyncio's; 0: nothing was."""
-        return max((record.nth or 0 for record in self._records.values()), default=0)
+    def numbers(self) -> set[int]:
+        """The numbers of the outcomes that user code gets from what is recorded."""
+        numbered = {key: one.nth for key, one in self._records.items() if one.nth is not None}
+        for key in list(numbered):
+            if key != (cancel_key := f"{call_of(key)}!struck") and cancel_key in numbered:
+                del numbered[key]
+        return set(numbered.values())
 
     def key_at(self, path: str, position: int) -> str | None:
         """The key of what was saved at a call."""

@@ -1,21 +1,26 @@
 """
 Suspension: when all branches of a run only wait, its process is of no use, and the run suspends.
 
-`reconsider` is called whenever a call ends or begins to wait. Some turns of the loop later, when
-user tasks that were woken have made their next calls, all calls may wait; then one of these holds:
+`reconsider` is called whenever a call ends or begins to wait. When the loop has come to rest, so
+that user tasks that were woken have made their next calls, all calls may wait; then one of these
+holds:
 
     cancelled   the core suspends no such instance: its clean-up keeps the process.
     pausing     the pause is acknowledged, and the run ends at once.
+    timed       user code has set a timer of asyncio's, which no other process would know of.
     held        something may end the waiting within `hold`: it is looked at again then.
     else        the core keeps the instance until the next wait ends by itself, and the run ends.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
 from runtara_sdk.client.records import SignalType
-from runtara_sdk.workflow.engine.calls import DurableCall, Wait
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine.calls import DurableCall, Wait, branch_in
+from runtara_sdk.workflow.engine.event_loop import timers, when_quiet
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.keys import OWN
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
@@ -26,10 +31,12 @@ from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore
 
+logger = get_logger(__name__)
+
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
-_TURNS = 10
-"""Of the loop: user tasks that a finished call has woken make their next calls within them."""
+_MARGIN = timedelta(milliseconds=50)
+"""After a moment when something is due: it has happened then."""
 
 
 class Suspension:
@@ -44,6 +51,7 @@ class Suspension:
         end: RunEnd,
         options: RunOptions,
         clock: Callable[[], datetime],
+        on_cancelled_at_rest: Callable[[], None],
     ) -> None:
         self._live = live
         self._store = store
@@ -52,12 +60,18 @@ class Suspension:
         self._end = end
         self._options = options
         self._clock = clock
-        self._timer: asyncio.Handle | None = None
+        self._on_cancelled_at_rest = on_cancelled_at_rest
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_looking = False
+        self._timed_since: float | None = None
+        self._has_warned = False
         self._suspending: asyncio.Task[None] | None = None
 
     def reconsider(self) -> None:
-        """Look whether all calls wait, after the pending callbacks have run."""
-        self._after(_TURNS)
+        """Look whether all calls wait, when the loop has come to rest."""
+        if not self._is_looking:
+            self._is_looking = True
+            when_quiet(self._look)
 
     def close(self) -> None:
         """End what goes on in the background."""
@@ -66,28 +80,33 @@ class Suspension:
         if self._suspending is not None:
             self._suspending.cancel()
 
-    def _after(self, turns: int) -> None:
+    def _look(self) -> None:
+        self._is_looking = False
         if self._timer is not None:
             self._timer.cancel()
-        if turns:
-            self._timer = asyncio.get_running_loop().call_soon(self._after, turns - 1)
-        else:
-            self._maybe_suspend()
+        self._maybe_suspend()
 
     def _again_in(self, time: timedelta) -> None:
         if self._timer is not None:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(time.total_seconds(), self._maybe_suspend)
+        self._timer = loop.call_later(time.total_seconds(), self.reconsider, context=Context())
 
     def _maybe_suspend(self) -> None:
         if self._end.is_decided or not self._live.all_waiting() or self._is_suspending():
-            return
-        if self._signals.is_cancelled:
-            # With a cancel pending the core lets nobody sleep: clean-up keeps its process.
+            self._timed_since = None
             return
         if self._signals.is_pausing:
             self._suspending = self._end.in_background(self._pause())
+            return
+        due = self.code_due_in()
+        if due is not None:
+            self._again_in(self._warn_of_timers(timedelta(seconds=due)))
+            return
+        self._timed_since = None
+        if self._signals.is_cancelled:
+            # With a cancel pending the core lets nobody sleep: clean-up keeps its process.
+            self._on_cancelled_at_rest()
             return
         left = self._grace_left()
         if left > timedelta(0):
@@ -98,11 +117,36 @@ class Suspension:
     def _is_suspending(self) -> bool:
         return self._suspending is not None and not self._suspending.done()
 
+    def code_due_in(self) -> float | None:
+        """In how many seconds the first timer of user code between steps is due; None: no timer."""
+        branches = self._live.branches
+        due = [after for after, context in timers() if branch_in(context) in branches]
+        return max(min(due), 0) if due else None
+
+    def _warn_of_timers(self, due: timedelta) -> timedelta:
+        """Warn once when timers keep the process longer than `hold`; gives when to look again."""
+        now = asyncio.get_running_loop().time()
+        if self._timed_since is None:
+            self._timed_since = now
+        left = self._options.hold - timedelta(seconds=now - self._timed_since)
+        if self._has_warned:
+            return due + _MARGIN
+        if left > timedelta(0):
+            return min(due, left) + _MARGIN
+        self._has_warned = True
+        logger.warning(
+            "the instance is not suspended though all its durable calls wait: its code has set a"
+            " timer of asyncio's (asyncio.timeout, wait_for, sleep, anyio.fail_after), which is"
+            " saved nowhere and begins anew in each process. Use `async with timeout(...)` and"
+            " `sleep(...)` of runtara_sdk, which go on in another process"
+        )
+        return due + _MARGIN
+
     def _grace_left(self) -> timedelta:
         """How long the process is kept for what may end the waiting soon."""
         now, wake = self._clock(), self._next_wake_up()[0]
         if wake is not None and wake - now <= self._options.hold:
-            return wake - now + timedelta(milliseconds=50)
+            return wake - now + _MARGIN
         since = self._live.waiting_since()
         return max((one + self._options.hold - now for one in since), default=timedelta(0))
 
@@ -159,7 +203,7 @@ class Suspension:
         if wait.until is None:
             return None
         kind = "sleep" if call.arguments is None else "retry"
-        return Awaited(kind, call.key, until, wait.since)
+        return Awaited(kind, (call.main or call).key, until, wait.since)
 
     def _awaits_external(self) -> bool:
         return any(call.wait is not None and call.wait.is_open for call in self._live.calls)
