@@ -1,3 +1,5 @@
+"""Activity: what moves `last_activity_at`, which silent instances are found by."""
+
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 

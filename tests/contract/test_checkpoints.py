@@ -1,3 +1,5 @@
+"""Saving: the first state stands, is found again to the byte, and wakes who sleeps."""
+
 from datetime import timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Listing checkpoints: order, pages, and what an entry tells."""
+
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Audit rows of failed attempts, which are never checkpoints."""
+
 from datetime import timedelta
 
 import pytest

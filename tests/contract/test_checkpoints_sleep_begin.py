@@ -1,3 +1,5 @@
+"""Beginning a sleep: its checkpoint, its deadline, its claim."""
+
 from dataclasses import replace
 from datetime import datetime, timedelta
 

@@ -1,3 +1,5 @@
+"""Several sleeps of an instance: which deadline it is due by, and what keeps running."""
+
 from datetime import datetime, timedelta
 
 import pytest

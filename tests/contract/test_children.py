@@ -1,3 +1,5 @@
+"""Children: started once, of the same tenant, and their endings told to the parent."""
+
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable

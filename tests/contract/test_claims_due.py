@@ -1,3 +1,5 @@
+"""Claiming what is due: what is taken, in which order, for how long."""
+
 from datetime import datetime, timedelta
 
 import pytest

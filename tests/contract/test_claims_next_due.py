@@ -1,3 +1,5 @@
+"""The moment at which something is due next."""
+
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Renewing claims of held sleeps, giving them back, and waking under them."""
+
 from datetime import datetime, timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""An adapter by URL, and what the package shows."""
+
 import os
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Events that move nothing: kept in order, and a sign of life."""
+
 from datetime import timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Several events in one step: as if one after the other, all or none."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import EARLIER, put_instance

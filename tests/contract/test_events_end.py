@@ -1,3 +1,5 @@
+"""An ending: the event and the move in one step, recorded once."""
+
 from dataclasses import replace
 
 import pytest

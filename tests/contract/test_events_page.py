@@ -1,3 +1,5 @@
+"""Listing and counting events, by type, subtype, time and text."""
+
 from datetime import datetime, timedelta
 
 import pytest

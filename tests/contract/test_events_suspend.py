@@ -1,3 +1,5 @@
+"""`suspended`: where it leads by what is pending, and what it settles."""
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""Registering to go on with a run, after a connection was lost."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import TENANT, put_instance

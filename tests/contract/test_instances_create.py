@@ -1,3 +1,5 @@
+"""Instances that another program creates, pending and with their input."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import TENANT, put_instance

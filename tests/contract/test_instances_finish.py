@@ -1,3 +1,5 @@
+"""Ending an instance from outside, with what its process has left."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import put_instance

@@ -1,3 +1,5 @@
+"""Listing and counting instances, the newest first."""
+
 from datetime import timedelta
 
 import pytest

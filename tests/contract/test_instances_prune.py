@@ -1,3 +1,5 @@
+"""Deleting finished instances with all that belongs to them."""
+
 import asyncio
 from datetime import timedelta
 

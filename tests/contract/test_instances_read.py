@@ -1,3 +1,5 @@
+"""Reading instances and how they stand, and noting that they live."""
+
 from datetime import datetime, timedelta
 
 import pytest

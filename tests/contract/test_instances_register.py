@@ -1,3 +1,5 @@
+"""Registering: the next run begins, or the caller hears why not."""
+
 from datetime import timedelta
 
 import pytest

@@ -1,3 +1,5 @@
+"""Finding instances that run and have not been heard of."""
+
 from datetime import timedelta
 
 import pytest

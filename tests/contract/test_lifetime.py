@@ -1,3 +1,5 @@
+"""Cancelled callers, closing and opening again: each step is whole or not there."""
+
 import asyncio
 from datetime import timedelta
 

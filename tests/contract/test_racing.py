@@ -1,3 +1,5 @@
+"""Callers at the same time: saves and registrations are judged one by one."""
+
 import asyncio
 from datetime import timedelta
 

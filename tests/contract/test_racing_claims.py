@@ -1,3 +1,5 @@
+"""Callers at the same time: claims, sleeps, wakes and signals."""
+
 import asyncio
 from datetime import timedelta
 

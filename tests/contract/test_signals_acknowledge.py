@@ -1,3 +1,5 @@
+"""Acknowledging a signal: the move it leads to, once."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import EARLIER, WAKE, put_instance

@@ -1,3 +1,5 @@
+"""Custom signals: the first one for a checkpoint stands and is never used up."""
+
 from datetime import datetime, timedelta
 
 import pytest

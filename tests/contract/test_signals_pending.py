@@ -1,3 +1,5 @@
+"""What a poll is told: the pending signal, and custom ones by checkpoint."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import EARLIER, put_instance

@@ -1,3 +1,5 @@
+"""Sending a signal: which one stands, and whom it makes due."""
+
 import pytest
 from tests.contract.database import Database
 from tests.contract.states import EARLIER, put_instance

@@ -1,3 +1,5 @@
+"""Being told of signals, whichever program puts them in."""
+
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 

@@ -1,10 +1,10 @@
 """All mutants."""
 
 from tests.mutants.domain import DOMAIN
+from tests.mutants.engine import WORKFLOW
 from tests.mutants.persistence import PERSISTENCE
 from tests.mutants.postgres import POSTGRES
 from tests.mutants.telling import TELLING
 from tests.mutants.wire import WIRE
-from tests.mutants.workflow import WORKFLOW
 
 MUTANTS = (*DOMAIN, *PERSISTENCE, *POSTGRES, *TELLING, *WIRE, *WORKFLOW)

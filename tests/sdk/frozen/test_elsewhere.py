@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.sdk.frozen.databases import MADE, ROOT, Replays, on_sqlite, served
+from tests.sdk.frozen.copies import MADE, ROOT, Replays, on_sqlite, served
 from tests.sdk.frozen.endings import RESTS, SENT
 
 pytestmark = pytest.mark.usefixtures("unmeasured")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.sdk.frozen.databases import DATABASES, MODULE, Replays
+from tests.sdk.frozen.copies import DATABASES, MODULE, Replays
 from tests.sdk.frozen.endings import RESTS, SENT
 
 pytestmark = pytest.mark.usefixtures("unmeasured")

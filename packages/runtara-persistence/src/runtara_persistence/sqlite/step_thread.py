@@ -40,7 +40,7 @@ the interpreter's lock.
 
 FAST = 0.005
 """Seconds that the loop may stand still for a commit."""
-CALM = 32
+CALM = 8
 """So many commits have been fast and of one caller each, before the loop carries out the next."""
 
 _SHORTAGE = 0.05
