@@ -1,6 +1,15 @@
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import pytest
 
+import runtara_persistence
 from runtara_persistence.queries import Queries, include, load
+
+ADAPTERS = Path(runtara_persistence.__file__).parent
 
 
 def test_each_query_is_found_by_its_name() -> None:
@@ -48,3 +57,50 @@ def test_an_include_of_no_fragment_is_an_error_that_names_those_there_are() -> N
 
     with pytest.raises(KeyError, match=r"fragments.sql has no query 'bth', only both"):
         include("-- include: bth", fragments)
+
+
+def asked(adapter: str) -> Mapping[str, set[str]]:
+    """Tell the names that an adapter's modules ask for, by file, each as a regular expression."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for module in (ADAPTERS / adapter).glob("*.py"):
+        tree = ast.parse(module.read_text())
+        files = dict(loaded(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) in files:
+                found[files[ast.unparse(node.value)]].add(pattern(node.slice))
+    return found
+
+
+def loaded(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Tell by which expressions a module has the queries of which file."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[name], value=ast.Call() as call) if is_load(call):
+                yield ast.unparse(name), ast.literal_eval(call.args[1])
+            case ast.Call() if is_load(node):
+                yield ast.unparse(node), ast.literal_eval(node.args[1])
+
+
+def is_load(call: ast.Call) -> bool:
+    return ast.unparse(call.func) == "queries.load"
+
+
+def pattern(name: ast.expr) -> str:
+    if isinstance(name, ast.JoinedStr):
+        parts = (each.value if isinstance(each, ast.Constant) else None for each in name.values)
+        return "".join("[a-z_]+" if part is None else re.escape(str(part)) for part in parts)
+    return re.escape(str(ast.literal_eval(name)))
+
+
+@pytest.mark.parametrize("adapter", ["postgres", "sqlite"])
+def test_each_name_asked_for_is_a_query_and_each_query_is_asked_for(adapter: str) -> None:
+    """A misspelt name would show when its step is carried out, and a query left over never."""
+    by_file = asked(adapter)
+    files = {file.name for file in (ADAPTERS / adapter / "sql").glob("*.sql")} - {"fragments.sql"}
+
+    assert by_file.keys() == files
+    for file, patterns in by_file.items():
+        names = set(load(f"runtara_persistence.{adapter}", file))
+        matched = {each: {name for name in names if re.fullmatch(each, name)} for each in patterns}
+        assert [each for each, found in matched.items() if not found] == []
+        assert names - set().union(*matched.values()) == set()

@@ -15,28 +15,23 @@ _INCLUDE = re.compile(r"^( *)-- include: ([a-z_]+)([,;]?)$", re.MULTILINE)
 _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
 
-class Queries:
+class Queries(dict[str, str]):
     """
     The queries of one text, by name.
 
-    A text that isn't made of named queries raises ValueError, an unknown name KeyError: both when
-    the module that asks is imported.
+    A text that isn't made of named queries raises ValueError, an unknown name KeyError.
     """
 
     def __init__(self, text: str, *, source: str) -> None:
+        super().__init__()
         self._source = source
-        self._texts: dict[str, str] = {}
         for name, query in _split(text, source):
-            if name in self._texts:
+            if name in self:
                 raise ValueError(f"{source}: two queries are named {name!r}")
-            self._texts[name] = query
+            self[name] = query
 
-    def __getitem__(self, name: str) -> str:
-        try:
-            return self._texts[name]
-        except KeyError:
-            known = ", ".join(self._texts)
-            raise KeyError(f"{self._source} has no query {name!r}, only {known}") from None
+    def __missing__(self, name: str) -> str:
+        raise KeyError(f"{self._source} has no query {name!r}, only {', '.join(self)}")
 
 
 def load(package: str, file: str) -> Queries:

@@ -29,13 +29,7 @@ from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.saving import Save, save_alone, save_together
 
-_QUERIES = queries.load("runtara_persistence.postgres", "checkpoints.sql")
-_GET = _QUERIES["get"]
-_SLEEP = _QUERIES["sleep"]
-_RECORD_RETRY = _QUERIES["record_retry"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
-_NEWEST = _QUERIES["newest"]
+_SQL = queries.load("runtara_persistence.postgres", "checkpoints.sql")
 
 _MOST_SAVES = 128
 """How many saves share a statement at most."""
@@ -63,7 +57,9 @@ class PostgresCheckpoints:
             return await future or await save_alone(self._database, save)
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
-        found = await self._database.read("read a checkpoint", _GET, instance_id, checkpoint_id)
+        found = await self._database.read(
+            "read a checkpoint", _SQL["get"], instance_id, checkpoint_id
+        )
         return rows.checkpoint(found[0]) if found else None
 
     async def sleep(
@@ -78,7 +74,7 @@ class PostgresCheckpoints:
     ) -> Slept:
         found = await self._database.write(
             "begin a sleep",
-            _SLEEP,
+            _SQL["sleep"],
             caller.instance_id,
             caller.run,
             rows.states(when),
@@ -113,7 +109,7 @@ class PostgresCheckpoints:
     ) -> Standing | None:
         found = await self._database.write(
             "record a retry attempt",
-            _RECORD_RETRY,
+            _SQL["record_retry"],
             caller.instance_id,
             caller.run,
             rows.states(when),
@@ -133,7 +129,7 @@ class PostgresCheckpoints:
         values.check_part(after_id, limit)
         found = await self._database.read(
             "list checkpoints",
-            _PAGE,
+            _SQL["page"],
             instance_id,
             after_id,
             limit + 1,
@@ -145,7 +141,7 @@ class PostgresCheckpoints:
 
     async def count(self, which: CheckpointFilter) -> int:
         asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
-        [row] = await self._database.read_much("count checkpoints", _COUNT, *asked)
+        [row] = await self._database.read_much("count checkpoints", _SQL["count"], *asked)
         return int(row["count"])
 
     async def newest(
@@ -153,7 +149,7 @@ class PostgresCheckpoints:
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
         asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
-        found = await self._database.read("list checkpoints", _NEWEST, *asked, limit, offset)
+        found = await self._database.read("list checkpoints", _SQL["newest"], *asked, limit, offset)
         return [
             CheckpointSummary(row["checkpoint_id"], row["created_at"], row["size_bytes"])
             for row in found

@@ -23,23 +23,7 @@ from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows
 from runtara_persistence.postgres.database import Connection
 
-_QUERIES = queries.load("runtara_persistence.postgres", "claiming.sql")
-_ENVIRONMENT = _QUERIES["environment"]
-_LANES = _QUERIES["lanes"]
-_TOLD = _QUERIES["told"]
-_SILENT = _QUERIES["silent"]
-_IMAGES = _QUERIES["images"]
-_SERVED = _QUERIES["served"]
-_WORKERS = _QUERIES["workers"]
-_LIMITS = _QUERIES["limits"]
-_ALL_LIMITS = _QUERIES["all_limits"]
-_GIVE_ROW = _QUERIES["give_row"]
-_HOLDS = _QUERIES["holds"]
-_PLACES = _QUERIES["places"]
-_BEGUN = _QUERIES["begun"]
-_WAITING = _QUERIES["waiting"]
-_KEEP_IMAGES = _QUERIES["keep_images"]
-_TAKE = _QUERIES["take"]
+_SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 
 _ROUNDS = 4
 """How often a claim looks again after others had in hand, just then, what it had chosen."""
@@ -60,7 +44,7 @@ class _Claiming:
 
 async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
-    found = await connection.fetch(_ENVIRONMENT, offer.environment_id, at)
+    found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or found[0]["is_draining"] or not found[0]["is_living"]:
         return Claims(has_lease=False)
     return await _claim(_Claiming(connection, offer, at), limit)
@@ -68,7 +52,7 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
 
 async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:
     """Claim one for an environment that has a free place."""
-    found = await connection.fetch(_ENVIRONMENT, offer.environment_id, at)
+    found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or found[0]["open_count"] >= found[0]["capacity"]:
         return Claims(has_lease=bool(found))
     return await claim(connection, offer, 1, at)
@@ -82,19 +66,22 @@ async def room(
     at: datetime,
 ) -> Room:
     """Tell what places limits and holds leave."""
-    holds = [launch_rows.hold(row) for row in await connection.fetch(_HOLDS)]
-    places = [OpenPlaces(**row) for row in await connection.fetch(_PLACES, environment_id)]
+    holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
+    places = [OpenPlaces(**row) for row in await connection.fetch(_SQL["places"], environment_id)]
     for limit in limits:
         if limit.rate_period is not None:
             since = at - limit.rate_period
-            [row] = await connection.fetch(_BEGUN, limit.tenant_id, limit.name, since)
+            [row] = await connection.fetch(_SQL["begun"], limit.tenant_id, limit.name, since)
             places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, row["count"]))
     return Room(limits, places, holds, tenant_limit)
 
 
 async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list[Limit]:
     """Read the limits of tenants, and lock none."""
-    return [launch_rows.limit(row) for row in await connection.fetch(_ALL_LIMITS, list(tenant_ids))]
+    return [
+        launch_rows.limit(row)
+        for row in await connection.fetch(_SQL["all_limits"], list(tenant_ids))
+    ]
 
 
 async def _claim(claiming: _Claiming, limit: int) -> Claims:
@@ -126,12 +113,12 @@ async def _claim(claiming: _Claiming, limit: int) -> Claims:
 
 async def _find(claiming: _Claiming) -> None:
     connection, offer, at = claiming.connection, claiming.offer, claiming.at
-    for row in await connection.fetch(_LANES, at):
+    for row in await connection.fetch(_SQL["lanes"], at):
         claiming.lanes[_lane(row)] = row["lane"]
-    for row in await connection.fetch(_TOLD, at):
+    for row in await connection.fetch(_SQL["told"], at):
         _add(claiming, row, row["since"])
     silent_since, lost_since = at - offer.silence, at - offer.lost_silence
-    for row in await connection.fetch(_SILENT, at, silent_since, lost_since):
+    for row in await connection.fetch(_SQL["silent"], at, silent_since, lost_since):
         silence = offer.lost_silence if row["is_lost"] else offer.silence
         _add(claiming, row, row["heard_at"] + silence)
 
@@ -154,15 +141,17 @@ async def _targets(claiming: _Claiming, lanes: Iterable[Lane]) -> Targets:
         for lane in lanes
         if lane.image_id is None and lane.workflow is not None
     }
-    images = [launch_rows.image(row) for row in await connection.fetch(_IMAGES, list(image_ids))]
+    images = [
+        launch_rows.image(row) for row in await connection.fetch(_SQL["images"], list(image_ids))
+    ]
     served, worked = {}, set()
     if names:
         tenants, workflows = zip(*names, strict=True)
-        for row in await connection.fetch(_SERVED, tenants, workflows):
+        for row in await connection.fetch(_SQL["served"], tenants, workflows):
             served[row["tenant_id"], row["served"]] = launch_rows.image(row)
         worked = {
             (row["tenant_id"], workflow)
-            for row in await connection.fetch(_WORKERS, claiming.at)
+            for row in await connection.fetch(_SQL["workers"], claiming.at)
             for workflow in json.loads(row["workflows"])
         }
     return Targets(claiming.offer, {image.image_id: image for image in images}, served, worked)
@@ -171,8 +160,10 @@ async def _targets(claiming: _Claiming, lanes: Iterable[Lane]) -> Targets:
 async def _locked_limits(claiming: _Claiming, tenant_ids: Collection[str]) -> list[Limit]:
     tenants = sorted(tenant_ids)
     if claiming.offer.tenant_limit is not None:
-        await claiming.connection.execute(_GIVE_ROW, tenants)
-    return [launch_rows.limit(row) for row in await claiming.connection.fetch(_LIMITS, tenants)]
+        await claiming.connection.execute(_SQL["give_row"], tenants)
+    return [
+        launch_rows.limit(row) for row in await claiming.connection.fetch(_SQL["limits"], tenants)
+    ]
 
 
 async def _waiting(
@@ -186,7 +177,7 @@ async def _waiting(
             most = limit if places is None else min(limit, places)
             asked.append((lane, key, most, target.is_by_name))
     rows = await claiming.connection.fetch(
-        _WAITING,
+        _SQL["waiting"],
         [key for _, key, *_ in asked],
         [lane.priority for lane, *_ in asked],
         [most for *_, most, _ in asked],
@@ -219,7 +210,7 @@ async def _take(
     ]
     columns = zip(*wanted, strict=True)
     rows = await claiming.connection.fetch(
-        _TAKE, *map(list, columns), claiming.offer.environment_id, claiming.at
+        _SQL["take"], *map(list, columns), claiming.offer.environment_id, claiming.at
     )
     taken = {row["launch_id"]: row for row in rows}
     return [
@@ -235,7 +226,7 @@ async def _with_kept_images(
     by_name = [target.image.image_id for _, target in chosen if target.is_by_name and target.image]
     if not by_name:
         return chosen
-    kept = {row["image_id"] for row in await connection.fetch(_KEEP_IMAGES, by_name)}
+    kept = {row["image_id"] for row in await connection.fetch(_SQL["keep_images"], by_name)}
     return [
         (candidate, target)
         for candidate, target in chosen

@@ -10,12 +10,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "claims.sql")
-_CLAIM_DUE = _QUERIES["claim_due"]
-_NEXT_DUE = _QUERIES["next_due"]
-_RENEW = _QUERIES["renew"]
-_RELEASE = _QUERIES["release"]
-_WAKE = _QUERIES["wake"]
+_SQL = queries.load("runtara_persistence.postgres", "claims.sql")
 
 
 class PostgresClaims:
@@ -27,12 +22,12 @@ class PostgresClaims:
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
         found = await self._database.write(
-            "claim what is due", _CLAIM_DUE, at, limit, claim.until, claim.token
+            "claim what is due", _SQL["claim_due"], at, limit, claim.until, claim.token
         )
         return [rows.claimed(row) for row in found]
 
     async def next_due(self, *, at: datetime) -> datetime | None:
-        [row] = await self._database.read("read when something is due", _NEXT_DUE, at)
+        [row] = await self._database.read("read when something is due", _SQL["next_due"], at)
         moment: datetime | None = row["moment"]
         return moment
 
@@ -41,7 +36,7 @@ class PostgresClaims:
     ) -> Mapping[str, Standing]:
         found = await self._database.write(
             "renew claims",
-            _RENEW,
+            _SQL["renew"],
             [sleeper.instance_id for sleeper in sleepers],
             [sleeper.run for sleeper in sleepers],
             list(sleepers.values()),
@@ -56,14 +51,14 @@ class PostgresClaims:
 
     async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
         left = await self._database.write(
-            "release claims", _RELEASE, token, list(instance_ids), at, is_repeatable=True
+            "release claims", _SQL["release"], token, list(instance_ids), at, is_repeatable=True
         )
         return {row["instance_id"] for row in left}
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
         found = await self._database.write(
             "wake an instance",
-            _WAKE,
+            _SQL["wake"],
             caller.instance_id,
             caller.run,
             owner(token),

@@ -20,21 +20,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Connection
 
-_QUERIES = queries.load("runtara_persistence.postgres", "closing.sql")
-_FIND = _QUERIES["find"]
-_LOCK_PARENT = _QUERIES["lock_parent"]
-_LOCK_INSTANCE = _QUERIES["lock_instance"]
-_LOCK_LAUNCH = _QUERIES["lock_launch"]
-_LOCK_ENVIRONMENT = _QUERIES["lock_environment"]
-_LIVING = _QUERIES["living"]
-_PENDING = _QUERIES["pending"]
-_CLOSE = _QUERIES["close"]
-_SETTLE = _QUERIES["settle"]
-_COUNT = _QUERIES["count"]
-_ACKNOWLEDGE = _QUERIES["acknowledge"]
-_SUSPEND = _QUERIES["suspend"]
-_POINT = _QUERIES["point"]
-_FORGET_OLD = _QUERIES["forget_old"]
+_SQL = queries.load("runtara_persistence.postgres", "closing.sql")
 _OF_INSTANCES = queries.load("runtara_persistence.postgres", "instances.sql")
 _FINISH = _OF_INSTANCES["finish"]
 _BLOCK = _OF_INSTANCES["block"]
@@ -44,26 +30,26 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 async def close(connection: Connection, closing: Closing, judge: Judge, at: datetime) -> Closed:
     """Carry out `launches.close`."""
-    found = await connection.fetch(_FIND, closing.launch_id)
+    found = await connection.fetch(_SQL["find"], closing.launch_id)
     if not found:
         return Closed(is_closed=False)
     [launch] = found
     instance_id = launch["instance_id"]
     if closing.only_if_lost and await _is_living(connection, launch["environment_id"], at):
         return Closed(is_closed=False, instance_id=instance_id)
-    await connection.fetch(_LOCK_PARENT, instance_id)
-    locked = await connection.fetch(_LOCK_INSTANCE, instance_id)
-    if not locked or not await connection.fetch(_LOCK_LAUNCH, closing.launch_id):
+    await connection.fetch(_SQL["lock_parent"], instance_id)
+    locked = await connection.fetch(_SQL["lock_instance"], instance_id)
+    if not locked or not await connection.fetch(_SQL["lock_launch"], closing.launch_id):
         return Closed(is_closed=False, instance_id=instance_id)
     [row] = locked
     is_open = row["launch_id"] == closing.launch_id
-    pending = await connection.fetch(_PENDING, instance_id)
+    pending = await connection.fetch(_SQL["pending"], instance_id)
     found_instance = _found(row, pending, is_taken=not is_open)
     decision = decide(closing, found_instance, judge, at)
     await _write_end(connection, closing, row, decision, at)
     if is_open:
         await _write_instance(connection, instance_id, found_instance, decision, at)
-    await connection.execute(_FORGET_OLD, instance_id, row["launch_count"] - KEPT_LAUNCHES)
+    await connection.execute(_SQL["forget_old"], instance_id, row["launch_count"] - KEPT_LAUNCHES)
     before = found_instance.instance.state
     after = decision.settlement.after if is_open and not before.is_final else None
     return Closed(
@@ -96,12 +82,12 @@ async def end(connection: Connection, instance_id: str, ending: Ending, at: date
 
 async def lock_parent(connection: Connection, instance_id: str) -> None:
     """Lock the parent of an instance, if it has one, before the instance itself."""
-    await connection.fetch(_LOCK_PARENT, instance_id)
+    await connection.fetch(_SQL["lock_parent"], instance_id)
 
 
 async def _is_living(connection: Connection, environment_id: str, at: datetime) -> bool:
-    await connection.fetch(_LOCK_ENVIRONMENT, environment_id)
-    return bool(await connection.fetch(_LIVING, environment_id, at))
+    await connection.fetch(_SQL["lock_environment"], environment_id)
+    return bool(await connection.fetch(_SQL["living"], environment_id, at))
 
 
 def _found(row: asyncpg.Record, pending: list[asyncpg.Record], *, is_taken: bool) -> FoundInstance:
@@ -131,7 +117,7 @@ async def _write_end(
     end = closing.end
     run = row["run_epoch"] if row["run_epoch"] > row["ended_run"] else None
     await connection.execute(
-        _CLOSE,
+        _SQL["close"],
         closing.launch_id,
         at,
         run,
@@ -151,11 +137,11 @@ async def _write_instance(
     figures, written = decision.figures, decision.settlement
     counted = (figures.memory_peak_bytes, figures.cpu_usage_usec, figures.stderr)
     if found.instance.state.is_final:
-        await connection.execute(_COUNT, instance_id, *counted)
+        await connection.execute(_SQL["count"], instance_id, *counted)
         return
     backoff = written.backoff
     await connection.execute(
-        _SETTLE,
+        _SQL["settle"],
         instance_id,
         *counted,
         written.crashes,
@@ -171,7 +157,7 @@ async def _move(
     connection: Connection, instance_id: str, written: Settlement, at: datetime
 ) -> None:
     if written.acknowledges:
-        await connection.execute(_ACKNOWLEDGE, instance_id, at)
+        await connection.execute(_SQL["acknowledge"], instance_id, at)
     if written.ending is not None:
         await end(connection, instance_id, written.ending, at)
     elif written.blocked_reason is not None:
@@ -179,7 +165,7 @@ async def _move(
         blocked = (rows.states(OPEN), written.blocked_reason, status)
         await connection.execute(_BLOCK, instance_id, None, *blocked)
     elif written.after is not None:
-        await connection.execute(_SUSPEND, instance_id, written.sleep_until)
+        await connection.execute(_SQL["suspend"], instance_id, written.sleep_until)
         if written.sleep_until is not None:
             slept = (written.checkpoint_id, written.sleep_until)
-            await connection.execute(_POINT, instance_id, *slept)
+            await connection.execute(_SQL["point"], instance_id, *slept)

@@ -15,15 +15,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import launch_rows
 from runtara_persistence.postgres.database import Connection, Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "environments.sql")
-_OPEN_FORGET = _QUERIES["open.forget"]
-_OPEN_ADOPT = _QUERIES["open.adopt"]
-_OPEN = _QUERIES["open"]
-_TELL = _QUERIES["tell"]
-_RENEW = _QUERIES["renew"]
-_CLOSE = _QUERIES["close"]
-_DRAIN = _QUERIES["drain"]
-_PAGE = _QUERIES["page"]
+_SQL = queries.load("runtara_persistence.postgres", "environments.sql")
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -51,7 +43,7 @@ class PostgresEnvironments:
     ) -> Renewal | None:
         found = await self._database.write(
             "renew an environment's lease",
-            _RENEW,
+            _SQL["renew"],
             environment_id,
             ttl,
             clock_offset // _MILLISECOND,
@@ -73,24 +65,24 @@ class PostgresEnvironments:
 
     async def close(self, environment_id: str) -> None:
         attempt = "give up an environment's lease"
-        await self._database.write(attempt, _CLOSE, environment_id, is_repeatable=True)
+        await self._database.write(attempt, _SQL["close"], environment_id, is_repeatable=True)
 
     async def drain(self, environment_id: str, *, draining: bool) -> bool:
         found = await self._database.write(
-            "drain an environment", _DRAIN, environment_id, draining, is_repeatable=True
+            "drain an environment", _SQL["drain"], environment_id, draining, is_repeatable=True
         )
         return bool(found)
 
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
-        found = await self._database.read("list environments", _PAGE, gone_for)
+        found = await self._database.read("list environments", _SQL["page"], gone_for)
         return [launch_rows.environment(row) for row in found]
 
 
 async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> Lease:
-    await connection.execute(_OPEN_FORGET)
-    await connection.execute(_OPEN_ADOPT)
+    await connection.execute(_SQL["open.forget"])
+    await connection.execute(_SQL["open.adopt"])
     [row] = await connection.fetch(
-        _OPEN,
+        _SQL["open"],
         new.environment_id,
         new.kind.value,
         new.tenant_id,
@@ -102,5 +94,5 @@ async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> 
         ttl,
     )
     if new.kind is EnvironmentKind.WORKER:
-        await connection.execute(_TELL)
+        await connection.execute(_SQL["tell"])
     return Lease(now=row["now"], until=row["lease_until"])

@@ -15,7 +15,7 @@ from runtara_persistence.postgres import recording
 from runtara_persistence.postgres.database import Connection, Database
 from runtara_persistence.postgres.failure import is_of_one_step
 
-_LOCK = queries.load("runtara_persistence.postgres", "events.sql")["record_all.lock"]
+_SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
 _MAX_EVENTS = 1000
 
@@ -160,7 +160,7 @@ class EventQueue:
             async with connection.transaction():
                 # Several are locked beforehand: ending one locks its parent, which may be among
                 # them.
-                await connection.fetch(_LOCK, instance_ids)
+                await connection.fetch(_SQL["record_all.lock"], instance_ids)
                 return [
                     outcome
                     for each in statements

@@ -20,10 +20,7 @@ from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.event_queue import EventQueue, Recording
 
-_QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
-_SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
+_SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
 
 class PostgresEvents:
@@ -62,11 +59,11 @@ class PostgresEvents:
         values.check_part(after_id, limit, offset)
         # What lies between two that hold the text is read, too.
         read = self._database.read if which.text is None else self._database.read_much
-        found = await read("list events", _PAGE, *_asked(which), after_id, limit, offset)
+        found = await read("list events", _SQL["page"], *_asked(which), after_id, limit, offset)
         return [rows.event(row) for row in found]
 
     async def count(self, which: EventFilter) -> int:
-        [row] = await self._database.read_much("count events", _COUNT, *_asked(which))
+        [row] = await self._database.read_much("count events", _SQL["count"], *_asked(which))
         return int(row["count"])
 
     async def _record(self, attempt: str, step: EventStep, at: datetime) -> Recorded:
@@ -89,7 +86,7 @@ class PostgresEvents:
         # Its own statement: the step's snapshot may be older than the end it found.
         found = await self._database.read(
             "read how an instance ended",
-            _SUSPEND_ENDED_SO,
+            _SQL["suspend.ended_so"],
             step.caller.instance_id,
             event.payload,
         )

@@ -8,23 +8,14 @@ from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, For
 from runtara_persistence import queries
 from runtara_persistence.postgres.database import Connection
 
-_QUERIES = queries.load("runtara_persistence.postgres", "forking.sql")
-_SOURCE = _QUERIES["source"]
-_POINT = _QUERIES["point"]
-_MEASURE = _QUERIES["measure"]
-_REPEATED = _QUERIES["repeated"]
-_UNHEARD_CHILD = _QUERIES["unheard_child"]
-_COPY = _QUERIES["copy"]
-_COPY_CHECKPOINTS = _QUERIES["copy.checkpoints"]
-_COPY_SIGNALS = _QUERIES["copy.signals"]
-_COPY_ASSOCIATE = _QUERIES["copy.associate"]
+_SQL = queries.load("runtara_persistence.postgres", "forking.sql")
 _IMAGE = queries.load("runtara_persistence.postgres", "launches.sql")["start.image"]
 
 
 async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
     """Carry out `launches.fork`."""
     source_id, new_id = asked.instance_id, asked.new_instance_id
-    found = await connection.fetch(_SOURCE, source_id, new_id)
+    found = await connection.fetch(_SQL["source"], source_id, new_id)
     if not found:
         return Forked(is_found=False)
     [source] = found
@@ -36,20 +27,22 @@ async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
     last_id = await _last_id(connection, asked)
     if last_id is None:
         return Forked(point_is_found=False)
-    [sum_] = await connection.fetch(_MEASURE, source_id, last_id)
+    [sum_] = await connection.fetch(_SQL["measure"], source_id, last_id)
     copied, newest_id = sum_["copied"], sum_["newest_id"]
     if copied > MAX_COPIED_CHECKPOINTS:
         return Forked(is_too_long=True, copied=copied)
-    rows = await connection.fetch(_REPEATED, source_id, last_id)
+    rows = await connection.fetch(_SQL["repeated"], source_id, last_id)
     repeated = tuple(row["checkpoint_id"] for row in rows)
-    children = await connection.fetch(_UNHEARD_CHILD, source_id, not repeated, newest_id, ENDED)
+    children = await connection.fetch(
+        _SQL["unheard_child"], source_id, not repeated, newest_id, ENDED
+    )
     if children:
         return Forked(open_child_id=children[0]["instance_id"])
-    if not await connection.fetch(_COPY, source_id, new_id, at, image_id, newest_id):
+    if not await connection.fetch(_SQL["copy"], source_id, new_id, at, image_id, newest_id):
         return Forked(is_taken=True)
-    await connection.execute(_COPY_CHECKPOINTS, source_id, new_id, last_id)
-    await connection.execute(_COPY_SIGNALS, source_id, new_id)
-    await connection.execute(_COPY_ASSOCIATE, new_id)
+    await connection.execute(_SQL["copy.checkpoints"], source_id, new_id, last_id)
+    await connection.execute(_SQL["copy.signals"], source_id, new_id)
+    await connection.execute(_SQL["copy.associate"], new_id)
     return Forked(copied=copied, repeated=repeated)
 
 
@@ -63,7 +56,7 @@ async def _last_id(connection: Connection, asked: Fork) -> int | None:
     named = asked.through_checkpoint_id or asked.before_checkpoint_id
     if named is None:
         return values.MAX_INTEGER
-    found = await connection.fetch(_POINT, asked.instance_id, named)
+    found = await connection.fetch(_SQL["point"], asked.instance_id, named)
     if not found:
         return None
     return int(found[0]["id"]) - (0 if asked.before_checkpoint_id is None else 1)

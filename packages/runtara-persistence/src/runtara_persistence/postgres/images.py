@@ -18,31 +18,7 @@ from runtara_persistence import queries, stored
 from runtara_persistence.postgres import launch_rows, rows, unblocking
 from runtara_persistence.postgres.database import Connection, Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "images.sql")
-_PUT_CHUNK = _QUERIES["put_chunk"]
-_LOCK_NAME = _QUERIES["register.lock"]
-_MEASURE = _QUERIES["register.measure"]
-_LAST_VERSION = _QUERIES["register.last_version"]
-_RETIRE = _QUERIES["register.retire"]
-_INSERT = _QUERIES["register.insert"]
-_BOUND = _QUERIES["register.bound"]
-_MOVE_STUCK = _QUERIES["register.move_stuck"]
-_DISCARD = _QUERIES["discard"]
-_GET = _QUERIES["get"]
-_CURRENT = _QUERIES["current"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
-_CHUNK = _QUERIES["chunk"]
-_DELETE_LOCK = _QUERIES["delete.lock"]
-_DELETE_USERS = _QUERIES["delete.users"]
-_DELETE_OUTRIGHT = _QUERIES["delete.outright"]
-_DELETE_HIDE = _QUERIES["delete.hide"]
-_DELETE_CHUNKS = _QUERIES["delete.chunks"]
-_DELETE_POINT = _QUERIES["delete.point"]
-_SET_PROBLEM = _QUERIES["set_problem"]
-_WAITING = _QUERIES["set_problem.waiting"]
-_TELL = _QUERIES["tell"]
-_SWEEP = _QUERIES["sweep"]
+_SQL = queries.load("runtara_persistence.postgres", "images.sql")
 _BLOCK = queries.load("runtara_persistence.postgres", "instances.sql")["block"]
 
 
@@ -58,7 +34,7 @@ class PostgresImages:
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
         attempt = "keep a part of an image"
         [row] = await self._database.write(
-            attempt, _PUT_CHUNK, upload_id, position, at, data, is_repeatable=True
+            attempt, _SQL["put_chunk"], upload_id, position, at, data, is_repeatable=True
         )
         if not row["is_same"]:
             raise InvalidValue(f"position: {position} of the upload has other bytes already")
@@ -73,17 +49,19 @@ class PostgresImages:
         return await self._database.run("register an image", work, is_repeatable=False)
 
     async def discard(self, upload_id: str) -> None:
-        await self._database.write("forget an upload", _DISCARD, upload_id, is_repeatable=True)
+        await self._database.write(
+            "forget an upload", _SQL["discard"], upload_id, is_repeatable=True
+        )
 
     async def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
         values.check_storable("image_id", image_id)
-        found = await self._database.read("read an image", _GET, image_id, tenant_id)
+        found = await self._database.read("read an image", _SQL["get"], image_id, tenant_id)
         return launch_rows.image(found[0]) if found else None
 
     async def current(self, tenant_id: str, name: str) -> Image | None:
         values.check_storable("name", name)
         found = await self._database.read(
-            "read the newest version of an image", _CURRENT, tenant_id, name
+            "read the newest version of an image", _SQL["current"], tenant_id, name
         )
         return launch_rows.image(found[0]) if found else None
 
@@ -92,15 +70,19 @@ class PostgresImages:
     ) -> Sequence[Image]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        found = await self._database.read("list images", _PAGE, *_asked(which), limit, offset)
+        found = await self._database.read(
+            "list images", _SQL["page"], *_asked(which), limit, offset
+        )
         return [launch_rows.image(row) for row in found]
 
     async def count(self, which: ImageFilter) -> int:
-        [row] = await self._database.read_much("count images", _COUNT, *_asked(which))
+        [row] = await self._database.read_much("count images", _SQL["count"], *_asked(which))
         return int(row["count"])
 
     async def chunk(self, image_id: str, position: int) -> bytes | None:
-        found = await self._database.read("read a part of an image", _CHUNK, image_id, position)
+        found = await self._database.read(
+            "read a part of an image", _SQL["chunk"], image_id, position
+        )
         return found[0]["data"] if found else None
 
     async def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
@@ -124,10 +106,12 @@ class PostgresImages:
     async def sweep(self, before: datetime, *, limit: int = 100) -> int:
         values.check_limit(limit)
         attempt = "forget uploads that were given up"
-        found = await self._database.read(attempt, _SWEEP, before, limit)
+        found = await self._database.read(attempt, _SQL["sweep"], before, limit)
         for row in found:
             # Each its own transaction: one may have 256 MiB.
-            await self._database.write(attempt, _DISCARD, row["upload_id"], is_repeatable=True)
+            await self._database.write(
+                attempt, _SQL["discard"], row["upload_id"], is_repeatable=True
+            )
         return len(found)
 
 
@@ -139,17 +123,17 @@ async def _register(
     connection: Connection, new: NewImage, upload_id: str | None, at: datetime
 ) -> RegisteredImage:
     name = (new.tenant_id, new.name)
-    await connection.execute(_LOCK_NAME, *name)
-    found = await connection.fetch(_CURRENT, *name)
+    await connection.execute(_SQL["register.lock"], *name)
+    found = await connection.fetch(_SQL["current"], *name)
     if found and stored.is_same_image(launch_rows.image(found[0]), new):
-        await connection.execute(_DISCARD, upload_id)
+        await connection.execute(_SQL["discard"], upload_id)
         return RegisteredImage(launch_rows.image(found[0]), created=False)
-    [upload] = await connection.fetch(_MEASURE, upload_id)
+    [upload] = await connection.fetch(_SQL["register.measure"], upload_id)
     stored.check_upload(new, upload["chunks"], upload["last_position"], upload["size"])
-    [last] = await connection.fetch(_LAST_VERSION, *name)
-    await connection.execute(_RETIRE, *name)
+    [last] = await connection.fetch(_SQL["register.last_version"], *name)
+    await connection.execute(_SQL["register.retire"], *name)
     [row] = await connection.fetch(
-        _INSERT,
+        _SQL["register.insert"],
         new.image_id,
         *name,
         new.description,
@@ -163,40 +147,40 @@ async def _register(
     )
     image = launch_rows.image(row)
     if image.max_concurrent is not None:
-        await connection.execute(_BOUND, *name, image.max_concurrent)
-    stuck = await connection.fetch(_MOVE_STUCK, *name, image.image_id)
+        await connection.execute(_SQL["register.bound"], *name, image.max_concurrent)
+    stuck = await connection.fetch(_SQL["register.move_stuck"], *name, image.image_id)
     blocked = [each["instance_id"] for each in stuck if each["is_blocked"]]
     await unblocking.unblock(connection, blocked, at)
-    await connection.execute(_TELL)
+    await connection.execute(_SQL["tell"])
     return RegisteredImage(image, created=True)
 
 
 async def _delete(
     connection: Connection, image_id: str, tenant_id: str, at: datetime
 ) -> DeletedImage:
-    found = await connection.fetch(_DELETE_LOCK, image_id, tenant_id)
+    found = await connection.fetch(_SQL["delete.lock"], image_id, tenant_id)
     if not found:
         return DeletedImage(is_found=False)
-    [used] = await connection.fetch(_DELETE_USERS, image_id)
+    [used] = await connection.fetch(_SQL["delete.users"], image_id)
     if used["open"]:
         return DeletedImage(True, used["open"])
     if used["users"]:
-        await connection.execute(_DELETE_HIDE, image_id, at)
+        await connection.execute(_SQL["delete.hide"], image_id, at)
     else:
-        await connection.execute(_DELETE_OUTRIGHT, image_id)
+        await connection.execute(_SQL["delete.outright"], image_id)
     [image] = found
-    await connection.execute(_DELETE_CHUNKS, [image["upload_id"]])
-    await connection.execute(_DELETE_POINT, tenant_id, image["name"])
+    await connection.execute(_SQL["delete.chunks"], [image["upload_id"]])
+    await connection.execute(_SQL["delete.point"], tenant_id, image["name"])
     return DeletedImage(True, is_hidden=used["users"] > 0)
 
 
 async def _set_problem(connection: Connection, image_id: str, problem: str | None) -> bool:
-    if not await connection.fetch(_SET_PROBLEM, image_id, problem):
+    if not await connection.fetch(_SQL["set_problem"], image_id, problem):
         return False
     if problem is None:
-        await connection.execute(_TELL)
+        await connection.execute(_SQL["tell"])
         return True
-    for row in await connection.fetch(_WAITING, image_id):
+    for row in await connection.fetch(_SQL["set_problem.waiting"], image_id):
         moved = (rows.states(OPEN), problem, "suspended")
         await connection.execute(_BLOCK, row["instance_id"], None, *moved)
     return True

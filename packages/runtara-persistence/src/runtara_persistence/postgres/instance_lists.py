@@ -18,13 +18,8 @@ from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming, launch_rows, rows
 from runtara_persistence.postgres.database import MUCH_LONGER, Connection, Database, Records
 
-_QUERIES = queries.load("runtara_persistence.postgres", "instance_lists.sql")
-_PAGE = {order: _QUERIES[f"page.{order}"] for order in InstanceOrder}
-_COUNT = _QUERIES["count"]
-_VIEW = _QUERIES["view"]
-_VIEW_IMAGE = _QUERIES["view.image"]
-_HOLDS = _QUERIES["holds"]
-_METRICS = _QUERIES["metrics"]
+_SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
+_PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
 
 # What is not asked for falls out of the plan, so that what is can use its index.
 _PLAN_FOR_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -57,7 +52,7 @@ async def page(
 
 async def count(database: Database, which: InstanceQuery) -> int:
     """Count instances."""
-    [row] = await _search(database, "count instances", _COUNT, _asked(which))
+    [row] = await _search(database, "count instances", _SQL["count"], _asked(which))
     return int(row["count"])
 
 
@@ -66,7 +61,7 @@ async def metrics(
 ) -> Sequence[MetricsBucket]:
     """Sum up what finished in each period."""
     asked = (tenant_id, since, until, period // _MILLISECOND)
-    found = await database.read_much("sum up a tenant's instances", _METRICS, *asked)
+    found = await database.read_much("sum up a tenant's instances", _SQL["metrics"], *asked)
     sums = [list(row.values()) for row in found]
     return [stored.bucket(since + number * period, *others) for number, *others in sums]
 
@@ -84,17 +79,17 @@ async def _search(database: Database, attempt: str, query: str, asked: Sequence[
 
 
 async def _view(connection: Connection, instance_id: str, at: datetime) -> InstanceView | None:
-    found = await connection.fetch(_VIEW, instance_id)
+    found = await connection.fetch(_SQL["view"], instance_id)
     if not found:
         return None
     [row] = found
     instance = rows.instance(row)
-    images = await connection.fetch(_VIEW_IMAGE, instance_id)
+    images = await connection.fetch(_SQL["view.image"], instance_id)
     image = launch_rows.image(images[0]) if images else None
     name = None if image is None else image.name
     workflow = image.workflow if instance.workflow is None and image else instance.workflow
     is_waiting = instance.launch_id is None and not instance.state.is_final
-    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_HOLDS)]
+    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
     covering = [hold for hold in holds if hold.covers(instance.tenant_id, name, workflow)]
     limits = await claiming.limits_of(connection, [instance.tenant_id])
     room = await claiming.room(connection, limits, None, None, at)

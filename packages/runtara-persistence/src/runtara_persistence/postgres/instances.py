@@ -28,17 +28,7 @@ from runtara_persistence.postgres import reopening, rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.failure import took_too_long
 
-_QUERIES = queries.load("runtara_persistence.postgres", "instances.sql")
-_REGISTER = _QUERIES["register"]
-_GET = _QUERIES["get"]
-_STANDING = _QUERIES["standing"]
-_TOUCH = _QUERIES["touch"]
-_CREATE = _QUERIES["create"]
-_START_CHILD = _QUERIES["start_child"]
-_INPUT = _QUERIES["input"]
-_STANDINGS = _QUERIES["standings"]
-_FINISH = _QUERIES["finish"]
-_BLOCK = _QUERIES["block"]
+_SQL = queries.load("runtara_persistence.postgres", "instances.sql")
 # By what is asked for: each has an index, and looks through what it finds for the rest.
 _KINDS = (
     "of_parent",
@@ -49,10 +39,8 @@ _KINDS = (
     "in_status",
     "of_tenant_in_status",
 )
-_PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
-_COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
-_SILENT = _QUERIES["silent"]
-_PRUNE = _QUERIES["prune"]
+_PAGE = {kind: _SQL[f"page.{kind}"] for kind in _KINDS}
+_COUNT = {kind: _SQL[f"count.{kind}"] for kind in _KINDS}
 
 _MOST_ROWS = 10_000
 _ROWS_AN_INSTANCE = 50
@@ -74,7 +62,7 @@ class PostgresInstances:
         while True:
             [row] = await self._database.write(
                 "register an instance",
-                _REGISTER,
+                _SQL["register"],
                 registration.instance_id,
                 registration.tenant_id,
                 registration.checkpoint_id,
@@ -108,11 +96,13 @@ class PostgresInstances:
 
     async def get(self, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
-        found = await self._database.read("read an instance", _GET, instance_id)
+        found = await self._database.read("read an instance", _SQL["get"], instance_id)
         return rows.instance(found[0]) if found else None
 
     async def standing(self, instance_id: str) -> Standing | None:
-        found = await self._database.read("read how an instance stands", _STANDING, instance_id)
+        found = await self._database.read(
+            "read how an instance stands", _SQL["standing"], instance_id
+        )
         return rows.standing(found[0]) if found else None
 
     async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
@@ -124,7 +114,7 @@ class PostgresInstances:
                 newest[caller.instance_id] = caller.run
         left = await self._database.write(
             "note signs of life",
-            _TOUCH,
+            _SQL["touch"],
             list(newest),
             list(newest.values()),
             at,
@@ -135,7 +125,7 @@ class PostgresInstances:
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = await self._database.write(
             "create an instance",
-            _CREATE,
+            _SQL["create"],
             new.instance_id,
             new.tenant_id,
             at,
@@ -150,7 +140,7 @@ class PostgresInstances:
         while True:
             found = await self._database.write(
                 "start a child",
-                _START_CHILD,
+                _SQL["start_child"],
                 caller.instance_id,
                 caller.run,
                 rows.states(when),
@@ -171,12 +161,12 @@ class PostgresInstances:
 
     async def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
-        found = await self._database.read("read an instance's input", _INPUT, instance_id)
+        found = await self._database.read("read an instance's input", _SQL["input"], instance_id)
         return found[0]["input"] if found else None
 
     async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
         found = await self._database.read(
-            "read how instances stand", _STANDINGS, list(instance_ids)
+            "read how instances stand", _SQL["standings"], list(instance_ids)
         )
         return {row["instance_id"]: rows.standing(row) for row in found}
 
@@ -196,7 +186,7 @@ class PostgresInstances:
 
     async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         values.check_limit(limit)
-        found = await self._database.read("find silent instances", _SILENT, since, limit)
+        found = await self._database.read("find silent instances", _SQL["silent"], since, limit)
         return [rows.summary(row) for row in found]
 
     async def finish(
@@ -204,7 +194,7 @@ class PostgresInstances:
     ) -> Standing | None:
         found = await self._database.write(
             "finish an instance",
-            _FINISH,
+            _SQL["finish"],
             caller.instance_id,
             caller.run,
             rows.states(when),
@@ -225,7 +215,7 @@ class PostgresInstances:
         values.check_note("reason", reason)
         found = await self._database.write(
             "block an instance",
-            _BLOCK,
+            _SQL["block"],
             caller.instance_id,
             caller.run,
             rows.states(when),
@@ -247,7 +237,7 @@ class PostgresInstances:
             began = _now()
             try:
                 [row] = await self._database.write(
-                    "delete finished instances", _PRUNE, finished_before, most, most_rows
+                    "delete finished instances", _SQL["prune"], finished_before, most, most_rows
                 )
             except DatabaseError as error:
                 if most_rows == 1 or not took_too_long(error):

@@ -13,16 +13,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import closing, reopening, superseding, unblocking
 from runtara_persistence.postgres.database import Connection
 
-_QUERIES = queries.load("runtara_persistence.postgres", "launches.sql")
-_IMAGE = _QUERIES["start.image"]
-_LOCK = _QUERIES["lock"]
-_STOP = _QUERIES["stop"]
-_IS_UNWATCHED = _QUERIES["end_stopped.is_unwatched"]
-_SETTLE_SIGNAL = _QUERIES["settle_signal"]
-_END_BACKOFF = _QUERIES["end_backoff"]
-_RETRY = _QUERIES["retry"]
-_MOVE = _QUERIES["move"]
-_TELL = _QUERIES["tell"]
+_SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
 async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
@@ -33,7 +24,9 @@ async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
     before = State(row["state"])
     if before.is_final:
         return Stopped(before=before, after=before)
-    [until] = await connection.fetch(_STOP, asked.instance_id, at + asked.grace, asked.reason)
+    [until] = await connection.fetch(
+        _SQL["stop"], asked.instance_id, at + asked.grace, asked.reason
+    )
     after = before
     if before is State.PENDING:
         after = await _cancel(connection, asked.instance_id, row, asked.reason, at)
@@ -57,7 +50,7 @@ def ending(
         row = await _lock(connection, instance_id)
         if row is None or State(row["state"]).is_final or row["stop_at"] is None:
             return False
-        [found] = await connection.fetch(_IS_UNWATCHED, row["launch_id"], at)
+        [found] = await connection.fetch(_SQL["end_stopped.is_unwatched"], row["launch_id"], at)
         if row["stop_at"] + patience > at or not found["is_unwatched"]:
             return False
         await _cancel(connection, instance_id, row, row["stop_reason"], at)
@@ -76,8 +69,8 @@ async def resume(connection: Connection, instance_id: str, at: datetime) -> Stat
         await unblocking.unblock(connection, [instance_id], at)
     elif not before.is_final:
         if before is State.RUNNING:
-            await connection.execute(_SETTLE_SIGNAL, instance_id, at, SignalType.PAUSE.value)
-        await connection.execute(_END_BACKOFF, instance_id)
+            await connection.execute(_SQL["settle_signal"], instance_id, at, SignalType.PAUSE.value)
+        await connection.execute(_SQL["end_backoff"], instance_id)
     return before
 
 
@@ -100,8 +93,8 @@ async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
         reopened = await reopening.reopen_on(connection, whole, sources, at)
         set_aside = reopened.set_aside
     is_run_over = before is State.RUNNING and row["launch_id"] is not None
-    await connection.execute(_RETRY, asked.instance_id, image_id, is_run_over)
-    await connection.execute(_TELL)
+    await connection.execute(_SQL["retry"], asked.instance_id, image_id, is_run_over)
+    await connection.execute(_SQL["tell"])
     return Retried(before=before, set_aside=set_aside, closed_launch_id=row["launch_id"])
 
 
@@ -117,21 +110,21 @@ async def move(connection: Connection, instance_id: str, image_id: str, at: date
         return Moved(before=before, image_is_found=False)
     if row["launch_id"] is not None:
         return Moved(before=before, open_launch_id=row["launch_id"])
-    await connection.execute(_MOVE, instance_id, image_id)
+    await connection.execute(_SQL["move"], instance_id, image_id)
     if before is State.PAUSED and row["error"] is not None:
         await unblocking.unblock(connection, [instance_id], at)
-    await connection.execute(_TELL)
+    await connection.execute(_SQL["tell"])
     return Moved(before=before)
 
 
 async def _lock(connection: Connection, instance_id: str) -> asyncpg.Record | None:
     await closing.lock_parent(connection, instance_id)
-    found = await connection.fetch(_LOCK, instance_id)
+    found = await connection.fetch(_SQL["lock"], instance_id)
     return found[0] if found else None
 
 
 async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> bool:
-    found = await connection.fetch(_IMAGE, image_id, tenant_id)
+    found = await connection.fetch(_SQL["start.image"], image_id, tenant_id)
     return bool(found) and bool(found[0]["is_there"])
 
 
@@ -145,5 +138,5 @@ async def _cancel(
     state = MOVES[Move.TERMINATE].target
     figures = (row["stderr"], row["memory_peak_bytes"], row["cpu_usage_usec"])
     await closing.end(connection, instance_id, Ending(state, None, reason or None, *figures), at)
-    await connection.execute(_SETTLE_SIGNAL, instance_id, at, SignalType.CANCEL.value)
+    await connection.execute(_SQL["settle_signal"], instance_id, at, SignalType.CANCEL.value)
     return state

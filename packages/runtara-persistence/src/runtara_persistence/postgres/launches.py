@@ -51,15 +51,7 @@ from runtara_persistence.postgres.database import Connection, Database
 
 T = TypeVar("T")
 
-_QUERIES = queries.load("runtara_persistence.postgres", "launches.sql")
-_START_IMAGE = _QUERIES["start.image"]
-_START_FIND = _QUERIES["start.find"]
-_START_CREATE = _QUERIES["start.create"]
-_START_ASSOCIATE = _QUERIES["start.associate"]
-_MARK_STARTED = _QUERIES["mark_started"]
-_OPEN_LAUNCHES = _QUERIES["open_launches"]
-_END_STOPPED = _QUERIES["end_stopped"]
-_PAGE = _QUERIES["page"]
+_SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -89,7 +81,9 @@ class PostgresLaunches:
     ) -> bool:
         attempt = "note that a launch's process runs"
         marked = (launch_id, handle, at)
-        return bool(await self._database.write(attempt, _MARK_STARTED, *marked, is_repeatable=True))
+        return bool(
+            await self._database.write(attempt, _SQL["mark_started"], *marked, is_repeatable=True)
+        )
 
     async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
         return await self._transact(
@@ -97,7 +91,9 @@ class PostgresLaunches:
         )
 
     async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
-        found = await self._database.read("read open launches", _OPEN_LAUNCHES, environment_id, at)
+        found = await self._database.read(
+            "read open launches", _SQL["open_launches"], environment_id, at
+        )
         return [_open_launch(row, at) for row in found]
 
     async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
@@ -110,7 +106,7 @@ class PostgresLaunches:
     ) -> Sequence[str]:
         values.check_limit(limit)
         attempt = "end instances that were stopped"
-        found = await self._database.read(attempt, _END_STOPPED, at, at - patience, limit)
+        found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
         ended = []
         for row in found:
             # Each in a transaction of its own: one that somebody has in hand holds up no other.
@@ -149,7 +145,7 @@ class PostgresLaunches:
     ) -> Sequence[Launch]:
         values.check_limit(limit)
         asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
-        found = await self._database.read("list launches", _PAGE, *asked)
+        found = await self._database.read("list launches", _SQL["page"], *asked)
         return [launch_rows.launch(row) for row in found]
 
     async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
@@ -191,21 +187,21 @@ async def _start(
 ) -> Started:
     image = None
     if start.image_id is not None:
-        found = await connection.fetch(_START_IMAGE, start.image_id, start.tenant_id)
+        found = await connection.fetch(_SQL["start.image"], start.image_id, start.tenant_id)
         image = found[0] if found else None
     name = None if image is None else image["name"]
-    known = await connection.fetch(_START_FIND, start.instance_id)
+    known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if not known and start.image_id is not None and (image is None or not image["is_there"]):
         return Started(image_is_found=False)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
     if not known and not await _create(connection, start, env, at):
         # Another has just created it, in a row the first look couldn't see yet.
-        known = await connection.fetch(_START_FIND, start.instance_id)
+        known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if known:
         return Started(differs_in=stored.differences(start, name, *known[0].values()))
     if start.image_id is not None:
         association = (start.instance_id, start.image_id, start.tenant_id, at, env)
-        await connection.execute(_START_ASSOCIATE, *association)
+        await connection.execute(_SQL["start.associate"], *association)
     claims = None if offer is None else await claiming.claim_with_start(connection, offer, at)
     return Started(created=True, claims=claims)
 
@@ -215,7 +211,7 @@ async def _create(
 ) -> bool:
     timeout = start.timeout
     created = await connection.fetch(
-        _START_CREATE,
+        _SQL["start.create"],
         start.instance_id,
         start.tenant_id,
         at,

@@ -9,13 +9,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import launch_rows
 from runtara_persistence.postgres.database import Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "limits.sql")
-_PUT = _QUERIES["put"]
-_REMOVE = _QUERIES["remove"]
-_PAGE = _QUERIES["page"]
-_HOLD = _QUERIES["hold"]
-_RELEASE = _QUERIES["release"]
-_HOLDS = _QUERIES["holds"]
+_SQL = queries.load("runtara_persistence.postgres", "limits.sql")
 
 
 class PostgresLimits:
@@ -28,7 +22,7 @@ class PostgresLimits:
         period = limit.rate_period
         [row] = await self._database.write(
             "set a limit",
-            _PUT,
+            _SQL["put"],
             limit.scope.value,
             limit.tenant_id,
             limit.name,
@@ -41,14 +35,14 @@ class PostgresLimits:
 
     async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
         found = await self._database.write(
-            "take a limit away", _REMOVE, scope.value, tenant_id, name
+            "take a limit away", _SQL["remove"], scope.value, tenant_id, name
         )
         return int(found[0]["number"]) if found else None
 
     async def page(self, tenant_id: str | None = None) -> Sequence[LimitUse]:
         if tenant_id is not None:
             values.check_storable("tenant_id", tenant_id)
-        found = await self._database.read("list limits", _PAGE, tenant_id)
+        found = await self._database.read("list limits", _SQL["page"], tenant_id)
         return [
             LimitUse(launch_rows.limit(row), row["running"], row["waiting"], row["oldest"])
             for row in found
@@ -56,13 +50,15 @@ class PostgresLimits:
 
     async def hold(self, hold: Hold, *, at: datetime) -> None:
         key = (hold.scope.value, hold.tenant_id, hold.name)
-        await self._database.write("hold", _HOLD, *key, hold.reason, at, is_repeatable=True)
+        await self._database.write("hold", _SQL["hold"], *key, hold.reason, at, is_repeatable=True)
 
     async def release(self, scope: Scope, tenant_id: str, name: str = "") -> bool:
         return bool(
-            await self._database.write("release a hold", _RELEASE, scope.value, tenant_id, name)
+            await self._database.write(
+                "release a hold", _SQL["release"], scope.value, tenant_id, name
+            )
         )
 
     async def holds(self) -> Sequence[Hold]:
-        found = await self._database.read("list holds", _HOLDS)
+        found = await self._database.read("list holds", _SQL["holds"])
         return [launch_rows.hold(row) for row in found]

@@ -21,10 +21,7 @@ from runtara_domain.status import MOVES, Move, SignalType, State, settle
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 
-_QUERIES = queries.load("runtara_persistence.postgres", "events.sql")
-_APPEND = _QUERIES["append"]
-_END = _QUERIES["end"]
-_SUSPEND = _QUERIES["suspend"]
+_SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
 _NOTHING = ""
 _SETTLED = [
@@ -80,7 +77,7 @@ def _append(steps: Sequence[EventStep], at: datetime) -> Statement:
         [event.payload for event in events],
         at,
     )
-    return Statement(_APPEND, arguments, lambda found: [_appended(row) for row in found])
+    return Statement(_SQL["append"], arguments, lambda found: [_appended(row) for row in found])
 
 
 def _end(step: EventStep, ending: Ending, at: datetime) -> Statement:
@@ -102,7 +99,7 @@ def _end(step: EventStep, ending: Ending, at: datetime) -> Statement:
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
         return [_ended(row, ending.state) for row in found] or [Recorded(before=None)]
 
-    return Statement(_END, arguments, outcomes)
+    return Statement(_SQL["end"], arguments, outcomes)
 
 
 def _suspend(caller: Caller, event: Event, at: datetime) -> Statement:
@@ -114,7 +111,7 @@ def _suspend(caller: Caller, event: Event, at: datetime) -> Statement:
     def outcomes(found: Sequence[asyncpg.Record]) -> list[Recorded]:
         return [_suspended(row) for row in found] or [Recorded(before=None)]
 
-    return Statement(_SUSPEND, arguments, outcomes)
+    return Statement(_SQL["suspend"], arguments, outcomes)
 
 
 def _moving(step: EventStep, at: datetime) -> Statement:

@@ -17,18 +17,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows, superseding
 from runtara_persistence.postgres.database import Connection, Database
 
-_QUERIES = queries.load("runtara_persistence.postgres", "reopening.sql")
-_LOCK_PARENT = _QUERIES["lock_parent"]
-_LOCK = _QUERIES["lock"]
-_OPEN = _QUERIES["open"]
-_SETTLE_SIGNAL = _QUERIES["settle_signal"]
-_FORGET_ENDING = _QUERIES["forget_ending"]
-_CHILDREN = _QUERIES["children"]
-_FORGET_CHILDREN = _QUERIES["forget_children"]
-_HEAR_CHILD = _QUERIES["hear_child"]
-_ADD_EVENT = _QUERIES["add_event"]
-_SET_ASIDE = _QUERIES["set_aside"]
-_POINT = _QUERIES["point"]
+_SQL = queries.load("runtara_persistence.postgres", "reopening.sql")
 
 
 async def reopen(database: Database, asked: Reopening, when: Condition, at: datetime) -> Reopened:
@@ -46,8 +35,8 @@ async def reopen_on(
 ) -> Reopened:
     """Do so within a transaction that does more."""
     instance_id = asked.instance_id
-    parents = await connection.fetch(_LOCK_PARENT, instance_id)
-    found = await connection.fetch(_LOCK, instance_id)
+    parents = await connection.fetch(_SQL["lock_parent"], instance_id)
+    found = await connection.fetch(_SQL["lock"], instance_id)
     if not found:
         return Reopened(before=None)
     [row] = found
@@ -57,40 +46,40 @@ async def reopen_on(
     former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"])
     event = former.event(at)
     await superseding.close_launch(connection, instance_id, at)
-    await connection.execute(_OPEN, instance_id, MOVES[Move.REOPEN].target.status, at)
-    await connection.execute(_SETTLE_SIGNAL, instance_id, at)
+    await connection.execute(_SQL["open"], instance_id, MOVES[Move.REOPEN].target.status, at)
+    await connection.execute(_SQL["settle_signal"], instance_id, at)
     for parent in parents:
         parent_id = parent["instance_id"]
-        await connection.execute(_FORGET_ENDING, parent_id, child_signal_id(instance_id))
+        await connection.execute(_SQL["forget_ending"], parent_id, child_signal_id(instance_id))
     await _hear_children(connection, instance_id, at)
     details = (event.type, event.payload, event.subtype, event.created_at)
-    await connection.execute(_ADD_EVENT, instance_id, *details)
+    await connection.execute(_SQL["add_event"], instance_id, *details)
     run = before.run + 1
     return Reopened(before, run, await _set_aside(connection, asked, run))
 
 
 async def _hear_children(connection: Connection, instance_id: str, at: datetime) -> None:
     # One byte more than is heard, so that an output too long for a signal shows.
-    children = await connection.fetch(_CHILDREN, instance_id, MAX_HEARD_OUTPUT_BYTES + 1)
+    children = await connection.fetch(_SQL["children"], instance_id, MAX_HEARD_OUTPUT_BYTES + 1)
     if not children:
         return
     still_open = [child_signal_id(row["instance_id"]) for row in children if row["is_open"]]
-    await connection.execute(_FORGET_CHILDREN, instance_id, still_open)
+    await connection.execute(_SQL["forget_children"], instance_id, still_open)
     endings = [
         (row["instance_id"], Ending(State(row["status"]), row["output"], row["error"]))
         for row in children
         if not row["is_open"]
     ]
     told = [(instance_id, *ending_signal(*ending), at) for ending in endings]
-    await connection.executemany(_HEAR_CHILD, told)
+    await connection.executemany(_SQL["hear_child"], told)
 
 
 async def _set_aside(connection: Connection, asked: Reopening, run: int) -> frozenset[str]:
     if not asked.set_aside:
         return frozenset()
     found = await connection.fetch(
-        _SET_ASIDE, asked.instance_id, list(asked.set_aside), aside_suffix(run), SET_ASIDE
+        _SQL["set_aside"], asked.instance_id, list(asked.set_aside), aside_suffix(run), SET_ASIDE
     )
     names = [row["checkpoint_id"] for row in found]
-    await connection.execute(_POINT, asked.instance_id, names)
+    await connection.execute(_SQL["point"], asked.instance_id, names)
     return frozenset(names)

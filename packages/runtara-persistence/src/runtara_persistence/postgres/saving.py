@@ -15,9 +15,7 @@ from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.failure import is_of_one_step
 
-_QUERIES = queries.load("runtara_persistence.postgres", "saving.sql")
-_ALONE = _QUERIES["save.alone"]
-_TOGETHER = _QUERIES["save.together"]
+_SQL = queries.load("runtara_persistence.postgres", "saving.sql")
 
 _ATTEMPT = "save a checkpoint"
 _ASLEEP, _STIRRED = State.ASLEEP, MOVES[Move.STIR].target
@@ -49,7 +47,7 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
     can't be stored.
     """
     try:
-        found = await database.write(_ATTEMPT, _TOGETHER, *_columns(saves), *_ALIKE)
+        found = await database.write(_ATTEMPT, _SQL["save.together"], *_columns(saves), *_ALIKE)
     except DatabaseError as error:
         if not is_of_one_step(error):
             raise
@@ -61,7 +59,7 @@ async def save_alone(database: Database, save: Save) -> Saved:
     """Carry out `checkpoints.save` for one caller, waiting for whoever is in the way."""
     before: Standing | None = None
     for _ in range(_MOST_READINGS):
-        found = await database.write(_ATTEMPT, _ALONE, *_values(save), *_ALIKE)
+        found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)
         if not found:
             return Saved(before=None)
         before = before or rows.standing(found[0])

@@ -21,11 +21,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database, Records
 
-_QUERIES = queries.load("runtara_persistence.postgres", "signals.sql")
-_PENDING = _QUERIES["pending"]
-_ACKNOWLEDGE = _QUERIES["acknowledge"]
-_SEND = _QUERIES["send"]
-_SEND_CUSTOM = _QUERIES["send_custom"]
+_SQL = queries.load("runtara_persistence.postgres", "signals.sql")
 
 _ACKNOWLEDGED: Mapping[SignalType, list[tuple[str, str]]] = MappingProxyType(
     {
@@ -55,7 +51,7 @@ class PostgresSignals:
     async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
         found = await self._database.read(
             "read the signals of an instance",
-            _PENDING,
+            _SQL["pending"],
             caller.instance_id,
             list(checkpoint_ids),
             values.MAX_POLLED_BYTES,
@@ -74,7 +70,7 @@ class PostgresSignals:
         moves = _ACKNOWLEDGED[acknowledged]
         found = await self._database.write(
             "acknowledge a signal",
-            _ACKNOWLEDGE,
+            _SQL["acknowledge"],
             caller.instance_id,
             caller.run,
             acknowledged,
@@ -94,7 +90,7 @@ class PostgresSignals:
     ) -> Delivered:
         found = await self._database.write(
             "send a signal",
-            _SEND,
+            _SQL["send"],
             instance_id,
             rows.states(when),
             signal.type,
@@ -110,7 +106,7 @@ class PostgresSignals:
     ) -> Delivered:
         found = await self._database.write(
             "send a custom signal",
-            _SEND_CUSTOM,
+            _SQL["send_custom"],
             instance_id,
             rows.states(when),
             signal.checkpoint_id,

@@ -29,22 +29,7 @@ from runtara_persistence.sqlite.group_commit import Shared
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.saving import Save
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
-_GET = _QUERIES["get"]
-_RECORD_RETRY_FIND = _QUERIES["record_retry.find"]
-_RECORD_RETRY_PUT = _QUERIES["record_retry.put"]
-_RECORD_RETRY_TOUCH = _QUERIES["record_retry.touch"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
-_NEWEST = _QUERIES["newest"]
-_SLEEP_FIND = _QUERIES["sleep.find"]
-_SLEEP_INSERT = _QUERIES["sleep.insert"]
-_SLEEP_POINT = _QUERIES["sleep.point"]
-_SLEEP_SET_DEADLINE = _QUERIES["sleep.set_deadline"]
-_SLEEP_TOUCH = _QUERIES["sleep.touch"]
-_SLEEP_BEGIN = _QUERIES["sleep.fall_asleep"]
-_SLEEP_CLAIM = _QUERIES["sleep.claim"]
-_STIR = _QUERIES["save.stir"]
+_SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 
 _SMALL = 64 * 1024
 """Bytes of a state that are written in a moment."""
@@ -68,7 +53,7 @@ class SqliteCheckpoints:
         self, connection: sqlite3.Connection, instance_id: str, checkpoint_id: str
     ) -> Checkpoint | None:
         key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
-        row = connection.execute(_GET, key).fetchone()
+        row = connection.execute(_SQL["get"], key).fetchone()
         return None if row is None else rows.checkpoint(row)
 
     @write("begin a sleep")
@@ -84,7 +69,7 @@ class SqliteCheckpoints:
         at: datetime,
     ) -> Slept:
         key = {"instance_id": caller.instance_id, "checkpoint_id": sleep.checkpoint_id}
-        row = connection.execute(_SLEEP_FIND, key).fetchone()
+        row = connection.execute(_SQL["sleep.find"], key).fetchone()
         if row is None:
             return Slept(before=None)
         status, sleep_until, run, kept_id, kept_wake_at, signal_type, payload = row
@@ -96,7 +81,7 @@ class SqliteCheckpoints:
             wake_at = _keep_deadline(connection, key, sleep, is_kept=kept_id is not None, at=at)
         signal = rows.signal(signal_type, payload)
         after = _lead(before.state, sleep, is_over=wake_at <= at or _is_cancel(signal))
-        connection.execute(_SLEEP_TOUCH, {**key, "at": to_text(at)})
+        connection.execute(_SQL["sleep.touch"], {**key, "at": to_text(at)})
         if after is State.ASLEEP:
             asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
             until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
@@ -105,7 +90,7 @@ class SqliteCheckpoints:
                 _claim(connection, key, claim, at)
             _fall_asleep(connection, key, sleep, until)
         elif after is not before.state:
-            connection.execute(_STIR, {**key, "status": after.status})
+            connection.execute(_SQL["save.stir"], {**key, "status": after.status})
         return Slept(before, wake_at, signal, after)
 
     @write("record a retry attempt")
@@ -126,11 +111,11 @@ class SqliteCheckpoints:
             "created_at": to_text(attempt.created_at),
             "at": to_text(at),
         }
-        row = connection.execute(_RECORD_RETRY_FIND, recorded).fetchone()
+        row = connection.execute(_SQL["record_retry.find"], recorded).fetchone()
         before = None if row is None else rows.standing(*row)
         if before is not None and before.admits(caller, when):
-            connection.execute(_RECORD_RETRY_PUT, recorded)
-            connection.execute(_RECORD_RETRY_TOUCH, recorded)
+            connection.execute(_SQL["record_retry.put"], recorded)
+            connection.execute(_SQL["record_retry.touch"], recorded)
         return before
 
     @read("list checkpoints")
@@ -150,14 +135,14 @@ class SqliteCheckpoints:
             "one_more": limit + 1,
             "listed_bytes": values.MAX_LISTED_STATE_BYTES,
         }
-        found = connection.execute(_PAGE, asked).fetchall()
+        found = connection.execute(_SQL["page"], asked).fetchall()
         entries = tuple(rows.entry(row) for row in found[:limit])
         goes_on = len(found) > limit
         return CheckpointPage(entries, next_id=entries[-1].id if goes_on else None)
 
     @read("count checkpoints")
     def count(self, connection: sqlite3.Connection, which: CheckpointFilter) -> int:
-        [count] = connection.execute(_COUNT, _asked(which)).fetchone()
+        [count] = connection.execute(_SQL["count"], _asked(which)).fetchone()
         return int(count)
 
     @read("list checkpoints")
@@ -173,7 +158,7 @@ class SqliteCheckpoints:
         asked = {**_asked(which), "limit": limit, "offset": offset}
         return [
             CheckpointSummary(checkpoint_id, from_text(created_at), size)
-            for checkpoint_id, created_at, size in connection.execute(_NEWEST, asked)
+            for checkpoint_id, created_at, size in connection.execute(_SQL["newest"], asked)
         ]
 
 
@@ -206,10 +191,10 @@ def _keep_deadline(
     wake_at = to_text(at + min(asked.duration, values.MAX_SLEEP))
     slept = {**key, "wake_at": wake_at, "at": to_text(at), "state": asked.state}
     if is_kept:
-        connection.execute(_SLEEP_SET_DEADLINE, slept)
+        connection.execute(_SQL["sleep.set_deadline"], slept)
     else:
-        connection.execute(_SLEEP_INSERT, slept)
-        connection.execute(_SLEEP_POINT, slept)
+        connection.execute(_SQL["sleep.insert"], slept)
+        connection.execute(_SQL["sleep.point"], slept)
     return from_text(wake_at)
 
 
@@ -222,7 +207,7 @@ def _fall_asleep(
         "sleep_until": to_text(until),
         "waits": asked.waits,
     }
-    connection.execute(_SLEEP_BEGIN, asleep)
+    connection.execute(_SQL["sleep.fall_asleep"], asleep)
 
 
 def _claim(
@@ -235,7 +220,7 @@ def _claim(
         "claim_until": to_text(claim.until),
         "at": to_text(at),
     }
-    connection.execute(_SLEEP_CLAIM, claimed)
+    connection.execute(_SQL["sleep.claim"], claimed)
 
 
 def _is_cancel(signal: Signal | None) -> bool:

@@ -7,13 +7,7 @@ from runtara_domain.status import Condition, State
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "children.sql")
-_START_FIND_PARENT = _QUERIES["start.find_parent"]
-_START_CREATE = _QUERIES["start.create"]
-_START_COMPARE = _QUERIES["start.compare"]
-_ENDED_FIND_PARENT = _QUERIES["ended.find_parent"]
-_ENDED_PUT = _QUERIES["ended.put"]
-_ENDED_MAKE_DUE = _QUERIES["ended.make_due"]
+_SQL = queries.load("runtara_persistence.sqlite", "children.sql")
 
 
 def start(
@@ -21,7 +15,7 @@ def start(
 ) -> ChildStarted:
     """Carry out `instances.start_child`."""
     key = {"parent_id": caller.instance_id}
-    row = connection.execute(_START_FIND_PARENT, key).fetchone()
+    row = connection.execute(_SQL["start.find_parent"], key).fetchone()
     if row is None:
         return ChildStarted(before=None)
     tenant_id, *standing = row
@@ -36,9 +30,9 @@ def start(
         "input": child.input,
         "at": at,
     }
-    if connection.execute(_START_CREATE, asked).rowcount == 1:
+    if connection.execute(_SQL["start.create"], asked).rowcount == 1:
         return ChildStarted(before, created=True)
-    same = connection.execute(_START_COMPARE, asked).fetchone()
+    same = connection.execute(_SQL["start.compare"], asked).fetchone()
     names = ("parent", "workflow", "input")
     differs_in = tuple(name for name, is_same in zip(names, same, strict=True) if not is_same)
     return ChildStarted(before, differs_in=differs_in)
@@ -60,7 +54,7 @@ def tell_parent(
     if parent_id is None:
         return
     key = {"child_id": child_id, "parent_id": parent_id}
-    row = connection.execute(_ENDED_FIND_PARENT, key).fetchone()
+    row = connection.execute(_SQL["ended.find_parent"], key).fetchone()
     parent = None if row is None else rows.state(*row)
     if parent is None or parent.is_final:
         return
@@ -71,8 +65,8 @@ def tell_parent(
         "payload": payload,
         "at": at,
     }
-    is_first = connection.execute(_ENDED_PUT, told).rowcount == 1
+    is_first = connection.execute(_SQL["ended.put"], told).rowcount == 1
     if is_first and parent is State.ASLEEP:
-        connection.execute(_ENDED_MAKE_DUE, told)
+        connection.execute(_SQL["ended.make_due"], told)
     if is_first:
         heard.append(parent_id)

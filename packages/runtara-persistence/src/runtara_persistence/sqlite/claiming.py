@@ -23,29 +23,13 @@ from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import launch_rows
 from runtara_persistence.sqlite.rows import from_text, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "claiming.sql")
-_ENVIRONMENT = _QUERIES["environment"]
-_NEXT_LANE = _QUERIES["lanes.next"]
-_NEXT_PRIORITY = _QUERIES["lanes.next_priority"]
-_WAITING = _QUERIES["waiting"]
-_TOLD = _QUERIES["told"]
-_SILENT = _QUERIES["silent"]
-_IMAGES = _QUERIES["images"]
-_SERVED = _QUERIES["served"]
-_WORKERS = _QUERIES["workers"]
-_LIMITS = _QUERIES["limits"]
-_HOLDS = _QUERIES["holds"]
-_PLACES = _QUERIES["places"]
-_BEGUN = _QUERIES["begun"]
-_TAKE = _QUERIES["take"]
-_LAUNCH = _QUERIES["launch"]
-_OPEN_COUNT = _QUERIES["open_count"]
+_SQL = queries.load("runtara_persistence.sqlite", "claiming.sql")
 
 
 def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
-    row = connection.execute(_ENVIRONMENT, key).fetchone()
+    row = connection.execute(_SQL["environment"], key).fetchone()
     if row is None or row[1] or not row[2]:
         return Claims(has_lease=False)
     lanes = dict(_lanes(connection))
@@ -63,8 +47,8 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
 def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
     """Claim one for an environment that has a free place."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
-    row = connection.execute(_ENVIRONMENT, key).fetchone()
-    [open_count] = connection.execute(_OPEN_COUNT, key).fetchone()
+    row = connection.execute(_SQL["environment"], key).fetchone()
+    [open_count] = connection.execute(_SQL["open_count"], key).fetchone()
     if row is None or open_count >= row[0]:
         return Claims(has_lease=row is not None)
     return claim(connection, offer, 1, at)
@@ -78,35 +62,35 @@ def room(
 ) -> Room:
     """Tell what places limits and holds leave."""
     limits = list(_limits(connection))
-    holds = [launch_rows.hold(row) for row in connection.execute(_HOLDS)]
+    holds = [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
     places = [
         OpenPlaces(tenant_id, image_name, queue, bool(is_here), number)
         for tenant_id, image_name, queue, is_here, number in connection.execute(
-            _PLACES, {"environment_id": environment_id}
+            _SQL["places"], {"environment_id": environment_id}
         )
     ]
     for limit in limits:
         if limit.rate_period is not None:
             since = to_text(at - limit.rate_period)
             key = {"tenant_id": limit.tenant_id, "queue": limit.name, "since": since}
-            [begun] = connection.execute(_BEGUN, key).fetchone()
+            [begun] = connection.execute(_SQL["begun"], key).fetchone()
             places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, begun))
     return Room(limits, places, holds, tenant_limit)
 
 
 def _limits(connection: sqlite3.Connection) -> Iterator[Limit]:
-    return (launch_rows.limit(row) for row in connection.execute(_LIMITS))
+    return (launch_rows.limit(row) for row in connection.execute(_SQL["limits"]))
 
 
 def _lanes(connection: sqlite3.Connection) -> Iterator[tuple[Lane, str]]:
     """Skip through the index from lane to lane, and within each from priority to priority."""
     key = ""
-    while (row := connection.execute(_NEXT_LANE, {"lane": key}).fetchone()) is not None:
+    while (row := connection.execute(_SQL["lanes.next"], {"lane": key}).fetchone()) is not None:
         key, tenant_id, image_id, workflow, queue = row
         priority: int | None = None
         while True:
             asked = {"lane": key, "priority": priority}
-            found = connection.execute(_NEXT_PRIORITY, asked).fetchone()
+            found = connection.execute(_SQL["lanes.next_priority"], asked).fetchone()
             if found is None:
                 break
             [priority] = found
@@ -133,12 +117,14 @@ def _waiting(
             "is_by_name": target is not None and target.is_by_name,
             "limit": limit if places is None else min(limit, places),
         }
-        for instance_id, since, launch_count in connection.execute(_WAITING, asked):
+        for instance_id, since, launch_count in connection.execute(_SQL["waiting"], asked):
             yield Candidate(instance_id, lane, from_text(since), launch_count)
 
 
 def _told(connection: sqlite3.Connection, at: datetime) -> Iterator[Candidate]:
-    for instance_id, since, launch_count, *lane in connection.execute(_TOLD, {"at": to_text(at)}):
+    for instance_id, since, launch_count, *lane in connection.execute(
+        _SQL["told"], {"at": to_text(at)}
+    ):
         yield Candidate(instance_id, Lane(*lane), from_text(since), launch_count)
 
 
@@ -148,7 +134,9 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
         "silent_since": to_text(at - offer.silence),
         "lost_since": to_text(at - offer.lost_silence),
     }
-    for instance_id, heard_at, is_lost, launch_count, *lane in connection.execute(_SILENT, asked):
+    for instance_id, heard_at, is_lost, launch_count, *lane in connection.execute(
+        _SQL["silent"], asked
+    ):
         silence = offer.lost_silence if is_lost else offer.silence
         yield Candidate(instance_id, Lane(*lane), from_text(heard_at) + silence, launch_count)
 
@@ -168,7 +156,7 @@ def _targets(
 ) -> Targets:
     image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
     asked = {"image_ids": json.dumps(sorted(image_ids))}
-    images = [launch_rows.image(row) for row in connection.execute(_IMAGES, asked)]
+    images = [launch_rows.image(row) for row in connection.execute(_SQL["images"], asked)]
     names = {
         (lane.tenant_id, lane.workflow)
         for lane in lanes
@@ -177,12 +165,12 @@ def _targets(
     served: dict[tuple[str, str], Image] = {}
     for tenant_id, workflow in names:
         key = {"tenant_id": tenant_id, "workflow": workflow}
-        row = connection.execute(_SERVED, key).fetchone()
+        row = connection.execute(_SQL["served"], key).fetchone()
         if row is not None:
             served[tenant_id, workflow] = launch_rows.image(row)
     worked = {
         (tenant_id, workflow)
-        for tenant_id, workflows in connection.execute(_WORKERS, {"at": to_text(at)})
+        for tenant_id, workflows in connection.execute(_SQL["workers"], {"at": to_text(at)})
         for workflow in json.loads(workflows)
     }
     return Targets(offer, {image.image_id: image for image in images}, served, worked)
@@ -217,7 +205,7 @@ def _launch(
         "timeout_at": _text(at, assignment.timeout),
         "is_bounded": has_limit,
     }
-    connection.execute(_LAUNCH, launched)
+    connection.execute(_SQL["launch"], launched)
     return assignment
 
 
@@ -236,7 +224,7 @@ def _take(
         "image_id": None if image is None else image.image_id,
         "sends_id": image is None or offer.sends_launch_id(image),
     }
-    [row] = connection.execute(_TAKE, taken).fetchall()
+    [row] = connection.execute(_SQL["take"], taken).fetchall()
     tenant_id, number, run, workflow, checkpoint_id, env, timeout_ms, crashes, *rest = row
     priority, queue = rest
     return Assignment(

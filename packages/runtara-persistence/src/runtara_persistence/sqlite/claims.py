@@ -13,16 +13,7 @@ from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.database import Database, read, write
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "claims.sql")
-_CLAIM_DUE_FIND = _QUERIES["claim_due.find"]
-_CLAIM_DUE_TAKE = _QUERIES["claim_due.take"]
-_NEXT_DUE = _QUERIES["next_due"]
-_RENEW_TAKE = _QUERIES["renew.take"]
-_RENEW_HASTEN = _QUERIES["renew.hasten"]
-_RENEW_FIND = _QUERIES["renew.find"]
-_RELEASE = _QUERIES["release"]
-_WAKE_FIND = _QUERIES["wake.find"]
-_WAKE_MOVE = _QUERIES["wake.move"]
+_SQL = queries.load("runtara_persistence.sqlite", "claims.sql")
 
 
 class SqliteClaims:
@@ -37,18 +28,18 @@ class SqliteClaims:
     ) -> list[Claimed]:
         values.check_limit(limit)
         due = {"at": to_text(at), "limit": limit}
-        found = connection.execute(_CLAIM_DUE_FIND, due).fetchall()
+        found = connection.execute(_SQL["claim_due.find"], due).fetchall()
         until = to_text(claim.until)
         taken = [
             {"instance_id": instance_id, "token": claim.token, "until": until}
             for instance_id, *_ in found
         ]
-        connection.executemany(_CLAIM_DUE_TAKE, taken)
+        connection.executemany(_SQL["claim_due.take"], taken)
         return [rows.claimed(row) for row in found]
 
     @read("read when something is due")
     def next_due(self, connection: sqlite3.Connection, *, at: datetime) -> datetime | None:
-        [moment] = connection.execute(_NEXT_DUE, {"at": to_text(at)}).fetchone()
+        [moment] = connection.execute(_SQL["next_due"], {"at": to_text(at)}).fetchone()
         return from_optional(moment)
 
     @write("renew claims")
@@ -72,9 +63,9 @@ class SqliteClaims:
             "at": to_text(at),
             "half_way": to_text(at + (claim.until - at) / 2),
         }
-        connection.execute(_RENEW_TAKE, renewed)
-        connection.execute(_RENEW_HASTEN, renewed)
-        found = connection.execute(_RENEW_FIND, {"sleepers": renewed["sleepers"]}).fetchall()
+        connection.execute(_SQL["renew.take"], renewed)
+        connection.execute(_SQL["renew.hasten"], renewed)
+        found = connection.execute(_SQL["renew.find"], {"sleepers": renewed["sleepers"]}).fetchall()
         return {instance_id: rows.standing(*standing) for instance_id, *standing in found}
 
     @write("release claims")
@@ -87,7 +78,9 @@ class SqliteClaims:
         at: datetime,
     ) -> set[str]:
         named = json.dumps(list(instance_ids))
-        connection.execute(_RELEASE, {"token": token, "instance_ids": named, "at": to_text(at)})
+        connection.execute(
+            _SQL["release"], {"token": token, "instance_ids": named, "at": to_text(at)}
+        )
         return set()
 
     @write("wake an instance")
@@ -101,7 +94,7 @@ class SqliteClaims:
         at: datetime,
     ) -> Woken:
         key = {"instance_id": caller.instance_id, "owner": owner(token), "at": to_text(at)}
-        row = connection.execute(_WAKE_FIND, key).fetchone()
+        row = connection.execute(_SQL["wake.find"], key).fetchone()
         if row is None:
             return Woken(before=None, woken=False)
         *standing, others_claim_until = row
@@ -109,5 +102,5 @@ class SqliteClaims:
         claimed_until = from_optional(others_claim_until)
         if claimed_until is not None or not before.admits(caller, when):
             return Woken(before, woken=False, claimed_until=claimed_until)
-        connection.execute(_WAKE_MOVE, {**key, "status": MOVES[Move.WAKE].target.status})
+        connection.execute(_SQL["wake.move"], {**key, "status": MOVES[Move.WAKE].target.status})
         return Woken(before, woken=True)

@@ -20,18 +20,7 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import children, rows
 from runtara_persistence.sqlite.rows import to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "closing.sql")
-_FIND = _QUERIES["find"]
-_IS_LIVING = _QUERIES["is_living"]
-_CLOSE = _QUERIES["close"]
-_COUNT = _QUERIES["count"]
-_SETTLE = _QUERIES["settle"]
-_RELEASE = _QUERIES["release"]
-_ACKNOWLEDGE = _QUERIES["acknowledge"]
-_SUSPEND = _QUERIES["suspend"]
-_POINT = _QUERIES["point"]
-_POINT_DEADLINE = _QUERIES["point.deadline"]
-_FORGET_OLD = _QUERIES["forget_old"]
+_SQL = queries.load("runtara_persistence.sqlite", "closing.sql")
 _OF_INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
 _FINISH = _OF_INSTANCES["finish.move"]
 _BLOCK = _OF_INSTANCES["block.move"]
@@ -60,12 +49,12 @@ def close(
     connection: sqlite3.Connection, heard: list[str], closing: Closing, judge: Judge, at: datetime
 ) -> Closed:
     """Carry out `launches.close`; heard: gets the parent's id if it is told of an ending."""
-    found = connection.execute(_FIND, {"launch_id": closing.launch_id}).fetchone()
+    found = connection.execute(_SQL["find"], {"launch_id": closing.launch_id}).fetchone()
     if found is None:
         return Closed(is_closed=False)
     row = _row(found)
     key = {"environment_id": row.environment_id, "at": to_text(at)}
-    if closing.only_if_lost and connection.execute(_IS_LIVING, key).fetchone() is not None:
+    if closing.only_if_lost and connection.execute(_SQL["is_living"], key).fetchone() is not None:
         return Closed(is_closed=False, instance_id=row.instance_id)
     decision = decide(closing, row.found, judge, at)
     _write_end(connection, closing, row, decision, at)
@@ -73,7 +62,7 @@ def close(
     if row.is_open:
         after = _write_instance(connection, heard, row, decision, at)
     old = {"instance_id": row.instance_id, "number": row.launch_count - KEPT_LAUNCHES}
-    connection.execute(_FORGET_OLD, old)
+    connection.execute(_SQL["forget_old"], old)
     return Closed(
         is_closed=True,
         instance_id=row.instance_id,
@@ -152,7 +141,7 @@ def _write_end(
         "stderr": end.stderr or None,
         "verdict": decision.verdict.follow,
     }
-    connection.execute(_CLOSE, closed)
+    connection.execute(_SQL["close"], closed)
 
 
 def _write_instance(
@@ -165,11 +154,11 @@ def _write_instance(
         "cpu_usage_usec": figures.cpu_usage_usec,
         "stderr": figures.stderr,
     }
-    connection.execute(_COUNT, counted)
+    connection.execute(_SQL["count"], counted)
     after = row.state
     if not row.state.is_final:
         after = _settle(connection, heard, row, decision.settlement, at)
-    connection.execute(_RELEASE, counted)
+    connection.execute(_SQL["release"], counted)
     return after
 
 
@@ -190,9 +179,9 @@ def _settle(
         "is_run_over": written.is_run_over,
         "is_run_lost": written.is_run_lost,
     }
-    connection.execute(_SETTLE, settled)
+    connection.execute(_SQL["settle"], settled)
     if written.acknowledges:
-        connection.execute(_ACKNOWLEDGE, key)
+        connection.execute(_SQL["acknowledge"], key)
     if written.ending is not None:
         end(connection, heard, row.instance_id, row.parent_id, written.ending, at)
     elif written.blocked_reason is not None:
@@ -202,8 +191,8 @@ def _settle(
     elif written.after is not None:
         until = None if written.sleep_until is None else to_text(written.sleep_until)
         slept = {**key, "sleep_until": until, "checkpoint_id": written.checkpoint_id}
-        connection.execute(_SUSPEND, slept)
+        connection.execute(_SQL["suspend"], slept)
         if until is not None:
-            connection.execute(_POINT, slept)
-            connection.execute(_POINT_DEADLINE, slept)
+            connection.execute(_SQL["point"], slept)
+            connection.execute(_SQL["point.deadline"], slept)
     return written.after or row.state

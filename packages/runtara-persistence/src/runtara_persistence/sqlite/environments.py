@@ -17,16 +17,7 @@ from runtara_persistence.sqlite import launch_rows
 from runtara_persistence.sqlite.database import Database, read, write
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "environments.sql")
-_NOW = _QUERIES["now"]
-_OPEN = _QUERIES["open"]
-_OPEN_FORGET = _QUERIES["open.forget"]
-_OPEN_ADOPT = _QUERIES["open.adopt"]
-_TELL = _QUERIES["tell"]
-_RENEW = _QUERIES["renew"]
-_CLOSE = _QUERIES["close"]
-_DRAIN = _QUERIES["drain"]
-_PAGE = _QUERIES["page"]
+_SQL = queries.load("runtara_persistence.sqlite", "environments.sql")
 
 _FORGOTTEN_AFTER = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -41,8 +32,8 @@ class SqliteEnvironments:
     @write("take an environment's lease")
     def open(self, connection: sqlite3.Connection, new: NewEnvironment, *, ttl: timedelta) -> Lease:
         now = _now(connection)
-        connection.execute(_OPEN_FORGET, {"forgotten": to_text(now - _FORGOTTEN_AFTER)})
-        connection.execute(_OPEN_ADOPT)
+        connection.execute(_SQL["open.forget"], {"forgotten": to_text(now - _FORGOTTEN_AFTER)})
+        connection.execute(_SQL["open.adopt"])
         opened = {
             "environment_id": new.environment_id,
             "kind": new.kind,
@@ -55,9 +46,9 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
         }
-        connection.execute(_OPEN, opened)
+        connection.execute(_SQL["open"], opened)
         if new.kind is EnvironmentKind.WORKER:
-            connection.execute(_TELL)
+            connection.execute(_SQL["tell"])
         return Lease(now=now, until=now + ttl)
 
     @write("renew an environment's lease")
@@ -79,7 +70,7 @@ class SqliteEnvironments:
             "quiet_since": to_text(now - lost_silence),
             "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
         }
-        row = connection.execute(_RENEW, renewed).fetchone()
+        row = connection.execute(_SQL["renew"], renewed).fetchone()
         if row is None:
             return None
         is_draining, is_anything_launchable, next_launchable_at, next_stop_at, lost = row
@@ -96,14 +87,14 @@ class SqliteEnvironments:
     @write("give up an environment's lease")
     def close(self, connection: sqlite3.Connection, environment_id: str) -> None:
         closed = {"environment_id": environment_id, "now": to_text(_now(connection))}
-        connection.execute(_CLOSE, closed)
+        connection.execute(_SQL["close"], closed)
 
     @write("drain an environment")
     def drain(self, connection: sqlite3.Connection, environment_id: str, *, draining: bool) -> bool:
         key = {"environment_id": environment_id, "draining": draining}
-        if connection.execute(_DRAIN, key).rowcount == 0:
+        if connection.execute(_SQL["drain"], key).rowcount == 0:
             return False
-        connection.execute(_TELL)
+        connection.execute(_SQL["tell"])
         return True
 
     @read("list environments")
@@ -111,9 +102,12 @@ class SqliteEnvironments:
         self, connection: sqlite3.Connection, *, gone_for: timedelta = timedelta(days=1)
     ) -> Sequence[Environment]:
         since = to_text(_now(connection) - gone_for)
-        return [launch_rows.environment(row) for row in connection.execute(_PAGE, {"since": since})]
+        return [
+            launch_rows.environment(row)
+            for row in connection.execute(_SQL["page"], {"since": since})
+        ]
 
 
 def _now(connection: sqlite3.Connection) -> datetime:
-    [now] = connection.execute(_NOW).fetchone()
+    [now] = connection.execute(_SQL["now"]).fetchone()
     return from_text(now)

@@ -25,20 +25,8 @@ from runtara_persistence.sqlite.database import Database, read, write, write_and
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "events.sql")
-_FIND = _QUERIES["find"]
-_ADD = _QUERIES["add"]
-_TOUCH = _QUERIES["touch"]
-_END_ENDED_SO = _QUERIES["end.ended_so"]
-_END_MOVE = _QUERIES["end.move"]
-_END_IS_REOPENED = _QUERIES["end.is_reopened"]
-_SUSPEND_ENDED_SO = _QUERIES["suspend.ended_so"]
-_SUSPEND_SETTLE_SIGNAL = _QUERIES["suspend.settle_signal"]
-_SUSPEND_MOVE = _QUERIES["suspend.move"]
-_SUSPEND_STAY = _QUERIES["suspend.stay"]
-_BLOCK_MOVE = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
+_SQL = queries.load("runtara_persistence.sqlite", "events.sql")
+_INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
 
 
 class SqliteEvents:
@@ -111,11 +99,11 @@ class SqliteEvents:
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit, offset)
         asked = {**_asked(which), "after_id": after_id, "limit": limit, "offset": offset}
-        return [rows.event(row) for row in connection.execute(_PAGE, asked)]
+        return [rows.event(row) for row in connection.execute(_SQL["page"], asked)]
 
     @read("count events")
     def count(self, connection: sqlite3.Connection, which: EventFilter) -> int:
-        [count] = connection.execute(_COUNT, _asked(which)).fetchone()
+        [count] = connection.execute(_SQL["count"], _asked(which)).fetchone()
         return int(count)
 
 
@@ -146,7 +134,7 @@ def _append(
         return Recorded(before)
     _add(connection, caller, event)
     if not before.state.is_final:
-        connection.execute(_TOUCH, {"instance_id": caller.instance_id, "at": at})
+        connection.execute(_SQL["touch"], {"instance_id": caller.instance_id, "at": at})
     return Recorded(before, after=before.state)
 
 
@@ -169,7 +157,7 @@ def _end(
     if not before.admits(caller, step.when) or _is_reopened(connection, before.state, caller):
         return Recorded(before)
     _add(connection, caller, step.event)
-    [(parent_id,)] = connection.execute(_END_MOVE, ended).fetchall()
+    [(parent_id,)] = connection.execute(_SQL["end.move"], ended).fetchall()
     tell_parent(connection, caller.instance_id, parent_id, ending, at, heard)
     return Recorded(before, after=ending.state)
 
@@ -195,12 +183,12 @@ def _suspend(
         "at": at,
     }
     _add(connection, caller, event)
-    connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)
-    connection.execute(_TOUCH, moved)
+    connection.execute(_SQL["suspend.settle_signal"], moved)
+    connection.execute(_SQL["touch"], moved)
     if after is before.state:
-        connection.execute(_SUSPEND_STAY, moved)
+        connection.execute(_SQL["suspend.stay"], moved)
     else:
-        [(parent_id,)] = connection.execute(_SUSPEND_MOVE, moved).fetchall()
+        [(parent_id,)] = connection.execute(_SQL["suspend.move"], moved).fetchall()
         if after.is_final:
             tell_parent(connection, caller.instance_id, parent_id, Ending(after), at, heard)
     return Recorded(before, after=after)
@@ -220,15 +208,15 @@ def _block(
         "at": at,
     }
     _add(connection, caller, event)
-    connection.execute(_TOUCH, blocked)
-    connection.execute(_BLOCK_MOVE, blocked)
+    connection.execute(_SQL["touch"], blocked)
+    connection.execute(_INSTANCES["block.move"], blocked)
     return Recorded(before, after=block.target)
 
 
 def _find(
     connection: sqlite3.Connection, caller: Caller
 ) -> tuple[Standing | None, SignalType | None]:
-    row = connection.execute(_FIND, {"instance_id": caller.instance_id}).fetchone()
+    row = connection.execute(_SQL["find"], {"instance_id": caller.instance_id}).fetchone()
     if row is None:
         return None, None
     status, sleep_until, run, signal_type = row
@@ -245,7 +233,7 @@ def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:
         "created_at": to_text(event.created_at),
         "payload": event.payload,
     }
-    connection.execute(_ADD, added)
+    connection.execute(_SQL["add"], added)
 
 
 def _is_reopened(connection: sqlite3.Connection, state: State, caller: Caller) -> bool:
@@ -253,16 +241,16 @@ def _is_reopened(connection: sqlite3.Connection, state: State, caller: Caller) -
     if caller.run is not None or state is not State.ASLEEP:
         return False
     asked = {"instance_id": caller.instance_id, "reopened": REOPENED}
-    row = connection.execute(_END_IS_REOPENED, asked).fetchone()
+    row = connection.execute(_SQL["end.is_reopened"], asked).fetchone()
     return row is not None and bool(row[0])
 
 
 def _has_ended_so(connection: sqlite3.Connection, ended: dict[str, object]) -> bool:
-    [same] = connection.execute(_END_ENDED_SO, ended).fetchone()
+    [same] = connection.execute(_SQL["end.ended_so"], ended).fetchone()
     return bool(same)
 
 
 def _has_suspended_so(connection: sqlite3.Connection, caller: Caller, event: Event) -> bool:
     said = {"instance_id": caller.instance_id, "payload": event.payload}
-    row = connection.execute(_SUSPEND_ENDED_SO, said).fetchone()
+    row = connection.execute(_SQL["suspend.ended_so"], said).fetchone()
     return row is not None and bool(row[0])

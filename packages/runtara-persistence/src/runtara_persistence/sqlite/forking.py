@@ -9,18 +9,7 @@ from runtara_domain.model.interventions import MAX_COPIED_CHECKPOINTS, Fork, For
 from runtara_persistence import queries
 from runtara_persistence.sqlite.rows import to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "forking.sql")
-_SOURCE = _QUERIES["source"]
-_IS_TAKEN = _QUERIES["is_taken"]
-_IMAGE = _QUERIES["image"]
-_POINT = _QUERIES["point"]
-_MEASURE = _QUERIES["measure"]
-_REPEATED = _QUERIES["repeated"]
-_UNHEARD_CHILD = _QUERIES["unheard_child"]
-_COPY = _QUERIES["copy"]
-_COPY_CHECKPOINTS = _QUERIES["copy.checkpoints"]
-_COPY_SIGNALS = _QUERIES["copy.signals"]
-_COPY_ASSOCIATE = _QUERIES["copy.associate"]
+_SQL = queries.load("runtara_persistence.sqlite", "forking.sql")
 
 
 def fork(connection: sqlite3.Connection, asked: Fork, at: datetime) -> Forked:
@@ -31,14 +20,14 @@ def fork(connection: sqlite3.Connection, asked: Fork, at: datetime) -> Forked:
         "ended": ENDED,
         "at": to_text(at),
     }
-    source = connection.execute(_SOURCE, key).fetchone()
+    source = connection.execute(_SQL["source"], key).fetchone()
     if source is None:
         return Forked(is_found=False)
-    if connection.execute(_IS_TAKEN, key).fetchone() is not None:
+    if connection.execute(_SQL["is_taken"], key).fetchone() is not None:
         return Forked(is_taken=True)
     image_id = asked.image_id or source[1]
     image = {"image_id": image_id, "tenant_id": source[0]}
-    if image_id is not None and connection.execute(_IMAGE, image).fetchone() is None:
+    if image_id is not None and connection.execute(_SQL["image"], image).fetchone() is None:
         return Forked(image_is_found=False)
     last_id = _last_id(connection, asked)
     if last_id is None:
@@ -48,15 +37,20 @@ def fork(connection: sqlite3.Connection, asked: Fork, at: datetime) -> Forked:
 
 
 def _copied(connection: sqlite3.Connection, key: dict[str, object]) -> Forked:
-    copied, newest_id = connection.execute(_MEASURE, key).fetchone()
+    copied, newest_id = connection.execute(_SQL["measure"], key).fetchone()
     if copied > MAX_COPIED_CHECKPOINTS:
         return Forked(is_too_long=True, copied=copied)
-    repeated = tuple(name for (name,) in connection.execute(_REPEATED, key))
+    repeated = tuple(name for (name,) in connection.execute(_SQL["repeated"], key))
     key |= {"newest_id": newest_id, "is_whole": not repeated}
-    child = connection.execute(_UNHEARD_CHILD, key).fetchone()
+    child = connection.execute(_SQL["unheard_child"], key).fetchone()
     if child is not None:
         return Forked(open_child_id=child[0])
-    for statement in (_COPY, _COPY_CHECKPOINTS, _COPY_SIGNALS, _COPY_ASSOCIATE):
+    for statement in (
+        _SQL["copy"],
+        _SQL["copy.checkpoints"],
+        _SQL["copy.signals"],
+        _SQL["copy.associate"],
+    ):
         connection.execute(statement, key)
     return Forked(copied=copied, repeated=repeated)
 
@@ -67,7 +61,7 @@ def _last_id(connection: sqlite3.Connection, asked: Fork) -> int | None:
     if named is None:
         return values.MAX_INTEGER
     key = {"instance_id": asked.instance_id, "checkpoint_id": named}
-    row = connection.execute(_POINT, key).fetchone()
+    row = connection.execute(_SQL["point"], key).fetchone()
     if row is None:
         return None
     return int(row[0]) - (0 if asked.before_checkpoint_id is None else 1)

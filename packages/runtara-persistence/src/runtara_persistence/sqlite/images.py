@@ -20,32 +20,7 @@ from runtara_persistence.sqlite import launch_rows, unblocking
 from runtara_persistence.sqlite.database import Database, read, write
 from runtara_persistence.sqlite.rows import to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "images.sql")
-_PUT_CHUNK = _QUERIES["put_chunk"]
-_IS_SAME_CHUNK = _QUERIES["put_chunk.is_same"]
-_MEASURE = _QUERIES["register.measure"]
-_LAST_VERSION = _QUERIES["register.last_version"]
-_RETIRE = _QUERIES["register.retire"]
-_INSERT = _QUERIES["register.insert"]
-_BOUND = _QUERIES["register.bound"]
-_STUCK = _QUERIES["register.stuck"]
-_MOVE = _QUERIES["register.move"]
-_DISCARD = _QUERIES["discard"]
-_GET = _QUERIES["get"]
-_CURRENT = _QUERIES["current"]
-_PAGE = _QUERIES["page"]
-_COUNT = _QUERIES["count"]
-_CHUNK = _QUERIES["chunk"]
-_DELETE_FIND = _QUERIES["delete.find"]
-_DELETE_USERS = _QUERIES["delete.users"]
-_DELETE_OUTRIGHT = _QUERIES["delete.outright"]
-_DELETE_HIDE = _QUERIES["delete.hide"]
-_DELETE_CHUNKS = _QUERIES["delete.chunks"]
-_DELETE_POINT = _QUERIES["delete.point"]
-_SET_PROBLEM = _QUERIES["set_problem"]
-_WAITING = _QUERIES["set_problem.waiting"]
-_TELL = _QUERIES["tell"]
-_SWEEP = _QUERIES["sweep"]
+_SQL = queries.load("runtara_persistence.sqlite", "images.sql")
 _BLOCK = queries.load("runtara_persistence.sqlite", "instances.sql")["block.move"]
 
 
@@ -69,8 +44,8 @@ class SqliteImages:
         values.check_range("position", position, 0, values.MAX_LIMIT)
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
         chunk = {"upload_id": upload_id, "position": position, "data": data, "at": to_text(at)}
-        if connection.execute(_PUT_CHUNK, chunk).rowcount == 0:
-            [is_same] = connection.execute(_IS_SAME_CHUNK, chunk).fetchone()
+        if connection.execute(_SQL["put_chunk"], chunk).rowcount == 0:
+            [is_same] = connection.execute(_SQL["put_chunk.is_same"], chunk).fetchone()
             if not is_same:
                 raise InvalidValue(f"position: {position} of the upload has other bytes already")
 
@@ -79,15 +54,15 @@ class SqliteImages:
         self, connection: sqlite3.Connection, new: NewImage, upload_id: str | None, *, at: datetime
     ) -> RegisteredImage:
         name = {"tenant_id": new.tenant_id, "name": new.name}
-        row = connection.execute(_CURRENT, name).fetchone()
+        row = connection.execute(_SQL["current"], name).fetchone()
         newest = None if row is None else launch_rows.image(row)
         if newest is not None and stored.is_same_image(newest, new):
-            connection.execute(_DISCARD, {"upload_id": upload_id})
+            connection.execute(_SQL["discard"], {"upload_id": upload_id})
             return RegisteredImage(newest, created=False)
-        upload = connection.execute(_MEASURE, {"upload_id": upload_id}).fetchone()
+        upload = connection.execute(_SQL["register.measure"], {"upload_id": upload_id}).fetchone()
         stored.check_upload(new, *upload)
-        [last] = connection.execute(_LAST_VERSION, name).fetchone()
-        connection.execute(_RETIRE, name)
+        [last] = connection.execute(_SQL["register.last_version"], name).fetchone()
+        connection.execute(_SQL["register.retire"], name)
         inserted = {
             **name,
             "image_id": new.image_id,
@@ -100,18 +75,20 @@ class SqliteImages:
             "size_bytes": new.size_bytes,
             "upload_id": upload_id,
         }
-        connection.execute(_INSERT, inserted)
-        found = connection.execute(_CURRENT, name).fetchone()
+        connection.execute(_SQL["register.insert"], inserted)
+        found = connection.execute(_SQL["current"], name).fetchone()
         image = launch_rows.image(found)
         if image.max_concurrent is not None:
-            connection.execute(_BOUND, {**name, "max_concurrent": image.max_concurrent})
+            connection.execute(
+                _SQL["register.bound"], {**name, "max_concurrent": image.max_concurrent}
+            )
         _move_stuck(connection, image, to_text(at))
-        connection.execute(_TELL)
+        connection.execute(_SQL["tell"])
         return RegisteredImage(image, created=True)
 
     @write("forget an upload")
     def discard(self, connection: sqlite3.Connection, upload_id: str) -> None:
-        connection.execute(_DISCARD, {"upload_id": upload_id})
+        connection.execute(_SQL["discard"], {"upload_id": upload_id})
 
     @read("read an image")
     def get(
@@ -119,13 +96,13 @@ class SqliteImages:
     ) -> Image | None:
         values.check_storable("image_id", image_id)
         key = {"image_id": image_id, "tenant_id": tenant_id}
-        row = connection.execute(_GET, key).fetchone()
+        row = connection.execute(_SQL["get"], key).fetchone()
         return None if row is None else launch_rows.image(row)
 
     @read("read the newest version of an image")
     def current(self, connection: sqlite3.Connection, tenant_id: str, name: str) -> Image | None:
         values.check_storable("name", name)
-        row = connection.execute(_CURRENT, {"tenant_id": tenant_id, "name": name}).fetchone()
+        row = connection.execute(_SQL["current"], {"tenant_id": tenant_id, "name": name}).fetchone()
         return None if row is None else launch_rows.image(row)
 
     @read("list images")
@@ -140,17 +117,17 @@ class SqliteImages:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
         asked = {**_asked(which), "offset": offset, "limit": limit}
-        return [launch_rows.image(row) for row in connection.execute(_PAGE, asked)]
+        return [launch_rows.image(row) for row in connection.execute(_SQL["page"], asked)]
 
     @read("count images")
     def count(self, connection: sqlite3.Connection, which: ImageFilter) -> int:
-        [found] = connection.execute(_COUNT, _asked(which)).fetchone()
+        [found] = connection.execute(_SQL["count"], _asked(which)).fetchone()
         return int(found)
 
     @read("read a part of an image")
     def chunk(self, connection: sqlite3.Connection, image_id: str, position: int) -> bytes | None:
         key = {"image_id": image_id, "position": position}
-        row = connection.execute(_CHUNK, key).fetchone()
+        row = connection.execute(_SQL["chunk"], key).fetchone()
         return None if row is None else bytes(row[0])
 
     @write("delete an image")
@@ -158,19 +135,19 @@ class SqliteImages:
         self, connection: sqlite3.Connection, image_id: str, tenant_id: str, *, at: datetime
     ) -> DeletedImage:
         key = {"image_id": image_id, "tenant_id": tenant_id, "at": to_text(at)}
-        row = connection.execute(_DELETE_FIND, key).fetchone()
+        row = connection.execute(_SQL["delete.find"], key).fetchone()
         if row is None:
             return DeletedImage(is_found=False)
-        users, open_instances = connection.execute(_DELETE_USERS, key).fetchone()
+        users, open_instances = connection.execute(_SQL["delete.users"], key).fetchone()
         if open_instances:
             return DeletedImage(True, open_instances)
         upload_id, name = row
         if users:
-            connection.execute(_DELETE_HIDE, key)
+            connection.execute(_SQL["delete.hide"], key)
         else:
-            connection.execute(_DELETE_OUTRIGHT, key)
-        connection.execute(_DELETE_CHUNKS, {"upload_id": upload_id})
-        connection.execute(_DELETE_POINT, {"tenant_id": tenant_id, "name": name})
+            connection.execute(_SQL["delete.outright"], key)
+        connection.execute(_SQL["delete.chunks"], {"upload_id": upload_id})
+        connection.execute(_SQL["delete.point"], {"tenant_id": tenant_id, "name": name})
         return DeletedImage(True, is_hidden=bool(users))
 
     @write("note why an image can't be run")
@@ -180,12 +157,12 @@ class SqliteImages:
         if problem is not None:
             values.check_note("problem", problem)
         key = {"image_id": image_id, "problem": problem}
-        if connection.execute(_SET_PROBLEM, key).rowcount == 0:
+        if connection.execute(_SQL["set_problem"], key).rowcount == 0:
             return False
         if problem is None:
-            connection.execute(_TELL)
+            connection.execute(_SQL["tell"])
             return True
-        waiting = connection.execute(_WAITING, key).fetchall()
+        waiting = connection.execute(_SQL["set_problem.waiting"], key).fetchall()
         for (instance_id,) in waiting:
             blocked = {
                 "instance_id": instance_id,
@@ -200,15 +177,19 @@ class SqliteImages:
     def sweep(self, connection: sqlite3.Connection, before: datetime, *, limit: int = 100) -> int:
         values.check_limit(limit)
         asked = {"before": to_text(before), "limit": limit}
-        swept = [{"upload_id": upload_id} for (upload_id,) in connection.execute(_SWEEP, asked)]
-        connection.executemany(_DELETE_CHUNKS, swept)
+        swept = [
+            {"upload_id": upload_id} for (upload_id,) in connection.execute(_SQL["sweep"], asked)
+        ]
+        connection.executemany(_SQL["delete.chunks"], swept)
         return len(swept)
 
 
 def _move_stuck(connection: sqlite3.Connection, image: Image, at: str) -> None:
     name = {"tenant_id": image.tenant_id, "name": image.name, "image_id": image.image_id}
-    for instance_id, is_blocked in connection.execute(_STUCK, name).fetchall():
-        connection.execute(_MOVE, {"image_id": image.image_id, "instance_id": instance_id})
+    for instance_id, is_blocked in connection.execute(_SQL["register.stuck"], name).fetchall():
+        connection.execute(
+            _SQL["register.move"], {"image_id": image.image_id, "instance_id": instance_id}
+        )
         if is_blocked:
             unblocking.unblock(connection, instance_id, at)
 

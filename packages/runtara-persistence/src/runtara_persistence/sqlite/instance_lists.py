@@ -19,13 +19,8 @@ from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import claiming, launch_rows, rows
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
-_PAGE = {order: _QUERIES[f"page.{order}"] for order in InstanceOrder}
-_COUNT = _QUERIES["count"]
-_VIEW = _QUERIES["view"]
-_VIEW_IMAGE = _QUERIES["view.image"]
-_HOLDS = _QUERIES["holds"]
-_METRICS = _QUERIES["metrics"]
+_SQL = queries.load("runtara_persistence.sqlite", "instance_lists.sql")
+_PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
 
 _INSTANCE_COLUMNS = 21
 _MILLISECOND = timedelta(milliseconds=1)
@@ -34,18 +29,20 @@ _MILLISECOND = timedelta(milliseconds=1)
 def view(connection: sqlite3.Connection, instance_id: str, at: datetime) -> InstanceView | None:
     """Tell all that is known of an instance."""
     key = {"instance_id": instance_id}
-    row = connection.execute(_VIEW, key).fetchone()
+    row = connection.execute(_SQL["view"], key).fetchone()
     if row is None:
         return None
     instance = rows.instance(row[:_INSTANCE_COLUMNS])
     given, launches, crashes, launch_after, priority, queue, env, *rest = row[_INSTANCE_COLUMNS:]
     timeout_ms, stop_at, stop_reason, pending, attempt, max_attempts = rest
-    found = connection.execute(_VIEW_IMAGE, key).fetchone()
+    found = connection.execute(_SQL["view.image"], key).fetchone()
     image = None if found is None else launch_rows.image(found)
     name = None if image is None else image.name
     workflow = image.workflow if instance.workflow is None and image else instance.workflow
     is_waiting = instance.launch_id is None and not instance.state.is_final
-    holds = [launch_rows.hold(hold) for hold in connection.execute(_HOLDS)] if is_waiting else []
+    holds = (
+        [launch_rows.hold(hold) for hold in connection.execute(_SQL["holds"])] if is_waiting else []
+    )
     covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
     room = claiming.room(connection, None, None, at)
     return InstanceView(
@@ -91,7 +88,7 @@ def page(
 
 def count(connection: sqlite3.Connection, which: InstanceQuery) -> int:
     """Count instances."""
-    [found] = connection.execute(_COUNT, _asked(which)).fetchone()
+    [found] = connection.execute(_SQL["count"], _asked(which)).fetchone()
     return int(found)
 
 
@@ -111,7 +108,7 @@ def metrics(
     }
     return [
         stored.bucket(since + number * period, *sums)
-        for number, *sums in connection.execute(_METRICS, asked)
+        for number, *sums in connection.execute(_SQL["metrics"], asked)
     ]
 
 

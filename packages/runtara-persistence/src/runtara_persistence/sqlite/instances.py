@@ -28,20 +28,7 @@ from runtara_persistence.sqlite.database import Database, read, write, write_and
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "instances.sql")
-_GET = _QUERIES["get"]
-_STANDING = _QUERIES["standing"]
-_STANDINGS = _QUERIES["standings"]
-_TOUCH = _QUERIES["touch"]
-_CREATE = _QUERIES["create"]
-_INPUT = _QUERIES["input"]
-_FINISH_MOVE = _QUERIES["finish.move"]
-_BLOCK_MOVE = _QUERIES["block.move"]
-_REGISTER_FIND = _QUERIES["register.find"]
-_REGISTER_CREATE = _QUERIES["register.create"]
-_REGISTER_BEGIN_RUN = _QUERIES["register.begin_run"]
-_REGISTER_SETTLE_RESUME = _QUERIES["register.settle_resume"]
-_REGISTER_ADD_STARTED = _QUERIES["register.add_started"]
+_SQL = queries.load("runtara_persistence.sqlite", "instances.sql")
 # By what is asked for: each has an index, and looks through what it finds for the rest.
 _KINDS = (
     "of_parent",
@@ -52,15 +39,12 @@ _KINDS = (
     "in_status",
     "of_tenant_in_status",
 )
-_PAGE = {kind: _QUERIES[f"page.{kind}"] for kind in _KINDS}
-_COUNT = {kind: _QUERIES[f"count.{kind}"] for kind in _KINDS}
-_SILENT = _QUERIES["silent"]
-_PRUNE_FIND = _QUERIES["prune.find"]
-_PRUNE_INSTANCES = _QUERIES["prune.instances"]
+_PAGE = {kind: _SQL[f"page.{kind}"] for kind in _KINDS}
+_COUNT = {kind: _SQL[f"count.{kind}"] for kind in _KINDS}
 _PRUNE_BELONGINGS = (
-    _QUERIES["prune.checkpoints"],
-    _QUERIES["prune.events"],
-    _QUERIES["prune.custom_signals"],
+    _SQL["prune.checkpoints"],
+    _SQL["prune.events"],
+    _SQL["prune.custom_signals"],
 )
 
 _MOST_PRUNED = 100
@@ -94,7 +78,7 @@ class SqliteInstances:
             "instance_id": registration.instance_id,
             "checkpoint_id": registration.checkpoint_id,
         }
-        row = connection.execute(_REGISTER_FIND, key).fetchone()
+        row = connection.execute(_SQL["register.find"], key).fetchone()
         if row is None:
             return _register_unknown(connection, registration, to_text(at))
         (
@@ -122,7 +106,7 @@ class SqliteInstances:
     @read("read an instance")
     def get(self, connection: sqlite3.Connection, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
-        row = connection.execute(_GET, {"instance_id": instance_id}).fetchone()
+        row = connection.execute(_SQL["get"], {"instance_id": instance_id}).fetchone()
         return None if row is None else rows.instance(row)
 
     @read("read how an instance stands")
@@ -138,7 +122,7 @@ class SqliteInstances:
             {"instance_id": caller.instance_id, "run": caller.run, "at": moment}
             for caller in callers
         ]
-        connection.executemany(_TOUCH, touched)
+        connection.executemany(_SQL["touch"], touched)
         return set()
 
     @write("create an instance")
@@ -150,7 +134,7 @@ class SqliteInstances:
             "workflow": new.workflow,
             "at": to_text(at),
         }
-        return connection.execute(_CREATE, created).rowcount == 1
+        return connection.execute(_SQL["create"], created).rowcount == 1
 
     @write("start a child")
     def start_child(
@@ -167,7 +151,7 @@ class SqliteInstances:
     @read("read the input of an instance")
     def input(self, connection: sqlite3.Connection, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
-        row = connection.execute(_INPUT, {"instance_id": instance_id}).fetchone()
+        row = connection.execute(_SQL["input"], {"instance_id": instance_id}).fetchone()
         return None if row is None else row[0]
 
     @read("read how instances stand")
@@ -175,7 +159,7 @@ class SqliteInstances:
         self, connection: sqlite3.Connection, instance_ids: Collection[str]
     ) -> Mapping[str, Standing]:
         asked = {"instance_ids": json.dumps(list(instance_ids))}
-        found = connection.execute(_STANDINGS, asked)
+        found = connection.execute(_SQL["standings"], asked)
         return {instance_id: rows.standing(*columns) for instance_id, *columns in found}
 
     @read("list instances")
@@ -206,7 +190,7 @@ class SqliteInstances:
         self, connection: sqlite3.Connection, since: datetime, *, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        found = connection.execute(_SILENT, {"since": to_text(since), "limit": limit})
+        found = connection.execute(_SQL["silent"], {"since": to_text(since), "limit": limit})
         return [rows.summary(row) for row in found]
 
     @write_and_tell("finish an instance")
@@ -232,7 +216,7 @@ class SqliteInstances:
                 "cpu_usage_usec": ending.cpu_usage_usec,
                 "at": to_text(at),
             }
-            [(parent_id,)] = connection.execute(_FINISH_MOVE, finished).fetchall()
+            [(parent_id,)] = connection.execute(_SQL["finish.move"], finished).fetchall()
             children.tell_parent(
                 connection, caller.instance_id, parent_id, ending, to_text(at), heard
             )
@@ -257,7 +241,7 @@ class SqliteInstances:
                 "reason": reason,
                 "waits": None,
             }
-            connection.execute(_BLOCK_MOVE, blocked)
+            connection.execute(_SQL["block.move"], blocked)
         return before
 
     @write("reopen an instance")
@@ -293,18 +277,18 @@ class SqliteInstances:
         """
         most = min(limit, _MOST_PRUNED)
         asked = {"finished_before": finished_before, "limit": most}
-        oldest = [instance_id for (instance_id,) in connection.execute(_PRUNE_FIND, asked)]
+        oldest = [instance_id for (instance_id,) in connection.execute(_SQL["prune.find"], asked)]
         left = _MOST_PRUNED_ROWS
         for statement in _PRUNE_BELONGINGS:
             left -= _delete(connection, statement, oldest, rows=left)
         if left == 0:
             return 0, False
-        _delete(connection, _PRUNE_INSTANCES, oldest)
+        _delete(connection, _SQL["prune.instances"], oldest)
         return len(oldest), len(oldest) < most
 
 
 def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | None:
-    row = connection.execute(_STANDING, {"instance_id": instance_id}).fetchone()
+    row = connection.execute(_SQL["standing"], {"instance_id": instance_id}).fetchone()
     return None if row is None else rows.standing(*row)
 
 
@@ -326,7 +310,7 @@ def _register_unknown(
         "tenant_id": registration.tenant_id,
         "at": at,
     }
-    connection.execute(_REGISTER_CREATE, created)
+    connection.execute(_SQL["register.create"], created)
     _begin_run(connection, registration, at)
     return Registered(None, registration.tenant_id, checkpoint_exists=True, run=1)
 
@@ -339,9 +323,9 @@ def _begin_run(connection: sqlite3.Connection, registration: Registration, at: s
         "code_version": registration.code_version,
         "at": at,
     }
-    connection.execute(_REGISTER_BEGIN_RUN, begun)
-    connection.execute(_REGISTER_SETTLE_RESUME, begun)
-    connection.execute(_REGISTER_ADD_STARTED, begun)
+    connection.execute(_SQL["register.begin_run"], begun)
+    connection.execute(_SQL["register.settle_resume"], begun)
+    connection.execute(_SQL["register.add_started"], begun)
 
 
 def _kind(which: InstanceFilter) -> str:

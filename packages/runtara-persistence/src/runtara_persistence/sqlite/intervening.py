@@ -13,23 +13,12 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import closing, reopening, rows, superseding, unblocking
 from runtara_persistence.sqlite.rows import from_text, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "launches.sql")
-_IMAGE = _QUERIES["start.image"]
-_STANDING = _QUERIES["standing"]
-_STOP = _QUERIES["stop"]
-_ENVIRONMENT_OF = _QUERIES["environment_of"]
-_END_STOPPED = _QUERIES["end_stopped"]
-_SETTLE_CANCEL = _QUERIES["settle_cancel"]
-_SETTLE_PAUSE = _QUERIES["settle_pause"]
-_END_BACKOFF = _QUERIES["end_backoff"]
-_RETRY = _QUERIES["retry"]
-_MOVE = _QUERIES["move"]
-_TELL = _QUERIES["tell"]
+_SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
 def stop(connection: sqlite3.Connection, heard: list[str], asked: Stop, at: datetime) -> Stopped:
     """Carry out `launches.stop`."""
-    row = connection.execute(_STANDING, {"instance_id": asked.instance_id}).fetchone()
+    row = connection.execute(_SQL["standing"], {"instance_id": asked.instance_id}).fetchone()
     if row is None:
         return Stopped(before=None)
     status, sleep_until, parent_id, launch_id, *_ = row
@@ -38,13 +27,13 @@ def stop(connection: sqlite3.Connection, heard: list[str], asked: Stop, at: date
         return Stopped(before=before, after=before)
     until = {"stop_at": to_text(at + asked.grace), "reason": asked.reason}
     key = {"instance_id": asked.instance_id, "at": to_text(at)}
-    [(stop_at,)] = connection.execute(_STOP, {**key, **until}).fetchall()
+    [(stop_at,)] = connection.execute(_SQL["stop"], {**key, **until}).fetchall()
     after = before
     if before is State.PENDING:
         after = _cancel(connection, heard, key, parent_id, asked.reason, row[-3:], at)
     else:
         unblocking.unblock(connection, asked.instance_id, to_text(at), SignalType.CANCEL)
-    environment = connection.execute(_ENVIRONMENT_OF, {"launch_id": launch_id}).fetchone()
+    environment = connection.execute(_SQL["environment_of"], {"launch_id": launch_id}).fetchone()
     return Stopped(
         before=before,
         after=after,
@@ -63,7 +52,7 @@ def end_stopped(
 ) -> Sequence[str]:
     """Carry out `launches.end_stopped`."""
     asked = {"at": to_text(at), "until": to_text(at - patience), "limit": limit}
-    due = connection.execute(_END_STOPPED, asked).fetchall()
+    due = connection.execute(_SQL["end_stopped"], asked).fetchall()
     for instance_id, parent_id, reason, *figures in due:
         key = {"instance_id": instance_id, "at": to_text(at)}
         _cancel(connection, heard, key, parent_id, reason, figures, at)
@@ -73,7 +62,7 @@ def end_stopped(
 def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> State | None:
     """Carry out `launches.resume`."""
     key = {"instance_id": instance_id, "at": to_text(at)}
-    row = connection.execute(_STANDING, key).fetchone()
+    row = connection.execute(_SQL["standing"], key).fetchone()
     if row is None:
         return None
     before = rows.state(*row[:2])
@@ -81,15 +70,15 @@ def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> St
         unblocking.unblock(connection, instance_id, to_text(at))
     elif not before.is_final:
         if before is State.RUNNING:
-            connection.execute(_SETTLE_PAUSE, key)
-        connection.execute(_END_BACKOFF, key)
+            connection.execute(_SQL["settle_pause"], key)
+        connection.execute(_SQL["end_backoff"], key)
     return before
 
 
 def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried:
     """Carry out `launches.retry`."""
     key = {"instance_id": asked.instance_id}
-    row = connection.execute(_STANDING, key).fetchone()
+    row = connection.execute(_SQL["standing"], key).fetchone()
     if row is None:
         return Retried(before=None)
     status, sleep_until, _, launch_id, tenant_id, image_id, *_ = row
@@ -106,15 +95,15 @@ def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried
         reopened = reopening.reopen(connection, whole, MOVES[Move.REOPEN].sources, at)
         set_aside = reopened.set_aside
     is_run_over = before is State.RUNNING and launch_id is not None
-    connection.execute(_RETRY, {**key, "image_id": image_id, "is_run_over": is_run_over})
-    connection.execute(_TELL)
+    connection.execute(_SQL["retry"], {**key, "image_id": image_id, "is_run_over": is_run_over})
+    connection.execute(_SQL["tell"])
     return Retried(before=before, set_aside=set_aside, closed_launch_id=launch_id)
 
 
 def move(connection: sqlite3.Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
     """Carry out `launches.move`."""
     key = {"instance_id": instance_id, "image_id": image_id}
-    row = connection.execute(_STANDING, key).fetchone()
+    row = connection.execute(_SQL["standing"], key).fetchone()
     if row is None:
         return Moved(before=None)
     status, sleep_until, _, launch_id, tenant_id, *_ = row
@@ -125,16 +114,16 @@ def move(connection: sqlite3.Connection, instance_id: str, image_id: str, at: da
         return Moved(before=before, image_is_found=False)
     if launch_id is not None:
         return Moved(before=before, open_launch_id=launch_id)
-    connection.execute(_MOVE, key)
+    connection.execute(_SQL["move"], key)
     if before is State.PAUSED and row[8] is not None:
         unblocking.unblock(connection, instance_id, to_text(at))
-    connection.execute(_TELL)
+    connection.execute(_SQL["tell"])
     return Moved(before=before)
 
 
 def _has_image(connection: sqlite3.Connection, image_id: str, tenant_id: str) -> bool:
     key = {"image_id": image_id, "tenant_id": tenant_id}
-    row = connection.execute(_IMAGE, key).fetchone()
+    row = connection.execute(_SQL["start.image"], key).fetchone()
     return row is not None and bool(row[1])
 
 
@@ -151,5 +140,5 @@ def _cancel(
     state = MOVES[Move.TERMINATE].target
     ending = Ending(state, None, reason or None, stderr, memory_peak_bytes, cpu_usage_usec)
     closing.end(connection, heard, key["instance_id"], parent_id, ending, at)
-    connection.execute(_SETTLE_CANCEL, key)
+    connection.execute(_SQL["settle_cancel"], key)
     return state

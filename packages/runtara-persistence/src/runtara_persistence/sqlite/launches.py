@@ -51,15 +51,7 @@ from runtara_persistence.sqlite.database import Database, read, write, write_and
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.watch import Watch
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "launches.sql")
-_START_FIND = _QUERIES["start.find"]
-_START_IMAGE = _QUERIES["start.image"]
-_START_CREATE = _QUERIES["start.create"]
-_START_ASSOCIATE = _QUERIES["start.associate"]
-_MARK_STARTED = _QUERIES["mark_started"]
-_OPEN_LAUNCHES = _QUERIES["open_launches"]
-_PAGE_PLACE = _QUERIES["page.place"]
-_PAGE = _QUERIES["page"]
+_SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -83,17 +75,19 @@ class SqliteLaunches:
         image = None
         if start.image_id is not None:
             key = {"image_id": start.image_id, "tenant_id": start.tenant_id}
-            image = connection.execute(_START_IMAGE, key).fetchone()
+            image = connection.execute(_SQL["start.image"], key).fetchone()
         name = None if image is None else image[0]
-        known = connection.execute(_START_FIND, {"instance_id": start.instance_id}).fetchone()
+        known = connection.execute(
+            _SQL["start.find"], {"instance_id": start.instance_id}
+        ).fetchone()
         if known is not None:
             return Started(differs_in=stored.differences(start, name, *known))
         if start.image_id is not None and (image is None or not image[1]):
             return Started(image_is_found=False)
         created = _created(start, at)
-        connection.execute(_START_CREATE, created)
+        connection.execute(_SQL["start.create"], created)
         if start.image_id is not None:
-            connection.execute(_START_ASSOCIATE, created)
+            connection.execute(_SQL["start.associate"], created)
         claims = None if offer is None else claiming.claim_with_start(connection, offer, at)
         return Started(created=True, claims=claims)
 
@@ -114,7 +108,7 @@ class SqliteLaunches:
         at: datetime,
     ) -> bool:
         marked = {"launch_id": launch_id, "handle": handle, "at": to_text(at)}
-        return connection.execute(_MARK_STARTED, marked).rowcount == 1
+        return connection.execute(_SQL["mark_started"], marked).rowcount == 1
 
     @write_and_tell("close a launch")
     def close(
@@ -133,7 +127,7 @@ class SqliteLaunches:
         self, connection: sqlite3.Connection, environment_id: str, *, at: datetime
     ) -> Sequence[OpenLaunch]:
         asked = {"environment_id": environment_id, "at": to_text(at)}
-        return [_open_launch(row, at) for row in connection.execute(_OPEN_LAUNCHES, asked)]
+        return [_open_launch(row, at) for row in connection.execute(_SQL["open_launches"], asked)]
 
     @write_and_tell("stop an instance")
     def stop(
@@ -187,7 +181,7 @@ class SqliteLaunches:
         limit: int = 100,
     ) -> Sequence[Launch]:
         values.check_limit(limit)
-        place = connection.execute(_PAGE_PLACE, {"after": after}).fetchone()
+        place = connection.execute(_SQL["page.place"], {"after": after}).fetchone()
         asked = {
             "instance_id": which.instance_id,
             "environment_id": which.environment_id,
@@ -196,7 +190,7 @@ class SqliteLaunches:
             "created_at": None if place is None else place[0],
             "limit": limit,
         }
-        return [launch_rows.launch(row) for row in connection.execute(_PAGE, asked)]
+        return [launch_rows.launch(row) for row in connection.execute(_SQL["page"], asked)]
 
     @read("read all of an instance")
     def view(

@@ -12,15 +12,7 @@ from runtara_persistence.sqlite import launch_rows
 from runtara_persistence.sqlite.database import Database, read, write
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "limits.sql")
-_EXISTS = _QUERIES["exists"]
-_PUT = _QUERIES["put"]
-_REMOVE_IN_QUEUE = _QUERIES["remove.in_queue"]
-_REMOVE = _QUERIES["remove"]
-_PAGE = _QUERIES["page"]
-_HOLD = _QUERIES["hold"]
-_RELEASE = _QUERIES["release"]
-_HOLDS = _QUERIES["holds"]
+_SQL = queries.load("runtara_persistence.sqlite", "limits.sql")
 
 
 class SqliteLimits:
@@ -39,8 +31,8 @@ class SqliteLimits:
             "rate": limit.rate,
             "rate_period_ms": None if period is None else period // timedelta(milliseconds=1),
         }
-        is_new = connection.execute(_EXISTS, row).fetchone() is None
-        connection.execute(_PUT, row)
+        is_new = connection.execute(_SQL["exists"], row).fetchone() is None
+        connection.execute(_SQL["put"], row)
         return is_new
 
     @write("take a limit away")
@@ -48,13 +40,13 @@ class SqliteLimits:
         self, connection: sqlite3.Connection, scope: Scope, tenant_id: str, name: str = ""
     ) -> int | None:
         key = _key(scope, tenant_id, name)
-        if connection.execute(_EXISTS, key).fetchone() is None:
+        if connection.execute(_SQL["exists"], key).fetchone() is None:
             return None
         if scope is Scope.QUEUE:
-            [waiting] = connection.execute(_REMOVE_IN_QUEUE, key).fetchone()
+            [waiting] = connection.execute(_SQL["remove.in_queue"], key).fetchone()
             if waiting:
                 return int(waiting)
-        connection.execute(_REMOVE, key)
+        connection.execute(_SQL["remove"], key)
         return 0
 
     @read("list limits")
@@ -64,7 +56,7 @@ class SqliteLimits:
         if tenant_id is not None:
             values.check_storable("tenant_id", tenant_id)
         found = []
-        for *limit, running, queue in connection.execute(_PAGE, {"of_tenant": tenant_id}):
+        for *limit, running, queue in connection.execute(_SQL["page"], {"of_tenant": tenant_id}):
             waiting, oldest = json.loads(queue)
             use = LimitUse(launch_rows.limit(limit), running, waiting, from_optional(oldest))
             found.append(use)
@@ -73,17 +65,17 @@ class SqliteLimits:
     @write("hold")
     def hold(self, connection: sqlite3.Connection, hold: Hold, *, at: datetime) -> None:
         key = _key(hold.scope, hold.tenant_id, hold.name)
-        connection.execute(_HOLD, {**key, "reason": hold.reason, "at": to_text(at)})
+        connection.execute(_SQL["hold"], {**key, "reason": hold.reason, "at": to_text(at)})
 
     @write("release a hold")
     def release(
         self, connection: sqlite3.Connection, scope: Scope, tenant_id: str, name: str = ""
     ) -> bool:
-        return connection.execute(_RELEASE, _key(scope, tenant_id, name)).rowcount == 1
+        return connection.execute(_SQL["release"], _key(scope, tenant_id, name)).rowcount == 1
 
     @read("list holds")
     def holds(self, connection: sqlite3.Connection) -> Sequence[Hold]:
-        return [launch_rows.hold(row) for row in connection.execute(_HOLDS)]
+        return [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
 
 
 def _key(scope: Scope, tenant_id: str, name: str) -> dict[str, object]:

@@ -17,18 +17,7 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import rows, superseding
 from runtara_persistence.sqlite.rows import from_optional, to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "reopening.sql")
-_FIND = _QUERIES["find"]
-_OPEN = _QUERIES["open"]
-_SETTLE_SIGNAL = _QUERIES["settle_signal"]
-_ADD_EVENT = _QUERIES["add_event"]
-_FORGET_ENDING = _QUERIES["forget_ending"]
-_CHILDREN = _QUERIES["children"]
-_CHILDREN_FORGET = _QUERIES["children.forget"]
-_CHILDREN_HEAR = _QUERIES["children.hear"]
-_SET_ASIDE_CHECKPOINT = _QUERIES["set_aside.checkpoint"]
-_SET_ASIDE_ATTEMPTS = _QUERIES["set_aside.attempts"]
-_SET_ASIDE_POINT = _QUERIES["set_aside.point"]
+_SQL = queries.load("runtara_persistence.sqlite", "reopening.sql")
 
 
 def reopen(
@@ -36,7 +25,7 @@ def reopen(
 ) -> Reopened:
     """Carry out `instances.reopen`."""
     key = {"instance_id": asked.instance_id}
-    row = connection.execute(_FIND, key).fetchone()
+    row = connection.execute(_SQL["find"], key).fetchone()
     if row is None:
         return Reopened(before=None)
     status, sleep_until, run, finished_at, output, error = row
@@ -50,28 +39,28 @@ def reopen(
         "at": to_text(at),
     }
     superseding.close_launch(connection, asked.instance_id, to_text(at))
-    connection.execute(_OPEN, opened)
-    connection.execute(_SETTLE_SIGNAL, opened)
-    connection.execute(_FORGET_ENDING, opened)
+    connection.execute(_SQL["open"], opened)
+    connection.execute(_SQL["settle_signal"], opened)
+    connection.execute(_SQL["forget_ending"], opened)
     _hear_children(connection, asked.instance_id, to_text(at))
     former = FormerEnding(before.state, from_optional(finished_at), output, error).event(at)
     kept = {"event_type": former.type, "subtype": former.subtype, "payload": former.payload}
-    connection.execute(_ADD_EVENT, {**opened, **kept})
+    connection.execute(_SQL["add_event"], {**opened, **kept})
     set_aside = {each for each in asked.set_aside if _set_aside(connection, asked, each, run + 1)}
     return Reopened(before, run + 1, frozenset(set_aside))
 
 
 def _hear_children(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
     key = {"instance_id": instance_id}
-    for child_id, status, sleep_until, output, error in connection.execute(_CHILDREN, key):
+    for child_id, status, sleep_until, output, error in connection.execute(_SQL["children"], key):
         state = rows.state(status, sleep_until)
         if state.is_final:
             checkpoint_id, payload = ending_signal(child_id, Ending(state, output, error))
             told = {"checkpoint_id": checkpoint_id, "payload": payload, "at": at}
-            connection.execute(_CHILDREN_HEAR, {**key, **told})
+            connection.execute(_SQL["children.hear"], {**key, **told})
         else:
             unheard = {"checkpoint_id": child_signal_id(child_id)}
-            connection.execute(_CHILDREN_FORGET, {**key, **unheard})
+            connection.execute(_SQL["children.forget"], {**key, **unheard})
 
 
 def _set_aside(
@@ -83,8 +72,8 @@ def _set_aside(
         "suffix": aside_suffix(run),
         "reason": SET_ASIDE,
     }
-    if connection.execute(_SET_ASIDE_CHECKPOINT, named).rowcount == 0:
+    if connection.execute(_SQL["set_aside.checkpoint"], named).rowcount == 0:
         return False
-    connection.execute(_SET_ASIDE_ATTEMPTS, named)
-    connection.execute(_SET_ASIDE_POINT, named)
+    connection.execute(_SQL["set_aside.attempts"], named)
+    connection.execute(_SQL["set_aside.point"], named)
     return True

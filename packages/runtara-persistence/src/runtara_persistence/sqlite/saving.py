@@ -14,12 +14,7 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 from runtara_persistence.sqlite.rows import to_text
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
-_FIND = _QUERIES["save.find"]
-_FIND_ALL = _QUERIES["save.find_all"]
-_INSERT = _QUERIES["save.insert"]
-_POINT = _QUERIES["save.point"]
-_STIR = _QUERIES["save.stir"]
+_SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 
 _FOUND_BYTES = {"found_bytes": values.MAX_FOUND_STATE_BYTES}
 _STIRRING = MOVES[Move.STIR]
@@ -45,10 +40,10 @@ def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
     )
     group = _Group()
     outcomes = [group.judge(each, found.get(place)) for place, each in enumerate(saves)]
-    connection.executemany(_INSERT, group.kept.values())
-    connection.executemany(_POINT, group.kept.values())
+    connection.executemany(_SQL["save.insert"], group.kept.values())
+    connection.executemany(_SQL["save.point"], group.kept.values())
     if group.stirred:
-        connection.executemany(_STIR, group.stirred)
+        connection.executemany(_SQL["save.stir"], group.stirred)
     return outcomes
 
 
@@ -57,9 +52,11 @@ def _find(connection: sqlite3.Connection, keys: Sequence[_Key]) -> Mapping[int, 
     if len(keys) == 1:
         [(instance_id, checkpoint_id)] = keys
         key = {"instance_id": instance_id, "checkpoint_id": checkpoint_id}
-        found = connection.execute(_FIND, {**key, **_FOUND_BYTES})
+        found = connection.execute(_SQL["save.find"], {**key, **_FOUND_BYTES})
     else:
-        found = connection.execute(_FIND_ALL, {"keys": json.dumps(keys), **_FOUND_BYTES})
+        found = connection.execute(
+            _SQL["save.find_all"], {"keys": json.dumps(keys), **_FOUND_BYTES}
+        )
     return {place: columns for place, *columns in found}
 
 

@@ -25,19 +25,7 @@ from runtara_persistence.sqlite.database import Database, read, write_and_tell
 from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
-_FIND = _QUERIES["find"]
-_MOVE = _QUERIES["move"]
-_PENDING = _QUERIES["pending"]
-_PENDING_NAMED = _QUERIES["pending.named"]
-_PENDING_CUSTOM = _QUERIES["pending.custom"]
-_ACKNOWLEDGE_SETTLE = _QUERIES["acknowledge.settle"]
-_ACKNOWLEDGE_TOUCH = _QUERIES["acknowledge.touch"]
-_SEND_MAKE_DUE = _QUERIES["send.make_due"]
-_SEND_PUT = _QUERIES["send.put"]
-_SEND_CUSTOM_FIND = _QUERIES["send_custom.find"]
-_SEND_CUSTOM_PUT = _QUERIES["send_custom.put"]
-_SEND_CUSTOM_MAKE_DUE = _QUERIES["send_custom.make_due"]
+_SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 
 class SqliteSignals:
@@ -54,7 +42,7 @@ class SqliteSignals:
         caller: Caller,
         checkpoint_ids: Collection[str] = (),
     ) -> Pending:
-        row = connection.execute(_PENDING, {"instance_id": caller.instance_id}).fetchone()
+        row = connection.execute(_SQL["pending"], {"instance_id": caller.instance_id}).fetchone()
         if row is None:
             return Pending(before=None)
         status, sleep_until, run, signal_type, payload = row
@@ -81,8 +69,8 @@ class SqliteSignals:
         if after is None:
             return Acknowledged(before)
         done = {"instance_id": caller.instance_id, "at": to_text(at)}
-        connection.execute(_ACKNOWLEDGE_SETTLE, done)
-        connection.execute(_ACKNOWLEDGE_TOUCH, done)
+        connection.execute(_SQL["acknowledge.settle"], done)
+        connection.execute(_SQL["acknowledge.touch"], done)
         if after is not before.state:
             _move(connection, caller.instance_id, after, to_text(at), heard)
         return Acknowledged(before, after)
@@ -102,7 +90,7 @@ class SqliteSignals:
         if before is None or before.state not in when:
             return Delivered(before)
         if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
-            connection.execute(_SEND_MAKE_DUE, {"instance_id": instance_id})
+            connection.execute(_SQL["send.make_due"], {"instance_id": instance_id})
         if not replaces(signal.type, pending):
             return Delivered(before)
         ends = signal.type is SignalType.CANCEL and before.state is State.PENDING
@@ -113,7 +101,7 @@ class SqliteSignals:
             "at": to_text(at),
             "acknowledged_at": to_text(at) if ends else None,
         }
-        connection.execute(_SEND_PUT, put)
+        connection.execute(_SQL["send.put"], put)
         if ends:
             _move(connection, instance_id, MOVES[Move.CANCEL].target, to_text(at), heard)
         heard.append(instance_id)
@@ -130,7 +118,9 @@ class SqliteSignals:
         when: Condition,
         at: datetime,
     ) -> Delivered:
-        found = connection.execute(_SEND_CUSTOM_FIND, {"instance_id": instance_id}).fetchone()
+        found = connection.execute(
+            _SQL["send_custom.find"], {"instance_id": instance_id}
+        ).fetchone()
         if found is None:
             return Delivered(None)
         *standing, waits = found
@@ -143,10 +133,10 @@ class SqliteSignals:
             "payload": signal.payload,
             "at": to_text(at),
         }
-        is_first = connection.execute(_SEND_CUSTOM_PUT, put).rowcount == 1
+        is_first = connection.execute(_SQL["send_custom.put"], put).rowcount == 1
         if is_first and before.state is State.ASLEEP:
             connection.execute(
-                _SEND_CUSTOM_MAKE_DUE, {"instance_id": instance_id, "at": to_text(at)}
+                _SQL["send_custom.make_due"], {"instance_id": instance_id, "at": to_text(at)}
             )
         if is_first:
             heard.append(instance_id)
@@ -159,7 +149,7 @@ def _custom_signals(
     if not checkpoint_ids:
         return {}
     named = {"instance_id": instance_id, "checkpoint_ids": json.dumps(list(checkpoint_ids))}
-    found = connection.execute(_PENDING_NAMED, named).fetchall()
+    found = connection.execute(_SQL["pending.named"], named).fetchall()
     # Their sizes first: all payloads together may be more than a server holds.
     sizes = accumulate(size for _, size in found)
     fitting = [
@@ -167,7 +157,9 @@ def _custom_signals(
         for number, ((row_id, _), size) in enumerate(zip(found, sizes, strict=True))
         if number == 0 or size <= values.MAX_POLLED_BYTES
     ]
-    sent = (connection.execute(_PENDING_CUSTOM, {"id": row_id}).fetchone() for row_id in fitting)
+    sent = (
+        connection.execute(_SQL["pending.custom"], {"id": row_id}).fetchone() for row_id in fitting
+    )
     # Without those that were deleted with their instance just now.
     return dict(filter(None, sent))
 
@@ -175,7 +167,7 @@ def _custom_signals(
 def _find(
     connection: sqlite3.Connection, instance_id: str
 ) -> tuple[Standing | None, SignalType | None]:
-    row = connection.execute(_FIND, {"instance_id": instance_id}).fetchone()
+    row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
     if row is None:
         return None, None
     status, sleep_until, run, signal_type = row
@@ -191,6 +183,6 @@ def _move(
         "status": after.status,
         "finished_at": at if after.is_final else None,
     }
-    [(parent_id,)] = connection.execute(_MOVE, moved).fetchall()
+    [(parent_id,)] = connection.execute(_SQL["move"], moved).fetchall()
     if after.is_final:
         tell_parent(connection, instance_id, parent_id, Ending(after), at, heard)

@@ -4,13 +4,11 @@ import sqlite3
 
 from runtara_persistence import queries
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "superseding.sql")
-_CLOSE = _QUERIES["close"]
-_RELEASE = _QUERIES["release"]
+_SQL = queries.load("runtara_persistence.sqlite", "superseding.sql")
 
 
 def close_launch(connection: sqlite3.Connection, instance_id: str, at: str) -> None:
     """Close the open launch, if there is one, before the run that takes the instance begins."""
     key = {"instance_id": instance_id, "at": at}
-    connection.execute(_CLOSE, key)
-    connection.execute(_RELEASE, key)
+    connection.execute(_SQL["close"], key)
+    connection.execute(_SQL["release"], key)

@@ -5,9 +5,7 @@ import sqlite3
 from runtara_domain.status import SignalType
 from runtara_persistence import queries
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "unblocking.sql")
-_CLEAR = _QUERIES["clear"]
-_SEND = _QUERIES["send"]
+_SQL = queries.load("runtara_persistence.sqlite", "unblocking.sql")
 
 
 def unblock(
@@ -18,5 +16,5 @@ def unblock(
 ) -> None:
     """Send the signal, unless a stronger one is pending; whatever was sent before, it is due."""
     key = {"instance_id": instance_id, "signal_type": signal.value, "at": at}
-    connection.execute(_SEND, key)
-    connection.execute(_CLEAR, key)
+    connection.execute(_SQL["send"], key)
+    connection.execute(_SQL["clear"], key)

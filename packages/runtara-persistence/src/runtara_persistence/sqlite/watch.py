@@ -14,12 +14,7 @@ from runtara_domain.error import DatabaseError
 from runtara_persistence import queries
 from runtara_persistence.sqlite.database import Database
 
-_QUERIES = queries.load("runtara_persistence.sqlite", "signals.sql")
-_VERSION = _QUERIES["watch.version"]
-_LAST_CUSTOM = _QUERIES["watch.last_custom"]
-_CUSTOM = _QUERIES["watch.custom"]
-_PENDING = _QUERIES["watch.pending"]
-_LAUNCHABLE = _QUERIES["watch.launchable"]
+_SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 _TICK = 0.005
 """Seconds between two glances at the log, from the outside."""
@@ -233,24 +228,24 @@ class _OwnCommits:
 
 
 def _look(connection: sqlite3.Connection) -> _Seen:
-    [version] = connection.execute(_VERSION).fetchone()
-    [last_custom] = connection.execute(_LAST_CUSTOM).fetchone()
-    [pending] = connection.execute(_PENDING).fetchone()
-    [launchable] = connection.execute(_LAUNCHABLE).fetchone()
+    [version] = connection.execute(_SQL["watch.version"]).fetchone()
+    [last_custom] = connection.execute(_SQL["watch.last_custom"]).fetchone()
+    [pending] = connection.execute(_SQL["watch.pending"]).fetchone()
+    [launchable] = connection.execute(_SQL["watch.launchable"]).fetchone()
     return _Seen(version, last_custom, pending, launchable)
 
 
 def _look_again(
     connection: sqlite3.Connection, last: _Seen, shows_in_version: bool
 ) -> tuple[_Seen, set[str]]:
-    [version] = connection.execute(_VERSION).fetchone()
+    [version] = connection.execute(_SQL["watch.version"]).fetchone()
     if version == last.version and shows_in_version:
         return last, set()
-    custom = connection.execute(_CUSTOM, {"last_custom": last.last_custom}).fetchall()
-    [pending] = connection.execute(_PENDING).fetchone()
+    custom = connection.execute(_SQL["watch.custom"], {"last_custom": last.last_custom}).fetchall()
+    [pending] = connection.execute(_SQL["watch.pending"]).fetchone()
     news = {instance_id for _, instance_id in custom} | _new_ones(last.pending, pending)
     last_custom = max((row_id for row_id, _ in custom), default=last.last_custom)
-    [launchable] = connection.execute(_LAUNCHABLE).fetchone()
+    [launchable] = connection.execute(_SQL["watch.launchable"]).fetchone()
     return _Seen(version, last_custom, pending, launchable), news
 
 
