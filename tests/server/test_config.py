@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from runtara_protocol.server.settings import ConfigurationError, load
 from runtara_protocol.variables import KNOWN
-from runtara_server import config
-from runtara_server.config import ConfigurationError, Settings
+from runtara_server.config import Settings
 from runtara_server.dev import DevSettings
 
 URL = "sqlite:core.db"
@@ -59,7 +59,7 @@ def field_of(variable: str) -> str:
 def refusal() -> str:
     """Read settings that can't be used; give what is said of them."""
     with pytest.raises(ConfigurationError) as refused:
-        config.load()
+        load(Settings)
     return str(refused.value)
 
 
@@ -78,7 +78,7 @@ def test_the_tables_are_complete() -> None:
 
 @pytest.mark.parametrize(("variable", "default"), [row[:2] for row in TABLE])
 def test_a_variable_that_is_not_set_has_its_default(variable: str, default: object) -> None:
-    assert getattr(config.load(), field_of(variable)) == default
+    assert getattr(load(Settings), field_of(variable)) == default
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_variable_says_what_it_says(
 ) -> None:
     variables.setenv(variable, value)
 
-    assert getattr(config.load(), field_of(variable)) == meaning
+    assert getattr(load(Settings), field_of(variable)) == meaning
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_said_of_a_url_does_not_show_its_password(
 def test_settings_are_read_from_an_env_file_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("RUNTARA_QUIC_PORT=9001\nOTHER=ignored\n")
 
-    assert config.load().quic_port == 9001
+    assert load(Settings).quic_port == 9001
 
 
 def test_the_environment_wins_over_the_env_file(
@@ -147,7 +147,7 @@ def test_the_environment_wins_over_the_env_file(
     (tmp_path / ".env").write_text("RUNTARA_QUIC_PORT=9001\n")
     variables.setenv("RUNTARA_QUIC_PORT", "9002")
 
-    assert config.load().quic_port == 9002
+    assert load(Settings).quic_port == 9002
 
 
 def test_an_env_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> N
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Read settings; give what is warned of."""
-    config.load()
+    load(Settings)
     return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
 
 
@@ -222,15 +222,15 @@ def test_a_certificate_and_its_key_come_together(
         f"{missing} is not set: it takes a readable PEM file, together with {given}"
     )
     variables.setenv(missing, str(file))
-    assert config.load().tls_cert == config.load().tls_key == file
+    assert load(Settings).tls_cert == load(Settings).tls_key == file
 
 
 def test_for_trying_things_there_are_other_defaults_and_what_is_set_still_wins(
     variables: pytest.MonkeyPatch,
 ) -> None:
     variables.delenv("RUNTARA_DATABASE_URL")
-    bare = config.load(DevSettings)
+    bare = load(DevSettings)
     variables.setenv("RUNTARA_QUIC_HOST", "::1")
 
     assert (bare.database_url, bare.quic_host) == ("sqlite:.runtara/core.db", "127.0.0.1")
-    assert config.load(DevSettings).quic_host == "::1"
+    assert load(DevSettings).quic_host == "::1"

@@ -8,7 +8,7 @@ import sys
 
 SCRIPT = """
 import logging
-from runtara_server import logs
+from runtara_protocol.server import logs
 logs.configure(readable={readable})
 logging.getLogger("ours").info("listening", extra={{"port": 8001, "why": "a\\nforged one"}})
 logging.getLogger("theirs").warning("a datagram failed: %s", "why")
@@ -60,7 +60,7 @@ async def test_people_read_words_and_fields() -> None:
 
 MANY = """
 import logging
-from runtara_server import logs
+from runtara_protocol.server import logs
 logs.configure(readable=False)
 for number in range(1000):
     logging.getLogger("ours").error("database failed", extra={"reason": "full"})
@@ -88,7 +88,7 @@ async def test_a_line_that_comes_again_is_counted_and_written_once_more() -> Non
 
 LATER = """
 import logging, time
-from runtara_server import log_queue, logs
+from runtara_protocol.server import log_queue, logs
 log_queue.SPAN = 0.2
 logs.configure(readable=False)
 def say():
@@ -116,7 +116,7 @@ async def test_what_was_counted_is_written_when_its_span_is_over() -> None:
 
 STALLED = """
 import logging, time
-from runtara_server import logs
+from runtara_protocol.server import logs
 logs.configure(readable=False)
 for number in range(20000):
     logging.getLogger("ours").error("%d", number, extra={"padding": "x" * 100})
@@ -140,7 +140,7 @@ async def test_nobody_waits_for_a_reader_that_stalls_and_what_is_dropped_is_coun
 
 NEVER_READ = """
 import logging, sys
-from runtara_server import logs
+from runtara_protocol.server import logs
 log = logs.configure(readable=False)
 for number in range(20000):
     logging.getLogger("ours").error("%d", number, extra={"padding": "x" * 100})
@@ -163,7 +163,7 @@ def test_a_process_ends_though_nobody_ever_reads() -> None:
 
 CLOSED = """
 import logging, os
-from runtara_server import logs
+from runtara_protocol.server import logs
 os.close(2)
 logs.configure(readable=False)
 logging.getLogger("ours").error("nobody hears")
@@ -180,7 +180,7 @@ async def test_without_a_place_to_write_to_it_goes_on() -> None:
 
 BADLY_CALLED = """
 import logging
-from runtara_server import logs
+from runtara_protocol.server import logs
 logs.configure(readable=False)
 logging.getLogger("theirs").error("%d", "no number")
 logging.getLogger("ours").error("goes on")

@@ -2,26 +2,17 @@
 
 import argparse
 import asyncio
-import logging
-import os
-import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
-from runtara_domain.error import DatabaseError
-from runtara_protocol.quic.certificates import Certificate, CertificateError
-from runtara_server import config, dev, logs
-from runtara_server.log_queue import LogQueue
-from runtara_server.runtime import CoreRuntime, StartError
-
-_ENDING = (signal.SIGTERM, signal.SIGINT)
-OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
-OUT_OF_MEMORY = 1
-
-_log = logging.getLogger(__name__)
+from runtara_protocol.quic.certificates import Certificate
+from runtara_protocol.server import logs, process
+from runtara_protocol.server.settings import load
+from runtara_server import dev
+from runtara_server.config import Settings
+from runtara_server.runtime import CoreRuntime
 
 
 def run(arguments: list[str]) -> int:
@@ -31,20 +22,14 @@ def run(arguments: list[str]) -> int:
     if options.postgres and not options.dev:
         parser.error("--postgres goes with --dev: otherwise RUNTARA_DATABASE_URL says where")
     log = logs.configure(readable=options.dev or sys.stderr.isatty())
-    try:
-        settings = config.load(dev.DevSettings if options.dev else config.Settings)
+
+    def serve(told_to_end: asyncio.Event) -> Coroutine[Any, Any, None]:
+        settings = load(dev.DevSettings if options.dev else Settings)
         if options.dev:
             settings = dev.on_own_database(settings)
-        with asyncio.Runner(loop_factory=_event_loop) as runner:
-            runner.get_loop().set_exception_handler(partial(_failed, log))
-            runner.run(_serve(settings, is_dev=options.dev, on_postgres=options.postgres))
-    except (config.ConfigurationError, CertificateError) as error:
-        log.say(str(error))
-        return BAD_CONFIGURATION
-    except (StartError, DatabaseError) as error:
-        log.say(str(error))
-        return CANNOT_START
-    return OK
+        return _serve(told_to_end, settings, is_dev=options.dev, on_postgres=options.postgres)
+
+    return process.run(serve, log)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,62 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(settings: config.Settings, *, is_dev: bool, on_postgres: bool) -> None:
-    told_to_end = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _ENDING:
-        loop.add_signal_handler(number, told_to_end.set)
+async def _serve(
+    told_to_end: asyncio.Event, settings: Settings, *, is_dev: bool, on_postgres: bool
+) -> None:
     authority = dev.authority() if is_dev else None
     certificate: Certificate | None = authority.issue() if authority else None
     async with AsyncExitStack() as exits:
         if on_postgres:
             settings = await exits.enter_async_context(dev.on_postgres(settings))
-        async with _broken_off_by(told_to_end):
+        async with process.broken_off_by(told_to_end):
             runtime = await exits.enter_async_context(CoreRuntime(settings, certificate))
             if authority is not None:
                 said = dev.instructions(*runtime.address, authority.ca_path, settings.database_url)
                 print(said, flush=True)
         await told_to_end.wait()
-    # The loop takes its handlers along when it closes: told again after that, we would be killed.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-
-
-@asynccontextmanager
-async def _broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel the block once told to end, and go on behind it: a start may wait for minutes."""
-    try:
-        async with asyncio.timeout(None) as block:
-            watching = asyncio.create_task(_expire(block, told_to_end))
-            try:
-                yield
-            finally:
-                watching.cancel()
-    except TimeoutError:
-        if not block.expired():
-            raise
-        _log.info("told to end before it listened")
-
-
-async def _expire(block: asyncio.Timeout, told_to_end: asyncio.Event) -> None:
-    await told_to_end.wait()
-    block.reschedule(0)
-
-
-def _event_loop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    return uvloop.new_event_loop()
-
-
-def _failed(log: LogQueue, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """
-    Take in what nothing else did; end the process at once if it is for want of memory.
-
-    What lets one request or connection fail is dealt with there. Here the loop itself can't go on,
-    and would try again and again; started anew, the server has all that it acknowledged.
-    """
-    if isinstance(context.get("exception"), MemoryError):
-        log.say("out of memory: the server ends, to be started again")
-        log.drain(logs.PATIENCE)
-        os._exit(OUT_OF_MEMORY)
-    loop.default_exception_handler(context)

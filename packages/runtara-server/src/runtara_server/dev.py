@@ -20,7 +20,8 @@ from pydantic import Field
 
 from runtara_migrations.location import MEMORY, PostgresLocation, parse
 from runtara_protocol.quic.certificates import LocalAuthority
-from runtara_server.config import DatabaseUrl, Host, Settings
+from runtara_protocol.server.settings import Host
+from runtara_server.config import DatabaseUrl, Settings
 from runtara_server.runtime import StartError
 
 FOLDER = Path(".runtara")

@@ -1,40 +1,35 @@
 """The core, running: for the command, and for whoever embeds it."""
 
-import asyncio
 import ipaddress
 import logging
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 from runtara_domain.activity import Activity
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.transport import Operations, Request
-from runtara_protocol.quic import certificates
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection
-from runtara_protocol.quic.listener import (
-    HELD_EACH,
-    UNDELIVERED_EACH,
-    Listener,
-    ListenerSettings,
+from runtara_protocol.quic.listener import Listener
+from runtara_protocol.server.listening import (
+    StartError,
+    bound,
+    certificate_of,
+    listener_settings,
+    running,
 )
+from runtara_protocol.server.renewal import Renewal
 from runtara_protocol.server.streams import RequestStreams
 from runtara_server.config import Settings
 from runtara_server.container import Container
 from runtara_server.operations import requests_of
-from runtara_server.renewal import Renewal
 
-__all__ = ["CoreRuntime", "StartError"]
+__all__ = ["CoreRuntime", "Settings", "StartError"]
 
 _OPEN_DOOR = "there is no authentication: whoever reaches the port can read and end every instance"
 
 _log = logging.getLogger(__name__)
-
-
-class StartError(Exception):
-    """The core could not start; the message says what stands in the way, in one line."""
 
 
 class CoreRuntime:
@@ -51,7 +46,13 @@ class CoreRuntime:
         self._settings = settings
         self._container = Container(settings=settings)
         self._listener = Listener(
-            _listening(settings, certificate or _certificate(settings)), self._accept
+            listener_settings(
+                settings,
+                settings.quic_host,
+                settings.quic_port,
+                certificate or certificate_of(settings),
+            ),
+            self._accept,
         )
         self._exits = AsyncExitStack()
         self._has_own_certificate = certificate is not None
@@ -83,8 +84,8 @@ class CoreRuntime:
                 ("waits", self._container.waits().keep),
                 ("held sleeps", self._container.held_sleeps().keep),
             ):
-                await exits.enter_async_context(_running(name, keep()))
-            await exits.enter_async_context(_bound(self._listener, self._settings))
+                await exits.enter_async_context(running(name, keep()))
+            await exits.enter_async_context(self._bound())
             await self._renew_certificate(exits)
             self._exits = exits.pop_all()
         host, port = self.address
@@ -104,11 +105,15 @@ class CoreRuntime:
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 
+    def _bound(self) -> AbstractAsyncContextManager[None]:
+        host, port = self._settings.quic_host, self._settings.quic_port
+        return bound(self._listener, host, port, "RUNTARA_QUIC_HOST or RUNTARA_QUIC_PORT")
+
     async def _renew_certificate(self, exits: AsyncExitStack) -> None:
         cert, key = self._settings.tls_cert, self._settings.tls_key
         if cert is not None and key is not None and not self._has_own_certificate:
             renewal = Renewal(cert, key, self._listener.renew)
-            await exits.enter_async_context(_running("certificate", renewal.keep()))
+            await exits.enter_async_context(running("certificate", renewal.keep()))
 
     def _accept(self, connection: Connection) -> RequestStreams[Request]:
         session = self.operations.open_session()
@@ -129,68 +134,4 @@ def _warn_of_the_open_door(host: str) -> None:
         _log.warning(
             _OPEN_DOOR,
             extra={"instead": "set RUNTARA_QUIC_HOST=127.0.0.1, or let a firewall choose"},
-        )
-
-
-def _certificate(settings: Settings) -> Certificate:
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        return certificates.load(settings.tls_cert, settings.tls_key)
-    _log.warning(
-        "self-signed certificate for localhost: clients must skip its verification",
-        extra={"instead": "set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY"},
-    )
-    return certificates.self_signed()
-
-
-def _listening(settings: Settings, certificate: Certificate) -> ListenerSettings:
-    return ListenerSettings(
-        host=settings.quic_host,
-        port=settings.quic_port,
-        certificate=certificate,
-        max_incoming=settings.quic_max_incoming,
-        max_bi_streams=settings.quic_max_bi_streams,
-        max_uni_streams=settings.quic_max_uni_streams,
-        idle_timeout=settings.quic_idle_timeout_ms / 1000,
-        keep_alive=settings.quic_keep_alive_ms / 1000 or None,
-        udp_recv_buffer=settings.quic_udp_recv_buffer,
-        udp_send_buffer=settings.quic_udp_send_buffer,
-        max_connections=settings.quic_max_handlers or None,
-        max_held=settings.max_receive_bytes,
-        max_held_each=min(HELD_EACH, settings.max_receive_bytes),
-        max_undelivered=settings.max_undelivered_bytes,
-        max_undelivered_each=min(UNDELIVERED_EACH, settings.max_undelivered_bytes),
-        grace=settings.shutdown_grace_ms / 1000,
-    )
-
-
-@asynccontextmanager
-async def _bound(listener: Listener, settings: Settings) -> AsyncIterator[None]:
-    async with AsyncExitStack() as exits:
-        try:
-            await exits.enter_async_context(listener)
-        except OSError as error:
-            raise StartError(
-                f"Cannot listen on {settings.quic_host} port {settings.quic_port} (UDP):"
-                f" {error.strerror}. Set RUNTARA_QUIC_HOST or RUNTARA_QUIC_PORT to another"
-            ) from error
-        yield
-
-
-@asynccontextmanager
-async def _running(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_report_failure)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        _log.error(
-            "background work has ended",
-            extra={"work": task.get_name()},
-            exc_info=task.exception(),
         )

@@ -5,7 +5,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from runtara_server.log_queue import LogQueue, fields
+from runtara_protocol.server.log_queue import LogQueue, fields
 
 _STDERR = 2
 PATIENCE = 2.0

@@ -1,0 +1,94 @@
+"""A server's process: what it exits with, and how it is told to end."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from runtara_domain.error import DatabaseError
+from runtara_protocol.quic.certificates import CertificateError
+from runtara_protocol.server import logs
+from runtara_protocol.server.listening import StartError
+from runtara_protocol.server.log_queue import LogQueue
+from runtara_protocol.server.settings import ConfigurationError
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+OK, CANNOT_START, BAD_CONFIGURATION = 0, 1, 2
+OUT_OF_MEMORY = 1
+
+_log = logging.getLogger(__name__)
+
+
+def run(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogQueue) -> int:
+    """
+    Serve until the event that it is given is set, by SIGTERM or SIGINT; gives the exit code.
+
+    `serve` is called in this thread, and may raise ConfigurationError before there is a loop.
+    """
+    try:
+        told_to_end = asyncio.Event()
+        work = serve(told_to_end)
+        with asyncio.Runner(loop_factory=_event_loop) as runner:
+            runner.get_loop().set_exception_handler(partial(_failed, log))
+            runner.run(_until_ended(work, told_to_end))
+    except (ConfigurationError, CertificateError) as error:
+        log.say(str(error))
+        return BAD_CONFIGURATION
+    except (StartError, DatabaseError) as error:
+        log.say(str(error))
+        return CANNOT_START
+    return OK
+
+
+async def _until_ended(work: Coroutine[Any, Any, None], told_to_end: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in _ENDING:
+        loop.add_signal_handler(number, told_to_end.set)
+    await work
+    # The loop takes its handlers along when it closes: told again after that, we would be killed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+@asynccontextmanager
+async def broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel the block once told to end, and go on behind it: a start may wait for minutes."""
+    try:
+        async with asyncio.timeout(None) as block:
+            watching = asyncio.create_task(_expire(block, told_to_end))
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not block.expired():
+            raise
+        _log.info("told to end before it listened")
+
+
+async def _expire(block: asyncio.Timeout, told_to_end: asyncio.Event) -> None:
+    await told_to_end.wait()
+    block.reschedule(0)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _failed(log: LogQueue, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """
+    Take in what nothing else did; end the process at once if it is for want of memory.
+
+    What lets one request or connection fail is dealt with there. Here the loop itself can't go on,
+    and would try again and again; started anew, the server has all that it acknowledged.
+    """
+    if isinstance(context.get("exception"), MemoryError):
+        log.say("out of memory: the server ends, to be started again")
+        log.drain(logs.PATIENCE)
+        os._exit(OUT_OF_MEMORY)
+    loop.default_exception_handler(context)
