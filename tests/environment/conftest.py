@@ -19,6 +19,8 @@ from runtara_domain.model import Instance
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import Image, NewImage, RunnerType
 from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import State
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
 from runtara_environment.placements.spawner import VERSION
@@ -33,9 +35,15 @@ _PATIENCE_S = 60.0
 class Here:
     """One environment's folder and database; environments are opened on it, one after another."""
 
-    def __init__(self, data_dir: Path, persistence: MemoryPersistence) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        persistence: Persistence,
+        core_addr: str = "127.0.0.1:1",
+    ) -> None:
         self.data_dir = data_dir
         self.persistence = persistence
+        self.core_addr = core_addr
         self.clock = SystemClock()
         self.placement: LocalPlacement
         self.launcher: Launcher
@@ -43,7 +51,9 @@ class Here:
     @asynccontextmanager
     async def environment(self, **more: object) -> AsyncIterator[Launcher]:
         """Open an environment of this folder."""
-        local = LocalSettings(data_dir=self.data_dir, skip_cert_verification=True)
+        local = LocalSettings(
+            data_dir=self.data_dir, core_addr=self.core_addr, skip_cert_verification=True
+        )
         self.placement = LocalPlacement(self.persistence.images, runners("process"), local)
         environment = NewEnvironment(
             environment_id="here", machine="machine", boot_id=boot_id(), capacity=32
@@ -110,6 +120,27 @@ class Here:
 
         await self.until(is_closed)
         return found[number - 1]
+
+    async def ended(self, instance_id: str) -> Instance:
+        """Wait until an instance is in a final state, and its launch is closed."""
+
+        async def is_over() -> bool:
+            launches = await self.launches(instance_id)
+            is_final = (await self.instance(instance_id)).state.is_final
+            return is_final and all(launch.closed_at is not None for launch in launches)
+
+        await self.until(is_over)
+        return await self.instance(instance_id)
+
+    async def rests(self, instance_id: str, state: State) -> None:
+        """Wait until an instance is in this state without an open launch."""
+
+        async def is_so() -> bool:
+            launches = await self.launches(instance_id)
+            is_there = (await self.instance(instance_id)).state is state
+            return is_there and all(launch.closed_at is not None for launch in launches)
+
+        await self.until(is_so)
 
     async def pid(self, instance_id: str) -> int:
         """Wait for an instance's process, and give its pid."""

@@ -20,6 +20,7 @@ from runtara_environment.images.cache import ImageCache
 from runtara_environment.images.metadata import check_metadata
 from runtara_environment.images.validation import check_image, check_zip
 from runtara_environment.runners.process import ProcessRunner
+from runtara_persistence.memory import MemoryPersistence
 
 TARGET = {"target": "orders.flow:run"}
 
@@ -200,6 +201,7 @@ async def test_a_copy_is_verified_before_it_is_run(here: Here) -> None:
     folder = await cache.installed(image, ProcessRunner())
     assert (folder / "program").read_bytes() == b"content"
     cache.forget(image.image_id)
+    assert isinstance(here.persistence, MemoryPersistence)
     here.persistence.store.image_chunks.clear()
 
     with pytest.raises(LaunchFailed, match="are not those that were registered"):
