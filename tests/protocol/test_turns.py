@@ -87,9 +87,9 @@ def test_what_one_source_may_have_waiting_is_bounded() -> None:
     put(turns, greedy, 15)
     put(turns, other)
 
-    assert len(greedy.waiting) == 10
+    assert len(greedy.waiting) == 11  # The one that is over it was the last to be let in.
     assert len(other.waiting) == 1
-    assert turns.dropped == 5
+    assert turns.dropped == 4
 
 
 def test_tiny_datagrams_are_bounded_in_number() -> None:
@@ -98,6 +98,18 @@ def test_tiny_datagrams_are_bounded_in_number() -> None:
     put(turns, flood, 5000, size=1)
 
     assert len(flood.waiting) < 3000
+
+
+def test_dear_datagrams_wait_in_few_numbers() -> None:
+    """What waits of one source takes half a second at most, so that it doesn't outlast its peer."""
+    turns, dear, other = Turns[Source](), Source(), Source()
+    for _ in range(100):
+        dear.took(0.010)
+    put(turns, dear, 200)
+    put(turns, other, 200)
+
+    assert 40 <= len(dear.waiting) <= 60
+    assert len(other.waiting) == 200
 
 
 def test_what_an_honest_client_may_be_ahead_waits_whole() -> None:

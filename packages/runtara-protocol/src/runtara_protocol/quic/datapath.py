@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic, thread_time
 from typing import TypeAlias
 
-from runtara_protocol.quic.turns import WAITING_EACH, Address, Source, Turns
+from runtara_protocol.quic.turns import BACKLOG, WAITING_EACH, Address, Source, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ Arrival: TypeAlias = "tuple[Endpoint, bytes, Address]"
 class Endpoint(Source, ABC):
     """One connection, as the datapath drives it."""
 
-    def __init__(self, most_waiting: int = WAITING_EACH) -> None:
-        super().__init__(most_waiting)
+    def __init__(self, most_waiting: int = WAITING_EACH, backlog: float = BACKLOG) -> None:
+        super().__init__(most_waiting, backlog)
         self.is_scheduled = False
 
     @abstractmethod
@@ -158,7 +158,7 @@ class Datapath:
 
     def _take_turns(self) -> None:
         """Take in what waits, for one turn of the loop; the rest in the next."""
-        now = monotonic()
+        now = taken_in = monotonic()
         since = self._turns_began()
         touched: dict[Endpoint, None] = {}
         for _ in range(BATCH):
@@ -169,7 +169,9 @@ class Datapath:
             touched[endpoint] = None
             self._receive(endpoint, data, address, now)
             since = self._charge(endpoint, since)
-            if monotonic() - now > TURN:
+            before, taken_in = taken_in, monotonic()
+            endpoint.took(taken_in - before)
+            if taken_in - now > TURN:
                 break
         self._process(touched, now)
 

@@ -23,6 +23,7 @@ MOST = 512
 CROWDED_FOR = 2.0
 # Datagrams of a thousand clients that come back together after a restart.
 MOST_AT_THE_DOOR = 2 << 20
+LONGEST_AT_THE_DOOR = 10.0
 # After so many seconds a handshake may have to make room for another.
 PATIENCE = 1.0
 
@@ -159,7 +160,7 @@ class _Door(Endpoint):
     """
 
     def __init__(self, knock: Callable[[bytes, Address, float], Connection | None]) -> None:
-        super().__init__(MOST_AT_THE_DOOR)
+        super().__init__(MOST_AT_THE_DOOR, LONGEST_AT_THE_DOOR)
         self._knock = knock
         self._touched: list[Connection] = []
 

@@ -13,6 +13,10 @@ WAITING = 32 << 20
 # What a datagram that waits takes beside its bytes: tiny ones are bounded by it, in number and in
 # the time that they keep the server at work when their peer has long left.
 OVERHEAD = 256
+# What waits of one source is worked off in so many seconds, though its peer has left by then.
+BACKLOG = 0.5
+# One datagram counts so little, because the system may stop this process while it is taken in.
+SMOOTHING = 1 / 32
 # A client that waits for each answer has less waiting than its share: without this, each of its
 # calls would wait for one turn of each client that sends without a pause.
 LIGHT = 4
@@ -21,12 +25,25 @@ LIGHT = 4
 class Source:
     """A peer, or a kind of peers, whose datagrams wait to be taken in."""
 
-    def __init__(self, most: int = WAITING_EACH) -> None:
+    def __init__(self, most: int = WAITING_EACH, backlog: float = BACKLOG) -> None:
         self.waiting: deque[tuple[bytes, Address]] = deque()
         self.waiting_bytes = 0
         self.most_waiting = most
+        self.most_backlog = backlog
+        # Seconds that one of its datagrams takes.
+        self.cost = 0.0
         # Seconds of work it has had, or was credited with when it came back from a rest.
         self.used = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether more than waits already would take too much room, or too long."""
+        backlog = self.cost * len(self.waiting)
+        return self.waiting_bytes > self.most_waiting or backlog > self.most_backlog
+
+    def took(self, seconds: float) -> None:
+        """Learn from how long one of its datagrams took."""
+        self.cost += (seconds - self.cost) * SMOOTHING
 
 
 SourceT = TypeVar("SourceT", bound=Source)
@@ -59,7 +76,7 @@ class Turns(Generic[SourceT]):
         """Let it wait; dropped if the source has too much waiting, or all have and it has any."""
         size = len(data) + OVERHEAD
         if source.waiting:
-            if source.waiting_bytes + size > source.most_waiting or self._bytes > self._most:
+            if source.is_full or self._bytes > self._most:
                 self.dropped += 1
                 return
         else:
