@@ -1,6 +1,7 @@
 """What is checked of images, and how their copies and folders are kept."""
 
 import io
+import os
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.environment.conftest import Here, zipped
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import RunnerType
 from runtara_domain.ports.placements import LaunchFailed
-from runtara_environment.folders import LaunchFolder, safe_name
+from runtara_environment.folders import LaunchFolder, safe_name, sweep
 from runtara_environment.identity import IdentityTaken, held_identity
 from runtara_environment.images import validation
 from runtara_environment.images.cache import ImageCache
@@ -165,6 +166,22 @@ def test_what_a_process_left_is_read_without_following_links(tmp_path: Path) -> 
     (folder.path / "stderr.log").unlink()
     (folder.path / "stderr.log").symlink_to("/etc/passwd")
     assert folder.tail(6) == b"older "
+
+
+def test_old_folders_are_swept(tmp_path: Path) -> None:
+    """Not those of launches that are open; an instance that has none left goes as a whole."""
+    folders = [
+        LaunchFolder(tmp_path, "t", instance_id, launch_id)
+        for instance_id, launch_id in (("i", "old"), ("i", "open"), ("j", "old"), ("k", "new"))
+    ]
+    for folder in folders:
+        folder.make(None)
+        if folder.launch_id != "new":
+            os.utime(folder.path, (1000, 1000))
+
+    assert sweep(tmp_path, {folders[1].path}, 2000.0) == 2
+    assert [folder.path.exists() for folder in folders] == [False, True, False, True]
+    assert [folder.workspace.exists() for folder in folders] == [True, True, False, True]
 
 
 def test_an_environment_keeps_its_id_alone(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import re
+import shutil
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 _ODD = re.compile(rb"[^A-Za-z0-9_.-]|\A\.")
 _LONGEST = 200
+_WORKSPACE = "workspace"
 INPUT, OUTPUT = "input.json", "output.json"
 
 
@@ -52,7 +55,7 @@ class LaunchFolder:
     @property
     def workspace(self) -> Path:
         """The folder that launches of the instance share."""
-        return self.instance / "workspace"
+        return self.instance / _WORKSPACE
 
     def make(self, given: bytes | None) -> None:
         """Make it, with the instance's input."""
@@ -80,6 +83,22 @@ class LaunchFolder:
             if len(found) >= size:
                 break
         return found
+
+
+def sweep(runs: Path, kept: Collection[Path], before: float) -> int:
+    """
+    Remove folders of launches that nothing was written to since; gives how many.
+
+    An instance whose last launch goes loses its workspace, too.
+    """
+    removed = 0
+    for instance in runs.glob("*/*"):
+        launches = [folder for folder in instance.iterdir() if folder.name != _WORKSPACE]
+        old = [one for one in launches if one not in kept and one.lstat().st_mtime < before]
+        for folder in old if len(old) < len(launches) else [instance]:
+            shutil.rmtree(folder)
+        removed += len(old)
+    return removed
 
 
 def _read(path: Path, most: int) -> bytes | None:

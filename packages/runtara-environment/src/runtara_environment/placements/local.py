@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any
@@ -15,7 +17,7 @@ from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
-from runtara_environment.folders import LaunchFolder, safe_name
+from runtara_environment.folders import LaunchFolder, safe_name, sweep
 from runtara_environment.images.cache import ImageCache
 from runtara_environment.placements.endings import end_of, left_behind, parsed_handle
 from runtara_environment.placements.spawner import (
@@ -100,6 +102,13 @@ class LocalPlacement:
     def folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
         """Give the folder of a launch, whether or not it is there."""
         return LaunchFolder(self.settings.data_dir / "runs", tenant_id, instance_id, launch_id)
+
+    async def sweep(self, older_than: timedelta) -> int:
+        """Remove the folders of launches that are over and were last written to that long ago."""
+        kept = {launched.folder.path for launched in self._launched.values()}
+        return await asyncio.to_thread(
+            sweep, self.settings.data_dir / "runs", kept, time.time() - older_than.total_seconds()
+        )
 
     @asynccontextmanager
     async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
