@@ -6,6 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.contract.database import Database, Row
+from tests.contract.launching import (
+    KILLED,
+    LONG,
+    hold_lease,
+    judge_as_usual,
+    launch,
+    offer_all,
+    put_image,
+    start,
+)
 from tests.contract.states import TENANT, put_checkpoint, put_instance
 from tests.contract.test_signals_watch import Told
 
@@ -24,6 +34,9 @@ from runtara_domain.model import (
     Signal,
     Sleep,
 )
+from runtara_domain.model.interventions import Stop
+from runtara_domain.model.launches import Closing
+from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN, Persistence
 from runtara_domain.status import OPEN, WORKING, SignalType, State
 
@@ -109,6 +122,47 @@ async def reopen(database: Database, core: Persistence) -> None:
     await core.instances.reopen(Reopening("i"), when=frozenset({State.FAILED}), at=NOW)
 
 
+async def close_a_launch(database: Database, core: Persistence) -> None:
+    launched = await launch(core, "launched")
+    await core.launches.close(Closing(launched.launch_id, KILLED), judge_as_usual, at=NOW)
+
+
+async def stop(database: Database, core: Persistence) -> None:
+    await core.launches.stop(Stop("i", reason="why"), at=NOW)
+
+
+async def end_a_back_off(database: Database, core: Persistence) -> None:
+    await core.launches.resume("i", at=NOW)
+
+
+async def raise_a_limit(database: Database, core: Persistence) -> None:
+    await core.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=9))
+
+
+async def release_a_hold(database: Database, core: Persistence) -> None:
+    await core.limits.hold(Hold(Scope.TENANT, TENANT), at=NOW)
+    await core.limits.release(Scope.TENANT, TENANT)
+
+
+async def register_an_image(database: Database, core: Persistence) -> None:
+    await put_image(core)
+
+
+async def drain(database: Database, core: Persistence) -> None:
+    await hold_lease(core, "e")
+    await core.environments.drain("e", draining=True)
+
+
+async def free_a_place(database: Database, core: Persistence) -> None:
+    """End the launch of a finished instance that counted under a limit."""
+    await core.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=1))
+    launched = await launch(core, "launched")
+    ending = Ending(State.CANCELLED)
+    await core.instances.finish(Caller("launched"), ending, when=OPEN, at=NOW)
+    await core.launches.close(Closing(launched.launch_id, KILLED), judge_as_usual, at=NOW)
+
+
+BACKING_OFF: Row = {"launch_after": LATER, "backoff_ms": 60_000, "image_id": "image"}
 ASLEEP: Row = {"sleep_until": LATER, "wake_claim_by": None, "wake_claim_until": None}
 WAYS: dict[str, tuple[Way, State, Row]] = {
     "created": (create, State.RUNNING, {}),
@@ -123,6 +177,14 @@ WAYS: dict[str, tuple[Way, State, Row]] = {
     "given back soon before": (give_back, State.ASLEEP, CLAIMED | {"sleep_until": SOON}),
     "asleep for a moment": (nap, State.RUNNING, {}),
     "reopened": (reopen, State.FAILED, {}),
+    "a launch is over": (close_a_launch, State.RUNNING, {}),
+    "stopped": (stop, State.RUNNING, {"launch_id": "open"}),
+    "a back-off taken back": (end_a_back_off, State.PENDING, BACKING_OFF),
+    "a limit raised": (raise_a_limit, State.RUNNING, {}),
+    "a hold released": (release_a_hold, State.RUNNING, {}),
+    "an image registered": (register_an_image, State.RUNNING, {}),
+    "an environment drained": (drain, State.RUNNING, {}),
+    "a place free again": (free_a_place, State.RUNNING, {}),
 }
 ways = pytest.mark.parametrize("name", WAYS)
 
@@ -203,7 +265,21 @@ async def give_back_early(database: Database, core: Persistence) -> None:
     await core.claims.release(TOKEN, ["sleeper"], at=NOW)
 
 
+async def delay_for_long(database: Database, core: Persistence) -> None:
+    await start(core, "new", launch_after=LATER)
+
+
+async def claim_and_renew(database: Database, core: Persistence) -> None:
+    """Claim a launch that was started before, and let it register."""
+    [launched] = (await core.launches.claim(offer_all("e"), limit=9, at=NOW)).assignments
+    own = Registration(launched.instance_id, TENANT, launch_id=launched.launch_id)
+    await core.instances.register(own, when=OPEN, at=NOW)
+    await core.environments.renew("e", ttl=LONG)
+
+
 QUIET: dict[str, Way] = {
+    "a start that is delayed for long": delay_for_long,
+    "a claim and a lease's renewal": claim_and_renew,
     "checkpoints": save,
     "a sleep that is held": sleep_held,
     "registrations": register,
@@ -223,6 +299,9 @@ async def test_nothing_is_told_of_what_nobody_may_launch(
     await put_instance(database, State.RUNNING, "marker")
     await put_instance(database, State.ASLEEP, "sleeper", **(CLAIMED | {"sleep_until": LATER}))
     await put_checkpoint(database)
+    image = await put_image(persistence)
+    await put_instance(database, State.PENDING, "waits", run=0, image_id=image.image_id)
+    await hold_lease(persistence, "e")
     here, there, told, neighbours = Launches(), Launches(), Told(), Told()
 
     async with (

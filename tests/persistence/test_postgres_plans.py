@@ -181,6 +181,33 @@ async def test_the_next_moment_is_the_first_of_an_index(
     assert scans["idx_instances_given_back"] == 0
 
 
+async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """However many instances of a lane sleep or are backing off."""
+    await connection.execute(
+        "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
+        " finished_at = NULL, image_id = 'image', tenant_id = 't'; ANALYZE instances"
+    )
+    lanes = load("runtara_persistence.postgres", "claiming.sql")["lanes"]
+    renew = load("runtara_persistence.postgres", "environments.sql")["renew"]
+    await connection.execute(f"PREPARE lanes AS {lanes}")
+    await connection.execute(f"PREPARE renew AS {renew}")
+
+    for asked in ("lanes (now())", "renew ('e', interval '30 s', 0, interval '45 s')"):
+        [(explained,)] = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {asked}")
+        scans = [
+            node
+            for node in nodes(json.loads(explained)[0]["Plan"])
+            if node.get("Relation Name") == "instances"
+        ]
+        assert scans
+        for node in scans:
+            assert "Index Name" in node, node
+            assert node["Actual Rows"] * node["Actual Loops"] <= 2
+            assert node.get("Rows Removed by Filter", 0) <= 2
+
+
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for inner in plan.get("Plans", ()):

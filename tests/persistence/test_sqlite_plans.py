@@ -4,11 +4,14 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC, datetime
 from importlib import resources
 
 import pytest
 
+from runtara_domain.model.launches import Offer
 from runtara_persistence import queries
+from runtara_persistence.sqlite import claiming
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 FILES = ("instances", "checkpoints", "events", "signals", "claims", "reopening")
@@ -126,3 +129,56 @@ async def test_the_next_moment_is_read_from_the_ends_of_indexes(
 
     assert moment > "2026"
     assert 0 < steps < 500
+
+
+async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
+    schema: sqlite3.Connection,
+) -> None:
+    """However many sleep, are backing off or wait in a lane that is full or held."""
+    schema.executescript(
+        """
+        INSERT INTO images (image_id, tenant_id, name)
+        VALUES ('a', 't', 'a'), ('full', 't', 'full'), ('held', 't', 'held');
+        INSERT INTO limits (scope, tenant_id, name, max_concurrent)
+        VALUES ('image', 't', 'full', 0);
+        INSERT INTO holds VALUES ('image', 't', 'held', '', '2026-01-01');
+        INSERT INTO environments VALUES (
+            'e', 'environment', NULL, 'm', '', '', 9, '[]', '2026-01-01', '3000-01-01', 0, 0, NULL
+        );
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 40000)
+        INSERT INTO instances (
+            instance_id, tenant_id, status, created_at, image_id, sleep_until, launch_after
+        )
+        SELECT
+            'i' || n,
+            't',
+            CASE WHEN n % 4 = 0 THEN 'suspended' ELSE 'pending' END,
+            '2026-01-01T00:00:00.000Z',
+            CASE n % 4 WHEN 1 THEN 'full' WHEN 2 THEN 'held' ELSE 'a' END,
+            CASE WHEN n % 4 = 0 THEN '2999-01-01T00:00:00.000Z' END,
+            CASE WHEN n % 4 = 3 AND n > 100 THEN '2999-01-01T00:00:00.000Z' END
+        FROM n;
+        """
+    )
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    offer = Offer(environment_id="e", can_run=lambda image: True)
+    schema.set_progress_handler(step, 10)
+    claims = claiming.claim(schema, offer, 5, datetime(2026, 2, 1, tzinfo=UTC))
+
+    assert len(claims.assignments) == 5
+    assert 0 < steps < 1000
+
+    renew = queries.load("runtara_persistence.sqlite", "environments.sql")["renew"]
+    steps = 0
+    now = "2026-02-01T00:00:00.000Z"
+    renewed = {"environment_id": "e", "now": now, "until": now, "clock_offset_ms": 0}
+    silence = {"quiet_since": now, "lost_silence": "+45 seconds"}
+    [_, _, moment, *_] = schema.execute(renew, renewed | silence).fetchone()
+
+    assert moment == "2999-01-01T00:00:00.000Z"
+    assert 0 < steps < 100

@@ -66,7 +66,10 @@ class Store:
     def put_instance(self, row: InstanceRow) -> None:
         """Put in an instance, in the place of the one that has its id."""
         self.instances[row.instance_id] = row
-        if row.launch_id is None and row.state in (State.PENDING, State.ASLEEP, State.PAUSED):
+        is_waiting = row.state in (State.PENDING, State.ASLEEP, State.PAUSED)
+        after = row.launch_after
+        is_soon = after is None or after < row.created_at + LAUNCHABLE_WITHIN
+        if row.launch_id is None and is_waiting and is_soon:
             self.watchers.tell_launchable()
 
     def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:

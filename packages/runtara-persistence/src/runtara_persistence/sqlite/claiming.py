@@ -17,7 +17,14 @@ from runtara_domain.launching.room import (
     keys,
 )
 from runtara_domain.model.images import Image
-from runtara_domain.model.launches import INLINE, Assignment, Claims, Offer, new_launch_id
+from runtara_domain.model.launches import (
+    INLINE,
+    LOWEST_PRIORITY,
+    Assignment,
+    Claims,
+    Offer,
+    new_launch_id,
+)
 from runtara_domain.model.limits import Limit
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import launch_rows
@@ -87,14 +94,14 @@ def _lanes(connection: sqlite3.Connection) -> Iterator[tuple[Lane, str]]:
     key = ""
     while (row := connection.execute(_SQL["lanes.next"], {"lane": key}).fetchone()) is not None:
         key, tenant_id, image_id, workflow, queue = row
-        priority: int | None = None
+        priority = LOWEST_PRIORITY - 1
         while True:
             asked = {"lane": key, "priority": priority}
             found = connection.execute(_SQL["lanes.next_priority"], asked).fetchone()
             if found is None:
                 break
             [priority] = found
-            yield Lane(tenant_id, image_id, workflow, queue, found[0]), key
+            yield Lane(tenant_id, image_id, workflow, queue, priority), key
 
 
 def _waiting(

@@ -86,16 +86,30 @@ lost_ones AS MATERIALIZED (
         AND lost_run = run_epoch
         AND (image_id IS NOT NULL OR workflow IS NOT NULL)
 ),
-next_one AS MATERIALIZED (
+-- The first of an index each: the planner takes a condition alone for one that many rows meet.
+first_one AS MATERIALIZED (
     SELECT
         -- include: waits_since
         AS moment
-    FROM instances, clock
+    FROM instances
     WHERE
         -- include: may_launch
         AND
         -- include: waits_since
-        > clock.now
+        IS NOT NULL
+    ORDER BY moment
+    LIMIT 1
+),
+next_one AS MATERIALIZED (
+    SELECT
+        -- include: waits_since
+        AS moment
+    FROM instances
+    WHERE
+        -- include: may_launch
+        AND
+        -- include: waits_since
+        > (SELECT clock.now FROM clock)
     ORDER BY moment
     LIMIT 1
 )
@@ -103,15 +117,7 @@ SELECT
     clock.now,
     renewed.is_draining,
     renewed.lease_until,
-    EXISTS (
-        SELECT
-        FROM instances
-        WHERE
-            -- include: may_launch
-            AND
-            -- include: waits_since
-            <= clock.now
-    )
+    EXISTS (SELECT FROM first_one WHERE first_one.moment <= clock.now)
     OR EXISTS (SELECT FROM told WHERE told.moment <= clock.now)
     OR EXISTS (SELECT FROM lost_ones WHERE lost_ones.moment <= clock.now)
     AS is_anything_launchable,

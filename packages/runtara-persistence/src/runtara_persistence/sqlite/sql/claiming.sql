@@ -28,7 +28,7 @@ WHERE
     AND
     -- include: lane
     = :lane
-    AND (:priority IS NULL OR priority > :priority)
+    AND priority > :priority
 ORDER BY priority
 LIMIT 1;
 
