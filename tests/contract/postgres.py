@@ -11,7 +11,11 @@ _ENUMS = {
     ("instance_events", "event_type"): "instance_event_type",
     ("pending_signals", "signal_type"): "signal_type",
 }
-_ORDERED = {"launches": "created_at, instance_id, number", "images": "created_at, image_id"}
+_ORDERED = {
+    "launches": "created_at, instance_id, number",
+    "images": "created_at, image_id",
+    "instance_images": "created_at, instance_id",
+}
 _UNNUMBERED = frozenset({"instances", "pending_signals"})
 # These rows have no number, and an update moves them: what was put in by this door comes first,
 # then whatever registered first, then whatever was left alone longest.

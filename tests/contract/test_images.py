@@ -238,3 +238,21 @@ async def test_rows_that_others_put_in_plainly_are_images(
     assert (image.version, image.metadata, image.is_current) == (1, {}, True)
     assert await persistence.images.chunk("p", 0) is None
     assert (await persistence.images.delete("p", TENANT, at=START)).is_hidden
+
+
+async def test_what_belongs_to_a_pruned_instance_goes_with_it(
+    persistence: Persistence, database: Database
+) -> None:
+    """Its launches, and the association with its image, which then is used by nobody."""
+    launched = await launch(persistence)
+    ending = Ending(State.CANCELLED)
+    await persistence.instances.finish(Caller("i"), ending, when=OPEN, at=START)
+    await close(persistence, launched.launch_id, KILLED)
+
+    pruned = await persistence.instances.prune(START + SECOND)
+
+    assert pruned == 1
+    assert await database.rows("launches") == await database.rows("instance_images") == []
+    assert launched.image is not None
+    deleted = await persistence.images.delete(launched.image.image_id, TENANT, at=START)
+    assert (deleted.is_found, deleted.is_hidden) == (True, False)

@@ -283,6 +283,7 @@ class SqliteInstances:
             left -= _delete(connection, statement, oldest, rows=left)
         if left == 0:
             return 0, False
+        _delete(connection, _SQL["prune.associations"], oldest)
         _delete(connection, _SQL["prune.instances"], oldest)
         return len(oldest), len(oldest) < most
 

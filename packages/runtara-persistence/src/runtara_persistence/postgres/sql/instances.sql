@@ -325,6 +325,12 @@ gone AS (
         AND (SELECT count(*) FROM old_events) < $3
         AND (SELECT count(*) FROM old_signals) < $3
     RETURNING instance_id
+),
+-- Theirs refers to no instance.
+associations_gone AS (
+    DELETE FROM instance_images AS a
+    USING gone
+    WHERE a.instance_id = gone.instance_id
 )
 SELECT
     (SELECT count(*) FROM oldest) AS found,

@@ -271,3 +271,8 @@ WHERE id IN (
 -- name: prune.instances
 DELETE FROM instances
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
+
+-- name: prune.associations
+-- Those of a Rust environment's making refer to no instance.
+DELETE FROM instance_images
+WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
