@@ -3,7 +3,6 @@
 import random
 from dataclasses import KW_ONLY, dataclass, fields
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Self
 
@@ -152,6 +151,8 @@ def _length(said: Any, now: datetime) -> timedelta:
 
 def _date(text: str) -> datetime:
     """As HTTP writes dates, or ISO 8601."""
+    from email.utils import parsedate_to_datetime  # Only now: it takes long to import.
+
     try:
         return parsedate_to_datetime(text)
     except ValueError:

@@ -8,26 +8,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from functools import cache, lru_cache
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 OPAQUE = "<object>"
 """What has no value of its own, such as a connection or a function; any is like any other."""
 
 _DEEPEST = 50
 """Levels that are shown."""
-
-_TEXTUAL = (
-    *(Decimal, Fraction, complex, UUID, PurePath, timedelta, range),
-    *(IPv4Address, IPv4Network, IPv6Address, IPv6Network),
-)
 
 _write = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -125,12 +116,25 @@ def _default_of_model(field: Any) -> str | None:
         return None
 
 
+@cache
+def _textual() -> tuple[type, ...]:
+    """The types whose text is their value; some take long to import, and few values are of them."""
+    from decimal import Decimal
+    from fractions import Fraction
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+    numbers = (Decimal, Fraction, complex, timedelta, range)
+    return (*numbers, UUID, PurePath, IPv4Address, IPv4Network, IPv6Address, IPv6Network)
+
+
 def _scalar(value: object) -> str:
+    from zoneinfo import ZoneInfo  # Only now: it looks for the zones of the machine.
+
     if isinstance(value, bytes | bytearray | memoryview):
         return f'"{base64.b64encode(value).decode()}"'
     if isinstance(value, datetime | date | time):
         return f'"{value.isoformat()}"'
-    if isinstance(value, _TEXTUAL):
+    if isinstance(value, _textual()):
         return json.dumps(str(value), ensure_ascii=False)
     if isinstance(value, re.Pattern):
         return described(value.pattern)

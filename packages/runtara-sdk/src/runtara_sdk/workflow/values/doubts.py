@@ -3,6 +3,7 @@
 import array
 import io
 import json
+import sys
 import typing
 from collections.abc import (
     AsyncGenerator,
@@ -17,7 +18,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import FunctionType, MethodType, ModuleType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel
 from pydantic.functional_serializers import PlainSerializer, WrapSerializer
 from pydantic_core import to_json
 
@@ -111,7 +112,9 @@ def _told(path: str, kind: type, doubt: str) -> str:
 
 
 def _lost_for_good(kind: type) -> str | None:
-    if issubclass(kind, SecretStr | SecretBytes | Secret):
+    # A class of pydantic's is there only if its module is, which takes long to import.
+    types: Any = sys.modules.get("pydantic.types")
+    if types is not None and issubclass(kind, types.SecretStr | types.SecretBytes | types.Secret):
         return _SECRET
     if issubclass(kind, io.IOBase | typing.IO):
         return _HANDLE

@@ -1,7 +1,6 @@
 """Options that are misspelt, or known by other names elsewhere."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 
 _ATTEMPTS = (
     "retries",
@@ -36,6 +35,8 @@ def _instead(name: str, value: object, known: Collection[str]) -> str:
         return (
             "write raises=SomeError for what is an answer, retry=Retry(on=SomeError) for the rest"
         )
+    from difflib import get_close_matches  # Only now: it is of use to the misspelt alone.
+
     near = get_close_matches(name, known, 1)
     listed = ", ".join(f"{one}=" for one in known)
     return f"did you mean {near[0]}=?" if near else f"it takes {listed}"

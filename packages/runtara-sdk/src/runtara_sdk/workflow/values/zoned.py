@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 
 class Zoned:
@@ -25,6 +24,8 @@ class Zoned:
 
 
 def _write(value: Any, write: Callable[[Any], Any]) -> Any:
+    from zoneinfo import ZoneInfo  # Only now, as pydantic: few annotate with it.
+
     zone = value.tzinfo if isinstance(value, datetime) else None
     if not isinstance(zone, ZoneInfo) or zone.key is None:
         return write(value)
@@ -34,6 +35,8 @@ def _write(value: Any, write: Callable[[Any], Any]) -> Any:
 def _read(value: Any, read: Callable[[Any], Any]) -> Any:
     if not (isinstance(value, str) and value.endswith("]")):
         return read(value)
+    from zoneinfo import ZoneInfo
+
     text, _, name = value[:-1].rpartition("[")
     moment = read(text)
     try:
