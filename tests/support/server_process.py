@@ -73,7 +73,8 @@ class ServerProcess:
     async def start(self) -> None:
         """Start the process and return once it listens."""
         await self.launch()
-        port = _PORT.search(await self.said(r"\blistening\b"))
+        # Not the name of a logger that ends so.
+        port = _PORT.search(await self.said(r"(?<![.\w])listening\b"))
         assert port is not None
         self.port = int(port["port"])
         self._variables["RUNTARA_QUIC_PORT"] = port["port"]
