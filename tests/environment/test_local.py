@@ -188,6 +188,22 @@ async def test_a_target_that_can_not_be_imported_blocks_the_instance(here: Here)
     assert (await here.instance(instance_id)).state is State.PAUSED
 
 
+async def test_texts_that_no_database_keeps_harm_no_environment(here: Here) -> None:
+    """A traceback and an output are kept without NUL and lone surrogates, the last 64 KiB."""
+    async with here.environment():
+        content = zipped(flow="raise Exception('words' * 99_999 + chr(0) + chr(0xD800))")
+        image = await here.image(content, RunnerType.PYTHON, target="flow:run")
+        blocked = await here.start(image)
+        script = """printf '{"status": "failed", "error": "a\\\\u0000"}' > output.json; exit 1"""
+        crashed = await here.start(await here.shell(script))
+        assert (await here.closed(blocked)).verdict == "block"
+        assert (await here.closed(crashed)).verdict == "crash"
+
+        found = await here.persistence.images.get(image.image_id)
+    assert found is not None
+    assert (found.problem or "").rstrip().endswith("words��"[:-1] + "?")
+
+
 async def test_the_end_of_an_environment_ends_its_processes(here: Here) -> None:
     """Those that ignore SIGTERM are killed after the grace."""
     async with here.environment(shutdown_grace=timedelta(seconds=0.2), patience=Patience()):

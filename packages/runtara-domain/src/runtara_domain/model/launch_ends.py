@@ -117,6 +117,8 @@ def _text(document: dict[str, object], field: str) -> str | None:
     text = document.get(field)
     if text is not None and not isinstance(text, str):
         raise InvalidValue(f"output.json: {field}: takes a text, got {type(text).__name__}")
+    if text is not None:
+        values.check_storable(f"output.json: {field}", text)
     return text
 
 

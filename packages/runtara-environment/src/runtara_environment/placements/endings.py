@@ -34,11 +34,15 @@ def end_of(message: Message, reports: bool) -> LaunchEnd:
     )
 
 
+def storable(text: str) -> str:
+    """Give the end of a text that user code has chosen, as any database keeps it."""
+    kept = text.replace("\0", "�").encode(errors="replace")[-MAX_STDERR_BYTES:]
+    return kept.decode(errors="ignore")
+
+
 def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
     """Give the valid `output.json` and the end of what a process wrote; takes a thread's time."""
-    stderr = folder.tail(MAX_STDERR_BYTES).decode(errors="replace").replace("\0", "�")
-    while len(stderr.encode()) > MAX_STDERR_BYTES:
-        stderr = stderr[len(stderr) // 8 :]
+    stderr = storable(folder.tail(MAX_STDERR_BYTES).decode(errors="replace"))
     content = folder.read_output(MAX_STATE_BYTES)
     if content is None:
         return None, stderr

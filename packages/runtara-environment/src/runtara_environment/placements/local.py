@@ -19,7 +19,7 @@ from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_environment.folders import LaunchFolder, safe_name, sweep
 from runtara_environment.images.cache import ImageCache
-from runtara_environment.placements.endings import end_of, left_behind, parsed_handle
+from runtara_environment.placements.endings import end_of, left_behind, parsed_handle, storable
 from runtara_environment.placements.spawner import (
     SpawnerClient,
     SpawnerLost,
@@ -180,7 +180,7 @@ class LocalPlacement:
 
     def _learn(self, image: Image, refused: SpawnerRefused, left: int) -> None:
         """Note how an image can't be launched, or raise LaunchFailed if it can't at all."""
-        text = str(refused)
+        text = storable(str(refused))
         if refused.problem in ("threads", "sockets"):
             logger.info("image %s is not forked: %s", image.image_id, text)
             self._cold.add(image.image_id)
