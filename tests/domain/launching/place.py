@@ -54,7 +54,7 @@ class Place:
         self.processes: dict[str, Process] = {}
         self.started: list[str] = []
         self.confirmed: list[str] = []
-        self.failure: LaunchFailed | None = None
+        self.failure: Exception | None = None
         self._watches: list[HasEnded] = []
 
     def can_run(self, image: Image) -> bool:

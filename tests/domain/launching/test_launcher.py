@@ -244,6 +244,19 @@ async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> N
         assert (instance.state, instance.error) == (State.PAUSED, problem)
 
 
+async def test_what_a_placement_raises_costs_one_launch(world: World) -> None:
+    """The instance is launched again after a back-off that counts for nothing."""
+    world.place().failure = ZeroDivisionError()
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i")
+        [launch] = await world.launches("i")
+        assert (launch.cause, launch.verdict) == ("runner_failed", "relaunch")
+        world.place().failure = None
+        await world.pass_time(3)
+
+        assert world.place().living() == ["i"]
+
+
 async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: World) -> None:
     """What leaves, and what is killed after the grace, is launchable at once elsewhere."""
     async with world.launcher("other", capacity=0):

@@ -134,8 +134,11 @@ class Supervisor:
             if failed.problem is not None and assignment.image is not None:
                 await self._tell_problem(assignment.image.image_id, failed.problem)
             self.ended(launch_id, failed.end)
-        except DatabaseError as error:
-            self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, str(error)).end)
+        except Exception as error:
+            # A placement may be anybody's: what it raises costs this launch, not the environment.
+            logger.exception("launch %s can't be started", launch_id)
+            reason = f"it could not be started: {type(error).__name__}"
+            self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         else:
             await self._mark_started(watched, handle)
 
