@@ -211,14 +211,22 @@ class Supervisor:
         logger.info("launch %s: %s: %s", watched.launch_id, measure.act.name, measure.reason)
         match measure.act:
             case Act.CANCEL:
-                signal = Signal(SignalType.CANCEL, measure.reason.encode())
-                await self.persistence.signals.send(
-                    watched.instance_id, signal, when=OPEN, at=self.lease.now()
-                )
+                await self._cancel(watched, measure)
             case Act.TERMINATE:
                 await watched.placement.send(watched.launch_id, StopSignal.TERMINATE)
             case Act.KILL:
                 await watched.placement.send(watched.launch_id, StopSignal.KILL)
+
+    async def _cancel(self, watched: Watched, measure: Measure) -> None:
+        signal = Signal(SignalType.CANCEL, measure.reason.encode())
+        try:
+            await self.persistence.signals.send(
+                watched.instance_id, signal, when=OPEN, at=self.lease.now()
+            )
+        except DatabaseError:
+            # Taken again at the next look, which is soon after a failure.
+            watched.taken = None
+            raise
 
     async def _supersede(self, watched: Watched) -> None:
         if watched.taken is None or watched.taken.cause is not Cause.SUPERSEDED:
