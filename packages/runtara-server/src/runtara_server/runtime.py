@@ -12,7 +12,7 @@ from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.listener import Listener
-from runtara_protocol.server.listening import (
+from runtara_protocol.server.endpoint import (
     StartError,
     bound,
     certificate_of,

@@ -12,7 +12,7 @@ from typing import Any
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import CertificateError
 from runtara_protocol.server import logs
-from runtara_protocol.server.listening import StartError
+from runtara_protocol.server.endpoint import StartError
 from runtara_protocol.server.log_queue import LogQueue
 from runtara_protocol.server.settings import ConfigurationError
 
