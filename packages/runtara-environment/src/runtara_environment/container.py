@@ -1,0 +1,148 @@
+"""What an environment is made of, and how its parts fit; nothing in here opens anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from dependency_injector import containers, providers
+
+from runtara_domain.launching.attention import Patience
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.launcher import Launcher, LauncherSettings
+from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.images import LOCAL, RunnerType
+from runtara_domain.system_clock import SystemClock
+from runtara_environment.config import EnvironmentSettings
+from runtara_environment.housekeeping import Housekeeping
+from runtara_environment.identity import Identity
+from runtara_environment.images.validation import check_image
+from runtara_environment.management import Management
+from runtara_environment.operations import OPERATIONS, ManagementRouter
+from runtara_environment.placements.local import LocalPlacement, LocalSettings
+from runtara_environment.runners.registry import runners
+from runtara_migrations import location
+from runtara_persistence.connect import backend, postgres, sqlite
+from runtara_protocol.server.router import Router
+
+VERSION = version("runtara-environment")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreAddress:
+    """Where launched processes find the core, and what they trust its certificate by."""
+
+    addr: str
+    tls_ca: Path | None
+
+
+def _local_settings(settings: EnvironmentSettings, core: CoreAddress) -> LocalSettings:
+    return LocalSettings(
+        data_dir=settings.data_dir.absolute(),
+        core_addr=core.addr,
+        server_name=settings.server_name,
+        tls_ca=core.tls_ca,
+        skip_cert_verification=settings.skip_cert_verification,
+        max_log_bytes=settings.log_max_bytes,
+        warm_images=settings.warm_images,
+    )
+
+
+def _launcher_settings(settings: EnvironmentSettings, identity: Identity) -> LauncherSettings:
+    return LauncherSettings(
+        environment=NewEnvironment(
+            environment_id=identity.environment_id,
+            machine=identity.machine,
+            boot_id=identity.boot_id,
+            version=VERSION,
+            capacity=settings.env_capacity,
+        ),
+        tenant_limit=settings.tenant_max_instances,
+        patience=Patience(silence=timedelta(seconds=settings.silence_s)),
+        crashes=CrashPolicy(maximum=settings.max_crashes),
+        shutdown_grace=timedelta(milliseconds=settings.shutdown_grace_ms),
+        leaves_processes=settings.env_leave,
+    )
+
+
+def _placements(local: LocalPlacement) -> dict[str, LocalPlacement]:
+    return {LOCAL: local}
+
+
+def _retention(settings: EnvironmentSettings) -> timedelta | None:
+    return timedelta(days=settings.retention_days) if settings.retention_days else None
+
+
+def _check(path: Path, runner_type: RunnerType, metadata: Mapping[str, object]) -> None:
+    check_image(runner_type, metadata, path)
+
+
+def _management(
+    persistence: object,
+    launcher: Launcher,
+    clock: SystemClock,
+    settings: EnvironmentSettings,
+    identity: Identity,
+    placement: LocalPlacement,
+) -> Management:
+    return Management(
+        persistence=persistence,  # type: ignore[arg-type]  # A provider has no type to check.
+        launcher=launcher,
+        clock=clock,
+        check_image=_check,
+        log_path=lambda *ids: placement.folder(*ids).path / "stderr.log",
+        crashes=CrashPolicy(maximum=settings.max_crashes),
+        version=VERSION,
+        environment_id=identity.environment_id,
+        image_max_bytes=settings.image_max_bytes,
+        began_at=clock.uptime(),
+    )
+
+
+def _router(management: Management) -> ManagementRouter:
+    return Router(OPERATIONS, management)
+
+
+class Container(containers.DeclarativeContainer):
+    """Every part once, built when first asked for; `runtime` opens those with a lifetime."""
+
+    settings = providers.Dependency(instance_of=EnvironmentSettings)
+    identity = providers.Dependency(instance_of=Identity)
+    core = providers.Dependency(instance_of=CoreAddress)
+    clock = providers.Singleton(SystemClock)
+
+    # An embedded core's takes its place.
+    persistence = providers.Selector(
+        providers.Callable(backend, settings.provided.database_url),
+        postgres=providers.Singleton(
+            postgres,
+            settings.provided.database_url,
+            migrates=True,
+            pool_size=settings.provided.db_pool_size,
+        ),
+        sqlite=providers.Singleton(
+            sqlite,
+            providers.Callable(location.parse, settings.provided.database_url).provided.path,
+        ),
+    )
+    placement = providers.Singleton(
+        LocalPlacement,
+        persistence.provided.images,
+        providers.Singleton(runners, settings.provided.oci_runtime),
+        providers.Callable(_local_settings, settings, core),
+    )
+    launcher = providers.Singleton(
+        Launcher,
+        persistence,
+        clock,
+        providers.Callable(_placements, placement),
+        providers.Callable(_launcher_settings, settings, identity),
+    )
+    management = providers.Singleton(
+        _management, persistence, launcher, clock, settings, identity, placement
+    )
+    router = providers.Singleton(_router, management)
+    housekeeping = providers.Singleton(
+        Housekeeping, persistence, launcher, clock, providers.Callable(_retention, settings)
+    )
