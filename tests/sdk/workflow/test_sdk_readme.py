@@ -19,9 +19,9 @@ INSTANCE = ("--instance-id", "order-17")
 
 @pytest.fixture
 def programs(tmp_path: Path) -> list[Path]:
-    """The python blocks in their order: the workflow, its approval, and the client's."""
+    """The python blocks in their order: workflow, approval, a framework's tasks, client."""
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    paths = [tmp_path / name for name in ("orders.py", "approve.py", "client.py")]
+    paths = [tmp_path / name for name in ("orders.py", "approve.py", "settle.py", "client.py")]
     for path, block in zip(paths, blocks, strict=True):
         path.write_text(block)
     return paths

@@ -3,9 +3,10 @@
 import asyncio
 import ctypes
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+from contextvars import Context
 
-from runtara_sdk.workflow.engine.calls import Branch, standing
+from runtara_sdk.workflow.engine.calls import Branch, branch_in, standing
 
 Generator = AsyncGenerator[object, object]
 
@@ -22,6 +23,24 @@ def abandon_tasks(tasks: "Iterable[asyncio.Task[object]]") -> None:
             asyncio._unregister_task(task)
             # A frame that is freed is unwound first; one that is always referred to never is.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
+
+
+def tasks_in(branches: Collection[Branch]) -> "set[asyncio.Task[object]]":
+    """The tasks that code of these branches began, whoever made them."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if any(branch_in(context) in branches for context in _contexts(task))
+    }
+
+
+def _contexts(task: "asyncio.Task[object]") -> list[Context]:
+    """The context of a task; before Python 3.12, those of what wakes up when its wait is over."""
+    get_context = getattr(task, "get_context", None)
+    if get_context is not None:
+        return [get_context()]
+    waiter = getattr(task, "_fut_waiter", None)
+    return [context for _, context in getattr(waiter, "_callbacks", None) or ()]
 
 
 def exempt_async_generators() -> None:

@@ -7,7 +7,7 @@ from contextvars import Context
 from datetime import datetime
 from typing import Any, TypeVar
 
-from runtara_sdk.workflow.engine.abandon import abandon_tasks
+from runtara_sdk.workflow.engine.abandon import abandon_tasks, tasks_in
 from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
 from runtara_sdk.workflow.engine.run_end import RunEnd
 
@@ -143,6 +143,9 @@ class LiveCalls:
     def abandon(self) -> None:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
+        if any(not task.done() for task in known):
+            # The end of the loop would unwind tasks of a framework's, and wait for those below.
+            known |= tasks_in(self.branches)
         abandon_tasks(known | self._tasks)
         # A task that failed holds the frames that it went through, and is held by its own context
         # through this run: a file open in one would be closed by the collector, in a wrong order.
