@@ -48,15 +48,18 @@ class Batcher(Generic[Turn]):
 
     Steps keep the order in which they came. begin: sets about carrying out a group, which it must
     end in the event loop, at once or later; it raises only if it has not begun. most: how many
-    steps a group has at most, so that the first of them doesn't wait for ever more. pause: how many
-    turns of the loop lie between two groups, for those just answered to join the next; one turn if
-    a single caller is there.
+    steps a group has at most, so that the first of them doesn't wait for ever more. lead: how many
+    turns of the loop a step waits for others when no group is under way. pause: how many turns lie
+    between two groups, for those just answered to join the next; one if a single caller is there.
     """
 
-    def __init__(self, begin: "Begin[Turn]", *, most: int, groups: int = 1, pause: int = 1) -> None:
+    def __init__(
+        self, begin: "Begin[Turn]", *, most: int, groups: int = 1, lead: int = 1, pause: int = 1
+    ) -> None:
         self._begin = begin
         self._most = most
         self._groups = groups
+        self._lead = lead
         self._pause = pause
         self._waiting: deque[Turn] = deque()
         self._under_way: set[Hashable] = set()
@@ -76,7 +79,7 @@ class Batcher(Generic[Turn]):
             self._busy += 1
             self._idle.clear()
             # After the tasks that are ready now, for them to join.
-            self._begin_after(1)
+            self._begin_after(self._lead)
 
     async def finished(self) -> None:
         """Return when each step that was added has its outcome."""

@@ -35,6 +35,8 @@ _MOST_SAVES = 128
 """How many saves share a statement at most."""
 _GROUPS = 2
 """How many groups of saves are under way at once: one is gathered while another is committed."""
+_LEAD = 2
+"""Turns of the loop a save waits for others: with one, sixteen callers made a fifteenth less."""
 
 
 _Turn: TypeAlias = Waiting[Save, Saved | None]
@@ -45,7 +47,9 @@ class PostgresCheckpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Batcher[_Turn](InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS)
+        self._saves = Batcher[_Turn](
+            InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
+        )
 
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
