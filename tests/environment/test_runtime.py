@@ -12,11 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.environment.conftest import Here
 from tests.support.postgres import empty_database
 
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.runtime import EnvironmentRuntime, StartError
 from runtara_management_sdk import ManagementClient, ManagementSettings, Runner
+from runtara_persistence.memory import MemoryPersistence
 
 WORKFLOW = """
 import os
@@ -98,13 +100,7 @@ async def client(settings: EnvironmentSettings) -> AsyncIterator[ManagementClien
 
 def end_spawner(data_dir: Path) -> None:
     """End the spawner of this folder, which would wait ten minutes for another environment."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_text()
-        except OSError:
-            continue
-        if "runtara_environment.spawner" in command and str(data_dir) in command:
-            os.kill(int(process.name), signal.SIGKILL)
+    os.kill(Here(data_dir, MemoryPersistence()).spawner_pid(), signal.SIGKILL)
 
 
 async def test_a_workflow_that_is_killed_ends_once_with_its_result(
@@ -155,7 +151,7 @@ async def test_the_command_tries_things_out_and_ends_when_told(tmp_path: Path) -
     command.send_signal(signal.SIGTERM)
     code = await command.wait()
 
-    end_spawner(tmp_path)
+    end_spawner(tmp_path / ".runtara/environment")
     assert f"RUNTARA_TLS_CA={tmp_path}/.runtara/ca.pem" in said
     assert code == 0
 
