@@ -46,3 +46,11 @@ def test_the_number_of_conformance_rules_is_the_kits() -> None:
         importlib.import_module(f"{rules.__name__}.{module.name}")
 
     assert f"checks {len(RULES)} sentences" in (ROOT / "README.md").read_text()
+
+
+def test_the_index_of_decisions_lists_every_record() -> None:
+    folder = ROOT / "docs/decisions"
+    records = sorted(path.name for path in folder.glob("0*.md"))
+    listed = re.findall(r"\]\((0[^)]*\.md)\) \|", (folder / "README.md").read_text())
+
+    assert listed == records
