@@ -33,6 +33,7 @@ from tests.model.values import (
 
 from runtara_domain.model import (
     Caller,
+    CheckpointFilter,
     CheckpointWrite,
     Claim,
     CustomSignal,
@@ -365,7 +366,8 @@ class PortsMachine(ModelMachine):
         self.take(Listing("checkpoints", "page", (name,), limit=limit))
         self.take(Listing("events", "page", (events,), limit=limit))
         self.step("instances", "count", instances, at=False)
-        self.step("checkpoints", "count", name, at=False)
+        self.step("checkpoints", "count", CheckpointFilter(name), at=False)
+        self.step("checkpoints", "newest", CheckpointFilter(name), limit=limit, at=False)
         self.step("events", "count", events, at=False)
 
     def step(

@@ -14,7 +14,7 @@ from tests.support import postgres
 from tests.support.sqlite import migrated_file
 
 # Examples a test: about as long for each but memory, which is the reference as well.
-ADAPTERS = {"memory": 20, "sqlite": 60, "postgres": 25}
+ADAPTERS = {"memory": 20, "sqlite": 30, "postgres": 25}
 
 # A mutant is to be caught; the smallest example that does it interests nobody.
 _SHRINKS = os.environ.get("RUNTARA_TEST_SHRINK") != "no"

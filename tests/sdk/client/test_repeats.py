@@ -113,7 +113,7 @@ async def test_a_request_always_given_up_is_told_when_the_time_is_up(
     """With the code it was given up with."""
     server.always("checkpoint", reset)
 
-    async with Client(settings(request_timeout_ms=100)) as client:
+    async with Client(settings(request_timeout_ms=1000)) as client:
         with pytest.raises(RequestReset, match="code 1"):
             await client.checkpoint("step-1", b"")
 

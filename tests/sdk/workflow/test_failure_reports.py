@@ -94,7 +94,7 @@ async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
     name = one.__name__  # type: ignore[attr-defined]  # as of the function it wraps
     report = await told(calling(one))
 
-    assert files(report) == {"test_reports.py"}
+    assert files(report) == {"test_failure_reports.py"}
     assert report.startswith(
         f"StepFailed: step {name!r} ({name}#1) failed after 1 attempt: ValueError: no 7"
         " (raised as StepFailed; to catch it as ValueError, name it as an answer of the step:"
@@ -157,7 +157,7 @@ async def test_branches_are_told_of_with_user_frames() -> None:
 
     report = await told(grouping)
 
-    assert files(report) == {"test_reports.py"}
+    assert files(report) == {"test_failure_reports.py"}
     assert "LookupError: not found" in report
     assert "step 'looking' (a/looking#1) failed" in report
 
@@ -227,4 +227,4 @@ async def test_a_cancel_that_nobody_sent_is_told_with_where_it_came_from() -> No
     report = await told(cancelling)
 
     assert report.startswith("CancelledError: by a library")
-    assert files(report) == {"test_reports.py"}
+    assert files(report) == {"test_failure_reports.py"}
