@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 DEBIAN := /usr/lib/postgresql/15/bin
 # What a change to a rule breaks first, without PostgreSQL, sockets and processes.
-QUICK := tests/architecture tests/domain tests/contract tests/sdk/workflow
+QUICK ?= tests/architecture tests/domain tests/contract tests/sdk/workflow
 .PHONY: help check quick test versions lint types format proto bench demo long
 
 help: ## Show this list

@@ -280,6 +280,7 @@ async def test_dying_at_any_call_hides_no_cancel() -> None:
     assert sorted(whole.effects.values()) == [1, 1]
 
 
+@pytest.mark.long
 async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> None:
     """What had been passed before its deadline is passed again behind it."""
     _, calls = await story(everything, b"4", None)
