@@ -10,7 +10,7 @@ help: ## Show this list
 check: ## All that CI checks
 	.ci/run
 
-quick: ## The tests that take under a minute: no PostgreSQL, no socket, no process
+quick: ## The tests of two minutes: no PostgreSQL, no socket, no process
 	uv run pytest -q --numprocesses=2 -m "not long and not slow" -k "not postgres" $(QUICK)
 
 test: ## The tests alone

@@ -47,8 +47,9 @@ async def register_image_stream(
         sha256 = translation.optional(message, "sha256")
         return await _registered(core, message, message.binary_size, sha256, pieces)
     except InvalidValue:
+        # A client sends all before it reads the answer.
         async for _ in pieces:
-            """Read on: a client sends all before it reads the answer."""
+            continue
         raise
 
 

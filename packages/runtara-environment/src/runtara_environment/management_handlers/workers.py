@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -71,11 +72,10 @@ async def claim_launches(
                 left = (until - core.clock.uptime()).total_seconds()
                 if assignments or left <= 0:
                     break
-                try:
+                # Delays and back-offs end without a word.
+                with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, _LOOK)):
                         await changed.wait()
-                except TimeoutError:
-                    """Delays and back-offs end without a word."""
     return pb.RpcResponse(
         claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
     )
