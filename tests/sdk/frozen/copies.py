@@ -1,4 +1,4 @@
-"""The databases that commit f01a799 has left, each in a copy of its own, with a server on it."""
+"""The databases that former commits have left, each in a copy of its own, with a server on it."""
 
 import asyncio
 import json
@@ -83,9 +83,9 @@ class Replays:
 
 
 @asynccontextmanager
-async def on_sqlite(folder: Path) -> AsyncIterator[Replays]:
-    """Give a copy of the SQLite file, with a server on it."""
-    shutil.copy(MADE / "core.db", folder / "frozen.db")
+async def on_sqlite(folder: Path, made: Path = MADE) -> AsyncIterator[Replays]:
+    """Give a copy of the SQLite file of one commit, with a server on it."""
+    shutil.copy(made / "core.db", folder / "frozen.db")
     async with served(folder, f"sqlite:{folder / 'frozen.db'}") as replays:
         yield replays
 
