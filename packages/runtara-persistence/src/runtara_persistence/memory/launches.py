@@ -1,6 +1,5 @@
 """Launches in memory, and the steps on instances that go with them."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +13,6 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
-from runtara_domain.model.instances import Ending
 from runtara_domain.model.interventions import Fork, Forked, Moved, Retried, Retry, Stop, Stopped
 from runtara_domain.model.launches import (
     Claims,
@@ -28,13 +26,18 @@ from runtara_domain.model.launches import (
     OpenLaunch,
     Started,
 )
-from runtara_domain.status import MOVES, Move, SignalType, State
-from runtara_persistence.memory import forking, instance_lists, launching, records
+from runtara_domain.status import SignalType, State
+from runtara_persistence.memory import (
+    forking,
+    instance_lists,
+    intervening,
+    launching,
+    records,
+    starting,
+)
 from runtara_persistence.memory.rows import (
-    ImageRow,
     InstanceRow,
     LaunchRow,
-    SignalRow,
 )
 from runtara_persistence.memory.store import Store
 
@@ -51,32 +54,7 @@ class MemoryLaunches:
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
         await self._store.turn()
-        known = self._store.instances.get(start.instance_id)
-        if known is not None:
-            return Started(differs_in=self._differences(known, start))
-        if (
-            start.image_id is not None
-            and launching.image(self._store, start.image_id, start.tenant_id) is None
-        ):
-            return Started(image_is_found=False)
-        timeout = start.timeout
-        row = InstanceRow(
-            instance_id=start.instance_id,
-            tenant_id=start.tenant_id,
-            created_at=at,
-            input=start.input or None,
-            image_id=start.image_id,
-            workflow=start.workflow,
-            priority=start.priority,
-            launch_after=start.launch_after,
-            timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
-            queue=start.queue,
-            dedupe_key=start.dedupe_key,
-            env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
-        )
-        self._store.put_instance(row)
-        launching.associate(self._store, row, at)
-        return Started(created=True, claims=None if offer is None else self._offered(offer, at))
+        return starting.start(self._store, start, at, offer)
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         values.check_limit(limit)
@@ -109,28 +87,7 @@ class MemoryLaunches:
 
     async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
         await self._store.turn()
-        row = self._store.instances.get(stop.instance_id)
-        if row is None:
-            return Stopped(before=None)
-        before = row.state
-        if before.is_final:
-            return Stopped(before=before, after=before)
-        until = at + stop.grace
-        row.stop_at = until if row.stop_at is None else min(row.stop_at, until)
-        row.stop_reason = stop.reason
-        launch = self._store.launches.get(row.launch_id or "")
-        if before is State.PENDING:
-            self._cancel(row, stop.reason, at)
-        else:
-            self._send_cancel(row, at)
-        self._store.watchers.tell_launchable()
-        return Stopped(
-            before=before,
-            after=row.state,
-            stop_at=row.stop_at,
-            launch_id=row.launch_id,
-            environment_id=None if launch is None else launch.environment_id,
-        )
+        return intervening.stop(self._store, stop, at)
 
     async def end_stopped(
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
@@ -147,7 +104,7 @@ class MemoryLaunches:
         ]
         ended = [row for *_, row in sorted(due, key=lambda one: one[:2])[:limit]]
         for row in ended:
-            self._cancel(row, row.stop_reason, at)
+            intervening.cancel(self._store, row, row.stop_reason, at)
         return [row.instance_id for row in ended]
 
     async def resume(self, instance_id: str, *, at: datetime) -> State | None:
@@ -265,28 +222,6 @@ class MemoryLaunches:
         await self._store.turn()
         return instance_lists.metrics(self._store, tenant_id, since, until, period)
 
-    def _offered(self, offer: Offer, at: datetime) -> Claims:
-        environment = self._store.environments.get(offer.environment_id)
-        open_count = launching.open_count(self._store, offer.environment_id)
-        if environment is None or open_count >= environment.capacity:
-            return Claims(has_lease=environment is not None)
-        return launching.claim(self._store, offer, 1, at)
-
-    def _differences(self, known: InstanceRow, start: InstanceStart) -> tuple[str, ...]:
-        known_image = self._store.images.get(launching.image_of(self._store, known) or "")
-        asked_image = self._store.images.get(start.image_id or "")
-        if start.image_id is None:
-            runs_same = known.workflow == start.workflow
-        else:
-            is_same_id = launching.image_of(self._store, known) == start.image_id
-            runs_same = is_same_id or _has_same_name(known_image, asked_image)
-        same = {
-            "tenant": known.tenant_id == start.tenant_id,
-            "image" if start.workflow is None else "workflow": runs_same,
-            "input": (known.input or None) == (start.input or None),
-        }
-        return tuple(name for name, is_same in same.items() if not is_same)
-
     def _open_launch(self, launch: LaunchRow, at: datetime) -> OpenLaunch:
         row = self._store.instances[launch.instance_id]
         pending = self._store.unacknowledged(row.instance_id)
@@ -323,26 +258,6 @@ class MemoryLaunches:
         launch = self._store.launches.get(row.launch_id or "")
         return launch is not None and launching.is_living(self._store, launch.environment_id, at)
 
-    def _cancel(self, row: InstanceRow, reason: str | None, at: datetime) -> None:
-        row.output, row.error = None, reason or None
-        ending = Ending(MOVES[Move.TERMINATE].target, error=reason or None)
-        self._store.end(row, ending, at)
-        self._store.acknowledge(row.instance_id, {SignalType.CANCEL}, at)
-
-    def _send_cancel(self, row: InstanceRow, at: datetime) -> None:
-        sent = self._store.unacknowledged(row.instance_id)
-        if sent is None or sent.signal_type is not SignalType.CANCEL:
-            self._store.put_signal(
-                SignalRow(
-                    instance_id=row.instance_id,
-                    signal_type=SignalType.CANCEL,
-                    payload=b"",
-                    created_at=at,
-                )
-            )
-        row.blocked_signal_at = None
-        row.launch_after = None
-
     def _reopen(self, row: InstanceRow, retry: Retry, at: datetime) -> frozenset[str]:
         former = FormerEnding(row.state, row.finished_at, row.output, row.error)
         self._store.add_event(row.instance_id, former.event(at))
@@ -351,12 +266,6 @@ class MemoryLaunches:
         self._store.forget_ending(row)
         self._store.hear_children(row, at)
         return self._store.set_aside(row, retry.set_aside)
-
-
-def _has_same_name(one: ImageRow | None, other: ImageRow | None) -> bool:
-    if one is None or other is None:
-        return False
-    return (one.tenant_id, one.name) == (other.tenant_id, other.name)
 
 
 def _launch_place(row: LaunchRow) -> tuple[float, str]:

@@ -1,6 +1,5 @@
 """Launches in PostgreSQL, and the steps on instances that go with them."""
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -38,7 +37,7 @@ from runtara_domain.model.launches import (
     Started,
 )
 from runtara_domain.status import SignalType, State
-from runtara_persistence import queries, stored
+from runtara_persistence import queries
 from runtara_persistence.postgres import (
     claiming,
     closing,
@@ -46,14 +45,13 @@ from runtara_persistence.postgres import (
     instance_lists,
     intervening,
     launch_rows,
+    starting,
 )
 from runtara_persistence.postgres.database import Connection, Database
 
 T = TypeVar("T")
 
 _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class PostgresLaunches:
@@ -66,7 +64,7 @@ class PostgresLaunches:
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
         return await self._transact(
-            "start an instance", lambda connection: _start(connection, start, at, offer)
+            "start an instance", lambda connection: starting.start(connection, start, at, offer)
         )
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
@@ -180,52 +178,6 @@ class PostgresLaunches:
                 return await step(connection)
 
         return await self._database.run(attempt, work, is_repeatable=False)
-
-
-async def _start(
-    connection: Connection, start: InstanceStart, at: datetime, offer: Offer | None
-) -> Started:
-    image = None
-    if start.image_id is not None:
-        found = await connection.fetch(_SQL["start.image"], start.image_id, start.tenant_id)
-        image = found[0] if found else None
-    name = None if image is None else image["name"]
-    known = await connection.fetch(_SQL["start.find"], start.instance_id)
-    if not known and start.image_id is not None and (image is None or not image["is_there"]):
-        return Started(image_is_found=False)
-    env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
-    if not known and not await _create(connection, start, env, at):
-        # Another has just created it, in a row the first look couldn't see yet.
-        known = await connection.fetch(_SQL["start.find"], start.instance_id)
-    if known:
-        return Started(differs_in=stored.differences(start, name, *known[0].values()))
-    if start.image_id is not None:
-        association = (start.instance_id, start.image_id, start.tenant_id, at, env)
-        await connection.execute(_SQL["start.associate"], *association)
-    claims = None if offer is None else await claiming.claim_with_start(connection, offer, at)
-    return Started(created=True, claims=claims)
-
-
-async def _create(
-    connection: Connection, start: InstanceStart, env: str | None, at: datetime
-) -> bool:
-    timeout = start.timeout
-    created = await connection.fetch(
-        _SQL["start.create"],
-        start.instance_id,
-        start.tenant_id,
-        at,
-        start.input or None,
-        start.image_id,
-        start.workflow,
-        start.priority,
-        start.launch_after,
-        None if timeout is None else max(1, timeout // _MILLISECOND),
-        start.queue,
-        start.dedupe_key,
-        env,
-    )
-    return bool(created)
 
 
 def _open_launch(row: asyncpg.Record, at: datetime) -> OpenLaunch:

@@ -1,0 +1,71 @@
+"""Starting instances in memory, within one step."""
+
+import json
+from datetime import datetime, timedelta
+
+from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
+from runtara_persistence.memory import launching
+from runtara_persistence.memory.rows import ImageRow, InstanceRow
+from runtara_persistence.memory.store import Store
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None = None) -> Started:
+    """Carry out `launches.start`."""
+    known = store.instances.get(start.instance_id)
+    if known is not None:
+        return Started(differs_in=_differences(store, known, start))
+    if (
+        start.image_id is not None
+        and launching.image(store, start.image_id, start.tenant_id) is None
+    ):
+        return Started(image_is_found=False)
+    timeout = start.timeout
+    row = InstanceRow(
+        instance_id=start.instance_id,
+        tenant_id=start.tenant_id,
+        created_at=at,
+        input=start.input or None,
+        image_id=start.image_id,
+        workflow=start.workflow,
+        priority=start.priority,
+        launch_after=start.launch_after,
+        timeout_ms=None if timeout is None else max(1, timeout // _MILLISECOND),
+        queue=start.queue,
+        dedupe_key=start.dedupe_key,
+        env=json.dumps(dict(start.env), ensure_ascii=False) if start.env else None,
+    )
+    store.put_instance(row)
+    launching.associate(store, row, at)
+    return Started(created=True, claims=None if offer is None else _offered(store, offer, at))
+
+
+def _offered(store: Store, offer: Offer, at: datetime) -> Claims:
+    environment = store.environments.get(offer.environment_id)
+    open_count = launching.open_count(store, offer.environment_id)
+    if environment is None or open_count >= environment.capacity:
+        return Claims(has_lease=environment is not None)
+    return launching.claim(store, offer, 1, at)
+
+
+def _differences(store: Store, known: InstanceRow, start: InstanceStart) -> tuple[str, ...]:
+    known_image = store.images.get(launching.image_of(store, known) or "")
+    asked_image = store.images.get(start.image_id or "")
+    if start.image_id is None:
+        runs_same = known.workflow == start.workflow
+    else:
+        is_same_id = launching.image_of(store, known) == start.image_id
+        runs_same = is_same_id or _has_same_name(known_image, asked_image)
+    same = {
+        "tenant": known.tenant_id == start.tenant_id,
+        "image" if start.workflow is None else "workflow": runs_same,
+        "input": (known.input or None) == (start.input or None),
+    }
+    return tuple(name for name, is_same in same.items() if not is_same)
+
+
+def _has_same_name(one: ImageRow | None, other: ImageRow | None) -> bool:
+    if one is None or other is None:
+        return False
+    return (one.tenant_id, one.name) == (other.tenant_id, other.name)

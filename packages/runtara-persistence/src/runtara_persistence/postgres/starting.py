@@ -1,0 +1,60 @@
+"""Starting instances, within one transaction."""
+
+import json
+from datetime import datetime, timedelta
+
+from runtara_domain.model.launches import InstanceStart, Offer, Started
+from runtara_persistence import queries, stored
+from runtara_persistence.postgres import claiming
+from runtara_persistence.postgres.database import Connection
+
+_SQL = queries.load("runtara_persistence.postgres", "launches.sql")
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+async def start(
+    connection: Connection, start: InstanceStart, at: datetime, offer: Offer | None = None
+) -> Started:
+    """Carry out `launches.start`."""
+    image = None
+    if start.image_id is not None:
+        found = await connection.fetch(_SQL["start.image"], start.image_id, start.tenant_id)
+        image = found[0] if found else None
+    name = None if image is None else image["name"]
+    known = await connection.fetch(_SQL["start.find"], start.instance_id)
+    if not known and start.image_id is not None and (image is None or not image["is_there"]):
+        return Started(image_is_found=False)
+    env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
+    if not known and not await _create(connection, start, env, at):
+        # Another has just created it, in a row the first look couldn't see yet.
+        known = await connection.fetch(_SQL["start.find"], start.instance_id)
+    if known:
+        return Started(differs_in=stored.differences(start, name, *known[0].values()))
+    if start.image_id is not None:
+        association = (start.instance_id, start.image_id, start.tenant_id, at, env)
+        await connection.execute(_SQL["start.associate"], *association)
+    claims = None if offer is None else await claiming.claim_with_start(connection, offer, at)
+    return Started(created=True, claims=claims)
+
+
+async def _create(
+    connection: Connection, start: InstanceStart, env: str | None, at: datetime
+) -> bool:
+    timeout = start.timeout
+    created = await connection.fetch(
+        _SQL["start.create"],
+        start.instance_id,
+        start.tenant_id,
+        at,
+        start.input or None,
+        start.image_id,
+        start.workflow,
+        start.priority,
+        start.launch_after,
+        None if timeout is None else max(1, timeout // _MILLISECOND),
+        start.queue,
+        start.dedupe_key,
+        env,
+    )
+    return bool(created)
