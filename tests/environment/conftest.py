@@ -28,6 +28,8 @@ from runtara_environment.runners.registry import runners
 from runtara_environment.spawner.machine import boot_id
 from runtara_persistence.memory import MemoryPersistence
 
+pytest.register_assert_rewrite("runtara_environment.placement_suite")
+
 TENANT = "tenant / ../ü"
 _PATIENCE_S = 60.0
 

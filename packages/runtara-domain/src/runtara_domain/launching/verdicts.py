@@ -55,6 +55,7 @@ NOT_ITS_FAULT = frozenset(
         Cause.IMAGE_MISSING,
         Cause.RUNNER_FAILED,
         Cause.STOPPED,
+        Cause.WAITING,
     }
 )
 """Causes that lie outside the instance: they back off and count for nothing."""

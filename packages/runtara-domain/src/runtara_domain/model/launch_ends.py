@@ -24,6 +24,8 @@ class Cause(StrEnum):
     MACHINE_RESTARTED = "machine_restarted"
     IMAGE_MISSING = "image_missing"
     START_TIMEOUT = "start_timeout"
+    WAITING = "waiting"
+    """No node has the resources free that its image asks for: it is tried again."""
     RUNNER_FAILED = "runner_failed"
     UNKNOWN = "unknown"
 

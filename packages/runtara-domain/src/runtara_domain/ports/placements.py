@@ -32,7 +32,9 @@ class LaunchFailed(Exception):
 
     def __init__(self, cause: Cause, reason: str, *, problem: str | None = None) -> None:
         super().__init__(reason)
-        self.end = LaunchEnd(cause=cause, reports=False, reason=reason)
+        # What it waits for is shown where the end of its output would be.
+        shown = reason if cause is Cause.WAITING else ""
+        self.end = LaunchEnd(cause=cause, reports=False, reason=reason, stderr=shown)
         self.problem = problem
 
 
