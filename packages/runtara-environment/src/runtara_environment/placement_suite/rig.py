@@ -184,14 +184,14 @@ class Rig:
     async def until_there(self, mark: Path) -> str:
         """Wait until a process has written a file; gives its text."""
         async with asyncio.timeout(self.patience):
-            while not (mark.exists() and mark.read_text()):  # noqa: ASYNC110  # It tells nothing.
+            while not (text := _text(mark)):  # noqa: ASYNC110  # It tells nothing.
                 await asyncio.sleep(0.01)
-        return mark.read_text()
+        return text
 
     async def until_unlocked(self, mark: Path) -> None:
         """Wait until no process holds a lock of this file any more."""
         async with asyncio.timeout(self.patience):
-            with mark.open() as file:
+            with open(mark, "rb") as file:  # noqa: ASYNC230  # It is a lock's name.
                 while True:
                     try:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,3 +199,7 @@ class Rig:
                         await asyncio.sleep(0.01)
                     else:
                         return
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
