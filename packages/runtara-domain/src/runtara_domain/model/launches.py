@@ -67,7 +67,7 @@ class InstanceStart:
             if text is not None:
                 values.check_id(name, text)
         if self.input:
-            _check_json("input", self.input)
+            check_json("input", self.input)
         if self.timeout is not None and self.timeout <= timedelta(0):
             raise InvalidValue(f"timeout: takes more than no time, got {self.timeout}")
         _check_env(self.env)
@@ -271,7 +271,8 @@ class LaunchFilter:
                 values.check_storable(name, text)
 
 
-def _check_json(field: str, value: bytes) -> None:
+def check_json(field: str, value: bytes) -> None:
+    """Refuse what is no JSON; raises InvalidValue, naming the position."""
     values.check_bytes(field, value)
     try:
         json.loads(value, parse_constant=_refuse_constant)

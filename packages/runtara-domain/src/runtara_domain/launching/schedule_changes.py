@@ -1,0 +1,165 @@
+"""What the steps on schedules do to a row; pure, because adapters call it inside the step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from runtara_domain.model.schedules import (
+    Declaration,
+    Declared,
+    FireOutcome,
+    Firing,
+    Overlap,
+    PausedBy,
+    Schedule,
+    StoredSchedule,
+)
+
+KEPT_VERSIONS = 100
+"""How many versions of the code are remembered to have declared a schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a tick is to do, by what the step finds."""
+
+    outcome: FireOutcome
+    cancels: bool = False
+
+
+_WHILE_OPEN: Mapping[Overlap, Plan] = MappingProxyType(
+    {
+        Overlap.SKIP: Plan(FireOutcome.SKIPPED),
+        Overlap.BUFFER_ONE: Plan(FireOutcome.BUFFERED),
+        Overlap.ALLOW: Plan(FireOutcome.STARTED),
+        Overlap.CANCEL_OTHER: Plan(FireOutcome.STARTED, cancels=True),
+    }
+)
+
+
+def is_as_read(firing: Firing, found: StoredSchedule | None) -> bool:
+    """Tell whether a tick is still to be carried out, by the row as it is locked."""
+    if found is None or found.paused_by is not None or found.revision != firing.read.revision:
+        return False
+    return firing.tick == (found.buffered_tick_at if firing.is_buffered else found.next_tick_at)
+
+
+def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Plan:
+    """Decide what a tick does."""
+    if firing.problem is not None:
+        return Plan(FireOutcome.REFUSED)
+    if firing.is_buffered:
+        return Plan(FireOutcome.WAITS if is_earlier_open else FireOutcome.STARTED)
+    if found.buffered_tick_at is not None:
+        return Plan(FireOutcome.SKIPPED)
+    return _WHILE_OPEN[found.schedule.overlap] if is_earlier_open else Plan(FireOutcome.STARTED)
+
+
+def fired(
+    firing: Firing, found: StoredSchedule, outcome: FireOutcome, problem: str | None
+) -> StoredSchedule:
+    """Give the row after a tick."""
+    after = replace(found, problem=problem)
+    if outcome is FireOutcome.STARTED:
+        started_id = found.schedule.instance_id(firing.tick)
+        after = replace(after, last_instance_id=started_id)
+    if firing.is_buffered:
+        return replace(after, buffered_tick_at=None)
+    if outcome is FireOutcome.BUFFERED:
+        after = replace(after, buffered_tick_at=firing.tick)
+    return replace(after, last_tick_at=firing.tick, next_tick_at=firing.next_tick_at)
+
+
+def put(
+    known: StoredSchedule | None,
+    schedule: Schedule,
+    next_tick_at: datetime | None,
+    at: datetime,
+) -> StoredSchedule:
+    """
+    Give the row of a schedule that an operator puts.
+
+    A pause stands. The next tick stays where the timing does, so that none is lost.
+    """
+    if known is None:
+        # Above that of any schedule that had the name before.
+        revision = (at - _EPOCH) // timedelta(milliseconds=1)
+        return StoredSchedule(
+            schedule=schedule, revision=revision, created_at=at, next_tick_at=next_tick_at
+        )
+    return replace(_changed(known, schedule, next_tick_at), is_declared=False, code_versions=())
+
+
+def declare(
+    known: StoredSchedule | None, declaration: Declaration, at: datetime
+) -> tuple[Declared, StoredSchedule | None]:
+    """Tell what a declaration does, and give the row if that changes."""
+    version, schedule = declaration.code_version, declaration.schedule
+    if known is None:
+        if schedule is None:
+            return Declared.ABSENT, None
+        new = put(None, schedule, declaration.next_tick_at, at)
+        return Declared.CREATED, replace(new, is_declared=True, code_versions=(version,))
+    if not known.is_declared:
+        return (Declared.OPERATORS if schedule is not None else Declared.ABSENT), None
+    if version in known.code_versions[:-1]:
+        return Declared.OLDER, None
+    versions = tuple(dict.fromkeys((*known.code_versions, version)))[-KEPT_VERSIONS:]
+    is_gone = known.paused_by is PausedBy.CODE
+    if schedule is None:
+        if known.paused_by is not None:
+            return Declared.UNCHANGED, _versioned(known, versions)
+        paused = pause(known, PausedBy.CODE, f"version {version} of the code doesn't declare it")
+        return Declared.PAUSED, replace(paused, code_versions=versions)
+    if not is_gone and schedule == known.schedule:
+        return Declared.UNCHANGED, _versioned(known, versions)
+    if is_gone:
+        known = resume(known, declaration.next_tick_at)
+    changed = _changed(known, schedule, declaration.next_tick_at)
+    return Declared.CHANGED, replace(changed, code_versions=versions)
+
+
+def pause(known: StoredSchedule, by: PausedBy, reason: str) -> StoredSchedule:
+    """Give the row of a schedule that is paused: a tick that waits is dropped."""
+    return replace(
+        known,
+        paused_by=by,
+        pause_reason=reason,
+        next_tick_at=None,
+        buffered_tick_at=None,
+        revision=known.revision + 1,
+    )
+
+
+def resume(known: StoredSchedule, next_tick_at: datetime | None) -> StoredSchedule:
+    """Give the row of a schedule that goes on, with ticks from now on."""
+    return replace(
+        known,
+        paused_by=None,
+        pause_reason="",
+        next_tick_at=next_tick_at,
+        revision=known.revision + 1,
+    )
+
+
+def _changed(
+    known: StoredSchedule, schedule: Schedule, next_tick_at: datetime | None
+) -> StoredSchedule:
+    is_same_timing = schedule.timing == known.schedule.timing
+    if known.paused_by is not None or is_same_timing:
+        next_tick_at = known.next_tick_at
+    return replace(
+        known,
+        schedule=schedule,
+        next_tick_at=next_tick_at,
+        problem=None,
+        revision=known.revision + 1,
+    )
+
+
+def _versioned(known: StoredSchedule, versions: tuple[str, ...]) -> StoredSchedule | None:
+    return None if versions == known.code_versions else replace(known, code_versions=versions)
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")

@@ -1,0 +1,302 @@
+"""Records of schedules: when a workflow is started by itself, and what a tick does."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from runtara_domain import values
+from runtara_domain.error import InvalidValue
+from runtara_domain.model.launches import (
+    HIGHEST_PRIORITY,
+    LOWEST_PRIORITY,
+    InstanceStart,
+    check_json,
+)
+
+MAX_CRON_BYTES = 256
+SHORTEST_CATCH_UP = timedelta(seconds=10)
+LONGEST_SPAN = timedelta(days=366)
+DEFAULT_CATCH_UP = timedelta(days=1)
+TICK_KEY = "~tick"
+"""The one key of the input that an instance has if its schedule has none of its own."""
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+CANCEL_GRACE = timedelta(seconds=5)
+"""How long an instance has to clean up that is cancelled by the next tick."""
+
+
+class Overlap(StrEnum):
+    """What a tick does while the instance of an earlier tick is open."""
+
+    SKIP = "skip"
+    BUFFER_ONE = "buffer_one"
+    """It is started once the earlier one has ended; further ticks until then are skipped."""
+    ALLOW = "allow"
+    CANCEL_OTHER = "cancel_other"
+    """The earlier one is cancelled, and its end is not waited for."""
+
+
+class LocalTimeRule(StrEnum):
+    """What a tick does whose local time a change of the clocks skips, or repeats."""
+
+    AS_CRON = "cron"
+    """
+    As Debian's cron: a fixed time that is skipped comes with the change, and one that is repeated
+    comes the first time; where minute or hour begin with `*`, ticks go by the time that passes.
+    """
+    SKIP = "skip"
+    """It does not come; for skipped times only."""
+    FIRST = "first"
+    """It comes at the first moment there is: with the change, or the first time."""
+    BOTH = "both"
+    """It comes both times; for repeated times only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """
+    When a schedule ticks.
+
+    cron: five fields, or a word such as `@daily`; the calendar checks it. time_zone: an IANA name.
+    missing, duplicate: for local times that a change of the clocks skips or repeats.
+    """
+
+    cron: str
+    time_zone: str = "UTC"
+    missing: LocalTimeRule = LocalTimeRule.AS_CRON
+    duplicate: LocalTimeRule = LocalTimeRule.AS_CRON
+
+    def __post_init__(self) -> None:
+        values.check_id("cron", self.cron)
+        values.check_bytes("cron", self.cron.encode(), MAX_CRON_BYTES)
+        values.check_id("time_zone", self.time_zone)
+        if self.missing is LocalTimeRule.BOTH:
+            raise InvalidValue("missing: takes cron, skip or first, got both")
+        if self.duplicate is LocalTimeRule.SKIP:
+            raise InvalidValue("duplicate: takes cron, first or both, got skip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """
+    A workflow, or an image, that is started at the ticks of a timing.
+
+    name: unique within the tenant. catch_up: ticks that are later than this are passed over.
+    jitter: instances are launched up to this long after their tick, each tick by a span of its
+    own that is always the same. input: JSON; None gives the tick itself.
+    """
+
+    tenant_id: str
+    name: str
+    timing: Timing
+    workflow: str | None = None
+    image_id: str | None = None
+    overlap: Overlap = Overlap.SKIP
+    catch_up: timedelta = DEFAULT_CATCH_UP
+    jitter: timedelta = timedelta(0)
+    input: bytes | None = None
+    queue: str | None = None
+    priority: int = 0
+
+    def __post_init__(self) -> None:
+        values.check_id("tenant_id", self.tenant_id)
+        values.check_id("name", self.name)
+        try:
+            values.check_id("instance_id", self.instance_id(_LATEST))
+        except InvalidValue as error:
+            raise InvalidValue(f"name: the ids of its instances are too long: {error}") from error
+        if (self.image_id is None) == (self.workflow is None):
+            raise InvalidValue("image_id or workflow: takes exactly one of them")
+        for field_name, text in (
+            ("image_id", self.image_id),
+            ("workflow", self.workflow),
+            ("queue", self.queue),
+        ):
+            if text is not None:
+                values.check_id(field_name, text)
+        _check_span("catch_up", self.catch_up, SHORTEST_CATCH_UP)
+        _check_span("jitter", self.jitter, timedelta(0))
+        if self.input is not None:
+            check_json("input", self.input)
+        values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
+
+    def instance_id(self, tick: datetime) -> str:
+        """Tell the id of the instance of a tick, which no other schedule's tick has."""
+        return f"{self._prefix}{shown(tick)}"
+
+    def triggered_id(self, unique: str) -> str:
+        """Tell the id of an instance that is started beside the ticks."""
+        return f"{self._prefix}{unique}"
+
+    def delay(self, tick: datetime) -> timedelta:
+        """Tell how long after its tick an instance is launched at the earliest."""
+        digest = hashlib.sha256(self.instance_id(tick).encode()).digest()
+        milliseconds = self.jitter // timedelta(milliseconds=1)
+        return timedelta(milliseconds=int.from_bytes(digest[:8]) * milliseconds >> 64)
+
+    def start(self, instance_id: str, tick: datetime, *, delayed: bool = True) -> InstanceStart:
+        """Give the start of an instance for a tick."""
+        whole = self.input
+        if whole is None:
+            whole = json.dumps({TICK_KEY: {"schedule": self.name, "at": shown(tick)}}).encode()
+        delay = self.delay(tick) if delayed else timedelta(0)
+        return InstanceStart(
+            instance_id=instance_id,
+            tenant_id=self.tenant_id,
+            image_id=self.image_id,
+            workflow=self.workflow,
+            input=whole,
+            priority=self.priority,
+            launch_after=tick + delay if delay else None,
+            queue=self.queue,
+        )
+
+    @property
+    def _prefix(self) -> str:
+        tenant = self.tenant_id.replace("%", "%25").replace("/", "%2F")
+        return f"{tenant}/{self.name}/"
+
+
+class PausedBy(StrEnum):
+    """What has paused a schedule: an operator, or code that no longer declares it."""
+
+    OPERATOR = "operator"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSchedule:
+    """
+    A schedule with what has become of it.
+
+    revision: another one after each change of it that is not a tick. is_declared: code declares
+    it. code_versions: that have declared it, the newest last. next_tick_at: None while it is
+    paused, or if no tick will come. last_instance_id: of the newest tick that started one.
+    buffered_tick_at: of a tick that waits for that instance to end. problem: why the newest tick
+    started no instance, though no earlier one was open.
+    """
+
+    schedule: Schedule
+    revision: int
+    created_at: datetime
+    is_declared: bool = False
+    code_versions: tuple[str, ...] = ()
+    paused_by: PausedBy | None = None
+    pause_reason: str = ""
+    next_tick_at: datetime | None = None
+    last_tick_at: datetime | None = None
+    last_instance_id: str | None = None
+    buffered_tick_at: datetime | None = None
+    problem: str | None = None
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When it is to be looked at: at its next tick, at once if a tick waits."""
+        return self.buffered_tick_at or self.next_tick_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """
+    A tick to be carried out, on condition that the schedule is as it was read.
+
+    tick: its next one, or the one that waits. next_tick_at: the tick after it; of one that waits
+    it changes nothing. problem: why it starts nothing, if so.
+    """
+
+    read: StoredSchedule
+    tick: datetime
+    next_tick_at: datetime | None
+    problem: str | None = None
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether it is the tick that waits."""
+        return self.tick == self.read.buffered_tick_at
+
+
+class FireOutcome(StrEnum):
+    """What became of a tick."""
+
+    STARTED = "started"
+    SKIPPED = "skipped"
+    BUFFERED = "buffered"
+    WAITS = "waits"
+    """The instance that a buffered tick waits for is still open; nothing was changed."""
+    REFUSED = "refused"
+    """It could start nothing; the schedule's problem says why."""
+    NOT_DUE = "not_due"
+    """The schedule has changed, or another has carried the tick out; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fired:
+    """
+    What a tick did.
+
+    instance_id: of its instance, if it started one. cancelled_instance_id: of the earlier one, if
+    it was told to end.
+    """
+
+    outcome: FireOutcome
+    instance_id: str | None = None
+    cancelled_instance_id: str | None = None
+
+
+class Declared(StrEnum):
+    """What a declaration in code did."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    PAUSED = "paused"
+    """The code no longer declares it."""
+    OLDER = "older"
+    """A newer version of the code has declared it since; nothing was changed."""
+    OPERATORS = "operators"
+    """An operator has put a schedule of this name; nothing was changed."""
+    ABSENT = "absent"
+    """There is none, and none was declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """
+    What a version of the code says of the schedule of a workflow's name: None, it has none.
+
+    next_tick_at: of the schedule from now on, for one that is new or ticks at other times.
+    """
+
+    tenant_id: str
+    name: str
+    code_version: str
+    schedule: Schedule | None = None
+    next_tick_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        values.check_id("tenant_id", self.tenant_id)
+        values.check_id("name", self.name)
+        values.check_id("code_version", self.code_version)
+
+
+@dataclass(frozen=True, slots=True)
+class DueSchedules:
+    """
+    Schedules that are to be looked at by now, the longest waiting first, and when the next is.
+
+    next_at: None if none ever is.
+    """
+
+    due: tuple[StoredSchedule, ...] = field(default=())
+    next_at: datetime | None = None
+
+
+def shown(tick: datetime) -> str:
+    """Write a tick as ids and inputs have it; ticks are whole minutes."""
+    return f"{tick.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def _check_span(name: str, span: timedelta, shortest: timedelta) -> None:
+    if not shortest <= span <= LONGEST_SPAN:
+        raise InvalidValue(f"{name}: takes {shortest} to {LONGEST_SPAN}, got {span}")

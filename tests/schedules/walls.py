@@ -1,0 +1,81 @@
+"""An oracle of ticks that knows neither cronsim nor our calendar: it walks through all minutes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTE = timedelta(minutes=1)
+ZONES = (
+    "Europe/Paris",
+    "America/New_York",
+    # Its clocks change by half an hour.
+    "Australia/Lord_Howe",
+    # Its clocks change for Ramadan, twice within weeks.
+    "Africa/Casablanca",
+    # Its clocks change at midnight, so that a day begins at one.
+    "America/Santiago",
+    # It is 45 minutes off, and its clocks never change.
+    "Asia/Kathmandu",
+)
+
+Matches = Callable[[datetime], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """
+    A minute, and what the clock on the wall shows.
+
+    skipped: what the clock would have shown and jumped over. is_second: it has shown this before.
+    """
+
+    moment: datetime
+    shown: datetime
+    skipped: tuple[datetime, ...] = ()
+    is_second: bool = False
+
+
+def walls(zone: str, since: datetime, until: datetime) -> Iterator[Wall]:
+    """Walk through all minutes; until is not one of them."""
+    info = ZoneInfo(zone)
+    latest = _shown(info, since - MINUTE)
+    moment = since
+    while moment < until:
+        shown = _shown(info, moment)
+        gap = (shown - latest) // MINUTE - 1
+        skipped = tuple(latest + MINUTE * number for number in range(1, gap + 1))
+        yield Wall(moment, shown, skipped, shown <= latest)
+        latest = max(latest, shown)
+        moment += MINUTE
+
+
+def ticks(
+    minutes: list[Wall], matches: Matches, *, takes_missing: bool, takes_second: bool
+) -> list[datetime]:
+    """Tell the ticks among minutes."""
+    return [
+        wall.moment
+        for wall in minutes
+        if (matches(wall.shown) and (takes_second or not wall.is_second))
+        or (takes_missing and any(map(matches, wall.skipped)))
+    ]
+
+
+def around_changes(zone: str, year: int) -> list[tuple[datetime, datetime]]:
+    """Give a day and some hours around each change of a zone's clocks in a year."""
+    info = ZoneInfo(zone)
+    days = [datetime(year, 1, 2, tzinfo=UTC) + timedelta(days=number) for number in range(362)]
+    return [
+        (day - timedelta(hours=3), day + timedelta(hours=28))
+        for day in days
+        if _offset(info, day) != _offset(info, day + timedelta(days=1))
+    ]
+
+
+def _shown(info: ZoneInfo, moment: datetime) -> datetime:
+    return moment.astimezone(info).replace(tzinfo=None)
+
+
+def _offset(info: ZoneInfo, moment: datetime) -> timedelta | None:
+    return moment.astimezone(info).utcoffset()
