@@ -89,6 +89,28 @@ async def test_a_renewal_tells_what_becomes_launchable_next(
     assert both == (True, now + 6 * HOUR, now + 5 * HOUR)
 
 
+async def test_a_renewal_tells_when_one_that_runs_by_hand_falls_silent(
+    persistence: Persistence, database: Database
+) -> None:
+    """With the bound that it is given; not of one without an image, nor of one that is over."""
+    lease = await hold_lease(persistence, "e")
+    now = lease.now.replace(microsecond=0)
+    by_hand: Row = {"image_id": "image", "last_activity_at": now - 60 * SECOND}
+
+    async def told(silence: timedelta) -> tuple[bool, datetime | None]:
+        renewal = await persistence.environments.renew("e", ttl=HOUR, silence=silence)
+        assert renewal is not None
+        return renewal.is_anything_launchable, renewal.next_launchable_at
+
+    await put_instance(database, State.RUNNING, "nameless", last_activity_at=now - HOUR)
+    over: Row = {**by_hand, "run_epoch": 2, "ended_run": 2, "launch_after": now + HOUR}
+    await put_instance(database, State.RUNNING, "over", **over)
+    await put_instance(database, State.RUNNING, "by hand", **by_hand)
+
+    assert await told(50 * SECOND) == (True, now + HOUR)
+    assert await told(HOUR) == (False, now - 60 * SECOND + HOUR)
+
+
 async def test_launches_of_an_environment_that_forgot_itself_are_lost(
     persistence: Persistence, database: Database
 ) -> None:

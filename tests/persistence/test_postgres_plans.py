@@ -194,7 +194,8 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
     await connection.execute(f"PREPARE lanes AS {lanes}")
     await connection.execute(f"PREPARE renew AS {renew}")
 
-    for asked in ("lanes (now())", "renew ('e', interval '30 s', 0, interval '45 s')"):
+    renewed = "renew ('e', interval '30 s', 0, interval '45 s', interval '120 s')"
+    for asked in ("lanes (now())", renewed):
         [(explained,)] = await connection.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {asked}")
         scans = [
             node

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.support import postgres
 from tests.support.clock import START
 
@@ -153,3 +154,26 @@ async def test_life_of_the_others_is_noted(
     assert (superseded, left, left_later) == (set(), {"held"}, set())
     assert noted == OTHERS
     assert await those(looker_on, "last_activity_at = created_at") == set(NAMES)
+
+
+async def test_a_launch_that_somebody_holds_is_claimed_as_soon_as_it_is_free(
+    url: str, persistence: PostgresPersistence
+) -> None:
+    """The others are claimed meanwhile, and the claim says when to look again."""
+    await hold_lease(persistence, "e")
+    image = await put_image(persistence)
+    for name in NAMES:
+        await start(persistence, name, image_id=image.image_id)
+    holder = await asyncpg.connect(url)
+    await holder.execute("BEGIN")
+    await holder.execute("UPDATE instances SET error = '' WHERE instance_id = 'held'")
+
+    first = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
+    await holder.close()
+    assert first.again_at is not None
+    second = await persistence.launches.claim(offer_all("e"), limit=9, at=first.again_at)
+
+    assert {one.instance_id for one in first.assignments} == OTHERS
+    assert START < first.again_at < START + timedelta(seconds=1)
+    assert [one.instance_id for one in second.assignments] == ["held"]
+    assert second.again_at is None

@@ -177,7 +177,7 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
     steps = 0
     now = "2026-02-01T00:00:00.000Z"
     renewed = {"environment_id": "e", "now": now, "until": now, "clock_offset_ms": 0}
-    silence = {"quiet_since": now, "lost_silence": "+45 seconds"}
+    silence = {"silence": "+120 seconds", "lost_silence": "+45 seconds"}
     [_, _, moment, *_] = schema.execute(renew, renewed | silence).fetchone()
 
     assert moment == "2999-01-01T00:00:00.000Z"

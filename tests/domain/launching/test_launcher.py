@@ -1,14 +1,16 @@
 """The engine of launches on the database in memory, with a clock that tests move."""
 
+import asyncio
 from datetime import timedelta
 
 from tests.contract.launching import put_image
 from tests.domain.launching.place import TENANT, World
 
+from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
-from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.launches import Claims, InstanceStart
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
 
@@ -63,10 +65,62 @@ async def test_at_rest_only_the_lease_is_renewed(world: World) -> None:
     async with world.launcher():
         await world.pass_time(20)
         calls.clear()
-        await world.pass_time(100)
+        await world.pass_time(300)
 
         assert set(calls) == {"renew"}
-        assert 8 <= calls["renew"] <= 11
+        assert 28 <= calls["renew"] <= 31
+
+
+async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -> None:
+    """An instance that a claim came too early for does not wait for the lease's renewal."""
+    claim = world.persistence.launches.claim
+    claiming, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: object, **more: object) -> Claims:
+        found = await claim(*args, **more)  # type: ignore[arg-type]  # Passed on.
+        claiming.set()
+        await may_end.wait()
+        return found
+
+    async with world.launcher() as launcher:
+        await world.pass_time(2)
+        world.persistence.launches.claim = slow  # type: ignore[method-assign]  # Slowed down.
+        launcher.look()
+        await claiming.wait()
+        image = await put_image(world.persistence, tenant_id=TENANT)
+        started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
+        await world.persistence.launches.start(started, at=world.clock.now())
+        await world.settle()
+        may_end.set()
+        await world.settle()
+
+        assert world.place().living() == ["i"]
+
+
+async def test_one_that_runs_by_hand_is_launched_once_it_is_silent(world: World) -> None:
+    """At that moment, although no launch of it was ever open here."""
+    async with world.launcher(patience=Patience(silence=timedelta(seconds=33))) as launcher:
+        await world.pass_time(2)
+        await start(world, launcher, "i")
+        process = world.place().of("i")
+        await world.register(process, by_hand=True)
+        await world.pass_time(32.5)
+        assert world.place().living() == []
+        await world.pass_time(0.5)
+        assert world.place().living() == ["i"]
+
+
+async def test_a_back_off_of_an_environment_that_died_ends_in_time_elsewhere(world: World) -> None:
+    """The other one was told that the launch was closed, and asked what becomes launchable."""
+    async with world.launcher("b") as other:
+        await world.pass_time(2)
+        async with world.launcher("a", leaves_processes=True) as launcher:
+            await start(world, launcher, "i")
+            world.place("a").crash("i")
+            await world.settle()
+        await world.pass_time(2)
+
+        assert (other.active, world.place("b").living()) == (1, ["i"])
 
 
 async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.domain.launching.place import Place
+from tests.domain.launching.place import Place, World
 from tests.support.quic_handlers import serving
 
 from runtara_domain.launching.crashes import CrashPolicy
@@ -109,3 +109,9 @@ async def opened(folder: Path) -> AsyncIterator[Port]:
         one = Port(persistence, place, launcher, ManagementClient(), folder, served.port, checked)
         one.client = await stack.enter_async_context(ManagementClient(one.settings()))
         yield one
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World() as opened:
+        yield opened

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
+from runtara_domain.launching.listeners import Listeners
 from runtara_domain.model.images import RunnerType
 from runtara_domain.model.launches import Offer
 from runtara_domain.ports.clock import Clock
@@ -23,7 +24,7 @@ class Management:
     check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
     that can be run. log_path: where a launch's output lies on this machine, by its tenant,
     instance and launch. image_max_bytes: how large an image may be. offers: of the workers that
-    have opened their lease here, by their ids.
+    have opened their lease here, by their ids. ending: tells that the environment ends.
     """
 
     persistence: Persistence
@@ -37,6 +38,11 @@ class Management:
     image_max_bytes: int
     began_at: timedelta
     offers: dict[str, Offer] = field(default_factory=dict)
+    ending: Listeners = field(default_factory=Listeners)
+
+    def end(self) -> None:
+        """Answer now what is held, and hold nothing more."""
+        self.ending.tell()
 
 
 @dataclass(frozen=True, slots=True)

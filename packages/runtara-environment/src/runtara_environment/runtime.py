@@ -117,6 +117,7 @@ class EnvironmentRuntime:
     ) -> None:
         _log.info("shutting down", extra={"grace_ms": self._settings.shutdown_grace_ms})
         self._container.router().end()
+        self._container.management().end()
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
 

@@ -14,6 +14,7 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
+from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.supervisor import Supervisor
 from runtara_domain.launching.takeover import TakeOver
 from runtara_domain.model.environments import NewEnvironment, Renewal
@@ -55,16 +56,20 @@ class _Known:
     """
     What is known of what is launchable.
 
-    is_wanted: something may have become so since the last claim. next_at, again_at: the moments at
-    which something does by itself, as the last renewal and the last claim told. is_waiting: more
-    than was claimed may be launchable already.
+    is_wanted: something may have become so since the last claim. is_told: because others said so,
+    who may know of a moment that the last renewal didn't. next_at, again_at: the moments at which
+    something does by itself, as the last renewal and the last claim told, until that is claimed.
+    renewed_next_at: as the last renewal told, also after that. is_waiting: more than was claimed
+    may be launchable already.
     """
 
     is_wanted: bool = True
+    is_told: bool = False
     is_waiting: bool = True
     is_draining: bool = False
     next_at: datetime | None = None
     again_at: datetime | None = None
+    renewed_next_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Whether one of the moments has come."""
@@ -78,7 +83,8 @@ class Launcher:
     Opening takes the lease and goes on with launches that an environment of this id has left. An
     end asks processes to leave and waits for their verdicts, unless they are to be left. At rest
     it asks the database for nothing but the renewal of the lease. A failure of its own ends the
-    block that it is used in.
+    block that it is used in. launchable: tells that something may have become launchable, or will
+    at another moment than was known.
     """
 
     def __init__(
@@ -90,9 +96,9 @@ class Launcher:
     ) -> None:
         self._persistence, self._clock = persistence, clock
         self._placements, self._settings = placements, settings
-        environment = settings.environment
+        environment, times, patience = settings.environment, settings.lease, settings.patience
         self._lease = LeaseKeeper(
-            persistence.environments, clock, environment, settings.lease, self._renewed
+            persistence.environments, clock, environment, times, patience.silence, self._renewed
         )
         self._supervisor = Supervisor(
             persistence,
@@ -100,7 +106,7 @@ class Launcher:
             self._lease,
             placements,
             environment.environment_id,
-            settings.patience,
+            patience,
             settings.crashes,
             self._want,
             self._spawn,
@@ -115,13 +121,14 @@ class Launcher:
             workflows=frozenset(environment.workflows),
             tenant_id=environment.tenant_id,
             tenant_limit=settings.tenant_limit,
-            silence=settings.patience.silence,
-            lost_silence=settings.lease.lost_silence,
+            silence=patience.silence,
+            lost_silence=times.lost_silence,
         )
         self._stack = AsyncExitStack()
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._is_ending = False
+        self.launchable = Listeners()
 
     # What others ask and tell
 
@@ -148,10 +155,21 @@ class Launcher:
 
     def look(self) -> None:
         """Look at what is launchable, and at the launches: something may have changed."""
+        self._known.is_told = True
         self._want()
         self._supervisor.bell.ring()
-        if self._known.is_draining:
+        self.launchable.tell()
+        if not self._free():
+            # Nothing is claimed now, so only a renewal tells what happens next.
             self._lease.ask()
+
+    def next_launchable_at(self) -> datetime | None:
+        """Tell when something becomes launchable by itself, as far as is known by now."""
+        moment = self._known.renewed_next_at
+        if moment is None or moment > self._lease.now():
+            return moment
+        self._lease.ask()
+        return None
 
     def stopping(self, stopped: Stopped) -> None:
         """Carry out a stop that was just put in, wherever the instance's launch is."""
@@ -202,7 +220,7 @@ class Launcher:
                 span = await act()
             except DatabaseError as error:
                 logger.warning("the database can't be asked, trying again: %s", error)
-                self._known.is_wanted = True
+                self._known.is_wanted = self._known.is_told = True
                 span = _AFTER_FAILURE
             await bell.wait(span)
 
@@ -214,21 +232,23 @@ class Launcher:
                 break
             await self._claim_once(min(free, _BATCH), is_due=is_due)
         else:
-            return self._settings.patience.silence
+            return None
         return self._until_next()
 
     async def _claim_once(self, limit: int, *, is_due: bool) -> None:
         known = self._known
-        known.is_wanted = False
+        is_told, known.is_wanted, known.is_told = known.is_told, False, False
+        if is_due:
+            known.next_at = None
         claims = await self._persistence.launches.claim(
             self._offer, limit=limit, at=self._lease.now()
         )
         self.take(claims)
         known.again_at = claims.again_at
-        known.is_wanted = known.is_waiting = len(claims.assignments) == limit
-        if is_due:
-            known.next_at = None
-        if is_due or claims.assignments or not claims.has_lease:
+        known.is_waiting = len(claims.assignments) == limit
+        # What it was told of meanwhile may have come too late for this claim.
+        known.is_wanted |= known.is_waiting
+        if is_due or is_told or claims.assignments or not claims.has_lease:
             # Only a renewal tells what becomes launchable next.
             self._lease.ask()
 
@@ -243,18 +263,17 @@ class Launcher:
             return 0
         return max(self._settings.environment.capacity - self._supervisor.occupied(), 0)
 
-    def _until_next(self) -> timedelta:
+    def _until_next(self) -> timedelta | None:
         now = self._lease.now()
         moments = (self._known.next_at, self._known.again_at)
         spans = [max(moment - now, timedelta(0)) for moment in moments if moment is not None]
-        # Instances that run by hand and fall silent are told by no renewal.
-        return min([*spans, self._settings.patience.silence])
+        return min(spans, default=None)
 
     # What it is told
 
     def _renewed(self, renewal: Renewal) -> None:
         was_draining, self._known.is_draining = self._known.is_draining, renewal.is_draining
-        self._known.next_at = renewal.next_launchable_at
+        self._known.next_at = self._known.renewed_next_at = renewal.next_launchable_at
         if renewal.is_draining and not was_draining:
             logger.info("drained: nothing more is launched here")
         if renewal.is_anything_launchable:
@@ -266,6 +285,7 @@ class Launcher:
             self._spawn(self._take_over.close_launches_of(renewal.lost))
         if self._supervisor.watched or renewal.next_stop_at is not None:
             self._supervisor.bell.ring()
+        self.launchable.tell()
 
     def _changed(self, instance_ids: Collection[str] | None) -> None:
         if instance_ids is None or self._supervisor.takes(list(instance_ids)):

@@ -35,8 +35,10 @@ class LeaseKeeper:
     """
     Holds a lease and renews it.
 
-    `renewed` is told of each renewal. The lease is reckoned from before it was asked for, on the
-    clock that nothing sets: so it is never believed good longer than the database does.
+    `renewed` is told of each renewal; silence: after how much of it a RUNNING instance with an
+    image, which no environment watches, is launchable. The lease is reckoned from before it was
+    asked for, on the clock that nothing sets: so it is never believed good longer than the database
+    does.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class LeaseKeeper:
         clock: Clock,
         new: NewEnvironment,
         times: LeaseTimes,
+        silence: timedelta,
         renewed: Callable[[Renewal], None],
     ) -> None:
         self._environments, self._clock, self._new, self._times = environments, clock, new, times
-        self._renewed = renewed
+        self._silence, self._renewed = silence, renewed
         self._bell = Bell(clock)
         self._good_until = self._answered_at = timedelta(0)
         self._database_now: datetime | None = None
@@ -110,6 +113,7 @@ class LeaseKeeper:
             self._new.environment_id,
             ttl=self._times.ttl,
             clock_offset=self._clock.now() - self.now(),
+            silence=self._silence,
             lost_silence=self._times.lost_silence,
         )
         if renewal is None:

@@ -258,7 +258,8 @@ class Supervisor:
         self._judging.discard(launch_id)
         if not self.watched:
             self._emptied.ring()
-        if closed.launch_after is not None:
+        if closed.launch_after is not None or not closed.is_closed:
+            # Not closed: by a try before this one, of which the database's answer was lost.
             self.lease.ask()
         self.freed()
 

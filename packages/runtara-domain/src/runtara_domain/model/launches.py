@@ -132,8 +132,8 @@ class Claims:
     What a claim gave.
 
     has_lease: whether the environment's lease was good and it was not drained; without it nothing
-    is claimed. again_at: the earliest moment at which the same offer gives more by itself, because
-    an instance waits for a worker until then; None if none does.
+    is claimed. again_at: the earliest moment at which the same offer may give more by itself:
+    because an instance waits for a worker until then, or was in other hands; None if none does.
     """
 
     assignments: tuple[Assignment, ...] = ()

@@ -32,6 +32,7 @@ class Environments(Protocol):
         *,
         ttl: timedelta,
         clock_offset: timedelta = timedelta(0),
+        silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
         """
@@ -39,6 +40,7 @@ class Environments(Protocol):
 
         One statement; at rest it is the only one. None if the environment is unknown or has given
         its lease up: open it again. clock_offset: how far the caller's own clock is ahead.
+        silence, lost_silence: as in `Offer`.
         """
         ...
 

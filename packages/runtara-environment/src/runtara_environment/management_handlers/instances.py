@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from runtara_domain.error import (
     InstanceNotFound,
     InvalidInstanceState,
     InvalidValue,
+    ShuttingDown,
 )
 from runtara_domain.model import CustomSignal, Signal
 from runtara_domain.model.instance_views import (
@@ -111,7 +113,10 @@ async def wait_instance(
     """Answer when the instance is final, or the time is up."""
     values.check_id("instance_id", message.instance_id)
     wait = min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
-    await _until_final(core, request, message.instance_id, wait)
+    until = core.clock.uptime() + wait
+    state = await _until_final(core, request, message.instance_id, wait)
+    if state is not None and not state.is_final and core.clock.uptime() < until:
+        raise ShuttingDown("This server is shutting down: wait again in a moment, or at another")
     response = await _status(core, message.instance_id, brief=False)
     return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
 
@@ -119,19 +124,25 @@ async def wait_instance(
 async def _until_final(
     core: Management, request: ManagementRequest, instance_id: str, wait: timedelta
 ) -> State | None:
-    """Look until an instance is final, the client gives up, or the time is up; tells its state."""
-    abandoned = asyncio.Event()
+    """
+    Look until an instance is final, the time is up, or nobody waits any more; tells its state.
+
+    Nobody waits when the client has given up, or the environment ends.
+    """
+    over = asyncio.Event()
     span = _FIRST_LOOK
     until = core.clock.uptime() + wait
-    with request.on_abandoned(abandoned.set):
+    with request.on_abandoned(over.set), core.ending.told(over.set):
         while True:
             found = await core.persistence.instances.get(instance_id)
             if found is None:
                 return None
             left = (until - core.clock.uptime()).total_seconds()
-            if found.state.is_final or left <= 0 or abandoned.is_set():
+            if found.state.is_final or left <= 0 or over.is_set():
                 return found.state
-            await asyncio.sleep(min(span, left))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(span, left)):
+                    await over.wait()
             span = min(span * 1.5, _LAST_LOOK)
 
 

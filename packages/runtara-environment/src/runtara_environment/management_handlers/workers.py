@@ -2,17 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
-from runtara_domain.model.launches import Assignment, Closing, Offer, OpenLaunch
+from runtara_domain.model.launches import Assignment, Claims, Closing, Offer, OpenLaunch
 from runtara_environment.errors import LeaseLost
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
@@ -63,32 +63,44 @@ async def claim_launches(
         raise LeaseLost("open the worker first: its lease is not known here")
     values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
-    changed = asyncio.Event()
-    with request.on_abandoned(changed.set):
-        async with core.persistence.watch(lambda _: None, launchable=changed.set):
-            while True:
-                changed.clear()
-                assignments = await _claim(core, offer, message.limit)
-                left = (until - core.clock.uptime()).total_seconds()
-                if assignments or left <= 0:
-                    break
-                # Delays and back-offs end without a word.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, _LOOK)):
-                        await changed.wait()
+    bell, over = Bell(core.clock), asyncio.Event()
+
+    def end() -> None:
+        over.set()
+        bell.ring()
+
+    assignments: tuple[Assignment, ...] = ()
+    with (
+        request.on_abandoned(end),
+        core.ending.told(end),
+        core.launcher.launchable.told(bell.ring),
+    ):
+        # What would be claimed for a client that has gone, nobody would launch.
+        while not over.is_set():
+            bell.clear()
+            claims = await _claim(core, offer, message.limit)
+            assignments = claims.assignments
+            left = until - core.clock.uptime()
+            if assignments or left <= timedelta(0):
+                break
+            await bell.wait(min([left, *_moments(core, claims)]))
     return pb.RpcResponse(
         claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
     )
 
 
-_LOOK = 1.0
+def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
+    """Give the spans after which there may be more without a word."""
+    for moment in (claims.again_at, core.launcher.next_launchable_at()):
+        if moment is not None:
+            yield max(moment - core.launcher.now(), timedelta(0))
 
 
-async def _claim(core: Management, offer: Offer, limit: int) -> Sequence[Assignment]:
+async def _claim(core: Management, offer: Offer, limit: int) -> Claims:
     claims = await core.persistence.launches.claim(offer, limit=limit, at=core.launcher.now())
     if not claims.has_lease:
         raise LeaseLost("the worker's lease has run out, or it is drained; open it again")
-    return claims.assignments
+    return claims
 
 
 async def renew_worker(

@@ -53,6 +53,7 @@ class MemoryEnvironments:
         *,
         ttl: timedelta,
         clock_offset: timedelta = timedelta(0),
+        silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
         await self._store.turn()
@@ -62,7 +63,7 @@ class MemoryEnvironments:
             return None
         row.lease_until = now + ttl
         row.clock_offset_ms = clock_offset // timedelta(milliseconds=1)
-        moments = list(launching.moments(self._store, lost_silence, now))
+        moments = list(launching.moments(self._store, silence, lost_silence, now))
         stops = (
             each.stop_at
             for each in self._store.instances.values()

@@ -112,11 +112,12 @@ def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -
     return None if row.image_id is None or is_over else heard_at(row) + silence
 
 
-def moments(store: Store, lost_silence: timedelta, now: datetime) -> Iterator[datetime]:
-    """Tell when instances became or become launchable by themselves, apart from silent ones."""
+def moments(
+    store: Store, silence: timedelta, lost_silence: timedelta, now: datetime
+) -> Iterator[datetime]:
+    """Tell when instances became or become launchable by themselves."""
     for row in store.instances.values():
-        is_lost = row.lost_run == row.run_epoch
-        quiet = silent_from(row, lost_silence, lost_silence) if is_lost else None
+        quiet = silent_from(row, silence, lost_silence)
         for moment in (waits_since(row), told_since(store, row, now), quiet):
             if moment is not None:
                 yield moment

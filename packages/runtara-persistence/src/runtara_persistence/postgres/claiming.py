@@ -27,6 +27,7 @@ _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 
 _ROUNDS = 4
 """How often a claim looks again after others had in hand, just then, what it had chosen."""
+_SOON = timedelta(milliseconds=100)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -93,6 +94,8 @@ async def _claim(claiming: _Claiming, limit: int) -> Claims:
     claimed: list[Assignment] = []
     tried: set[str] = set()
     again_at: datetime | None = None
+    # Some were in other hands: they may be free soon, and nothing tells of that.
+    missed = 0
     for _ in range(_ROUNDS):
         offer = claiming.offer
         free = await room(
@@ -105,10 +108,10 @@ async def _claim(claiming: _Claiming, limit: int) -> Claims:
         taken = await _take(claiming, found.chosen, limits)
         claimed += taken
         tried |= {candidate.instance_id for candidate, _ in found.chosen}
+        missed += len(found.chosen) - len(taken)
         if len(taken) == len(found.chosen):
-            return Claims(tuple(claimed), again_at=again_at)
-    # Some were in other hands each time: they may be free by now.
-    return Claims(tuple(claimed), again_at=claiming.at)
+            break
+    return Claims(tuple(claimed), again_at=claiming.at + _SOON if missed else again_at)
 
 
 async def _find(claiming: _Claiming) -> None:

@@ -39,6 +39,7 @@ class PostgresEnvironments:
         *,
         ttl: timedelta,
         clock_offset: timedelta = timedelta(0),
+        silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
         found = await self._database.write(
@@ -48,6 +49,7 @@ class PostgresEnvironments:
             ttl,
             clock_offset // _MILLISECOND,
             lost_silence,
+            silence,
             is_repeatable=True,
         )
         if not found:

@@ -59,6 +59,7 @@ class SqliteEnvironments:
         *,
         ttl: timedelta,
         clock_offset: timedelta = timedelta(0),
+        silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
         now = _now(connection)
@@ -67,7 +68,7 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
             "clock_offset_ms": clock_offset // _MILLISECOND,
-            "quiet_since": to_text(now - lost_silence),
+            "silence": f"+{silence.total_seconds():.3f} seconds",
             "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
         }
         row = connection.execute(_SQL["renew"], renewed).fetchone()

@@ -75,15 +75,20 @@ told AS MATERIALIZED (
         AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
         AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > clock.now) IS NOT TRUE
 ),
-lost_ones AS MATERIALIZED (
-    SELECT greatest(
-        coalesce(last_activity_at, started_at, created_at) + $4::interval, launch_after
-    ) AS moment
+-- Running, and watched by no environment; one that is over waits for its back-off instead.
+silent_ones AS MATERIALIZED (
+    SELECT CASE
+        WHEN lost_run = run_epoch
+        THEN greatest(
+            coalesce(last_activity_at, started_at, created_at) + $4::interval, launch_after
+        )
+        WHEN image_id IS NOT NULL AND ended_run IS DISTINCT FROM run_epoch
+        THEN coalesce(last_activity_at, started_at, created_at) + $5::interval
+    END AS moment
     FROM instances
     WHERE status = 'running'
         AND launch_id IS NULL
         AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
-        AND lost_run = run_epoch
         AND (image_id IS NOT NULL OR workflow IS NOT NULL)
 ),
 -- The first of an index each: the planner takes a condition alone for one that many rows meet.
@@ -119,7 +124,7 @@ SELECT
     renewed.lease_until,
     EXISTS (SELECT FROM first_one WHERE first_one.moment <= clock.now)
     OR EXISTS (SELECT FROM told WHERE told.moment <= clock.now)
-    OR EXISTS (SELECT FROM lost_ones WHERE lost_ones.moment <= clock.now)
+    OR EXISTS (SELECT FROM silent_ones WHERE silent_ones.moment <= clock.now)
     AS is_anything_launchable,
     (
         SELECT min(m.moment)
@@ -128,7 +133,7 @@ SELECT
             UNION ALL
             SELECT moment FROM told
             UNION ALL
-            SELECT moment FROM lost_ones
+            SELECT moment FROM silent_ones
         ) AS m
         WHERE m.moment > clock.now
     ) AS next_launchable_at,

@@ -89,13 +89,11 @@ RETURNING
     ) OR EXISTS (
         SELECT 1
         FROM instances INDEXED BY idx_instances_unwatched
-        WHERE status = 'running'
-            AND launch_id IS NULL
-            AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
-            AND lost_run = run_epoch
-            AND (image_id IS NOT NULL OR workflow IS NOT NULL)
-            AND coalesce(last_activity_at, started_at, created_at) <= :quiet_since
-            AND coalesce(launch_after, '') <= :now
+        WHERE
+            -- include: is_unwatched
+            AND
+            -- include: silent_from
+            <= :now
     ),
     (
         SELECT min(moment)
@@ -125,24 +123,12 @@ RETURNING
                 AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
                 AND i.launch_after > :now
             UNION ALL
-            SELECT max(
-                coalesce(launch_after, ''),
-                strftime(
-                    '%Y-%m-%dT%H:%M:%fZ',
-                    coalesce(last_activity_at, started_at, created_at),
-                    :lost_silence
-                )
-            )
+            SELECT
+                -- include: silent_from
+                AS moment
             FROM instances INDEXED BY idx_instances_unwatched
-            WHERE status = 'running'
-                AND launch_id IS NULL
-                AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
-                AND lost_run = run_epoch
-                AND (image_id IS NOT NULL OR workflow IS NOT NULL)
-                AND (
-                    coalesce(last_activity_at, started_at, created_at) > :quiet_since
-                    OR coalesce(launch_after, '') > :now
-                )
+            WHERE
+                -- include: is_unwatched
         )
         WHERE moment > :now
     ),

@@ -64,6 +64,30 @@ END;
 -- name: lane
 quote(tenant_id) || ',' || quote(image_id) || ',' || quote(workflow) || ',' || quote(queue);
 
+-- name: silent_from
+-- One that is over waits for its back-off instead.
+CASE
+    WHEN lost_run = run_epoch
+    THEN max(
+        coalesce(launch_after, ''),
+        strftime(
+            '%Y-%m-%dT%H:%M:%fZ',
+            coalesce(last_activity_at, started_at, created_at),
+            :lost_silence
+        )
+    )
+    WHEN image_id IS NOT NULL AND ended_run IS NOT run_epoch
+    THEN strftime(
+        '%Y-%m-%dT%H:%M:%fZ', coalesce(last_activity_at, started_at, created_at), :silence
+    )
+END;
+
+-- name: is_unwatched
+    status = 'running'
+    AND launch_id IS NULL
+    AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
+    AND (image_id IS NOT NULL OR workflow IS NOT NULL);
+
 -- name: launch
 l.launch_id,
 l.instance_id,
