@@ -3,7 +3,8 @@ Attacks on a real server, of one that has a processor core of its own for them.
 
 A neighbour's slowest request in a hundred, or where halts are few the slowest, stays within five
 times what a bare echo on the same transport takes under the same attack; the server's memory within
-its bound; and a second after the attacker has left, the server is itself again.
+its bound; and a second after the attacker has left, the server is itself again. Both are measured
+in three rounds and the median round counts: the machine or its disk may halt in one of them.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from runtara_protocol.quic.client import ClientConnection, ClientSettings, conne
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(230)]
 
-SECONDS = 5.0
+ROUNDS, SECONDS = 3, 2.0
 FACTOR = 5.0
 # Eight answers of 63 MiB are fewer than one in a hundred of a neighbour's requests.
 FEW_HALTS = {"slow_readers"}
@@ -95,6 +96,11 @@ def slowest(name: str, times: list[float]) -> float:
     return max(times) if name in FEW_HALTS else quantiles(times, n=100)[98]
 
 
+async def slowest_of_rounds(name: str, neighbour: Neighbour) -> float:
+    """Give the median of what the rounds found."""
+    return median([slowest(name, await neighbour.times(SECONDS)) for _ in range(ROUNDS)])
+
+
 async def echoed(name: str) -> float:
     """Return what a bare echo's neighbour waits under this attack."""
     async with (
@@ -102,7 +108,7 @@ async def echoed(name: str) -> float:
         neighbour_at(int(port)) as neighbour,
         attack(name, int(port)),
     ):
-        return slowest(name, await neighbour.times(SECONDS))
+        return await slowest_of_rounds(name, neighbour)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -113,7 +119,7 @@ async def test_a_neighbour_is_served_under(name: str, tmp_path: Path) -> None:
         at_rest = slowest(name, await neighbour.times(2.0))
         before = memory(server)
         async with attack(name, server.port):
-            under_attack = slowest(name, await neighbour.times(SECONDS))
+            under_attack = await slowest_of_rounds(name, neighbour)
         await asyncio.sleep(1.0)  # What the server has to be itself again.
         afterwards = median(await neighbour.times(0.5))
         grown = most_memory(server) - before
