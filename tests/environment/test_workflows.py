@@ -19,11 +19,13 @@ from runtara_server.runtime import CoreRuntime
 
 FLOW = """
 import os
+import sys
 import time
 from pathlib import Path
 from runtara_sdk import promise, sleep, step, workflow
 
 LOADED_BY = os.getpid()
+LOADED = {"flow", *sys.modules}
 
 @step
 async def note(word: str) -> str:
@@ -44,6 +46,8 @@ async def run(word: str = "none") -> str:
     if word == "hang":
         time.sleep(1000)
     await note("second")
+    late = Path(os.environ["RUNTARA_WORKSPACE_DIR"], "late")
+    late.write_text(" ".join(sorted({*sys.modules} - LOADED)))
     return f"done {word}"
 """
 
@@ -76,6 +80,11 @@ def notes(here: Here, instance_id: str) -> list[str]:
     return (folder / "notes").read_text().splitlines()
 
 
+def late(here: Here, instance_id: str) -> str:
+    folder = here.placement.folder(TENANT, instance_id, "x").workspace
+    return (folder / "late").read_text()
+
+
 async def test_workflows_are_forked_crash_sleep_wait_and_complete(core: Here) -> None:
     """Each step is done once, whatever ends the process; each death has its cause."""
     async with core.environment():
@@ -92,6 +101,7 @@ async def test_workflows_are_forked_crash_sleep_wait_and_complete(core: Here) ->
             ended = await core.ended(instance_id)
             assert (ended.state, ended.output) == (State.COMPLETED, f'"done {word}"'.encode())
             assert notes(core, instance_id) == ["first True", "second True"]
+            assert late(core, instance_id) == "", "imported in each fork, not once before it"
         stopped = await core.persistence.launches.stop(
             Stop(hangs, timedelta(0), "enough"), at=core.launcher.now()
         )

@@ -143,6 +143,23 @@ async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:
         assert world.place().living() == ["a", "b", "c"]
 
 
+async def test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then(
+    world: World,
+) -> None:
+    """Its end tells that there is a moment to be known."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "a")
+        process = world.place().of("a")
+        registered = await world.register(process)
+        await world.pass_time(1)
+        await world.fall_asleep(process, registered.run, 3)
+        world.place().exit("a", 75)
+        await world.pass_time(2.5)
+        assert world.place().living() == []
+        await world.pass_time(0.75)
+        assert world.place().living() == ["a"]
+
+
 async def test_a_stop_ends_the_process_after_its_grace(world: World) -> None:
     """SIGTERM at the end of the grace, SIGKILL a second later, CANCELLED with the reason."""
     async with world.launcher() as launcher:

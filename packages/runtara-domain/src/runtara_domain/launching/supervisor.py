@@ -28,7 +28,7 @@ from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LaunchFailed, Placement, StopSignal
-from runtara_domain.status import OPEN, SignalType
+from runtara_domain.status import OPEN, SignalType, State
 
 logger = logging.getLogger(__name__)
 
@@ -258,8 +258,10 @@ class Supervisor:
         self._judging.discard(launch_id)
         if not self.watched:
             self._emptied.ring()
-        if closed.launch_after is not None or not closed.is_closed:
-            # Not closed: by a try before this one, of which the database's answer was lost.
+        is_asleep = closed.after is State.ASLEEP
+        if closed.launch_after is not None or is_asleep or not closed.is_closed:
+            # It may be launchable before the next renewal would tell. Not closed: by a try before
+            # this one, of which the database's answer was lost.
             self.lease.ask()
         self.freed()
 

@@ -4,16 +4,20 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 
-class Clock(Protocol):
+class TellsTime(Protocol):
+    """A clock that is only read: this machine's, or the database's as a launcher knows it."""
+
+    def now(self) -> datetime:
+        """Tell the time: aware, UTC, whole milliseconds."""
+        ...
+
+
+class Clock(TellsTime, Protocol):
     """
     The one source of time: nothing in the core or an adapter asks another.
 
     A moment is waited for on the wall clock, which may be set; a span on one that never is.
     """
-
-    def now(self) -> datetime:
-        """Tell the time: aware, UTC, whole milliseconds."""
-        ...
 
     def uptime(self) -> timedelta:
         """Tell the time gone by since some moment; whoever sets the clock doesn't move it."""

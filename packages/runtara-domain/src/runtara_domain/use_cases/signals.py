@@ -16,7 +16,7 @@ from runtara_domain.model import (
     Sent,
     Signal,
 )
-from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.clock import Clock, TellsTime
 from runtara_domain.ports.signals import Signals
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
@@ -113,7 +113,7 @@ class SendSignal:
     """
 
     signals: Signals
-    clock: Clock
+    clock: TellsTime
 
     async def __call__(self, *, instance_id: str, signal: Signal) -> bool:
         values.check_id("instance_id", instance_id)
@@ -133,7 +133,7 @@ class SendCustomSignal:
     """
 
     signals: Signals
-    clock: Clock
+    clock: TellsTime
 
     async def __call__(self, *, instance_id: str, signal: CustomSignal) -> Sent:
         values.check_id("instance_id", instance_id)

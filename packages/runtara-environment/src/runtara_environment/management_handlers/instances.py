@@ -264,7 +264,7 @@ async def send_signal(
     kind: SignalType = translation.word(
         translation.SIGNALS, "signal_type", message.signal_type, pb.SignalType
     )
-    send = SendSignal(core.persistence.signals, core.clock)
+    send = SendSignal(core.persistence.signals, core.launcher)
     await send(instance_id=message.instance_id, signal=Signal(kind, message.payload))
     core.launcher.look()
     return pb.RpcResponse(send_signal=pb.SendSignalResponse(success=True))
@@ -275,7 +275,8 @@ async def send_custom_signal(
 ) -> pb.RpcResponse:
     """Send a value; the first one sent for a name stands."""
     translation.required(message, "checkpoint_id")
-    send = SendCustomSignal(core.persistence.signals, core.clock)
+    # By the clock of the claim that follows: by another it might not be due yet.
+    send = SendCustomSignal(core.persistence.signals, core.launcher)
     sent = await send(
         instance_id=message.instance_id,
         signal=CustomSignal(message.checkpoint_id, message.payload),

@@ -10,16 +10,8 @@ from pathlib import Path
 from runtara_domain.model.images import Image
 from runtara_environment.runners.port import Places, ProcessSpec, Warm, limits_of
 
-_PRELOADED = (
-    "runtara_sdk.workflow.process.command",
-    "runtara_sdk.workflow.process.core_store",
-    "runtara_sdk.workflow.process.refusing",
-    "runtara_sdk.client.connection",
-    "runtara_sdk.client.heartbeat",
-    "runtara_sdk.client.long_poll",
-    "encodings.idna",
-)
-"""What the SDK imports late. A `?` before it says that an older SDK may not have it."""
+_PRELOADED = "?runtara_sdk.workflow.process.preloaded"
+"""What the SDK imports late. The `?` says that an older SDK may not have it."""
 
 
 class PythonRunner:
@@ -60,7 +52,7 @@ def _warm(image: Image, places: Places, python: str, target: str, env: Mapping[s
     return Warm(
         key=hashlib.sha256(described.encode()).hexdigest(),
         python=python,
-        modules=[*(f"?{module}" for module in _PRELOADED), target.partition(":")[0]],
+        modules=[_PRELOADED, target.partition(":")[0]],
         env={**common, **{name: str(value) for name, value in own.items()}},
         cwd=str(places.code),
     )

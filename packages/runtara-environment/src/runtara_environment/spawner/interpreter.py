@@ -11,6 +11,7 @@ forked: the answer says so, and the environment starts a process of its own for 
 """
 
 import array
+import gc
 import importlib
 import json
 import os
@@ -32,6 +33,9 @@ def main(arguments: list[str]) -> int:
     _answer(orders, problem or {"ready": True})
     if problem is not None:
         return 1
+    # An object that the collector looks at in a forked process is copied with its page.
+    gc.collect()
+    gc.freeze()
     while (order := _received(orders)) is not None:
         _answer(orders, _launched(orders, *order))
     return 0

@@ -31,7 +31,7 @@ from runtara_sdk.workflow.errors import (
     Refused,
     Superseded,
 )
-from runtara_sdk.workflow.process import loading, outputs
+from runtara_sdk.workflow.process import leaving, loading, outputs
 from runtara_sdk.workflow.process.interrupts import SAID, Interrupts
 from runtara_sdk.workflow.process.leaving import Door, Leave, Manner
 from runtara_sdk.workflow.values.forks import EndsForks
@@ -82,6 +82,7 @@ def main(arguments: list[str]) -> NoReturn:
     door = Door()
     interrupts = Interrupts(INFRASTRUCTURE)
     options = _parser().parse_args(arguments)
+    leaving.spare()
     # Closed only where the instance has ended: that ends other tasks, and user code in them.
     runner = asyncio.Runner()
     with EndsForks() as forks:
