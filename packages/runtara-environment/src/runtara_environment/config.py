@@ -1,5 +1,6 @@
 """What a deployer of an environment can set."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,8 +19,16 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def ray_address(text: str) -> tuple[str, int]:
+    """Split host:port of a Ray cluster's head; raise InvalidValue, also where Ray is missing."""
+    if find_spec("ray") is None:
+        raise InvalidValue("needs Ray: install runtara-environment[ray]")
+    return address(text)
+
+
 DatabaseUrl = Annotated[str, refused_by(backend)]
 Address = Annotated[str, refused_by(address)]
+RayAddress = Annotated[str, refused_by(ray_address)]
 _COUNT = "a whole number, at least 1"
 
 
@@ -60,6 +69,15 @@ class EnvironmentSettings(ServerSettings):
     warm_images: int = Field(8, ge=1, le=1000, description="interpreters, 1 to 1000")
     oci_runtime: Literal["runc", "crun", "process"] | None = Field(
         None, description="runc, crun, or process: without a container"
+    )
+    ray_address: RayAddress | None = Field(
+        None, description="host:port of a Ray cluster's head, for images whose placement is ray"
+    )
+    ray_data_dir: Path = Field(
+        Path("/var/lib/runtara"), description="a folder on each node of the Ray cluster"
+    )
+    ray_node_ip: str | None = Field(
+        None, description="the address by which the Ray cluster reaches this machine"
     )
     retention_days: int = Field(
         30, ge=0, le=36_500, description="days, 0 (finished instances are kept) to 36500"

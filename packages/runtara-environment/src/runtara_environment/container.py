@@ -13,6 +13,8 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import LOCAL, RunnerType
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.placements import Placement
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.housekeeping import Housekeeping
@@ -21,6 +23,8 @@ from runtara_environment.images.validation import check_image
 from runtara_environment.management import Management
 from runtara_environment.operations import OPERATIONS, ManagementRouter
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
+from runtara_environment.placements.ray_cluster.placement import RAY, RayPlacement, RaySettings
+from runtara_environment.placements.ray_cluster.wire import AgentSetup
 from runtara_environment.runners.registry import runners
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
@@ -66,8 +70,36 @@ def _launcher_settings(settings: EnvironmentSettings, identity: Identity) -> Lau
     )
 
 
-def _placements(local: LocalPlacement) -> dict[str, LocalPlacement]:
-    return {LOCAL: local}
+def _placements(
+    local: LocalPlacement,
+    persistence: Persistence,
+    settings: EnvironmentSettings,
+    identity: Identity,
+    core: CoreAddress,
+) -> dict[str, Placement]:
+    found: dict[str, Placement] = {LOCAL: local}
+    if settings.ray_address is not None:
+        found[RAY] = RayPlacement(persistence, _ray_settings(settings, identity, core))
+    return found
+
+
+def _ray_settings(
+    settings: EnvironmentSettings, identity: Identity, core: CoreAddress
+) -> RaySettings:
+    assert settings.ray_address is not None, "asked for with a cluster only"
+    agents = AgentSetup(
+        environment_id=identity.environment_id,
+        database_url=settings.database_url,
+        data_dir=settings.ray_data_dir,
+        core_addr=core.addr,
+        server_name=settings.server_name,
+        tls_ca_pem=None if core.tls_ca is None else core.tls_ca.read_text(),
+        skip_cert_verification=settings.skip_cert_verification,
+        max_log_bytes=settings.log_max_bytes,
+        warm_images=settings.warm_images,
+        oci_runtime=settings.oci_runtime,
+    )
+    return RaySettings(address=settings.ray_address, agents=agents, own_ip=settings.ray_node_ip)
 
 
 def _retention(settings: EnvironmentSettings) -> timedelta | None:
@@ -136,7 +168,7 @@ class Container(containers.DeclarativeContainer):
         Launcher,
         persistence,
         clock,
-        providers.Callable(_placements, placement),
+        providers.Callable(_placements, placement, persistence, settings, identity, core),
         providers.Callable(_launcher_settings, settings, identity),
     )
     management = providers.Singleton(

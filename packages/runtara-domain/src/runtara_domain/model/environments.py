@@ -15,6 +15,8 @@ class EnvironmentKind(StrEnum):
     """It runs images."""
     WORKER = "worker"
     """It runs workflows in its own process."""
+    NODE = "node"
+    """It runs what an environment places there, on a machine of a cluster, and claims nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

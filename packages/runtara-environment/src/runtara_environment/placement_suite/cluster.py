@@ -39,6 +39,6 @@ class ClusterContract(PlacementContract):
         await self.lose_node(rig, launched)
         end = await rig.ended(launched)
 
-        assert end.cause is Cause.ENVIRONMENT_LOST
+        assert end.cause in (Cause.ENVIRONMENT_LOST, Cause.RUNNER_FAILED)
         assert end.reason
         assert (await rig.ended(await rig.shell("exit 4"))).exit_code == 4

@@ -244,6 +244,10 @@ class LocalPlacement:
         with suppress(SpawnerRefused, SpawnerLost):
             await (await self._spawner()).ask("confirm", launch_id=launch_id)
 
+    def knows(self, launch_id: str) -> bool:
+        """Tell whether the spawner has, or had, a process of a launch, before it is taken up."""
+        return launch_id in self._living or launch_id in self._unheard
+
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
         for row in launches:
             await self._take_up_one(row)

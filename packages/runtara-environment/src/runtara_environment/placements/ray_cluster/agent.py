@@ -1,0 +1,206 @@
+"""
+The agent of a node: launches processes by a spawner, and keeps how they ended.
+
+It runs as an actor of Ray, but knows nothing of Ray: the helper makes it one.
+"""
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from runtara_domain.launching.attention import Patience
+from runtara_domain.launching.lease import LeaseKeeper
+from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import OpenLaunch
+from runtara_domain.ports.placements import LaunchFailed, StopSignal
+from runtara_domain.system_clock import SystemClock
+from runtara_environment.folders import safe_name
+from runtara_environment.placements.local import LocalPlacement, LocalSettings
+from runtara_environment.placements.ray_cluster.wire import (
+    AGENT_LEASE,
+    AgentSetup,
+    packed,
+    unpacked,
+)
+from runtara_environment.runners.registry import runners
+from runtara_environment.spawner.machine import boot_id
+from runtara_persistence.connect import connect
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 10.0
+_LOOK_S = 1.0
+_LAST_S = 10.0
+
+
+class NodeAgent:
+    """
+    Serves one environment on one node until its raylet ends, or it has long been unasked.
+
+    All methods but the first can be called again after a failure: each is done once.
+    """
+
+    def __init__(self, setup: str, node: str, machine: str) -> None:
+        self._setup: AgentSetup = unpacked(setup)
+        self._node, self._machine = node, machine
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._ends: dict[str, LaunchEnd] = {}
+        self._changed = asyncio.Event()
+        self._living: set[str] = set()
+        self._has_taken_up = False
+        self._asked_at = 0.0
+        self._raylet = os.getppid()
+
+    async def begin(self) -> dict[str, Any]:
+        """Take the lease and find the spawner; tells who answers."""
+        async with self._opening:
+            if not self._is_open:
+                async with AsyncExitStack() as stack:
+                    await self._open(stack)
+                    self._stack = stack.pop_all()
+                self._is_open = True
+        self._note_asked()
+        return {"pid": os.getpid()}
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        setup = self._setup
+        folder = setup.data_dir / safe_name(setup.agent_id(self._node))
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        persistence = await stack.enter_async_context(connect(setup.database_url))
+        clock = SystemClock()
+        new = NewEnvironment(
+            environment_id=setup.agent_id(self._node),
+            machine=self._machine,
+            boot_id=boot_id(),
+            capacity=0,
+            kind=EnvironmentKind.NODE,
+        )
+        self._lease = LeaseKeeper(
+            persistence.environments,
+            clock,
+            new,
+            AGENT_LEASE,
+            Patience().silence,
+            lambda renewal: None,
+        )
+        await self._lease.open()
+        self._placement = LocalPlacement(
+            persistence.images, runners(setup.oci_runtime), _local(setup, folder)
+        )
+        await stack.enter_async_context(self._placement.watch(self._ended))
+        self._tasks = [
+            asyncio.create_task(self._lease.keep()),
+            asyncio.create_task(self._look_after_raylet()),
+        ]
+
+    def _ended(self, launch_id: str, end: LaunchEnd) -> None:
+        self._ends[launch_id] = end
+        self._living.discard(launch_id)
+        self._changed.set()
+
+    def _note_asked(self) -> None:
+        self._asked_at = asyncio.get_running_loop().time()
+
+    # What the environment asks
+
+    async def take_up(self, rows: str, starting: list[str]) -> None:
+        """Go on with these launches, and end all others of this node; some are being started."""
+        launches: list[OpenLaunch] = unpacked(rows)
+        kept = {row.launch_id for row in launches}
+        if not self._has_taken_up:
+            # One that is being started is asked for again, and has a process only if it began.
+            launches = [
+                row
+                for row in launches
+                if row.launch_id not in starting or self._placement.knows(row.launch_id)
+            ]
+            self._living |= {row.launch_id for row in launches}
+            await self._placement.take_up(launches)
+            self._has_taken_up = True
+            return
+        for row in launches:
+            if row.launch_id not in {*self._living, *self._ends, *starting}:
+                reason = "the environment ended before it was started"
+                self._ended(row.launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
+        for launch_id in self._living - kept:
+            await self._placement.send(launch_id, StopSignal.KILL)
+
+    async def launch(self, assignment: str, given: bytes | None) -> dict[str, str]:
+        """Launch a process: its handle, or, pickled, why there is none."""
+        launched = unpacked(assignment)
+        self._living.add(launched.launch_id)
+        try:
+            handle = await self._placement.launch(launched, given, may_start=self._lease.is_good)
+        except LaunchFailed as failed:
+            self._living.discard(launched.launch_id)
+            return {"failed": packed((failed.end.cause, str(failed), failed.problem))}
+        return {"handle": handle}
+
+    async def send(self, launch_id: str, signal: str) -> None:
+        """Send a process a signal."""
+        await self._placement.send(launch_id, StopSignal(signal))
+
+    async def confirm(self, launch_id: str) -> None:
+        """Forget a launch that has ended."""
+        await self._placement.confirm(launch_id)
+        self._ends.pop(launch_id, None)
+
+    async def ends(self, known: list[str]) -> dict[str, str]:
+        """Wait for ends that the caller doesn't know; gives none after a while."""
+        try:
+            async with asyncio.timeout(_POLL_S):
+                while not (news := set(self._ends) - set(known)):
+                    self._note_asked()
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            news = set()
+        self._note_asked()
+        return {launch_id: packed(self._ends[launch_id]) for launch_id in news}
+
+    # Its own end
+
+    async def _look_after_raylet(self) -> None:
+        """Leave when the raylet has ended: nobody would find this agent again."""
+        clock = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            is_idle = not self._living and not self._ends
+            if os.getppid() != self._raylet:
+                logger.warning("the raylet of node %s has ended: ending its launches", self._node)
+                await self._leave()
+            elif is_idle and clock.time() - self._asked_at >= self._setup.idle_s:
+                await self._leave()
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(_LAST_S):
+                while self._living:
+                    for launch_id in list(self._living):
+                        await self._placement.send(launch_id, StopSignal.KILL)
+                    await asyncio.sleep(0.1)
+                # Only now: a lease that is given up says that nothing of the node lives.
+                await self._lease.close()
+        finally:
+            os._exit(0)
+
+
+def _local(setup: AgentSetup, folder: Path) -> LocalSettings:
+    tls_ca = None
+    if setup.tls_ca_pem is not None:
+        tls_ca = folder / "ca.pem"
+        tls_ca.write_text(setup.tls_ca_pem)
+    return LocalSettings(
+        data_dir=folder,
+        core_addr=setup.core_addr,
+        server_name=setup.server_name,
+        tls_ca=tls_ca,
+        skip_cert_verification=setup.skip_cert_verification,
+        max_log_bytes=setup.max_log_bytes,
+        warm_images=setup.warm_images,
+    )

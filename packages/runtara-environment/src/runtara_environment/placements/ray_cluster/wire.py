@@ -1,0 +1,68 @@
+"""What environment, helper and agents tell each other: records, pickled, in texts of JSON."""
+
+import base64
+import pickle
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from runtara_domain.launching.lease import LeaseTimes
+from runtara_domain.model.images import Image
+from runtara_environment.runners.port import limits_of
+
+NAMESPACE = "runtara"
+LEAST_CPUS = 0.01
+"""What is booked for an image that states no CPUs: Ray books nothing at all for nothing."""
+AGENT_LEASE = LeaseTimes(ttl=timedelta(seconds=15), every=timedelta(seconds=5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSetup:
+    """
+    What an agent is given when it begins.
+
+    data_dir: a folder on each node, in which an agent has one of its own. tls_ca_pem: certificates
+    that launched processes trust. idle_s: how long an agent without launches stays unasked.
+    """
+
+    environment_id: str
+    database_url: str
+    data_dir: Path
+    core_addr: str
+    server_name: str | None = None
+    tls_ca_pem: str | None = None
+    skip_cert_verification: bool = False
+    max_log_bytes: int = 16 * 1024 * 1024
+    warm_images: int = 8
+    oci_runtime: str | None = None
+    idle_s: float = 600
+
+    def agent_id(self, node: str) -> str:
+        """Give the id of the lease that the agent of a node holds."""
+        return f"{self.environment_id}@{node}"
+
+
+def packed(record: object) -> str:
+    """Give a record as a text; those who read it trust those who wrote it."""
+    return base64.b64encode(pickle.dumps(record)).decode()
+
+
+def unpacked(text: str) -> Any:
+    """Give the record of a text."""
+    return pickle.loads(base64.b64decode(text))
+
+
+def booked(image: Image) -> dict[str, float]:
+    """Give what a launch of an image books, in Ray's words."""
+    memory, cpus = limits_of(image)
+    bundle = {"CPU": cpus or LEAST_CPUS}
+    if memory is not None:
+        bundle["memory"] = float(memory)
+    return bundle
+
+
+def in_words(resources: dict[str, float]) -> str:
+    """Tell resources for people."""
+    cpus, memory = resources.get("CPU", 0), resources.get("memory", 0)
+    return f"{cpus:g} CPUs and {memory / 1024 / 1024:.0f} MiB of memory"
