@@ -267,6 +267,37 @@ async def test_environments_together_never_exceed_a_limit(
     assert len(after) == (0 if is_rate else 1)
 
 
+async def test_a_limit_by_environment_bounds_each_of_them_alone(
+    persistence: Persistence, neighbour: Persistence
+) -> None:
+    """Each takes as many of the queue as one may, also when they claim at once; all under its own
+    limit; a verdict frees the place of its environment.
+    """
+    image = await put_image(persistence)
+    limit = Limit(Scope.QUEUE, TENANT, "q", max_concurrent=5, per_environment=2)
+    await persistence.limits.put(limit)
+    for number in range(9):
+        await start(persistence, f"i{number}", image_id=image.image_id, queue="q")
+    await start(persistence, "unbounded", image_id=image.image_id)
+    for name in ("e", "f", "g"):
+        await hold_lease(persistence, name)
+
+    first, other = await asyncio.gather(claim(persistence, "e"), claim(neighbour, "f"))
+    third = await claim(persistence, "g")
+    again = await claim(persistence, "e")
+    await close(persistence, third[0].launch_id, KILLED)
+    freed_elsewhere = await claim(persistence, "e")
+    [bounded, *_] = [one for one in first if one.queue == "q"]
+    await close(persistence, bounded.launch_id, KILLED)
+    freed_here = await claim(persistence, "e", limit=1)
+
+    counted = [sum(one.queue == "q" for one in each) for each in (first, other, third)]
+    assert counted == [2, 2, 1]
+    assert sum(len(each) for each in (first, other, third)) == 6
+    assert (again, freed_elsewhere) == ([], [])
+    assert [one.queue for one in freed_here] == ["q"]
+
+
 async def test_of_racing_environments_each_instance_goes_to_one(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:

@@ -1,6 +1,8 @@
 """Starting instances, and claiming launches for them."""
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from tests.contract.launching import (
@@ -13,6 +15,8 @@ from tests.contract.launching import (
 )
 from tests.support.clock import START
 
+from runtara_domain.model.instance_views import InstanceQuery
+from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing, InstanceStart
 from runtara_domain.ports.persistence import Persistence
@@ -89,3 +93,39 @@ async def test_another_start_of_the_same_id_changes_nothing(
 
     assert (same.created, same.differs_in) == (False, ())
     assert (different.created, different.differs_in) == (False, (differs_in,))
+
+
+async def test_one_open_instance_of_a_queue_has_a_deduplication_key(
+    persistence: Persistence,
+) -> None:
+    """A start with the key answers that one, until it has ended; ids and queues come first."""
+    mail = partial(start, persistence, queue="mail", dedupe_key="k")
+    first = await mail("a")
+    again = await mail("a")
+    second = await mail("b", input=b"1")
+    others = [
+        await start(persistence, "c", queue="other", dedupe_key="k"),
+        await start(persistence, "d", dedupe_key="k"),
+        await start(persistence, "e", queue="mail", dedupe_key="l"),
+        await mail("f", tenant_id="another"),
+    ]
+    unqueued = await start(persistence, "g", dedupe_key="k")
+    await persistence.launches.stop(Stop("a", timedelta(0)), at=START)
+    after = await mail("b", input=b"1")
+
+    assert (first.created, first.duplicate_of) == (True, None)
+    assert (again.created, again.duplicate_of, again.differs_in) == (False, None, ())
+    assert (second.created, second.duplicate_of, second.claims) == (False, "a", None)
+    assert all(other.created for other in others)
+    assert (unqueued.created, unqueued.duplicate_of) == (False, "d")
+    assert (after.created, after.duplicate_of) == (True, None)
+
+
+async def test_of_racing_starts_with_one_key_one_creates(persistence: Persistence) -> None:
+    """The others answer it."""
+    names = [f"i{number}" for number in range(12)]
+    started = await asyncio.gather(*(start(persistence, one, dedupe_key="k") for one in names))
+
+    [created] = [name for name, one in zip(names, started, strict=True) if one.created]
+    assert {one.duplicate_of for one in started if not one.created} == {created}
+    assert len(await persistence.launches.instances(InstanceQuery())) == 1

@@ -74,6 +74,17 @@ async def test_the_same_start_again_is_the_same_instance(port: Port) -> None:
         await instances.start("acme", image_id=image_id, instance_id="i", input=b"2")
 
 
+async def test_a_start_with_a_key_that_an_open_instance_has_answers_that_one(port: Port) -> None:
+    """Nothing is created, and the id is that instance's."""
+    image_id = await image(port)
+    instances = port.client.instances
+    first = await instances.start("acme", image_id=image_id, queue="mail", dedupe_key="17")
+    second = await instances.start("acme", image_id=image_id, queue="mail", dedupe_key="17")
+
+    assert (second.created, second.instance_id) == (False, first.instance_id)
+    assert await instances.count() == 1
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

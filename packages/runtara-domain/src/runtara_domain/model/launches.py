@@ -38,7 +38,8 @@ class InstanceStart:
 
     input: JSON; None, or no bytes, is no input. timeout: bounds each of its launches. env:
     variables of its processes. priority: the higher is launched first. launch_after: not before
-    then.
+    then. dedupe_key: at most one open instance of the tenant's queue (of those without a queue, if
+    it has none) is started with it.
     """
 
     instance_id: str
@@ -149,12 +150,14 @@ class Started:
     created: whether the step created it. differs_in: what an instance that has the id already was
     started with otherwise (tenant, image or workflow, input); empty if it is the same start.
     image_is_found: False if nothing was done, because there is no such image of this tenant.
-    claims: what the environment got that offered itself with the start, if it did.
+    duplicate_of: the open instance that has the deduplication key, where nothing was done because
+    of it. claims: what the environment got that offered itself with the start, if it did.
     """
 
     created: bool = False
     differs_in: tuple[str, ...] = ()
     image_is_found: bool = True
+    duplicate_of: str | None = None
     claims: Claims | None = None
 
 

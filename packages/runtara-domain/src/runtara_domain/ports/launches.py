@@ -46,7 +46,9 @@ class Launches(Protocol):
 
         The id is looked at before the image: the same id, tenant, image name or workflow, and input
         again is the same start, and nothing is changed. The image is looked for among the tenant's,
-        not at its bytes or runner. With an offer whose environment has a free place, what the offer
+        not at its bytes or runner. Then an open instance with the deduplication key is looked for;
+        if there is one, nothing is done: of concurrent callers with one key one creates. With an
+        offer whose environment has a free place, what the offer
         can launch first is claimed in the same step, which need not be this instance.
         """
         ...

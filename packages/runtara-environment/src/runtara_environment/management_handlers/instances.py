@@ -54,7 +54,9 @@ async def start_instance(
         )
     return pb.RpcResponse(
         start_instance=pb.StartInstanceResponse(
-            success=True, instance_id=start.instance_id, created=started.created
+            success=True,
+            instance_id=started.duplicate_of or start.instance_id,
+            created=started.created,
         )
     )
 

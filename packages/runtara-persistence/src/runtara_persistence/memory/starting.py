@@ -21,6 +21,8 @@ def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None 
         and launching.image(store, start.image_id, start.tenant_id) is None
     ):
         return Started(image_is_found=False)
+    if (same := _with_same_key(store, start)) is not None:
+        return Started(duplicate_of=same)
     timeout = start.timeout
     row = InstanceRow(
         instance_id=start.instance_id,
@@ -39,6 +41,18 @@ def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None 
     store.put_instance(row)
     launching.associate(store, row, at)
     return Started(created=True, claims=None if offer is None else _offered(store, offer, at))
+
+
+def _with_same_key(store: Store, start: InstanceStart) -> str | None:
+    if start.dedupe_key is None:
+        return None
+    key = (start.tenant_id, start.queue, start.dedupe_key)
+    found = [
+        (row.created_at, row.instance_id)
+        for row in store.instances.values()
+        if (row.tenant_id, row.queue, row.dedupe_key) == key and not row.state.is_final
+    ]
+    return min(found)[1] if found else None
 
 
 def _offered(store: Store, offer: Offer, at: datetime) -> Claims:

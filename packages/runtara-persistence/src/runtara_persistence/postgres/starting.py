@@ -25,6 +25,8 @@ async def start(
     known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if not known and start.image_id is not None and (image is None or not image["is_there"]):
         return Started(image_is_found=False)
+    if not known and (same := await _with_same_key(connection, start)) is not None:
+        return Started(duplicate_of=same)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
     if not known and not await _create(connection, start, env, at):
         # Another has just created it, in a row the first look couldn't see yet.
@@ -36,6 +38,15 @@ async def start(
         await connection.execute(_SQL["start.associate"], *association)
     claims = None if offer is None else await claiming.claim_with_start(connection, offer, at)
     return Started(created=True, claims=claims)
+
+
+async def _with_same_key(connection: Connection, start: InstanceStart) -> str | None:
+    if start.dedupe_key is None:
+        return None
+    key = (start.tenant_id, start.queue, start.dedupe_key)
+    await connection.execute(_SQL["start.one_at_a_time"], *key)
+    found = await connection.fetch(_SQL["start.same_key"], *key)
+    return found[0]["instance_id"] if found else None
 
 
 async def _create(

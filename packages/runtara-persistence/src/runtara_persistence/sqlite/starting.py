@@ -29,6 +29,10 @@ def start(
     if start.image_id is not None and (image is None or not image[1]):
         return Started(image_is_found=False)
     created = _created(start, at)
+    if start.dedupe_key is not None:
+        same = connection.execute(_SQL["start.same_key"], created).fetchone()
+        if same is not None:
+            return Started(duplicate_of=same[0])
     connection.execute(_SQL["start.create"], created)
     if start.image_id is not None:
         connection.execute(_SQL["start.associate"], created)

@@ -18,6 +18,22 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE i.instance_id = $1;
 
+-- name: start.one_at_a_time
+-- Of starts with one key the next sees what the one before has put in.
+SELECT pg_advisory_xact_lock(
+    hashtextextended($3, hashtextextended(coalesce($2, ''), hashtextextended($1, 1)))
+);
+
+-- name: start.same_key
+SELECT instance_id
+FROM instances
+WHERE tenant_id = $1
+    AND queue IS NOT DISTINCT FROM $2
+    AND dedupe_key = $3
+    AND status IN ('pending', 'running', 'suspended')
+ORDER BY created_at, instance_id COLLATE "C"
+LIMIT 1;
+
 -- name: start.create
 INSERT INTO instances (
     instance_id,

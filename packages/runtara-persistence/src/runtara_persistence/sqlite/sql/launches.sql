@@ -16,6 +16,16 @@ SELECT name, deleted_at IS NULL
 FROM images
 WHERE image_id = :image_id AND tenant_id = :tenant_id;
 
+-- name: start.same_key
+SELECT instance_id
+FROM instances INDEXED BY idx_instances_dedupe
+WHERE tenant_id = :tenant_id
+    AND queue IS :queue
+    AND dedupe_key = :dedupe_key
+    AND status IN ('pending', 'running', 'suspended')
+ORDER BY created_at, instance_id
+LIMIT 1;
+
 -- name: start.create
 INSERT INTO instances (
     instance_id,
