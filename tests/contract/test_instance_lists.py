@@ -63,6 +63,7 @@ async def test_lists_are_narrowed_by_each_thing_that_is_asked(
         "fa": InstanceQuery(image_id="image"),
         "af": InstanceQuery(image_name_prefix="ord"),
         "b": InstanceQuery(workflow="billing"),
+        "fa ": InstanceQuery(workflow="orders"),
         "a": InstanceQuery(queue="q"),
         "c": InstanceQuery(parent_id="a"),
         "e ": InstanceQuery(error_contains="% broken_"),

@@ -62,6 +62,7 @@ async def test_the_same_bytes_again_are_the_same_version(port: Port) -> None:
     assert await names(port, tenant_id="acme") == [("a", 2)]
     assert await names(port, tenant_id="acme", all_versions=True) == [("a", 2), ("a", 1)]
     assert sorted(await names(port)) == [("a", 2), ("b", 1)]
+    assert await names(port, name_prefix="b") == [("b", 1)]
 
 
 async def test_an_image_that_came_with_its_request_is_stored_too(port: Port) -> None:

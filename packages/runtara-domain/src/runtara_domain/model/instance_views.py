@@ -64,6 +64,7 @@ class InstanceQuery:
     Which instances a list shows; None means any.
 
     Times: from the one, inclusive, to before the other. error_contains: a text in the error.
+    workflow: an instance whose workflow is not known counts as one of its image's name.
     """
 
     tenant_id: str | None = None

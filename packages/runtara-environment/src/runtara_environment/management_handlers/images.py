@@ -137,7 +137,11 @@ async def list_images(
     core: Management, request: ManagementRequest, message: pb.ListImagesRequest
 ) -> pb.RpcResponse:
     """List images, newest first."""
-    which = ImageFilter(translation.optional(message, "tenant_id"), message.all_versions)
+    which = ImageFilter(
+        translation.optional(message, "tenant_id"),
+        message.all_versions,
+        translation.optional(message, "name_prefix") or "",
+    )
     images = await core.persistence.images.page(
         which, offset=message.offset, limit=translation.limit(message)
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import EventType, Instance, StoredEvent
+from runtara_domain.model.children import ENDED
 from runtara_domain.model.environments import Environment
 from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.instance_views import InstanceView, ListedInstance, MetricsBucket
@@ -21,6 +22,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
 _MASK = "***"
+_DECISION = re.compile(r"!decision#[0-9.]+\Z")
+"""Ends the custom signal by which an operator settles whether an effect has happened."""
 
 RUNNERS: Mapping[RunnerType, pb.RunnerType] = MappingProxyType(
     {
@@ -156,17 +159,23 @@ def image(stored: Image) -> pb.ImageSummary:
 def waiting(text: str | None) -> list[pb.Waiting]:
     """Describe what an instance said that it waits for; nothing for what no SDK of ours wrote."""
     try:
-        return [
-            pb.Waiting(
-                kind=one["kind"],
-                name=one["name"],
-                since_ms=one.get("since_ms"),
-                until_ms=one.get("until_ms"),
-            )
-            for one in json.loads(text or "[]")
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return [_waiting(one) for one in json.loads(text or "[]")]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return []
+
+
+def _waiting(one: Mapping[str, Any]) -> pb.Waiting:
+    kind, name = one["kind"], one["name"]
+    if kind == "signal":
+        kind = "decision" if _DECISION.search(name) else "promise"
+        if name.startswith(ENDED):
+            kind, name = "child", name.removeprefix(ENDED)
+    times = {
+        f"{field}_ms": milliseconds(datetime.fromisoformat(one[field]))
+        for field in ("since", "until")
+        if one.get(field) is not None
+    }
+    return pb.Waiting(kind=kind, name=name, **times)
 
 
 def view(seen: InstanceView, *, brief: bool = False) -> pb.GetInstanceStatusResponse:
@@ -257,7 +266,8 @@ def listed(one: ListedInstance) -> pb.InstanceSummary:
         started_at_ms=optional_milliseconds(summary.started_at),
         finished_at_ms=optional_milliseconds(summary.finished_at),
         has_error=one.error is not None,
-        workflow=summary.workflow,
+        # An image serves the workflow of its name, unless its metadata names another.
+        workflow=summary.workflow or one.image_name,
         error=one.error,
         waiting_for=waiting(summary.waits),
         next_ms=optional_milliseconds(one.next_at),

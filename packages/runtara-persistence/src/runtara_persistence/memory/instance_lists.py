@@ -143,7 +143,7 @@ def _is_meant(store: Store, row: InstanceRow, which: InstanceQuery) -> bool:
         which.tenant_id in (None, row.tenant_id)
         and which.status in (None, InstanceStatus(row.status))
         and which.image_id in (None, launching.image_of(store, row))
-        and which.workflow in (None, row.workflow)
+        and which.workflow in (None, row.workflow or (image and image.name))
         and which.queue in (None, row.queue)
         and which.parent_id in (None, row.parent_id)
         and (prefix is None or (image is not None and image.name.startswith(prefix)))

@@ -139,7 +139,7 @@ i.launch_after;
     AND (:status IS NULL OR i.status = :status)
     AND (:image_id IS NULL OR coalesce(i.image_id, a.image_id) = :image_id)
     AND (:prefix IS NULL OR substr(m.name, 1, length(:prefix)) = :prefix)
-    AND (:workflow IS NULL OR i.workflow = :workflow)
+    AND (:workflow IS NULL OR coalesce(i.workflow, m.name) = :workflow)
     AND (:queue IS NULL OR i.queue = :queue)
     AND (:parent_id IS NULL OR i.parent_id = :parent_id)
     AND (:error_contains IS NULL OR instr(i.error, :error_contains) > 0)

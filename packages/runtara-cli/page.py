@@ -1,0 +1,72 @@
+"""Write docs/command-line.md: `uv run python packages/runtara-cli/page.py`."""
+
+from pathlib import Path
+
+import click
+
+from runtara_cli import codes
+from runtara_cli.cli import runtara
+
+PAGE = Path(__file__).parents[2] / "docs/command-line.md"
+
+_HEAD = """\
+# The command line
+
+This page is made of the commands' own help, by `packages/runtara-cli/page.py`.
+
+Every command finds the environment in this order: `--address`; the variable
+`RUNTARA_ENVIRONMENT_ADDR`, with `RUNTARA_TLS_CA`, `RUNTARA_SERVER_NAME` and
+`RUNTARA_SKIP_CERT_VERIFICATION`; the `.runtara/dev.json` of a `runtara dev` in this folder or one
+above it; 127.0.0.1:8002.
+
+## What is printed
+
+Results go to standard output, everything else to standard error.
+
+- On a terminal, lists are tables with headings and colours.
+- In a pipe, a row is its cells with tabs between, without headings; nothing is cut.
+- With `--json`, each result is one line of JSON: a list prints one line for each thing. The fields
+  are those of `runtara_management_sdk`'s records, by their names. Times are ISO 8601 in UTC,
+  durations are seconds, absent values are null. Input, output and other bytes of a workflow are the
+  JSON that they hold, else text, else `{"base64": …}`. Fields may be added, and never change.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+"""
+
+_CODES = {
+    codes.DONE: "done",
+    codes.UNSUCCESSFUL: "an instance that was waited for has failed or was cancelled, or a check"
+    " found something",
+    codes.USAGE: "arguments or settings that can't be used; nothing was asked of an environment",
+    codes.REFUSED: "the environment refused: there is no such thing, or its state doesn't allow it",
+    codes.UNREACHABLE: "no environment answered; the message says whether a change may have been"
+    " made",
+    codes.TIMED_OUT: "the time for waiting is over, and the instance is still open",
+    130: "interrupted",
+}
+
+
+def page() -> str:
+    """Write the page."""
+    rows = [f"| {code} | {meaning} |\n" for code, meaning in _CODES.items()]
+    root = _context(runtara, "runtara", None)
+    told = ["\n## Commands\n\n```\n", runtara.get_help(root), "\n```\n"]
+    for name in runtara.list_commands(root):
+        command = runtara.get_command(root, name)
+        assert command is not None
+        context = _context(command, name, root)
+        told.append(f"\n### {name}\n\n```\n{command.get_help(context)}\n```\n")
+    return "".join([_HEAD, *rows, *told])
+
+
+def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
+    context = command.make_context(name, [], parent, resilient_parsing=True)
+    context.terminal_width = context.max_content_width = 100
+    return context
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

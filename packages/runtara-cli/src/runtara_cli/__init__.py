@@ -1,0 +1,1 @@
+"""The command line: develop, deploy and operate workflows."""

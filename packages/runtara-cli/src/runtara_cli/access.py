@@ -1,0 +1,85 @@
+"""Which environment is asked: named, set by variables, or a `runtara dev` of this folder."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import ManagementSettings
+
+FOLDER = ".runtara"
+FILE = "dev.json"
+_VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
+
+
+@dataclass(frozen=True, slots=True)
+class DevFile:
+    """
+    What `runtara dev` says of itself in `.runtara/dev.json`.
+
+    The file stays when the command ends, so that it listens on the same ports again. pid: of the
+    process that wrote it.
+    """
+
+    environment_addr: str
+    core_addr: str
+    tls_ca: str
+    tenant_id: str
+    database_url: str
+    pid: int
+
+    def write(self, folder: Path) -> None:
+        """Put it into a folder `.runtara`, in one step."""
+        named = {name: getattr(self, name) for name in self.__slots__}
+        temporary = folder / f"{FILE}.{os.getpid()}"
+        temporary.write_text(json.dumps({"format": 1, **named}, indent=2) + "\n")
+        temporary.replace(folder / FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> "DevFile | None":
+        """Read that of a folder `.runtara`; None if there is none that can be used."""
+        try:
+            found: Any = json.loads((folder / FILE).read_text())
+            return cls(**{name: found[name] for name in cls.__slots__})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """
+    How to reach an environment; None is for the variables and their defaults to say.
+
+    dev_folder: the folder of the `runtara dev` that this leads to, None for any other.
+    """
+
+    environment_addr: str | None = None
+    tls_ca: str | None = None
+    tenant_id: str | None = None
+    dev_folder: Path | None = None
+
+    def settings(self) -> "ManagementSettings":
+        """Give the client's settings; raises ConfigurationError."""
+        from runtara_management_sdk import ManagementSettings
+
+        return ManagementSettings(environment_addr=self.environment_addr, tls_ca=self.tls_ca)
+
+
+def find(
+    address: str | None, variables: Mapping[str, str] = os.environ, start: Path | None = None
+) -> Access:
+    """Choose: the address given, then the variables', then the nearest `.runtara/` upwards."""
+    tenant_id = variables.get("RUNTARA_TENANT_ID") or None
+    if address or variables.get(_VARIABLE):
+        return Access(environment_addr=address, tenant_id=tenant_id)
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        found = DevFile.read(folder / FOLDER)
+        if found is not None:
+            return Access(
+                found.environment_addr, found.tls_ca, tenant_id or found.tenant_id, folder
+            )
+    return Access(tenant_id=tenant_id)

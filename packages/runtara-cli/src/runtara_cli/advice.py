@@ -1,0 +1,45 @@
+"""What happens next with an instance, or what to do so that something does."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runtara_cli import words
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import Instance, InstanceSummary
+
+_UNTIL = {"sleep": "wakes in", "retry": "tries again in"}
+
+
+def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
+    """Say what happens next by itself, or name the command that makes it."""
+    if one.status.is_final:
+        return "" if one.status == "completed" else f"runtara retry {one.instance_id}"
+    if one.is_blocked:
+        return f"runtara explain {one.instance_id}"
+    if one.waiting_for:
+        return _after(one, now)
+    if one.status == "suspended":
+        return f"runtara resume {one.instance_id}"
+    return _in("starts in", _next_at(one), now)
+
+
+def _after(one: "InstanceSummary | Instance", now: datetime) -> str:
+    first = one.waiting_for[0]
+    if first.kind == "decision":
+        return f"runtara explain {one.instance_id}"
+    said = _in(_UNTIL.get(first.kind, "times out in"), first.until, now)
+    if said or first.kind != "promise":
+        return said
+    return f"runtara send {one.instance_id} {first.name}"
+
+
+def _next_at(one: "InstanceSummary | Instance") -> datetime | None:
+    found = getattr(one, "next_at", None) or getattr(one, "next_launch_at", None)
+    return found if isinstance(found, datetime) else None
+
+
+def _in(said: str, moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return ""
+    return f"{said} {words.span(moment - now)}" if moment > now else "due now"

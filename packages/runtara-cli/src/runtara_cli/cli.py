@@ -1,0 +1,29 @@
+"""The command `runtara`: which commands there are, and where each lies."""
+
+from runtara_cli.codes import EPILOG
+from runtara_cli.lazy import LazyGroup
+
+_HELP = """
+Develop, deploy and operate durable workflows.
+
+Commands find the environment by --address, by RUNTARA_ENVIRONMENT_ADDR, or by the `.runtara/` that
+`runtara dev` has made in this folder or one above it.
+"""
+
+
+def _at(*names: str) -> dict[str, str]:
+    return {name: f"runtara_cli.commands.{name}" for name in names}
+
+
+runtara = LazyGroup(
+    "runtara",
+    _HELP,
+    {
+        "Deploy and start": _at("deploy", "images", "start"),
+        "Look": _at("list", "show", "logs", "wait"),
+        "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
+        "Operate": _at("environments", "hold", "limits", "queues"),
+        "Shell": _at("completion"),
+    },
+    EPILOG,
+)

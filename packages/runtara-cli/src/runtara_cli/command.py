@@ -1,0 +1,70 @@
+"""How a command is made of a function: its options, its connection, its errors and exit code."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from functools import update_wrapper
+from typing import Any, TypeAlias
+
+import click
+
+from runtara_cli import access, codes
+from runtara_cli.lazy import SETTINGS
+from runtara_cli.output import Output
+from runtara_cli.session import Session
+
+Function: TypeAlias = Callable[..., Awaitable[int | None]]
+"""Takes a Session and the command's own arguments, by their names."""
+
+_ADDRESS = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="The environment, instead of RUNTARA_ENVIRONMENT_ADDR or a `runtara dev` of this folder.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON.")
+
+
+def command(name: str, **settings: Any) -> Callable[[Function], click.Command]:
+    """
+    Make an async function of a Session a command, with the options that all have.
+
+    The function gives the exit code, None for DONE. What a user can do about errors of the client
+    is printed to standard error, with the exit code that stands for it.
+    """
+
+    def decorated(function: Function) -> click.Command:
+        def run(address: str | None, as_json: bool, **arguments: Any) -> None:
+            out = Output(as_json, sys.stdout.isatty())
+            way = access.find(address)
+            code = _carried_out(way, out, lambda session: function(session, **arguments))
+            click.get_current_context().exit(code)
+
+        # With the options that it has been given already.
+        update_wrapper(run, function)
+        made = click.command(name, click.Command, context_settings=SETTINGS, **settings)
+        return made(_ADDRESS(_JSON(run)))
+
+    return decorated
+
+
+def _carried_out(
+    way: access.Access, out: Output, work: Callable[[Session], Awaitable[int | None]]
+) -> int:
+    # Only now: --help needs none of it.
+    import asyncio
+
+    from runtara_cli import errors
+    from runtara_management_sdk import ManagementClient
+    from runtara_sdk.errors import RuntaraError
+
+    async def connected() -> int | None:
+        async with ManagementClient(way.settings()) as client:
+            return await work(Session(client, way, out))
+
+    try:
+        return asyncio.run(connected()) or codes.DONE
+    except RuntaraError as error:
+        text, code = errors.told(error, way)
+        click.echo(text, err=True)
+        return code
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,25 @@
+"""`runtara logs`."""
+
+import click
+
+from runtara_cli import following
+from runtara_cli.command import command as made
+from runtara_cli.session import Session
+
+
+@made("logs", short_help="Show what an instance's processes have written.")
+@click.argument("instance_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the instance is final.")
+@click.option("--launch", metavar="LAUNCH_ID", help="Of this process; without it, of the newest.")
+async def command(session: Session, instance_id: str, follow: bool, launch: str | None) -> None:
+    """
+    Show what an instance's processes have written to standard output and standard error.
+
+    `runtara show ID` lists its launches. With --follow it is written to standard error.
+    """
+    if follow and launch is None:
+        await following.logs(session, instance_id)
+        return
+    pieces = session.client.launches.log(instance_id, launch_id=launch, follow=follow)
+    async for piece in pieces:
+        click.echo(piece, nl=False)

@@ -1,0 +1,95 @@
+"""`runtara start`."""
+
+from datetime import timedelta
+from difflib import get_close_matches
+
+import click
+
+from runtara_cli import codes, following, options
+from runtara_cli.command import command as made
+from runtara_cli.session import Session
+
+
+@made("start", short_help="Start an instance of a deployed workflow.")
+@click.argument("name")
+@click.argument("input", type=options.Json(), required=False, metavar="[JSON]")
+@options.tenant
+@click.option(
+    "--id", "instance_id", metavar="ID", help="The instance's id; without it, one is made."
+)
+@click.option("--wait", is_flag=True, help="Wait for its end and print its result.")
+@click.option("--follow", is_flag=True, help="The same, with what its processes write.")
+@click.option("--timeout", "limit", type=options.Span(), help="Bounds each process of it.")
+@click.option("--delay", type=options.Span(), help="Start it so much later.")
+@click.option("--priority", type=int, help="Higher is launched first; 0 unless given.")
+@click.option("--queue", metavar="NAME", help="The queue whose bounds it obeys.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of its processes.")
+async def command(
+    session: Session,
+    name: str,
+    input: bytes | None,
+    tenant: str | None,
+    instance_id: str | None,
+    wait: bool,
+    follow: bool,
+    limit: timedelta | None,
+    delay: timedelta | None,
+    priority: int | None,
+    queue: str | None,
+    env: tuple[str, ...],
+) -> int:
+    """
+    Start an instance of NAME: an image, its id, or a workflow that a worker serves.
+
+    JSON is its input: '"order-17"', @FILE, or - for standard input. The start is durable when the
+    id is printed. The same start again (id, NAME and input) is the same instance.
+    """
+    tenant_id = session.tenant(tenant)
+    image_id, workflow = await _found(session, tenant_id, name)
+    started = await session.client.instances.start(
+        tenant_id,
+        image_id=image_id,
+        workflow=workflow,
+        instance_id=instance_id,
+        input=input or b"",
+        launch_timeout=limit,
+        env=_variables(env),
+        priority=priority,
+        delay=delay,
+        queue=queue,
+    )
+    if not started.created:
+        session.out.note(f"{started.instance_id} had been started just so before")
+    if not (wait or follow):
+        session.out.result(started, lambda: started.instance_id)
+        return codes.DONE
+    session.out.note(f"started {started.instance_id}")
+    if follow:
+        await following.logs(session, started.instance_id)
+    return following.ended(session, await session.client.instances.wait(started.instance_id))
+
+
+async def _found(session: Session, tenant_id: str, name: str) -> tuple[str | None, str | None]:
+    """Give the image that has this name or id, or else the workflow that a worker serves."""
+    names = []
+    async for image in session.client.images.list(tenant_id):
+        if name in (image.name, image.image_id):
+            return image.image_id, None
+        names.append(image.name)
+    if await session.client.images.get(name, tenant_id) is not None:
+        return name, None
+    for worker in await session.client.environments.list():
+        if name in worker.workflows and worker.tenant_id in (None, tenant_id):
+            return None, name
+        names += worker.workflows
+    near = get_close_matches(name, names, 1)
+    meant = f" Did you mean {near[0]}?" if near else " `runtara deploy FILE` makes an image."
+    raise click.UsageError(f"tenant {tenant_id!r} has no image or worker for {name!r}.{meant}")
+
+
+def _variables(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [each.partition("=") for each in given]
+    for name, sign, _ in pairs:
+        if not sign or not name:
+            raise click.UsageError(f"--env takes NAME=VALUE, got {name!r}")
+    return {name: value for name, _, value in pairs}

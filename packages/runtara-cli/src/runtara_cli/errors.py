@@ -1,0 +1,51 @@
+"""Errors of the client as a line that says what to do next, and an exit code."""
+
+from runtara_cli import codes
+from runtara_cli.access import Access
+from runtara_management_sdk import Conflict, ImageInUse, ImageNotFound, NotFound
+from runtara_sdk.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InvalidInstanceState,
+    RequestNotKnown,
+    RuntaraError,
+    ServerError,
+    ServerNotTrusted,
+)
+
+_NEXT: dict[type[RuntaraError], str] = {
+    InstanceNotFound: "`runtara list` shows the instances that there are",
+    ImageNotFound: "`runtara images` shows the images that there are",
+    ImageInUse: "`runtara list --image NAME` shows them",
+    InstanceAlreadyExists: "leave the id out to have one made, or take another",
+    InvalidInstanceState: "`runtara explain ID` says what can be done",
+    RequestNotKnown: "the environment is older than this command: update it",
+    NotFound: "`runtara environments`, `runtara queues` and `runtara hold` show what there is",
+    Conflict: "",
+}
+
+
+def told(error: RuntaraError, way: Access) -> tuple[str, int]:
+    """Say what has gone wrong and what to do next, and how the command ends."""
+    if isinstance(error, ConfigurationError):
+        return f"Error: {error}", codes.USAGE
+    if isinstance(error, ConnectionFailed | ServerNotTrusted) or not isinstance(error, ServerError):
+        return f"Error: {error}\n{_reached_by(way)}", codes.UNREACHABLE
+    hint = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), "")
+    return f"Error: {error}" + (f"\nNext: {hint}" if hint else ""), codes.REFUSED
+
+
+def _reached_by(way: Access) -> str:
+    if way.dev_folder is not None:
+        return (
+            f"Next: {way.dev_folder}/.runtara names it; is `runtara dev` running there? Start it"
+            " again, and it goes on where it was."
+        )
+    if way.environment_addr is not None:
+        return "Next: is the environment running there, and reachable by UDP?"
+    return (
+        "Next: start one with `runtara dev` in this folder, or name one by --address or"
+        " RUNTARA_ENVIRONMENT_ADDR."
+    )

@@ -1,0 +1,63 @@
+"""Waiting for an instance: what its processes write, and how it ended."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runtara_cli import codes, documents, words
+from runtara_cli.session import Session
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import Instance
+
+_PAUSE = 0.2
+"""Seconds between two looks for a next process of an instance."""
+
+
+async def logs(session: Session, instance_id: str) -> None:
+    """Write what an instance's processes write, one after another, until it is final."""
+    # Only now: --help needs neither.
+    import asyncio
+
+    from runtara_management_sdk import NotFound
+
+    shown: set[str] = set()
+    while True:
+        found = await session.client.instances.get(instance_id)
+        launches = [one async for one in session.client.launches.list(instance_id=instance_id)]
+        for launch in reversed(launches):
+            if launch.launch_id in shown:
+                continue
+            shown.add(launch.launch_id)
+            try:
+                async for piece in session.client.launches.log(
+                    instance_id, launch_id=launch.launch_id, follow=True
+                ):
+                    click.echo(piece, nl=False, err=True)
+            except NotFound as error:
+                session.out.note(f"launch {launch.number}: {error}")
+        if found is None or (found.status.is_final and len(shown) >= len(launches)):
+            return
+        await asyncio.sleep(_PAUSE)
+
+
+def ended(session: Session, found: "Instance") -> int:
+    """Print how an instance ended and give the exit code that says so."""
+    if found.status == "completed":
+        output = found.output or b"null"
+        session.out.result(found, lambda: _text(output))
+        return codes.DONE
+    session.out.result(found, lambda: "")
+    if not session.out.is_json:
+        session.out.note(f"{found.instance_id}: {words.status(found)}")
+        if found.error:
+            session.out.note(found.error.rstrip())
+    if not found.status.is_final:
+        return codes.TIMED_OUT
+    session.out.note(f"Next: runtara show {found.instance_id}, runtara retry {found.instance_id}")
+    return codes.UNSUCCESSFUL
+
+
+def _text(output: bytes) -> str:
+    value = documents.content(output)
+    return value if isinstance(value, str) and not output.startswith(b'"') else output.decode()

@@ -1,0 +1,93 @@
+"""An instance with what is recorded of it."""
+
+import json
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import Event, Instance, Launch, ManagementClient
+
+T = TypeVar("T")
+
+_AT_ONCE = 16
+_LARGEST = 64 * 1024
+"""Bytes of a checkpoint that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """
+    A checkpoint. record: the object that the SDK of ours saves, None for what is large or foreign.
+    """
+
+    checkpoint_id: str
+    created_at: datetime
+    size_bytes: int
+    record: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """An instance and the newest of what is recorded of it; is_cut: whether there is more."""
+
+    instance: "Instance"
+    launches: tuple["Launch", ...]
+    checkpoints: tuple[Recorded, ...]
+    events: tuple["Event", ...]
+    is_cut: bool
+
+
+async def read(client: "ManagementClient", instance: "Instance", limit: int) -> History:
+    """Read the newest of each kind, `limit` at most."""
+    # Only now: --help needs no event loop.
+    import asyncio
+
+    instance_id = instance.instance_id
+    launches, more_launches = await _first(client.launches.list(instance_id=instance_id), limit)
+    saved, more_saved = await _first(client.instances.checkpoints(instance_id), limit)
+    events, more_events = await _first(client.instances.events(instance_id), limit)
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def content(checkpoint_id: str) -> bytes | None:
+        async with slots:
+            return await client.instances.checkpoint(instance_id, checkpoint_id)
+
+    texts = await asyncio.gather(
+        *(content(one.checkpoint_id) for one in saved if one.size_bytes <= _LARGEST)
+    )
+    small = iter(texts)
+    recorded = tuple(
+        Recorded(
+            one.checkpoint_id,
+            one.created_at,
+            one.size_bytes,
+            _record(next(small)) if one.size_bytes <= _LARGEST else None,
+        )
+        for one in saved
+    )
+    is_cut = more_launches or more_saved or more_events
+    return History(instance, tuple(launches), recorded, tuple(events), is_cut)
+
+
+async def _first(found: AsyncIterator[T], limit: int) -> tuple[list[T], bool]:
+    taken: list[T] = []
+    async for one in found:
+        if len(taken) == limit:
+            return taken, True
+        taken.append(one)
+    return taken, False
+
+
+def _record(state: bytes | None) -> dict[str, Any] | None:
+    """Read what the SDK of ours has saved; None for what another program has."""
+    if state is None:
+        return None
+    try:
+        text = zlib.decompress(state[5:]) if state.startswith(b"zlib:") else state
+        found = json.loads(text)
+    except (ValueError, RecursionError, zlib.error):
+        return None
+    return found if isinstance(found, dict) and "kind" in found else None

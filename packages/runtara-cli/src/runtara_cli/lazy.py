@@ -1,0 +1,59 @@
+"""A group of commands whose modules are imported when they are called."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+import click
+
+
+class LazyGroup(click.Group):
+    """
+    Commands by name, each the attribute `command` of its module.
+
+    sections: heading → command → module, in the order in which help shows them.
+    """
+
+    def __init__(
+        self, name: str, help: str, sections: Mapping[str, Mapping[str, str]], epilog: str = ""
+    ) -> None:
+        super().__init__(name, help=help, epilog=epilog, context_settings=SETTINGS)
+        self._sections = sections
+        self._modules = {
+            command: module for each in sections.values() for command, module in each.items()
+        }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name all commands, without importing any."""
+        return list(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of this name; None if there is none."""
+        module = self._modules.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = import_module(module).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; raises UsageError with the nearest names."""
+        if args and args[0] not in self._modules and not args[0].startswith("-"):
+            near = get_close_matches(args[0], self._modules)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{meant} See {ctx.command_path} --help.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under their headings."""
+        for heading, commands in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(self._lines(ctx, list(commands)))
+
+    def _lines(self, ctx: click.Context, names: Sequence[str]) -> list[tuple[str, str]]:
+        found = [(name, self.get_command(ctx, name)) for name in names]
+        return [(name, one.get_short_help_str(100)) for name, one in found if one is not None]
+
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

@@ -1,0 +1,129 @@
+"""Options and arguments that several commands take, and how they are read."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import InstanceFilter
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+STATUSES = ("pending", "running", "suspended", "completed", "failed", "cancelled")
+
+
+class Span(click.ParamType[timedelta]):
+    """A duration: `90s`, `2h`, `1d12h`, or a number of seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        text = value.replace(" ", "")
+        found = _SPAN.findall(text)
+        if found and "".join(number + unit for number, unit in found) == text:
+            return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in found))
+        try:
+            return timedelta(seconds=float(text))
+        except (ValueError, OverflowError):
+            self.fail(f"takes a duration as 90s, 10m, 2h, 1d12h, got {value!r}", param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment: an ISO 8601 time (local unless it says its zone), or how long ago."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except ValueError:
+            pass
+        try:
+            return datetime.now(UTC) - Span().convert(value, param, ctx)
+        except (click.BadParameter, OverflowError):
+            self.fail(
+                f"takes a time as 2026-03-01T12:00, or how long ago as 2h, got {value!r}",
+                param, ctx,
+            )  # fmt: skip
+
+
+class Json(click.ParamType[bytes]):
+    """JSON, `@FILE` for the content of a file, or `-` for standard input."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        text: str = value
+        source = ""
+        if value == "-" or value.startswith("@"):
+            source = "standard input: " if value == "-" else f"{value[1:]}: "
+            try:
+                text = sys.stdin.read() if value == "-" else _read(value[1:])
+            except (OSError, UnicodeDecodeError) as error:
+                self.fail(f"{source}{error}", param, ctx)
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            said = f"; a text takes double quotes: '\"{text}\"'" if text.isidentifier() else ""
+            self.fail(f"{source}takes JSON: {error}{said}", param, ctx)
+        return text.encode()
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def tenant(function: F) -> F:
+    """Take the tenant."""
+    text = "Instead of RUNTARA_TENANT_ID or the one of `runtara dev`."
+    return click.option("--tenant", metavar="NAME", help=text)(function)
+
+
+def filters(function: F) -> F:
+    """Take which instances are meant."""
+    for option in reversed(_FILTERS):
+        function = option(function)
+    return function
+
+
+_FILTERS = (
+    click.option("--workflow", metavar="NAME", help="Of this workflow."),
+    click.option("--image", metavar="NAME", help="Of images whose name begins so."),
+    click.option("--status", type=click.Choice(STATUSES), help="That stand so."),
+    click.option("--tenant", metavar="NAME", help="Of this tenant; without it, of all."),
+    click.option("--queue", metavar="NAME", help="In this queue."),
+    click.option("--since", type=Moment(), help="Made since then: a time, or how long ago."),
+    click.option("--error", metavar="TEXT", help="With this text in their error."),
+    click.option("--blocked", is_flag=True, help="Whose code can't go on with their history."),
+)
+
+
+def chosen(values: dict[str, Any]) -> "InstanceFilter":
+    """Give what the options of `filters` say, and take them out of a command's values."""
+    from runtara_management_sdk import InstanceFilter, Status
+
+    status = values.pop("status")
+    return InstanceFilter(
+        workflow=values.pop("workflow"),
+        image_name_prefix=values.pop("image"),
+        status=None if status is None else Status(status),
+        tenant_id=values.pop("tenant"),
+        queue=values.pop("queue"),
+        created_after=values.pop("since"),
+        error_contains=values.pop("error"),
+        is_blocked=values.pop("blocked") or None,
+    )

@@ -1,0 +1,61 @@
+"""Which environment is asked, and times and states in words."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from runtara_cli import access, words
+from runtara_cli.access import Access, DevFile
+
+DEV = DevFile("127.0.0.1:1", "127.0.0.1:2", "/ca.pem", "dev", "sqlite:x", 1)
+
+
+def test_the_nearest_dev_folder_is_found_unless_something_is_named(tmp_path: Path) -> None:
+    """The address given is first, then the variables, then `.runtara/` here or above."""
+    below = tmp_path / "a/b"
+    below.mkdir(parents=True)
+    (tmp_path / ".runtara").mkdir()
+    DEV.write(tmp_path / ".runtara")
+
+    found = Access("127.0.0.1:1", "/ca.pem", "dev", tmp_path)
+    assert access.find(None, {}, below) == found
+    assert access.find(None, {"RUNTARA_TENANT_ID": "t"}, below).tenant_id == "t"
+    assert access.find("h:1", {"RUNTARA_TENANT_ID": "t"}, below) == Access("h:1", None, "t")
+    assert access.find(None, {"RUNTARA_ENVIRONMENT_ADDR": "h:1"}, below) == Access()
+    (tmp_path / "a/.runtara").mkdir()
+    (tmp_path / "a/.runtara/dev.json").write_text("{")
+    assert access.find(None, {}, below) == found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59, "59 s"),
+        (60, "1 m"),
+        (3_661, "1 h 1 m"),
+        (7 * 86_400 - 60, "6 d 23 h"),
+        (-5, "0.0 s"),
+    ],
+)
+def test_durations_are_said_by_their_two_largest_units(seconds: float, said: str) -> None:
+    """As a person would."""
+    assert words.span(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("Traceback\n  File x\nruntara.StepFailed: step 'charge' (a/charge#1) failed after 2",
+         "failed in a/charge#1"),
+        ("Traceback (most recent call last):\n  File x\nValueError: no\n",
+         "failed: ValueError: no"),
+        ("Traceback (most recent call last):\n  File x\n    cut", "failed"),
+        ("crashed 5 times in a row", "failed: crashed 5 times in a row"),
+    ],
+)  # fmt: skip
+def test_a_failure_is_said_in_a_line(error: str, said: str) -> None:
+    """By its step, or by what was raised."""
+    assert words.failure(error) == said

@@ -1,0 +1,153 @@
+"""Commands against a real environment whose processes run real workflows."""
+
+import json
+import re
+
+import pytest
+from tests.cli.conftest import PATIENCE, Place
+
+from runtara_cli import codes
+
+pytestmark = pytest.mark.slow
+
+
+def waiting(place: Place, instance_id: str) -> None:
+    """Start an approval and wait until it is said to wait."""
+    place.done("start", "approval", '"order-1"', "--id", instance_id)
+    while "waiting for 'approved'" not in place.done("list", "--workflow", "approval"):
+        assert place.run("wait", instance_id, "--timeout", "10ms").exit_code == codes.TIMED_OUT
+
+
+def test_a_deployed_file_is_an_image_for_each_workflow(place: Place) -> None:
+    """The same code again makes no version, other code does."""
+    again = place.done("deploy", str(place.folder / "shop.py"))
+    images = place.json("images")
+    one = place.json("deploy", str(place.folder / "shop.py"), "--workflow", "pay", "--name", "p2")
+
+    assert re.findall(r"(\w+) version 1 \(as it was\)", again) == ["fulfil", "pay", "approval"]
+    assert {(each["name"], each["metadata"]["target"]) for each in images} == {
+        ("fulfil", "shop:fulfil"),
+        ("pay", "shop:pay"),
+        ("approval", "shop:approve"),
+    }
+    assert (one[0]["name"], one[0]["version"], one[0]["created"]) == ("p2", 1, True)
+    place.done("images", "--delete", one[0]["image_id"])
+    assert place.done("images", "p2") == ""
+
+
+def test_an_instance_is_started_waited_for_and_shown(place: Place) -> None:
+    """Its result is printed alone; what its process writes goes beside it."""
+    result = place.run("start", "fulfil", '"order-17"', "--id", "order-17", "--follow")
+    again = place.run("start", "fulfil", '"order-17"', "--id", "order-17")
+    other = place.run("start", "fulfil", '"order-18"', "--id", "order-17")
+    shown = place.done("show", "order-17")
+    (history,) = place.json("show", "order-17")
+
+    assert (result.exit_code, json.loads(result.stdout)) == (0, ["order-17/1", "order-17/2"])
+    assert "fetching order-17" in result.stderr
+    assert "before" in again.stderr
+    assert (again.exit_code, again.stdout) == (0, "order-17\n")
+    assert (other.exit_code, "leave the id out" in other.stderr) == (codes.REFUSED, True)
+    assert place.done("logs", "order-17").startswith("fetching order-17\n")
+    assert place.done("wait", "order-17") == '["order-17/1","order-17/2"]\n'
+    said = [
+        *("started", "process 1 begins", "workflow begins", "fetch#1", "completed"),
+        "process 1 exited 0",
+    ]
+    assert all(each in shown for each in said)
+    assert history["instance"]["output"] == ["order-17/1", "order-17/2"]
+    assert [one["checkpoint_id"] for one in history["checkpoints"]] == ["fetch#1", "~workflow"]
+    assert [one["cause"] for one in history["launches"]] == ["exited"]
+
+
+def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
+    """Its list line has the step and the command; each attempt is in its timeline."""
+    result = place.run("start", "pay", '"order-9"', "--id", "order-9", "--wait")
+    (row,) = (line.split("\t") for line in place.done("list", "--workflow", "pay").splitlines())
+    shown = place.done("show", "order-9")
+    place.done("retry", "order-9", "--forget", "charge#1")
+    again = place.run("wait", "order-9", "--timeout", PATIENCE)
+
+    assert (result.exit_code, result.stdout) == (codes.UNSUCCESSFUL, "")
+    assert "the bank is closed" in result.stderr
+    assert row[0:3] == ["order-9", "pay", "failed in charge#1"]
+    assert row[4] == "runtara retry order-9"
+    assert "charge#1 attempt 1 failed  OSError: the bank is closed" in shown
+    assert again.exit_code == codes.UNSUCCESSFUL
+    assert len(place.json("show", "order-9")[0]["launches"]) == 2
+
+
+def test_an_instance_is_sent_what_it_waits_for(place: Place) -> None:
+    """The list says what it waits for and until when."""
+    waiting(place, "a-1")
+    (row,) = (line.split("\t") for line in place.done("list", "--status", "suspended").splitlines())
+    place.done("send", "a-1", "approved", "true")
+    second = place.run("send", "a-1", "approved", "false")
+
+    assert row[2] == "waiting for 'approved'"
+    assert row[4] == "times out in 6 d 23 h"
+    assert json.loads(place.done("wait", "a-1", "--timeout", PATIENCE)) == "paid"
+    assert second.exit_code == codes.REFUSED or "stands" in second.stderr
+
+
+def test_an_instance_is_paused_resumed_forked_cancelled_and_stopped(place: Place) -> None:
+    """Each verb does what it says to the one that is named."""
+    waiting(place, "a-2")
+    place.done("pause", "a-2")
+    place.done("resume", "a-2")
+    copy = place.done("fork", "a-2", "--id", "a-3").strip()
+    place.done("cancel", "a-2")
+    place.done("stop", copy, "--grace", "0", "--reason", "enough")
+
+    ended = [place.run("wait", one, "--timeout", PATIENCE) for one in ("a-2", "a-3")]
+    assert [one.exit_code for one in ended] == [codes.UNSUCCESSFUL] * 2
+    assert "cancelled: enough" in ended[1].stderr
+    assert place.run("resume", "a-2").exit_code == codes.REFUSED
+
+
+def test_an_operator_sees_and_sets_what_bounds_launches(place: Place) -> None:
+    """Environments, holds, limits and queues."""
+    (here,) = place.json("environments")
+    place.done("environments", "--drain", here["environment_id"])
+    drained = place.json("environments")
+    place.done("environments", "--undrain", here["environment_id"])
+    held = place.json("hold", "--image", "pay", "--reason", "closed")
+    released = place.json("hold", "--image", "pay", "--release")
+    limited = place.json("limits", "--image", "pay", "--set", "2")
+    unlimited = place.json("limits", "--image", "pay", "--clear")
+    queues = place.json("queues", "--put", "slow", "--rate", "5", "--period", "1m")
+    place.done("queues", "--delete", "slow")
+
+    assert [one["is_draining"] for one in drained] == [True]
+    assert [(one["scope"], one["name"], one["reason"]) for one in held] == [
+        ("image_name", "pay", "closed")
+    ]
+    assert released == []
+    assert [one["max_concurrent"] for one in limited] == [2]
+    assert unlimited == []
+    assert [(one["name"], one["rate"], one["rate_period"]) for one in queues] == [("slow", 5, 60)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("show", "nothing"), codes.REFUSED, "runtara list"),
+        (("wait", "nothing"), codes.REFUSED, "runtara list"),
+        (("start", "fullfil"), codes.USAGE, "Did you mean fulfil?"),
+        (("start", "fulfil", "order"), codes.USAGE, "a text takes double quotes"),
+        (("deploy", "/nowhere.py"), codes.USAGE, "name one of them"),
+        (("list", "--since", "yesterday"), codes.USAGE, "how long ago as 2h"),
+        (("images", "--delete", "nothing"), codes.REFUSED, "runtara images"),
+        (("list", "--address", "127.0.0.1:9"), codes.UNREACHABLE, "reachable by UDP"),
+        (("list", "--address", "nowhere"), codes.USAGE, "host:port"),
+    ],
+)
+def test_an_error_says_what_to_do_next(
+    place: Place, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """And its exit code says what kind it is."""
+    result = place.run(*arguments)
+
+    assert (result.exit_code, said in result.stderr, result.stdout) == (code, True, ""), (
+        result.output
+    )
