@@ -79,6 +79,12 @@ class EnvironmentSettings(ServerSettings):
     ray_node_ip: str | None = Field(
         None, description="the address by which the Ray cluster reaches this machine"
     )
+    slurm_data_dir: Path | None = Field(
+        None, description="a folder that this machine shares with all nodes of a Slurm cluster"
+    )
+    slurm_options: str | None = Field(
+        None, description="more options of sbatch, as --partition=NAME"
+    )
     retention_days: int = Field(
         30, ge=0, le=36_500, description="days, 0 (finished instances are kept) to 36500"
     )

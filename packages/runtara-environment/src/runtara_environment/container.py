@@ -1,7 +1,8 @@
 """What an environment is made of, and how its parts fit; nothing in here opens anything."""
 
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,12 @@ from runtara_environment.operations import OPERATIONS, ManagementRouter
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
 from runtara_environment.placements.ray_cluster.placement import RAY, RayPlacement, RaySettings
 from runtara_environment.placements.ray_cluster.wire import AgentSetup
+from runtara_environment.placements.slurm_cluster.commands import Slurm
+from runtara_environment.placements.slurm_cluster.placement import (
+    SLURM,
+    SlurmPlacement,
+    SlurmSettings,
+)
 from runtara_environment.runners.registry import runners
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
@@ -80,6 +87,16 @@ def _placements(
     found: dict[str, Placement] = {LOCAL: local}
     if settings.ray_address is not None:
         found[RAY] = RayPlacement(persistence, _ray_settings(settings, identity, core))
+    if settings.slurm_data_dir is not None:
+        found[SLURM] = SlurmPlacement(
+            persistence.images,
+            local.runners,
+            SlurmSettings(
+                environment_id=identity.environment_id,
+                places=replace(local.settings, data_dir=settings.slurm_data_dir.absolute()),
+                slurm=Slurm(shlex.split(settings.slurm_options or "")),
+            ),
+        )
     return found
 
 

@@ -55,6 +55,17 @@ class LocalSettings:
     warm_images: int = 8
     keeps_dont_write_bytecode: bool = False
 
+    def core_variables(self) -> dict[str, str]:
+        """Give the variables by which a process finds the core."""
+        found = {"RUNTARA_SERVER_ADDR": self.core_addr}
+        if self.server_name is not None:
+            found["RUNTARA_SERVER_NAME"] = self.server_name
+        if self.tls_ca is not None:
+            found["RUNTARA_TLS_CA"] = str(self.tls_ca.absolute())
+        if self.skip_cert_verification:
+            found["RUNTARA_SKIP_CERT_VERIFICATION"] = "true"
+        return found
+
 
 @dataclass(slots=True)
 class _Launched:
@@ -161,7 +172,7 @@ class LocalPlacement:
     ) -> str:
         variables = {
             **base_variables(self.settings.keeps_dont_write_bytecode),
-            **launch_variables(assignment, image, places, self._core()),
+            **launch_variables(assignment, image, places, self.settings.core_variables()),
         }
         for left in reversed(range(_TRIES)):
             is_warm = image.image_id not in self._cold
@@ -218,17 +229,6 @@ class LocalPlacement:
         if launched is not None:
             launched.pid, launched.start_time = ok["pid"], ok["start_time"]
         return json.dumps({**ok, "boot_id": self._boot_id})
-
-    def _core(self) -> dict[str, str]:
-        settings = self.settings
-        found = {"RUNTARA_SERVER_ADDR": settings.core_addr}
-        if settings.server_name is not None:
-            found["RUNTARA_SERVER_NAME"] = settings.server_name
-        if settings.tls_ca is not None:
-            found["RUNTARA_TLS_CA"] = str(settings.tls_ca.absolute())
-        if settings.skip_cert_verification:
-            found["RUNTARA_SKIP_CERT_VERIFICATION"] = "true"
-        return found
 
     # While they live
 

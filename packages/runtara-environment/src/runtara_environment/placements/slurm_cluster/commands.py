@@ -1,0 +1,100 @@
+"""The commands of Slurm that a placement needs."""
+
+import asyncio
+import logging
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+_ANSWER_S = 30
+_FIELDS = "%j|%T|%r"
+
+
+class SlurmRefused(Exception):
+    """A command of Slurm failed; the message is what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that Slurm knows. state: its word, as PENDING; reason: why it waits, or has ended."""
+
+    state: str
+    reason: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it neither runs nor will."""
+        return self.state not in _LIVING
+
+
+_LIVING = frozenset(
+    {
+        "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "STAGE_OUT",
+        "SIGNALING", "RESIZING",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Slurm:
+    """
+    A cluster, asked by its commands. options: more of `sbatch`, as a partition's name.
+
+    All raise SlurmRefused, also where the controller doesn't answer.
+    """
+
+    options: Sequence[str] = ()
+
+    async def submit(self, name: str, comment: str, arguments: Sequence[str], script: str) -> None:
+        """Have a job run a script. A node that fails does not have it run again."""
+        await _run(
+            "sbatch",
+            "--parsable",
+            f"--job-name={name}",
+            f"--comment={comment}",
+            "--no-requeue",
+            "--export=NIL",
+            "--output=/dev/null",
+            *arguments,
+            *self.options,
+            given=script,
+        )
+
+    async def jobs(self, prefix: str) -> Mapping[str, Job]:
+        """Give the jobs whose names begin so; those that ended stay for some minutes."""
+        answer = await _run("squeue", "--me", "--noheader", "--states=all", f"--format={_FIELDS}")
+        found: dict[str, Job] = {}
+        for line in answer.splitlines():
+            name, state, reason = line.split("|", 2)
+            job = Job(state, reason)
+            # Of two with one name the one that lives counts.
+            if name.startswith(prefix) and (name not in found or not job.is_over):
+                found[name] = job
+        return found
+
+    async def signal(self, name: str, *arguments: str) -> None:
+        """`scancel` a job, if it is there."""
+        await _run("scancel", "--quiet", f"--name={name}", *arguments)
+
+
+def script_of(argv: Sequence[str]) -> str:
+    """Give a batch script that becomes a program."""
+    return f"#!/bin/sh\nexec {shlex.join(argv)}\n"
+
+
+async def _run(*argv: str, given: str = "") -> str:
+    def call() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            argv, input=given, capture_output=True, text=True, timeout=_ANSWER_S, check=False
+        )
+
+    try:
+        done = await asyncio.to_thread(call)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SlurmRefused(f"{argv[0]}: {error}") from error
+    if done.returncode != 0:
+        raise SlurmRefused(done.stderr.strip() or f"{argv[0]} ended with {done.returncode}")
+    return done.stdout

@@ -1,0 +1,333 @@
+"""The environment's side of launches on a Slurm cluster."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from math import ceil
+from pathlib import Path
+
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import Assignment, OpenLaunch
+from runtara_domain.ports.images import Images
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_domain.system_clock import SystemClock
+from runtara_environment.folders import LaunchFolder, safe_name
+from runtara_environment.images.cache import ImageCache
+from runtara_environment.placements.endings import end_of, left_behind
+from runtara_environment.placements.local import LocalSettings
+from runtara_environment.placements.slurm_cluster.commands import (
+    Job,
+    Slurm,
+    SlurmRefused,
+    script_of,
+)
+from runtara_environment.placements.slurm_cluster.job import BEGUN, ENDED, KILL, ORDER
+from runtara_environment.runners.port import Places, ProcessSpec, Runner, limits_of
+from runtara_environment.runners.variables import base_variables, launch_variables
+
+SLURM = "slurm"
+"""The placement's name in the metadata of images."""
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.5
+_ON_ITS_WAY = timedelta(seconds=5)
+"""How long what a job wrote may take to be seen here, in a shared folder."""
+_MODULE = "runtara_environment.placements.slurm_cluster.job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings:
+    """
+    places: where files lie; its `data_dir` is a folder that this machine and all nodes share.
+    booking_wait: how long a job may wait for a node before the launch is given back. missed: for
+    how long a job that Slurm doesn't know must not have been heard of to count as lost.
+    """
+
+    environment_id: str
+    places: LocalSettings
+    slurm: Slurm = field(default_factory=Slurm)
+    booking_wait: timedelta = timedelta(seconds=60)
+    missed: timedelta = timedelta(seconds=20)
+
+
+@dataclass(slots=True)
+class _Submitted:
+    """
+    A launch that has a job. heard_at: when it was last known to wait or live. touched: its sign
+    of life, as it was seen last. was_killed: whether it is to end.
+    """
+
+    folder: LaunchFolder
+    reports: bool
+    since: timedelta
+    heard_at: timedelta
+    touched: int = 0
+    was_killed: bool = False
+
+
+@dataclass(slots=True)
+class SlurmPlacement:
+    """
+    Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
+
+    A job is known by its name, which has the launch's id in it: Slurm gives its own ids a second
+    time after a crash of its controller.
+    """
+
+    images: Images
+    runners: Mapping[str, Runner]
+    settings: SlurmSettings
+    _cache: ImageCache = field(init=False)
+    _clock: SystemClock = field(default_factory=SystemClock)
+    _ended: HasEnded | None = None
+    _submitted: dict[str, _Submitted] = field(default_factory=dict)
+    _starting: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._cache = ImageCache(self.images, self.settings.places.data_dir / "images")
+
+    def can_run(self, image: Image) -> bool:
+        return image.sha256 is not None and image.runner_type in self.runners
+
+    def sends_launch_id(self, image: Image) -> bool:
+        runner = self.runners.get(image.runner_type)
+        return runner is not None and runner.sends_launch_id
+
+    @asynccontextmanager
+    async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
+        self._ended = ended
+        looking = asyncio.create_task(self._keep_looking())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    def _name(self, launch_id: str) -> str:
+        return f"runtara.{self.settings.environment_id}.{launch_id}"
+
+    # Launching
+
+    async def launch(
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> str:
+        launch_id, image = assignment.launch_id, assignment.image
+        runner = None if image is None else self.runners.get(image.runner_type)
+        if image is None or runner is None:
+            raise LaunchFailed(Cause.RUNNER_FAILED, "there is no runner for it on the cluster")
+        async with self._starting.setdefault(launch_id, asyncio.Lock()):
+            if launch_id not in self._submitted:
+                await self._submit(assignment, image, runner, given, may_start)
+        return json.dumps({"job": self._name(launch_id)})
+
+    async def _submit(
+        self,
+        assignment: Assignment,
+        image: Image,
+        runner: Runner,
+        given: bytes | None,
+        may_start: Callable[[], bool],
+    ) -> None:
+        folder = self._folder(assignment.tenant_id, assignment.instance_id, assignment.launch_id)
+        try:
+            code = await self._cache.installed(image, runner)
+            await asyncio.to_thread(folder.make, given)
+            places = Places(code=code, folder=folder.path, workspace=folder.workspace)
+            spec = self._spec(assignment, image, runner, places)
+            await asyncio.to_thread(self._write_order, folder, assignment.launch_id, spec)
+        except OSError as error:
+            raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
+        if not may_start():
+            raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+        script = script_of([sys.executable, "-m", _MODULE, str(folder.path)])
+        try:
+            await self.settings.slurm.submit(
+                self._name(assignment.launch_id),
+                f"instance {safe_name(assignment.instance_id)} attempt {assignment.number}",
+                [f"--chdir={folder.path}", *_asked(image)],
+                script,
+            )
+        except SlurmRefused as refused:
+            raise LaunchFailed(Cause.WAITING, f"{_in_words(image)}: {refused}") from refused
+        self._watch(assignment.launch_id, folder, runner.reports)
+
+    def _spec(
+        self, assignment: Assignment, image: Image, runner: Runner, places: Places
+    ) -> ProcessSpec:
+        settings = self.settings.places
+        variables = {
+            **base_variables(settings.keeps_dont_write_bytecode),
+            **launch_variables(assignment, image, places, settings.core_variables()),
+        }
+        return runner.spec(image, places, variables, warm=False)
+
+    def _write_order(self, folder: LaunchFolder, launch_id: str, spec: ProcessSpec) -> None:
+        order = {
+            "launch_id": launch_id,
+            "argv": list(spec.argv),
+            "env": dict(spec.env),
+            "cwd": str(spec.cwd),
+            "max_log_bytes": self.settings.places.max_log_bytes,
+            "cgroup": safe_name(launch_id),
+            "limits": {"memory_bytes": spec.memory_bytes, "cpus": spec.cpus},
+        }
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(folder.path / ORDER, flags, 0o600), "w") as file:
+            json.dump(order, file)
+
+    def _folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
+        runs = self.settings.places.data_dir / "runs"
+        return LaunchFolder(runs, tenant_id, instance_id, launch_id)
+
+    def _watch(self, launch_id: str, folder: LaunchFolder, reports: bool) -> None:
+        now = self._clock.uptime()
+        self._submitted[launch_id] = _Submitted(folder, reports, now, now)
+
+    # While they live
+
+    async def send(self, launch_id: str, signal: StopSignal) -> None:
+        submitted = self._submitted.get(launch_id)
+        if submitted is None:
+            return
+        try:
+            if signal is StopSignal.KILL:
+                # The job itself sees the file, also where Slurm has forgotten it.
+                submitted.was_killed = True
+                await asyncio.to_thread((submitted.folder.path / KILL).touch)
+                await self._signal(launch_id, "--state=PENDING")
+            else:
+                await self._signal(launch_id, "--batch", "--signal=TERM")
+        except OSError as error:
+            logger.warning("launch %s can't be told: %s", launch_id, error)
+
+    async def _signal(self, launch_id: str, *arguments: str) -> None:
+        try:
+            await self.settings.slurm.signal(self._name(launch_id), *arguments)
+        except SlurmRefused as refused:
+            logger.warning("launch %s: %s", launch_id, refused)
+
+    async def confirm(self, launch_id: str) -> None:
+        self._submitted.pop(launch_id, None)
+        self._starting.pop(launch_id, None)
+        self._told.discard(launch_id)
+
+    async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        for row in launches:
+            folder = self._folder(row.tenant_id, row.instance_id, row.launch_id)
+            image = None if row.image_id is None else await self.images.get(row.image_id)
+            runner = None if image is None else self.runners.get(image.runner_type)
+            self._watch(row.launch_id, folder, runner is not None and runner.reports)
+        try:
+            jobs = await self.settings.slurm.jobs(self._name(""))
+        except SlurmRefused as refused:
+            logger.warning("jobs that are of no use any more may run on: %s", refused)
+            return
+        kept = {self._name(row.launch_id) for row in launches}
+        for name in set(jobs) - kept:
+            await self.settings.slurm.signal(name, "--full", "--signal=KILL")
+            await self.settings.slurm.signal(name)
+
+    # Ends
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            looked_at = {
+                launch_id: one
+                for launch_id, one in self._submitted.items()
+                if launch_id not in self._told
+            }
+            if looked_at:
+                await self._look(looked_at)
+
+    async def _look(self, launches: Mapping[str, _Submitted]) -> None:
+        # Asked before the folders are read: what has ended by then has written how.
+        jobs: Mapping[str, Job] | None = None
+        try:
+            jobs = await self.settings.slurm.jobs(self._name(""))
+        except SlurmRefused as refused:
+            logger.warning("Slurm can't be asked: %s", refused)
+        for launch_id, submitted in launches.items():
+            end = await asyncio.to_thread(self._written, submitted)
+            if end is None and jobs is not None:
+                end = await self._judged(launch_id, submitted, jobs.get(self._name(launch_id)))
+            if end is not None and launch_id in self._submitted and self._ended is not None:
+                self._told.add(launch_id)
+                self._ended(launch_id, end)
+
+    def _written(self, submitted: _Submitted) -> LaunchEnd | None:
+        """Give the end that the job has written; None if it has not."""
+        path = submitted.folder.path
+        try:
+            message = json.loads((path / ENDED).read_text())
+        except FileNotFoundError:
+            touched = _touched(path / BEGUN)
+            if touched != submitted.touched:
+                submitted.touched, submitted.heard_at = touched, self._clock.uptime()
+            return None
+        if "refused" in message:
+            problem = f"its bytes are no program that the node runs: {message['refused']}"
+            return LaunchEnd(cause=Cause.REFUSED, reports=False, reason=problem)
+        output, stderr = left_behind(submitted.folder)
+        return replace(end_of(message, submitted.reports), output=output, stderr=stderr)
+
+    async def _judged(
+        self, launch_id: str, submitted: _Submitted, job: Job | None
+    ) -> LaunchEnd | None:
+        """Give the end that Slurm's word, or silence, tells; None while it may live."""
+        now = self._clock.uptime()
+        patience = self.settings.missed
+        if job is not None and not job.is_over:
+            submitted.heard_at = now
+            is_waiting = job.state == "PENDING"
+            if is_waiting and now - submitted.since >= self.settings.booking_wait:
+                await self._signal(launch_id, "--state=PENDING")
+                return _given_back(job.reason)
+            return None
+        if job is not None:
+            patience = min(patience, _ON_ITS_WAY)
+        if now - submitted.heard_at < patience:
+            return None
+        if job is None and not submitted.touched:
+            reason = "it was never started, or Slurm has forgotten its job"
+            return LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, reason=reason)
+        if submitted.was_killed or (job is not None and job.state == "CANCELLED"):
+            return LaunchEnd(cause=Cause.KILLED, reports=False, signal=9)
+        if job is not None and job.state == "OUT_OF_MEMORY":
+            return LaunchEnd(cause=Cause.OUT_OF_MEMORY, reports=submitted.reports)
+        word = "unknown to Slurm" if job is None else job.state
+        reason = f"its node was lost: its job is {word}, and nothing was heard of it"
+        return LaunchEnd(cause=Cause.ENVIRONMENT_LOST, reports=False, reason=reason)
+
+
+def _touched(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _given_back(reason: str) -> LaunchEnd:
+    text = f"no node has free what its image asks for: Slurm says {reason}"
+    return LaunchFailed(Cause.WAITING, text).end
+
+
+def _asked(image: Image) -> list[str]:
+    memory, cpus = limits_of(image)
+    found = [] if memory is None else [f"--mem={ceil(memory / 1024 / 1024)}M"]
+    return found if cpus is None else [*found, f"--cpus-per-task={ceil(cpus)}"]
+
+
+def _in_words(image: Image) -> str:
+    memory, cpus = limits_of(image)
+    asked = "no memory" if memory is None else f"{ceil(memory / 1024 / 1024)} MiB of memory"
+    return f"Slurm takes no job that asks for {asked} and {ceil(cpus or 1)} CPUs"

@@ -1,0 +1,84 @@
+"""The contract of placements, on a real Slurm cluster of two nodes on loopback."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.support.slurm_cluster import NODES, SlurmCluster, slurm_cluster
+
+from runtara_environment.placement_suite import ClusterContract, Launched, Rig
+from runtara_environment.placements.local import LocalSettings
+from runtara_environment.placements.slurm_cluster.placement import SlurmPlacement, SlurmSettings
+from runtara_environment.runners.registry import runners
+from runtara_persistence.memory import MemoryPersistence
+
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unmeasured")]
+
+
+@pytest.fixture(scope="module")
+def cluster(unmeasured: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    folder = tmp_path_factory.mktemp("slurm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        with slurm_cluster(folder) as one:
+            yield one
+
+
+@pytest_asyncio.fixture(scope="class", loop_scope="class")
+async def rig(
+    cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Rig]:
+    folder = tmp_path_factory.mktemp("shared")
+    settings = SlurmSettings(
+        environment_id="the-rig",
+        places=LocalSettings(data_dir=folder / "data", skip_cert_verification=True),
+        booking_wait=timedelta(seconds=30),
+    )
+    async with MemoryPersistence() as persistence:
+
+        def make() -> SlurmPlacement:
+            return SlurmPlacement(persistence.images, runners(), settings)
+
+        async with Rig(persistence, make, folder, placement_name="slurm") as rig:
+            yield rig
+
+
+def jobs_below(folder: Path) -> list[int]:
+    """Give the processes that work in a folder, or below, and those that look after them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                where = os.readlink(entry / "cwd")
+            except OSError:
+                continue
+            if where.startswith(str(folder)):
+                found.append(int(entry.name))
+    return found
+
+
+class TestSlurmPlacement(ClusterContract):
+    cluster: SlurmCluster
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, cluster: SlurmCluster) -> None:
+        self.cluster = cluster
+
+    async def lose_engine(self, rig: Rig) -> None:
+        """The controller is killed, and forgets what it had not saved yet."""
+        await asyncio.to_thread(self.cluster.kill, "slurmctld")
+        await asyncio.to_thread(self.cluster.start_controller)
+        await asyncio.to_thread(self.cluster.wait_until_idle)
+
+    async def lose_node(self, rig: Rig, launched: Launched) -> None:
+        """All nodes lose power; one of them comes back."""
+        for node in NODES:
+            await asyncio.to_thread(self.cluster.kill, node)
+        for pid in jobs_below(rig.folder / "data" / "runs"):
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(self.cluster.start_node, NODES[1])
