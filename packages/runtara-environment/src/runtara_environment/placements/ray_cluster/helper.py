@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -64,9 +65,11 @@ class Helper:
         """Serve until the environment has gone."""
         decoder = Decoder()
         async with asyncio.TaskGroup() as self._tasks:
-            while data := await reader.read(65536):
-                for message in decoder.feed(data):
-                    self._tasks.create_task(self._carry_out(message))
+            # An environment that was killed may leave a connection that is reset.
+            with suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    for message in decoder.feed(data):
+                        self._tasks.create_task(self._carry_out(message))
             # What is under way is of no use to anybody.
             os._exit(0)
 
