@@ -42,10 +42,12 @@ class Here:
         data_dir: Path,
         persistence: Persistence,
         core_addr: str = "127.0.0.1:1",
+        oci_runtime: str = "process",
     ) -> None:
         self.data_dir = data_dir
         self.persistence = persistence
         self.core_addr = core_addr
+        self.oci_runtime = oci_runtime
         self.clock = SystemClock()
         self.placement: LocalPlacement
         self.launcher: Launcher
@@ -56,7 +58,7 @@ class Here:
         local = LocalSettings(
             data_dir=self.data_dir, core_addr=self.core_addr, skip_cert_verification=True
         )
-        self.placement = LocalPlacement(self.persistence.images, runners("process"), local)
+        self.placement = LocalPlacement(self.persistence.images, runners(self.oci_runtime), local)
         environment = NewEnvironment(
             environment_id="here", machine="machine", boot_id=boot_id(), capacity=32
         )

@@ -176,6 +176,7 @@ async def test_settings_that_cannot_be_used_are_a_line_each(tmp_path: Path) -> N
     assert told.decode().splitlines() == [
         "RUNTARA_CORE_ADDR: takes host:port, a port 0 to 65535, got 'here'",
         "RUNTARA_ENV_CAPACITY is '0': it takes a whole number, 1 to 100000",
-        "RUNTARA_OCI_RUNTIME is 'docker': it takes runc, crun, or process: without a container",
+        "RUNTARA_OCI_RUNTIME: takes runc, crun, the absolute path of a runtime, or process (no"
+        " container), got 'docker'",
     ]
     assert os.listdir(tmp_path) == []

@@ -13,7 +13,7 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.images import LOCAL, RunnerType
 from runtara_domain.status import OPEN, State
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.management import Management
@@ -97,6 +97,7 @@ async def opened(folder: Path) -> AsyncIterator[Port]:
             launcher=launcher,
             clock=clock,
             check_image=check,
+            obstacle=lambda image: None if image.placement == LOCAL else "it is far",
             log_path=lambda tenant, instance, launch: folder / launch / "stderr.log",
             crashes=CrashPolicy(),
             version="1.2.3",

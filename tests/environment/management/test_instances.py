@@ -245,3 +245,17 @@ async def test_only_an_instance_without_a_launch_is_moved(port: Port) -> None:
         await port.client.instances.move("runs", other)
     with pytest.raises(ImageNotFound):
         await port.client.instances.move("waits", "missing")
+
+
+async def test_an_instance_says_why_it_can_not_be_launched_here(port: Port) -> None:
+    """Another environment may run its image, so it waits, and nothing is counted."""
+    registered = await port.client.images.register(
+        "acme", "orders", b"x", Runner.OCI, metadata={"placement": "far"}
+    )
+    await port.client.instances.start("acme", instance_id="i", image_id=registered.image_id)
+
+    found = await port.client.instances.get("i")
+
+    assert found is not None
+    assert (found.status, found.launches) == (Status.PENDING, 0)
+    assert found.not_launched == "this environment can't run its image: it is far"

@@ -2,11 +2,12 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from runtara_domain.error import InvalidValue
+from runtara_environment.runners.oci import check_runtime
 from runtara_persistence.connect import backend
 from runtara_protocol.server.settings import File, Host, ServerSettings, refused_by
 
@@ -67,8 +68,8 @@ class EnvironmentSettings(ServerSettings):
         16 << 20, ge=1 << 16, le=2**40, description="bytes, at least 65536, of each launch"
     )
     warm_images: int = Field(8, ge=1, le=1000, description="interpreters, 1 to 1000")
-    oci_runtime: Literal["runc", "crun", "process"] | None = Field(
-        None, description="runc, crun, or process: without a container"
+    oci_runtime: Annotated[str, refused_by(check_runtime)] | None = Field(
+        None, description="runc, crun, a runtime's absolute path, or process: without a container"
     )
     ray_address: RayAddress | None = Field(
         None, description="host:port of a Ray cluster's head, for images whose placement is ray"

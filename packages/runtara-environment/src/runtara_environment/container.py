@@ -13,7 +13,7 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import LOCAL, RunnerType
+from runtara_domain.model.images import LOCAL, Image, RunnerType
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
 from runtara_domain.system_clock import SystemClock
@@ -133,20 +133,36 @@ def _management(
     clock: SystemClock,
     settings: EnvironmentSettings,
     identity: Identity,
-    placement: LocalPlacement,
+    local: LocalPlacement,
+    placements: Mapping[str, Placement],
 ) -> Management:
     return Management(
         persistence=persistence,  # type: ignore[arg-type]  # A provider has no type to check.
         launcher=launcher,
         clock=clock,
         check_image=_check,
-        log_path=lambda *ids: placement.folder(*ids).path / "stderr.log",
+        log_path=lambda *ids: local.folder(*ids).path / "stderr.log",
+        obstacle=lambda image: _obstacle(image, local, placements),
         crashes=CrashPolicy(maximum=settings.max_crashes),
         version=VERSION,
         environment_id=identity.environment_id,
         image_max_bytes=settings.image_max_bytes,
         began_at=clock.uptime(),
     )
+
+
+def _obstacle(
+    image: Image, local: LocalPlacement, placements: Mapping[str, Placement]
+) -> str | None:
+    """Tell why an image can't be run by this environment; None if it can."""
+    placement = placements.get(image.placement)
+    if placement is None:
+        return f"there is no placement {image.placement!r} here"
+    if placement is local:
+        return local.obstacle(image)
+    if placement.can_run(image):
+        return None
+    return f"the placement {image.placement!r} runs no {image.runner_type} images"
 
 
 def _router(management: Management) -> ManagementRouter:
@@ -181,15 +197,16 @@ class Container(containers.DeclarativeContainer):
         providers.Singleton(runners, settings.provided.oci_runtime),
         providers.Callable(_local_settings, settings, core),
     )
+    placements = providers.Singleton(_placements, placement, persistence, settings, identity, core)
     launcher = providers.Singleton(
         Launcher,
         persistence,
         clock,
-        providers.Callable(_placements, placement, persistence, settings, identity, core),
+        placements,
         providers.Callable(_launcher_settings, settings, identity),
     )
     management = providers.Singleton(
-        _management, persistence, launcher, clock, settings, identity, placement
+        _management, persistence, launcher, clock, settings, identity, placement, placements
     )
     router = providers.Singleton(_router, management)
     housekeeping = providers.Singleton(

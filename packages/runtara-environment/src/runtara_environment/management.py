@@ -8,7 +8,7 @@ from pathlib import Path
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.listeners import Listeners
-from runtara_domain.model.images import RunnerType
+from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launches import Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
@@ -23,8 +23,9 @@ class Management:
 
     check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
     that can be run. log_path: where a launch's output lies on this machine, by its tenant,
-    instance and launch. image_max_bytes: how large an image may be. offers: of the workers that
-    have opened their lease here, by their ids. ending: tells that the environment ends.
+    instance and launch. obstacle: why an image can't be run here, None if it can.
+    image_max_bytes: how large an image may be. offers: of the workers that have opened their lease
+    here, by their ids. ending: tells that the environment ends.
     """
 
     persistence: Persistence
@@ -32,6 +33,7 @@ class Management:
     clock: Clock
     check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
     log_path: Callable[[str, str, str], Path]
+    obstacle: Callable[[Image], str | None]
     crashes: CrashPolicy
     version: str
     environment_id: str

@@ -15,6 +15,7 @@ from runtara_environment.container import Container, CoreAddress
 from runtara_environment.identity import IdentityTaken, held_identity
 from runtara_environment.management import ManagementRequest
 from runtara_environment.operations import streams
+from runtara_environment.runners.oci import WITHOUT_CONTAINER
 from runtara_protocol.quic.certificates import Certificate, LocalAuthority
 from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.listener import Listener
@@ -105,7 +106,7 @@ class EnvironmentRuntime:
         _log.info("listening", extra={"host": host, "port": port, "core": self.core_address})
         is_local = ipaddress.ip_address(host).is_loopback
         _log.log(logging.INFO if is_local else logging.WARNING, _OPEN_DOOR)
-        if self._settings.oci_runtime == "process":
+        if self._settings.oci_runtime == WITHOUT_CONTAINER:
             _log.warning("OCI images run as plain processes: RUNTARA_OCI_RUNTIME is process")
         return self
 

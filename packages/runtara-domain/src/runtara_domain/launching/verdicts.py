@@ -116,7 +116,8 @@ def _delay(instance: LaunchedInstance, policy: CrashPolicy) -> timedelta:
 
 
 def _explained(end: LaunchEnd) -> str:
-    return end.describe() + (f"\n{end.stderr}" if end.stderr else "")
+    said = end.describe()
+    return f"{said}\n{end.stderr}" if end.stderr not in ("", said) else said
 
 
 def _error_of(output: ProcessOutput | None) -> str | None:

@@ -26,15 +26,14 @@ class LaunchFailed(Exception):
     """
     A launch has no process, and gets none.
 
-    end: the evidence. problem: what is wrong with the image itself, so that no launch of it can
-    have a process; None if another launch may.
+    end: the evidence, with the reason in the place of what a process would have written. problem:
+    what is wrong with the image itself, so that no launch of it can have a process; None if another
+    launch may.
     """
 
     def __init__(self, cause: Cause, reason: str, *, problem: str | None = None) -> None:
         super().__init__(reason)
-        # What it waits for is shown where the end of its output would be.
-        shown = reason if cause is Cause.WAITING else ""
-        self.end = LaunchEnd(cause=cause, reports=False, reason=reason, stderr=shown)
+        self.end = LaunchEnd(cause=cause, reports=False, reason=reason, stderr=reason)
         self.problem = problem
 
 

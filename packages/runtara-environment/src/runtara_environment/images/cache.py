@@ -12,7 +12,7 @@ from runtara_domain.model.launch_ends import Cause
 from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import LaunchFailed
 from runtara_environment.folders import safe_name
-from runtara_environment.runners.port import Runner
+from runtara_environment.runners.port import NotRunnable, Runner
 
 
 class ImageCache:
@@ -41,6 +41,8 @@ class ImageCache:
             code.mkdir()
             try:
                 await asyncio.to_thread(runner.install, content, code)
+            except NotRunnable as error:
+                raise LaunchFailed(Cause.REFUSED, str(error), problem=str(error)) from error
             except OSError as error:
                 reason = f"image {image.image_id} can't be unpacked: {error}"
                 raise LaunchFailed(Cause.RUNNER_FAILED, reason) from error

@@ -29,7 +29,7 @@ from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 from runtara_environment.errors import Conflict, ImageNotFound
 from runtara_environment.management import Management, ManagementRequest
-from runtara_environment.management_handlers import translation
+from runtara_environment.management_handlers import translation, views
 from runtara_protocol.pb import environment_pb2 as pb
 
 _LONGEST_WAIT = timedelta(minutes=1)
@@ -106,7 +106,8 @@ async def _status(
             status=pb.STATUS_UNKNOWN,
             error=f"Instance {instance_id!r} not found",
         )
-    return translation.view(seen, brief=brief)
+    obstacle = None if seen.image is None else core.obstacle(seen.image)
+    return views.view(seen, obstacle=obstacle, brief=brief)
 
 
 async def wait_instance(

@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model import EventType, Instance, StoredEvent
+from runtara_domain.model import EventType, StoredEvent
 from runtara_domain.model.children import ENDED
 from runtara_domain.model.environments import Environment
 from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.instance_views import InstanceView, ListedInstance, MetricsBucket
+from runtara_domain.model.instance_views import ListedInstance, MetricsBucket
 from runtara_domain.model.launches import Launch
 from runtara_domain.model.limits import Hold, LimitUse, Scope
 from runtara_domain.status import InstanceStatus, SignalType
@@ -20,8 +20,6 @@ from runtara_protocol.pb import environment_pb2 as pb
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
-_MASK = "***"
 _DECISION = re.compile(r"!decision#[0-9.]+\Z")
 """Ends the custom signal by which an operator settles whether an effect has happened."""
 
@@ -176,82 +174,6 @@ def _waiting(one: Mapping[str, Any]) -> pb.Waiting:
         if one.get(field) is not None
     }
     return pb.Waiting(kind=kind, name=name, **times)
-
-
-def view(seen: InstanceView, *, brief: bool = False) -> pb.GetInstanceStatusResponse:
-    """Describe an instance, without input, output, stderr and env if briefly."""
-    response = _standing(seen.instance)
-    response.MergeFrom(_launching(seen))
-    if not brief:
-        response.MergeFrom(
-            pb.GetInstanceStatusResponse(
-                output=seen.instance.output,
-                input=seen.input,
-                stderr=seen.instance.stderr,
-                env={
-                    name: _MASK if _SECRET.search(name) else value
-                    for name, value in seen.env.items()
-                },
-            )
-        )
-    return response
-
-
-def _standing(one: Instance) -> pb.GetInstanceStatusResponse:
-    """Tell what the core knows of an instance."""
-    return pb.GetInstanceStatusResponse(
-        found=True,
-        instance_id=one.instance_id,
-        tenant_id=one.tenant_id,
-        status=STATUSES[one.status],
-        checkpoint_id=one.checkpoint_id,
-        created_at_ms=milliseconds(one.created_at),
-        started_at_ms=optional_milliseconds(one.started_at),
-        finished_at_ms=optional_milliseconds(one.finished_at),
-        heartbeat_at_ms=optional_milliseconds(one.last_activity_at),
-        error=one.error if one.blocked_reason is None else one.blocked_reason,
-        memory_peak_bytes=one.memory_peak_bytes,
-        cpu_usage_usec=one.cpu_usage_usec,
-        code_version=one.code_version,
-        run=one.run,
-        blocked=one.blocked_reason is not None,
-        waiting_for=waiting(one.waits),
-        parent_id=one.parent_id,
-        wake_at_ms=optional_milliseconds(one.sleep_until),
-    )
-
-
-def _launching(seen: InstanceView) -> pb.GetInstanceStatusResponse:
-    """Tell what environments know of an instance."""
-    stored = seen.image
-    return pb.GetInstanceStatusResponse(
-        image_id=stored.image_id if stored else "",
-        image_name=stored.name if stored else "",
-        version=stored.version if stored else None,
-        workflow=seen.instance.workflow or (stored.workflow if stored else None),
-        retry_count=max(seen.attempt, 0),
-        max_retries=max(seen.max_attempts, 0),
-        launches=seen.launches,
-        crashes=seen.crashes,
-        next_launch_ms=optional_milliseconds(seen.next_launch_at),
-        not_launched=_not_launched(seen),
-        pending_signal=SIGNALS[seen.pending_signal] if seen.pending_signal else None,
-        queue=seen.queue,
-        priority=seen.priority,
-    )
-
-
-def _not_launched(seen: InstanceView) -> str | None:
-    if seen.held_by is not None:
-        return f"held: {seen.held_by.scope} {seen.held_by.name or seen.held_by.tenant_id}" + (
-            f" ({seen.held_by.reason})" if seen.held_by.reason else ""
-        )
-    if seen.bounded_by is not None:
-        bound = seen.bounded_by
-        return f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
-    if seen.image is not None and seen.image.problem is not None:
-        return f"its image can't be run: {seen.image.problem}"
-    return None
 
 
 def listed(one: ListedInstance) -> pb.InstanceSummary:

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
-from runtara_domain.model.images import Image
+from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 from runtara_domain.ports.images import Images
@@ -20,6 +20,7 @@ from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
 from runtara_environment.folders import LaunchFolder, safe_name, sweep
 from runtara_environment.images.cache import ImageCache
 from runtara_environment.placements.endings import end_of, left_behind, parsed_handle, storable
+from runtara_environment.placements.orders import start_order
 from runtara_environment.placements.spawner import (
     SpawnerClient,
     SpawnerLost,
@@ -27,6 +28,7 @@ from runtara_environment.placements.spawner import (
     connect,
 )
 from runtara_environment.placements.strays import end_strays
+from runtara_environment.runners.oci import NO_RUNTIME
 from runtara_environment.runners.port import Places, ProcessSpec, Runner
 from runtara_environment.runners.variables import base_variables, launch_variables
 from runtara_environment.spawner.frames import Message
@@ -103,8 +105,17 @@ class LocalPlacement:
         self._cache = ImageCache(self.images, self.settings.data_dir / "images")
 
     def can_run(self, image: Image) -> bool:
-        is_here = image.sha256 is not None or Path(image.binary_path or "/").is_file()
-        return is_here and image.runner_type in self.runners
+        return self.obstacle(image) is None
+
+    def obstacle(self, image: Image) -> str | None:
+        """Tell why an image can't be run here; None if it can."""
+        if image.sha256 is None and not Path(image.binary_path or "/").is_file():
+            return f"there is no file {image.binary_path!r} on this machine"
+        if image.runner_type in self.runners:
+            return None
+        if image.runner_type is RunnerType.OCI:
+            return NO_RUNTIME
+        return f"there is no runner for {image.runner_type} images here"
 
     def sends_launch_id(self, image: Image) -> bool:
         runner = self.runners.get(image.runner_type)
@@ -185,9 +196,16 @@ class LocalPlacement:
                 self._learn(image, refused, left)
             except SpawnerLost as lost:
                 # It may have been started: nothing of it may live beside the next one.
-                await asyncio.to_thread(end_strays, places.folder)
+                await self._end_strays(assignment.launch_id, places.folder)
                 raise LaunchFailed(Cause.RUNNER_FAILED, str(lost)) from lost
         raise AssertionError("the last try has its answer")
+
+    async def _end_strays(self, launch_id: str, folder: Path) -> None:
+        await asyncio.to_thread(end_strays, folder, self._container(launch_id))
+
+    def _container(self, launch_id: str) -> Path:
+        """Give the folder of a launch's container, whether or not it has one."""
+        return self.settings.data_dir / "containers" / safe_name(launch_id)
 
     def _learn(self, image: Image, refused: SpawnerRefused, left: int) -> None:
         """Note how an image can't be launched, or raise LaunchFailed if it can't at all."""
@@ -204,27 +222,9 @@ class LocalPlacement:
             raise LaunchFailed(Cause.RUNNER_FAILED, text) from refused
 
     async def _ask_start(self, launch_id: str, places: Places, spec: ProcessSpec) -> str:
-        warm = spec.warm
-        ok = await (await self._spawner()).ask(
-            "start",
-            launch_id=launch_id,
-            folder=str(places.folder),
-            argv=list(spec.argv),
-            env=dict(spec.env),
-            cwd=str(spec.cwd),
-            max_log_bytes=self.settings.max_log_bytes,
-            cgroup=safe_name(launch_id),
-            limits={"memory_bytes": spec.memory_bytes, "cpus": spec.cpus},
-            warm=None
-            if warm is None
-            else {
-                "key": warm.key,
-                "python": warm.python,
-                "modules": list(warm.modules),
-                "env": dict(warm.env),
-                "cwd": warm.cwd,
-            },
-        )
+        order = start_order(launch_id, places, spec, container=self._container(launch_id))
+        client = await self._spawner()
+        ok = await client.ask("start", max_log_bytes=self.settings.max_log_bytes, **order)
         launched = self._launched.get(launch_id)
         if launched is not None:
             launched.pid, launched.start_time = ok["pid"], ok["start_time"]
@@ -271,7 +271,7 @@ class LocalPlacement:
         """Look for a process that the spawner doesn't know."""
         handle = parsed_handle(row.handle)
         if handle is None:
-            await asyncio.to_thread(end_strays, launched.folder.path)
+            await self._end_strays(row.launch_id, launched.folder.path)
             failed = LaunchFailed(
                 Cause.RUNNER_FAILED, "the environment ended before it was started"
             )
@@ -283,6 +283,7 @@ class LocalPlacement:
             await self._adopt(row.launch_id, launched)
 
     async def _adopt(self, launch_id: str, launched: _Launched) -> None:
+        container = self._container(launch_id)
         try:
             ok = await (await self._spawner()).ask(
                 "adopt",
@@ -292,6 +293,7 @@ class LocalPlacement:
                 folder=str(launched.folder.path),
                 max_log_bytes=self.settings.max_log_bytes,
                 cgroup=safe_name(launch_id),
+                container=str(container) if container.exists() else None,
             )
         except SpawnerRefused as refused:
             logger.warning("launch %s can't be taken over: %s", launch_id, refused)

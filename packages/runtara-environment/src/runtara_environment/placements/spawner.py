@@ -14,7 +14,7 @@ from runtara_environment.spawner.frames import Decoder, MalformedMessage, Messag
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 _SOCKET = f"spawner-{VERSION}.socket"
 _MODULE = "runtara_environment.spawner"
 _LONGEST_PATH = 100

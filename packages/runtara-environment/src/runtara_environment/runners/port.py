@@ -32,8 +32,25 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """
+    A container to start a process in: the program of an OCI runtime, and a `config.json` for it.
+
+    The config's root is `rootfs`, an empty folder; the placement adds the control group.
+    """
+
+    runtime: str
+    config: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """A process to start; warm: the interpreter it is forked from, None: it is started anew."""
+    """
+    A process to start.
+
+    warm: the interpreter it is forked from, None: it is started anew. container: what it is started
+    in, by the config alone; None: as a process like any other.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
@@ -41,6 +58,11 @@ class ProcessSpec:
     memory_bytes: int | None = None
     cpus: float | None = None
     warm: Warm | None = field(default=None)
+    container: ContainerSpec | None = field(default=None)
+
+
+class NotRunnable(ValueError):
+    """An image's bytes are nothing that its runner could ever run; the text says why."""
 
 
 class Runner(Protocol):
@@ -57,7 +79,11 @@ class Runner(Protocol):
         ...
 
     def install(self, content: Path, folder: Path) -> None:
-        """Make an image's bytes what is run, in an empty folder; raise OSError."""
+        """
+        Make an image's bytes what is run, in an empty folder.
+
+        Raises OSError, and NotRunnable if another try would fail as well.
+        """
         ...
 
     def spec(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 
 from runtara_domain.model.images import RunnerType
+from runtara_environment.runners.oci import WITHOUT_CONTAINER, OciRunner, find_runtime
 from runtara_environment.runners.port import Runner
 from runtara_environment.runners.process import ProcessRunner
 from runtara_environment.runners.python import PythonRunner
@@ -15,15 +16,18 @@ def runners(oci_runtime: str | None = None) -> Mapping[str, Runner]:
     """
     Give the runner of each runner type that can be run here.
 
-    oci_runtime: `process` runs OCI images without a container; None, or a runtime's name, needs
-    that. An entry point's name is the runner type; it takes the place of ours.
+    oci_runtime: as RUNTARA_OCI_RUNTIME; None takes the runtime there is, and without one there is
+    no runner of OCI images. An entry point's name is the runner type; it takes the place of ours.
     """
     found: dict[str, Runner] = {
         RunnerType.NATIVE: ProcessRunner(),
         RunnerType.PYTHON: PythonRunner(),
     }
-    if oci_runtime == "process":
+    runtime = find_runtime(oci_runtime)
+    if oci_runtime == WITHOUT_CONTAINER:
         found[RunnerType.OCI] = ProcessRunner()
+    elif runtime is not None:
+        found[RunnerType.OCI] = OciRunner(runtime)
     for entry in entry_points(group=GROUP):
         found[entry.name] = entry.load()()
     return found

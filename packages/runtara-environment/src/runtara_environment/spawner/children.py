@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtara_environment.spawner.cgroups import Cgroup
+from runtara_environment.spawner.containers import Container
 from runtara_environment.spawner.output import OutputLog
 
 
@@ -46,12 +47,14 @@ class Child:
     A launch's process, which is the leader of a session of its own.
 
     `start_time` with the machine's boot id tells it from a later process with the same pid.
+    container: whose first process it is, if it is one's.
     """
 
     launch_id: str
     pid: int
     output: OutputLog
     cgroup: Cgroup
+    container: Container | None = None
     pidfd: int = field(init=False)
     start_time: int = field(init=False)
     ended: Ended | None = None
@@ -89,6 +92,14 @@ class Child:
             is_out_of_memory=self.cgroup.memory_kills() > 0,
         )
         return self.ended
+
+    def clear(self) -> bool:
+        """Remove its container and its control group; False: not quite yet, so ask again."""
+        if self.container is not None:
+            if not self.container.remove():
+                return False
+            self.container = None
+        return self.cgroup.remove()
 
     def _waited(self) -> tuple[int | None, int | None, int | None]:
         """Give exit code (negative: a signal), peak memory and CPU of its own process."""
@@ -134,11 +145,17 @@ def start(
 
 
 def adopt(
-    launch_id: str, pid: int, started: int, *, output: OutputLog, cgroup: Cgroup
+    launch_id: str,
+    pid: int,
+    started: int,
+    *,
+    output: OutputLog,
+    cgroup: Cgroup,
+    container: Container | None = None,
 ) -> Child | None:
     """Take over a process of a spawner that died; None if it has ended."""
     try:
-        child = Child(launch_id, pid, output, cgroup)
+        child = Child(launch_id, pid, output, cgroup, container)
     except (ProcessLookupError, FileNotFoundError):
         return None
     if child.start_time != started:

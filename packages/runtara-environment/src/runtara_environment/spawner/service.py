@@ -9,6 +9,7 @@ are told to every client as they come, and again to each that says hello, until 
 import logging
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 
 from runtara_environment.spawner.cgroups import Cgroup, Limits, create
 from runtara_environment.spawner.children import Child, Ended, adopt, start
+from runtara_environment.spawner.containers import Container, ContainerFailed
 from runtara_environment.spawner.frames import Decoder, MalformedMessage, Message, encode
 from runtara_environment.spawner.machine import boot_id
 from runtara_environment.spawner.output import OutputLog
@@ -26,8 +28,10 @@ from runtara_environment.spawner.warm import NotWarm, Order, WarmInterpreter
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 _TICK_S = 1.0
+_RUNTIME_S = 60.0
+"""How long a container's runtime may take to start it."""
 
 
 class Client:
@@ -61,7 +65,10 @@ class Spawner:
         self._clients: set[Client] = set()
         self._children: dict[str, Child] = {}
         self._starting: dict[str, list[tuple[Client, Any]]] = {}
-        self._leftover: list[Cgroup] = []
+        # Signals to launches that are being started.
+        self._owed: dict[str, list[int]] = {}
+        self._leftover: list[Callable[[], bool]] = []
+        self._containers: dict[Container, float] = {}
         self._warm: dict[str, WarmInterpreter] = {}
         self._used_at = time.monotonic()
         self._operations: dict[str, Callable[[Client, Message], Message | None]] = {
@@ -79,7 +86,8 @@ class Spawner:
             for key, _ in self._selector.select(_TICK_S):
                 key.data()
             self._retire_warm()
-            self._leftover = [group for group in self._leftover if not group.remove()]
+            self._give_up_containers()
+            self._leftover = [remove for remove in self._leftover if not remove()]
         for warm in self._warm.values():
             warm.close()
 
@@ -177,10 +185,15 @@ class Spawner:
             return None
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
         cgroup = create(message["cgroup"], Limits(**message["limits"]))
-        if message.get("warm") is None:
+        asking = [(client, message.get("id"))]
+        if message.get("container") is not None:
+            self._contain(message, output, cgroup)
+            self._starting[launch_id] = asking
+        elif message.get("warm") is not None:
+            self._starting[launch_id] = asking
+            self._fork(message, output, cgroup)
+        else:
             return self._start_process(message, output, cgroup)
-        self._starting[launch_id] = [(client, message.get("id"))]
-        self._fork(message, output, cgroup)
         return None
 
     def _start_process(self, message: Message, output: OutputLog, cgroup: Cgroup) -> Message:
@@ -200,6 +213,56 @@ class Spawner:
         self._own(child)
         return _started(child)
 
+    def _contain(self, message: Message, output: OutputLog, cgroup: Cgroup) -> None:
+        """Have a runtime start a container; its askers are answered when the runtime ends."""
+        launch_id, told = message["launch_id"], message["container"]
+        writer, folder = output.open_writer(), Path(told["folder"])
+        try:
+            container = Container.make(
+                folder,
+                told["runtime"],
+                told["config"],
+                f"/runtara/{message['cgroup']}" if cgroup.folders else None,
+            )
+            pidfd = container.start(writer, Path(message["cwd"]))
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            output.close()
+            cgroup.remove()
+            raise
+        finally:
+            os.close(writer)
+        self._containers[container] = time.monotonic() + _RUNTIME_S
+
+        def runtime_ended() -> None:
+            self._selector.unregister(pidfd)
+            os.close(pidfd)
+            del self._containers[container]
+            try:
+                child = Child(launch_id, container.started(), output, cgroup, container)
+            except (ContainerFailed, OSError, ValueError) as error:
+                output.close()
+                self._leftover += [container.remove, cgroup.remove]
+                self._answer(launch_id, {"error": str(error)})
+            else:
+                self._own(child)
+                self._answer(launch_id, _started(child))
+
+        self._watch(pidfd, runtime_ended)
+
+    def _give_up_containers(self) -> None:
+        for container, deadline in self._containers.items():
+            if time.monotonic() >= deadline:
+                container.give_up()
+
+    def _answer(self, launch_id: str, answer: Message) -> None:
+        child = self._children.get(launch_id)
+        for number in self._owed.pop(launch_id, ()):
+            if child is not None:
+                child.kill(number)
+        for asking, number in self._starting.pop(launch_id):
+            self._send(asking, {"id": number, **answer})
+
     def _fork(self, message: Message, output: OutputLog, cgroup: Cgroup) -> None:
         launch_id = message["launch_id"]
         writer = output.open_writer()
@@ -214,8 +277,7 @@ class Spawner:
                 child = Child(launch_id, result, output, cgroup)
                 self._own(child)
                 answer = _started(child)
-            for asking, number in self._starting.pop(launch_id):
-                self._send(asking, {"id": number, **answer})
+            self._answer(launch_id, answer)
 
         order = {
             "argv": message["argv"],
@@ -231,25 +293,32 @@ class Spawner:
             return _started(self._children[message["launch_id"]])
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
         cgroup = create(message["cgroup"], Limits())
+        told = message.get("container")
+        container = None if told is None else Container(Path(told))
         child = adopt(
             message["launch_id"],
             message["pid"],
             message["start_time"],
             output=output,
             cgroup=cgroup,
+            container=container,
         )
         if child is None:
             output.close()
-            self._leftover.append(cgroup)
+            self._leftover += [cgroup.remove, *([] if container is None else [container.remove])]
             return {"ok": {"pid": None}}
         self._own(child)
         return _started(child)
 
     def _signal(self, client: Client, message: Message) -> Message:
-        child = self._children.get(message["launch_id"])
-        if child is None:
-            return {"error": f"launch {message['launch_id']!r} is unknown"}
-        child.kill(signal.Signals(message["signal"]))
+        launch_id, number = message["launch_id"], signal.Signals(message["signal"])
+        child = self._children.get(launch_id)
+        if child is not None:
+            child.kill(number)
+        elif launch_id in self._starting:
+            self._owed.setdefault(launch_id, []).append(number)
+        else:
+            return {"error": f"launch {launch_id!r} is unknown"}
         return {"ok": {}}
 
     def _confirm(self, client: Client, message: Message) -> Message:
@@ -276,7 +345,7 @@ class Spawner:
         if child.output.reader in self._selector.get_map():
             self._selector.unregister(child.output.reader)
         ended = child.reap()
-        self._leftover.append(child.cgroup)
+        self._leftover.append(child.clear)
         for client in list(self._clients):
             self._send(client, _ending(child.launch_id, ended))
 

@@ -1,0 +1,48 @@
+"""What a spawner is asked for, in its words."""
+
+from pathlib import Path
+from typing import Any
+
+from runtara_environment.folders import safe_name
+from runtara_environment.runners.port import Places, ProcessSpec
+
+
+def start_order(
+    launch_id: str, places: Places, spec: ProcessSpec, *, container: Path
+) -> dict[str, Any]:
+    """Give the fields that start a launch's process; container: the folder of one, if it is one."""
+    return {
+        "launch_id": launch_id,
+        "folder": str(places.folder),
+        "argv": list(spec.argv),
+        "env": dict(spec.env),
+        "cwd": str(spec.cwd),
+        "cgroup": safe_name(launch_id),
+        "limits": {"memory_bytes": spec.memory_bytes, "cpus": spec.cpus},
+        "warm": _warm(spec),
+        "container": _container(spec, container),
+    }
+
+
+def _warm(spec: ProcessSpec) -> dict[str, Any] | None:
+    warm = spec.warm
+    if warm is None:
+        return None
+    return {
+        "key": warm.key,
+        "python": warm.python,
+        "modules": list(warm.modules),
+        "env": dict(warm.env),
+        "cwd": warm.cwd,
+    }
+
+
+def _container(spec: ProcessSpec, folder: Path) -> dict[str, Any] | None:
+    container = spec.container
+    if container is None:
+        return None
+    return {
+        "runtime": container.runtime,
+        "folder": str(folder),
+        "config": dict(container.config),
+    }

@@ -1,0 +1,130 @@
+"""
+Containers of launches: made by a runtime, owned by the spawner like any process.
+
+The runtime is asked to detach. Then it ends, and the container's first process falls to the
+spawner, which so gets its exit code; and its control group is there until the container is removed,
+so that it can be asked for the kernel's evidence. All of a container lies in one folder, by which
+the next spawner knows it.
+"""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_NAME = "container"
+"""What each runtime calls it: each has a state folder of its own."""
+_SAID_AT_MOST = 4096
+
+
+class ContainerFailed(Exception):
+    """The runtime made no container; the text is the runtime's own."""
+
+
+@dataclass(eq=False, slots=True)
+class Container:
+    """The container of one launch, in its folder."""
+
+    folder: Path
+    _process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    @staticmethod
+    def make(
+        folder: Path, runtime: str, config: Mapping[str, Any], cgroup: str | None
+    ) -> "Container":
+        """Write what the runtime needs; cgroup: the path of its control group, if it has one."""
+        (folder / "rootfs").mkdir(parents=True)
+        (folder / "runtime").write_text(runtime)
+        linux = dict(config["linux"])
+        if cgroup is not None:
+            linux["cgroupsPath"] = cgroup
+        (folder / "config.json").write_text(json.dumps({**config, "linux": linux}))
+        return Container(folder)
+
+    def start(self, output: int, cwd: Path) -> int:
+        """Have the runtime start it; gives a pidfd of the runtime, which ends soon, or OSError."""
+        command = [
+            *(*self._runtime(), "--log", str(self.folder / "log"), "--log-format", "json"),
+            *("run", "--detach", "--pid-file", str(self._pid_file)),
+            *("--bundle", str(self.folder), _NAME),
+        ]
+        self._process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        return os.pidfd_open(self._process.pid)
+
+    def started(self) -> int:
+        """Give the pid of the container's process, once the runtime has ended."""
+        assert self._process is not None, "it was started"
+        code = self._process.wait()
+        self._process = None
+        if code != 0:
+            raise ContainerFailed(self._said() or f"the runtime ended with code {code}")
+        return int(self._pid_file.read_text())
+
+    def give_up(self) -> None:
+        """Kill a runtime that takes too long."""
+        assert self._process is not None, "it was started"
+        self._process.kill()
+
+    def remove(self) -> bool:
+        """
+        Have the runtime remove it, dead or alive; False: it is at it, so ask again.
+
+        One that can't be removed stays as it is, for a later sweep.
+        """
+        try:
+            self._process = self._process or self._removing()
+        except OSError as error:
+            logger.warning("the container in %s can't be removed: %s", self.folder, error)
+            return True
+        code = self._process.poll()
+        if code is None:
+            return False
+        self._gone(code)
+        return True
+
+    def remove_now(self) -> None:
+        """Have it removed, and wait for that; raises OSError if there is no such runtime now."""
+        self._gone(self._removing().wait())
+
+    def _removing(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*self._runtime(), "delete", "--force", _NAME],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _gone(self, code: int) -> None:
+        if code == 0:
+            shutil.rmtree(self.folder)
+        else:
+            logger.warning("the container in %s can't be removed, see above", self.folder)
+
+    def _runtime(self) -> tuple[str, ...]:
+        return ((self.folder / "runtime").read_text(), "--root", str(self.folder / "state"))
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / "pid"
+
+    def _said(self) -> str:
+        """Give the runtime's last words; it writes an object a line."""
+        try:
+            lines = (self.folder / "log").read_text(errors="replace").splitlines()
+            said = [str(json.loads(line)["msg"]) for line in lines[-3:]]
+        except (FileNotFoundError, ValueError, KeyError):
+            return ""
+        return "; ".join(said)[-_SAID_AT_MOST:]
