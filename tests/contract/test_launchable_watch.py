@@ -162,6 +162,10 @@ async def free_a_place(database: Database, core: Persistence) -> None:
     await core.launches.close(Closing(launched.launch_id, KILLED), judge_as_usual, at=NOW)
 
 
+async def wake(database: Database, core: Persistence) -> None:
+    await core.claims.wake(ME, token=TOKEN, when=frozenset({State.ASLEEP}), at=NOW)
+
+
 BACKING_OFF: Row = {"launch_after": LATER, "backoff_ms": 60_000, "image_id": "image"}
 ASLEEP: Row = {"sleep_until": LATER, "wake_claim_by": None, "wake_claim_until": None}
 WAYS: dict[str, tuple[Way, State, Row]] = {
@@ -175,6 +179,7 @@ WAYS: dict[str, tuple[Way, State, Row]] = {
     "a child ended": (end_a_child, State.ASLEEP, ASLEEP),
     "given back": (give_back, State.ASLEEP, CLAIMED | {"sleep_until": NOW}),
     "given back soon before": (give_back, State.ASLEEP, CLAIMED | {"sleep_until": SOON}),
+    "awake without its process": (wake, State.ASLEEP, CLAIMED | {"ended_run": 2}),
     "asleep for a moment": (nap, State.RUNNING, {}),
     "reopened": (reopen, State.FAILED, {}),
     "a launch is over": (close_a_launch, State.RUNNING, {}),

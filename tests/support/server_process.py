@@ -25,6 +25,9 @@ class ServerProcess:
     in it if `is_measured` is False.
     """
 
+    module = "runtara_server"
+    listening = "RUNTARA_QUIC"
+
     def __init__(
         self,
         folder: Path,
@@ -37,7 +40,8 @@ class ServerProcess:
         self.lines: list[str] = []
         self.output = b""
         self._folder = folder
-        self._variables = {"RUNTARA_QUIC_HOST": HOST, "RUNTARA_QUIC_PORT": "0"} | dict(variables)
+        host, port = f"{self.listening}_HOST", f"{self.listening}_PORT"
+        self._variables = {host: HOST, port: "0"} | dict(variables)
         self._arguments = arguments
         self._is_measured = is_measured
         self._stir = asyncio.Event()
@@ -61,7 +65,7 @@ class ServerProcess:
         self.lines.clear()
         self.output = b""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "runtara_server", *self._arguments),
+            *(sys.executable, "-m", self.module, *self._arguments),
             cwd=self._folder,
             env=environment(self._variables, is_measured=self._is_measured),
             stdout=asyncio.subprocess.PIPE,
@@ -77,7 +81,7 @@ class ServerProcess:
         port = _PORT.search(await self.said(r"(?<![.\w])listening\b"))
         assert port is not None
         self.port = int(port["port"])
-        self._variables["RUNTARA_QUIC_PORT"] = port["port"]
+        self._variables[f"{self.listening}_PORT"] = port["port"]
 
     async def said(self, pattern: str) -> str:
         """Wait for a line of its log with this pattern in it."""

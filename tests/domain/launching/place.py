@@ -46,7 +46,8 @@ class Place:
     """
     Fits `runtara_domain.ports.placements.Placement`; outlives the environments that use it.
 
-    failure: what launching raises, while it is set.
+    failure: what launching raises, while it is set. events: what happened in which order: "start"
+    and "kill" with the instance.
     """
 
     def __init__(self, environment_id: str = "here") -> None:
@@ -55,6 +56,7 @@ class Place:
         self.started: list[str] = []
         self.confirmed: list[str] = []
         self.failure: Exception | None = None
+        self.events: list[tuple[str, str]] = []
         self._watches: list[HasEnded] = []
 
     def can_run(self, image: Image) -> bool:
@@ -82,6 +84,7 @@ class Place:
             process = Process(assignment, self.environment_id)
             self.processes[assignment.launch_id] = process
             self.started.append(assignment.instance_id)
+            self.events.append(("start", assignment.instance_id))
         return "handle"
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
@@ -90,6 +93,7 @@ class Place:
             return
         process.sent.append(signal)
         if signal is StopSignal.KILL:
+            self.events.append(("kill", process.assignment.instance_id))
             self.finish(launch_id, Cause.KILLED, signal=9)
         elif process.heeds:
             self.finish(launch_id, Cause.EXITED, exit_code=4)

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _AFTER_FAILURE = timedelta(seconds=1)
 _AT_THE_END = timedelta(seconds=10)
 """How long the verdicts of killed processes are waited for."""
+_SENT = {Act.TERMINATE: StopSignal.TERMINATE, Act.KILL: StopSignal.KILL}
 _SUPERSEDED = "another run or launch has the instance"
 
 
@@ -44,12 +45,14 @@ class Watched:
     A launch of this environment.
 
     row: as it was read last; None before the first look. taken: the measure that was taken last.
+    gone: rings when it is over.
     """
 
     launch_id: str
     instance_id: str
     placement: Placement
     patience: Patience
+    gone: Bell
     row: OpenLaunch | None = None
     due_seen_at: datetime | None = None
     taken: Measure | None = None
@@ -120,13 +123,16 @@ class Supervisor:
     def _watch(self, launch_id: str, instance_id: str, image: Image | None) -> Watched:
         name = LOCAL if image is None else image.placement
         placement = self.placements.get(name) or next(iter(self.placements.values()))
-        watched = Watched(launch_id, instance_id, placement, self.patience.of(image))
+        watched = Watched(
+            launch_id, instance_id, placement, self.patience.of(image), Bell(self.clock)
+        )
         self.watched[launch_id] = watched
         return watched
 
     async def _launch(self, watched: Watched, assignment: Assignment) -> None:
         launch_id = assignment.launch_id
         try:
+            await self._end_others(watched)
             given = await self.persistence.instances.input(assignment.instance_id)
             handle = await watched.placement.launch(assignment, given, may_start=self.lease.is_good)
         except LaunchFailed as failed:
@@ -141,6 +147,18 @@ class Supervisor:
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         else:
             await self._mark_started(watched, handle)
+
+    async def _end_others(self, watched: Watched) -> None:
+        """
+        Kill what lives of earlier launches of the instance, and wait for that.
+
+        Programs that can't send a launch id are fenced by nothing else.
+        """
+        for other in list(self.watched.values()):
+            if other.instance_id == watched.instance_id and other is not watched:
+                await self._supersede(other)
+                if not await other.gone.wait(_AT_THE_END):
+                    logger.warning("launch %s was killed, and no end of it came", other.launch_id)
 
     async def _tell_problem(self, image_id: str, problem: str) -> None:
         try:
@@ -157,6 +175,9 @@ class Supervisor:
         )
         if not is_open:
             await self._supersede(watched)
+        if watched.taken is not None and watched.taken.act in _SENT:
+            # What was sent before the process was there has reached nobody.
+            await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])
         self.bell.ring()
 
     # While it runs
@@ -212,10 +233,8 @@ class Supervisor:
         match measure.act:
             case Act.CANCEL:
                 await self._cancel(watched, measure)
-            case Act.TERMINATE:
-                await watched.placement.send(watched.launch_id, StopSignal.TERMINATE)
-            case Act.KILL:
-                await watched.placement.send(watched.launch_id, StopSignal.KILL)
+            case act:
+                await watched.placement.send(watched.launch_id, _SENT[act])
 
     async def _cancel(self, watched: Watched, measure: Measure) -> None:
         signal = Signal(SignalType.CANCEL, measure.reason.encode())
@@ -255,6 +274,8 @@ class Supervisor:
         for placement in [watched.placement] if watched else self.placements.values():
             await placement.confirm(launch_id)
         self.watched.pop(launch_id, None)
+        if watched is not None:
+            watched.gone.ring()
         self._judging.discard(launch_id)
         if not self.watched:
             self._emptied.ring()

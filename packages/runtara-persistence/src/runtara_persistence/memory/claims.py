@@ -78,6 +78,7 @@ class MemoryClaims:
         if woken:
             row.move(MOVES[Move.WAKE].target, at)
             row.show_life(at)
+            self._store.tell_if_launchable(row, at)
         return Woken(before, woken)
 
     def _due_from(self, row: InstanceRow, at: datetime) -> datetime | None:

@@ -73,12 +73,16 @@ class Store:
             self.watchers.tell_launchable()
 
     def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:
-        """Tell, after a step has moved an instance, if it is soon due and soon nobody's."""
+        """Tell, after a step has moved an instance, if it is soon due and soon nobody's, or awake
+        without a process.
+        """
         soon = at + LAUNCHABLE_WITHIN
         is_over = row.sleep_until is not None and row.sleep_until < soon
         if row.state is State.ASLEEP and is_over and not row.is_claimed(soon):
             self.watchers.tell_launchable()
         if row.state is State.PAUSED and self.is_sent_for(row):
+            self.watchers.tell_launchable()
+        if row.state is State.RUNNING and row.launch_id is None and row.ended_run == row.run_epoch:
             self.watchers.tell_launchable()
 
     def next_id(self) -> int:

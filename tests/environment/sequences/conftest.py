@@ -1,0 +1,10 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.domain.launching.place import World
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World() as opened:
+        yield opened
