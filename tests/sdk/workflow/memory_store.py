@@ -152,9 +152,11 @@ class MemoryStore:
         self._core.ended = self._core.ended or Ended(Outcome.DONE, output=output)
         await self._after("complete")
 
-    async def fail(self, error: str) -> None:
+    async def fail(self, error: str, failure: bytes | None = None) -> None:
         await self._before("fail")
-        self._core.ended = self._core.ended or Ended(Outcome.FAILED, error=error)
+        self._core.ended = self._core.ended or Ended(
+            Outcome.FAILED, error=error, failure=failure or b""
+        )
         await self._after("fail")
 
     async def block(self, reason: str) -> None:

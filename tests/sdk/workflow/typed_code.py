@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, assert_type
 from typing_extensions import override
 
 from runtara_sdk import (
+    Call,
     NotDone,
     Retry,
     Step,
@@ -149,6 +150,18 @@ async def fulfil(order: Order) -> str:
     assert_type(await map_steps(charge, [order], key=str, limit=3), list[Receipt])
     assert_type(await patched("x"), bool)
     return receipt.text
+
+
+@workflow(raises=(ValueError, KeyError))
+async def ship(order: Order, *, express: bool = False) -> Receipt:
+    return Receipt(f"{order.number} {express}")
+
+
+async def binding(order: Order) -> None:
+    call = assert_type(ship.bind(order, express=True), Call[Receipt])
+    assert_type(call.decode_result(b""), Receipt)
+    ship.bind("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ship.bind(order, fast=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def wrong(order: Order) -> None:

@@ -162,6 +162,7 @@ class InstanceEvent(Message):
     subtype: str | None = opt_text(6)
     blocked_reason: str | None = opt_text(100)
     waits: str | None = opt_text(101)
+    failure: bytes | None = opt_binary(102)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.workflow import (
     BranchTask,
+    Call,
     Changed,
     Current,
     Ended,
@@ -59,7 +60,9 @@ from runtara_sdk.workflow import (
     StepFailed,
     TaskGroup,
     Workflow,
+    WorkflowCancelled,
     WorkflowError,
+    WorkflowFailed,
     Zoned,
     current,
     logger,
@@ -84,6 +87,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BranchTask",
+    "Call",
     "Changed",
     "Checkpoint",
     "CheckpointEntry",
@@ -136,7 +140,9 @@ __all__ = [
     "TooManyInstances",
     "ValidationFailed",
     "Workflow",
+    "WorkflowCancelled",
     "WorkflowError",
+    "WorkflowFailed",
     "Zoned",
     "current",
     "logger",

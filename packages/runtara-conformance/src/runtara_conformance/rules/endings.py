@@ -68,6 +68,19 @@ async def failed_keeps_the_error(server: Server) -> None:
         expect("an end", status.finished_at_ms is not None, status)
 
 
+@rule("failed: what `failure` brings for programs is kept as the output")
+async def failed_keeps_what_programs_read(server: Server) -> None:
+    async with server.instance() as one, server.connect() as other:
+        told = InstanceEvent(one.id, EventType.FAILED, payload=b"it broke", failure=b'{"x":\xff')
+        for _ in range(2):
+            expect("a success", answered(await one.ask(told), InstanceEventResponse).success, told)
+        status = await one.on(other).is_in(Status.FAILED)
+        same("error, output", (status.error, status.output), ("it broke", b'{"x":\xff'))
+    async with server.instance() as one:
+        wrong = InstanceEvent(one.id, EventType.COMPLETED, failure=b"x")
+        refused(await one.ask(wrong), "VALIDATION_ERROR", naming=["failure"])
+
+
 @rule("failed: empty, not UTF-8 or with NUL: a text that says so")
 async def failed_without_a_readable_error(server: Server) -> None:
     for error in (b"", b"\xff\xfe", b"a\0b"):

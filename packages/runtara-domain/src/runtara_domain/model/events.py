@@ -29,7 +29,7 @@ class Event:
     Something an instance said; created_at is when it says it happened.
 
     With `suspended`: blocked_reason is why its code can't go on with this history, None if it can;
-    waits is what it awaits, as a JSON list.
+    waits is what it awaits, as a JSON list. With `failed`: failure is what programs read of it.
     """
 
     type: EventType
@@ -39,6 +39,7 @@ class Event:
     subtype: str | None = None
     blocked_reason: str | None = None
     waits: str | None = None
+    failure: bytes | None = None
 
     def __post_init__(self) -> None:
         values.check_bytes("payload", self.payload)
@@ -47,15 +48,18 @@ class Event:
         if self.subtype is not None:
             values.check_text("subtype", self.subtype)
         if self.blocked_reason is not None:
-            self._require_suspended("blocked_reason")
+            self._require("blocked_reason", EventType.SUSPENDED)
             values.check_note("blocked_reason", self.blocked_reason)
         if self.waits is not None:
-            self._require_suspended("waits")
+            self._require("waits", EventType.SUSPENDED)
             values.check_waits("waits", self.waits)
+        if self.failure is not None:
+            self._require("failure", EventType.FAILED)
+            values.check_bytes("failure", self.failure)
 
-    def _require_suspended(self, field: str) -> None:
-        if self.type is not EventType.SUSPENDED:
-            raise InvalidValue(f"{field}: goes with the event suspended, got it with {self.type}")
+    def _require(self, field: str, kind: EventType) -> None:
+        if self.type is not kind:
+            raise InvalidValue(f"{field}: goes with the event {kind}, got it with {self.type}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,9 @@ class Ending:
     """
     How an instance ended.
 
-    An instance says itself that it is COMPLETED with an output or FAILED with an error; CANCELLED,
-    stderr (text without NUL) and the metrics are for whoever ends it from outside.
+    An instance says itself that it is COMPLETED with an output, or FAILED with an error and, as
+    the output, what programs read of the failure; CANCELLED, stderr (text without NUL) and the
+    metrics are for whoever ends it from outside.
     """
 
     state: State

@@ -184,7 +184,12 @@ def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) 
 
 
 def ending_of(event: Event) -> Ending:
-    """Tell how an instance has ended that says so: the payload is the output, or the error text."""
+    """
+    Tell how an instance has ended that says so: the payload is the output, or the error text.
+
+    What programs read of a failure is its output.
+    """
     if event.type is EventType.COMPLETED:
         return Ending(State.COMPLETED, output=event.payload)
-    return Ending(State.FAILED, error=values.storable_text(event.payload, NO_REASON))
+    error = values.storable_text(event.payload, NO_REASON)
+    return Ending(State.FAILED, output=event.failure, error=error)

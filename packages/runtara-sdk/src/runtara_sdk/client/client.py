@@ -288,13 +288,14 @@ class Client:
         await self._calls.ask(requests.completed(self._id, output))
         await self._end_heartbeats()
 
-    async def failed(self, error: str) -> None:
+    async def failed(self, error: str, failure: bytes | None = None) -> None:
         """
         End the instance with what went wrong; the same ending once more is no error.
 
-        Heartbeats stop.
+        `failure` is for programs, kept as the instance's output; a server that is too old for it
+        keeps the error alone. Heartbeats stop.
         """
-        await self._calls.ask(requests.failed(self._id, error))
+        await self._calls.ask(requests.failed(self._id, error, failure))
         await self._end_heartbeats()
 
     async def suspended(

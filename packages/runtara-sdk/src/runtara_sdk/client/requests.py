@@ -164,10 +164,13 @@ def completed(instance_id: str, output: bytes) -> RpcRequest:
     return _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)
 
 
-def failed(instance_id: str, error: str) -> RpcRequest:
+def failed(instance_id: str, error: str, failure: bytes | None) -> RpcRequest:
     """End badly; told in any case, even with half a character from some file name in it."""
     text = error.encode(errors="backslashreplace")
-    return _event(instance_id, InstanceEventType.EVENT_FAILED, text)
+    request = _event(instance_id, InstanceEventType.EVENT_FAILED, text)
+    if failure is not None:
+        request.instance_event.failure = failure
+    return request
 
 
 def suspended(instance_id: str, blocked_reason: str | None, waits: str | None) -> RpcRequest:

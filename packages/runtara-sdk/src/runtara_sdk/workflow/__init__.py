@@ -1,5 +1,6 @@
 """Workflows: functions whose steps are saved, so that another process can go on with them."""
 
+from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.api.context import current
 from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
@@ -26,12 +27,15 @@ from runtara_sdk.workflow.errors import (
     Refused,
     StateUnreadable,
     StepFailed,
+    WorkflowCancelled,
     WorkflowError,
+    WorkflowFailed,
 )
 from runtara_sdk.workflow.values.zoned import Zoned
 
 __all__ = [
     "BranchTask",
+    "Call",
     "Changed",
     "Current",
     "Ended",
@@ -50,7 +54,9 @@ __all__ = [
     "StepFailed",
     "TaskGroup",
     "Workflow",
+    "WorkflowCancelled",
     "WorkflowError",
+    "WorkflowFailed",
     "Zoned",
     "current",
     "execute",

@@ -1,5 +1,7 @@
 """What the workflow layer raises; each message says what to do next."""
 
+from collections.abc import Sequence
+
 from runtara_sdk.errors import RuntaraError
 
 
@@ -50,6 +52,48 @@ class StepFailed(WorkflowError):
         self.attempts = attempts
         self.cause = cause
         self.message = message
+
+
+class WorkflowFailed(WorkflowError):
+    """
+    An instance has failed with something that its workflow does not name in `raises=`.
+
+    `cause` is the error's type, `message` its text, `arguments` its args as JSON has them, `notes`
+    its notes and `traceback` that of the workflow's code; all but `message` are empty where the
+    instance was ended from outside, or by an older version.
+    """
+
+    code = "WORKFLOW_FAILED"
+
+    def __init__(
+        self,
+        workflow: str,
+        message: str,
+        *,
+        cause: str = "",
+        arguments: Sequence[object] = (),
+        notes: Sequence[str] = (),
+        traceback: str = "",
+    ) -> None:
+        shown = f"{cause}: {message}" if cause else message
+        super().__init__(f"workflow {workflow!r} has failed: {shown}")
+        self.workflow = workflow
+        self.cause = cause
+        self.message = message
+        self.arguments = tuple(arguments)
+        self.notes = tuple(notes)
+        self.traceback = traceback
+
+
+class WorkflowCancelled(WorkflowError):
+    """An instance was cancelled; `reason` says why, and is empty where nothing was said."""
+
+    code = "WORKFLOW_CANCELLED"
+
+    def __init__(self, workflow: str, reason: str = "") -> None:
+        super().__init__(f"workflow {workflow!r} was cancelled{f': {reason}' if reason else ''}")
+        self.workflow = workflow
+        self.reason = reason
 
 
 class InsideStep(WorkflowError):

@@ -51,4 +51,5 @@ def _event(message: pb.InstanceEvent) -> Event:
         subtype=message.subtype if message.HasField("subtype") else None,
         blocked_reason=message.blocked_reason if message.HasField("blocked_reason") else None,
         waits=message.waits if message.HasField("waits") else None,
+        failure=message.failure if message.HasField("failure") else None,
     )

@@ -34,9 +34,7 @@ def _input(
     try:
         return workflow.input(args, kwargs)
     except TypeError as error:
-        raise TypeError(
-            f"restart_as() takes the arguments of workflow {workflow.name!r}: {error}"
-        ) from None
+        raise TypeError(f"restart_as() takes the arguments of {error}") from None
 
 
 def _check_alone(execution: Execution) -> None:

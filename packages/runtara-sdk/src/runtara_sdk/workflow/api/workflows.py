@@ -6,12 +6,14 @@ import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.workflow import values
+from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.records import LIMIT, Record
+from runtara_sdk.workflow.engine.retry import Kinds, kinds
 from runtara_sdk.workflow.engine.start import first_record
 from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
@@ -33,10 +35,12 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         name: str | None,
         options: RunOptions,
         was: tuple[str, ...] = (),
+        raises: tuple[type[Exception], ...] = (),
     ) -> None:
         self.function = function
         self.name = name or function.__name__
         self.options = options
+        self.raises = raises
         self._is_named = name is not None
         self._qualified = qualified(function)
         self._was = was
@@ -44,6 +48,29 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         return self.function(*args, **kwargs)
+
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """
+        Give the workflow with these arguments, to be started as an instance or as a child.
+
+        Raises TypeError for arguments that the function does not take, NotSaveable for one that is
+        not as its parameter is annotated, and InputRefused for one that would not be read again.
+        """
+        text = self._input(self._bound(args, kwargs), Form.ALIASES)
+        self.arguments(text)
+        return Call(
+            self.name,
+            text,
+            _result=self._result,
+            _failure=lambda error, failure: values.failures.decode_of_workflow(
+                self.name, error, failure, self.raises
+            ),
+        )
+
+    def _result(self, output: bytes) -> R:
+        kind = self._hints().get("return", Any)
+        what = f"the output of workflow {self.name!r}"
+        return cast("R", values.codec.decode(what, output, kind, Form.ALIASES))
 
     def first(self, text: bytes | None, form: Form = Form.ALIASES) -> Record:
         """What an instance of it begins with: its name and function, and the input as JSON."""
@@ -90,7 +117,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         except values.codec.Misfit as error:
             kind = Refused if is_saved else InputRefused
             raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
-        return {names[0]: found} if len(names) == 1 else typing.cast("dict[str, Any]", found)
+        return {names[0]: found} if len(names) == 1 else cast("dict[str, Any]", found)
 
     def _taken(self, names: list[str]) -> tuple[str, object]:
         """What the input is called, and its annotation."""
@@ -127,11 +154,17 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
         Raises NotSaveable for one that is not annotated so.
         """
-        bound = inspect.signature(self.function).bind(*args, **kwargs).arguments
+        bound = self._bound(args, kwargs)
         try:
             return self._input(bound, Form.ALIASES), Form.ALIASES
         except NotSaveable:
             return self._input(bound, Form.NAMES), Form.NAMES
+
+    def _bound(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
+        try:
+            return inspect.signature(self.function).bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"workflow {self.name!r}: {error}") from None
 
     def _input(self, bound: Mapping[str, object], form: Form) -> bytes | None:
         hints = self._hints()
@@ -144,6 +177,10 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         if len(inspect.signature(self.function).parameters) == 1:
             return next(iter(texts.values()), None)
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
+
+    def failure(self, error: BaseException) -> bytes:
+        """Write what it raised, for those who read the instance's ending."""
+        return values.failures.encode_of_workflow(f"workflow {self.name!r}", error, self.raises)
 
     def output(self, value: object) -> bytes:
         """
@@ -193,10 +230,17 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 class _Decorator:
     """What `workflow(...)` gives: to be put on a function."""
 
-    def __init__(self, name: str | None, options: RunOptions, was: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        name: str | None,
+        options: RunOptions,
+        was: tuple[str, ...],
+        raises: tuple[type[Exception], ...],
+    ) -> None:
         self._name = name
         self._options = options
         self._was = was
+        self._raises = raises
 
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
         if isinstance(function, str):
@@ -210,7 +254,7 @@ class _Decorator:
                     f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
                     " given by name: let it take parameters that have one, with no * or /"
                 )
-        return Workflow(function, self._name, self._options, self._was)
+        return Workflow(function, self._name, self._options, self._was, self._raises)
 
 
 @overload
@@ -225,6 +269,7 @@ def workflow(
     look: Duration = "1d",
     budget: Duration = "5m",
     was: str | tuple[str, ...] = (),
+    raises: Kinds = (),
 ) -> _Decorator: ...
 
 
@@ -237,6 +282,7 @@ def workflow(
     look: Duration = "1d",
     budget: Duration = "5m",
     was: str | tuple[str, ...] = (),
+    raises: Kinds = (),
 ) -> Any:
     """
     Make an async function a workflow.
@@ -245,12 +291,14 @@ def workflow(
     called before, as a name or as `module:function`; instances begun so are its own. Waits shorter
     than `hold` keep the process, longer ones end it; a value sent to a promise then makes the
     instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
-    core may be out of reach for as long as `budget`, or for a second if that is less.
+    core may be out of reach for as long as `budget`, or for a second if that is less. `raises`:
+    errors that are answers, which whoever awaits an instance gets as they were raised.
     """
     options = RunOptions(
         duration("budget=", budget),
         duration("hold=", hold),
         max(duration("look=", look), timedelta(seconds=1)),
     )
-    decorator = _Decorator(name, options, (was,) if isinstance(was, str) else was)
+    names = (was,) if isinstance(was, str) else was
+    decorator = _Decorator(name, options, names, kinds("raises", raises))
     return decorator if function is None else decorator(function)

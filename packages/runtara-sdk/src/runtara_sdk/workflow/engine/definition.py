@@ -40,6 +40,10 @@ class Definition(Protocol):
         """Write the arguments of a call as an input."""
         ...
 
+    def failure(self, error: BaseException) -> bytes:
+        """Write what the function raised, as `decode_failure` of its calls reads it."""
+        ...
+
     def output(self, value: object) -> bytes:
         """Write what the function returned; raises NotSaveable for what can't be saved."""
         ...

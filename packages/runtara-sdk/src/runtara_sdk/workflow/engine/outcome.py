@@ -62,8 +62,9 @@ class Ended:
     """
     The end of a run.
 
-    The output is JSON if it is DONE, what went wrong is told if it FAILED, and `successor` is the
-    instance that goes on if it was RESTARTED. One that is SUSPENDED is due at `until`, or as soon
+    The output is JSON if it is DONE; if it FAILED `error` is what went wrong, for people, and
+    `failure` for programs, empty where none was kept. `successor` is the instance that goes on if
+    it was RESTARTED. One that is SUSPENDED is due at `until`, or as soon
     as it is told or sent something; None: it is paused. `awaits` is what it waits for then, which
     may have later deadlines: it looks now and then whether something was sent.
     """
@@ -72,6 +73,7 @@ class Ended:
     output: bytes = b""
     error: str = ""
     successor: str = ""
+    failure: bytes = field(default=b"", compare=False)
     until: datetime | None = field(default=None, compare=False)
     awaits: tuple[Awaited, ...] = field(default=(), compare=False)
 

@@ -239,9 +239,9 @@ async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
         output = execution.workflow.output(task.result())
         await call_core(lambda: store.complete(output))
         return Ended(Outcome.DONE, output=output)
-    text = report(error)
-    await call_core(lambda: store.fail(text))
-    return Ended(Outcome.FAILED, error=text)
+    text, failure = report(error), execution.workflow.failure(error)
+    await call_core(lambda: store.fail(text, failure))
+    return Ended(Outcome.FAILED, error=text, failure=failure)
 
 
 def _error_of(task: "asyncio.Task[Any]") -> BaseException | None:

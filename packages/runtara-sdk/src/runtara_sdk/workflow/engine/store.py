@@ -108,8 +108,8 @@ class DurableStore(Protocol):
         """End the instance with its output."""
         ...
 
-    async def fail(self, error: str) -> None:
-        """End the instance with what went wrong."""
+    async def fail(self, error: str, failure: bytes | None = None) -> None:
+        """End the instance with what went wrong; `failure` is for programs, kept as its output."""
         ...
 
     async def block(self, reason: str) -> None:

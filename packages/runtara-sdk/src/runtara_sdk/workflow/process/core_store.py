@@ -71,7 +71,12 @@ class CoreStore:
         with self._as_store_errors():
             found = await self._client.get_status()
         outcome = _OUTCOMES.get(found.status)
-        return None if outcome is None else Ended(outcome, found.output or b"", found.error or "")
+        if outcome is None:
+            return None
+        output, error = found.output or b"", found.error or ""
+        if outcome is Outcome.FAILED:
+            return Ended(outcome, error=error, failure=output)
+        return Ended(outcome, output, error)
 
     async def save(self, key: str, state: bytes) -> Saved:
         with self._as_store_errors():
@@ -130,9 +135,9 @@ class CoreStore:
         with self._as_store_errors():
             await self._client.completed(output)
 
-    async def fail(self, error: str) -> None:
+    async def fail(self, error: str, failure: bytes | None = None) -> None:
         with self._as_store_errors():
-            await self._client.failed(error)
+            await self._client.failed(error, failure)
 
     async def block(self, reason: str) -> None:
         with self._as_store_errors():

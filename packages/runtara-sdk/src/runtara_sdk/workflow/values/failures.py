@@ -1,18 +1,25 @@
 """A step's final failure, saved and raised again."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.errors import StateUnreadable, StepFailed
-from runtara_sdk.workflow.user_objects import asked, is_a, type_name
+from runtara_sdk.workflow.errors import StateUnreadable, StepFailed, WorkflowFailed
+from runtara_sdk.workflow.user_objects import asked, is_a, shown, type_name
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.kinship import class_name, defined, found
 from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
-from runtara_sdk.workflow.values.tracebacks import message, said, traced
+from runtara_sdk.workflow.values.tracebacks import message, readable, said, traced
 
 logger = get_logger(__name__)
+
+_LONGEST = 2**20
+"""Bytes of a workflow's failure; of a larger one the parts are left out."""
+
+_SHOWN = 1000
 
 _TRACEBACK = 8000
 """Characters; the end of it says most."""
@@ -27,7 +34,8 @@ class _Failure(BaseModel):
     """
     As it stands in the database.
 
-    `parts`: only of what is raised as itself; `errors`: those that it groups.
+    `parts`: only of what is raised as itself; `errors`: those that it groups; `arguments` and
+    `notes`: only of a workflow's.
     """
 
     type: str
@@ -36,6 +44,8 @@ class _Failure(BaseModel):
     traceback: str
     parts: Pieces | None = None
     errors: list["_Failure"] | None = None
+    arguments: list[JsonValue] | None = None
+    notes: list[str] | None = None
 
 
 def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exception]]) -> bytes:
@@ -44,6 +54,55 @@ def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exce
 
     What can't is left out, with a warning; one that can't be made again at all becomes StepFailed.
     """
+    return _written(_failure(key, error, attempts, raises))
+
+
+def encode_of_workflow(what: str, error: BaseException, raises: Sequence[type[Exception]]) -> bytes:
+    """Write how a workflow failed, as `decode_of_workflow` reads it."""
+    failure = _failure(what, error, 1, raises)
+    failure.arguments = asked(lambda: [_argument(one) for one in error.args], None)
+    failure.notes = asked(lambda: [str(note) for note in error.__notes__], None)
+    text = _written(failure)
+    if len(text) > _LONGEST:
+        failure.parts = failure.errors = failure.arguments = failure.notes = None
+        text = _written(failure)
+    return text
+
+
+def decode_of_workflow(
+    workflow: str, error: str, text: bytes | None, raises: Sequence[type[Exception]]
+) -> Exception:
+    """
+    Read how a workflow failed: one of `raises` as itself, with its notes, else WorkflowFailed.
+
+    `error` is what people read of it, `text` what was saved for programs, if anything was.
+    """
+    try:
+        failure = _Failure.model_validate_json(text or b"")
+    except ValueError:  # Ended from outside, or by an older version.
+        return WorkflowFailed(workflow, error)
+    notes = failure.notes or []
+    kind = None if failure.parts is None else found(failure.type, raises)
+    if kind is not None:
+        what = f"workflow {workflow!r}"
+        made = asked(lambda: _made(what, failure, kind, raises, Form.NAMES), None)
+        if isinstance(made, Exception):
+            for note in (*notes, f"In {what}: {failure.traceback}"):
+                asked(partial(BaseException.add_note, made, note), None)
+            return made
+    return WorkflowFailed(
+        workflow,
+        failure.message,
+        cause=failure.type,
+        arguments=failure.arguments or (),
+        notes=notes,
+        traceback=failure.traceback,
+    )
+
+
+def _failure(
+    key: str, error: BaseException, attempts: int, raises: Sequence[type[Exception]]
+) -> _Failure:
     failure = _plain(error, attempts)
     if is_a(error, *raises):
         try:
@@ -51,13 +110,24 @@ def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exce
         except Exception as refusal:  # Classes of the user's may raise anything when looked at.
             failure = _plain(error, attempts)
             logger.warning(
-                "%s has failed with %s, which can't be made again (%s), so that the workflow gets"
-                " it as StepFailed: %s",
+                "%s has failed with %s, which can't be made again (%s), so that what it is raised"
+                " to gets it as StepFailed or WorkflowFailed: %s",
                 *(key, failure.type, said(refusal), _ADVICE),
             )
         else:
             _warn(key, failure, left_out)
+    return failure
+
+
+def _written(failure: _Failure) -> bytes:
     return failure.model_dump_json(exclude_none=True).encode()
+
+
+def _argument(value: object) -> JsonValue:
+    """An argument as JSON has it, or as it shows itself."""
+    if value is None or type(value) in (bool, int, float, str):
+        return cast("JsonValue", readable(value) if isinstance(value, str) else value)
+    return readable(shown(value))[:_SHOWN]
 
 
 def decode(
