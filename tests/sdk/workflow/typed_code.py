@@ -11,6 +11,7 @@ from typing_extensions import override
 from runtara_sdk import (
     Call,
     NotDone,
+    Promise,
     Retry,
     Step,
     TaskGroup,
@@ -155,6 +156,19 @@ async def fulfil(order: Order) -> str:
 @workflow(raises=(ValueError, KeyError))
 async def ship(order: Order, *, express: bool = False) -> Receipt:
     return Receipt(f"{order.number} {express}")
+
+
+APPROVAL = Promise("approval", Receipt)
+EITHER: Promise[Receipt | int] = Promise("either", Receipt | int)
+ANYTHING: Promise[object] = APPROVAL  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+async def hearing() -> None:
+    assert_type(await APPROVAL.get(timeout="7d"), Receipt)
+    assert_type(await APPROVAL.keyed("17").get(), Receipt)
+    assert_type(await EITHER.get(), Receipt | int)
+    APPROVAL.payload(Receipt("x"))
+    APPROVAL.payload(17)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def binding(order: Order) -> None:

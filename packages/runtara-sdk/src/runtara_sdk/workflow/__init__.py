@@ -4,6 +4,7 @@ from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.api.context import current
 from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
+from runtara_sdk.workflow.api.named_promises import Promise
 from runtara_sdk.workflow.api.promises import promise
 from runtara_sdk.workflow.api.recorded import now, patched, random, uuid4
 from runtara_sdk.workflow.api.restarts import restart_as
@@ -47,6 +48,7 @@ __all__ = [
     "NotSaveable",
     "Outcome",
     "OutsideWorkflow",
+    "Promise",
     "Refused",
     "Retry",
     "StateUnreadable",

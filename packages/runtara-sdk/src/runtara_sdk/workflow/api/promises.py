@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any, TypeVar, cast, overload
 
 from runtara_sdk.loggers import get_logger
@@ -83,7 +84,7 @@ async def _promised(
 ) -> T:
     """Give what is sent to the call's signal."""
     record = await execution.durable(call, lambda: _live(execution, call, kind), on_record)
-    return await _kept(execution, call, record, kind)
+    return await kept(execution, call, record, kind)
 
 
 def _taken(call: DurableCall, record: Record) -> int | None:
@@ -98,33 +99,41 @@ def _taken(call: DurableCall, record: Record) -> int | None:
 
 async def _live(execution: Execution, call: DurableCall, kind: type[T]) -> Record:
     assert call.signal is not None
-    _check(call.signal, kind)
-    return _record_of(call, await heard(execution, call, call.signal), kind)
+    check(call.signal, kind)
+    sent = await heard(execution, call, call.signal)
+    assert sent is not None
+    return record_of(call, sent, kind)
 
 
-async def _kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
+async def kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
+    """Give what is recorded of a promise; raises NotSaveable for what is none of its type."""
     if record.kind is Kind.FAILURE:
         raise NotSaveable(json.loads(record.value))
     return cast("T", await value_of(execution, call, record, kind))
 
 
-def _check(name: str, kind: object) -> None:
+def check(name: str, kind: object) -> None:
     """Raise NotSaveable if no value of this type can be saved."""
     values.codec.check(f"promise {name!r}", kind)
 
 
-async def heard(execution: Execution, call: DurableCall, name: str) -> bytes:
-    """Wait for what is sent to a name; raises what cancels the call."""
+async def heard(
+    execution: Execution, call: DurableCall, name: str, until: datetime | None = None
+) -> bytes | None:
+    """Wait for what is sent to a name; None: nothing until then. Raises what cancels the call."""
     logger.info(
         "%s waits for the custom signal %r to instance %r", call.key, name, execution.instance_id
     )
-    wait = execution.live.new_wait(is_open=True)
+    own = None if until is None else call.subkey("until")
+    wait = execution.live.new_wait(until, key=own, is_open=True)
     with execution.inbox.expecting(name, wait):
         key = call.due_scope(execution.clock()) or await execution.live.wait(call, wait)
     if key is not None and not (call.is_deadline(key) and await _is_sent(execution, name)):
         raise execution.cancellation.cancelled(call, key)
     await execution.cancellation.wait_while_paused(call)
-    return execution.inbox.value(name)
+    if until is None or execution.inbox.has(name) or await _is_sent(execution, name):
+        return execution.inbox.value(name)
+    return None
 
 
 async def _is_sent(execution: Execution, name: str) -> bool:
@@ -135,7 +144,7 @@ async def _is_sent(execution: Execution, name: str) -> bool:
     return wait.ended.done()
 
 
-def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
+def record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     """What is saved of what was sent: the value, or why it is none."""
     what = f"promise {call.signal!r}"
     try:

@@ -72,7 +72,7 @@ def _check_aware(what: str, moment: object) -> None:
 async def _slept(
     execution: Execution, call: DurableCall, end: Callable[[datetime], datetime]
 ) -> None:
-    until = await _deadline(execution, call, end, is_outcome=False)
+    until = await deadline(execution, call, end, is_outcome=False)
     if until is None:
         await execution.end.finish_and_block(
             Changed(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
@@ -92,7 +92,7 @@ async def _slept(
     await execution.durable(woken, live)
 
 
-async def _deadline(
+async def deadline(
     execution: Execution,
     call: DurableCall,
     end: Callable[[datetime], datetime | None],
@@ -140,7 +140,7 @@ class timeout:
     async def __aenter__(self) -> "timeout":
         where = required(self._text)
         call = where.branch.next_call("timeout")
-        until = await _deadline(where.execution, call, self._end)
+        until = await deadline(where.execution, call, self._end)
         self._where, self._scope = where, CancelScope(call.key, until)
         where.execution.cancellation.open(where.branch, self._scope)
         return self

@@ -34,14 +34,14 @@ class SignalInbox:
         self._store = store
         self._signals = signals
         self._end = end
-        self._waits: dict[str, Wait] = {}
+        self._waits: dict[Wait, str] = {}
         self._values: dict[str, bytes] = {}
         self._changed = asyncio.Event()
 
     @contextmanager
     def expecting(self, name: str, wait: Wait) -> Iterator[None]:
         """Within the block, listen for what is sent to this name: it ends the wait."""
-        self._waits[name] = wait
+        self._waits[wait] = name
         if name in self._values:
             # It came when the wait before this one had just been struck.
             wait.end()
@@ -49,11 +49,15 @@ class SignalInbox:
         try:
             yield
         finally:
-            del self._waits[name]
+            del self._waits[wait]
 
     def name_of(self, wait: Wait) -> str | None:
         """What is to be sent to end a wait; None: nothing is."""
-        return next((name for name, each in self._waits.items() if each is wait), None)
+        return self._waits.get(wait)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a value of this name has been heard."""
+        return name in self._values
 
     def value(self, name: str) -> bytes:
         """What was sent to a name whose wait is over."""
@@ -99,14 +103,17 @@ class SignalInbox:
             changing.cancel()
 
     def _names(self) -> list[str]:
-        return [name for name in self._waits if name not in self._values]
+        names = dict.fromkeys(self._waits.values())
+        return [name for name in names if name not in self._values]
 
     def _deliver(self, polled: Polled) -> bool:
         """End the waits whose values came; False: none did."""
         news = [name for name in self._names() if name in polled.values]
         for name in news:
             self._values[name] = polled.values[name]
-            self._waits[name].end()
+        for wait, name in self._waits.items():
+            if name in news:
+                wait.end()
         return bool(news)
 
     async def _poll(self, names: list[str], wait: timedelta) -> Polled:

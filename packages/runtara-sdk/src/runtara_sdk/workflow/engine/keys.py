@@ -63,6 +63,10 @@ class Numbers:
         path = joined(self._path, escaped(name))
         return path if number == 1 else f"{path}#{number}"
 
+    def foreign(self, name: str) -> str:
+        """The key of the next call of this name in foreign tasks, for a call that needs none."""
+        return str(self._next(f"{OWN}{name}"))
+
     def signal(self, name: str) -> int:
         """The lowest number of a promise's name that no value has come to and no wait is for."""
         taken = self._signals[name]

@@ -1,0 +1,141 @@
+"""Named promises: values sent to an instance, typed at both ends, and the same wherever awaited."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast, overload
+
+from runtara_sdk.workflow import values
+from runtara_sdk.workflow.api.context import InWorkflow, required
+from runtara_sdk.workflow.api.promises import check, heard, kept, record_of
+from runtara_sdk.workflow.api.timers import deadline
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.keys import escaped, keyed
+from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.user_objects import shown
+from runtara_sdk.workflow.values.form import Form
+
+T = TypeVar("T")
+
+_LONGEST = 512 * 1024
+"""Bytes that the core takes of a value."""
+
+
+class Promise(Generic[T]):
+    """
+    A value that is sent to an instance once, under a name.
+
+    The first value sent stands: every `get()` gives it, in any branch or task of the instance, now
+    and on every replay. Made once, beside the workflows, it is used by those who wait and by those
+    who send.
+    """
+
+    @overload
+    def __init__(self: "Promise[T]", name: str, kind: type[T]) -> None: ...
+
+    # A union is no type to a type checker: annotate the variable, as Promise[int | str].
+    @overload
+    def __init__(self: "Promise[Any]", name: str, kind: object) -> None: ...
+
+    def __init__(self, name: str, kind: Any) -> None:
+        self._name = name
+        self._kind = kind
+        self._signal = escaped(name)
+
+    @property
+    def signal(self) -> str:
+        """The name of the custom signal that carries the value."""
+        return self._signal
+
+    def __repr__(self) -> str:
+        return f"Promise({self._signal!r})"
+
+    def keyed(self, key: str) -> "Promise[T]":
+        """One of many values of this name, told apart by a key that both sides know."""
+        if not isinstance(key, str):
+            raise TypeError(f"{self!r}.keyed() takes a text, got {shown(key)}")
+        one: Promise[T] = Promise(self._name, self._kind)
+        one._signal = keyed(self._name, key)
+        return one
+
+    def payload(self, value: T) -> bytes:
+        """
+        Write a value as it is sent; raises NotSaveable for one that is not of the promise's type.
+
+        The core takes 512 KiB.
+        """
+        if self._kind is bytes and isinstance(value, bytes):
+            text: bytes = value
+        else:
+            text = self._written(value)
+        if len(text) > _LONGEST:
+            raise NotSaveable(
+                f"promise {self._signal!r} was given {len(text)} bytes, and the core takes"
+                f" {_LONGEST}: nothing was sent; save the data elsewhere and send where it is"
+            )
+        return text
+
+    def _written(self, value: object) -> bytes:
+        what = f"promise {self._signal!r}"
+        try:
+            # As it is read: by aliases, since others send too.
+            text = values.codec.encode(what, value, self._kind, (Form.ALIASES,)).text
+            values.codec.read(what, text, self._kind)
+        except (NotSaveable, values.codec.Misfit):
+            raise NotSaveable(
+                f"{what} takes {values.codec.shape(what, self._kind)}, and was given"
+                f" {shown(value)[:200]}: nothing was sent; give a value of that type"
+            ) from None
+        return text
+
+    def get(self, timeout: Duration | None = None) -> Coroutine[None, None, T]:
+        """
+        Wait for the value, in any task that the workflow's code begins.
+
+        `timeout`: raise TimeoutError when it is over, counted from the first run that came here; a
+        value that was sent in time, with no process there to hear it, wins. What was sent and is
+        not of the type raises NotSaveable, here and on every replay.
+        """
+        text = f"{self!r}.get({'' if timeout is None else shown(timeout)})"
+        limit = None if timeout is None else duration("timeout=", timeout)
+        where = required(text, key="")
+        call = self._call(where)
+        call.signal = self._signal
+
+        async def got() -> T:
+            until = None
+            if limit is not None:
+                until = await deadline(
+                    where.execution, call.part("until"), lambda now: now + limit, is_outcome=False
+                )
+            return await self._got(where.execution, call, until, text)
+
+        return got()
+
+    def _call(self, where: InWorkflow) -> DurableCall:
+        name = f"get:{self._signal}"
+        if where.branch.task is asyncio.current_task():
+            return where.next_call(name)
+        # All outcomes are in order there, and so are the calls.
+        return where.next_call(name, key=where.execution.root.numbers.foreign(name))
+
+    async def _got(
+        self, execution: Execution, call: DurableCall, until: datetime | None, text: str
+    ) -> T:
+        record = await execution.durable(call, lambda: self._live(execution, call, until))
+        if record.kind is Kind.UNTIL:
+            raise TimeoutError(f"{call.key}: {text} is over")
+        return cast("T", await kept(execution, call, record, self._kind))
+
+    async def _live(
+        self, execution: Execution, call: DurableCall, until: datetime | None
+    ) -> Record:
+        check(self._signal, self._kind)
+        sent = await heard(execution, call, self._signal, until)
+        if sent is None:
+            assert until is not None
+            return call.record(Kind.UNTIL, f'"{until.isoformat()}"'.encode())
+        return record_of(call, sent, self._kind)
