@@ -31,7 +31,12 @@ from runtara_domain.use_cases.checkpoints import (
 )
 from runtara_domain.use_cases.core import Core
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
-from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance, StartChild
+from runtara_domain.use_cases.instances import (
+    CancelChild,
+    GetInstanceStatus,
+    RegisterInstance,
+    StartChild,
+)
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 from runtara_domain.waits import Waits
@@ -73,6 +78,9 @@ class Desk:
         self.heartbeat = Heartbeat(persistence.instances, self.activity)
         self.get_instance_status = GetInstanceStatus(persistence.instances, self.activity)
         self.start_child = StartChild(persistence.instances, self.activity, clock)
+        self.cancel_child = CancelChild(
+            persistence.instances, persistence.signals, self.activity, clock
+        )
         self.poll_signals = PollSignals(persistence.signals, self.waits, self.activity, clock)
         self.acknowledge_signal = AcknowledgeSignal(
             persistence.signals, self.waits, self.activity, clock
@@ -103,6 +111,7 @@ class Desk:
             register_instance=self.register_instance,
             get_instance_status=self.get_instance_status,
             start_child=self.start_child,
+            cancel_child=self.cancel_child,
             save_checkpoint=self.save_checkpoint,
             get_checkpoint=self.get_checkpoint,
             list_checkpoints=self.list_checkpoints,

@@ -102,3 +102,28 @@ def test_a_childs_fields_are_checked(child_id: str, workflow: str, named: str) -
 def test_the_longest_id_can_be_polled_for() -> None:
     """An id of 1,017 bytes is taken."""
     assert NewChild("x" * 1017, "w").child_id == "x" * 1017
+
+
+async def test_a_run_cancels_its_own_child(desk: Desk) -> None:
+    """One that has not begun is cancelled with that; one that has ended is left alone."""
+    desk.put(State.RUNNING)
+    await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    first = await desk.cancel_child(caller=Caller(ID), child_id="child")
+    again = await desk.cancel_child(caller=Caller(ID), child_id="child")
+
+    assert (first, again) == (True, False)
+    assert desk.store.instances["child"].state is State.CANCELLED
+
+
+async def test_only_a_current_run_cancels_children_and_only_its_own(desk: Desk) -> None:
+    """An instance of another parent is not found, as an unknown one is not."""
+    desk.put(State.RUNNING, run=2)
+    await desk.start_child(caller=Caller(ID), child=CHILD)
+
+    for unknown in ("nothing", ID):
+        with pytest.raises(InstanceNotFound):
+            await desk.cancel_child(caller=Caller(ID), child_id=unknown)
+    with pytest.raises(InstanceSuperseded):
+        await desk.cancel_child(caller=Caller(ID, 1), child_id="child")
+    assert desk.store.instances["child"].state is State.PENDING

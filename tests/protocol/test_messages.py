@@ -25,7 +25,7 @@ MESSAGES = {
     "SleepResponse": "",
     "InstanceEvent": """1 instance_id string, 2 event_type InstanceEventType,
         3 checkpoint_id opt string, 4 payload bytes, 5 timestamp_ms int64, 6 subtype opt string,
-        100 blocked_reason opt string, 101 waits opt string""",
+        100 blocked_reason opt string, 101 waits opt string, 102 failure opt bytes""",
     "InstanceEventResponse": "1 success bool, 2 error opt string",
     "InstanceEventBatch": "1 events repeated InstanceEvent",
     "RetryAttemptEvent": """1 instance_id string, 2 checkpoint_id string, 3 attempt_number uint32,
@@ -44,6 +44,8 @@ MESSAGES = {
     "StartChildRequest": """1 instance_id string, 2 child_id string, 3 workflow string,
         4 input opt bytes""",
     "StartChildResponse": "1 created bool",
+    "CancelChildRequest": "1 instance_id string, 2 child_id string",
+    "CancelChildResponse": "1 sent bool",
     "RpcError": "1 code string, 2 message string",
     "ListCheckpointsRequest": "1 instance_id string, 2 after_id int64, 3 limit uint32",
     "ListCheckpointsResponse": "1 checkpoints repeated CheckpointEntry, 2 next_id opt int64",
@@ -54,12 +56,14 @@ MESSAGES = {
         7 get_instance_status GetInstanceStatusRequest, 8 checkpoint CheckpointRequest,
         9 get_checkpoint GetCheckpointRequest, 10 poll_signals PollSignalsRequest,
         11 signal_ack SignalAck, 12 retry_attempt RetryAttemptEvent,
-        100 list_checkpoints ListCheckpointsRequest, 101 start_child StartChildRequest""",
+        100 list_checkpoints ListCheckpointsRequest, 101 start_child StartChildRequest,
+        102 cancel_child CancelChildRequest""",
     "RpcResponse": """1 register_instance RegisterInstanceResponse, 4 sleep SleepResponse,
         5 instance_event InstanceEventResponse, 7 get_instance_status GetInstanceStatusResponse,
         8 checkpoint CheckpointResponse, 9 get_checkpoint GetCheckpointResponse,
         10 poll_signals PollSignalsResponse, 15 error RpcError,
-        100 list_checkpoints ListCheckpointsResponse, 101 start_child StartChildResponse""",
+        100 list_checkpoints ListCheckpointsResponse, 101 start_child StartChildResponse,
+        102 cancel_child CancelChildResponse""",
 }
 ENUMS = {
     "InstanceEventType": {
@@ -179,6 +183,18 @@ def test_every_enum_is_the_table() -> None:
                 )
             ),
             "aa060b0a01691201631a01772200",
+        ),
+        (
+            pb.RpcRequest(cancel_child=pb.CancelChildRequest(instance_id="i", child_id="c")),
+            "b206060a0169120163",
+        ),
+        (
+            pb.RpcRequest(
+                instance_event=pb.InstanceEvent(
+                    instance_id="i", event_type=pb.EVENT_FAILED, failure=b"f"
+                )
+            ),
+            "2a090a01691003b2060166",
         ),
     ],
 )

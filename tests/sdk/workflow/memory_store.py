@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtara_sdk import SignalType
-from runtara_sdk.errors import InvalidInstanceState
+from runtara_sdk.errors import InstanceAlreadyExists, InvalidInstanceState
 from runtara_sdk.workflow import Ended, Outcome, Workflow, execute
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import Superseded
@@ -27,6 +27,9 @@ class Core:
     wake: datetime | None = None
     waits: str = "[]"
     run: int = 0
+    children: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
+    cancelled_children: set[str] = field(default_factory=set)
+    ended_children: dict[str, Ended] = field(default_factory=dict)
     successors: dict[str, dict[str, bytes]] = field(default_factory=dict)
     lists: bool = True
     clock_runs: bool = False
@@ -141,6 +144,21 @@ class MemoryStore:
             self._core.ended = Ended(Outcome.CANCELLED)
         await self._after(f"acknowledge {told}")
         return True
+
+    async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
+        await self._before(f"start {child_id}")
+        if self._core.children.setdefault(child_id, (workflow, input)) != (workflow, input):
+            raise InstanceAlreadyExists(f"child {child_id!r} was started with another input")
+        await self._after(f"start {child_id}")
+
+    async def cancel_child(self, child_id: str) -> None:
+        await self._before(f"cancel {child_id}")
+        self._core.cancelled_children.add(child_id)
+        await self._after(f"cancel {child_id}")
+
+    async def ended_child(self, child_id: str) -> Ended | None:
+        await self._before(f"look at {child_id}")
+        return self._core.ended_children.get(child_id)
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
         await self._before(f"hand over {instance_id}")

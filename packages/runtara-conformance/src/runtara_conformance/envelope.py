@@ -16,6 +16,7 @@ REQUESTS: dict[type[Message], int] = {
     messages.RetryAttemptEvent: 12,
     messages.ListCheckpointsRequest: 100,
     messages.StartChildRequest: 101,
+    messages.CancelChildRequest: 102,
 }
 
 RESPONSES: dict[int, type[Message]] = {
@@ -29,6 +30,7 @@ RESPONSES: dict[int, type[Message]] = {
     15: messages.RpcError,
     100: messages.ListCheckpointsResponse,
     101: messages.StartChildResponse,
+    102: messages.CancelChildResponse,
 }
 
 

@@ -287,6 +287,21 @@ class StartChildResponse(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class CancelChildRequest(Message):
+    """A run tells a child of its own to cancel."""
+
+    instance_id: str = text(1)
+    child_id: str = text(2)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChildResponse(Message):
+    """`sent` false: the child had ended."""
+
+    sent: bool = boolean(1)
+
+
+@dataclass(frozen=True, slots=True)
 class RpcError(Message):
     """A refusal: one of the protocol's codes, and words for a person."""
 

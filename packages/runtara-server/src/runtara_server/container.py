@@ -16,7 +16,12 @@ from runtara_domain.use_cases.checkpoints import (
 )
 from runtara_domain.use_cases.core import Core
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
-from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance, StartChild
+from runtara_domain.use_cases.instances import (
+    CancelChild,
+    GetInstanceStatus,
+    RegisterInstance,
+    StartChild,
+)
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 from runtara_domain.waits import Waits
@@ -73,6 +78,7 @@ class Container(containers.DeclarativeContainer):
         register_instance=providers.Singleton(RegisterInstance, instances, places, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
         start_child=providers.Singleton(StartChild, instances, activity, clock),
+        cancel_child=providers.Singleton(CancelChild, instances, signals, activity, clock),
         save_checkpoint=providers.Singleton(SaveCheckpoint, checkpoints, activity, clock),
         get_checkpoint=providers.Singleton(GetCheckpoint, checkpoints, instances, activity),
         list_checkpoints=providers.Singleton(ListCheckpoints, checkpoints, activity),

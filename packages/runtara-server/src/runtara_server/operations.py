@@ -36,6 +36,7 @@ OPERATIONS: OperationTable[Operations, Request, pb.RpcResponse] = OperationTable
             "register_instance": instances.register_instance,
             "get_instance_status": instances.get_instance_status,
             "start_child": instances.start_child,
+            "cancel_child": instances.cancel_child,
             "checkpoint": checkpoints.checkpoint,
             "get_checkpoint": checkpoints.get_checkpoint,
             "list_checkpoints": checkpoints.list_checkpoints,

@@ -6,8 +6,9 @@ from base64 import b64decode
 from datetime import datetime
 
 from runtara_conformance.expect import answered, eventually, expect, refused, same, within
-from runtara_conformance.messages import EventType as Kind
 from runtara_conformance.messages import (
+    CancelChildRequest,
+    CancelChildResponse,
     InstanceEvent,
     InstanceEventBatch,
     SignalType,
@@ -16,6 +17,7 @@ from runtara_conformance.messages import (
     StartChildResponse,
     Status,
 )
+from runtara_conformance.messages import EventType as Kind
 from runtara_conformance.rule import Noun, Tier
 from runtara_conformance.subject import Instance, Server, fresh
 
@@ -73,6 +75,26 @@ async def another_child_is_refused(server: Server) -> None:
         for parents, of in ((stranger, child), (parent, stranger)):
             asked = StartChildRequest(parents.id, of.id, "w", b"17")
             refused(await parents.ask(asked), "INSTANCE_ALREADY_EXISTS", naming=[of.id])
+
+
+@rule("CancelChild sends a cancel to a child of the caller's own; to one that has ended, nothing")
+async def a_parent_cancels_its_child(server: Server) -> None:
+    async with server.instance() as parent, server.instance() as stranger, server.connect() as on:
+        child, pending = (Instance(on, fresh("child"), parent.tenant) for _ in range(2))
+        for each in (child, pending):
+            await started(parent, each)
+        await child.register()
+        for told in (child, child, pending):
+            asked = CancelChildRequest(parent.id, told.id)
+            same("sent", answered(await parent.ask(asked), CancelChildResponse).sent, True)
+        signal = (await child.poll()).signal
+        expect("a cancel", signal is not None and signal.signal_type == SignalType.CANCEL, signal)
+        await pending.is_in(Status.CANCELLED)
+        asked = CancelChildRequest(parent.id, pending.id)
+        same("sent", answered(await parent.ask(asked), CancelChildResponse).sent, False)
+        for who, whom in ((stranger, child), (parent, stranger)):
+            asked = CancelChildRequest(who.id, whom.id)
+            refused(await who.ask(asked), "INSTANCE_NOT_FOUND", naming=[whom.id])
 
 
 @rule("StartChild needs RUNNING or asleep, and is fenced by the run")

@@ -92,6 +92,15 @@ class Operations(Protocol):
         """
         ...
 
+    async def cancel_child(self, *, caller: Caller, child_id: str) -> bool:
+        """
+        Tell a child of the caller's to cancel; False: it has ended, and nothing is done.
+
+        Raises InstanceNotFound for what is no child of the caller's, InvalidInstanceState unless
+        the caller is open.
+        """
+        ...
+
     async def save_checkpoint(self, *, caller: Caller, write: CheckpointWrite) -> Saved:
         """
         Keep a state under its id, or give back the one kept first (`kept`).

@@ -10,7 +10,12 @@ from runtara_domain.use_cases.checkpoints import (
     SaveCheckpoint,
 )
 from runtara_domain.use_cases.events import Heartbeat, RecordEvent, RecordEvents
-from runtara_domain.use_cases.instances import GetInstanceStatus, RegisterInstance, StartChild
+from runtara_domain.use_cases.instances import (
+    CancelChild,
+    GetInstanceStatus,
+    RegisterInstance,
+    StartChild,
+)
 from runtara_domain.use_cases.signals import AcknowledgeSignal, PollSignals
 from runtara_domain.use_cases.sleep import SleepDurably
 
@@ -23,6 +28,7 @@ class Core:
     register_instance: RegisterInstance
     get_instance_status: GetInstanceStatus
     start_child: StartChild
+    cancel_child: CancelChild
     save_checkpoint: SaveCheckpoint
     get_checkpoint: GetCheckpoint
     list_checkpoints: ListCheckpoints

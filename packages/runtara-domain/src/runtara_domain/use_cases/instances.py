@@ -19,11 +19,13 @@ from runtara_domain.model import (
     Registration,
     Reopened,
     Reopening,
+    Signal,
 )
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.signals import Signals
 from runtara_domain.sessions import Places, Session
-from runtara_domain.status import MOVES, WORKING, Move
+from runtara_domain.status import MOVES, OPEN, WORKING, Move, SignalType
 from runtara_domain.use_cases.admission import require_admitted, superseded
 from runtara_domain.waits import Waits
 
@@ -110,6 +112,32 @@ class StartChild:
             raise InstanceAlreadyExists(_taken(caller, child, started.differs_in))
         self.activity.note(caller)
         return started.created
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChild:
+    """
+    Tell a child of the instance that asks to cancel; a PENDING one is CANCELLED with that.
+
+    Returns whether it was told: False if it has ended. Raises InstanceNotFound for what is no child
+    of the caller's.
+    """
+
+    instances: Instances
+    signals: Signals
+    activity: Activity
+    clock: Clock
+
+    async def __call__(self, *, caller: Caller, child_id: str) -> bool:
+        standing = await self.instances.standing(caller.instance_id)
+        require_admitted(caller, standing, OPEN, "cancel a child")
+        child = await self.instances.get(child_id)
+        if child is None or child.parent_id != caller.instance_id:
+            raise InstanceNotFound(child_id)
+        cancel = Signal(SignalType.CANCEL)
+        told = await self.signals.send(child_id, cancel, when=OPEN, at=self.clock.now())
+        self.activity.note(caller)
+        return told.before is not None and not told.before.state.is_final
 
 
 def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:

@@ -316,6 +316,20 @@ class StartChildResponse(_message.Message):
     created: bool
     def __init__(self, created: _Optional[bool] = ...) -> None: ...
 
+class CancelChildRequest(_message.Message):
+    __slots__ = ("instance_id", "child_id")
+    INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    CHILD_ID_FIELD_NUMBER: _ClassVar[int]
+    instance_id: str
+    child_id: str
+    def __init__(self, instance_id: _Optional[str] = ..., child_id: _Optional[str] = ...) -> None: ...
+
+class CancelChildResponse(_message.Message):
+    __slots__ = ("sent",)
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    sent: bool
+    def __init__(self, sent: _Optional[bool] = ...) -> None: ...
+
 class RpcError(_message.Message):
     __slots__ = ("code", "message")
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -325,7 +339,7 @@ class RpcError(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class RpcRequest(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child")
+    __slots__ = ("register_instance", "sleep", "instance_event", "instance_event_batch", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "signal_ack", "retry_attempt", "list_checkpoints", "start_child", "cancel_child")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -338,6 +352,7 @@ class RpcRequest(_message.Message):
     RETRY_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     LIST_CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceRequest
     sleep: SleepRequest
     instance_event: InstanceEvent
@@ -350,10 +365,11 @@ class RpcRequest(_message.Message):
     retry_attempt: RetryAttemptEvent
     list_checkpoints: ListCheckpointsRequest
     start_child: StartChildRequest
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ...) -> None: ...
+    cancel_child: CancelChildRequest
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceRequest, _Mapping]] = ..., sleep: _Optional[_Union[SleepRequest, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEvent, _Mapping]] = ..., instance_event_batch: _Optional[_Union[InstanceEventBatch, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusRequest, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointRequest, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsRequest, _Mapping]] = ..., signal_ack: _Optional[_Union[SignalAck, _Mapping]] = ..., retry_attempt: _Optional[_Union[RetryAttemptEvent, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsRequest, _Mapping]] = ..., start_child: _Optional[_Union[StartChildRequest, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildRequest, _Mapping]] = ...) -> None: ...
 
 class RpcResponse(_message.Message):
-    __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child")
+    __slots__ = ("register_instance", "sleep", "instance_event", "get_instance_status", "checkpoint", "get_checkpoint", "poll_signals", "error", "list_checkpoints", "start_child", "cancel_child")
     REGISTER_INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SLEEP_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -364,6 +380,7 @@ class RpcResponse(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     LIST_CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     START_CHILD_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_CHILD_FIELD_NUMBER: _ClassVar[int]
     register_instance: RegisterInstanceResponse
     sleep: SleepResponse
     instance_event: InstanceEventResponse
@@ -374,4 +391,5 @@ class RpcResponse(_message.Message):
     error: RpcError
     list_checkpoints: ListCheckpointsResponse
     start_child: StartChildResponse
-    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceResponse, _Mapping]] = ..., sleep: _Optional[_Union[SleepResponse, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEventResponse, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusResponse, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointResponse, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointResponse, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsResponse, _Mapping]] = ..., error: _Optional[_Union[RpcError, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., start_child: _Optional[_Union[StartChildResponse, _Mapping]] = ...) -> None: ...
+    cancel_child: CancelChildResponse
+    def __init__(self, register_instance: _Optional[_Union[RegisterInstanceResponse, _Mapping]] = ..., sleep: _Optional[_Union[SleepResponse, _Mapping]] = ..., instance_event: _Optional[_Union[InstanceEventResponse, _Mapping]] = ..., get_instance_status: _Optional[_Union[GetInstanceStatusResponse, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointResponse, _Mapping]] = ..., get_checkpoint: _Optional[_Union[GetCheckpointResponse, _Mapping]] = ..., poll_signals: _Optional[_Union[PollSignalsResponse, _Mapping]] = ..., error: _Optional[_Union[RpcError, _Mapping]] = ..., list_checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., start_child: _Optional[_Union[StartChildResponse, _Mapping]] = ..., cancel_child: _Optional[_Union[CancelChildResponse, _Mapping]] = ...) -> None: ...

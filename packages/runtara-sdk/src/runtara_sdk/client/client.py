@@ -189,6 +189,16 @@ class Client:
         response = await self._calls.ask(requests.start_child(self._id, child_id, workflow, input))
         return response.start_child.created
 
+    async def cancel_child(self, child_id: str) -> bool:
+        """
+        Tell a child of this instance to cancel; False: it has ended, and nothing is done.
+
+        What is no child of this instance raises InstanceNotFound, and a server that is too old for
+        it RequestNotKnown.
+        """
+        response = await self._calls.ask(requests.cancel_child(self._id, child_id))
+        return response.cancel_child.sent
+
     async def sleep(
         self,
         duration: timedelta | float,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from runtara_protocol.pb.instance_pb2 import (
+    CancelChildRequest,
     CheckpointRequest,
     GetCheckpointRequest,
     GetInstanceStatusRequest,
@@ -88,6 +89,11 @@ def start_child(
             instance_id=instance_id, child_id=child_id, workflow=workflow, input=child_input
         )
     )
+
+
+def cancel_child(instance_id: str, child_id: str) -> RpcRequest:
+    """Ask to cancel a child of the instance."""
+    return RpcRequest(cancel_child=CancelChildRequest(instance_id=instance_id, child_id=child_id))
 
 
 def sleep(

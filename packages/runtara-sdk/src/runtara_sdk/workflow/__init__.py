@@ -1,6 +1,7 @@
 """Workflows: functions whose steps are saved, so that another process can go on with them."""
 
 from runtara_sdk.workflow.api.bound import Call
+from runtara_sdk.workflow.api.children import ChildHandle, child, start_child
 from runtara_sdk.workflow.api.context import current
 from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
@@ -19,6 +20,7 @@ from runtara_sdk.workflow.engine.retry import Retry
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
     Changed,
+    ChildNotStarted,
     ForeignTask,
     Infrastructure,
     InputRefused,
@@ -38,6 +40,8 @@ __all__ = [
     "BranchTask",
     "Call",
     "Changed",
+    "ChildHandle",
+    "ChildNotStarted",
     "Current",
     "Ended",
     "ForeignTask",
@@ -60,6 +64,7 @@ __all__ = [
     "WorkflowError",
     "WorkflowFailed",
     "Zoned",
+    "child",
     "current",
     "execute",
     "logger",
@@ -72,6 +77,7 @@ __all__ = [
     "restart_as",
     "sleep",
     "sleep_until",
+    "start_child",
     "step",
     "timeout",
     "uuid4",

@@ -96,6 +96,12 @@ class WorkflowCancelled(WorkflowError):
         self.reason = reason
 
 
+class ChildNotStarted(WorkflowError):
+    """The id of a child is taken: by another instance, or by a child with another input."""
+
+    code = "CHILD_NOT_STARTED"
+
+
 class InsideStep(WorkflowError):
     """Something durable was asked for inside a step, where nothing is."""
 

@@ -50,3 +50,13 @@ async def start_child(
         ),
     )
     return pb.RpcResponse(start_child=pb.StartChildResponse(created=created))
+
+
+async def cancel_child(
+    core: Operations, request: Request, message: pb.CancelChildRequest
+) -> pb.RpcResponse:
+    """Tell a child of an instance to cancel."""
+    sent = await core.cancel_child(
+        caller=request.session.caller(message.instance_id), child_id=message.child_id
+    )
+    return pb.RpcResponse(cancel_child=pb.CancelChildResponse(sent=sent))

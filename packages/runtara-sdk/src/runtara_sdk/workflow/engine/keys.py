@@ -35,6 +35,20 @@ def keyed(name: str, key: str) -> str:
     return joined("", f"{escaped(name)}{OWN}{escaped(key)}")
 
 
+CHILD = f"{OWN}child/"
+"""Begins the names under which a parent hears how its children have ended."""
+
+
+def child_signal(child_id: str) -> str:
+    """The name under which a parent hears how this child has ended."""
+    return f"{CHILD}{child_id}"
+
+
+def is_of_child(name: str) -> bool:
+    """Tell whether a name is that of a child's ending, and not of a promise."""
+    return name.startswith(CHILD)
+
+
 def branch_of(key: str) -> str:
     """The path of the branch that a key belongs to; empty for the workflow's own."""
     return key.rpartition("/")[0]

@@ -27,9 +27,9 @@ class Awaited:
     """
     What a suspended instance waits for.
 
-    `kind` is "signal", whose value is to be sent to `name`, "sleep", or "retry", which makes
-    another attempt at a step; `since` is when it began, and `until` when the wait ends by itself,
-    None: never.
+    `kind` is "signal", whose value is to be sent to `name`, "child", the instance `name` that is to
+    end, "sleep", or "retry", which makes another attempt at a step; `since` is when it began, and
+    `until` when the wait ends by itself, None: never.
     """
 
     kind: str
@@ -86,6 +86,12 @@ def restarted(instance_id: str) -> Ended:
     successor = successor_of(instance_id)
     output = json.dumps({"restarted_as": successor}, ensure_ascii=False).encode()
     return Ended(Outcome.RESTARTED, output=output, successor=successor)
+
+
+def successor_in(instance_id: str, output: bytes) -> str | None:
+    """The instance that goes on after a completed one, by its output; None: none does."""
+    gone_on = restarted(instance_id)
+    return gone_on.successor if output == gone_on.output else None
 
 
 def successor_of(instance_id: str) -> str:

@@ -104,6 +104,23 @@ class DurableStore(Protocol):
         """Create an instance with its first checkpoint; one that has it is left as it is."""
         ...
 
+    async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
+        """
+        Create an instance as a child of this one; the same child again is left as it is.
+
+        How it ends is sent to this instance, under `child_signal` of its id. Raises
+        InstanceAlreadyExists where the id is that of another instance, or of another child.
+        """
+        ...
+
+    async def cancel_child(self, child_id: str) -> None:
+        """Tell a child to cancel; one that has ended, or was never started, is left as it is."""
+        ...
+
+    async def ended_child(self, child_id: str) -> Ended | None:
+        """Tell how a child has ended, with all of its output; None: it has not, or is unknown."""
+        ...
+
     async def complete(self, output: bytes) -> None:
         """End the instance with its output."""
         ...

@@ -22,7 +22,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.calls import DurableCall, Wait, branch_in
 from runtara_sdk.workflow.engine.event_loop import timers, when_quiet
 from runtara_sdk.workflow.engine.inbox import SignalInbox
-from runtara_sdk.workflow.engine.keys import OWN
+from runtara_sdk.workflow.engine.keys import CHILD, OWN, is_of_child
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome, waits
@@ -198,6 +198,8 @@ class Suspension:
         untils = [wait.until, *(scope.deadline for scope in call.active_scopes())]
         until = min((each for each in untils if each is not None), default=None)
         name = self._inbox.name_of(wait)
+        if name is not None and is_of_child(name):
+            return Awaited("child", name.removeprefix(CHILD), until, wait.since)
         if name is not None:
             return Awaited("signal", name, until, wait.since)
         if wait.until is None:

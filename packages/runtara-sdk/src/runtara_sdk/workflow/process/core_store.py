@@ -68,8 +68,11 @@ class CoreStore:
             return RunStarted(registration.input, await self._passed())
 
     async def ended(self) -> Ended | None:
+        return await self._ended(self.instance_id)
+
+    async def _ended(self, instance_id: str) -> Ended | None:
         with self._as_store_errors():
-            found = await self._client.get_status()
+            found = await self._client.get_status(instance_id)
         outcome = _OUTCOMES.get(found.status)
         if outcome is None:
             return None
@@ -130,6 +133,25 @@ class CoreStore:
                 if not await _has(successor, key):
                     await successor.register()
                     await successor.checkpoint(key, state)
+
+    async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
+        with self._as_store_errors():
+            await self._client.start_child(child_id, workflow, input)
+
+    async def cancel_child(self, child_id: str) -> None:
+        with self._as_store_errors():
+            try:
+                await self._client.cancel_child(child_id)
+            except InstanceNotFound:
+                return
+            except RequestNotKnown:
+                logger.warning(
+                    "the server is too old to pass a cancel on: child %r of %r goes on",
+                    *(child_id, self.instance_id),
+                )
+
+    async def ended_child(self, child_id: str) -> Ended | None:
+        return await self._ended(child_id)
 
     async def complete(self, output: bytes) -> None:
         with self._as_store_errors():

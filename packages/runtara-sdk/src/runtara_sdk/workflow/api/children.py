@@ -1,0 +1,217 @@
+"""Children: instances that a workflow starts, and whose end it is woken with."""
+
+import asyncio
+import json
+from base64 import b64decode
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from runtara_sdk.errors import InstanceAlreadyExists
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.api.bound import Call
+from runtara_sdk.workflow.api.context import InWorkflow, required
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.cancellation import CallCancelled
+from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.keys import child_signal
+from runtara_sdk.workflow.engine.outcome import Ended, Outcome, successor_in
+from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.errors import Changed, ChildNotStarted, StateUnreadable, WorkflowCancelled
+from runtara_sdk.workflow.user_objects import shown
+from runtara_sdk.workflow.values import arguments
+
+logger = get_logger(__name__)
+
+R = TypeVar("R")
+
+_OUTCOMES = {
+    "completed": Outcome.DONE,
+    "failed": Outcome.FAILED,
+    "cancelled": Outcome.CANCELLED,
+}
+
+
+def child(call: Call[R], *, id: str) -> Coroutine[Any, Any, R]:
+    """
+    Run a workflow as an instance of its own, and wait for its result.
+
+    `call` is made by the workflow's `bind`. `id` is the child's instance id, in the whole tenant,
+    and unique among this instance's children; so the call may be made in any task that the
+    workflow's code begins. However often this instance is run, the child is started once. An error
+    that the child names in `raises=` is raised as itself, another as WorkflowFailed, and
+    WorkflowCancelled if it was cancelled. Where a timeout, a group or a cancel ends the wait, the
+    child is told to cancel. Raises ChildNotStarted where the id is taken.
+    """
+    return _Child.of("child", call, id).whole()
+
+
+def start_child(call: Call[R], *, id: str) -> "Coroutine[Any, Any, ChildHandle[R]]":
+    """
+    Start a workflow as an instance of its own, and go on; as `child`, whose result may come later.
+
+    The child goes on if this instance ends, or is cancelled, while nothing awaits its result.
+    """
+    started = _Child.of("start_child", call, id)
+
+    async def start() -> ChildHandle[R]:
+        await started.start()
+        return ChildHandle(id, call)
+
+    return start()
+
+
+@dataclass(frozen=True)
+class ChildHandle(Generic[R]):
+    """A child that was started."""
+
+    id: str
+    _call: Call[R] = field(repr=False)
+
+    def result(self) -> Coroutine[Any, Any, R]:
+        """Wait for its result, as `child` does; asked for once."""
+        return _Child.of("child", self._call, self.id).result()
+
+
+@dataclass(frozen=True)
+class _Child(Generic[R]):
+    """One durable call of a child."""
+
+    id: str
+    bound: Call[R]
+    execution: Execution
+    call: DurableCall
+
+    @classmethod
+    def of(cls, name: str, bound: Call[R], child_id: str) -> "_Child[R]":
+        if not isinstance(bound, Call):
+            raise TypeError(
+                f"{name}() takes a call that is bound, got {shown(bound)}: give it"
+                " workflow.bind(...)"
+            )
+        if not isinstance(child_id, str):
+            raise TypeError(f"{name}(id=) takes a text, got {shown(child_id)}")
+        where: InWorkflow = required(f"{name}(id={child_id!r})", key=child_id)
+        call = where.next_call(name, key=child_id)
+        said = (("workflow", bound.workflow), ("input", arguments.shown(bound.input)))
+        call.arguments = arguments.LiveCall(arguments.Call(said))
+        return cls(child_id, bound, where.execution, call)
+
+    async def start(self) -> None:
+        """Start the child; raises ChildNotStarted."""
+
+        async def live() -> Record:
+            await self.execution.cancellation.check(self.call)
+            return await self._started(self.call)
+
+        record = await self.execution.durable(self.call, live)
+        if record.kind is Kind.FAILURE:
+            raise ChildNotStarted(json.loads(record.value)["refused"])
+
+    async def whole(self) -> R:
+        """Start the child and wait for its end."""
+        return await self._ended(await self.execution.durable(self.call, self._start_and_wait))
+
+    async def result(self) -> R:
+        """Wait for the end of a child that is started."""
+        return await self._ended(await self.execution.durable(self.call, self._wait))
+
+    async def _start_and_wait(self) -> Record:
+        begun = self.call.part("started")
+        record = await self.execution.recorder.recorded_under(self.call, "started")
+        if record is None:
+            try:
+                await self.execution.cancellation.check(self.call)
+            except CallCancelled:
+                # A process may have died between the child's start and its record.
+                await self._cancel()
+                raise
+            record = await self._started(begun)
+            await self.execution.recorder.record(begun.key, record)
+        if record.kind is Kind.FAILURE:
+            return self.call.record(Kind.FAILURE, record.value)
+        return await self._wait()
+
+    async def _started(self, call: DurableCall) -> Record:
+        store = self.execution.store
+
+        async def start() -> str | None:
+            try:
+                await store.start_child(self.id, self.bound.workflow, self.bound.input)
+            except InstanceAlreadyExists as error:
+                return str(error)
+            return None
+
+        refusal = await self.execution.end.call_core(start)
+        if refusal is None:
+            return call.record(Kind.RESULT, b"null")
+        return call.record(Kind.FAILURE, json.dumps({"refused": refusal}).encode())
+
+    async def _wait(self) -> Record:
+        """Wait for the child's end; what cancels the wait is passed on to the child."""
+        execution, name = self.execution, child_signal(self.id)
+        wait = execution.live.new_wait(is_open=True)
+        try:
+            with execution.inbox.expecting(name, wait):
+                await execution.cancellation.wait(self.call, wait)
+        except (CallCancelled, asyncio.CancelledError):
+            # Before this is recorded: a process that dies between the two passes it on again.
+            await execution.live.let_end(self._cancel())
+            raise
+        return await self._record_of(execution.inbox.value(name))
+
+    async def _cancel(self) -> None:
+        await self.execution.end.call_core(lambda: self.execution.store.cancel_child(self.id))
+
+    async def _record_of(self, sent: bytes) -> Record:
+        """What is saved of what the core sent: a large output is in the child's status alone."""
+        told = json.loads(sent)
+        ended = Ended(_OUTCOMES[told["status"]], error=told["error"] or "")
+        output = b64decode(told.get("output") or "")
+        if "output" not in told:
+            store = self.execution.store
+            whole = await self.execution.end.call_core(lambda: store.ended_child(self.id))
+            if whole is not None:
+                output = whole.failure or whole.output
+        problem = None if ended.outcome is not Outcome.DONE else self._problem(output)
+        if ended.outcome is Outcome.DONE and problem is None:
+            return self.call.record(Kind.RESULT, output)
+        said = {"outcome": ended.outcome, "error": problem or ended.error}
+        if output and problem is None:
+            said["failure"] = output.decode(errors="replace")
+        return self.call.record(Kind.FAILURE, json.dumps(said, ensure_ascii=False).encode())
+
+    def _problem(self, output: bytes) -> str | None:
+        """Why an output is no result."""
+        successor = successor_in(self.id, output)
+        if successor is not None:
+            return (
+                f"child {self.id!r} goes on as {successor!r}, of whose end no parent hears: let a"
+                " workflow that restarts be no child"
+            )
+        try:
+            json.loads(output)
+        except ValueError:
+            return f"child {self.id!r} has completed with an output that is no JSON"
+        return None
+
+    async def _ended(self, record: Record) -> R:
+        """Give the child's result, or raise as it has ended."""
+        if record.kind is Kind.FAILURE:
+            raise self._error(json.loads(record.value))
+        try:
+            if record.kind is not Kind.RESULT:
+                raise Changed(f"{self.call.key!r} saved a {record.kind}, and is a child now")
+            return self.bound.decode_result(record.value)
+        except (Changed, StateUnreadable) as error:
+            await self.execution.end.finish_and_block(error)
+
+    def _error(self, said: dict[str, str]) -> Exception:
+        if "refused" in said:
+            return ChildNotStarted(said["refused"])
+        if said["outcome"] == Outcome.CANCELLED:
+            return WorkflowCancelled(self.bound.workflow, said["error"])
+        failure = said.get("failure")
+        return self.bound.decode_failure(
+            said["error"], None if failure is None else failure.encode()
+        )
