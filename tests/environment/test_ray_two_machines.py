@@ -16,7 +16,7 @@ import subprocess
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from tests.support.postgres import PostgresServer
 
 from runtara_domain.model import CustomSignal
 from runtara_domain.model.images import NewImage, RunnerType
-from runtara_domain.model.launches import InstanceStart, LaunchFilter
+from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 from runtara_persistence.connect import connect
@@ -149,6 +149,13 @@ class Machines:
         """Wait until there are so many agents, of all environments and nodes."""
         await self.until(lambda: len(list(self.folder.glob("nodes/*/spawner-*"))) >= count)
 
+    def end_ray(self) -> None:
+        """Kill what is left of a cluster on both machines."""
+        for name in ("head", "node"):
+            self.kill(name)
+        for pid in self.pids("raylet|gcs_server"):
+            os.kill(pid, signal.SIGKILL)
+
     def end(self) -> None:
         for name in list(self._running):
             self.kill(name)
@@ -218,7 +225,7 @@ async def machines(tmp_path: Path) -> AsyncIterator[Machines]:
         yield machines
 
 
-async def start_all(persistence: Persistence) -> dict[str, int]:
+async def start_all(persistence: Persistence, count: int = COUNT) -> dict[str, int]:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("flow.py", FLOW)
@@ -234,7 +241,7 @@ async def start_all(persistence: Persistence) -> dict[str, int]:
         metadata={"target": "flow:run", "placement": "ray", "memory_mb": 128},
     )
     await persistence.images.register(new, "upload", at=now)
-    numbers = {f"i-{number}": number for number in range(COUNT)}
+    numbers = {f"i-{number}": number for number in range(count)}
     for instance_id, number in numbers.items():
         start = InstanceStart(
             instance_id=instance_id,
@@ -315,6 +322,23 @@ async def signal_all(persistence: Persistence, numbers: dict[str, int]) -> None:
         )
 
 
+async def all_end(persistence: Persistence, numbers: dict[str, int]) -> None:
+    """Wait until all instances have ended, and look at their results."""
+    left = set(numbers)
+    async with asyncio.timeout(600):
+        while left:
+            await asyncio.sleep(1)
+            for instance_id in list(left):
+                found = await persistence.instances.get(instance_id)
+                if found is not None and found.state.is_final:
+                    left.discard(instance_id)
+    for instance_id, number in numbers.items():
+        found = await persistence.instances.get(instance_id)
+        assert found is not None
+        result = str(expected(number)).encode()
+        assert (found.state, found.output) == (State.COMPLETED, result), found
+
+
 async def test_two_hundred_workflows_survive_everything(machines: Machines) -> None:
     """Each ends once, with the right result; a lost node is noticed in 45 s."""
     async with connect(machines.url, migrates=True) as persistence:
@@ -325,24 +349,11 @@ async def test_two_hundred_workflows_survive_everything(machines: Machines) -> N
         storm = Storm(machines)
         blowing = asyncio.create_task(storm.blow(24))
         await signal_all(persistence, numbers)
-        left = set(numbers)
-        async with asyncio.timeout(600):
-            while left:
-                await asyncio.sleep(2)
-                for instance_id in list(left):
-                    found = await persistence.instances.get(instance_id)
-                    if found is not None and found.state.is_final:
-                        left.discard(instance_id)
+        await all_end(persistence, numbers)
         await blowing
         causes: Counter[str | None] = Counter()
         noticed: list[timedelta] = []
-        for instance_id, number in numbers.items():
-            found = await persistence.instances.get(instance_id)
-            assert found is not None
-            assert (found.state, found.output) == (
-                State.COMPLETED,
-                str(expected(number)).encode(),
-            ), found
+        for instance_id in numbers:
             for launch in await persistence.launches.page(LaunchFilter(instance_id=instance_id)):
                 causes[launch.cause] += 1
                 if launch.cause == "environment_lost" and launch.closed_at is not None:
@@ -351,3 +362,52 @@ async def test_two_hundred_workflows_survive_everything(machines: Machines) -> N
     assert min(storm.done.values()) >= 1
     assert noticed
     assert sorted(noticed)[len(noticed) // 2] <= timedelta(seconds=45)
+
+
+async def launches_of(persistence: Persistence, numbers: dict[str, int]) -> list[Launch]:
+    found: list[Launch] = []
+    for instance_id in numbers:
+        found += await persistence.launches.page(LaunchFilter(instance_id=instance_id))
+    return found
+
+
+async def test_a_dead_head_ends_no_workflow(machines: Machines) -> None:
+    """Launches of its cluster are known to have ended, and go on in the next one."""
+    async with connect(machines.url, migrates=True) as persistence:
+        machines.environment("one")
+        await machines.until_agents(2)
+        numbers = await start_all(persistence, 12)
+        waiting = {id_: number for id_, number in numbers.items() if 2 * number % 3 == 0}
+
+        async def all_wait() -> bool:
+            launches = await launches_of(persistence, waiting)
+            registered = [one for one in launches if one.run is not None and one.cause is None]
+            return len(registered) == len(waiting)
+
+        async def all_lost() -> bool:
+            return all(one.cause is not None for one in await launches_of(persistence, waiting))
+
+        await until_so(all_wait)
+        for pid in machines.pids("gcs_server"):
+            os.kill(pid, signal.SIGKILL)
+        killed_at = datetime.now(UTC)
+        await until_so(all_lost)
+        noticed = {
+            one.closed_at - killed_at
+            for one in await launches_of(persistence, waiting)
+            if one.closed_at is not None and one.closed_at > killed_at
+        }
+        machines.end_ray()
+        machines.head()
+        await machines.until(lambda: answers(HEAD_PORT))
+        machines.node()
+        begun_at = datetime.now(UTC)
+        await signal_all(persistence, numbers)
+        await all_end(persistence, numbers)
+    print(sorted(noticed), datetime.now(UTC) - begun_at)  # noqa: T201  # For the page of times.
+
+
+async def until_so(is_so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(180):
+        while not await is_so():  # noqa: ASYNC110  # Processes tell this one nothing.
+            await asyncio.sleep(0.2)

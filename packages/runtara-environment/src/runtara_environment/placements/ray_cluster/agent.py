@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from runtara_environment.folders import safe_name
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
 from runtara_environment.placements.ray_cluster.wire import (
     AGENT_LEASE,
+    VERSION,
     AgentSetup,
     packed,
     unpacked,
@@ -52,25 +54,32 @@ class NodeAgent:
         self._ends: dict[str, LaunchEnd] = {}
         self._changed = asyncio.Event()
         self._living: set[str] = set()
-        self._has_taken_up = False
+        self._has_taken_up = self._is_leaving = False
         self._asked_at = 0.0
         self._raylet = os.getppid()
 
-    async def begin(self) -> dict[str, Any]:
-        """Take the lease and find the spawner; tells who answers."""
+    async def begin(self, setup: str) -> dict[str, Any]:
+        """
+        Take the lease and find the spawner; tells the version of its code.
+
+        setup: the environment may have started again with another one since this agent was made.
+        """
         async with self._opening:
+            self._setup = unpacked(setup)
             if not self._is_open:
                 async with AsyncExitStack() as stack:
                     await self._open(stack)
                     self._stack = stack.pop_all()
                 self._is_open = True
+            self._placement.settings = await asyncio.to_thread(_local, self._setup, self._home)
         self._note_asked()
-        return {"pid": os.getpid()}
+        return {"version": VERSION}
 
     async def _open(self, stack: AsyncExitStack) -> None:
         setup = self._setup
         folder = setup.data_dir / safe_name(setup.agent_id(self._node))
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        self._home = folder
         persistence = await stack.enter_async_context(connect(setup.database_url))
         clock = SystemClock()
         new = NewEnvironment(
@@ -99,6 +108,10 @@ class NodeAgent:
         ]
 
     def _ended(self, launch_id: str, end: LaunchEnd) -> None:
+        if self._is_leaving and end.cause is Cause.KILLED:
+            # By this agent: it is no crash of the launch's.
+            reason = f"killed because the raylet of its node {self._node} has ended"
+            end = replace(end, cause=Cause.RUNNER_FAILED, signal=None, reason=reason)
         self._ends[launch_id] = end
         self._living.discard(launch_id)
         self._changed.set()
@@ -178,6 +191,7 @@ class NodeAgent:
                 await self._leave()
 
     async def _leave(self) -> None:
+        self._is_leaving = True
         try:
             async with asyncio.timeout(_LAST_S):
                 while self._living:

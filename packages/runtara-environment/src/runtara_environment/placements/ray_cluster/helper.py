@@ -27,7 +27,12 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from runtara_environment.placements.ray_cluster.agent import NodeAgent
-from runtara_environment.placements.ray_cluster.wire import NAMESPACE, in_words, unpacked
+from runtara_environment.placements.ray_cluster.wire import (
+    NAMESPACE,
+    VERSION,
+    in_words,
+    unpacked,
+)
 from runtara_environment.spawner.frames import Decoder, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -47,7 +52,9 @@ class Helper:
         self._agents: dict[str, Any] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         self._told: dict[str, set[str]] = {}
+        # Bookings may wait for room, which the other calls make.
         self._booking = ThreadPoolExecutor(_BOOKINGS_AT_ONCE)
+        self._calls = ThreadPoolExecutor()
         self._operations: dict[str, Callable[[Message], Awaitable[Message]]] = {
             "begin": self._begin,
             "book": self._book,
@@ -103,7 +110,10 @@ class Helper:
         while True:
             try:
                 agent = await self._in_thread(self._agent, node_id, node)
-                await _answer(agent.begin.remote())
+                begun = await _answer(agent.begin.remote(self._setup))
+                if begun["version"] != VERSION:
+                    await self._in_thread(ray.kill, agent)
+                    continue
                 self._agents[node_id], self._told[node_id] = agent, set()
                 self._say({"event": "agent", "node": node_id})
                 while True:
@@ -156,10 +166,9 @@ class Helper:
         return {"nodes": nodes}
 
     async def _book(self, message: Message) -> Message:
-        answer: Message = await self._in_thread(
-            self._booked, message["launch_id"], message["bundle"], message["wait_s"]
+        return await asyncio.get_running_loop().run_in_executor(
+            self._booking, self._booked, message["launch_id"], message["bundle"], message["wait_s"]
         )
-        return answer
 
     def _booked(self, launch_id: str, bundle: dict[str, float], wait_s: float) -> Message:
         name = self._group_name(launch_id)
@@ -192,10 +201,12 @@ class Helper:
         return {}
 
     async def _confirm(self, message: Message) -> Message:
+        # First: the node may be gone for good, and what is booked must not be.
+        await self._release(message)
         node_id, launch_id = message["node"], message["launch_id"]
         await _answer(self._agents[node_id].confirm.remote(launch_id))
         self._told[node_id].discard(launch_id)
-        return await self._release(message)
+        return {}
 
     async def _release(self, message: Message) -> Message:
         await self._in_thread(self._unbook, message["launch_id"])
@@ -220,7 +231,7 @@ class Helper:
             remove_placement_group(group)
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._booking, call, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._calls, call, *arguments)
 
 
 def _group(name: str) -> PlacementGroup | None:

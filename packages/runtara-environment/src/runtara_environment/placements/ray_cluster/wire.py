@@ -4,6 +4,7 @@ import base64
 import pickle
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from runtara_domain.model.images import Image
 from runtara_environment.runners.port import limits_of
 
 NAMESPACE = "runtara"
+VERSION = version("runtara-environment")
+"""Agents of other code are replaced; what they have launched goes on."""
 LEAST_CPUS = 0.01
 """What is booked for an image that states no CPUs: Ray books nothing at all for nothing."""
 AGENT_LEASE = LeaseTimes(ttl=timedelta(seconds=15), every=timedelta(seconds=5))
