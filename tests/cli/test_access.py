@@ -19,13 +19,14 @@ def test_the_nearest_dev_folder_is_found_unless_something_is_named(tmp_path: Pat
     DEV.write(tmp_path / ".runtara")
 
     found = Access("127.0.0.1:1", "/ca.pem", "dev", tmp_path)
-    assert access.find(None, {}, below) == found
-    assert access.find(None, {"RUNTARA_TENANT_ID": "t"}, below).tenant_id == "t"
-    assert access.find("h:1", {"RUNTARA_TENANT_ID": "t"}, below) == Access("h:1", None, "t")
-    assert access.find(None, {"RUNTARA_ENVIRONMENT_ADDR": "h:1"}, below) == Access()
+    assert access.find(None, None, {}, below) == found
+    assert access.find(None, None, {"RUNTARA_TENANT_ID": "t"}, below).tenant_id == "t"
+    assert access.find("h:1", None, {"RUNTARA_TENANT_ID": "t"}, below) == Access("h:1", None, "t")
+    assert access.find(None, None, {"RUNTARA_ENVIRONMENT_ADDR": "h:1"}, below) == Access()
+    assert access.find(None, "sqlite:x", {}, below) == Access(database_url="sqlite:x")
     (tmp_path / "a/.runtara").mkdir()
     (tmp_path / "a/.runtara/dev.json").write_text("{")
-    assert access.find(None, {}, below) == found
+    assert access.find(None, None, {}, below) == found
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtara_management_sdk import ManagementSettings
+    from contextlib import AbstractAsyncContextManager
+
+    from runtara_management_sdk import ManagementClient
 
 FOLDER = ".runtara"
 FILE = "dev.json"
@@ -54,25 +56,38 @@ class Access:
     How to reach an environment; None is for the variables and their defaults to say.
 
     dev_folder: the folder of the `runtara dev` that this leads to, None for any other.
+    database_url: a database that is used without servers, None if an environment is asked.
     """
 
     environment_addr: str | None = None
     tls_ca: str | None = None
     tenant_id: str | None = None
     dev_folder: Path | None = None
+    database_url: str | None = None
 
-    def settings(self) -> "ManagementSettings":
-        """Give the client's settings; raises ConfigurationError."""
-        from runtara_management_sdk import ManagementSettings
+    def client(self) -> "AbstractAsyncContextManager[ManagementClient]":
+        """Give a client, to be entered; raises ConfigurationError, now or then."""
+        if self.database_url is not None:
+            from runtara_cli import direct
 
-        return ManagementSettings(environment_addr=self.environment_addr, tls_ca=self.tls_ca)
+            return direct.opened(self.database_url)
+        from runtara_management_sdk import ManagementClient, ManagementSettings
+
+        return ManagementClient(
+            ManagementSettings(environment_addr=self.environment_addr, tls_ca=self.tls_ca)
+        )
 
 
 def find(
-    address: str | None, variables: Mapping[str, str] = os.environ, start: Path | None = None
+    address: str | None,
+    database_url: str | None = None,
+    variables: Mapping[str, str] = os.environ,
+    start: Path | None = None,
 ) -> Access:
-    """Choose: the address given, then the variables', then the nearest `.runtara/` upwards."""
+    """Choose: what is given, then the variables' address, then the nearest `.runtara/` upwards."""
     tenant_id = variables.get("RUNTARA_TENANT_ID") or None
+    if database_url:
+        return Access(tenant_id=tenant_id, database_url=database_url)
     if address or variables.get(_VARIABLE):
         return Access(environment_addr=address, tenant_id=tenant_id)
     here = (start or Path.cwd()).absolute()

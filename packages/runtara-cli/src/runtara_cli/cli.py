@@ -19,7 +19,7 @@ runtara = LazyGroup(
     "runtara",
     _HELP,
     {
-        "Deploy and start": _at("deploy", "images", "start"),
+        "Develop, deploy and start": _at("dev", "deploy", "images", "start"),
         "Look": _at("list", "show", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
         "Operate": _at("environments", "hold", "limits", "queues"),

@@ -20,6 +20,11 @@ _ADDRESS = click.option(
     metavar="HOST:PORT",
     help="The environment, instead of RUNTARA_ENVIRONMENT_ADDR or a `runtara dev` of this folder.",
 )
+_DATABASE = click.option(
+    "--database-url",
+    metavar="URL",
+    help="Without servers, straight on this database; a role that may read suffices for reading.",
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON.")
 
 
@@ -32,16 +37,20 @@ def command(name: str, **settings: Any) -> Callable[[Function], click.Command]:
     """
 
     def decorated(function: Function) -> click.Command:
-        def run(address: str | None, as_json: bool, **arguments: Any) -> None:
+        def run(
+            address: str | None, database_url: str | None, as_json: bool, **arguments: Any
+        ) -> None:
+            if address and database_url:
+                raise click.UsageError("takes --address or --database-url, not both")
             out = Output(as_json, sys.stdout.isatty())
-            way = access.find(address)
+            way = access.find(address, database_url)
             code = _carried_out(way, out, lambda session: function(session, **arguments))
             click.get_current_context().exit(code)
 
         # With the options that it has been given already.
         update_wrapper(run, function)
         made = click.command(name, click.Command, context_settings=SETTINGS, **settings)
-        return made(_ADDRESS(_JSON(run)))
+        return made(_ADDRESS(_DATABASE(_JSON(run))))
 
     return decorated
 
@@ -53,11 +62,10 @@ def _carried_out(
     import asyncio
 
     from runtara_cli import errors
-    from runtara_management_sdk import ManagementClient
     from runtara_sdk.errors import RuntaraError
 
     async def connected() -> int | None:
-        async with ManagementClient(way.settings()) as client:
+        async with way.client() as client:
             return await work(Session(client, way, out))
 
     try:

@@ -27,10 +27,19 @@ def main(arguments: list[str]) -> None:
     found: dict[str, Any] = {"lacking": [one for one in requirements if not _is_met(one)]}
     try:
         found["workflows"] = [each for name in modules for each in _workflows(name)]
-    except BaseException:
-        found["problem"] = traceback.format_exc()
+    except BaseException as error:
+        found["problem"] = _told(error)
     found["files"] = sorted(_imported(Path(root)))
     print("\n" + json.dumps(found))  # noqa: T201  # What it prints is its product.
+
+
+def _told(error: BaseException) -> str:
+    """Give the traceback with the frames of user code alone."""
+    told = traceback.TracebackException.from_exception(error)
+    ours = (__file__, importlib.__file__)
+    frames = [one for one in told.stack if one.filename not in ours and one.filename[0] != "<"]
+    told.stack = traceback.StackSummary.from_list(frames)
+    return "".join(told.format())
 
 
 def _workflows(name: str) -> list[dict[str, str]]:

@@ -38,6 +38,8 @@ def told(error: RuntaraError, way: Access) -> tuple[str, int]:
 
 
 def _reached_by(way: Access) -> str:
+    if way.database_url is not None:
+        return "Next: is the database there, and may this role read it?"
     if way.dev_folder is not None:
         return (
             f"Next: {way.dev_folder}/.runtara names it; is `runtara dev` running there? Start it"

@@ -69,6 +69,21 @@ def pack(source: str, python: str = sys.executable) -> Packed:
     )
 
 
+def sources(source: str) -> list[Path]:
+    """List the files that `pack` would begin with, without importing any; none if it is nothing."""
+    path = Path(source)
+    if path.is_dir():
+        folder = path.absolute()
+        return [*_below(_root(folder)), folder / "pyproject.toml"]
+    if path.is_file():
+        return [path.absolute()]
+    try:
+        root, module = _named(source)
+    except NotPackable:
+        return []
+    return [_file(root, module)]
+
+
 def _wheel(path: Path, python: str) -> Packed:
     with TemporaryDirectory() as folder:
         try:
@@ -89,7 +104,7 @@ def _wheel(path: Path, python: str) -> Packed:
 
 
 def _folder(folder: Path, python: str) -> Packed:
-    root = folder / "src" if (folder / "src").is_dir() else folder
+    root = _root(folder)
     files = sorted(_below(root))
     modules = _modules(file.relative_to(root) for file in files if file.suffix == ".py")
     modules = [name for name in modules if _mentions_workflow(root, name)]
@@ -151,9 +166,16 @@ def _modules(files: Iterable[Path]) -> list[str]:
 
 def _mentions_workflow(root: Path, module: str) -> bool:
     """Tell whether a module may define a workflow: others are not imported to find out."""
+    return b"workflow" in _file(root, module).read_bytes()
+
+
+def _root(folder: Path) -> Path:
+    return folder / "src" if (folder / "src").is_dir() else folder
+
+
+def _file(root: Path, module: str) -> Path:
     base = root.joinpath(*module.split("."))
-    file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-    return b"workflow" in file.read_bytes()
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
 def _project_requirements(folder: Path) -> Sequence[str]:

@@ -11,7 +11,7 @@ from runtara_management_sdk.instances import Instances
 from runtara_management_sdk.operations import Environments, Launches, Queues
 from runtara_management_sdk.records import Granularity, Health, MetricsBucket
 from runtara_management_sdk.settings import ManagementSettings
-from runtara_management_sdk.transport import Transport
+from runtara_management_sdk.transport import Asks, Transport
 from runtara_protocol.pb import environment_pb2 as pb
 
 
@@ -22,7 +22,8 @@ class ManagementClient:
     It connects at the first call. Any number of tasks may call at once. Each call raises
     ServerError, or a class of it, for a refusal; ConnectionFailed, ServerNotTrusted, RequestTimeout
     or ProtocolError. Without settings it reads them from the environment's variables, and raises
-    ConfigurationError on construction if they can't be used.
+    ConfigurationError on construction if they can't be used. transport: what carries requests out
+    instead of a connection; settings are not read then.
     """
 
     images: Images
@@ -31,8 +32,10 @@ class ManagementClient:
     environments: Environments
     queues: Queues
 
-    def __init__(self, settings: ManagementSettings | None = None) -> None:
-        self._transport = Transport(settings or ManagementSettings())
+    def __init__(
+        self, settings: ManagementSettings | None = None, *, transport: Asks | None = None
+    ) -> None:
+        self._transport = transport or Transport(settings or ManagementSettings())
         self.images = Images(self._transport)
         self.instances = Instances(self._transport)
         self.launches = Launches(self._transport)

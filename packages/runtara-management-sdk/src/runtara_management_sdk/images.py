@@ -10,7 +10,7 @@ from typing import IO
 
 from runtara_management_sdk import reading
 from runtara_management_sdk.records import Image, RegisteredImage, Runner
-from runtara_management_sdk.transport import Transport
+from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 
 CHUNK = 256 * 1024
@@ -20,7 +20,7 @@ PAGE = 100
 class Images:
     """What an environment stores of images."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def register(

@@ -15,7 +15,7 @@ from runtara_management_sdk.records import (
     Started,
     Status,
 )
-from runtara_management_sdk.transport import Transport
+from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import InstanceNotFound
 
@@ -49,7 +49,7 @@ ANY = InstanceFilter()
 class Instances:
     """What an environment knows of instances, and what it does with them."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def start(

@@ -14,7 +14,7 @@ from runtara_management_sdk.records import (
     Queue,
     Scope,
 )
-from runtara_management_sdk.transport import Transport
+from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 
 PAGE = 100
@@ -26,7 +26,7 @@ FOLLOW = 20.0
 class Launches:
     """The processes that were started for instances."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def list(
@@ -83,7 +83,7 @@ class Launches:
 class Environments:
     """Environments and workers, and what keeps them from launching."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def list(self) -> Sequence[Environment]:
@@ -124,7 +124,7 @@ class Environments:
 class Queues:
     """Queues, and limits of open launches."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def put(self, queue: Queue) -> bool:
@@ -172,7 +172,7 @@ class Queues:
 
 
 async def metrics(
-    transport: Transport,
+    transport: Asks,
     tenant_id: str,
     since: datetime | None,
     until: datetime | None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from runtara_management_sdk.errors import refusal
 from runtara_management_sdk.settings import ManagementSettings
@@ -22,6 +22,20 @@ from runtara_sdk.errors import (
 )
 
 _ANSWERED_AS = {"register_image_stream": "register_image"}
+
+
+class Asks(Protocol):
+    """What carries requests out; see Transport, which does it over a connection."""
+
+    async def ask(
+        self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
+    ) -> Any: ...
+
+    async def upload(
+        self, request: RpcRequest, body: Callable[[], AsyncIterable[bytes]]
+    ) -> Any: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Transport:
@@ -83,7 +97,7 @@ class Transport:
             async with asyncio.timeout(None if hold is None else self._timeout + hold):
                 while True:
                     try:
-                        return _answer(request, await self._once(exchange))
+                        return read_answer(request, await self._once(exchange))
                     except ConnectionFailed as error:
                         failure = error
                         is_unsent = not isinstance(error.__cause__, ConnectionLost)
@@ -116,7 +130,8 @@ async def _greet(connection: ClientConnection) -> None:
     """Send nothing first."""
 
 
-def _answer(request: RpcRequest, data: bytes) -> Any:
+def read_answer(request: RpcRequest, data: bytes) -> Any:
+    """Give the message that answers a request; raises the refusal, or ProtocolError."""
     response = parsed(data, RpcResponse)
     answered = response.WhichOneof("response")
     if answered == "error":

@@ -1,0 +1,83 @@
+"""A line an instance, kept up to date."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from runtara_cli import words
+from runtara_cli.advice import next_of
+from runtara_management_sdk import InstanceSummary, ManagementClient
+from runtara_sdk.errors import RuntaraError
+
+_EVERY = 0.5
+_SHOWN = 12
+"""Instances that have lines, the newest ones."""
+
+
+class Live:
+    """
+    Lines at the end of a terminal, drawn again as instances change.
+
+    Where output is no terminal, a line is written for each change instead.
+    """
+
+    def __init__(self, client: ManagementClient) -> None:
+        self._client = client
+        self._is_terminal = sys.stdout.isatty()
+        self._drawn: list[str] = []
+        self._told: dict[str, str] = {}
+
+    def say(self, text: str, colour: str | None = None) -> None:
+        """Write a line above those of instances."""
+        self._erase()
+        click.secho(text, fg=colour)
+        self._draw(self._drawn)
+
+    async def keep(self) -> None:
+        """Go on until cancelled; a look that fails is tried again."""
+        while True:
+            try:
+                await self._look()
+            except RuntaraError as error:
+                self.say(f"can't list instances: {error}", "yellow")
+            await asyncio.sleep(_EVERY)
+
+    async def _look(self) -> None:
+        now = datetime.now(UTC)
+        found: list[InstanceSummary] = []
+        async for one in self._client.instances.list():
+            found.append(one)
+            if len(found) == _SHOWN:
+                break
+        if self._is_terminal:
+            lines = [await self._line(one, now) for one in reversed(found)]
+            self._erase()
+            self._draw(lines)
+            return
+        for one in reversed(found):
+            status = words.status(one)
+            if self._told.get(one.instance_id) != status:
+                self._told[one.instance_id] = status
+                click.echo(f"{one.instance_id}\t{one.workflow or ''}\t{status}")
+
+    async def _line(self, one: InstanceSummary, now: datetime) -> str:
+        status, begun = words.status(one), one.started_at or one.created_at
+        if one.status == "running":
+            seen = await self._client.instances.get(one.instance_id)
+            if seen is not None and seen.checkpoint_id:
+                status = f"running, has {seen.checkpoint_id}"
+        mark = click.style(f"{status:<32.60}", fg=words.colour(one))
+        lasted = words.span((one.finished_at or now) - begun)
+        text = f"{one.instance_id[:36]:<20}  {one.workflow or '':<12.30}  {mark}  {lasted:>9}"
+        return f"{text}  {next_of(one, now)}".rstrip()
+
+    def _erase(self) -> None:
+        if self._is_terminal and self._drawn:
+            click.echo(f"\x1b[{len(self._drawn)}A\x1b[J", nl=False)
+
+    def _draw(self, lines: list[str]) -> None:
+        self._drawn = lines
+        for line in lines if self._is_terminal else ():
+            click.echo(line)

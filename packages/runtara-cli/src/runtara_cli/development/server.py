@@ -1,0 +1,81 @@
+"""The core and the environment of `runtara dev`, in `.runtara/` of the current folder."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from runtara_cli.access import FOLDER, Access, DevFile
+from runtara_environment import dev
+from runtara_environment.runtime import EnvironmentRuntime, EnvironmentSettings
+from runtara_protocol.server import process
+from runtara_protocol.server.settings import load
+
+HOST = "127.0.0.1"
+TENANT = "dev"
+_CORE_PORT, _ENVIRONMENT_PORT = 8001, 8002
+
+
+@asynccontextmanager
+async def running(told_to_end: asyncio.Event) -> AsyncIterator[Access | None]:
+    """
+    Run both for the block's length, and say in `.runtara/dev.json` how to reach them.
+
+    They take the ports that they had before, so that processes which outlived them find them again.
+    Gives None if it was told to end before they listened. Raises StartError, DatabaseError,
+    CertificateError, ConfigurationError.
+    """
+    authority = dev.authority()
+    folder = _folder()
+    before = DevFile.read(folder)
+    runtime = EnvironmentRuntime(_settings(folder, before), authority)
+    entered = False
+    try:
+        async with process.broken_off_by(told_to_end):
+            await runtime.__aenter__()
+            entered = True
+        if not entered:
+            yield None
+            return
+        host, port = runtime.address
+        ca_path = str(authority.ca_path.resolve())
+        address = f"{host}:{port}"
+        database_url = f"sqlite:{folder / 'core.db'}"
+        DevFile(address, runtime.core_address, ca_path, TENANT, database_url, os.getpid()).write(
+            folder
+        )
+        yield Access(address, ca_path, TENANT, folder.parent)
+    finally:
+        if entered:
+            await runtime.__aexit__(None, None, None)
+
+
+def _folder() -> Path:
+    return Path(FOLDER).absolute()
+
+
+def _settings(folder: Path, before: DevFile | None) -> EnvironmentSettings:
+    core = _port(before.core_addr if before else None, _CORE_PORT)
+    port = _port(before.environment_addr if before else None, _ENVIRONMENT_PORT)
+    own = {
+        "database_url": f"sqlite:{folder / 'core.db'}",
+        "data_dir": folder / "environment",
+        "embed_core": True,
+        "core_addr": f"{HOST}:{core}",
+        "env_quic_host": HOST,
+        "env_quic_port": port,
+    }
+    return load(dev.DevSettings).model_copy(update=own)
+
+
+def _port(before: str | None, usual: int) -> int:
+    """Give the port that was taken before, or the usual one; 0, any, if that is not free."""
+    port = int(before.rpartition(":")[2]) if before else usual
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((HOST, port))
+        except OSError:
+            return 0
+    return port

@@ -1,0 +1,139 @@
+"""
+A database without servers: requests are carried out here, by the environment's own handlers.
+
+A role that may only read suffices for reading. What is started or resumed is launched by whatever
+environment uses the database: it is told by the database.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from runtara_domain.error import DatabaseError, InvalidValue
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.launcher import Launcher
+from runtara_domain.model.images import RunnerType
+from runtara_domain.model.interventions import Stopped
+from runtara_domain.model.launches import Claims, Offer
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.transport import never_abandoned
+from runtara_domain.system_clock import SystemClock
+from runtara_environment.images.validation import check_image
+from runtara_environment.management import Management, ManagementRequest
+from runtara_environment.operations import OPERATIONS
+from runtara_management_sdk import ManagementClient
+from runtara_management_sdk.transport import read_answer
+from runtara_persistence.connect import connect
+from runtara_protocol.frame import MessageType, encode
+from runtara_protocol.pb import environment_pb2 as pb
+from runtara_protocol.server.router import Router
+from runtara_protocol.server.streams import Upload
+from runtara_sdk.errors import ConfigurationError, ConnectionFailed, ServerError
+
+_MAX_IMAGE = 256 << 20
+
+
+@asynccontextmanager
+async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
+    """
+    Give a client of a database; raises ConfigurationError for a URL that is none.
+
+    Raises ConnectionFailed if the database can't be had.
+    """
+    try:
+        persistence = connect(database_url)
+    except InvalidValue as error:
+        raise ConfigurationError(f"--database-url: {error}") from error
+    try:
+        async with persistence:
+            clock = SystemClock()
+            management = Management(
+                persistence=persistence,
+                launcher=cast(Launcher, _Bystander(clock)),
+                clock=clock,
+                check_image=_check,
+                log_path=_no_log,
+                crashes=CrashPolicy(),
+                version="none: straight on the database",
+                environment_id="",
+                image_max_bytes=_MAX_IMAGE,
+                began_at=clock.uptime(),
+            )
+            yield ManagementClient(transport=_Direct(management))
+    except DatabaseError as error:
+        raise ConnectionFailed(str(error)) from error
+
+
+class _Direct:
+    """The client's transport: a request is answered where it is asked."""
+
+    def __init__(self, management: Management) -> None:
+        self._router: Router[Management, ManagementRequest, pb.RpcResponse] = Router(
+            OPERATIONS, management
+        )
+
+    async def ask(
+        self, request: pb.RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
+    ) -> Any:
+        """Carry out a request; raises ServerError for a refusal."""
+        return await self._answered(request, _Bytes(b""))
+
+    async def upload(self, request: pb.RpcRequest, body: Callable[[], AsyncIterable[bytes]]) -> Any:
+        """Carry out a request with what follows it."""
+        return await self._answered(request, _Bytes(b"".join([piece async for piece in body()])))
+
+    async def aclose(self) -> None:
+        """The database is closed by who has opened it."""
+
+    async def _answered(self, request: pb.RpcRequest, upload: "_Bytes") -> Any:
+        call = ManagementRequest(never_abandoned, cast(Upload, upload))
+        answer = await self._router.answer(call, request.SerializeToString())
+        if answer is None:
+            raise ServerError("the request has no answer")
+        return read_answer(request, encode(MessageType.RESPONSE, answer))
+
+
+class _Bytes:
+    """An upload that is here already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def read(self) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+
+class _Bystander:
+    """What handlers ask of a launcher, where none runs: nothing is claimed here."""
+
+    active = 0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def offer(self) -> Offer | None:
+        return None
+
+    def take(self, claims: Claims | None) -> None:
+        assert claims is None
+
+    def stopping(self, stopped: Stopped) -> None:
+        """An environment carries it out."""
+
+    def look(self) -> None:
+        """The database tells environments."""
+
+
+def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
+    check_image(runner, metadata, path)
+
+
+def _no_log(tenant_id: str, instance_id: str, launch_id: str) -> Path:
+    # No file: what processes write lies on the machine of their environment.
+    return Path("/nonexistent")
