@@ -20,9 +20,9 @@ runtara = LazyGroup(
     _HELP,
     {
         "Develop, deploy and start": _at("dev", "deploy", "images", "start"),
-        "Look": _at("list", "show", "logs", "wait"),
+        "Look": _at("list", "show", "explain", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
-        "Operate": _at("environments", "hold", "limits", "queues"),
+        "Operate": _at("audit", "environments", "hold", "limits", "queues"),
         "Shell": _at("completion"),
     },
     EPILOG,

@@ -55,6 +55,7 @@ async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
                 clock=clock,
                 check_image=_check,
                 log_path=_no_log,
+                obstacle=lambda image: None,
                 crashes=CrashPolicy(),
                 version="none: straight on the database",
                 environment_id="",

@@ -1,0 +1,184 @@
+"""Why an instance does not move: in one sentence, who must act, and the command that helps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from runtara_cli import words
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import Environment, Image, Instance, Launch, Waiting
+
+OPERATOR, SENDER, TIME, PROCESS = "an operator", "a sender", "time", "its process"
+ENVIRONMENT, CHILD, NONE = "an environment", "a child", "nothing more"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """
+    sentence: why it stands as it does. actor: who moves it next. command: what helps, "" if nothing
+    is to be done. is_stuck: whether nothing that is there will move it.
+    """
+
+    instance_id: str
+    sentence: str
+    actor: str
+    command: str = ""
+    is_stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an explanation needs beside the instance; launch: its open one, if it has one."""
+
+    launch: "Launch | None"
+    environments: Sequence["Environment"]
+    image: "Image | None"
+    now: datetime
+
+    def alive(self) -> list["Environment"]:
+        """Give the environments and workers whose lease is good."""
+        return [one for one in self.environments if one.lease_until > self.now]
+
+
+def explain(one: "Instance", around: Surroundings) -> Explanation:
+    """Say why an instance does not move, or what it does."""
+    if one.status.is_final:
+        return _final(one)
+    if one.is_blocked:
+        name = one.image_name or one.workflow or "it"
+        return Explanation(
+            one.instance_id,
+            f"its code can't go on with what is recorded: {words.first_line(one.error or '', 200)}",
+            OPERATOR,
+            f"runtara deploy SOURCE, with code of {name} that can: it moves to the new version",
+            is_stuck=True,
+        )
+    if around.launch is not None:
+        return _launched(one, around.launch, around)
+    if one.status == "suspended" and one.waiting_for:
+        found = _waiting(one, one.waiting_for[0], around)
+        if found is not None:
+            return found
+    elif one.status == "suspended" and one.wake_at is None:
+        said = "it is paused, and goes on when it is resumed"
+        return Explanation(one.instance_id, said, OPERATOR, f"runtara resume {one.instance_id}")
+    return _due(one, around)
+
+
+def _final(one: "Instance") -> Explanation:
+    if one.status == "completed":
+        said, command = "it has completed", f"runtara show {one.instance_id}"
+        return Explanation(one.instance_id, said, NONE, command)
+    return Explanation(
+        one.instance_id,
+        f"it has ended: {words.status(one)}",
+        OPERATOR,
+        f"runtara retry {one.instance_id}",
+    )
+
+
+def _launched(one: "Instance", launch: "Launch", around: Surroundings) -> Explanation:
+    alive = {each.environment_id for each in around.alive()}
+    if launch.environment_id not in alive:
+        gone = f"process {launch.number} was started by {launch.environment_id}, which is gone"
+        if around.alive():
+            said = f"{gone}; another environment takes the instance over by itself"
+            return Explanation(one.instance_id, said, ENVIRONMENT, "runtara environments")
+        return _nowhere(one, f"{gone}, and no other environment runs")
+    since = words.ago(launch.started_at or launch.created_at, around.now)
+    if launch.run is None:
+        said = f"process {launch.number} starts, since {since}"
+    else:
+        heard = words.ago(one.last_activity_at, around.now)
+        said = f"process {launch.number} runs since {since}, and was last heard {heard} ago"
+        if one.waiting_for:
+            said += f"; it is {words.waiting(one.waiting_for[0])}"
+    return Explanation(one.instance_id, said, PROCESS, f"runtara logs -f {one.instance_id}")
+
+
+def _waiting(one: "Instance", first: "Waiting", around: Surroundings) -> Explanation | None:
+    """Explain a wait; None for one that is over by its time."""
+    identity, until = one.instance_id, first.until
+    if until is not None and until <= around.now:
+        return None
+    left = "" if until is None else f", for {words.span(until - around.now)} more"
+    if first.kind == "decision":
+        step = first.name.partition("!")[0]
+        said = f"a crash has left open whether the effect of {step} has happened"
+        example = "'{\"again\": true}'"
+        return Explanation(
+            identity, said, OPERATOR, f"runtara send {identity} '{first.name}' {example}"
+        )
+    if first.kind == "promise":
+        said = f"it waits for a value of {first.name!r}{left}"
+        return Explanation(identity, said, SENDER, f"runtara send {identity} {first.name} JSON")
+    if first.kind == "child":
+        said = f"it waits for its child {first.name!r}{left}"
+        return Explanation(identity, said, CHILD, f"runtara explain {first.name}")
+    if until is None:
+        return None
+    word = "it sleeps" if first.kind == "sleep" else f"it tries {first.name} again later"
+    said = f"{word}{left}, until {words.clock(until)}"
+    return _if_served(one, around) or Explanation(
+        identity, said, TIME, f"runtara resume {identity} wakes it now"
+    )
+
+
+def _due(one: "Instance", around: Surroundings) -> Explanation:
+    identity = one.instance_id
+    if one.not_launched is not None:
+        command = "runtara limits"
+        if one.not_launched.startswith("held"):
+            command = "runtara hold, then with --release"
+        elif around.image is not None and around.image.problem is not None:
+            command = f"runtara deploy SOURCE, and runtara retry {identity} --image ID"
+        return Explanation(
+            identity, f"it is not launched: {one.not_launched}", OPERATOR, command, is_stuck=True
+        )
+    unserved = _if_served(one, around)
+    if unserved is not None:
+        return unserved
+    later = one.next_launch_at or one.wake_at
+    if later is not None and later > around.now:
+        why = f"after {one.crashes} crashes without progress" if one.crashes else "by itself"
+        said = f"it is launched {why}, in {words.span(later - around.now)}"
+        return Explanation(identity, said, TIME, f"runtara resume {identity} launches it now")
+    serving = [each for each in around.alive() if not each.is_draining]
+    if all(each.open_launches >= each.capacity for each in serving):
+        said = "it is due, and every environment runs as many processes as it may"
+        return Explanation(identity, said, ENVIRONMENT, "runtara environments")
+    return Explanation(
+        identity, "it is due, and an environment is about to launch it", ENVIRONMENT,
+        "runtara environments",
+    )  # fmt: skip
+
+
+def _if_served(one: "Instance", around: Surroundings) -> Explanation | None:
+    """Explain why nothing can launch it; None if something can."""
+    if one.image_id is None and one.workflow is None:
+        return Explanation(
+            one.instance_id,
+            "it has neither image nor workflow: only a process that is started by hand moves it",
+            OPERATOR,
+            f"python -m runtara_sdk run MODULE:FUNCTION --instance-id {one.instance_id}",
+            is_stuck=True,
+        )
+    alive = around.alive()
+    if not alive:
+        return _nowhere(one, "no environment runs")
+    if all(each.is_draining for each in alive):
+        command = f"runtara environments --undrain {alive[0].environment_id}"
+        said = "every environment is draining: nothing is launched"
+        return Explanation(one.instance_id, said, OPERATOR, command, is_stuck=True)
+    served = {name for each in alive for name in each.workflows}
+    if one.image_id is None and one.workflow not in served and around.image is None:
+        said = f"no image or worker serves its workflow {one.workflow!r}"
+        return Explanation(one.instance_id, said, OPERATOR, "runtara deploy SOURCE", is_stuck=True)
+    return None
+
+
+def _nowhere(one: "Instance", said: str) -> Explanation:
+    command = "runtara dev, or runtara-environment on the database"
+    return Explanation(one.instance_id, said, OPERATOR, command, is_stuck=True)
