@@ -45,7 +45,7 @@ demo: ## Import orders while everything crashes
 	uv run examples/orders/crash_and_resume.py
 
 long: ## What takes too long for every change; on Debian's PostgreSQL 15 and PgBouncer, too
-	@test -x $(DEBIAN)/postgres -a -x /usr/sbin/pgbouncer || \
-	    { echo "make long: apt-get install postgresql-15 pgbouncer, for $(DEBIAN)"; exit 1; }
+	@test -x $(DEBIAN)/postgres -a -x /usr/sbin/pgbouncer -a -x /usr/sbin/slurmctld -a -x /usr/sbin/slurmd || \
+	    { echo "make long: apt-get install postgresql-15 pgbouncer slurmctld slurmd, for $(DEBIAN)"; exit 1; }
 	uv run --group fuzz pytest -m long --verbose --numprocesses=2
 	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest --numprocesses=2 --dist=loadfile tests/contract tests/migrations tests/persistence

@@ -33,7 +33,7 @@ from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 from runtara_persistence.connect import connect
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 FLOW = """
 import os

@@ -1,9 +1,12 @@
 """Two machines, as far as the network goes: this one, and a network namespace. Needs root."""
 
+import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 
@@ -58,10 +61,12 @@ class OtherMachine:
 
 @contextmanager
 def other_machine() -> Iterator[OtherMachine]:
-    """Have another machine for the block's length."""
-    machine = OtherMachine()
-    machine.begin()
-    try:
-        yield machine
-    finally:
-        machine.end()
+    """Have another machine for the block's length; there is one at a time."""
+    with (Path(tempfile.gettempdir()) / "runtara-other-machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        machine = OtherMachine()
+        machine.begin()
+        try:
+            yield machine
+        finally:
+            machine.end()

@@ -7,7 +7,8 @@ import pytest
 from tests.environment.management.conftest import Port
 
 from runtara_domain.model import Ending
-from runtara_domain.ports.placements import StopSignal
+from runtara_domain.model.launch_ends import Cause
+from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
 from runtara_management_sdk import ImageNotFound, InstanceFilter, Runner, Status
 from runtara_management_sdk.transport import Transport
@@ -259,3 +260,25 @@ async def test_an_instance_says_why_it_can_not_be_launched_here(port: Port) -> N
     assert found is not None
     assert (found.status, found.launches) == (Status.PENDING, 0)
     assert found.not_launched == "this environment can't run its image: it is far"
+
+
+async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -> None:
+    """It is tried again, which counts for nothing, and goes on once there is room."""
+    reason = "no node has free what its image asks for, 64 CPUs"
+    port.place.failure = LaunchFailed(Cause.WAITING, reason)
+    await port.client.instances.start("acme", instance_id="i", image_id=await image(port))
+
+    found = None
+    async with asyncio.timeout(20):
+        while found is None or not found.not_launched:
+            found = await port.client.instances.get("i")
+
+    assert found is not None
+    assert (found.status, found.not_launched) == (Status.PENDING, reason)
+    assert found.crashes == 0
+    port.place.failure = None
+    await port.client.instances.resume("i")
+    await launched(port, "i")
+    found = await port.client.instances.get("i")
+    assert found is not None
+    assert found.not_launched is None

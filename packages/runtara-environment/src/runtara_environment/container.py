@@ -32,6 +32,7 @@ from runtara_environment.placements.slurm_cluster.placement import (
     SlurmPlacement,
     SlurmSettings,
 )
+from runtara_environment.runners.oci import OciRunner
 from runtara_environment.runners.registry import runners
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
@@ -90,7 +91,8 @@ def _placements(
     if settings.slurm_data_dir is not None:
         found[SLURM] = SlurmPlacement(
             persistence.images,
-            local.runners,
+            # A job has no container runtime.
+            {kind: one for kind, one in local.runners.items() if not isinstance(one, OciRunner)},
             SlurmSettings(
                 environment_id=identity.environment_id,
                 places=replace(local.settings, data_dir=settings.slurm_data_dir.absolute()),

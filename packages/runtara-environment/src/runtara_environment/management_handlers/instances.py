@@ -21,10 +21,12 @@ from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
+    InstanceView,
     ListedInstance,
 )
 from runtara_domain.model.interventions import Fork, Retry, Stop
-from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.launch_ends import Cause
+from runtara_domain.model.launches import InstanceStart, LaunchFilter
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 from runtara_environment.errors import Conflict, ImageNotFound
@@ -107,7 +109,19 @@ async def _status(
             error=f"Instance {instance_id!r} not found",
         )
     obstacle = None if seen.image is None else core.obstacle(seen.image)
-    return views.view(seen, obstacle=obstacle, brief=brief)
+    response = views.view(seen, obstacle=obstacle, brief=brief)
+    if not response.HasField("not_launched") and _may_wait(seen):
+        [newest] = await core.persistence.launches.page(LaunchFilter(instance_id), limit=1)
+        if newest.cause == Cause.WAITING:
+            response.not_launched = newest.stderr or "its placement has no room for it"
+    return response
+
+
+def _may_wait(seen: InstanceView) -> bool:
+    """Tell whether a placement may have given the newest launch back for want of room."""
+    one = seen.instance
+    is_between = one.launch_id is None and seen.next_launch_at is not None
+    return is_between and seen.launches > 0 and not one.state.is_final
 
 
 async def wait_instance(

@@ -143,6 +143,8 @@ class SlurmPlacement:
             await asyncio.to_thread(folder.make, given)
             places = Places(code=code, folder=folder.path, workspace=folder.workspace)
             spec = self._spec(assignment, image, runner, places)
+            if spec.container is not None:
+                raise LaunchFailed(Cause.RUNNER_FAILED, "a job of Slurm runs no container")
             await asyncio.to_thread(self._write_order, folder, assignment.launch_id, spec)
         except OSError as error:
             raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
