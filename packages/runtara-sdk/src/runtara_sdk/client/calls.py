@@ -1,9 +1,10 @@
 """Calls: asked again while that can help and cannot harm, until their time is up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from types import TracebackType
 
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
 from runtara_protocol.quic.client import ClientConnection
@@ -26,6 +27,8 @@ from runtara_sdk.errors import (
 from runtara_sdk.loggers import get_logger
 
 logger = get_logger(__name__)
+
+_NOT_EXTENDED = nullcontext()
 
 
 @dataclass(slots=True)
@@ -87,21 +90,14 @@ class Calls:
         refusal, ConnectionFailed, RequestTimeout, ProtocolError.
         """
         call = _Call(is_repeatable, is_held=hold != 0)
-        async with self._in_time(call) as deadline:
+        async with _InTime(self, call) as deadline:
             while True:
+                connection = await self._connected(call, deadline)
+                extended = deadline.extended(hold) if call.is_held else _NOT_EXTENDED
                 try:
-                    connection = await self._connection.connected()
-                except ConnectionFailed as error:
-                    # Nothing was sent, and the shared connection waits before it tries again.
-                    call.failure = error
-                    self._outage.failed(error, deadline.left)
-                    continue
-                call.is_sent, call.failure = True, None
-                try:
-                    with self._liveness.doubted(connection), deadline.extended(hold):
-                        response = await exchange(
-                            connection, request if isinstance(request, RpcRequest) else request()
-                        )
+                    with self._liveness.doubted(connection), extended:
+                        made = request if isinstance(request, RpcRequest) else request()
+                        response = await exchange(connection, made)
                 except ConnectionLost as error:
                     call.failure = await self._connection.lost(connection, error)
                     if not is_repeatable:
@@ -111,33 +107,25 @@ class Calls:
                 else:
                     self._connection.answered()
                     return response
+        self._stop_if_superseded()
+        raise call.failure or self._time_up(call)
+
+    async def _connected(self, call: _Call, deadline: CallDeadline) -> ClientConnection:
+        """Give the connection, however often it takes to open one; the call is sent on it next."""
+        while True:
+            try:
+                connection = await self._connection.connected()
+            except ConnectionFailed as error:
+                # Nothing was sent, and the shared connection waits before it tries again.
+                call.failure = error
+                self._outage.failed(error, deadline.left)
+            else:
+                call.is_sent, call.failure = True, None
+                return connection
 
     async def aclose(self) -> None:
         """Close the connection; calls under way raise."""
         await self._connection.aclose()
-
-    @asynccontextmanager
-    async def _in_time(self, call: _Call) -> AsyncIterator[CallDeadline]:
-        """Bound a call's time; raises what it failed with last when that is up."""
-        self._stop_if_superseded()
-        run = self._runs
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._retry.timeout) as limit:
-                    deadline = CallDeadline(limit, self._retry.timeout)
-                    if call.is_held:
-                        self._held.add(deadline)
-                    try:
-                        yield deadline
-                        return
-                    finally:
-                        self._held.discard(deadline)
-        except InstanceSuperseded as error:
-            if run == self._runs:
-                self._stop(str(error))
-            raise
-        self._stop_if_superseded()
-        raise call.failure or self._time_up(call)
 
     def _stop_if_superseded(self) -> None:
         if self._superseded is not None:
@@ -175,3 +163,38 @@ class Calls:
         if call.is_sent:
             return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
         return ConnectionFailed(f"no word {within}; nothing was sent")
+
+
+class _InTime:
+    """
+    A block that has a call's time, and ends without a word when that is up.
+
+    That the run is superseded ends all other calls that are held.
+    """
+
+    def __init__(self, calls: Calls, call: _Call) -> None:
+        calls._stop_if_superseded()
+        self._calls, self._call, self._run = calls, call, calls._runs
+        self._limit = asyncio.timeout(calls._retry.timeout)
+
+    async def __aenter__(self) -> CallDeadline:
+        await self._limit.__aenter__()
+        self._deadline = CallDeadline(self._limit, self._calls._retry.timeout)
+        if self._call.is_held:
+            self._calls._held.add(self._deadline)
+        return self._deadline
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._calls._held.discard(self._deadline)
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            return True
+        if isinstance(error, InstanceSuperseded) and self._run == self._calls._runs:
+            self._calls._stop(str(error))
+        return isinstance(error, TimeoutError)

@@ -23,13 +23,10 @@ class CallDeadline:
     @contextmanager
     def extended(self, hold: float | None) -> Iterator[None]:
         """
-        Let this block take so many seconds more, any number of them if None; 0 changes nothing.
+        Let this block take so many seconds more, any number of them if None.
 
         The time it took is not counted; if it is more than the whole timeout, that begins anew.
         """
-        if hold == 0:
-            yield
-            return
         began = self._loop.time()
         self._reschedule(None if hold is None else self._deadline + hold)
         try:

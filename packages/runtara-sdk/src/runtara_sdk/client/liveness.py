@@ -1,9 +1,6 @@
 """Whether the server is still there behind a connection that has gone quiet."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest
@@ -29,36 +26,48 @@ class Liveness:
     def __init__(self, timeout: float) -> None:
         self._quiet_after = timeout / 30
         self._dead_after = timeout / 3
-        self._awaited: Counter[ClientConnection] = Counter()
+        self._awaited: dict[ClientConnection, dict[_Doubt, float]] = {}
+        self._timers: dict[ClientConnection, asyncio.TimerHandle] = {}
         self._checks: dict[ClientConnection, asyncio.Task[None]] = {}
 
-    @contextmanager
-    def doubted(self, connection: ClientConnection) -> Iterator[None]:
+    def doubted(self, connection: ClientConnection) -> "_Doubt":
         """
-        Check the connection if this block takes long, and again and again while it does.
+        Check the connection if the block takes long, and again and again while it does.
 
         One check at a time a connection, however many such blocks there are.
         """
+        return _Doubt(self, connection)
+
+    def _begin(self, doubt: "_Doubt", connection: ClientConnection) -> None:
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._quiet_after, self._start_check, connection)
-        self._awaited[connection] += 1
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._awaited[connection] -= 1
-            if not self._awaited[connection]:
-                self._forget(connection)
+        self._awaited.setdefault(connection, {})[doubt] = loop.time()
+        if connection not in self._timers:
+            self._look_in(self._quiet_after, connection)
 
-    def _start_check(self, connection: ClientConnection) -> None:
-        if connection not in self._checks:
+    def _finish(self, doubt: "_Doubt", connection: ClientConnection) -> None:
+        awaited = self._awaited[connection]
+        del awaited[doubt]
+        if not awaited:
+            del self._awaited[connection]
+            check = self._checks.pop(connection, None)
+            if check is not None:
+                check.cancel()
+
+    def _look_in(self, seconds: float, connection: ClientConnection) -> None:
+        # One timer at a time, which looks who waits: one for each call would cost a lot.
+        loop = asyncio.get_running_loop()
+        self._timers[connection] = loop.call_later(seconds, self._look, connection)
+
+    def _look(self, connection: ClientConnection) -> None:
+        del self._timers[connection]
+        awaited = self._awaited.get(connection)
+        if not awaited or connection in self._checks:
+            return
+        longest = asyncio.get_running_loop().time() - next(iter(awaited.values()))
+        if longest >= self._quiet_after:
             self._checks[connection] = asyncio.create_task(self._check(connection))
-
-    def _forget(self, connection: ClientConnection) -> None:
-        del self._awaited[connection]
-        check = self._checks.pop(connection, None)
-        if check is not None:
-            check.cancel()
+        else:
+            self._look_in(self._quiet_after - longest, connection)
 
     async def _check(self, connection: ClientConnection) -> None:
         while True:
@@ -80,3 +89,18 @@ class Liveness:
                 "the core said nothing for %g s: its connection is given up", self._dead_after
             )
             await connection.aclose()
+
+
+class _Doubt:
+    """A block in which an answer is awaited on a connection."""
+
+    __slots__ = ("_connection", "_liveness")
+
+    def __init__(self, liveness: Liveness, connection: ClientConnection) -> None:
+        self._liveness, self._connection = liveness, connection
+
+    def __enter__(self) -> None:
+        self._liveness._begin(self, self._connection)
+
+    def __exit__(self, *raised: object) -> None:
+        self._liveness._finish(self, self._connection)

@@ -48,13 +48,14 @@ def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWork
     if not isinstance(branch, Branch):
         return None
     execution = current_execution()
-    if _running_task(execution) is None:
+    task = _running_task(execution)
+    if task is None:
         raise ForeignTask(
             f"{what} is durable, and nothing awaits it where it was called, in a thread or a"
             " callback: call it in a task of the workflow's loop. A plain step runs in a thread by"
             " itself"
         )
-    if key is None and branch.task is not asyncio.current_task():
+    if key is None and branch.task is not task:
         raise ForeignTask(f"{what} {_foreign(keyed)}")
     return InWorkflow(execution, branch)
 

@@ -112,7 +112,8 @@ class Cancellation:
     async def check(self, call: DurableCall) -> None:
         """Wait while the instance is paused; raises CallCancelled if a scope cancels the call."""
         await self._end.ensure_running()
-        await self.wait_while_paused(call)
+        if self._signals.is_pausing:
+            await self.wait_while_paused(call)
         key = call.due_scope(self._clock())
         if key is not None:
             raise self.cancelled(call, key)

@@ -105,17 +105,17 @@ class Execution:
         Give what is recorded for a call; what `live` makes is recorded if nothing is.
 
         Raises CancelledError where that is recorded, and that of user code once it is; `on_record`
-        is called first. When cancellation is checked is `live`'s business: a step first settles
-        what became of its effect. A record that can't be saved ends the run: raised here it could
-        be caught. `is_outcome`: user code goes on with the record, when it is its turn.
+        is called first. `live` checks for cancellation, a step once it has settled its effect. What
+        can't be saved ends the run, uncaught. `is_outcome`: user code goes on with it in its turn.
         """
         record: Record | None = None
         try:
             record = await self.recorder.recorded(call)
             if record is None:
-                self.is_ordered()
-                # Here and not in a function of its own: user code runs below this frame.
+                # Not in a function of its own: user code runs below this frame.
                 with self.live.running(call):
+                    if call.detached:
+                        self.order.keep()
                     try:
                         try:
                             made = await live()

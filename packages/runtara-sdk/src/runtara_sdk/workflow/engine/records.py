@@ -2,9 +2,8 @@
 
 import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
 from typing import Any, Self
 
 from runtara_sdk.loggers import get_logger
@@ -27,7 +26,8 @@ _WARN = 48 * 2**20
 _COMPRESS = 2**20
 _COMPRESSED = b"zlib:"
 
-_write = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring
+"""A text in quotes, as JSON has it."""
 
 
 class Kind(StrEnum):
@@ -68,6 +68,7 @@ class Record:
     version: int = NAMES
     branch: str | None = None
     is_kept: bool = True
+    _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def numbered(self, number: int) -> Self:
         """The same as an outcome with a number."""
@@ -81,24 +82,40 @@ class Record:
         """Raise NotSaveable for more than the core takes."""
         _ = self.encoded
 
-    @cached_property
+    @property
     def encoded(self) -> bytes:
         """It as it is saved; raises NotSaveable for more than the core takes."""
+        if self._encoded is None:
+            # A frozen dataclass sets its fields so; a cached_property takes a lock for it.
+            object.__setattr__(self, "_encoded", self._encode())
+        assert self._encoded is not None
+        return self._encoded
+
+    def _encode(self) -> bytes:
+        # By hand: json takes three times as long for it.
         call = self.call if isinstance(self.call, Call) else None
-        said: dict[str, object] = {
-            "kind": self.kind,
-            "form": self.version,
-            "at": self.position,
-            "step": self.step,
-            "call": self.call if call is None else dict(call.arguments),
-            "by_position": None if call is None else call.by_position or None,
-            "signal": self.signal,
-            "nth": self.nth,
-            "branch": self.branch,
-            "by_alias": True if self.form is Form.ALIASES else None,
-        }
-        head = {name: value for name, value in said.items() if value is not None}
-        text = _write(head)[:-1].encode(errors="backslashreplace")
+        said = [f'{{"kind": "{self.kind}", "form": {self.version}']
+        if self.position is not None:
+            said.append(f'"at": {self.position}')
+        if self.step is not None:
+            said.append(f'"step": {_quoted(self.step)}')
+        if call is not None:
+            arguments = dict(call.arguments).items()
+            texts = [f"{_quoted(name)}: {_quoted(text)}" for name, text in arguments]
+            said.append(f'"call": {{{", ".join(texts)}}}')
+            if call.by_position:
+                said.append(f'"by_position": {call.by_position}')
+        elif isinstance(self.call, str):
+            said.append(f'"call": {_quoted(self.call)}')
+        if self.signal is not None:
+            said.append(f'"signal": {_quoted(self.signal)}')
+        if self.nth is not None:
+            said.append(f'"nth": {self.nth}')
+        if self.branch is not None:
+            said.append(f'"branch": {_quoted(self.branch)}')
+        if self.form is Form.ALIASES:
+            said.append('"by_alias": true')
+        text = ", ".join(said).encode(errors="backslashreplace")
         return _packed(text + b', "value": ' + self.value + b"}")
 
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow.engine.abandon import abandon_tasks
-from runtara_sdk.workflow.engine.calls import outside
+from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.outcome import Ended
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class RunEnd:
     async def call_core(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core; if that fails, the run ends with the error, and this blocks for ever."""
         try:
-            with outside():
+            with entered(None):
                 return await call()
         except RuntaraError as error:
             # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.

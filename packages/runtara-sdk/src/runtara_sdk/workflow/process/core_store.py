@@ -1,10 +1,11 @@
 """The port over QUIC: a client of one instance."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import TracebackType
 
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
@@ -60,9 +61,10 @@ class CoreStore:
         self._retry = retry
         self._client = client
         self._lifeline = lifeline
+        self._as_store_errors = _AsStoreErrors(retry)
 
     async def begin(self) -> RunStarted:
-        with self._as_store_errors():
+        with self._as_store_errors:
             registration = await self._client.register()
             self._lifeline.begin()
             return RunStarted(registration.input, await self._passed())
@@ -71,7 +73,7 @@ class CoreStore:
         return await self._ended(self.instance_id)
 
     async def _ended(self, instance_id: str) -> Ended | None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             found = await self._client.get_status(instance_id)
         outcome = _OUTCOMES.get(found.status)
         if outcome is None:
@@ -82,16 +84,16 @@ class CoreStore:
         return Ended(outcome, output, error)
 
     async def save(self, key: str, state: bytes) -> Saved:
-        with self._as_store_errors():
+        with self._as_store_errors:
             saved = await self._client.checkpoint(key, state)
             return Saved(saved.state, _type_of(saved.signal))
 
     async def read(self, key: str) -> bytes | None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             return await self._client.get_checkpoint(key)
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
     async def suspend_until(
@@ -100,7 +102,7 @@ class CoreStore:
         left = wake - utc_now()
         if left <= timedelta(0):
             return False
-        with self._as_store_errors():
+        with self._as_store_errors:
             while True:
                 is_stored = await self._is_stored(left, key, state, waits)
                 status = (await self._client.get_status()).status
@@ -109,12 +111,12 @@ class CoreStore:
                     return is_asleep
 
     async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
-        with self._as_store_errors():
+        with self._as_store_errors:
             pending = await self._client.poll_signals(also=names, wait=wait)
             return Polled(_type_of(pending.signal), pending.custom_signals)
 
     async def acknowledge(self, signal: SignalType) -> bool:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.acknowledge(signal)
             status = (await self._client.get_status()).status
             match signal:
@@ -126,7 +128,7 @@ class CoreStore:
                     return True
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             settings = replace(self._settings, instance_id=instance_id)
             async with Client(settings, retry=self._retry) as successor:
                 # Registering would take it from whoever runs it already.
@@ -135,11 +137,11 @@ class CoreStore:
                     await successor.checkpoint(key, state)
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.start_child(child_id, workflow, input)
 
     async def cancel_child(self, child_id: str) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             try:
                 await self._client.cancel_child(child_id)
             except InstanceNotFound:
@@ -154,15 +156,15 @@ class CoreStore:
         return await self._ended(child_id)
 
     async def complete(self, output: bytes) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.completed(output)
 
     async def fail(self, error: str, failure: bytes | None = None) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.failed(error, failure)
 
     async def block(self, reason: str) -> None:
-        with self._as_store_errors():
+        with self._as_store_errors:
             await self._client.suspended(blocked_reason=reason)
             if not (await self._client.get_status()).error:
                 logger.warning(
@@ -171,19 +173,6 @@ class CoreStore:
                     self.instance_id,
                     reason,
                 )
-
-    @contextmanager
-    def _as_store_errors(self) -> Iterator[None]:
-        """Raise what ends a run as the workflow layer's errors."""
-        try:
-            yield
-        except _OUT_OF_REACH as error:
-            raise Infrastructure(
-                f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
-                f" {error}; run the instance again when it is back: what was saved is saved"
-            ) from error
-        except InstanceSuperseded as error:
-            raise Superseded(str(error)) from error
 
     async def _passed(self) -> dict[str, bytes] | None:
         found = {}
@@ -205,6 +194,30 @@ class CoreStore:
         except TimeoutError:
             return False
         return True
+
+
+class _AsStoreErrors:
+    """`with` it, what ends a run is raised as the workflow layer's errors."""
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, _OUT_OF_REACH):
+            raise Infrastructure(
+                f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
+                f" {error}; run the instance again when it is back: what was saved is saved"
+            ) from error
+        if isinstance(error, InstanceSuperseded):
+            raise Superseded(str(error)) from error
 
 
 @asynccontextmanager

@@ -71,8 +71,10 @@ class Function:
         Raises TypeError if the function does not take the arguments. What a method belongs to is no
         argument: it need not be the same in another process.
         """
-        bound = self._signature.bind(*given.args, **given.kwargs).arguments
-        old = Fingerprint.of(bound, given.own) if is_old else None
+        old = None
+        if is_old or given.kwargs or not self._takes(len(given.args)):
+            bound = self._signature.bind(*given.args, **given.kwargs).arguments
+            old = Fingerprint.of(bound, given.own) if is_old else None
         return LiveCall(self.call(given), self._names[given.own :], self._defaults, old)
 
     def call(self, given: Arguments) -> Call:
@@ -109,6 +111,20 @@ class Function:
         """What it takes by position."""
         parameters = self._signature.parameters.values()
         return tuple(one.name for one in parameters if one.kind in _POSITIONAL)
+
+    def _takes(self, count: int) -> bool:
+        """Tell, quickly, whether it surely takes so many arguments by position and no others."""
+        return count in self._counts
+
+    @cached_property
+    def _counts(self) -> range:
+        """How many arguments by position it takes alone; none if some must be given by name."""
+        parameters = self._signature.parameters.values()
+        needed = [one for one in parameters if one.default is one.empty]
+        if any(one.kind is one.KEYWORD_ONLY for one in needed):
+            return range(0)
+        least = sum(one.kind in _POSITIONAL for one in needed)
+        return range(least, len(self._names) + 1)
 
     def _defaults(self) -> dict[str, str]:
         parameters = self._signature.parameters.values()
