@@ -2,27 +2,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.database import Database, MemoryDatabase, SqliteDatabase
-from tests.contract.postgres import PostgresDatabase
-from tests.support import postgres
+from tests.contract.database import Database
+from tests.contract.every_database import KINDS, empty
 from tests.support.clock import FrozenClock
-from tests.support.sqlite import migrated_file
 
 from runtara_domain.ports.persistence import Persistence
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=KINDS)
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    match request.param:
-        case "memory":
-            yield MemoryDatabase()
-        case "sqlite":
-            yield SqliteDatabase(migrated_file(tmp_path / "x.db"))
-        case _:
-            with postgres.migrated_database() as url:
-                opened = PostgresDatabase(url)
-                yield opened
-                await opened.close()
+    async with empty(request.param, tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

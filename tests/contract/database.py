@@ -61,6 +61,10 @@ class Database(ABC):
         """Insert a row that names only some of its columns."""
 
     @abstractmethod
+    async def delete(self, table: str, column: str, value: str) -> None:
+        """Delete the rows that have this value in this column."""
+
+    @abstractmethod
     async def rows(self, table: str) -> list[Row]:
         """Read a table in order of insertion."""
 
@@ -138,6 +142,11 @@ class MemoryDatabase(Database):
         else:
             store.put_custom_signal(CustomSignalRow(id=store.next_id(), **row))
 
+    async def delete(self, table: str, column: str, value: str) -> None:
+        held = getattr(self._persistence.store, table)
+        for key in [key for key, row in held.items() if getattr(row, column) == value]:
+            del held[key]
+
     async def rows(self, table: str) -> list[Row]:
         held = getattr(self._persistence.store, table)
         return [asdict(row) for row in (held.values() if isinstance(held, dict) else held)]
@@ -157,6 +166,10 @@ class SqliteDatabase(Database):
         await asyncio.to_thread(
             self._run, f"INSERT INTO {table} ({columns}) VALUES ({marks})", values
         )
+
+    async def delete(self, table: str, column: str, value: str) -> None:
+        statement = f"DELETE FROM {table} WHERE {column} = ?"
+        await asyncio.to_thread(self._run, statement, [value])
 
     async def rows(self, table: str) -> list[Row]:
         return await asyncio.to_thread(self._run, f"SELECT * FROM {table} ORDER BY rowid", [])

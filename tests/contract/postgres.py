@@ -15,6 +15,7 @@ _ORDERED = {
     "launches": "created_at, instance_id, number",
     "images": "created_at, image_id",
     "instance_images": "created_at, instance_id",
+    "image_chunks": "upload_id, position",
 }
 _UNNUMBERED = frozenset({"instances", "pending_signals"})
 # These rows have no number, and an update moves them: what was put in by this door comes first,
@@ -45,6 +46,9 @@ class PostgresDatabase(Database):
         self._put.append(row.get("instance_id", ""))
         marks = ", ".join(_mark(table, name, place) for place, name in enumerate(row, start=1))
         await self._run(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", *row.values())
+
+    async def delete(self, table: str, column: str, value: str) -> None:
+        await self._run(f"DELETE FROM {table} WHERE {column} = $1", value)
 
     async def rows(self, table: str) -> list[Row]:
         if table in _ORDERED:

@@ -1,4 +1,4 @@
-"""An environment's port over real QUIC, on a database in memory, with processes that tests end."""
+"""An environment's port over real QUIC, on every database, with processes that tests end."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.contract.database import Database
+from tests.contract.every_database import KINDS, empty
 from tests.domain.launching.place import Place, World
 from tests.support.quic_handlers import serving
 
@@ -14,12 +16,12 @@ from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import LOCAL, RunnerType
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.management import Management
 from runtara_environment.operations import OPERATIONS, streams
 from runtara_management_sdk import ManagementClient, ManagementSettings
-from runtara_persistence.memory import MemoryPersistence
 from runtara_protocol.server.router import Router
 
 HERE = "here"
@@ -29,7 +31,8 @@ HERE = "here"
 class Port:
     """The port with what lies behind it; checked: the images that were looked at."""
 
-    persistence: MemoryPersistence
+    database: Database
+    persistence: Persistence
     place: Place
     launcher: Launcher
     client: ManagementClient
@@ -68,14 +71,25 @@ class Port:
         self.place.exit(instance_id, 0 if ending.state is State.COMPLETED else 1)
 
 
+def _everywhere(kind: str) -> object:
+    return kind if kind == "memory" else pytest.param(kind, marks=pytest.mark.long)
+
+
+# What depends on the database asks for each of them; the rest is tried there before a release.
+@pytest.fixture(params=map(_everywhere, KINDS))
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    async with empty(request.param, tmp_path) as one:
+        yield one
+
+
 @pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[Port]:
-    async with opened(tmp_path) as one:
+async def port(tmp_path: Path, database: Database) -> AsyncIterator[Port]:
+    async with opened(tmp_path, database) as one:
         yield one
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Port]:
+async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
     """Serve an environment's port, and connect to it."""
     clock = SystemClock()
     place = Place(HERE)
@@ -85,7 +99,7 @@ async def opened(folder: Path) -> AsyncIterator[Port]:
         checked.append((path.read_bytes(), runner, metadata))
 
     async with AsyncExitStack() as stack:
-        persistence = await stack.enter_async_context(MemoryPersistence())
+        persistence = await stack.enter_async_context(database.connect())
         environment = NewEnvironment(environment_id=HERE, machine="machine", capacity=4)
         launcher = await stack.enter_async_context(
             Launcher(
@@ -107,7 +121,9 @@ async def opened(folder: Path) -> AsyncIterator[Port]:
         )
         router = Router(OPERATIONS, management)
         served = await stack.enter_async_context(serving(lambda _: streams(router)))
-        one = Port(persistence, place, launcher, ManagementClient(), folder, served.port, checked)
+        one = Port(
+            database, persistence, place, launcher, ManagementClient(), folder, served.port, checked
+        )
         one.client = await stack.enter_async_context(ManagementClient(one.settings()))
         yield one
 

@@ -111,7 +111,7 @@ async def test_a_refused_upload_leaves_nothing(
     await transport.aclose()
 
     assert await names(port) == []
-    assert port.persistence.store.image_chunks == {}
+    assert await port.database.rows("image_chunks") == []
 
 
 async def test_another_tenants_image_is_like_a_missing_one(port: Port) -> None:

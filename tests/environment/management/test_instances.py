@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from tests.contract.every_database import KINDS
 from tests.environment.management.conftest import Port
 
 from runtara_domain.model import Ending
@@ -19,6 +20,8 @@ from runtara_sdk.errors import (
     InvalidInstanceState,
     ValidationFailed,
 )
+
+pytestmark = pytest.mark.parametrize("database", KINDS, indirect=True)
 
 DONE = Ending(State.COMPLETED, b'"done"')
 BROKEN = Ending(State.FAILED, error="no stock")
