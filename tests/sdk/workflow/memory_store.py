@@ -90,7 +90,7 @@ class MemoryStore:
         core.blocked = None
         self._run = core.run
         core.wake = None
-        return RunStarted(core.input, dict(core.states) if core.lists else None)
+        return RunStarted(core.input, dict(core.states) if core.lists else None, core.run)
 
     async def ended(self) -> Ended | None:
         return self._core.ended

@@ -1,9 +1,64 @@
-"""The SDK's own loggers: what the user's handlers and filters raise fails no run."""
+"""Logging: the SDK's own loggers, and records that say which instance and step they belong to."""
 
 import logging
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a log record is told of where it was made; empty and 0 outside of runs and steps."""
+
+    instance: str = ""
+    workflow: str = ""
+    run: int = 0
+    step: str = ""
+    attempt: int = 0
+
+    def __str__(self) -> str:
+        """All of it in one text, to stand before a message; empty outside of runs."""
+        if not self.instance:
+            return ""
+        run = f" run {self.run}" if self.run else ""
+        step = f" {self.step} attempt {self.attempt}" if self.step else ""
+        return f" [{self.instance} {self.workflow}{run}{step}]"
+
+
+class _Labelling:
+    """Makes records as another factory does, and labels each."""
+
+    def __init__(
+        self, make: Callable[..., logging.LogRecord], labels: Callable[[], Labels]
+    ) -> None:
+        self._make = make
+        self._labels = labels
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self._make(*args, **kwargs)
+        labels = self._labels()
+        record.runtara = str(labels)
+        record.runtara_instance = labels.instance
+        record.runtara_workflow = labels.workflow
+        record.runtara_run = labels.run
+        record.runtara_step = labels.step
+        record.runtara_attempt = labels.attempt
+        return record
+
+
+def label_records(labels: Callable[[], Labels]) -> None:
+    """
+    Label all log records of this process from now on, whatever loggers and handlers there are.
+
+    Each gets the attributes `runtara_instance`, `runtara_workflow`, `runtara_run`, `runtara_step`
+    and `runtara_attempt`, and `runtara`, which is all of them in one text. A factory of records
+    that was set before makes them; one that was set since is put below again.
+    """
+    factory = logging.getLogRecordFactory()
+    if not isinstance(factory, _Labelling):
+        logging.setLogRecordFactory(_Labelling(factory, labels))
 
 
 class _Guarded(logging.LoggerAdapter[logging.Logger]):

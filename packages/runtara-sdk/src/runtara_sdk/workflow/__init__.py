@@ -15,7 +15,8 @@ from runtara_sdk.workflow.api.workflows import Workflow, workflow
 from runtara_sdk.workflow.engine.branches import BranchTask
 from runtara_sdk.workflow.engine.calls import Current
 from runtara_sdk.workflow.engine.options import NotDone
-from runtara_sdk.workflow.engine.outcome import Ended, Outcome
+from runtara_sdk.workflow.engine.outcome import Ended, Outcome, successor_in
+from runtara_sdk.workflow.engine.plans import ForkPlan, RetryPlan, plan_fork, plan_retry
 from runtara_sdk.workflow.engine.retry import Retry
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
@@ -45,6 +46,7 @@ __all__ = [
     "Current",
     "Ended",
     "ForeignTask",
+    "ForkPlan",
     "Infrastructure",
     "InputRefused",
     "InsideStep",
@@ -55,6 +57,7 @@ __all__ = [
     "Promise",
     "Refused",
     "Retry",
+    "RetryPlan",
     "StateUnreadable",
     "Step",
     "StepFailed",
@@ -71,6 +74,8 @@ __all__ = [
     "map_steps",
     "now",
     "patched",
+    "plan_fork",
+    "plan_retry",
     "promise",
     "race",
     "random",
@@ -79,6 +84,7 @@ __all__ = [
     "sleep_until",
     "start_child",
     "step",
+    "successor_in",
     "timeout",
     "uuid4",
     "workflow",

@@ -3,7 +3,7 @@
 import logging
 
 from runtara_sdk.workflow.engine.calls import Branch, standing
-from runtara_sdk.workflow.engine.execution import current_execution
+from runtara_sdk.workflow.engine.execution import current_execution, label_log_records
 
 
 class _Live(logging.Filter):
@@ -34,7 +34,8 @@ def show() -> None:
     root = logging.getLogger()
     if not root.handlers:
         level = logging.INFO if root.level == logging.WARNING else root.level
-        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+        label_log_records()  # Its format takes them, also before the run.
+        logging.basicConfig(level=level, format="%(levelname)s %(name)s%(runtara)s: %(message)s")
     # aioquic's: what of a connection matters to a workflow, the client says.
     quic = logging.getLogger("quic")
     if quic.level == logging.NOTSET:

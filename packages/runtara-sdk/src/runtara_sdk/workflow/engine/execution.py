@@ -23,7 +23,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
-from runtara_sdk.workflow.engine.calls import BY_CODE, CANCEL, Branch, DurableCall, is_detached
+from runtara_sdk.loggers import Labels, label_records
+from runtara_sdk.workflow.engine.calls import (
+    BY_CODE,
+    CANCEL,
+    Branch,
+    Current,
+    DurableCall,
+    is_detached,
+    standing,
+)
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.cancellation import (
     CallCancelled,
@@ -63,6 +72,7 @@ class Execution:
     ) -> None:
         self.store = store
         self.instance_id = store.instance_id
+        self.run = started.run
         self.workflow = workflow
         self.clock = clock
         self.root = Branch("", CancelScope(CANCEL))
@@ -217,9 +227,25 @@ def under_way() -> set[Execution]:
     return _under_way
 
 
+def label_log_records() -> None:
+    """Let every log record of this process say which instance and step it belongs to."""
+    label_records(_labels)
+
+
+def _labels() -> Labels:
+    """Where the code that logs stands: in a step of a run, between steps, or in no run."""
+    execution = _current.get(None)
+    if execution is None:
+        return Labels()
+    where = standing()
+    step, attempt = (where.key, where.attempt) if isinstance(where, Current) else ("", 0)
+    return Labels(execution.instance_id, execution.workflow.name, execution.run or 0, step, attempt)
+
+
 @contextmanager
 def entered_execution(execution: Execution) -> Iterator[None]:
     """Let an execution be the one of this code, and known in its process, while the block lasts."""
+    label_log_records()
     token = _current.set(execution)
     _under_way.add(execution)
     try:

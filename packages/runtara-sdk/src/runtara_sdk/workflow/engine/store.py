@@ -15,11 +15,12 @@ class RunStarted:
     A run that has begun.
 
     `states` is every state that is saved, by key; None: the core can't list them, so that each is
-    read by itself.
+    read by itself. `run`: its number, counted from 1; None: the core does not number runs.
     """
 
     input: bytes | None
     states: Mapping[str, bytes] | None
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

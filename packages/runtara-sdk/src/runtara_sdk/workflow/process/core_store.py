@@ -67,7 +67,7 @@ class CoreStore:
         with self._as_store_errors:
             registration = await self._client.register()
             self._lifeline.begin()
-            return RunStarted(registration.input, await self._passed())
+            return RunStarted(registration.input, await self._passed(), registration.run)
 
     async def ended(self) -> Ended | None:
         return await self._ended(self.instance_id)
