@@ -1,10 +1,10 @@
 """What is checked of images, and how their copies and folders are kept."""
 
 import io
-import os
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.environment.conftest import Here, zipped
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import RunnerType
 from runtara_domain.ports.placements import LaunchFailed
-from runtara_environment.folders import LaunchFolder, safe_name, sweep
+from runtara_environment.folders import LaunchFolder, safe_name
 from runtara_environment.identity import IdentityTaken, held_identity
 from runtara_environment.images import validation
 from runtara_environment.images.cache import ImageCache
@@ -122,20 +122,20 @@ def test_bytes_are_checked_by_runner_type(tmp_path: Path) -> None:
     file = tmp_path / "content"
     file.write_bytes(b"")
     with pytest.raises(InvalidValue, match="binary is required"):
-        check_image(RunnerType.NATIVE, {}, file)
+        check_image((), file, RunnerType.NATIVE, {})
     file.write_bytes(b"\x7fELF anything")
-    check_image(RunnerType.OCI, {}, file)
+    check_image((), file, RunnerType.OCI, {})
     with pytest.raises(InvalidValue, match="WASM is not supported"):
-        check_image(RunnerType.WASM, {}, file)
+        check_image((), file, RunnerType.WASM, {})
     with pytest.raises(InvalidValue, match="a zip of source, or a wheel"):
-        check_image(RunnerType.PYTHON, TARGET, file)
+        check_image((), file, RunnerType.PYTHON, TARGET)
     file.write_bytes(zipped(flow="x = 1"))
-    check_image(RunnerType.PYTHON, TARGET, file)
+    check_image((), file, RunnerType.PYTHON, TARGET)
     whole = io.BytesIO(zipped(flow="x = 1")).getvalue()
     for end in range(len(whole) - 1):
         file.write_bytes(whole[:end])
         with pytest.raises(InvalidValue):
-            check_image(RunnerType.PYTHON, TARGET, file)
+            check_image((), file, RunnerType.PYTHON, TARGET)
 
 
 def test_no_two_ids_share_a_folder() -> None:
@@ -166,22 +166,6 @@ def test_what_a_process_left_is_read_without_following_links(tmp_path: Path) -> 
     (folder.path / "stderr.log").unlink()
     (folder.path / "stderr.log").symlink_to("/etc/passwd")
     assert folder.tail(6) == b"older "
-
-
-def test_old_folders_are_swept(tmp_path: Path) -> None:
-    """Not those of launches that are open; an instance that has none left goes as a whole."""
-    folders = [
-        LaunchFolder(tmp_path, "t", instance_id, launch_id)
-        for instance_id, launch_id in (("i", "old"), ("i", "open"), ("j", "old"), ("k", "new"))
-    ]
-    for folder in folders:
-        folder.make(None)
-        if folder.launch_id != "new":
-            os.utime(folder.path, (1000, 1000))
-
-    assert sweep(tmp_path, {folders[1].path}, 2000.0) == 2
-    assert [folder.path.exists() for folder in folders] == [False, True, False, True]
-    assert [folder.workspace.exists() for folder in folders] == [True, True, False, True]
 
 
 def test_an_environment_keeps_its_id_alone(tmp_path: Path) -> None:
@@ -217,7 +201,7 @@ async def test_a_copy_is_verified_before_it_is_run(here: Here) -> None:
     cache = ImageCache(here.persistence.images, here.data_dir / "images")
     folder = await cache.installed(image, ProcessRunner())
     assert (folder / "program").read_bytes() == b"content"
-    cache.forget(image.image_id)
+    cache.sweep((), time.time() + 1)
     assert isinstance(here.persistence, MemoryPersistence)
     here.persistence.store.image_chunks.clear()
 

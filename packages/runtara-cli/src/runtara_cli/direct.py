@@ -132,7 +132,7 @@ class _Bystander:
 
 
 def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
-    check_image(runner, metadata, path)
+    check_image((), path, runner, metadata)
 
 
 def _no_log(tenant_id: str, instance_id: str, launch_id: str) -> Path:

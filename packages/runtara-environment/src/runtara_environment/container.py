@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model.environments import NewEnvironment
-from runtara_domain.model.images import LOCAL, Image, RunnerType
+from runtara_domain.model.images import LOCAL, Image
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
 from runtara_domain.system_clock import SystemClock
@@ -26,14 +27,14 @@ from runtara_environment.operations import OPERATIONS, ManagementRouter
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
 from runtara_environment.placements.ray_cluster.placement import RAY, RayPlacement, RaySettings
 from runtara_environment.placements.ray_cluster.wire import AgentSetup
+from runtara_environment.placements.registry import PlacementSetup, other_placements
 from runtara_environment.placements.slurm_cluster.commands import Slurm
 from runtara_environment.placements.slurm_cluster.placement import (
     SLURM,
     SlurmPlacement,
     SlurmSettings,
 )
-from runtara_environment.runners.oci import OciRunner
-from runtara_environment.runners.registry import runners
+from runtara_environment.runners.registry import runners, without_containers
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
 from runtara_protocol.server.router import Router
@@ -91,15 +92,20 @@ def _placements(
     if settings.slurm_data_dir is not None:
         found[SLURM] = SlurmPlacement(
             persistence.images,
-            # A job has no container runtime.
-            {kind: one for kind, one in local.runners.items() if not isinstance(one, OciRunner)},
+            without_containers(local.runners),
             SlurmSettings(
                 environment_id=identity.environment_id,
                 places=replace(local.settings, data_dir=settings.slurm_data_dir.absolute()),
                 slurm=Slurm(shlex.split(settings.slurm_options or "")),
             ),
         )
-    return found
+    setup = PlacementSetup(
+        environment_id=identity.environment_id,
+        persistence=persistence,
+        runners=local.runners,
+        places=local.settings,
+    )
+    return {**found, **other_placements(setup)}
 
 
 def _ray_settings(
@@ -125,10 +131,6 @@ def _retention(settings: EnvironmentSettings) -> timedelta | None:
     return timedelta(days=settings.retention_days) if settings.retention_days else None
 
 
-def _check(path: Path, runner_type: RunnerType, metadata: Mapping[str, object]) -> None:
-    check_image(runner_type, metadata, path)
-
-
 def _management(
     persistence: object,
     launcher: Launcher,
@@ -142,7 +144,7 @@ def _management(
         persistence=persistence,  # type: ignore[arg-type]  # A provider has no type to check.
         launcher=launcher,
         clock=clock,
-        check_image=_check,
+        check_image=partial(check_image, local.runners),
         log_path=lambda *ids: local.folder(*ids).path / "stderr.log",
         obstacle=lambda image: _obstacle(image, local, placements),
         crashes=CrashPolicy(maximum=settings.max_crashes),
@@ -212,5 +214,10 @@ class Container(containers.DeclarativeContainer):
     )
     router = providers.Singleton(_router, management)
     housekeeping = providers.Singleton(
-        Housekeeping, persistence, launcher, clock, providers.Callable(_retention, settings)
+        Housekeeping,
+        persistence,
+        launcher,
+        clock,
+        providers.Callable(_retention, settings),
+        placement.provided.sweep,
     )

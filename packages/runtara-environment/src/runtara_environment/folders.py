@@ -9,9 +9,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtara_domain import values
+
 _ODD = re.compile(rb"[^A-Za-z0-9_.-]|\A\.")
 _LONGEST = 200
-_WORKSPACE = "workspace"
+_WORKSPACE, _ID = "workspace", ".id"
 INPUT, OUTPUT = "input.json", "output.json"
 
 
@@ -61,10 +63,9 @@ class LaunchFolder:
         """Make it, with the instance's input."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.workspace.mkdir(exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(self.path / INPUT, flags, 0o600)
-        with os.fdopen(number, "wb") as file:
-            file.write(given or b"{}")
+        if not (self.instance / _ID).exists():
+            _write(self.instance / _ID, self.instance_id.encode())
+        _write(self.path / INPUT, given or b"{}")
 
     def read_output(self, most: int) -> bytes | None:
         """Give what the process left in `output.json`; None if that is no file, or too large."""
@@ -85,20 +86,39 @@ class LaunchFolder:
         return found
 
 
-def sweep(runs: Path, kept: Collection[Path], before: float) -> int:
+def instances_at_rest(runs: Path, kept: Collection[Path], before: float) -> list[tuple[Path, str]]:
     """
-    Remove folders of launches that nothing was written to since; gives how many.
+    Give the folders of instances in which nothing was made since, with the instances' ids.
 
-    An instance whose last launch goes loses its workspace, too.
+    Without those that have one of the kept folders of launches.
     """
+    busy = {folder.parent for folder in kept}
+    found = []
+    for instance in set(runs.glob("*/*")) - busy:
+        newest = max(one.lstat().st_mtime for one in (instance, *instance.iterdir()))
+        content = _read(instance / _ID, values.MAX_ID_BYTES)
+        if newest < before and content is not None:
+            found.append((instance, content.decode(errors="replace")))
+    return found
+
+
+def forget_launches(runs: Path, kept: Collection[Path], *, most: int) -> int:
+    """Remove the oldest folders of each instance that has more than `most`; gives how many."""
     removed = 0
     for instance in runs.glob("*/*"):
-        launches = [folder for folder in instance.iterdir() if folder.name != _WORKSPACE]
-        old = [one for one in launches if one not in kept and one.lstat().st_mtime < before]
-        for folder in old if len(old) < len(launches) else [instance]:
-            shutil.rmtree(folder)
-        removed += len(old)
+        launches = [one for one in instance.iterdir() if one.name not in (_WORKSPACE, _ID)]
+        launches.sort(key=lambda one: one.lstat().st_mtime)
+        for folder in launches[: max(len(launches) - most, 0)]:
+            if folder not in kept:
+                shutil.rmtree(folder)
+                removed += 1
     return removed
+
+
+def _write(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _read(path: Path, most: int) -> bytes | None:

@@ -1,8 +1,9 @@
-"""What an environment clears away: instances that ended long ago, and broken uploads."""
+"""What an environment clears away: what ended long ago, its files, and broken uploads."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.launcher import Launcher
@@ -20,13 +21,18 @@ _UPLOAD = timedelta(hours=24)
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
     """
-    Clears away once an hour; retention: how long finished instances are kept, None: for ever.
+    Clears away once an hour.
+
+    retention: how long finished instances are kept, None: for ever. sweep: clears away files of
+    launches of this machine; it is asked with what tells whether an instance is stored, and how
+    long files of one that isn't are kept.
     """
 
     persistence: Persistence
     launcher: Launcher
     clock: Clock
     retention: timedelta | None
+    sweep: Callable[[Callable[[str], Awaitable[bool]], timedelta | None], Awaitable[int]]
 
     async def keep(self) -> None:
         """Go on until it is cancelled; a database that can't be asked is asked an hour later."""
@@ -34,21 +40,28 @@ class Housekeeping:
             await self.clock.pause(_EVERY)
             try:
                 await self.clear()
-            except DatabaseError as error:
+            except (DatabaseError, OSError) as error:
                 _log.warning("nothing was cleared away", extra={"why": str(error)})
 
     async def clear(self) -> int:
         """Clear away, a batch at a time; tells how many instances are gone."""
         now = self.launcher.now()
         await self.persistence.images.sweep(now - _UPLOAD)
-        gone = 0
-        if self.retention is None:
-            return gone
-        while True:
-            count = await self.persistence.instances.prune(now - self.retention, limit=_BATCH)
-            gone += count
-            if count < _BATCH:
-                break
+        gone = 0 if self.retention is None else await self._prune(now - self.retention)
         if gone:
             _log.info("finished instances deleted", extra={"instances": gone})
+        folders = await self.sweep(self._is_stored, self.retention)
+        if folders:
+            _log.info("folders of launches deleted", extra={"folders": folders})
         return gone
+
+    async def _prune(self, before: datetime) -> int:
+        gone = 0
+        while True:
+            count = await self.persistence.instances.prune(before, limit=_BATCH)
+            gone += count
+            if count < _BATCH:
+                return gone
+
+    async def _is_stored(self, instance_id: str) -> bool:
+        return await self.persistence.instances.get(instance_id) is not None

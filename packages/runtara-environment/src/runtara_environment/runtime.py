@@ -9,12 +9,14 @@ from typing import Self
 
 from dependency_injector import providers
 
+from runtara_domain.launching.launcher import Launcher
 from runtara_domain.ports.persistence import Persistence
 from runtara_environment.config import EnvironmentSettings, address
 from runtara_environment.container import Container, CoreAddress
 from runtara_environment.identity import IdentityTaken, held_identity
 from runtara_environment.management import ManagementRequest
 from runtara_environment.operations import streams
+from runtara_environment.plugins import PluginBroken
 from runtara_environment.runners.oci import WITHOUT_CONTAINER
 from runtara_protocol.quic.certificates import Certificate, LocalAuthority
 from runtara_protocol.quic.connection import Connection
@@ -94,7 +96,7 @@ class EnvironmentRuntime:
             self._container.core.override(
                 providers.Object(CoreAddress(self.core_address, self._tls_ca()))
             )
-            await exits.enter_async_context(self._container.launcher())
+            await exits.enter_async_context(self._launcher())
             keeping = self._container.housekeeping().keep()
             await exits.enter_async_context(running("housekeeping", keeping))
             host, port = self._settings.env_quic_host, self._settings.env_quic_port
@@ -121,6 +123,12 @@ class EnvironmentRuntime:
         self._container.management().end()
         await self._exits.__aexit__(kind, error, traceback)
         _log.info("stopped")
+
+    def _launcher(self) -> Launcher:
+        try:
+            return self._container.launcher()
+        except PluginBroken as error:
+            raise StartError(str(error)) from error
 
     def _identify(self, exits: AsyncExitStack) -> None:
         try:

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from runtara_domain.model.images import Image
@@ -29,7 +31,9 @@ class ImageCache:
         if image.sha256 is None:
             return _adopted(image, folder)
         async with self._locks[image.image_id]:
-            if not folder.exists():
+            if folder.exists():
+                os.utime(folder)
+            else:
                 await self._install(image, runner, folder)
         return folder
 
@@ -59,9 +63,16 @@ class ImageCache:
             reason = f"image {image.image_id}: its bytes are not those that were registered"
             raise LaunchFailed(Cause.IMAGE_MISSING, reason)
 
-    def forget(self, image_id: str) -> None:
-        """Remove the copy of an image."""
-        shutil.rmtree(self._folder / safe_name(image_id), ignore_errors=True)
+    def sweep(self, kept: Collection[str], before: float) -> int:
+        """Remove copies of other images than these that were not launched since; gives how many."""
+        names = {safe_name(image_id) for image_id in kept}
+        removed = 0
+        for folder in self._folder.iterdir() if self._folder.exists() else ():
+            # One that begins with a dot is what an installation has left that was broken off.
+            if folder.name not in names and folder.lstat().st_mtime < before:
+                shutil.rmtree(folder)
+                removed += 1
+        return removed
 
 
 def _adopted(image: Image, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from runtara_domain.error import InvalidValue
@@ -16,14 +16,17 @@ _LONGEST_NAME = 1024
 _PIECE = 1024 * 1024
 
 
-def check_image(runner_type: RunnerType, metadata: Mapping[str, object], content: Path) -> None:
+def check_image(
+    runners: Collection[str], content: Path, runner_type: RunnerType, metadata: Mapping[str, object]
+) -> None:
     """
     Raise InvalidValue, saying what to do, if an image can't be run from these bytes.
 
+    runners: the runner types that there are runners for; WASM needs one of an installed package.
     Nothing is unpacked; a Python image's zip is read to its end. Takes as long as that: call it in
     a thread.
     """
-    if runner_type is RunnerType.WASM:
+    if runner_type is RunnerType.WASM and runner_type not in runners:
         raise InvalidValue("runner_type: WASM is not supported: take OCI, NATIVE or PYTHON")
     check_metadata(runner_type, metadata)
     if content.stat().st_size == 0:

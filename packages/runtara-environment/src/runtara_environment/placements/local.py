@@ -3,8 +3,7 @@
 import asyncio
 import json
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,7 +16,7 @@ from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 from runtara_domain.ports.images import Images
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
-from runtara_environment.folders import LaunchFolder, safe_name, sweep
+from runtara_environment.folders import LaunchFolder, safe_name
 from runtara_environment.images.cache import ImageCache
 from runtara_environment.placements.endings import end_of, left_behind, parsed_handle, storable
 from runtara_environment.placements.orders import start_order
@@ -28,6 +27,7 @@ from runtara_environment.placements.spawner import (
     connect,
 )
 from runtara_environment.placements.strays import end_strays
+from runtara_environment.placements.sweeping import Folders
 from runtara_environment.runners.oci import NO_RUNTIME
 from runtara_environment.runners.port import Places, ProcessSpec, Runner
 from runtara_environment.runners.variables import base_variables, launch_variables
@@ -75,6 +75,7 @@ class _Launched:
 
     folder: LaunchFolder
     reports: bool
+    image_id: str | None
     pid: int | None = None
     start_time: int | None = None
 
@@ -125,12 +126,25 @@ class LocalPlacement:
         """Give the folder of a launch, whether or not it is there."""
         return LaunchFolder(self.settings.data_dir / "runs", tenant_id, instance_id, launch_id)
 
-    async def sweep(self, older_than: timedelta) -> int:
-        """Remove the folders of launches that are over and were last written to that long ago."""
-        kept = {launched.folder.path for launched in self._launched.values()}
-        return await asyncio.to_thread(
-            sweep, self.settings.data_dir / "runs", kept, time.time() - older_than.total_seconds()
+    async def sweep(
+        self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
+    ) -> int:
+        """
+        Remove what no launch needs any more; gives how many folders.
+
+        Of an instance that is not known any more and had no launch for that long, None: for ever,
+        all. Of others all but the last launches; and containers and copies of images that were not
+        needed for a week.
+        """
+        launched = self._launched
+        folders = Folders(
+            data_dir=self.settings.data_dir,
+            cache=self._cache,
+            launches={one.folder.path for one in launched.values()},
+            containers={self._container(launch_id) for launch_id in launched},
+            images={one.image_id for one in launched.values() if one.image_id is not None},
         )
+        return await folders.sweep(is_known, older_than)
 
     @asynccontextmanager
     async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
@@ -165,7 +179,7 @@ class LocalPlacement:
         except OSError as error:
             raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
         places = Places(code=code, folder=folder.path, workspace=folder.workspace)
-        launched = _Launched(folder, runner.reports)
+        launched = _Launched(folder, runner.reports, image.image_id)
         self._launched[assignment.launch_id] = launched
         try:
             return await self._start(assignment, image, runner, places, may_start)
@@ -260,7 +274,7 @@ class LocalPlacement:
 
     async def _take_up_one(self, row: OpenLaunch) -> None:
         folder = self.folder(row.tenant_id, row.instance_id, row.launch_id)
-        launched = _Launched(folder, await self._reports(row.image_id))
+        launched = _Launched(folder, await self._reports(row.image_id), row.image_id)
         self._launched[row.launch_id] = launched
         if row.launch_id in self._living:
             launched.pid, launched.start_time = self._living[row.launch_id]

@@ -1,13 +1,49 @@
 """The placements of installed packages."""
 
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from runtara_domain.model.images import LOCAL
+from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
+from runtara_environment.placements.local import LocalSettings
+from runtara_environment.plugins import PluginBroken, plugins
+from runtara_environment.runners.port import Runner
 
 GROUP = "runtara.placements"
 
 
-def other_placements() -> Mapping[str, Placement]:
-    """Give those that entry points bring: an image names one in its metadata, as `placement`."""
-    return {entry.name: entry.load()() for entry in entry_points(group=GROUP)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementSetup:
+    """
+    What a placement of an installed package is made with.
+
+    persistence: open while the placement's watch is; it holds the images' bytes. runners: by runner
+    type. places: this environment's folder, and where processes find the core.
+    """
+
+    environment_id: str
+    persistence: Persistence
+    runners: Mapping[str, Runner]
+    places: LocalSettings
+
+
+def other_placements(setup: PlacementSetup) -> Mapping[str, Placement]:
+    """
+    Give those that entry points bring: an image names one in its metadata, as `placement`.
+
+    Each is a callable that takes the setup. Raises PluginBroken.
+    """
+    found: dict[str, Placement] = {}
+    for name, make in plugins(GROUP):
+        if name == LOCAL:
+            raise PluginBroken(GROUP, name, "this name is taken by the placement on this machine")
+        found[name] = _made(name, make, setup)
+    return found
+
+
+def _made(name: str, make: Callable[..., Placement], setup: PlacementSetup) -> Placement:
+    try:
+        return make(setup)
+    except Exception as error:
+        raise PluginBroken(GROUP, name, f"{type(error).__name__}: {error}") from error

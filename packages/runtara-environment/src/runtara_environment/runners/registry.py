@@ -1,9 +1,9 @@
 """The runners there are: ours, and those of installed packages."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 
 from runtara_domain.model.images import RunnerType
+from runtara_environment.plugins import plugins
 from runtara_environment.runners.oci import WITHOUT_CONTAINER, OciRunner, find_runtime
 from runtara_environment.runners.port import Runner
 from runtara_environment.runners.process import ProcessRunner
@@ -17,7 +17,8 @@ def runners(oci_runtime: str | None = None) -> Mapping[str, Runner]:
     Give the runner of each runner type that can be run here.
 
     oci_runtime: as RUNTARA_OCI_RUNTIME; None takes the runtime there is, and without one there is
-    no runner of OCI images. An entry point's name is the runner type; it takes the place of ours.
+    no runner of OCI images. An entry point's name is the runner type, and it takes the place
+    of ours. Raises PluginBroken.
     """
     found: dict[str, Runner] = {
         RunnerType.NATIVE: ProcessRunner(),
@@ -28,6 +29,11 @@ def runners(oci_runtime: str | None = None) -> Mapping[str, Runner]:
         found[RunnerType.OCI] = ProcessRunner()
     elif runtime is not None:
         found[RunnerType.OCI] = OciRunner(runtime)
-    for entry in entry_points(group=GROUP):
-        found[entry.name] = entry.load()()
+    for name, make in plugins(GROUP):
+        found[name] = make()
     return found
+
+
+def without_containers(found: Mapping[str, Runner]) -> Mapping[str, Runner]:
+    """Give the runners of processes, for a place that makes no containers."""
+    return {name: runner for name, runner in found.items() if not isinstance(runner, OciRunner)}

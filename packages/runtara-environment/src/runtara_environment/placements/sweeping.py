@@ -1,0 +1,79 @@
+"""The folders of launches that nothing needs any more."""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from runtara_domain.model.launches import KEPT_LAUNCHES
+from runtara_environment.folders import forget_launches, instances_at_rest
+from runtara_environment.images.cache import ImageCache
+from runtara_environment.spawner.containers import Container
+
+logger = logging.getLogger(__name__)
+
+_UNUSED = timedelta(days=7)
+"""How long a container that was left stays, and a copy of an image that nothing is launched of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """
+    What lies below a data folder.
+
+    launches, containers: the folders of what is open now; images: the ids of what that runs.
+    """
+
+    data_dir: Path
+    cache: ImageCache
+    launches: Collection[Path]
+    containers: Collection[Path]
+    images: Collection[str]
+
+    async def sweep(
+        self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
+    ) -> int:
+        """Remove what nothing needs any more, as a placement's sweep; gives how many folders."""
+        week_ago = time.time() - _UNUSED.total_seconds()
+        return (
+            await self.sweep_runs(is_known, older_than)
+            + await asyncio.to_thread(self.sweep_containers, week_ago)
+            + await asyncio.to_thread(self.cache.sweep, self.images, week_ago)
+        )
+
+    async def sweep_runs(
+        self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
+    ) -> int:
+        """
+        Remove folders of launches; gives how many.
+
+        An instance that isn't known any more, and had no launch for that long, loses its workspace,
+        too; None: none does.
+        """
+        runs = self.data_dir / "runs"
+        removed = await asyncio.to_thread(forget_launches, runs, self.launches, most=KEPT_LAUNCHES)
+        if older_than is None:
+            return removed
+        before = time.time() - older_than.total_seconds()
+        at_rest = await asyncio.to_thread(instances_at_rest, runs, self.launches, before)
+        for folder, instance_id in at_rest:
+            if not await is_known(instance_id):
+                await asyncio.to_thread(shutil.rmtree, folder)
+                removed += 1
+        return removed
+
+    def sweep_containers(self, before: float) -> int:
+        """Remove containers that a spawner has left at its death; gives how many."""
+        folder, removed = self.data_dir / "containers", 0
+        for one in folder.iterdir() if folder.exists() else ():
+            if one not in self.containers and one.lstat().st_mtime < before:
+                try:
+                    Container(one).remove_now()
+                    removed += 1
+                except OSError as error:
+                    logger.warning("the container in %s can't be removed: %s", one, error)
+        return removed
