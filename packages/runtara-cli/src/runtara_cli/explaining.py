@@ -133,7 +133,7 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
         if one.not_launched.startswith("held"):
             command = "runtara hold, then with --release"
         elif around.image is not None and around.image.problem is not None:
-            command = f"runtara deploy SOURCE, and runtara retry {identity} --image ID"
+            command = f"runtara deploy SOURCE, and runtara retry {identity} --with-image ID"
         return Explanation(
             identity, f"it is not launched: {one.not_launched}", OPERATOR, command, is_stuck=True
         )

@@ -93,6 +93,14 @@ def tenant(function: F) -> F:
     return click.option("--tenant", metavar="NAME", help=text)(function)
 
 
+def many(function: F) -> F:
+    """Take instances by their ids, or by filters, for a change of them."""
+    text = "Don't ask whether to change those that the filters choose."
+    agreed = click.option("--yes", "is_agreed", is_flag=True, help=text)
+    ids = click.argument("instance_ids", metavar="[ID]...", nargs=-1)
+    return ids(filters(agreed(function)))
+
+
 def filters(function: F) -> F:
     """Take which instances are meant."""
     for option in reversed(_FILTERS):

@@ -75,7 +75,7 @@ CHECKS = (
     ),
     _instances(
         "image_missing", "its image is no row, deleted, or another tenant's",
-        "runtara retry ID --image IMAGE_ID",
+        "runtara retry ID --with-image IMAGE_ID",
         f"{_OPEN} AND {_IMAGE} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM images AS m WHERE"
         f" m.image_id = {_IMAGE} AND m.tenant_id = i.tenant_id AND m.deleted_at IS NULL)",
         _WITH_IMAGE,

@@ -1,14 +1,22 @@
 """`runtara cancel`."""
 
-import click
+from typing import Any
 
+from runtara_cli import bulk, options
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
 
-@made("cancel", short_help="Ask an instance to clean up and end.")
-@click.argument("instance_ids", metavar="ID...", nargs=-1, required=True)
-async def command(session: Session, instance_ids: tuple[str, ...]) -> None:
-    """Ask an instance to clean up and end as cancelled. `runtara stop` ends its process as well."""
-    for instance_id in instance_ids:
-        await session.client.instances.cancel(instance_id)
+@made("cancel", short_help="Ask instances to clean up and end.")
+@options.many
+async def command(
+    session: Session, instance_ids: tuple[str, ...], is_agreed: bool, **values: Any
+) -> int:
+    """
+    Ask instances to clean up and end as cancelled. `runtara stop` ends a process as well.
+
+    With filters instead of IDs, all that they choose: they are counted first, and you are asked.
+    The same command goes on with what a kill has broken off.
+    """
+    verb = bulk.Verb("cancel", ("pending", "running", "suspended"), session.client.instances.cancel)
+    return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)

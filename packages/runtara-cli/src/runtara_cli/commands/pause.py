@@ -1,14 +1,22 @@
 """`runtara pause`."""
 
-import click
+from typing import Any
 
+from runtara_cli import bulk, options
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
 
-@made("pause", short_help="Suspend an instance until it is resumed.")
-@click.argument("instance_ids", metavar="ID...", nargs=-1, required=True)
-async def command(session: Session, instance_ids: tuple[str, ...]) -> None:
-    """Ask an instance to suspend at its next durable call, until `runtara resume`."""
-    for instance_id in instance_ids:
-        await session.client.instances.pause(instance_id)
+@made("pause", short_help="Suspend instances until they are resumed.")
+@options.many
+async def command(
+    session: Session, instance_ids: tuple[str, ...], is_agreed: bool, **values: Any
+) -> int:
+    """
+    Ask instances to suspend at their next durable call, until `runtara resume`.
+
+    With filters instead of IDs, all that they choose: they are counted first, and you are asked.
+    The same command goes on with what a kill has broken off.
+    """
+    verb = bulk.Verb("pause", ("pending", "running", "suspended"), session.client.instances.pause)
+    return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)

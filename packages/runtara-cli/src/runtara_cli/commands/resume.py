@@ -1,14 +1,22 @@
 """`runtara resume`."""
 
-import click
+from typing import Any
 
+from runtara_cli import bulk, options
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
 
-@made("resume", short_help="Let a paused, sleeping or blocked instance go on now.")
-@click.argument("instance_ids", metavar="ID...", nargs=-1, required=True)
-async def command(session: Session, instance_ids: tuple[str, ...]) -> None:
-    """Let a paused, sleeping, blocked or backing-off instance go on now."""
-    for instance_id in instance_ids:
-        await session.client.instances.resume(instance_id)
+@made("resume", short_help="Let paused, sleeping or blocked instances go on now.")
+@options.many
+async def command(
+    session: Session, instance_ids: tuple[str, ...], is_agreed: bool, **values: Any
+) -> int:
+    """
+    Let paused, sleeping, blocked or backing-off instances go on now.
+
+    With filters instead of IDs, all that they choose: they are counted first, and you are asked.
+    The same command goes on with what a kill has broken off.
+    """
+    verb = bulk.Verb("resume", ("suspended",), session.client.instances.resume)
+    return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)

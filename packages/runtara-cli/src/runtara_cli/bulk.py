@@ -1,0 +1,236 @@
+"""
+One change of many instances: planned, counted, confirmed, and gone on with after a kill.
+
+A plan is a file: a line for each instance, then beside it a file that says how many are done. What
+is done is written after each batch; the batch that a kill has broken off is looked at before it is
+made again, so that no instance is changed twice.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtara_cli import codes, options
+from runtara_cli.session import Session
+
+if TYPE_CHECKING:
+    from runtara_management_sdk import InstanceFilter, InstanceSummary
+
+Act = Callable[[str], Awaitable[None]]
+
+_BATCH = 16
+_SHOWN = 5
+"""Refusals that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """name: the command's. of: the statuses of instances that it can change. act: changes one."""
+
+    name: str
+    of: tuple[str, ...]
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An instance as it was when the plan was made."""
+
+    instance_id: str
+    status: str
+    finished_at: str | None
+
+
+async def change(
+    session: Session,
+    verb: Verb,
+    instance_ids: Sequence[str],
+    values: dict[str, Any],
+    *,
+    is_agreed: bool,
+) -> int:
+    """
+    Change those that are named, or those that the filters choose; gives the exit code.
+
+    Raises UsageError unless either is given, and if nobody can be asked and is_agreed is False.
+    """
+    is_filtered = any(values.values())
+    if instance_ids and is_filtered:
+        raise click.UsageError("takes IDs or filters, not both")
+    if instance_ids:
+        for instance_id in instance_ids:
+            await verb.act(instance_id)
+        return codes.DONE
+    if not is_filtered:
+        raise click.UsageError("name instances by their IDs, or choose them by filters")
+    said = ", ".join(f"{name} {value}" for name, value in values.items() if value)
+    with _taken(_key(session, verb, said)) as plan:
+        if not plan.is_begun:
+            await plan.make(_chosen(session, verb, options.chosen(values)))
+        if not _agreed(session, verb, plan, said, is_agreed=is_agreed):
+            plan.discard()
+            return codes.DONE
+        return await _carried_out(session, verb, plan)
+
+
+class Plan:
+    """The file of a plan, and of how much of it is done."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._progress = path.with_suffix(".done")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was agreed to, and is not at its end."""
+        return self._progress.exists()
+
+    @property
+    def done(self) -> int:
+        """How many are done."""
+        return int(self._progress.read_text()) if self.is_begun else 0
+
+    async def make(self, found: AsyncIterator["InstanceSummary"]) -> None:
+        """Write down which instances are to be changed."""
+        with self._path.open("w") as file:
+            async for one in found:
+                file.write(json.dumps([one.instance_id, one.status, _text(one.finished_at)]) + "\n")
+
+    def counts(self) -> Counter[str]:
+        """Count the instances by how they stood."""
+        return Counter(one.status for one in self.rest(0))
+
+    def rest(self, done: int) -> Iterator[Planned]:
+        """Give the instances behind the first `done` ones."""
+        with self._path.open() as file:
+            for line in islice(file, done, None):
+                yield Planned(*json.loads(line))
+
+    def note(self, done: int) -> None:
+        """Keep how many are done."""
+        temporary = self._progress.with_suffix(".new")
+        temporary.write_text(str(done))
+        temporary.replace(self._progress)
+
+    def discard(self) -> None:
+        """Forget it."""
+        self._progress.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
+
+
+def _key(session: Session, verb: Verb, said: str) -> str:
+    way = session.access
+    where = way.database_url or way.environment_addr or os.environ.get("RUNTARA_ENVIRONMENT_ADDR")
+    return hashlib.sha256(json.dumps([where, verb.name, said]).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _taken(key: str) -> Iterator[Plan]:
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    folder = Path(state) / "runtara/bulk"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{key}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise click.UsageError("the same change is under way already") from None
+        yield Plan(folder / f"{key}.plan")
+
+
+async def _chosen(
+    session: Session, verb: Verb, which: "InstanceFilter"
+) -> AsyncIterator["InstanceSummary"]:
+    from runtara_management_sdk import Status
+
+    if which.status is not None and which.status not in verb.of:
+        raise click.UsageError(f"--status takes one of {', '.join(verb.of)} with {verb.name}")
+    statuses = verb.of if which.status is None else (which.status,)
+    for status in statuses:
+        narrowed = replace(which, status=Status(status), created_before=session.now)
+        async for one in session.client.instances.list(narrowed):
+            yield one
+
+
+def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: bool) -> bool:
+    counts = plan.counts()
+    total = counts.total()
+    if plan.is_begun:
+        session.out.note(f"goes on: {plan.done:,} of {total:,} are done")
+        return True
+    by_status = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    session.out.note(f"{verb.name}: {total:,} instances ({said}){by_status and f': {by_status}'}")
+    if total == 0:
+        return False
+    if not is_agreed:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--yes agrees to it, where nobody can be asked")
+        if not click.confirm("Go on?", err=True):
+            return False
+    plan.note(0)
+    return True
+
+
+async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
+    # Only now: --help needs no event loop.
+    import asyncio
+
+    from runtara_sdk.errors import ServerError
+
+    refused: list[str] = []
+
+    async def act(one: Planned, *, looks: bool) -> None:
+        try:
+            if not looks or await _is_as_planned(session, one):
+                await verb.act(one.instance_id)
+        except ServerError as error:
+            refused.append(f"{one.instance_id}: {error}")
+
+    # A batch that was begun before a kill may be done in part.
+    done, looks = plan.done, True
+    total = plan.counts().total()
+    planned = plan.rest(done)
+    while batch := list(islice(planned, _BATCH)):
+        await asyncio.gather(*(act(one, looks=looks) for one in batch))
+        done, looks = done + len(batch), False
+        plan.note(done)
+        _progress(done, total)
+    plan.discard()
+    changed = total - len(refused)
+    session.out.result(
+        {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
+    )
+    for text in refused[:_SHOWN]:
+        session.out.note(f"refused: {text}")
+    if len(refused) > _SHOWN:
+        session.out.note(f"and {len(refused) - _SHOWN:,} more")
+    return codes.REFUSED if refused else codes.DONE
+
+
+async def _is_as_planned(session: Session, one: Planned) -> bool:
+    found = await session.client.instances.get(one.instance_id)
+    return (
+        found is not None
+        and found.status == one.status
+        and _text(found.finished_at) == one.finished_at
+    )
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{done:,} of {total:,}" + ("\n" if done == total else ""), err=True, nl=False)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

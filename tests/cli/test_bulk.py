@@ -1,0 +1,138 @@
+"""One change of many instances, also after a kill in the middle of it."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from tests.cli.test_audit import DONE, Doctored
+from tests.cli.test_direct import run
+from tests.support.server_process import environment
+
+from runtara_cli import codes
+
+MANY = 40
+
+KILLED = """
+import os, signal
+from runtara_cli.__main__ import main
+from runtara_management_sdk.instances import Instances
+
+made, retry = 0, Instances.retry
+
+async def counted(self, instance_id, **more):
+    global made
+    await retry(self, instance_id, **more)
+    made += 1
+    if made == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Instances.retry = counted
+main()
+"""
+
+
+class Many:
+    """A database with many failed instances, and one of another workflow."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "core.db"
+        database = Doctored(f"sqlite:{self._path}")
+        failed = {
+            "status": "failed",
+            "error": "the bank is closed",
+            "tenant_id": "t",
+            "run_epoch": 1,
+        }
+        rows = [
+            {**DONE, **failed, "instance_id": f"i-{number}", "workflow": "pay"}
+            for number in range(MANY)
+        ]
+        rows.append({**DONE, **failed, "instance_id": "other", "workflow": "other"})
+        database.put({"instances": rows})
+
+    def give(self, *arguments: str) -> Result:
+        """Give a command."""
+        return run(*arguments, "--database-url", f"sqlite:{self._path}")
+
+    def killed(self, *arguments: str) -> int:
+        """Give a command that is killed at its twentieth instance; gives how it ended."""
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, *arguments, "--database-url", f"sqlite:{self._path}"],
+            env=environment({}),
+        ).returncode
+
+    def asked(self, statement: str) -> list[tuple[str, int]]:
+        """Ask the database."""
+        with closing(sqlite3.connect(self._path)) as database, database:
+            return database.execute(statement).fetchall()
+
+    def retried(self) -> dict[str, int]:
+        """Tell how often each instance was retried."""
+        statement = (
+            "SELECT instance_id, count(*) FROM instance_events"
+            " WHERE subtype = 'runtara.reopened' GROUP BY 1"
+        )
+        return dict(self.asked(statement))
+
+
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Many:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return Many(tmp_path)
+
+
+def test_a_change_is_counted_and_agreed_to_first(many: Many) -> None:
+    """Where nobody can be asked, nothing is changed without --yes."""
+    result = many.give("retry", "--workflow", "pay", "--error", "bank")
+
+    assert (result.exit_code, "--yes" in result.stderr) == (codes.USAGE, True)
+    assert "retry: 40 instances (workflow pay, error bank): 40 failed" in result.stderr
+    assert many.retried() == {}
+
+
+def test_all_that_are_chosen_are_changed(many: Many) -> None:
+    """And then there are none left."""
+    result = many.give("retry", "--workflow", "pay", "--yes")
+    again = many.give("retry", "--workflow", "pay", "--yes")
+
+    assert (result.exit_code, result.stdout) == (codes.DONE, "40\n")
+    assert many.retried() == {f"i-{number}": 1 for number in range(MANY)}
+    assert (again.exit_code, "0 instances" in again.stderr) == (codes.DONE, True)
+
+
+def test_a_change_that_was_killed_goes_on_and_changes_none_twice(many: Many) -> None:
+    """Not even one that has failed again by then."""
+    ended = many.killed("retry", "--workflow", "pay", "--yes")
+    before = many.retried()
+    many.asked(
+        "UPDATE instances SET status = 'failed', finished_at = '2099-01-01T00:00:00.000Z'"
+        " WHERE instance_id IN (SELECT instance_id FROM instance_events)"
+    )
+    result = many.give("retry", "--workflow", "pay")
+
+    assert ended == -signal.SIGKILL
+    assert 20 <= len(before) < MANY
+    assert (result.exit_code, "goes on: 16 of 40 are done" in result.stderr) == (codes.DONE, True)
+    assert many.retried() == {f"i-{number}": 1 for number in range(MANY)}
+
+
+def test_those_that_are_refused_are_told_and_the_rest_is_changed(many: Many) -> None:
+    """The exit code says that there were some."""
+    many.asked(
+        "UPDATE instances SET status = 'suspended', finished_at = NULL,"
+        " sleep_until = '2099-01-01T00:00:00.000Z' WHERE workflow = 'pay'"
+    )
+    cancelled = many.give("cancel", "--workflow", "pay", "--yes", "--json")
+    wrong = many.give("cancel", "--status", "failed", "--yes")
+    both = many.give("cancel", "i-1", "--workflow", "pay")
+    none = many.give("cancel")
+    finished = many.give("cancel", "other")
+
+    assert (cancelled.exit_code, '"changed": 40' in cancelled.stdout) == (codes.DONE, True)
+    assert [one.exit_code for one in (wrong, both, none)] == [codes.USAGE] * 3
+    assert finished.exit_code == codes.REFUSED
