@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = sorted((ROOT / "packages").glob("runtara-*"))
+PACKAGES = sorted((ROOT / "packages").glob("runtara*"))
 GENERATED = ROOT / "packages/runtara-protocol/src/runtara_protocol/pb"
 
 

@@ -64,6 +64,15 @@ class CheckpointNotFound(CoreError):
     code = "CHECKPOINT_NOT_FOUND"
 
 
+class ImageNotFound(CoreError):
+    """No image of this tenant has this id."""
+
+    code = "IMAGE_NOT_FOUND"
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"Image {image_id!r} not found")
+
+
 class SignalDeliveryFailed(CoreError):
     """The signal was not taken; the message says why."""
 

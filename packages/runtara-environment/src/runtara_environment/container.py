@@ -132,7 +132,7 @@ def _retention(settings: EnvironmentSettings) -> timedelta | None:
 
 
 def _management(
-    persistence: object,
+    persistence: Persistence,
     launcher: Launcher,
     clock: SystemClock,
     settings: EnvironmentSettings,
@@ -141,7 +141,7 @@ def _management(
     placements: Mapping[str, Placement],
 ) -> Management:
     return Management(
-        persistence=persistence,  # type: ignore[arg-type]  # A provider has no type to check.
+        persistence=persistence,
         launcher=launcher,
         clock=clock,
         check_image=partial(check_image, local.runners),

@@ -3,15 +3,6 @@
 from runtara_domain.error import CoreError
 
 
-class ImageNotFound(CoreError):
-    """No image of this tenant has this id."""
-
-    code = "IMAGE_NOT_FOUND"
-
-    def __init__(self, image_id: str) -> None:
-        super().__init__(f"Image {image_id!r} not found")
-
-
 class ImageInUse(CoreError):
     """Open instances use the image; the message says how many."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.listeners import Listeners
+from runtara_domain.launching.operations import InstanceOperations
 from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launches import Offer
 from runtara_domain.ports.clock import Clock
@@ -41,6 +42,11 @@ class Management:
     began_at: timedelta
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
+
+    @property
+    def operations(self) -> InstanceOperations:
+        """What is done with instances."""
+        return InstanceOperations(self.persistence, self.clock, lambda: self.launcher)
 
     def end(self) -> None:
         """Answer now what is held, and hold nothing more."""

@@ -1,8 +1,16 @@
 """The typed client of a Runtara environment's management port."""
 
-from runtara_management_sdk.client import ManagementClient
-from runtara_management_sdk.errors import Conflict, ImageInUse, ImageNotFound, NotFound, Unsupported
-from runtara_management_sdk.instances import InstanceFilter
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from runtara_management_sdk.errors import (
+    Conflict,
+    ImageInUse,
+    ImageNotFound,
+    LeaseLost,
+    NotFound,
+    Unsupported,
+)
 from runtara_management_sdk.records import (
     Checkpoint,
     Environment,
@@ -13,6 +21,7 @@ from runtara_management_sdk.records import (
     Hold,
     Image,
     Instance,
+    InstanceFilter,
     InstanceSummary,
     Launch,
     Limit,
@@ -26,7 +35,10 @@ from runtara_management_sdk.records import (
     Status,
     Waiting,
 )
-from runtara_management_sdk.settings import ManagementSettings
+
+if TYPE_CHECKING:
+    from runtara_management_sdk.client import ManagementClient
+    from runtara_management_sdk.settings import ManagementSettings
 
 __all__ = [
     "Checkpoint",
@@ -44,6 +56,7 @@ __all__ = [
     "InstanceFilter",
     "InstanceSummary",
     "Launch",
+    "LeaseLost",
     "Limit",
     "ManagementClient",
     "ManagementSettings",
@@ -59,3 +72,17 @@ __all__ = [
     "Unsupported",
     "Waiting",
 ]
+
+# QUIC and TLS take longer to import than a program that only has records at hand needs to start.
+_AT_FIRST_USE = {
+    "ManagementClient": "runtara_management_sdk.client",
+    "ManagementSettings": "runtara_management_sdk.settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _AT_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_AT_FIRST_USE[name]), name)
+    globals()[name] = found
+    return found

@@ -12,6 +12,7 @@ from runtara_management_sdk.operations import Environments, Launches, Queues
 from runtara_management_sdk.records import Granularity, Health, MetricsBucket
 from runtara_management_sdk.settings import ManagementSettings
 from runtara_management_sdk.transport import Asks, Transport
+from runtara_management_sdk.workers import Workers
 from runtara_protocol.pb import environment_pb2 as pb
 
 
@@ -31,6 +32,7 @@ class ManagementClient:
     launches: Launches
     environments: Environments
     queues: Queues
+    workers: Workers
 
     def __init__(
         self, settings: ManagementSettings | None = None, *, transport: Asks | None = None
@@ -41,6 +43,7 @@ class ManagementClient:
         self.launches = Launches(self._transport)
         self.environments = Environments(self._transport)
         self.queues = Queues(self._transport)
+        self.workers = Workers(self._transport)
 
     async def health(self) -> Health:
         """Ask whether the environment is well."""

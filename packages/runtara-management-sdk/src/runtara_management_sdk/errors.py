@@ -28,6 +28,12 @@ class Conflict(ServerError):
     code = "CONFLICT"
 
 
+class LeaseLost(ServerError):
+    """A worker's lease has run out, or the environment does not know it: open it again."""
+
+    code = "LEASE_LOST"
+
+
 class Unsupported(ServerError):
     """The operation belongs to something that this server doesn't have."""
 
@@ -35,7 +41,8 @@ class Unsupported(ServerError):
 
 
 _OURS: dict[str | None, type[ServerError]] = {
-    known.code: known for known in (ImageNotFound, ImageInUse, NotFound, Conflict, Unsupported)
+    known.code: known
+    for known in (ImageNotFound, ImageInUse, NotFound, Conflict, LeaseLost, Unsupported)
 }
 
 

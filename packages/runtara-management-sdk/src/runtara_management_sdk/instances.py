@@ -1,7 +1,6 @@
 """Instances: start them, look at them, tell them what to do."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from runtara_management_sdk import reading
@@ -10,6 +9,7 @@ from runtara_management_sdk.records import (
     Event,
     Forked,
     Instance,
+    InstanceFilter,
     InstanceSummary,
     Sent,
     Started,
@@ -22,25 +22,6 @@ from runtara_sdk.errors import InstanceNotFound
 PAGE = 100
 HOLD = timedelta(seconds=30)
 """How long one request waits for an instance's end before it asks again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceFilter:
-    """Which instances are meant; None means any."""
-
-    tenant_id: str | None = None
-    status: Status | None = None
-    workflow: str | None = None
-    image_id: str | None = None
-    image_name_prefix: str | None = None
-    error_contains: str | None = None
-    is_blocked: bool | None = None
-    queue: str | None = None
-    parent_id: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    finished_after: datetime | None = None
-    finished_before: datetime | None = None
 
 
 ANY = InstanceFilter()

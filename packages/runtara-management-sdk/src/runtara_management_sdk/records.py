@@ -158,6 +158,25 @@ class Instance:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFilter:
+    """Which instances are meant; None means any."""
+
+    tenant_id: str | None = None
+    status: Status | None = None
+    workflow: str | None = None
+    image_id: str | None = None
+    image_name_prefix: str | None = None
+    error_contains: str | None = None
+    is_blocked: bool | None = None
+    queue: str | None = None
+    parent_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finished_after: datetime | None = None
+    finished_before: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """`created`: False if the same start had been made before."""
@@ -298,3 +317,55 @@ class MetricsBucket:
     avg_memory_bytes: int | None = None
     max_memory_bytes: int | None = None
     success_rate_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's lease: for how long it is good from when it was answered, and when to renew."""
+
+    good_for: timedelta
+    renew_every: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A launch that a worker has claimed. `timeout`: bounds it; `crashes`: without progress."""
+
+    launch_id: str
+    instance_id: str
+    tenant_id: str
+    workflow: str
+    crashes: int = 0
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An operator stops a launch: its run is to end within `left`."""
+
+    launch_id: str
+    left: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """
+    A renewed lease. closed: launches that are no longer the worker's; is_draining: claim no more.
+    """
+
+    good_for: timedelta
+    closed: frozenset[str] = frozenset()
+    stops: tuple[Stop, ...] = ()
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a launch ended. cause: one of those of docs/wire.md; exit_code: the SDK's command's."""
+
+    launch_id: str
+    cause: str
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    error: str = ""

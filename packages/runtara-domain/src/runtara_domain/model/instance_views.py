@@ -1,12 +1,16 @@
 """Records of what operators see of instances: all that is known, and lists."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.model.children import ENDED
 from runtara_domain.model.images import Image
 from runtara_domain.model.instances import Instance, InstanceSummary
 from runtara_domain.model.limits import Hold, Limit
@@ -14,6 +18,9 @@ from runtara_domain.status import InstanceStatus, SignalType
 
 MAX_LISTED_ERROR = 1024
 """Characters of an error that a list shows."""
+
+_DECISION = re.compile(r"!decision#[0-9.]+\Z")
+"""Ends the custom signal by which an operator settles whether an effect has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +152,45 @@ class MetricsBucket:
     longest: timedelta | None = None
     average_memory_bytes: int | None = None
     max_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """
+    What a suspended instance waits for.
+
+    kind: `promise`, `child`, `decision` (whether an effect has happened), `sleep` or `retry`.
+    until: when the wait ends by itself; None: never.
+    """
+
+    kind: str
+    name: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def awaited(text: str | None) -> tuple[Awaited, ...]:
+    """Read what an instance said that it waits for; nothing for what no SDK of ours wrote."""
+    try:
+        return tuple(_awaited(one) for one in json.loads(text or "[]"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        return ()
+
+
+def _awaited(one: Mapping[str, Any]) -> Awaited:
+    kind, name = one["kind"], one["name"]
+    if kind == "signal":
+        kind = "decision" if _DECISION.search(name) else "promise"
+        if name.startswith(ENDED):
+            kind, name = "child", name.removeprefix(ENDED)
+    return Awaited(kind, name, _moment(one.get("since")), _moment(one.get("until")))
+
+
+def _moment(text: str | None) -> datetime | None:
+    # In UTC: one without a zone is no moment, which astimezone would take for a local one.
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return moment

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from runtara_domain.error import InvalidValue
+from runtara_domain.error import ImageNotFound, InvalidValue
 from runtara_domain.model.images import MAX_CHUNK_BYTES, ImageFilter, NewImage, RegisteredImage
-from runtara_environment.errors import ImageInUse, ImageNotFound
+from runtara_environment.errors import ImageInUse
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb

@@ -1,21 +1,15 @@
 """Starting instances, reading them, and what operators do to them."""
 
-import asyncio
 import base64
 import binascii
 import json
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from runtara_domain import values
-from runtara_domain.error import (
-    InstanceAlreadyExists,
-    InstanceNotFound,
-    InvalidInstanceState,
-    InvalidValue,
-    ShuttingDown,
-)
+from runtara_domain.error import InvalidValue, ShuttingDown
 from runtara_domain.model import CustomSignal, Signal
 from runtara_domain.model.instance_views import (
     InstanceOrder,
@@ -27,33 +21,22 @@ from runtara_domain.model.instance_views import (
 from runtara_domain.model.interventions import Fork, Retry, Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import InstanceStart, LaunchFilter
-from runtara_domain.status import InstanceStatus, SignalType, State
-from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
-from runtara_environment.errors import Conflict, ImageNotFound
+from runtara_domain.ports.transport import OnAbandoned
+from runtara_domain.status import InstanceStatus, SignalType
+from runtara_environment.errors import Conflict
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation, views
 from runtara_protocol.pb import environment_pb2 as pb
 
 _LONGEST_WAIT = timedelta(minutes=1)
-_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
-_AFTER_GRACE = timedelta(seconds=5)
 
 
 async def start_instance(
     core: Management, request: ManagementRequest, message: pb.StartInstanceRequest
 ) -> pb.RpcResponse:
     """Keep an instance to be launched; launch it at once where there is room."""
-    now = core.launcher.now()
-    start = _start(message, now)
-    started = await core.persistence.launches.start(start, at=now, offer=core.launcher.offer())
-    core.launcher.take(started.claims)
-    if not started.image_is_found:
-        raise ImageNotFound(message.image_id)
-    if started.differs_in:
-        raise InstanceAlreadyExists(
-            f"Instance {start.instance_id!r} already exists, with another"
-            f" {', '.join(started.differs_in)}: take another id"
-        )
+    start = _start(message, core.launcher.now())
+    started = await core.operations.start(start)
     return pb.RpcResponse(
         start_instance=pb.StartInstanceResponse(
             success=True,
@@ -100,8 +83,7 @@ async def get_instance_status(
 async def _status(
     core: Management, instance_id: str, *, brief: bool
 ) -> pb.GetInstanceStatusResponse:
-    values.check_id("instance_id", instance_id)
-    seen = await core.persistence.launches.view(instance_id, at=core.launcher.now())
+    seen = await core.operations.view(instance_id)
     if seen is None:
         return pb.GetInstanceStatusResponse(
             instance_id=instance_id,
@@ -128,39 +110,25 @@ async def wait_instance(
     core: Management, request: ManagementRequest, message: pb.WaitInstanceRequest
 ) -> pb.RpcResponse:
     """Answer when the instance is final, or the time is up."""
-    values.check_id("instance_id", message.instance_id)
     wait = min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
     until = core.clock.uptime() + wait
-    state = await _until_final(core, request, message.instance_id, wait)
+    given_up = _given_up(core, request)
+    state = await core.operations.until_final(message.instance_id, wait, given_up)
     if state is not None and not state.is_final and core.clock.uptime() < until:
         raise ShuttingDown("This server is shutting down: wait again in a moment, or at another")
     response = await _status(core, message.instance_id, brief=False)
     return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
 
 
-async def _until_final(
-    core: Management, request: ManagementRequest, instance_id: str, wait: timedelta
-) -> State | None:
-    """
-    Look until an instance is final, the time is up, or nobody waits any more; tells its state.
+def _given_up(core: Management, request: ManagementRequest) -> OnAbandoned:
+    """Tell when nobody waits any more: the client has given up, or the environment ends."""
 
-    Nobody waits when the client has given up, or the environment ends.
-    """
-    over = asyncio.Event()
-    span = _FIRST_LOOK
-    until = core.clock.uptime() + wait
-    with request.on_abandoned(over.set), core.ending.told(over.set):
-        while True:
-            found = await core.persistence.instances.get(instance_id)
-            if found is None:
-                return None
-            left = (until - core.clock.uptime()).total_seconds()
-            if found.state.is_final or left <= 0 or over.is_set():
-                return found.state
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(span, left)):
-                    await over.wait()
-            span = min(span * 1.5, _LAST_LOOK)
+    @contextmanager
+    def told(call: Callable[[], None]) -> Iterator[None]:
+        with request.on_abandoned(call), core.ending.told(call):
+            yield
+
+    return told
 
 
 async def list_instances(
@@ -238,18 +206,7 @@ async def stop_instance(
     """Cancel, let the process clean up, end it; answered when the instance is final."""
     grace = timedelta(seconds=message.grace_period_seconds)
     stop = Stop(message.instance_id, grace, message.reason)
-    stopped = await core.persistence.launches.stop(stop, at=core.launcher.now())
-    if stopped.before is None:
-        raise InstanceNotFound(message.instance_id)
-    if stopped.before.is_final:
-        raise _finished(message.instance_id, stopped.before)
-    core.launcher.stopping(stopped)
-    state = await _until_final(core, request, message.instance_id, grace + _AFTER_GRACE)
-    if state is not None and not state.is_final:
-        raise InvalidInstanceState(
-            f"Instance {message.instance_id!r} is still {state}: its stop is stored, and an"
-            " environment carries it out"
-        )
+    await core.operations.stop(stop, _given_up(core, request))
     return pb.RpcResponse(stop_instance=pb.StopInstanceResponse(success=True))
 
 
@@ -257,21 +214,8 @@ async def resume_instance(
     core: Management, request: ManagementRequest, message: pb.ResumeInstanceRequest
 ) -> pb.RpcResponse:
     """Make an instance launchable now."""
-    values.check_id("instance_id", message.instance_id)
-    state = await core.persistence.launches.resume(message.instance_id, at=core.launcher.now())
-    if state is None:
-        raise InstanceNotFound(message.instance_id)
-    if state.is_final:
-        raise _finished(message.instance_id, state)
-    core.launcher.look()
+    await core.operations.resume(message.instance_id)
     return pb.RpcResponse(resume_instance=pb.ResumeInstanceResponse(success=True))
-
-
-def _finished(instance_id: str, state: State) -> InvalidInstanceState:
-    return InvalidInstanceState(
-        f"Instance {instance_id!r} is {state}: it can't be told anything any more; a failed or"
-        " cancelled one goes on with a retry"
-    )
 
 
 async def send_signal(
@@ -281,9 +225,7 @@ async def send_signal(
     kind: SignalType = translation.word(
         translation.SIGNALS, "signal_type", message.signal_type, pb.SignalType
     )
-    send = SendSignal(core.persistence.signals, core.launcher)
-    await send(instance_id=message.instance_id, signal=Signal(kind, message.payload))
-    core.launcher.look()
+    await core.operations.send_signal(message.instance_id, Signal(kind, message.payload))
     return pb.RpcResponse(send_signal=pb.SendSignalResponse(success=True))
 
 
@@ -292,13 +234,9 @@ async def send_custom_signal(
 ) -> pb.RpcResponse:
     """Send a value; the first one sent for a name stands."""
     translation.required(message, "checkpoint_id")
-    # By the clock of the claim that follows: by another it might not be due yet.
-    send = SendCustomSignal(core.persistence.signals, core.launcher)
-    sent = await send(
-        instance_id=message.instance_id,
-        signal=CustomSignal(message.checkpoint_id, message.payload),
+    sent = await core.operations.send(
+        message.instance_id, CustomSignal(message.checkpoint_id, message.payload)
     )
-    core.launcher.look()
     return pb.RpcResponse(
         send_custom_signal=pb.SendCustomSignalResponse(
             success=True, first=sent.stands, warning=sent.hint
@@ -315,16 +253,7 @@ async def retry_instance(
         image_id=translation.optional(message, "image_id"),
         set_aside=tuple(message.forget_checkpoint_ids),
     )
-    retried = await core.persistence.launches.retry(retry, at=core.launcher.now())
-    if retried.before is None:
-        raise InstanceNotFound(message.instance_id)
-    if not retried.image_is_found:
-        raise ImageNotFound(retry.image_id or "of the instance")
-    if retried.before is State.COMPLETED:
-        raise InvalidInstanceState(
-            f"Instance {message.instance_id!r} is completed: there is nothing to retry; fork it"
-        )
-    core.launcher.look()
+    await core.operations.retry(retry)
     return pb.RpcResponse(retry_instance=pb.RetryInstanceResponse())
 
 
@@ -339,24 +268,7 @@ async def fork_instance(
         before_checkpoint_id=translation.optional(message, "before_checkpoint_id"),
         image_id=translation.optional(message, "image_id"),
     )
-    forked = await core.persistence.launches.fork(fork, at=core.launcher.now())
-    if not forked.is_found:
-        raise InstanceNotFound(fork.instance_id)
-    if not forked.image_is_found:
-        raise ImageNotFound(fork.image_id or "of the instance")
-    if forked.is_taken:
-        raise InstanceAlreadyExists(f"Instance {fork.new_instance_id!r} already exists")
-    if not forked.point_is_found:
-        point = fork.through_checkpoint_id or fork.before_checkpoint_id
-        raise InvalidValue(f"checkpoint_id: the history has no checkpoint {point!r}")
-    if forked.is_too_long:
-        raise InvalidValue("instance_id: takes an instance of at most 100000 checkpoints")
-    if forked.open_child_id is not None:
-        raise InvalidInstanceState(
-            f"the child {forked.open_child_id!r} had not ended in that history: fork from a point"
-            " before it was started"
-        )
-    core.launcher.look()
+    forked = await core.operations.fork(fork)
     return pb.RpcResponse(
         fork_instance=pb.ForkInstanceResponse(
             instance_id=fork.new_instance_id,
@@ -370,21 +282,6 @@ async def move_instance(
     core: Management, request: ManagementRequest, message: pb.MoveInstanceRequest
 ) -> pb.RpcResponse:
     """Give an open instance another image."""
-    values.check_id("instance_id", message.instance_id)
     image_id = translation.required(message, "image_id")
-    moved = await core.persistence.launches.move(
-        message.instance_id, image_id, at=core.launcher.now()
-    )
-    if moved.before is None:
-        raise InstanceNotFound(message.instance_id)
-    if moved.before.is_final:
-        raise _finished(message.instance_id, moved.before)
-    if not moved.image_is_found:
-        raise ImageNotFound(image_id)
-    if moved.open_launch_id is not None:
-        raise InvalidInstanceState(
-            f"Instance {message.instance_id!r} is being run by launch {moved.open_launch_id}:"
-            " pause it first"
-        )
-    core.launcher.look()
+    await core.operations.move(message.instance_id, image_id)
     return pb.RpcResponse(move_instance=pb.MoveInstanceResponse())

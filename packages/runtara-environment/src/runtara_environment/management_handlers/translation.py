@@ -1,7 +1,6 @@
 """Records of environments as messages of the management protocol, and the other way round."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -9,10 +8,9 @@ from typing import Any
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model import EventType, StoredEvent
-from runtara_domain.model.children import ENDED
 from runtara_domain.model.environments import Environment
 from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.instance_views import ListedInstance, MetricsBucket
+from runtara_domain.model.instance_views import ListedInstance, MetricsBucket, awaited
 from runtara_domain.model.launches import Launch
 from runtara_domain.model.limits import Hold, LimitUse, Scope
 from runtara_domain.status import InstanceStatus, SignalType
@@ -20,8 +18,6 @@ from runtara_protocol.pb import environment_pb2 as pb
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_DECISION = re.compile(r"!decision#[0-9.]+\Z")
-"""Ends the custom signal by which an operator settles whether an effect has happened."""
 
 RUNNERS: Mapping[RunnerType, pb.RunnerType] = MappingProxyType(
     {
@@ -156,24 +152,15 @@ def image(stored: Image) -> pb.ImageSummary:
 
 def waiting(text: str | None) -> list[pb.Waiting]:
     """Describe what an instance said that it waits for; nothing for what no SDK of ours wrote."""
-    try:
-        return [_waiting(one) for one in json.loads(text or "[]")]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        return []
-
-
-def _waiting(one: Mapping[str, Any]) -> pb.Waiting:
-    kind, name = one["kind"], one["name"]
-    if kind == "signal":
-        kind = "decision" if _DECISION.search(name) else "promise"
-        if name.startswith(ENDED):
-            kind, name = "child", name.removeprefix(ENDED)
-    times = {
-        f"{field}_ms": milliseconds(datetime.fromisoformat(one[field]))
-        for field in ("since", "until")
-        if one.get(field) is not None
-    }
-    return pb.Waiting(kind=kind, name=name, **times)
+    return [
+        pb.Waiting(
+            kind=one.kind,
+            name=one.name,
+            since_ms=optional_milliseconds(one.since),
+            until_ms=optional_milliseconds(one.until),
+        )
+        for one in awaited(text)
+    ]
 
 
 def listed(one: ListedInstance) -> pb.InstanceSummary:

@@ -3,23 +3,28 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.launching.bell import Bell
+from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Claims, Closing, Offer, OpenLaunch
+from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_environment.errors import LeaseLost
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
 
 TTL = timedelta(seconds=30)
-RENEW_EVERY = timedelta(seconds=10)
+RENEW_EVERY = timedelta(seconds=3)
+_LOST_SILENCE = timedelta(seconds=1)
+"""A run of a lost worker is fenced by its launch: it saves nothing once another is launched."""
 _LONGEST_WAIT = timedelta(minutes=1)
 _MAX_CLAIMED = 1000
 
@@ -41,7 +46,10 @@ async def open_worker(
     )
     lease = await core.persistence.environments.open(new, ttl=TTL)
     core.offers[new.environment_id] = Offer(
-        environment_id=new.environment_id, workflows=names, tenant_id=tenant_id
+        environment_id=new.environment_id,
+        workflows=names,
+        tenant_id=tenant_id,
+        lost_silence=_LOST_SILENCE,
     )
     open_launches = await core.persistence.launches.open_launches(new.environment_id, at=lease.now)
     return pb.RpcResponse(
@@ -147,12 +155,20 @@ async def report_launches(
     for ended in message.ends:
         closing = Closing(ended.launch_id, _end(ended), random.random())
         closed = await core.persistence.launches.close(
-            closing, partial(judge, policy=core.crashes), at=core.launcher.now()
+            closing, partial(_verdict, core.crashes), at=core.launcher.now()
         )
         if not closed.is_closed:
             already_closed.append(ended.launch_id)
     core.launcher.look()
     return pb.RpcResponse(report_launches=pb.ReportLaunchesResponse(already_closed=already_closed))
+
+
+def _verdict(crashes: CrashPolicy, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
+    verdict = judge(end, instance, crashes)
+    if end.cause is Cause.STOPPED and verdict.delay is not None:
+        # The worker leaves: its instances go on elsewhere at once.
+        return replace(verdict, delay=timedelta(0))
+    return verdict
 
 
 async def close_worker(

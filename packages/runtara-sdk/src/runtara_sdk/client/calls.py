@@ -10,7 +10,7 @@ from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import ConnectionLost
 from runtara_sdk.client.backoff import delay
-from runtara_sdk.client.connection import SharedConnection, servers
+from runtara_sdk.client.connection import CommonConnection, SharedConnection, servers
 from runtara_sdk.client.deadline import CallDeadline
 from runtara_sdk.client.exchange import exchange
 from runtara_sdk.client.liveness import Liveness
@@ -53,8 +53,15 @@ class Calls:
     raises InstanceSuperseded, and so do at once those whose answers are held.
     """
 
-    def __init__(self, settings: Settings, retry: Retry) -> None:
-        self._connection = SharedConnection(servers(settings), self._greet)
+    def __init__(
+        self, settings: Settings, retry: Retry, common: CommonConnection | None = None
+    ) -> None:
+        self._common = common
+        if common is None:
+            self._connection = SharedConnection(servers(settings), self._greet)
+        else:
+            self._connection = common.connection
+            common.join(self._greet_in_common)
         # Not the time of a call, which is long for workflows: a dead server is seen as soon.
         self._liveness = Liveness(settings.request_timeout_ms / 1000)
         self._retry = retry
@@ -124,8 +131,12 @@ class Calls:
                 return connection
 
     async def aclose(self) -> None:
-        """Close the connection; calls under way raise."""
-        await self._connection.aclose()
+        """Close the connection, unless others share it; calls under way raise."""
+        if self._common is None:
+            await self._connection.aclose()
+        else:
+            self._common.leave(self._greet_in_common)
+            self._stop("this client was closed while a call was under way")
 
     def _stop_if_superseded(self) -> None:
         if self._superseded is not None:
@@ -157,6 +168,15 @@ class Calls:
             logger.info("run %d is not continued: %s", run, error)
         except self._retry.transient as error:
             raise ConnectionLost(str(error)) from error
+
+    async def _greet_in_common(self, connection: ClientConnection) -> None:
+        try:
+            await self._greet(connection)
+        except InstanceSuperseded as error:
+            self._stop(str(error))
+        except RuntaraError as error:
+            # Of this run alone: its next call is judged by the server.
+            logger.warning("a run is not continued on a new connection: %s", error)
 
     def _time_up(self, call: _Call) -> RuntaraError:
         within = f"from the core at {self._connection.addresses} within {self._retry.timeout:g} s"

@@ -27,6 +27,7 @@ from runtara_sdk.loggers import get_logger
 if TYPE_CHECKING:
     from runtara_sdk.client import requests, responses
     from runtara_sdk.client.calls import Calls
+    from runtara_sdk.client.connection import CommonConnection
     from runtara_sdk.client.long_poll import LongPoll
 
 logger = get_logger(__name__)
@@ -57,10 +58,17 @@ class Client:
 
     `retry` is for callers that have more time than a request, such as workflows; its `timeout`
     takes the place of `request_timeout_ms`, which then only says how soon a silent server is
-    doubted.
+    doubted. `common` is a connection to share with the clients of other instances.
     """
 
-    def __init__(self, settings: Settings | None = None, *, retry: Retry | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        retry: Retry | None = None,
+        common: "CommonConnection | None" = None,
+    ) -> None:
+        self._common = common
         self._settings = Settings() if settings is None else settings
         self._retry = retry or Retry(self._settings.request_timeout_ms / 1000)
         self._id = self._settings.instance_id
@@ -79,7 +87,7 @@ class Client:
             raise ClientNotOpen("this client is open already: use one `async with` at a time")
         if self._settings.skip_cert_verification:
             _warn_of_trust(self._settings.server_addr)
-        calls = Calls(self._settings, self._retry)
+        calls = Calls(self._settings, self._retry, self._common)
         self._open = _Open(calls, LongPoll(calls, self._id))
         return self
 

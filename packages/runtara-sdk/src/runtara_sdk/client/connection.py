@@ -139,6 +139,33 @@ class SharedConnection:
         return connection
 
 
+class CommonConnection:
+    """
+    A connection that the clients of many instances share.
+
+    On a new one each client goes on with its run; one that can't is left to find out for itself.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._greetings: set[Callable[[ClientConnection], Awaitable[None]]] = set()
+        self.connection = SharedConnection(servers(settings), self._greet)
+
+    def join(self, greet: Callable[[ClientConnection], Awaitable[None]]) -> None:
+        """Have this awaited on each new connection."""
+        self._greetings.add(greet)
+
+    def leave(self, greet: Callable[[ClientConnection], Awaitable[None]]) -> None:
+        """Do without it from now on."""
+        self._greetings.discard(greet)
+
+    async def aclose(self) -> None:
+        """Close it; calls under way raise."""
+        await self.connection.aclose()
+
+    async def _greet(self, connection: ClientConnection) -> None:
+        await asyncio.gather(*(greet(connection) for greet in list(self._greetings)))
+
+
 def servers(settings: Settings) -> list[ClientSettings]:
     """The servers that the settings name, in their order."""
     return [

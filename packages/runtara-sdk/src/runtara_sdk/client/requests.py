@@ -165,6 +165,23 @@ def heartbeat(instance_id: str) -> RpcRequest:
     return _event(instance_id, InstanceEventType.EVENT_HEARTBEAT)
 
 
+def heartbeats(instance_ids: Iterable[str]) -> RpcRequest:
+    """Show the life of many instances at once."""
+    now = _timestamp(datetime.now(UTC))
+    return RpcRequest(
+        instance_event_batch=InstanceEventBatch(
+            events=[
+                InstanceEvent(
+                    instance_id=each,
+                    event_type=InstanceEventType.EVENT_HEARTBEAT,
+                    timestamp_ms=now,
+                )
+                for each in instance_ids
+            ]
+        )
+    )
+
+
 def completed(instance_id: str, output: bytes) -> RpcRequest:
     """End well."""
     return _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)

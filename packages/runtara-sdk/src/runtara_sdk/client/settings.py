@@ -1,5 +1,6 @@
 """The settings of a client, read from the environment."""
 
+from copy import copy
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -57,6 +58,17 @@ class Settings:
         given = {name: value for name, value in locals().items() if name in _FIELDS}
         for name, value in values(_FIELDS, given).items():
             object.__setattr__(self, name, value)
+
+    def of(self, instance_id: str, tenant_id: str, launch_id: str | None) -> "Settings":
+        """Give the same for another instance's run, whose ids the core has given, so unchecked."""
+        other = copy(self)
+        for name, value in (
+            ("instance_id", instance_id),
+            ("tenant_id", tenant_id),
+            ("launch_id", launch_id),
+        ):
+            object.__setattr__(other, name, value)
+        return other
 
 
 _ID = "1 to 1024 bytes of UTF-8 without NUL"

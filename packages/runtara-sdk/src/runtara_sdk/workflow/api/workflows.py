@@ -61,13 +61,16 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return Call(
             self.name,
             text,
-            _result=self._result,
-            _failure=lambda error, failure: values.failures.decode_of_workflow(
-                self.name, error, failure, self.raises
-            ),
+            _result=self.decode_result,
+            _failure=self.decode_failure,
         )
 
-    def _result(self, output: bytes) -> R:
+    def decode_failure(self, error: str, failure: bytes | None) -> Exception:
+        """Give the error to raise for a failed instance, as that of a bound call does."""
+        return values.failures.decode_of_workflow(self.name, error, failure, self.raises)
+
+    def decode_result(self, output: bytes) -> R:
+        """Read the output of a completed instance; raises StateUnreadable if it doesn't fit."""
         kind = self._hints().get("return", Any)
         what = f"the output of workflow {self.name!r}"
         return cast("R", values.codec.decode(what, output, kind, Form.ALIASES))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
+from typing import Protocol
 
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
@@ -50,11 +51,19 @@ _OUTCOMES = {
 }
 
 
+class Lifeline(Protocol):
+    """What shows that a run is alive."""
+
+    def begin(self) -> None:
+        """Begin to show it, once the run has begun."""
+        ...
+
+
 class CoreStore:
     """One instance on a core that is reached over QUIC."""
 
     def __init__(
-        self, client: Client, settings: Settings, lifeline: HeartbeatThread, retry: Retry
+        self, client: Client, settings: Settings, lifeline: Lifeline, retry: Retry
     ) -> None:
         self.instance_id = settings.instance_id
         self._settings = settings
@@ -228,15 +237,20 @@ async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIter
     The instance shows life by a connection of its own.
     """
     quiet = replace(settings, heartbeat_interval_ms=0)
-    retry = Retry(
+    retry = retry_within(budget)
+    with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
+        async with Client(quiet, retry=retry) as client:
+            yield CoreStore(client, quiet, lifeline, retry)
+
+
+def retry_within(budget: timedelta) -> Retry:
+    """Let a run's calls be repeated for so long while the core is out of reach."""
+    return Retry(
         max(budget, _LEAST_BUDGET).total_seconds(),
         _TRANSIENT,
         caller="this run",
         afterwards=" (budget= of @workflow), then the run ends and can be run again",
     )
-    with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
-        async with Client(quiet, retry=retry) as client:
-            yield CoreStore(client, quiet, lifeline, retry)
 
 
 async def _has(client: Client, key: str) -> bool:

@@ -33,10 +33,10 @@ class HeartbeatThread:
     Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
 
     A loop that has no turn for a second because of user code is logged, once, with the stack that
-    blocks it. `interval` is in seconds; 0 sends no heartbeats.
+    blocks it. `interval` is in seconds; without settings, or with 0, no heartbeats are sent.
     """
 
-    def __init__(self, settings: Settings, interval: float) -> None:
+    def __init__(self, settings: Settings | None = None, interval: float = 0) -> None:
         self._settings = settings
         self._interval = interval
         self._thread: threading.Thread | None = None
@@ -84,7 +84,7 @@ class HeartbeatThread:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         tasks = [asyncio.create_task(self._watch())]
-        if self._interval:
+        if self._settings is not None and self._interval:
             tasks.append(asyncio.create_task(self._beat()))
         await self._end.wait()
         for task in tasks:

@@ -1,0 +1,243 @@
+"""What operators and clients do with instances, wherever they ask from."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from runtara_domain import values
+from runtara_domain.error import (
+    ImageNotFound,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InvalidInstanceState,
+    InvalidValue,
+)
+from runtara_domain.model import CustomSignal, Sent, Signal
+from runtara_domain.model.instance_views import InstanceView
+from runtara_domain.model.interventions import Fork, Forked, Retry, Stop, Stopped
+from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.transport import OnAbandoned, never_abandoned
+from runtara_domain.status import State
+from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
+
+_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
+_AFTER_GRACE = timedelta(seconds=5)
+
+
+class LaunchingHere(Protocol):
+    """The engine of launches beside the operations, as `Launcher` is one."""
+
+    def now(self) -> datetime:
+        """Tell the database's time."""
+        ...
+
+    def offer(self) -> Offer | None:
+        """Give what a start may claim for; None if nothing more is taken now."""
+        ...
+
+    def take(self, claims: Claims | None) -> None:
+        """Launch what was claimed with an offer of this engine."""
+        ...
+
+    def look(self) -> None:
+        """Look at what is launchable: something may have changed."""
+        ...
+
+    def stopping(self, stopped: Stopped) -> None:
+        """Carry out a stop that was just put in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchingElsewhere:
+    """No engine is here: others launch, and hear of changes by the database's watch."""
+
+    clock: Clock
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def offer(self) -> Offer | None:
+        return None
+
+    def take(self, claims: Claims | None) -> None:
+        """Nothing is claimed without an offer."""
+
+    def look(self) -> None:
+        """Nobody here looks."""
+
+    def stopping(self, stopped: Stopped) -> None:
+        """Another process carries it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOperations:
+    """
+    The operations on instances, each raising a CoreError where it is refused.
+
+    launching: gives the engine of launches beside them, as it is when an operation is asked for.
+    """
+
+    persistence: Persistence
+    clock: Clock
+    launching: Callable[[], LaunchingHere]
+
+    def now(self) -> datetime:
+        """Tell the database's time, as far as it is known here."""
+        return self.launching().now()
+
+    async def start(self, start: InstanceStart) -> Started:
+        """
+        Keep an instance to be launched, and launch it at once where there is room.
+
+        The same start again changes nothing. Raises ImageNotFound, or InstanceAlreadyExists where
+        the id belongs to another start.
+        """
+        here = self.launching()
+        started = await self.persistence.launches.start(start, at=here.now(), offer=here.offer())
+        here.take(started.claims)
+        if not started.image_is_found:
+            raise ImageNotFound(start.image_id or "")
+        if started.differs_in:
+            raise InstanceAlreadyExists(
+                f"Instance {start.instance_id!r} already exists, with another"
+                f" {', '.join(started.differs_in)}: take another id"
+            )
+        return started
+
+    async def view(self, instance_id: str) -> InstanceView | None:
+        """Read all that is known of an instance; None if it is unknown."""
+        values.check_id("instance_id", instance_id)
+        return await self.persistence.launches.view(instance_id, at=self.now())
+
+    async def until_final(
+        self,
+        instance_id: str,
+        wait: timedelta,
+        on_abandoned: OnAbandoned = never_abandoned,
+    ) -> State | None:
+        """
+        Return when an instance is final, the time is up, or the answer is given up; tells its
+        state, None if it is unknown.
+        """
+        values.check_id("instance_id", instance_id)
+        abandoned = asyncio.Event()
+        span = _FIRST_LOOK
+        until = self.clock.uptime() + wait
+        with on_abandoned(abandoned.set):
+            while True:
+                found = await self.persistence.instances.standing(instance_id)
+                if found is None:
+                    return None
+                left = (until - self.clock.uptime()).total_seconds()
+                if found.state.is_final or left <= 0 or abandoned.is_set():
+                    return found.state
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(span, left)):
+                        await abandoned.wait()
+                span = min(span * 1.5, _LAST_LOOK)
+
+    async def stop(self, stop: Stop, on_abandoned: OnAbandoned = never_abandoned) -> None:
+        """Cancel, let the process clean up, end it; returns when the instance is final."""
+        here = self.launching()
+        stopped = await self.persistence.launches.stop(stop, at=here.now())
+        _require_open(stop.instance_id, stopped.before)
+        here.stopping(stopped)
+        state = await self.until_final(stop.instance_id, stop.grace + _AFTER_GRACE, on_abandoned)
+        if state is not None and not state.is_final:
+            raise InvalidInstanceState(
+                f"Instance {stop.instance_id!r} is still {state}: its stop is stored, and an"
+                " environment carries it out"
+            )
+
+    async def resume(self, instance_id: str) -> None:
+        """Make an instance launchable now."""
+        values.check_id("instance_id", instance_id)
+        here = self.launching()
+        _require_open(
+            instance_id, await self.persistence.launches.resume(instance_id, at=here.now())
+        )
+        here.look()
+
+    async def send_signal(self, instance_id: str, signal: Signal) -> None:
+        """Put in a cancel or a pause; a resume makes the instance launchable."""
+        here = self.launching()
+        send = SendSignal(self.persistence.signals, here)
+        await send(instance_id=instance_id, signal=signal)
+        here.look()
+
+    async def send(self, instance_id: str, signal: CustomSignal) -> Sent:
+        """Send a value; the first one sent for a name stands."""
+        here = self.launching()
+        # By the clock of the claim that follows: by another it might not be due yet.
+        send = SendCustomSignal(self.persistence.signals, here)
+        sent = await send(instance_id=instance_id, signal=signal)
+        here.look()
+        return sent
+
+    async def retry(self, retry: Retry) -> None:
+        """Let a failed or cancelled instance go on."""
+        here = self.launching()
+        retried = await self.persistence.launches.retry(retry, at=here.now())
+        if retried.before is None:
+            raise InstanceNotFound(retry.instance_id)
+        if not retried.image_is_found:
+            raise ImageNotFound(retry.image_id or "of the instance")
+        if retried.before is State.COMPLETED:
+            raise InvalidInstanceState(
+                f"Instance {retry.instance_id!r} is completed: there is nothing to retry; fork it"
+            )
+        here.look()
+
+    async def fork(self, fork: Fork) -> Forked:
+        """Make an instance with a copy of another one's history."""
+        here = self.launching()
+        forked = await self.persistence.launches.fork(fork, at=here.now())
+        if not forked.is_found:
+            raise InstanceNotFound(fork.instance_id)
+        if not forked.image_is_found:
+            raise ImageNotFound(fork.image_id or "of the instance")
+        if forked.is_taken:
+            raise InstanceAlreadyExists(f"Instance {fork.new_instance_id!r} already exists")
+        if not forked.point_is_found:
+            point = fork.through_checkpoint_id or fork.before_checkpoint_id
+            raise InvalidValue(f"checkpoint_id: the history has no checkpoint {point!r}")
+        if forked.is_too_long:
+            raise InvalidValue("instance_id: takes an instance of at most 100000 checkpoints")
+        if forked.open_child_id is not None:
+            raise InvalidInstanceState(
+                f"the child {forked.open_child_id!r} had not ended in that history: fork from a"
+                " point before it was started"
+            )
+        here.look()
+        return forked
+
+    async def move(self, instance_id: str, image_id: str) -> None:
+        """Give an open instance another image."""
+        values.check_id("instance_id", instance_id)
+        here = self.launching()
+        moved = await self.persistence.launches.move(instance_id, image_id, at=here.now())
+        _require_open(instance_id, moved.before)
+        if not moved.image_is_found:
+            raise ImageNotFound(image_id)
+        if moved.open_launch_id is not None:
+            raise InvalidInstanceState(
+                f"Instance {instance_id!r} is being run by launch {moved.open_launch_id}:"
+                " pause it first"
+            )
+        here.look()
+
+
+def _require_open(instance_id: str, before: State | None) -> None:
+    if before is None:
+        raise InstanceNotFound(instance_id)
+    if before.is_final:
+        raise InvalidInstanceState(
+            f"Instance {instance_id!r} is {before}: it can't be told anything any more; a failed or"
+            " cancelled one goes on with a retry"
+        )

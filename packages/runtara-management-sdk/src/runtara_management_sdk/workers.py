@@ -1,0 +1,99 @@
+"""Workers: processes that launch instances in themselves, and have no database."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+
+from runtara_management_sdk.records import Assignment, Ended, Lease, Renewed, Stop
+from runtara_management_sdk.transport import Asks
+from runtara_protocol.pb import environment_pb2 as pb
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Workers:
+    """What a worker asks of an environment; each call but `open` raises LeaseLost without one."""
+
+    def __init__(self, transport: Asks) -> None:
+        self._transport = transport
+
+    async def open(
+        self,
+        worker_id: str,
+        tenant_id: str,
+        workflows: Collection[str],
+        *,
+        capacity: int,
+        machine: str = "",
+        version: str = "",
+    ) -> Lease:
+        """Take a lease, or go on with the one of this id."""
+        request = pb.OpenWorkerRequest(
+            environment_id=worker_id,
+            tenant_id=tenant_id,
+            workflows=[pb.ServedWorkflow(name=name) for name in sorted(workflows)],
+            capacity=capacity,
+            machine=machine,
+            version=version,
+        )
+        answer = await self._transport.ask(pb.RpcRequest(open_worker=request))
+        good_for = (answer.lease_until_ms - answer.now_ms) * _MILLISECOND
+        return Lease(good_for, answer.renew_every_ms * _MILLISECOND)
+
+    async def claim(self, worker_id: str, limit: int, *, wait: timedelta) -> Sequence[Assignment]:
+        """Claim instances of the workflows served; waits for one. Never asked a second time."""
+        request = pb.ClaimLaunchesRequest(
+            environment_id=worker_id, limit=limit, wait_ms=wait // _MILLISECOND
+        )
+        answer = await self._transport.ask(
+            pb.RpcRequest(claim_launches=request), is_repeatable=False, hold=wait.total_seconds()
+        )
+        return [_assignment(one) for one in answer.assignments]
+
+    async def renew(self, worker_id: str, launch_ids: Collection[str]) -> Renewed:
+        """Renew the lease; tells which of these launches are lost, and which to stop."""
+        request = pb.RenewWorkerRequest(environment_id=worker_id, launch_ids=launch_ids)
+        answer = await self._transport.ask(pb.RpcRequest(renew_worker=request))
+        stops = [
+            Stop(one.launch_id, (one.stop_at_ms - answer.now_ms) * _MILLISECOND, one.reason)
+            for one in answer.stops
+        ]
+        return Renewed(
+            (answer.lease_until_ms - answer.now_ms) * _MILLISECOND,
+            frozenset(answer.closed),
+            tuple(stops),
+            answer.drain,
+        )
+
+    async def report(self, worker_id: str, ends: Collection[Ended]) -> None:
+        """Close launches with their verdicts; those closed before stay as they are."""
+        request = pb.ReportLaunchesRequest(
+            environment_id=worker_id,
+            ends=[
+                pb.LaunchEnd(
+                    launch_id=one.launch_id,
+                    cause=one.cause,
+                    exit_code=one.exit_code,
+                    exit_signal=one.exit_signal,
+                    error=one.error or None,
+                )
+                for one in ends
+            ],
+        )
+        await self._transport.ask(pb.RpcRequest(report_launches=request))
+
+    async def close(self, worker_id: str) -> None:
+        """Give the lease up; what is still open is launchable elsewhere at once."""
+        request = pb.CloseWorkerRequest(environment_id=worker_id)
+        await self._transport.ask(pb.RpcRequest(close_worker=request))
+
+
+def _assignment(message: pb.Assignment) -> Assignment:
+    seconds = message.timeout_seconds if message.HasField("timeout_seconds") else None
+    return Assignment(
+        launch_id=message.launch_id,
+        instance_id=message.instance_id,
+        tenant_id=message.tenant_id,
+        workflow=message.workflow,
+        crashes=message.crashes,
+        timeout=None if seconds is None else timedelta(seconds=seconds),
+    )

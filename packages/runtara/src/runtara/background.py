@@ -1,0 +1,27 @@
+"""Work beside a block."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Carry the work out beside the block, and end it with that; a failure is logged."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_log_failure)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        logger.error("work in the background has ended", exc_info=task.exception())

@@ -1,0 +1,208 @@
+"""The client: instances of workflows, started, found and listed."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast, overload
+from uuid import uuid4
+
+from runtara import locating
+from runtara.connection import Connection, connected
+from runtara.handle import Handle
+from runtara_management_sdk import InstanceFilter, InstanceSummary, Status
+from runtara_sdk.errors import ClientNotOpen
+from runtara_sdk.workflow import Call, Workflow
+from runtara_sdk.workflow.duration import Duration, duration
+
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
+    """
+    Give a client of the core, to be used as `async with connect() as client:`.
+
+    `where` is an environment's `host:port`, or a database: `sqlite:PATH`, `sqlite::memory:` or
+    `postgresql://…`, which this process then opens itself. Else RUNTARA_ENVIRONMENT_ADDR says it,
+    or RUNTARA_DATABASE_URL, or a folder `.runtara` here or above. The tenant is RUNTARA_TENANT_ID,
+    or `default`. Raises ConfigurationError where nothing, or both variables, say it.
+    """
+    return Client(locating.locate(where), locating.tenant(tenant))
+
+
+class Client:
+    """Starts instances and finds them, between `async with` and its end; tasks may share it."""
+
+    def __init__(self, place: locating.Place, tenant: str) -> None:
+        self._place = place
+        self.tenant = tenant
+        self._exits = AsyncExitStack()
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._connection is not None:
+            raise ClientNotOpen("this client is open already: use one `async with` at a time")
+        self._connection = await self._exits.enter_async_context(connected(self._place))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection = None
+        await self._exits.aclose()
+
+    @overload
+    async def start(
+        self,
+        call: Call[R],
+        /,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]: ...
+
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[], Coroutine[Any, Any, R]],
+        /,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]: ...
+
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[A], Coroutine[Any, Any, R]],
+        argument: A,
+        /,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]: ...
+
+    @overload
+    async def start(
+        self,
+        workflow: Callable[[A, B], Coroutine[Any, Any, R]],
+        first: A,
+        second: B,
+        /,
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]: ...
+
+    async def start(
+        self,
+        workflow: Call[R] | Callable[..., Coroutine[Any, Any, R]],
+        /,
+        *arguments: object,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]:
+        """
+        Start an instance of a workflow with these arguments; it is durable on return.
+
+        Give `workflow.bind(...)` for more arguments, or some by name.
+        The same id and arguments again are the same instance; another workflow or other arguments
+        raise InstanceAlreadyExists. Without an id one is made. A worker that serves the workflow
+        runs it, `delay` from now at the earliest, of those that wait the highest priority first.
+        """
+        if isinstance(workflow, Call):
+            if arguments:
+                raise TypeError("start() takes the arguments in bind(), of a call that is bound")
+            call = workflow
+        else:
+            call = _workflow(workflow).bind(*arguments)
+        started = await self._opened.instances.start(
+            self.tenant,
+            workflow=call.workflow,
+            instance_id=str(uuid4()) if id is None else id,
+            input=call.input or b"",
+            queue=queue,
+            priority=priority,
+            delay=None if delay is None else duration("delay=", delay),
+            dedupe_key=dedupe,
+        )
+        return Handle(self._opened.instances, call, started.instance_id, created=started.created)
+
+    def handle(self, workflow: Callable[..., Coroutine[Any, Any, R]], id: str) -> Handle[R]:
+        """Give a handle of an instance that was started elsewhere; nothing is asked yet."""
+        return Handle(self._opened.instances, _workflow(workflow), id, created=False)
+
+    async def list(
+        self,
+        workflow: Callable[..., Coroutine[Any, Any, Any]] | str | None = None,
+        *,
+        status: str | None = None,
+        since: Duration | datetime | None = None,
+        error: str | None = None,
+        blocked: bool | None = None,
+    ) -> AsyncIterator[InstanceSummary]:
+        """
+        Give the tenant's instances, newest first.
+
+        `status` is a word such as "failed"; `since`: created after that time, or within that span
+        before now. `error`: a text that its error holds.
+        """
+        name = workflow if workflow is None or isinstance(workflow, str) else None
+        if workflow is not None and not isinstance(workflow, str):
+            name = _workflow(workflow).name
+        which = InstanceFilter(
+            tenant_id=self.tenant,
+            workflow=name,
+            status=None if status is None else _status(status),
+            created_after=_moment(since),
+            error_contains=error,
+            is_blocked=blocked,
+        )
+        async for one in self._opened.instances.list(which):
+            yield one
+
+    @property
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            raise ClientNotOpen("this client is not open: use it inside `async with connect()`")
+        return self._connection
+
+
+def _workflow(given: Callable[..., Coroutine[Any, Any, R]]) -> Workflow[..., R]:
+    if not isinstance(given, Workflow):
+        raise TypeError(f"takes a function that @workflow is on, got {given!r}")
+    return cast("Workflow[..., R]", given)
+
+
+def _status(word: str) -> Status:
+    try:
+        return Status(word)
+    except ValueError:
+        takes = ", ".join(each for each in Status if each is not Status.UNKNOWN)
+        raise ValueError(f"status= takes {takes}, got {word!r}") from None
+
+
+def _moment(since: Duration | datetime | None) -> datetime | None:
+    if since is None or isinstance(since, datetime):
+        return since
+    return datetime.now(UTC) - duration("since=", since)

@@ -1,0 +1,129 @@
+"""The way to the core that clients and workers of one loop share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from runtara.background import beside
+from runtara.core import Instances, OpenRuns, Plan, RunStores
+from runtara.embedded import worker as embedded_worker
+from runtara.embedded.core import EmbeddedCore
+from runtara.embedded.instances import EmbeddedInstances
+from runtara.embedded.stores import EmbeddedStores
+from runtara.locating import Place, Way
+from runtara_persistence.connect import connect as persistence_at
+
+if TYPE_CHECKING:
+    from runtara.remote.core import RemoteCore
+
+
+class Connection(Protocol):
+    """The core as it is reached."""
+
+    @property
+    def instances(self) -> Instances: ...
+
+    def stores(self) -> AbstractAsyncContextManager[RunStores]:
+        """Open what gives the stores of this process's runs."""
+        ...
+
+    def serving(self, plan: Plan, runs: OpenRuns) -> AbstractAsyncContextManager[None]:
+        """Be a worker while the block lasts; hand over at its end."""
+        ...
+
+
+class _Embedded:
+    """The core in this process."""
+
+    def __init__(self, core: EmbeddedCore, database_url: str) -> None:
+        self._core, self._url = core, database_url
+        self.instances = EmbeddedInstances(core)
+
+    @asynccontextmanager
+    async def stores(self) -> AsyncIterator[RunStores]:
+        stores = EmbeddedStores(self._core)
+        async with beside(stores.keep()):
+            yield stores
+
+    def serving(self, plan: Plan, runs: OpenRuns) -> AbstractAsyncContextManager[None]:
+        return embedded_worker.serving(self._core, self._url, plan, runs)
+
+
+class _Remote:
+    """The core through its servers."""
+
+    def __init__(self, core: "RemoteCore") -> None:
+        self._core = core
+        self.instances = core.management.instances
+
+    @asynccontextmanager
+    async def stores(self) -> AsyncIterator[RunStores]:
+        from runtara.remote.stores import RemoteStores
+
+        stores = RemoteStores(self._core)
+        async with beside(stores.keep()):
+            yield stores
+
+    def serving(self, plan: Plan, runs: OpenRuns) -> AbstractAsyncContextManager[None]:
+        from runtara.remote import worker
+
+        return worker.serving(self._core.management, plan, runs)
+
+
+@dataclass(slots=True)
+class _Shared:
+    connection: "asyncio.Future[Connection]"
+    exits: AsyncExitStack = field(default_factory=AsyncExitStack)
+    users: int = 0
+
+
+_shared: dict[tuple[asyncio.AbstractEventLoop, Place], _Shared] = {}
+
+
+@asynccontextmanager
+async def connected(place: Place) -> AsyncIterator[Connection]:
+    """
+    Give the loop's connection to a place, opened by the first that asks, closed by the last.
+
+    One process has one writer of a SQLite file then, and `sqlite::memory:` is one database.
+    """
+    loop = asyncio.get_running_loop()
+    shared = _shared.get((loop, place))
+    if shared is None:
+        shared = _shared[loop, place] = _Shared(loop.create_future())
+        shared.users += 1
+        await _open(shared, place)
+    else:
+        shared.users += 1
+    try:
+        yield await asyncio.shield(shared.connection)
+    finally:
+        shared.users -= 1
+        if not shared.users and _shared.get((loop, place)) is shared:
+            del _shared[loop, place]
+            await shared.exits.aclose()
+
+
+async def _open(shared: _Shared, place: Place) -> None:
+    try:
+        shared.connection.set_result(await _opened(shared.exits, place))
+    except BaseException as error:
+        _shared.pop((asyncio.get_running_loop(), place), None)
+        shared.connection.set_exception(error)
+        shared.connection.exception()  # Taken note of, should nobody else wait for it.
+        raise
+
+
+async def _opened(exits: AsyncExitStack, place: Place) -> Connection:
+    if place.way is Way.DATABASE:
+        core = EmbeddedCore(persistence_at(place.value, migrates=True))
+        await exits.enter_async_context(core)
+        return _Embedded(core, place.value)
+    # Only here: QUIC and TLS take long to import.
+    from runtara.remote.core import RemoteCore
+
+    remote = RemoteCore.at(place.value)
+    await exits.enter_async_context(remote.management)
+    return _Remote(remote)

@@ -1,0 +1,144 @@
+"""The ports: what clients and runs ask of the core, whichever way it is reached."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from runtara_domain.model.launch_ends import LaunchEnd
+from runtara_management_sdk import (
+    Forked,
+    Instance,
+    InstanceFilter,
+    InstanceSummary,
+    Sent,
+    Started,
+)
+from runtara_sdk.workflow.engine.store import DurableStore
+
+
+class Instances(Protocol):
+    """
+    Instances, as `runtara_management_sdk.instances.Instances` has them.
+
+    Every call raises ServerError, or a class of it, for a refusal.
+    """
+
+    async def start(
+        self,
+        tenant_id: str,
+        *,
+        workflow: str,
+        instance_id: str,
+        input: bytes = b"",
+        launch_timeout: timedelta | None = None,
+        priority: int | None = None,
+        delay: timedelta | None = None,
+        queue: str | None = None,
+        dedupe_key: str | None = None,
+    ) -> Started:
+        """Start an instance of a workflow; it is durable on return."""
+        ...
+
+    async def get(self, instance_id: str) -> Instance | None:
+        """Read an instance; None if it is unknown."""
+        ...
+
+    async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
+        """Wait until the instance is final; after `within` give it as it stands then."""
+        ...
+
+    def list(self, which: InstanceFilter) -> AsyncIterator[InstanceSummary]:
+        """Give instances, newest first."""
+        ...
+
+    async def cancel(self, instance_id: str, reason: bytes = b"") -> None:
+        """Ask it to clean up and end as CANCELLED."""
+        ...
+
+    async def pause(self, instance_id: str) -> None:
+        """Ask it to suspend at its next durable call until it is resumed."""
+        ...
+
+    async def resume(self, instance_id: str) -> None:
+        """Make a paused, sleeping, blocked or backing-off instance launchable now."""
+        ...
+
+    async def send(self, instance_id: str, name: str, payload: bytes) -> Sent:
+        """Send a value for a name; the first one stands."""
+        ...
+
+    async def retry(self, instance_id: str, *, forget: tuple[str, ...] = ()) -> None:
+        """Let a FAILED or CANCELLED instance go on; its results stay, but those to forget."""
+        ...
+
+    async def fork(
+        self,
+        instance_id: str,
+        *,
+        new_instance_id: str | None = None,
+        before: str | None = None,
+    ) -> Forked:
+        """Make an instance with the same input and a copy of the history up to a checkpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A launch to be carried out. is_suspect: what ran it before has died, so it runs alone."""
+
+    launch_id: str
+    instance_id: str
+    tenant_id: str
+    workflow: str
+    is_suspect: bool = False
+
+
+class RunStores(Protocol):
+    """The engine's stores of the runs of one process, which show that they live."""
+
+    def open(
+        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
+    ) -> AbstractAsyncContextManager[DurableStore]:
+        """
+        Open the store of one run; `on_saved` is awaited before a save returns.
+
+        Its calls are repeated for `budget` while the core is out of reach.
+        """
+        ...
+
+
+class RunsOfWorker(Protocol):
+    """The runs of a worker, in this process or in others, by their launch ids."""
+
+    def __contains__(self, launch_id: str) -> bool: ...
+
+    def start(self, order: Order) -> None:
+        """Begin a run, once however often it is asked."""
+        ...
+
+    def leave(self, launch_id: str) -> None:
+        """Ask a run to end when its steps under way have ended."""
+        ...
+
+    def kill(self, launch_id: str) -> None:
+        """End a run now."""
+        ...
+
+
+HasEnded = Callable[[str, LaunchEnd], None]
+"""Is told a launch's id and how its run ended; neither blocks nor raises."""
+
+OpenRuns = Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
+"""Opens the runs of a worker, whose ends are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a worker serves, and how much of it at once. grace: for steps under way at its end."""
+
+    tenant_id: str
+    workflows: frozenset[str]
+    capacity: int
+    grace: timedelta

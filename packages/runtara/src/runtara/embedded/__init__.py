@@ -1,0 +1,1 @@
+"""The core in the user's own process, on the database itself."""

@@ -1,0 +1,227 @@
+"""What clients ask of instances, on the core in this process."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from uuid import uuid4
+
+from runtara.embedded.core import EmbeddedCore
+from runtara.embedded.errors import as_client_errors
+from runtara_domain.model import CustomSignal, Signal
+from runtara_domain.model.instance_views import (
+    InstancePlace,
+    InstanceQuery,
+    InstanceView,
+    ListedInstance,
+    awaited,
+)
+from runtara_domain.model.interventions import Fork, Retry
+from runtara_domain.model.launches import InstanceStart
+from runtara_domain.status import InstanceStatus, SignalType
+from runtara_management_sdk import (
+    Forked,
+    Instance,
+    InstanceFilter,
+    InstanceSummary,
+    Sent,
+    Started,
+    Status,
+    Waiting,
+)
+from runtara_sdk.errors import InstanceNotFound
+
+_PAGE = 100
+_HOLD = timedelta(seconds=30)
+_ANY = InstanceFilter()
+
+
+class EmbeddedInstances:
+    """As `runtara_management_sdk.instances.Instances`, without a server between."""
+
+    def __init__(self, embedded: EmbeddedCore) -> None:
+        self._stored = embedded.persistence
+        self._operations = embedded.operations
+
+    async def start(
+        self,
+        tenant_id: str,
+        *,
+        workflow: str,
+        instance_id: str,
+        input: bytes = b"",
+        launch_timeout: timedelta | None = None,
+        env: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        delay: timedelta | None = None,
+        queue: str | None = None,
+        dedupe_key: str | None = None,
+    ) -> Started:
+        with as_client_errors():
+            start = InstanceStart(
+                instance_id=instance_id,
+                tenant_id=tenant_id,
+                workflow=workflow,
+                input=input or None,
+                timeout=launch_timeout,
+                env=env or {},
+                priority=priority or 0,
+                launch_after=None if delay is None else self._operations.now() + delay,
+                queue=queue,
+                dedupe_key=dedupe_key,
+            )
+            started = await self._operations.start(start)
+        return Started(started.duplicate_of or instance_id, started.created)
+
+    async def get(self, instance_id: str) -> Instance | None:
+        with as_client_errors():
+            seen = await self._operations.view(instance_id)
+        return None if seen is None else _instance(seen)
+
+    async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
+        until = None if within is None else datetime.now(UTC) + within
+        while True:
+            left = _HOLD if until is None else max(until - datetime.now(UTC), timedelta(0))
+            with as_client_errors():
+                state = await self._operations.until_final(instance_id, min(_HOLD, left))
+            if state is not None and not state.is_final and left >= _HOLD:
+                continue
+            found = None if state is None else await self.get(instance_id)
+            if found is None:
+                raise InstanceNotFound(f"Instance {instance_id!r} not found")
+            return found
+
+    async def list(self, which: InstanceFilter = _ANY) -> AsyncIterator[InstanceSummary]:
+        after: InstancePlace | None = None
+        while True:
+            with as_client_errors():
+                page = await self._stored.launches.instances(
+                    _query(which), after=after, limit=_PAGE
+                )
+            for one in page:
+                yield _summary(one)
+            if len(page) < _PAGE:
+                return
+            last = page[-1].summary
+            after = InstancePlace(last.created_at, last.instance_id)
+
+    async def cancel(self, instance_id: str, reason: bytes = b"") -> None:
+        await self._signal(instance_id, Signal(SignalType.CANCEL, reason))
+
+    async def pause(self, instance_id: str) -> None:
+        await self._signal(instance_id, Signal(SignalType.PAUSE))
+
+    async def resume(self, instance_id: str) -> None:
+        with as_client_errors():
+            await self._operations.resume(instance_id)
+
+    async def send(self, instance_id: str, name: str, payload: bytes) -> Sent:
+        with as_client_errors():
+            sent = await self._operations.send(instance_id, CustomSignal(name, payload))
+        return Sent(sent.stands, sent.hint)
+
+    async def retry(self, instance_id: str, *, forget: tuple[str, ...] = ()) -> None:
+        with as_client_errors():
+            await self._operations.retry(Retry(instance_id, set_aside=forget))
+
+    async def fork(
+        self,
+        instance_id: str,
+        *,
+        new_instance_id: str | None = None,
+        before: str | None = None,
+    ) -> Forked:
+        with as_client_errors():
+            fork = Fork(instance_id, new_instance_id or str(uuid4()), before_checkpoint_id=before)
+            forked = await self._operations.fork(fork)
+        return Forked(fork.new_instance_id, forked.copied, forked.repeated)
+
+    async def _signal(self, instance_id: str, signal: Signal) -> None:
+        with as_client_errors():
+            await self._operations.send_signal(instance_id, signal)
+
+
+_STATUSES: Mapping[InstanceStatus, Status] = MappingProxyType(
+    {each: Status(each.value) for each in InstanceStatus}
+)
+
+
+def _query(which: InstanceFilter) -> InstanceQuery:
+    known = {each: status for status, each in _STATUSES.items()}
+    return InstanceQuery(
+        tenant_id=which.tenant_id,
+        status=None if which.status is None else known.get(which.status),
+        workflow=which.workflow,
+        error_contains=which.error_contains,
+        blocked=which.is_blocked,
+        queue=which.queue,
+        parent_id=which.parent_id,
+        created_since=which.created_after,
+        created_until=which.created_before,
+        finished_since=which.finished_after,
+        finished_until=which.finished_before,
+    )
+
+
+def _instance(seen: InstanceView) -> Instance:
+    one = seen.instance
+    return Instance(
+        instance_id=one.instance_id,
+        tenant_id=one.tenant_id,
+        status=_STATUSES[one.status],
+        created_at=one.created_at,
+        workflow=one.workflow,
+        code_version=one.code_version,
+        run=one.run,
+        checkpoint_id=one.checkpoint_id,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+        last_activity_at=one.last_activity_at,
+        input=seen.input,
+        output=one.output,
+        error=one.error if one.blocked_reason is None else one.blocked_reason,
+        stderr=one.stderr,
+        is_blocked=one.blocked_reason is not None,
+        waiting_for=_waiting(one.waits),
+        launches=seen.launches,
+        crashes=seen.crashes,
+        next_launch_at=seen.next_launch_at,
+        wake_at=one.sleep_until,
+        not_launched=_not_launched(seen),
+        queue=seen.queue,
+        priority=seen.priority,
+        parent_id=one.parent_id,
+        env=dict(seen.env),
+    )
+
+
+def _not_launched(seen: InstanceView) -> str | None:
+    if seen.held_by is not None:
+        return f"held: {seen.held_by.scope} {seen.held_by.name or seen.held_by.tenant_id}"
+    if seen.bounded_by is not None:
+        bound = seen.bounded_by
+        return f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
+    return None
+
+
+def _summary(one: ListedInstance) -> InstanceSummary:
+    summary = one.summary
+    return InstanceSummary(
+        instance_id=summary.instance_id,
+        tenant_id=summary.tenant_id,
+        status=_STATUSES[summary.status],
+        created_at=summary.created_at,
+        image_id=one.image_id,
+        workflow=summary.workflow,
+        started_at=summary.started_at,
+        finished_at=summary.finished_at,
+        has_error=one.error is not None,
+        error=one.error,
+        waiting_for=_waiting(summary.waits),
+        next_at=one.next_at,
+        is_blocked=summary.blocked_reason is not None,
+        queue=one.queue,
+    )
+
+
+def _waiting(text: str | None) -> tuple[Waiting, ...]:
+    return tuple(Waiting(one.kind, one.name, one.since, one.until) for one in awaited(text))

@@ -1,0 +1,83 @@
+"""Where a worker's launches run, as the engine of launches sees it."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from runtara.core import Order, RunsOfWorker
+from runtara_domain.model.images import Image
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_domain.model.launches import INLINE, Assignment, OpenLaunch
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+
+_DIED = "the process that ran it has died"
+
+
+class InlinePlacement:
+    """Lets a worker's runs be those of its launches; runs: makes them, told where ends go."""
+
+    def __init__(
+        self, runs: Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
+    ) -> None:
+        self._open_runs = runs
+        self._runs: RunsOfWorker | None = None
+        self._unconfirmed: dict[str, LaunchEnd] = {}
+        self._has_ended: HasEnded | None = None
+
+    def can_run(self, image: Image) -> bool:
+        return False
+
+    def sends_launch_id(self, image: Image) -> bool:
+        return False
+
+    def watch(self, ended: HasEnded) -> AbstractAsyncContextManager[None]:
+        return self._watched(ended)
+
+    @asynccontextmanager
+    async def _watched(self, ended: HasEnded) -> AsyncIterator[None]:
+        self._has_ended = ended
+        try:
+            async with self._open_runs(self._tell) as self._runs:
+                yield
+        finally:
+            self._has_ended = None
+
+    @property
+    def _opened(self) -> RunsOfWorker:
+        assert self._runs is not None, "launches begin while it is watched"
+        return self._runs
+
+    async def launch(
+        self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
+    ) -> str:
+        if not may_start():
+            raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has run out")
+        self._opened.start(
+            Order(
+                assignment.launch_id,
+                assignment.instance_id,
+                assignment.tenant_id,
+                assignment.workflow or "",
+            )
+        )
+        return INLINE
+
+    async def send(self, launch_id: str, signal: StopSignal) -> None:
+        if signal is StopSignal.TERMINATE:
+            self._opened.leave(launch_id)
+        else:
+            self._opened.kill(launch_id)
+
+    async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        for row in launches:
+            if row.launch_id not in self._opened:
+                # Its worker had this one's id, which one process alone can have at a time.
+                end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True, reason=_DIED)
+                self._tell(row.launch_id, end)
+
+    async def confirm(self, launch_id: str) -> None:
+        self._unconfirmed.pop(launch_id, None)
+
+    def _tell(self, launch_id: str, end: LaunchEnd) -> None:
+        self._unconfirmed[launch_id] = end
+        if self._has_ended is not None:
+            self._has_ended(launch_id, end)

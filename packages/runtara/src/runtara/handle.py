@@ -1,0 +1,150 @@
+"""A handle: one instance, as its client sees it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from runtara.core import Instances
+from runtara_management_sdk import Instance, Sent, Status
+from runtara_sdk.errors import InstanceNotFound
+from runtara_sdk.workflow import Promise, WorkflowCancelled, values
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.engine.outcome import successor_in
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class Endings(Protocol[R_co]):
+    """How the endings of a workflow's instances are read: a workflow, or a bound call of one."""
+
+    def decode_result(self, output: bytes) -> R_co:
+        """Read an output."""
+        ...
+
+    def decode_failure(self, error: str, failure: bytes | None) -> Exception:
+        """Give the error to raise."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forked(Generic[R]):
+    """A copy of an instance. repeated: the recorded calls that it makes again, in their order."""
+
+    handle: "Handle[R]"
+    repeated: tuple[str, ...]
+
+
+class Handle(Generic[R]):
+    """
+    One instance of a workflow, known by its id; any number of handles may stand for it.
+
+    Calls raise InstanceNotFound where there is none, InvalidInstanceState where its state does not
+    allow what is asked, and ConnectionFailed or DatabaseFailed where the core can't be asked.
+    """
+
+    def __init__(
+        self, instances: Instances, endings: Endings[R], instance_id: str, *, created: bool
+    ) -> None:
+        self._instances = instances
+        self._endings = endings
+        self.id = instance_id
+        self.created = created
+        """Whether the start that gave this handle created the instance."""
+
+    def __repr__(self) -> str:
+        return f"Handle({self.id!r})"
+
+    async def result(self, timeout: Duration | None = None) -> R:  # noqa: ASYNC109
+        """
+        Wait for the end, and give what the workflow returned.
+
+        An error that the workflow names in `raises=` is raised as itself, any other as
+        WorkflowFailed. Raises WorkflowCancelled, TimeoutError once `timeout` is over (the instance
+        goes on), and StateUnreadable where the output is none of the annotated type. An instance
+        that has restarted as another one is followed.
+        """
+        loop = asyncio.get_running_loop()
+        until = None
+        if timeout is not None:
+            until = loop.time() + duration("timeout=", timeout).total_seconds()
+        instance_id = self.id
+        while True:
+            within = None if until is None else timedelta(seconds=max(until - loop.time(), 0))
+            found = await self._instances.wait(instance_id, within)
+            if not found.status.is_final:
+                raise TimeoutError(
+                    f"instance {instance_id!r} has not ended in time and goes on: it is"
+                    f" {found.status}"
+                )
+            successor = successor_in(instance_id, found.output or b"")
+            if found.status is not Status.COMPLETED or successor is None:
+                return self._result_of(found)
+            instance_id = successor
+
+    async def status(self) -> Instance:
+        """Tell how it stands: what it waits for, since when and until when, progress, error."""
+        found = await self._instances.get(self.id)
+        if found is None:
+            raise InstanceNotFound(f"Instance {self.id!r} not found")
+        return found
+
+    @overload
+    async def send(self, promise: Promise[T], value: T) -> Sent: ...
+
+    @overload
+    async def send(self, promise: str, value: object) -> Sent: ...
+
+    async def send(self, promise: Promise[Any] | str, value: object) -> Sent:
+        """
+        Send a value to a promise of the workflow; the first value sent to it stands.
+
+        Raises NotSaveable for a value that is not of the promise's type. `warning` of what it gives
+        tells where the instance does not wait for it now. A promise that is only a name takes any
+        value, as its type writes it, and bytes as they are.
+        """
+        if isinstance(promise, Promise):
+            name, payload = promise.signal, promise.payload(value)
+        elif isinstance(value, bytes):
+            name, payload = promise, value
+        else:
+            what = f"the value for {promise!r}"
+            name, payload = promise, values.codec.output(what, value, type(value))
+        return await self._instances.send(self.id, name, payload)
+
+    async def cancel(self, reason: str = "") -> None:
+        """Ask it to clean up and end; returns at once. A finished one is refused."""
+        await self._instances.cancel(self.id, reason.encode())
+
+    async def pause(self) -> None:
+        """Ask it to suspend at its next durable call until it is resumed."""
+        await self._instances.pause(self.id)
+
+    async def resume(self) -> None:
+        """Let a paused, sleeping, blocked or backing-off instance go on now."""
+        await self._instances.resume(self.id)
+
+    async def retry(self) -> None:
+        """Let a failed or cancelled instance go on: recorded results stay."""
+        await self._instances.retry(self.id)
+
+    async def fork(self, before: str | None = None, *, id: str | None = None) -> Forked[R]:
+        """
+        Start a copy with all that was saved before a call's record; without `before`, with all.
+
+        `before` is a key such as "charge#1". `id` is the copy's, else one is made.
+        """
+        forked = await self._instances.fork(self.id, new_instance_id=id, before=before)
+        handle = Handle(self._instances, self._endings, forked.instance_id, created=True)
+        return Forked(handle, forked.repeated_checkpoint_ids)
+
+    def _result_of(self, found: Instance) -> R:
+        match found.status:
+            case Status.FAILED:
+                error = found.error or "no reason was given"
+                raise self._endings.decode_failure(error, found.output)
+            case Status.CANCELLED:
+                raise WorkflowCancelled(found.workflow or "", found.error or "")
+        return self._endings.decode_result(found.output or b"null")

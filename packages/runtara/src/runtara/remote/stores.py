@@ -1,0 +1,122 @@
+"""The stores of the runs of this process, over one connection to the core's port."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+
+from runtara.core import Order
+from runtara.remote.core import RemoteCore
+from runtara_sdk.client import requests
+from runtara_sdk.client.calls import Calls
+from runtara_sdk.client.client import Client
+from runtara_sdk.client.connection import CommonConnection
+from runtara_sdk.client.retry import Retry
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine import records
+from runtara_sdk.workflow.engine.store import DurableStore, Saved
+from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
+from runtara_sdk.workflow.values.form import Form
+
+logger = get_logger(__name__)
+
+_EVERY = 10.0
+
+
+class RemoteStores:
+    """Opens stores that share a connection, and shows that all their runs live by one request."""
+
+    def __init__(self, remote: RemoteCore) -> None:
+        self._remote = remote
+        self._settings = remote.settings()
+        self._common = CommonConnection(self._settings)
+        self._living: dict[RemoteStore, str] = {}
+
+    def open(
+        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
+    ) -> AbstractAsyncContextManager[DurableStore]:
+        return self._opened(order, budget, on_saved)
+
+    @asynccontextmanager
+    async def _opened(
+        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[DurableStore]:
+        settings = self._settings.of(order.instance_id, order.tenant_id, order.launch_id)
+        retry = retry_within(budget)
+        async with Client(settings, retry=retry, common=self._common) as client:
+            store = RemoteStore(self._remote, client, settings, retry, on_saved, self._begun)
+            try:
+                yield store
+            finally:
+                self._living.pop(store, None)
+
+    def _begun(self, store: "RemoteStore") -> None:
+        self._living[store] = store.instance_id
+
+    async def keep(self) -> None:
+        """Show again and again that the runs live, until cancelled; then close the connection."""
+        calls = Calls(self._settings, Retry(_EVERY), self._common)
+        try:
+            while True:
+                await asyncio.sleep(_EVERY)
+                await self._show_life(calls)
+        finally:
+            await self._common.aclose()
+
+    async def _show_life(self, calls: Calls) -> None:
+        if self._living:
+            try:
+                await calls.ask(requests.heartbeats(self._living.values()))
+            except RuntaraError as error:
+                # Of one run that was superseded, which hears of it by itself, or of an outage.
+                logger.info("a heartbeat failed: %s", error)
+
+
+class _Life:
+    """Has a run shown to live once it has begun."""
+
+    def __init__(self, begun: Callable[[], None]) -> None:
+        self.begin = begun
+
+
+class RemoteStore(CoreStore):
+    """One run on the core's port; a successor is started for the workers of its workflow."""
+
+    def __init__(
+        self,
+        remote: RemoteCore,
+        client: Client,
+        settings: Settings,
+        retry: Retry,
+        on_saved: Callable[[], Awaitable[None]],
+        begun: Callable[["RemoteStore"], None],
+    ) -> None:
+        super().__init__(client, settings, _Life(lambda: begun(self)), retry)
+        self._management = remote.management
+        self._tenant_id = settings.tenant_id
+        self._on_saved = on_saved
+
+    async def save(self, key: str, state: bytes) -> Saved:
+        saved = await super().save(key, state)
+        await self._on_saved()
+        return saved
+
+    async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
+        record = records.decode(key, state)
+        saved = json.loads(record.value)
+        if record.form is not Form.ALIASES:
+            raise NotSaveable(
+                f"an argument of restart_as() in workflow {saved['workflow']!r} does not come back"
+                " equal from JSON by its aliases: let its type take what it writes"
+            )
+        text = json.dumps(saved["input"], ensure_ascii=False) if "input" in saved else ""
+        await self._management.instances.start(
+            self._tenant_id,
+            workflow=saved["workflow"],
+            instance_id=instance_id,
+            input=text.encode(errors="backslashreplace"),
+        )

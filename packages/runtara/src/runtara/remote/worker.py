@@ -1,0 +1,242 @@
+"""A worker through the servers: claims launches, renews its lease, reports how they ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid4
+
+from runtara.core import OpenRuns, Order, Plan, RunsOfWorker
+from runtara.identity import machine
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_management_sdk.client import ManagementClient
+from runtara_management_sdk.errors import LeaseLost
+from runtara_management_sdk.records import Assignment, Ended, Stop
+from runtara_sdk.errors import InvalidInstanceState, RuntaraError
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
+
+_WAIT = timedelta(seconds=20)
+_BATCH = 100
+_AFTER_FAILURE = 1.0
+_GRACE_OF_TIMEOUT = 10.0
+
+
+@asynccontextmanager
+async def serving(management: ManagementClient, plan: Plan, runs: OpenRuns) -> AsyncIterator[None]:
+    """Serve while the block lasts; hand over at its end."""
+    worker = _RemoteWorker(management, plan)
+    await worker.open()
+    async with runs(worker.ended) as opened:
+        worker.runs = opened
+        tasks = [
+            asyncio.create_task(work)
+            for work in (worker.claim_for_ever(), worker.renew_for_ever(), worker.report_for_ever())
+        ]
+        try:
+            yield
+        finally:
+            tasks.pop(0).cancel()
+            await worker.leave()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+    await worker.close()
+
+
+class _RemoteWorker:
+    """One worker's lease and launches."""
+
+    runs: RunsOfWorker
+
+    def __init__(self, management: ManagementClient, plan: Plan) -> None:
+        self._management, self._plan = management, plan
+        self._id = f"worker-{uuid4().hex}"
+        self._loop = asyncio.get_running_loop()
+        self._launches: dict[str, str] = {}
+        """The instances of launches that are open, or not yet reported."""
+        self._ends: dict[str, Ended] = {}
+        self._causes: dict[str, tuple[Cause, str]] = {}
+        """Why launches are ended here, where that isn't what their runs say."""
+        self._timers: dict[str, list[asyncio.TimerHandle]] = {}
+        self._changed, self._has_ends = asyncio.Event(), asyncio.Event()
+        self._is_draining = False
+        self._good_until = 0.0
+        self._renew_every = 1.0
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Take the lease; raises RuntaraError."""
+        asked_at = self._loop.time()
+        lease = await self._management.workers.open(
+            self._id,
+            self._plan.tenant_id,
+            self._plan.workflows,
+            capacity=self._plan.capacity,
+            machine=machine(),
+            version=version("runtara"),
+        )
+        self._good_until = asked_at + lease.good_for.total_seconds()
+        self._renew_every = lease.renew_every.total_seconds()
+
+    async def close(self) -> None:
+        """Give the lease up."""
+        try:
+            await self._management.workers.close(self._id)
+        except RuntaraError as error:
+            logger.warning("the lease can't be given up, and runs out by itself: %s", error)
+
+    def ended(self, launch_id: str, end: LaunchEnd) -> None:
+        """Have the end of a run reported."""
+        for timer in self._timers.pop(launch_id, []):
+            timer.cancel()
+        cause, reason = self._causes.pop(launch_id, (end.cause, end.reason))
+        if launch_id in self._launches:
+            self._report(Ended(launch_id, cause, end.exit_code, end.signal, reason))
+
+    def _report(self, end: Ended) -> None:
+        self._ends[end.launch_id] = end
+        self._has_ends.set()
+
+    async def leave(self) -> None:
+        """Ask all runs to leave, end those that don't within the grace, and report them all."""
+        for launch_id in list(self._launches):
+            self._causes[launch_id] = (Cause.STOPPED, "the worker has ended")
+            self.runs.leave(launch_id)
+        await self._until_reported(self._plan.grace.total_seconds())
+        for launch_id in list(self._launches):
+            self.runs.kill(launch_id)
+        await self._until_reported(_GRACE_OF_TIMEOUT)
+
+    async def _until_reported(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._launches:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    # Its loops
+
+    async def claim_for_ever(self) -> None:
+        """Claim launches whenever there is room, until cancelled."""
+        while True:
+            self._changed.clear()
+            free = self._plan.capacity - len(self._launches)
+            if free <= 0 or self._is_draining:
+                await self._changed.wait()
+                continue
+            try:
+                claimed = await self._management.workers.claim(
+                    self._id, min(free, _BATCH), wait=_WAIT
+                )
+            except LeaseLost:
+                await self._after_failure("the lease has to be taken again", self._open_again())
+            except RuntaraError as error:
+                logger.warning("nothing can be claimed, trying again: %s", error)
+                await asyncio.sleep(_AFTER_FAILURE)
+            else:
+                for assignment in claimed:
+                    self._begin(assignment)
+
+    async def _open_again(self) -> None:
+        if not self._is_draining:
+            await self.open()
+
+    async def _after_failure(self, what: str, mend: Coroutine[Any, Any, None]) -> None:
+        logger.info("%s", what)
+        try:
+            await mend
+        except RuntaraError as error:
+            logger.warning("that failed, trying again: %s", error)
+        await asyncio.sleep(_AFTER_FAILURE)
+
+    async def renew_for_ever(self) -> None:
+        """Renew the lease, and do what the answers say, until cancelled."""
+        while True:
+            await asyncio.sleep(self._renew_every)
+            asked_at = self._loop.time()
+            try:
+                renewed = await self._management.workers.renew(self._id, list(self._launches))
+            except LeaseLost:
+                await self._after_failure("the lease has to be taken again", self.open())
+                continue
+            except RuntaraError as error:
+                logger.warning("the lease can't be renewed: %s", error)
+                continue
+            self._good_until = asked_at + renewed.good_for.total_seconds()
+            if self._is_draining != renewed.is_draining:
+                self._is_draining = renewed.is_draining
+                self._changed.set()
+            for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
+                self._causes[launch_id] = (Cause.SUPERSEDED, "another run or launch has it")
+                self.runs.kill(launch_id)
+            for stop in renewed.stops:
+                self._stop(stop)
+
+    async def report_for_ever(self) -> None:
+        """Report ends until cancelled; each until it is stored."""
+        while True:
+            self._has_ends.clear()
+            if not self._ends:
+                await self._has_ends.wait()
+            ends = list(self._ends.values())[:_BATCH]
+            try:
+                await self._management.workers.report(self._id, ends)
+            except RuntaraError as error:
+                logger.warning("ends can't be reported, trying again: %s", error)
+                await asyncio.sleep(_AFTER_FAILURE)
+                continue
+            for end in ends:
+                del self._ends[end.launch_id]
+                del self._launches[end.launch_id]
+            self._changed.set()
+
+    # One launch
+
+    def _begin(self, assignment: Assignment) -> None:
+        launch_id = assignment.launch_id
+        for other, instance_id in self._launches.items():
+            if instance_id == assignment.instance_id:
+                # What it still asks would pass for the newer run's, on their one connection.
+                self._causes[other] = (Cause.SUPERSEDED, "another run or launch has it")
+                self.runs.kill(other)
+        self._launches[launch_id] = assignment.instance_id
+        if self._loop.time() >= self._good_until:
+            reason = "the worker's lease has run out"
+            self._report(Ended(launch_id, Cause.RUNNER_FAILED, error=reason))
+            return
+        self.runs.start(
+            Order(launch_id, assignment.instance_id, assignment.tenant_id, assignment.workflow)
+        )
+        if assignment.timeout is not None:
+            seconds = assignment.timeout.total_seconds()
+            self._after(launch_id, seconds, lambda: self._time_out(launch_id, seconds))
+
+    def _after(self, launch_id: str, seconds: float, act: Callable[[], None]) -> None:
+        timer = self._loop.call_later(max(seconds, 0), act)
+        self._timers.setdefault(launch_id, []).append(timer)
+
+    def _stop(self, stop: Stop) -> None:
+        if self._causes.get(stop.launch_id) is None and stop.launch_id in self._launches:
+            self._causes[stop.launch_id] = (Cause.STOPPED, stop.reason or "stopped")
+            launch_id, left = stop.launch_id, stop.left.total_seconds()
+            self._after(launch_id, left, lambda: self.runs.kill(launch_id))
+
+    def _time_out(self, launch_id: str, seconds: float) -> None:
+        reason = f"timed out after {seconds:g} s"
+        self._causes[launch_id] = (Cause.TIMED_OUT, reason)
+        task = self._loop.create_task(self._cancel(self._launches[launch_id], reason))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        self._after(launch_id, _GRACE_OF_TIMEOUT, lambda: self.runs.kill(launch_id))
+
+    async def _cancel(self, instance_id: str, reason: str) -> None:
+        try:
+            await self._management.instances.cancel(instance_id, reason.encode())
+        except InvalidInstanceState:
+            pass  # It has ended meanwhile.
+        except RuntaraError as error:
+            logger.warning("a cancel of %r can't be sent: %s", instance_id, error)

@@ -1,0 +1,185 @@
+"""One launch carried out in this process, up to the end that its verdict is given on."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from runtara.core import Order, RunStores
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_sdk.errors import InstanceSuperseded, RuntaraError
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.api.workflows import Workflow
+from runtara_sdk.workflow.engine.execution import Execution, under_way
+from runtara_sdk.workflow.engine.outcome import Outcome
+from runtara_sdk.workflow.engine.runner import execute
+from runtara_sdk.workflow.engine.store import DurableStore
+from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused, Superseded
+
+logger = get_logger(__name__)
+
+DONE, FAILED, INFRASTRUCTURE, INPUT, SUSPENDED, REFUSED, CANCELLED = 0, 1, 4, 65, 75, 78, 130
+"""The exit codes of a process that runs an instance alone, which verdicts are given on."""
+
+_CODES = {
+    Outcome.DONE: DONE,
+    Outcome.FAILED: FAILED,
+    Outcome.CANCELLED: CANCELLED,
+    Outcome.SUSPENDED: SUSPENDED,
+    Outcome.RESTARTED: DONE,
+}
+
+
+class _Left(RuntaraError):
+    """The run was asked to leave, and no step of it is under way."""
+
+
+class Departure:
+    """
+    Lets a run leave when the steps that are under way have ended and been saved.
+
+    Its store awaits `passed` after each save. Code that has asked for nothing durable is not waited
+    for: it stays where it is.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = False
+        self._held = 0
+        self._store: DurableStore | None = None
+
+    def of(self, store: DurableStore) -> None:
+        """Be the departure of the run that has this store."""
+        self._store = store
+        self._look()
+
+    def ask(self) -> None:
+        """Let the run leave as soon as it can."""
+        self._is_asked = True
+        self._look()
+
+    async def passed(self) -> None:
+        """Return, unless the run leaves: what was saved is saved, and no code goes on then."""
+        if self._is_asked:
+            self._held += 1
+            self._look()
+            await _for_ever()
+
+    def _look(self) -> None:
+        if not self._is_asked:
+            return
+        execution = self._execution()
+        if execution is not None:
+            at_work = sum(call.wait is None for call in execution.live.calls)
+            if at_work <= self._held:
+                execution.end.finish(_Left("the worker leaves"))
+
+    def _execution(self) -> Execution | None:
+        return next((one for one in under_way() if one.store is self._store), None)
+
+
+async def _for_ever() -> NoReturn:
+    while True:
+        await asyncio.get_running_loop().create_future()
+
+
+class _Run:
+    """A run in a task; `ended` is called with its end, once, unless the loop ends before."""
+
+    def __init__(
+        self,
+        workflow: Workflow[..., Any],
+        order: Order,
+        stores: RunStores,
+        ended: Callable[[LaunchEnd], None],
+    ) -> None:
+        self._workflow, self._order, self._stores, self._ended = workflow, order, stores, ended
+        self._departure = Departure()
+        self.task = asyncio.create_task(self._run(), name=order.instance_id)
+
+    def leave(self) -> None:
+        self._departure.ask()
+
+    async def _run(self) -> None:
+        try:
+            end = await self._executed()
+        except asyncio.CancelledError:
+            end = LaunchEnd(cause=Cause.KILLED, reports=True)
+        except Exception as error:
+            # What it is of cannot be told from user code's: it costs this launch, not the worker.
+            logger.exception("the run of %r broke off", self._order.instance_id)
+            end = _end(INFRASTRUCTURE, f"{type(error).__name__}: {error}")
+        self._ended(end)
+
+    async def _executed(self) -> LaunchEnd:
+        budget = self._workflow.options.budget
+        try:
+            async with self._stores.open(self._order, budget, self._departure.passed) as store:
+                self._departure.of(store)
+                ended = await execute(self._workflow, store)
+        except (Superseded, InstanceSuperseded) as error:
+            return LaunchEnd(cause=Cause.SUPERSEDED, reports=True, reason=str(error))
+        except InputRefused as error:
+            return _end(INPUT, str(error))
+        except (Refused, NotSaveable) as error:
+            return _end(REFUSED, str(error))
+        except RuntaraError as error:
+            return _end(INFRASTRUCTURE, str(error))
+        return _end(_CODES[ended.outcome])
+
+
+class Runs:
+    """
+    The runs of this process, each in a task of its loop, by their launch ids.
+
+    ended: is called with the launch id and the end of each, which it has by then forgotten.
+    """
+
+    def __init__(
+        self,
+        workflows: Mapping[str, Workflow[..., Any]],
+        stores: RunStores,
+        ended: Callable[[str, LaunchEnd], None],
+    ) -> None:
+        self._workflows, self._stores, self._has_ended = workflows, stores, ended
+        self._runs: dict[str, _Run] = {}
+
+    def __contains__(self, launch_id: str) -> bool:
+        return launch_id in self._runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def start(self, order: Order) -> None:
+        """Begin a run; one of this launch that is under way goes on."""
+        if order.launch_id not in self._runs:
+            self._runs[order.launch_id] = _Run(
+                self._workflows[order.workflow],
+                order,
+                self._stores,
+                lambda end: self._ended(order.launch_id, end),
+            )
+
+    def leave(self, launch_id: str) -> None:
+        """Ask a run to end when its steps under way have ended; it goes on in another process."""
+        if launch_id in self._runs:
+            self._runs[launch_id].leave()
+
+    def kill(self, launch_id: str) -> None:
+        """End a run now; its code stays where it is."""
+        if launch_id in self._runs:
+            self._runs[launch_id].task.cancel()
+
+    async def close(self) -> None:
+        """End all runs now."""
+        tasks = [run.task for run in self._runs.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ended(self, launch_id: str, end: LaunchEnd) -> None:
+        del self._runs[launch_id]
+        self._has_ended(launch_id, end)
+
+
+def _end(code: int, reason: str = "") -> LaunchEnd:
+    return LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=code, reason=reason)

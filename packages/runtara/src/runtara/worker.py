@@ -1,0 +1,133 @@
+"""The worker: runs the instances of workflows that it serves."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from runtara import locating
+from runtara.connection import Connection, connected
+from runtara.core import HasEnded, Plan
+from runtara.running import Runs
+from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.workflow.api.workflows import Workflow
+from runtara_sdk.workflow.duration import Duration, duration
+from runtara_sdk.workflow.process.watchdog import HeartbeatThread
+
+AnyWorkflow = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Worker:
+    """
+    Runs instances of these workflows between `async with` and its end.
+
+    `concurrency`: how many at once. At the end it takes no more, lets steps under way end for
+    `grace`, and gives up the rest, which other workers go on with at once. `where` and `tenant` are
+    as for `connect`. A failure of its own, such as a bug, ends the block.
+    """
+
+    def __init__(
+        self,
+        *workflows: AnyWorkflow,
+        concurrency: int = 50,
+        grace: Duration = "10s",
+        where: str | None = None,
+        tenant: str | None = None,
+    ) -> None:
+        self._workflows = _named(workflows)
+        if concurrency < 1:
+            raise ConfigurationError(f"concurrency=: takes 1 or more, got {concurrency}")
+        self._concurrency = concurrency
+        self._grace = duration("grace=", grace)
+        self._place = locating.locate(where)
+        self._tenant = locating.tenant(tenant)
+        self._end = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        ready = asyncio.get_running_loop().create_future()
+        # In a task of its own: an error of the block is the block's, and no group of errors.
+        self._life = asyncio.create_task(self._live(ready), name="runtara-worker")
+        await asyncio.wait({ready, self._life}, return_when=asyncio.FIRST_COMPLETED)
+        if self._life.done():
+            await self._life
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leave()
+        await self.wait()
+
+    def leave(self) -> None:
+        """Let it end, as at the end of the block; returns at once."""
+        self._end.set()
+
+    async def wait(self) -> None:
+        """Return when the worker has ended; raises what it failed with."""
+        if self._life is not None:
+            await asyncio.shield(self._life)
+
+    async def _live(self, ready: "asyncio.Future[None]") -> None:
+        async with AsyncExitStack() as exits:
+            connection = await exits.enter_async_context(connected(self._place))
+            plan = Plan(
+                tenant_id=self._tenant,
+                workflows=frozenset(self._workflows),
+                capacity=self._concurrency,
+                grace=self._grace,
+            )
+            await exits.enter_async_context(
+                connection.serving(plan, partial(self._runs, connection))
+            )
+            ready.set_result(None)
+            await self._end.wait()
+
+    @asynccontextmanager
+    async def _runs(self, connection: Connection, ended: HasEnded) -> AsyncIterator[Runs]:
+        async with connection.stores() as stores:
+            runs = Runs(self._workflows, stores, ended)
+            with HeartbeatThread() as watch:
+                watch.begin()
+                try:
+                    yield runs
+                finally:
+                    await runs.close()
+
+
+async def serve(
+    *workflows: AnyWorkflow,
+    concurrency: int = 50,
+    grace: Duration = "10s",
+    where: str | None = None,
+    tenant: str | None = None,
+) -> None:
+    """Be a worker until SIGTERM or Ctrl-C, which hand over; see `Worker`."""
+    worker = Worker(*workflows, concurrency=concurrency, grace=grace, where=where, tenant=tenant)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Windows has no such handlers: Ctrl-C cancels the task there.
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, worker.leave)
+    async with worker:
+        await worker.wait()
+
+
+def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:
+    if not workflows:
+        raise ConfigurationError("a worker serves at least one workflow: serve(fulfil, ...)")
+    named: dict[str, Workflow[..., Any]] = {}
+    for one in workflows:
+        if not isinstance(one, Workflow):
+            raise TypeError(f"takes functions that @workflow is on, got {one!r}")
+        if one.name in named:
+            raise ConfigurationError(
+                f"two workflows are called {one.name!r}: give one another with @workflow(name=...)"
+            )
+        named[one.name] = one
+    return named

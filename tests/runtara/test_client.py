@@ -1,0 +1,155 @@
+"""What a client does with instances, whichever way the core is reached."""
+
+import pytest
+from tests.runtara.conftest import Ways
+from tests.runtara.shop import (
+    APPROVAL,
+    Decision,
+    Declined,
+    Order,
+    Receipt,
+    family,
+    fulfil,
+    greet,
+    nap,
+    picky,
+)
+
+from runtara import (
+    Client,
+    Instance,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    InstanceStatus,
+    InvalidInstanceState,
+    NotSaveable,
+    WorkflowCancelled,
+    WorkflowFailed,
+)
+
+
+def _is_paused(found: Instance) -> bool:
+    return found.status is InstanceStatus.SUSPENDED and found.wake_at is None
+
+
+async def waiting(client: Client, order: Order) -> str:
+    """Start an order and return its id when it waits for somebody's word."""
+    handle = await client.start(fulfil, order, id=f"order-{order.id}")
+    await Ways.until_waiting(handle)
+    return handle.id
+
+
+async def test_a_result_comes_back_as_its_type(client: Client) -> None:
+    handle = await client.start(greet, "Ann", 2)
+
+    assert await handle.result("30s") == ["Hello, Ann!", "Hello, Ann!"]
+    assert (await client.start(greet.bind(times=0))).created
+    assert await (await client.start(nap)).result("30s") == "rested"
+
+
+async def test_the_same_start_again_is_the_same_instance(client: Client) -> None:
+    first = await client.start(greet, "Ann", id="greeting")
+    again = await client.start(greet, "Ann", id="greeting")
+
+    assert (first.created, again.created) == (True, False)
+    assert await again.result("30s") == await first.result("30s")
+    with pytest.raises(InstanceAlreadyExists, match="another input"):
+        await client.start(greet, "Bob", id="greeting")
+    with pytest.raises(InstanceAlreadyExists, match="another workflow"):
+        await client.start(nap, id="greeting")
+
+
+async def test_a_promise_is_kept_by_a_value_that_is_sent(client: Client) -> None:
+    handle = client.handle(fulfil, await waiting(client, Order("17", 995)))
+
+    [wait] = (await handle.status()).waiting_for
+    assert (wait.kind, wait.name, wait.until) == ("promise", "approval", None)
+    assert wait.since is not None
+    wrong = await handle.send("aproval", Decision(True, "Ann"))
+    assert wrong.warning is not None
+    assert "'approval'" in wrong.warning
+    with pytest.raises(NotSaveable, match="nothing was sent"):
+        await handle.send(APPROVAL, "yes")  # type: ignore[misc]
+    assert (await handle.send(APPROVAL, Decision(True, "Ann"))).is_first
+    assert await handle.result("30s") == Receipt("17", 995, "Ann")
+
+
+async def test_a_declared_error_comes_back_as_itself(client: Client) -> None:
+    handle = client.handle(fulfil, await waiting(client, Order("16", 1)))
+    await handle.send(APPROVAL, Decision(False, "Bob"))
+
+    with pytest.raises(Declined) as declined:
+        await handle.result("30s")
+    assert declined.value.args == ("Bob",)
+
+
+async def test_children_end_before_their_parent(client: Client) -> None:
+    handle = await client.start(family.bind(names=["Ann", "Bob"]), id="family")
+
+    assert await handle.result("30s") == ["Hello, Ann!", "Hello, Bob!"]
+
+
+async def test_a_failure_says_what_went_wrong_and_is_retried(client: Client) -> None:
+    handle = await client.start(picky, False, id="picky")
+    with pytest.raises(WorkflowFailed, match="not today") as failed:
+        await handle.result("30s")
+    assert (failed.value.cause, failed.value.message) == ("ValueError", "not today")
+
+    found = [one.instance_id async for one in client.list(picky, status="failed", since="1d")]
+    assert found == ["picky"]
+    assert [one async for one in client.list(picky, status="completed")] == []
+
+    await handle.retry()
+    with pytest.raises(WorkflowFailed):
+        await handle.result("30s")
+
+
+async def test_a_cancelled_one_raises_that_it_is(client: Client) -> None:
+    handle = client.handle(fulfil, await waiting(client, Order("18", 1)))
+    with pytest.raises(TimeoutError, match="suspended"):
+        await handle.result(0)
+
+    await handle.cancel("changed my mind")
+    with pytest.raises(WorkflowCancelled):
+        await handle.result("30s")
+    with pytest.raises(InvalidInstanceState):
+        await handle.cancel()
+
+
+async def test_a_paused_one_goes_on_when_it_is_resumed(client: Client) -> None:
+    handle = client.handle(fulfil, await waiting(client, Order("19", 1)))
+    await handle.pause()
+    await handle.send("approval", Decision(True, "Ann"))
+    # What was sent has it launched, and then it hears that it is to pause.
+    await Ways.until_state(handle, _is_paused)
+
+    await handle.resume()
+    assert (await handle.result("30s")).approved_by == "Ann"
+
+
+async def test_a_fork_goes_another_way_from_the_same_history(client: Client) -> None:
+    handle = client.handle(fulfil, await waiting(client, Order("20", 7)))
+    await handle.send("approval", Decision(True, "Ann"))
+    await handle.result("30s")
+
+    forked = await handle.fork(before="ship#1", id="order-20-again")
+    assert "ship#1" in forked.repeated
+    assert (await forked.handle.result("30s")).approved_by == "Ann"
+
+
+async def test_an_unknown_one_is_not_found(client: Client) -> None:
+    with pytest.raises(InstanceNotFound):
+        await client.handle(greet, "nobody").status()
+    with pytest.raises(InstanceNotFound):
+        await client.handle(greet, "nobody").result("1s")
+
+
+async def test_a_delayed_one_waits_and_says_until_when(client: Client) -> None:
+    handle = await client.start(greet, delay="1h", priority=3, queue="mail")
+
+    found = await handle.status()
+    assert (found.status, found.priority, found.queue) == (InstanceStatus.PENDING, 3, "mail")
+    assert found.next_launch_at is not None
+    await handle.cancel()
+    with pytest.raises(WorkflowCancelled):
+        await handle.result("30s")
