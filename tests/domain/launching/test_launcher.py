@@ -221,6 +221,20 @@ async def test_a_timeout_cancels_then_kills(world: World) -> None:
         assert "timed out after 20 s" in (failed.error or "")
 
 
+async def test_a_timeout_of_one_that_never_registered_fails_its_instance(world: World) -> None:
+    """No cancel is put in, which would end the instance while the process lives."""
+    async with world.launcher() as launcher:
+        await start(world, launcher, "i", timeout_s=20, grace_s=3)
+        await world.pass_time(20.5)
+        assert (world.place().living(), await world.state("i")) == (["i"], State.PENDING)
+        await world.pass_time(3)
+
+        failed = await world.persistence.instances.get("i")
+        assert failed is not None
+        assert (failed.state, world.place().living()) == (State.FAILED, [])
+        assert "timed out after 20 s" in (failed.error or "")
+
+
 async def test_a_process_that_never_registers_is_killed(world: World) -> None:
     """After its start timeout, and that counts as a crash."""
     async with world.launcher() as launcher:

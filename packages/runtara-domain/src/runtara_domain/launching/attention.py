@@ -124,12 +124,12 @@ def _timed_out(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
     if launch.timeout_at is None:
         return
     after = (launch.timeout_at - launch.created_at).total_seconds()
-    for at, act in (
-        (launch.timeout_at, Act.CANCEL),
-        (launch.timeout_at + patience.grace, Act.KILL),
-    ):
-        reason = f"timed out after {after:g} s"
-        yield Measure(at=at, act=act, cause=Cause.TIMED_OUT, reason=reason)
+    reason = f"timed out after {after:g} s"
+    if launch.run is not None:
+        # One that has not registered hears no cancel: its instance would end without the process.
+        yield Measure(at=launch.timeout_at, act=Act.CANCEL, cause=Cause.TIMED_OUT, reason=reason)
+    killed_at = launch.timeout_at + patience.grace
+    yield Measure(at=killed_at, act=Act.KILL, cause=Cause.TIMED_OUT, reason=reason)
 
 
 def _unregistered(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _AFTER_FAILURE = timedelta(seconds=1)
 _AT_THE_END = timedelta(seconds=10)
 """How long the verdicts of killed processes are waited for."""
+_LOGGED = 1000
+"""How many characters of what user code says are logged."""
 _SENT = {Act.TERMINATE: StopSignal.TERMINATE, Act.KILL: StopSignal.KILL}
 _SUPERSEDED = "another run or launch has the instance"
 
@@ -136,7 +138,9 @@ class Supervisor:
             given = await self.persistence.instances.input(assignment.instance_id)
             handle = await watched.placement.launch(assignment, given, may_start=self.lease.is_good)
         except LaunchFailed as failed:
-            logger.warning("launch %s of %r: %s", launch_id, assignment.instance_id, failed)
+            # The end of a traceback says most; all of it is stored with the launch.
+            said = str(failed)[-_LOGGED:]
+            logger.warning("launch %s of %r: %s", launch_id, assignment.instance_id, said)
             if failed.problem is not None and assignment.image is not None:
                 await self._tell_problem(assignment.image.image_id, failed.problem)
             self.ended(launch_id, failed.end)

@@ -1,5 +1,6 @@
 """Registering images, reading and deleting them."""
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
@@ -71,7 +72,8 @@ async def _registered(
         )
     with tempfile.NamedTemporaryFile(prefix="runtara-image-") as file:
         found = await _received(pieces, file, size, sha256)
-        core.check_image(Path(file.name), runner_type, metadata)
+        # A zip is read to its end, which may take seconds.
+        await asyncio.to_thread(core.check_image, Path(file.name), runner_type, metadata)
         new = NewImage(
             image_id=uuid4().hex,
             tenant_id=tenant_id,

@@ -2,6 +2,7 @@
 
 import array
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT})
 _PROGRAM = Path(__file__).with_name("interpreter.py")
 
 
@@ -63,6 +65,7 @@ class WarmInterpreter:
                 pass_fds=[its.fileno()],
                 start_new_session=True,
             )
+        self._modules = ", ".join(modules)
         self.orders = ours
         self.used_at = time.monotonic()
         self.refusal: NotWarm | None = None
@@ -88,8 +91,7 @@ class WarmInterpreter:
         except ConnectionResetError:  # It ended with an order unread.
             data = b""
         if not data:
-            code = self.process.wait()
-            self._refuse(NotWarm("ended", f"its warm interpreter ended with exit code {code}"))
+            self._refuse(self._ended(self.process.wait()))
             return False
         self._buffer += data
         while b"\n" in self._buffer and self.refusal is None:
@@ -103,6 +105,13 @@ class WarmInterpreter:
         self.orders.close()
         self.process.kill()
         self.process.wait()
+
+    def _ended(self, code: int) -> NotWarm:
+        if not self._is_ready and (code >= 0 or -code in _FAULTS):
+            # It does so each time, unlike one that something else has killed.
+            how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            return NotWarm("import", f"the import of {self._modules} ended Python with {how}")
+        return NotWarm("ended", f"its warm interpreter ended with exit code {code}")
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         if "problem" in answer:
