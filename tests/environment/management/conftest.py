@@ -1,5 +1,6 @@
 """An environment's port over real QUIC, on every database, with processes that tests end."""
 
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +30,12 @@ HERE = "here"
 
 @dataclass
 class Port:
-    """The port with what lies behind it; checked: the images that were looked at."""
+    """
+    The port with what lies behind it.
+
+    checked: the images that were looked at. is_checking: a look has begun; may_check: it waits for
+    this.
+    """
 
     database: Database
     persistence: Persistence
@@ -39,6 +45,8 @@ class Port:
     folder: Path
     port: int
     checked: list[tuple[bytes, RunnerType, Mapping[str, object]]]
+    is_checking: threading.Event
+    may_check: threading.Event
 
     def settings(self, **more: object) -> ManagementSettings:
         """Give what a client of this port needs."""
@@ -94,8 +102,12 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
     clock = SystemClock()
     place = Place(HERE)
     checked: list[tuple[bytes, RunnerType, Mapping[str, object]]] = []
+    is_checking, may_check = threading.Event(), threading.Event()
+    may_check.set()
 
     def check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
+        is_checking.set()
+        assert may_check.wait(20), "the check was never let on"
         checked.append((path.read_bytes(), runner, metadata))
 
     async with AsyncExitStack() as stack:
@@ -121,9 +133,9 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
         )
         router = Router(OPERATIONS, management)
         served = await stack.enter_async_context(serving(lambda _: streams(router)))
-        one = Port(
-            database, persistence, place, launcher, ManagementClient(), folder, served.port, checked
-        )
+        looks = (checked, is_checking, may_check)
+        client = ManagementClient()
+        one = Port(database, persistence, place, launcher, client, folder, served.port, *looks)
         one.client = await stack.enter_async_context(ManagementClient(one.settings()))
         yield one
 

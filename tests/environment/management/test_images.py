@@ -1,15 +1,18 @@
 """Images over the management port."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.environment.management.conftest import Port
+from tests.support.raw_client import raw_client
 
 from runtara_domain.model.images import RunnerType
 from runtara_management_sdk import ImageInUse, ImageNotFound, Runner
 from runtara_management_sdk.transport import Transport
+from runtara_protocol.frame import HEADER_SIZE, MessageType, encode
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import ValidationFailed
 
@@ -112,6 +115,42 @@ async def test_a_refused_upload_leaves_nothing(
 
     assert await names(port) == []
     assert await port.database.rows("image_chunks") == []
+
+
+async def test_a_long_look_at_an_image_holds_up_nobody(port: Port) -> None:
+    """A zip is read to its end while others are answered, and the lease is renewed."""
+    port.may_check.clear()
+    registering = asyncio.create_task(port.client.images.register("t", "n", b"one", Runner.OCI))
+    assert await asyncio.to_thread(port.is_checking.wait, 20)
+    health = await port.client.health()
+    assert not registering.done()
+    port.may_check.set()
+
+    assert (health.is_healthy, (await registering).created) == (True, True)
+
+
+@pytest.mark.parametrize("sent", [0, 1, 400, 999])
+@pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "ended"])
+async def test_an_upload_that_is_cut_anywhere_leaves_nothing(
+    port: Port, sent: int, is_reset: bool
+) -> None:
+    """It is refused with what came, if its client still listens; the next one is taken."""
+    start = pb.RegisterImageStreamStart(tenant_id="t", name="n", binary_size=1000)
+    request = pb.RpcRequest(register_image_stream=start).SerializeToString()
+    async with raw_client(port.port) as client:
+        stream_id = client.quic.get_next_available_stream_id()
+        frame = encode(MessageType.REQUEST, request)
+        client.quic.send_stream_data(stream_id, frame + bytes(sent), end_stream=not is_reset)
+        if is_reset:
+            client.quic.reset_stream(stream_id, 7)
+        client.transmit()
+        if not is_reset:
+            answer = pb.RpcResponse.FromString((await client.answer(stream_id))[HEADER_SIZE:])
+            assert answer.register_image.error == f"binary: 1000 bytes were stated, {sent} came"
+
+    after = await port.client.images.register("t", "after", b"one", Runner.OCI)
+    assert (await names(port), after.created) == ([("after", 1)], True)
+    assert len(await port.database.rows("image_chunks")) == 1
 
 
 async def test_another_tenants_image_is_like_a_missing_one(port: Port) -> None:

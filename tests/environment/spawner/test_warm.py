@@ -92,7 +92,9 @@ def test_a_forked_launch_can_be_killed(
             "threads",
         ),
         ("import socket; s = socket.socket()", "sockets", "socket:"),
-        ("import os; os._exit(9)", "ended", "exit code 9"),
+        ("import os; os._exit(9)", "import", "the import of image ended Python with exit code 9"),
+        ("import os; os.kill(os.getpid(), 11)", "import", "ended Python with signal 11"),
+        ("import os; os.kill(os.getpid(), 9)", "ended", "exit code -9"),
     ],
 )
 def test_an_image_that_can_not_be_forked_says_why(

@@ -65,7 +65,7 @@ class WarmInterpreter:
                 pass_fds=[its.fileno()],
                 start_new_session=True,
             )
-        self._modules = ", ".join(modules)
+        self._imports = modules[-1] if modules else ""
         self.orders = ours
         self.used_at = time.monotonic()
         self.refusal: NotWarm | None = None
@@ -110,7 +110,7 @@ class WarmInterpreter:
         if not self._is_ready and (code >= 0 or -code in _FAULTS):
             # It does so each time, unlike one that something else has killed.
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            return NotWarm("import", f"the import of {self._modules} ended Python with {how}")
+            return NotWarm("import", f"the import of {self._imports} ended Python with {how}")
         return NotWarm("ended", f"its warm interpreter ended with exit code {code}")
 
     def _take(self, answer: Mapping[str, Any]) -> None:
