@@ -7,7 +7,7 @@ import pytest
 from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.schedules.walls import ZONES, Matches, Wall, around_changes, ticks, walls
+from tests.schedules.walls import ZONES, Matches, Wall, around_changes, matching, ticks, walls
 
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.schedules import LocalTimeRule, Timing
@@ -44,12 +44,12 @@ def between(timing: Timing, since: datetime, until: datetime) -> Iterator[dateti
 
 def check(zone: str, minutes: list[Wall], expression: str) -> int:
     since, until = minutes[0].moment, minutes[-1].moment + timedelta(minutes=1)
+    found = matching(minutes, EXPRESSIONS[expression])
     number = 0
     for missing, duplicate in RULES:
         timing = Timing(expression, zone, missing, duplicate)
         expected = ticks(
-            minutes,
-            EXPRESSIONS[expression],
+            found,
             takes_missing=missing is LocalTimeRule.FIRST,
             takes_second=duplicate is LocalTimeRule.BOTH,
         )
@@ -71,6 +71,9 @@ def test_ticks_of_five_years_are_those_of_every_minute(zone: str) -> None:
     since, until = datetime(2024, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
     minutes = list(walls(zone, since, until))
     for expression in RARE:
+        # Its 90,000 ticks show nothing that the others don't.
+        if expression == "15,45 * * * *":
+            continue
         assert check(zone, minutes, expression) > 0
 
 
@@ -111,8 +114,10 @@ def test_a_walk_from_any_moment_misses_and_repeats_none(
     since = data.draw(st.sampled_from(days)) + timedelta(seconds=second % 86_400)
     until = since + timedelta(days=2)
     expected = ticks(
-        list(walls(zone, since.replace(second=0), until)),
-        lambda wall: wall.minute in minutes and wall.hour in hours,
+        matching(
+            list(walls(zone, since.replace(second=0), until)),
+            lambda wall: wall.minute in minutes and wall.hour in hours,
+        ),
         takes_missing=rules[0] is LocalTimeRule.FIRST,
         takes_second=rules[1] is LocalTimeRule.BOTH,
     )

@@ -50,15 +50,20 @@ def walls(zone: str, since: datetime, until: datetime) -> Iterator[Wall]:
         moment += MINUTE
 
 
+def matching(minutes: list[Wall], matches: Matches) -> list[tuple[Wall, bool, bool]]:
+    """Give the minutes that match by what the clock shows, by what it jumped over, or by both."""
+    found = ((wall, matches(wall.shown), any(map(matches, wall.skipped))) for wall in minutes)
+    return [each for each in found if each[1] or each[2]]
+
+
 def ticks(
-    minutes: list[Wall], matches: Matches, *, takes_missing: bool, takes_second: bool
+    found: list[tuple[Wall, bool, bool]], *, takes_missing: bool, takes_second: bool
 ) -> list[datetime]:
-    """Tell the ticks among minutes."""
+    """Tell the ticks among minutes that match."""
     return [
         wall.moment
-        for wall in minutes
-        if (matches(wall.shown) and (takes_second or not wall.is_second))
-        or (takes_missing and any(map(matches, wall.skipped)))
+        for wall, by_shown, by_skipped in found
+        if (by_shown and (takes_second or not wall.is_second)) or (takes_missing and by_skipped)
     ]
 
 

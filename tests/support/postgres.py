@@ -211,7 +211,15 @@ def migrated_database() -> Iterator[str]:
     _clean.append(name)
 
 
-_TABLES = ("instances", "images", "image_chunks", "environments", "limits", "holds")
+_TABLES = (
+    "instances",
+    "images",
+    "image_chunks",
+    "environments",
+    "limits",
+    "holds",
+    "schedules",
+)
 """With those that refer to them, all that hold anything."""
 
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from runtara_domain.model.launches import Started
 from runtara_domain.model.schedules import (
     Declaration,
     Declared,
+    Fired,
     FireOutcome,
     Firing,
     Overlap,
     PausedBy,
     Schedule,
     StoredSchedule,
+    shown,
 )
 
 KEPT_VERSIONS = 100
@@ -22,10 +25,11 @@ KEPT_VERSIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a tick is to do, by what the step finds."""
+    """What a tick does, by what the step finds."""
 
     outcome: FireOutcome
     cancels: bool = False
+    problem: str | None = None
 
 
 _WHILE_OPEN: Mapping[Overlap, Plan] = MappingProxyType(
@@ -48,7 +52,7 @@ def is_as_read(firing: Firing, found: StoredSchedule | None) -> bool:
 def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Plan:
     """Decide what a tick does."""
     if firing.problem is not None:
-        return Plan(FireOutcome.REFUSED)
+        return Plan(FireOutcome.REFUSED, problem=firing.problem)
     if firing.is_buffered:
         return Plan(FireOutcome.WAITS if is_earlier_open else FireOutcome.STARTED)
     if found.buffered_tick_at is not None:
@@ -56,17 +60,38 @@ def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Pla
     return _WHILE_OPEN[found.schedule.overlap] if is_earlier_open else Plan(FireOutcome.STARTED)
 
 
-def fired(
-    firing: Firing, found: StoredSchedule, outcome: FireOutcome, problem: str | None
-) -> StoredSchedule:
+def started(plan: Plan, found: Started) -> Plan:
+    """Tell what a tick does whose start found this; an instance of its id is its own."""
+    if found.image_is_found:
+        return plan
+    return Plan(FireOutcome.REFUSED, problem="its image is gone: put it with another one")
+
+
+def cancel_reason(firing: Firing) -> str:
+    """Say why the instance of the earlier tick is cancelled."""
+    schedule = firing.read.schedule
+    return f"the next tick of schedule {schedule.name!r} has come: {shown(firing.tick)}"
+
+
+def told(firing: Firing, found: StoredSchedule, plan: Plan) -> Fired:
+    """Tell what a tick did."""
+    is_started = plan.outcome is FireOutcome.STARTED
+    return Fired(
+        outcome=plan.outcome,
+        instance_id=found.schedule.instance_id(firing.tick) if is_started else None,
+        cancelled_instance_id=found.last_instance_id if plan.cancels else None,
+    )
+
+
+def fired(firing: Firing, found: StoredSchedule, plan: Plan) -> StoredSchedule:
     """Give the row after a tick."""
-    after = replace(found, problem=problem)
-    if outcome is FireOutcome.STARTED:
+    after = replace(found, problem=plan.problem)
+    if plan.outcome is FireOutcome.STARTED:
         started_id = found.schedule.instance_id(firing.tick)
         after = replace(after, last_instance_id=started_id)
     if firing.is_buffered:
         return replace(after, buffered_tick_at=None)
-    if outcome is FireOutcome.BUFFERED:
+    if plan.outcome is FireOutcome.BUFFERED:
         after = replace(after, buffered_tick_at=firing.tick)
     return replace(after, last_tick_at=firing.tick, next_tick_at=firing.next_tick_at)
 

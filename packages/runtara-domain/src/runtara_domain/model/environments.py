@@ -74,13 +74,15 @@ class Renewal(Lease):
 
     is_anything_launchable: whether there is an instance to launch by now, in any environment, held
     back or not. next_launchable_at: the earliest moment after `now` at which another one becomes
-    launchable by itself. next_stop_at: the earliest `stop_at` of open instances. lost: environments
-    whose lease is over, or was given up, while launches of theirs are open.
+    launchable by itself. next_stop_at: the earliest `stop_at` of open instances. next_tick_at: when
+    a schedule is to be looked at first, by now or later. lost: environments whose lease is over, or
+    was given up, while launches of theirs are open.
     """
 
     is_anything_launchable: bool = False
     next_launchable_at: datetime | None = None
     next_stop_at: datetime | None = None
+    next_tick_at: datetime | None = None
     lost: frozenset[str] = frozenset()
 
 

@@ -14,6 +14,7 @@ from runtara_domain.ports.images import Images
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.launches import Launches
 from runtara_domain.ports.limits import Limits
+from runtara_domain.ports.schedules import Schedules
 from runtara_domain.ports.signals import Signals
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
@@ -55,6 +56,9 @@ class Persistence(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def schedules(self) -> Schedules: ...
 
     async def check(self) -> None:
         """Ask the database whether it answers; raises DatabaseError if not."""

@@ -67,8 +67,14 @@ class Schedules(Protocol):
         """Take a schedule away, and keep the instances it started; False if there was none."""
         ...
 
-    async def due(self, *, at: datetime, limit: int = 100) -> DueSchedules:
-        """Read the schedules that are to be looked at by now, and when the next one is."""
+    async def due(
+        self, *, at: datetime, after: StoredSchedule | None = None, limit: int = 100
+    ) -> DueSchedules:
+        """
+        Read the schedules that are to be looked at by now, and when the next one is.
+
+        `after` is what the part before ended with.
+        """
         ...
 
     async def fire(self, firing: Firing, *, at: datetime) -> Fired:

@@ -76,6 +76,10 @@ class MemoryEnvironments:
             is_anything_launchable=any(moment <= now for moment in moments),
             next_launchable_at=min((each for each in moments if each > now), default=None),
             next_stop_at=min(stops, default=None),
+            next_tick_at=min(
+                (each.wakes_at for each in self._store.schedules.values() if each.wakes_at),
+                default=None,
+            ),
             lost=frozenset(self._lost(environment_id, now)),
         )
 

@@ -16,6 +16,7 @@ from runtara_persistence.memory.images import MemoryImages
 from runtara_persistence.memory.instances import MemoryInstances
 from runtara_persistence.memory.launches import MemoryLaunches
 from runtara_persistence.memory.limits import MemoryLimits
+from runtara_persistence.memory.schedules import MemorySchedules
 from runtara_persistence.memory.signals import MemorySignals
 from runtara_persistence.memory.store import Store
 
@@ -40,6 +41,7 @@ class MemoryPersistence:
         self.launches = MemoryLaunches(self.store)
         self.environments = MemoryEnvironments(self.store, clock or SystemClock())
         self.limits = MemoryLimits(self.store)
+        self.schedules = MemorySchedules(self.store)
 
     async def check(self) -> None:
         await self.store.turn()

@@ -10,6 +10,7 @@ from runtara_domain import values
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Ending, Event, Signal, child_signal_id, ending_signal
 from runtara_domain.model.reopening import SET_ASIDE, aside
+from runtara_domain.model.schedules import StoredSchedule
 from runtara_domain.ports.persistence import LAUNCHABLE_WITHIN
 from runtara_domain.status import SignalType, State
 from runtara_persistence.memory.rows import (
@@ -49,6 +50,7 @@ class Store:
     environments: dict[str, EnvironmentRow] = field(default_factory=dict)
     limits: dict[tuple[str, str, str], LimitRow] = field(default_factory=dict)
     holds: dict[tuple[str, str, str], HoldRow] = field(default_factory=dict)
+    schedules: dict[tuple[str, str], StoredSchedule] = field(default_factory=dict)
     is_open: bool = False
     watchers: Watchers = field(default_factory=Watchers)
     _last_id: int = 0

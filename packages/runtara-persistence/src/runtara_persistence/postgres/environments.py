@@ -62,6 +62,7 @@ class PostgresEnvironments:
             is_anything_launchable=row["is_anything_launchable"],
             next_launchable_at=row["next_launchable_at"],
             next_stop_at=row["next_stop_at"],
+            next_tick_at=row["next_tick_at"],
             lost=frozenset(row["lost"]),
         )
 

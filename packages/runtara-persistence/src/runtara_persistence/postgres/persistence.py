@@ -15,6 +15,7 @@ from runtara_persistence.postgres.images import PostgresImages
 from runtara_persistence.postgres.instances import PostgresInstances
 from runtara_persistence.postgres.launches import PostgresLaunches
 from runtara_persistence.postgres.limits import PostgresLimits
+from runtara_persistence.postgres.schedules import PostgresSchedules
 from runtara_persistence.postgres.signals import PostgresSignals
 from runtara_persistence.postgres.watch import watching
 
@@ -59,6 +60,7 @@ class PostgresPersistence:
         self.launches = PostgresLaunches(self._database)
         self.environments = PostgresEnvironments(self._database)
         self.limits = PostgresLimits(self._database)
+        self.schedules = PostgresSchedules(self._database)
 
     async def check(self) -> None:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")

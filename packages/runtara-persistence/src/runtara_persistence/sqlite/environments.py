@@ -74,7 +74,14 @@ class SqliteEnvironments:
         row = connection.execute(_SQL["renew"], renewed).fetchone()
         if row is None:
             return None
-        is_draining, is_anything_launchable, next_launchable_at, next_stop_at, lost = row
+        (
+            is_draining,
+            is_anything_launchable,
+            next_launchable_at,
+            next_stop_at,
+            next_tick_at,
+            lost,
+        ) = row
         return Renewal(
             now=now,
             until=now + ttl,
@@ -82,6 +89,7 @@ class SqliteEnvironments:
             is_anything_launchable=bool(is_anything_launchable),
             next_launchable_at=from_optional(next_launchable_at),
             next_stop_at=from_optional(next_stop_at),
+            next_tick_at=from_optional(next_tick_at),
             lost=frozenset(json.loads(lost)),
         )
 

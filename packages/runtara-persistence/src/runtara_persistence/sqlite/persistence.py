@@ -15,6 +15,7 @@ from runtara_persistence.sqlite.images import SqliteImages
 from runtara_persistence.sqlite.instances import SqliteInstances
 from runtara_persistence.sqlite.launches import SqliteLaunches
 from runtara_persistence.sqlite.limits import SqliteLimits
+from runtara_persistence.sqlite.schedules import SqliteSchedules
 from runtara_persistence.sqlite.signals import SqliteSignals
 from runtara_persistence.sqlite.watch import Watch
 
@@ -40,6 +41,7 @@ class SqlitePersistence:
         self.launches = SqliteLaunches(self._database, self._watch)
         self.environments = SqliteEnvironments(self._database)
         self.limits = SqliteLimits(self._database)
+        self.schedules = SqliteSchedules(self._database, self._watch)
 
     async def check(self) -> None:
         def step(connection: sqlite3.Connection) -> None:

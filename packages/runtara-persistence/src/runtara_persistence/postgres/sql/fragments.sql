@@ -155,3 +155,30 @@ i.launch_after;
     AND ($11::timestamptz IS NULL OR i.created_at < $11)
     AND ($12::timestamptz IS NULL OR i.finished_at >= $12)
     AND ($13::timestamptz IS NULL OR i.finished_at < $13);
+
+-- name: schedule
+tenant_id,
+name,
+workflow,
+image_id,
+cron,
+time_zone,
+missing,
+duplicate,
+overlap,
+catch_up_ms,
+jitter_ms,
+input,
+queue,
+priority,
+revision,
+created_at,
+is_declared,
+code_versions,
+paused_by,
+pause_reason,
+next_tick_at,
+last_tick_at,
+last_instance_id,
+buffered_tick_at,
+problem;

@@ -153,3 +153,30 @@ i.launch_after;
     AND (:created_until IS NULL OR i.created_at < :created_until)
     AND (:finished_since IS NULL OR i.finished_at >= :finished_since)
     AND (:finished_until IS NULL OR i.finished_at < :finished_until);
+
+-- name: schedule
+tenant_id,
+name,
+workflow,
+image_id,
+cron,
+time_zone,
+missing,
+duplicate,
+overlap,
+catch_up_ms,
+jitter_ms,
+input,
+queue,
+priority,
+revision,
+created_at,
+is_declared,
+code_versions,
+paused_by,
+pause_reason,
+next_tick_at,
+last_tick_at,
+last_instance_id,
+buffered_tick_at,
+problem;

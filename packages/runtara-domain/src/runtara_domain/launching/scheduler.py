@@ -1,0 +1,131 @@
+"""Carries out the ticks of schedules: a loop of an environment or worker, beside its launches."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from runtara_domain.error import InvalidValue
+from runtara_domain.launching.bell import Bell
+from runtara_domain.model.schedules import Fired, FireOutcome, Firing, StoredSchedule, shown
+from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.schedules import Calendar, Schedules
+
+logger = logging.getLogger(__name__)
+
+_PART = 100
+_LOOK_AGAIN = timedelta(seconds=1)
+"""Between looks at whether an instance has ended that a tick waits for."""
+
+
+class Scheduler:
+    """
+    Carries out what is due, whichever environments do so too: the step lets one of them.
+
+    now: the database's time, which no clock of this machine decides. started: called when a tick
+    has started or cancelled an instance.
+    """
+
+    def __init__(
+        self,
+        schedules: Schedules,
+        calendar: Calendar,
+        clock: Clock,
+        now: Callable[[], datetime],
+        started: Callable[[], None],
+    ) -> None:
+        self._schedules, self._calendar = schedules, calendar
+        self._now, self._started = now, started
+        self._next_at: datetime | None = None
+        self._is_first = True
+        self.bell = Bell(clock)
+
+    def heard(self, next_tick_at: datetime | None) -> None:
+        """Take from a renewal of the lease when a schedule is to be looked at first."""
+        if next_tick_at is not None and (self._next_at is None or next_tick_at < self._next_at):
+            self._next_at = next_tick_at
+            self.bell.ring()
+
+    def look(self) -> None:
+        """Look at all schedules soon: one has changed."""
+        self._is_first = True
+        self.bell.ring()
+
+    async def attend(self) -> timedelta | None:
+        """Carry out what is due; gives when to do so again, None: only when the bell rings."""
+        now = self._now()
+        if self._is_first or (self._next_at is not None and self._next_at <= now):
+            self._is_first = False
+            self._next_at = await self._carry_out(now)
+        return None if self._next_at is None else max(self._next_at - self._now(), timedelta(0))
+
+    async def _carry_out(self, now: datetime) -> datetime | None:
+        after: StoredSchedule | None = None
+        moments: list[datetime] = []
+        while True:
+            found = await self._schedules.due(at=now, after=after, limit=_PART)
+            for schedule in found.due:
+                moments.extend(await self._carry_out_one(schedule, now))
+            if len(found.due) < _PART:
+                break
+            after = found.due[-1]
+        if found.next_at is not None:
+            moments.append(found.next_at)
+        return min(moments, default=None)
+
+    async def _carry_out_one(self, read: StoredSchedule, now: datetime) -> list[datetime]:
+        """Carry out what a schedule has due; gives when it is to be looked at again."""
+        again: list[datetime] = []
+        if read.buffered_tick_at is not None:
+            buffered = Firing(read=read, tick=read.buffered_tick_at, next_tick_at=None)
+            if (await self._fire(buffered, now)).outcome is FireOutcome.WAITS:
+                again.append(now + _LOOK_AGAIN)
+        tick = read.next_tick_at
+        while tick is not None and tick <= now:
+            firing = self._firing(read, tick, now)
+            fired = await self._fire(firing, now)
+            if fired.outcome is FireOutcome.NOT_DUE:
+                # It is another one's, or another schedule by now: what it has due is read anew.
+                return [now]
+            if fired.outcome is FireOutcome.BUFFERED:
+                again.append(now + _LOOK_AGAIN)
+            tick = firing.next_tick_at
+        return again if tick is None else [*again, tick]
+
+    def _firing(self, read: StoredSchedule, tick: datetime, now: datetime) -> Firing:
+        """Give a tick, or as one those that come too late to be caught up."""
+        timing = read.schedule.timing
+        try:
+            earliest = now - read.schedule.catch_up
+            if tick >= earliest:
+                next_tick_at = self._calendar.next_tick(timing, tick)
+                return Firing(read=read, tick=tick, next_tick_at=next_tick_at)
+            # The moment itself counts.
+            next_tick_at = self._calendar.next_tick(timing, earliest - timedelta(milliseconds=1))
+        except InvalidValue as error:
+            # Another version of this program has taken it, or its time zone is gone.
+            return Firing(read=read, tick=tick, next_tick_at=None, problem=str(error))
+        problem = (
+            f"ticks from {shown(tick)} to {shown(earliest)} were missed by more than its catch-up"
+            f" window, {read.schedule.catch_up}"
+        )
+        return Firing(read=read, tick=tick, next_tick_at=next_tick_at, problem=problem)
+
+    async def _fire(self, firing: Firing, now: datetime) -> Fired:
+        fired = await self._schedules.fire(firing, at=now)
+        if fired.instance_id is not None or fired.cancelled_instance_id is not None:
+            self._started()
+        if fired.outcome not in (FireOutcome.NOT_DUE, FireOutcome.WAITS):
+            level = logging.INFO if firing.problem is None else logging.WARNING
+            schedule = firing.read.schedule
+            logger.log(
+                level,
+                "a schedule's tick: %s",
+                firing.problem or fired.outcome.value,
+                extra={
+                    "tenant_id": schedule.tenant_id,
+                    "schedule": schedule.name,
+                    "tick": shown(firing.tick),
+                    "instance_id": fired.instance_id,
+                },
+            )
+        return fired
