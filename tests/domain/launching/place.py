@@ -25,6 +25,7 @@ from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Launch, LaunchFilter, OpenLaunch
 from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_domain.ports.schedules import Calendar
 from runtara_domain.status import OPEN, State
 from runtara_persistence.memory import MemoryPersistence
 
@@ -186,7 +187,12 @@ class World:
         return self.places.setdefault(environment_id, Place(environment_id))
 
     def launcher(
-        self, environment_id: str = "here", *, capacity: int = 9, **more: object
+        self,
+        environment_id: str = "here",
+        *,
+        capacity: int = 9,
+        calendar: Calendar | None = None,
+        **more: object,
     ) -> Launcher:
         """Make an environment's engine."""
         environment = NewEnvironment(
@@ -194,12 +200,12 @@ class World:
         )
         settings = LauncherSettings(environment=environment, **more)  # type: ignore[arg-type]  # Fields by name.
         place = self.place(environment_id)
-        return Launcher(self.persistence, self.clock, {"local": place}, settings)
+        return Launcher(self.persistence, self.clock, {"local": place}, settings, calendar)
 
     def count_calls(self) -> Counter[str]:
         """Count the calls of steps by name, for environments that are made from now on."""
         calls: Counter[str] = Counter()
-        for name in ("launches", "environments", "instances", "claims", "signals"):
+        for name in ("launches", "environments", "instances", "claims", "schedules", "signals"):
             counted = Counted(getattr(self.persistence, name), calls)
             setattr(self.persistence, name, counted)
         return calls

@@ -15,6 +15,7 @@ from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
 from runtara_domain.launching.listeners import Listeners
+from runtara_domain.launching.scheduler import Scheduler
 from runtara_domain.launching.supervisor import Supervisor
 from runtara_domain.launching.takeover import TakeOver
 from runtara_domain.model.environments import NewEnvironment, Renewal
@@ -24,6 +25,7 @@ from runtara_domain.model.launches import Claims, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement
+from runtara_domain.ports.schedules import Calendar
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Launcher:
     end asks processes to leave and waits for their verdicts, unless they are to be left. At rest
     it asks the database for nothing but the renewal of the lease. A failure of its own ends the
     block that it is used in. launchable: tells that something may have become launchable, or will
-    at another moment than was known.
+    at another moment than was known. With a calendar it carries out the ticks of schedules, too.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Launcher:
         clock: Clock,
         placements: Mapping[str, Placement],
         settings: LauncherSettings,
+        calendar: Calendar | None = None,
     ) -> None:
         self._persistence, self._clock = persistence, clock
         self._placements, self._settings = placements, settings
@@ -112,6 +115,7 @@ class Launcher:
             self._spawn,
         )
         self._take_over = TakeOver(persistence, self._lease, settings.crashes)
+        self._scheduler = None if calendar is None else self._scheduling(calendar)
         self._bell = Bell(clock)
         self._known = _Known()
         self._offer = Offer(
@@ -171,6 +175,11 @@ class Launcher:
         self._lease.ask()
         return None
 
+    def look_at_schedules(self) -> None:
+        """Look at what schedules have due: one has changed."""
+        if self._scheduler is not None:
+            self._scheduler.look()
+
     def stopping(self, stopped: Stopped) -> None:
         """Carry out a stop that was just put in, wherever the instance's launch is."""
         if stopped.stop_at is not None:
@@ -189,6 +198,8 @@ class Launcher:
             self._spawn(self._lease.keep())
             self._spawn(self._for_ever(self._bell, self._claim))
             self._spawn(self._for_ever(self._supervisor.bell, self._attend))
+            if self._scheduler is not None:
+                self._spawn(self._for_ever(self._scheduler.bell, self._scheduler.attend))
             self._lease.ask()
             self._stack = stack.pop_all()
         return self
@@ -276,6 +287,8 @@ class Launcher:
         self._known.next_at = self._known.renewed_next_at = renewal.next_launchable_at
         if renewal.is_draining and not was_draining:
             logger.info("drained: nothing more is launched here")
+        if self._scheduler is not None:
+            self._scheduler.heard(renewal.next_tick_at)
         if renewal.is_anything_launchable:
             self._want()
         self._bell.ring()
@@ -294,6 +307,10 @@ class Launcher:
     def _want(self) -> None:
         self._known.is_wanted = True
         self._bell.ring()
+
+    def _scheduling(self, calendar: Calendar) -> Scheduler:
+        schedules, now = self._persistence.schedules, self._lease.now
+        return Scheduler(schedules, calendar, self._clock, now, self.look)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None, "launches begin inside the block"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from runtara_domain.error import InvalidValue
+from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching.bell import Bell
 from runtara_domain.model.schedules import Fired, FireOutcome, Firing, StoredSchedule, shown
 from runtara_domain.ports.clock import Clock
@@ -13,6 +13,7 @@ from runtara_domain.ports.schedules import Calendar, Schedules
 logger = logging.getLogger(__name__)
 
 _PART = 100
+_AT_ONCE = timedelta(milliseconds=50)
 _LOOK_AGAIN = timedelta(seconds=1)
 """Between looks at whether an instance has ended that a tick waits for."""
 
@@ -36,7 +37,7 @@ class Scheduler:
         self._schedules, self._calendar = schedules, calendar
         self._now, self._started = now, started
         self._next_at: datetime | None = None
-        self._is_first = True
+        self._is_wanted = True
         self.bell = Bell(clock)
 
     def heard(self, next_tick_at: datetime | None) -> None:
@@ -47,15 +48,22 @@ class Scheduler:
 
     def look(self) -> None:
         """Look at all schedules soon: one has changed."""
-        self._is_first = True
+        self._is_wanted = True
         self.bell.ring()
 
     async def attend(self) -> timedelta | None:
         """Carry out what is due; gives when to do so again, None: only when the bell rings."""
         now = self._now()
-        if self._is_first or (self._next_at is not None and self._next_at <= now):
-            self._is_first = False
-            self._next_at = await self._carry_out(now)
+        if self._is_wanted or (self._next_at is not None and self._next_at <= now):
+            self._is_wanted, self._next_at = False, None
+            try:
+                next_at = await self._carry_out(now)
+            except DatabaseError:
+                self._is_wanted = True
+                raise
+            # A renewal may have told of an earlier moment meanwhile.
+            moments = [each for each in (next_at, self._next_at) if each is not None]
+            self._next_at = min(moments, default=None)
         return None if self._next_at is None else max(self._next_at - self._now(), timedelta(0))
 
     async def _carry_out(self, now: datetime) -> datetime | None:
@@ -85,7 +93,7 @@ class Scheduler:
             fired = await self._fire(firing, now)
             if fired.outcome is FireOutcome.NOT_DUE:
                 # It is another one's, or another schedule by now: what it has due is read anew.
-                return [now]
+                return [now + _AT_ONCE]
             if fired.outcome is FireOutcome.BUFFERED:
                 again.append(now + _LOOK_AGAIN)
             tick = firing.next_tick_at
