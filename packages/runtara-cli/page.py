@@ -59,6 +59,10 @@ def page() -> str:
         assert command is not None
         context = _context(command, name, root)
         told.append(f"\n### {name}\n\n```\n{command.get_help(context)}\n```\n")
+        verbs = command.commands if isinstance(command, click.Group) else {}
+        for verb, each in verbs.items():
+            help_text = each.get_help(_context(each, verb, context))
+            told.append(f"\n#### {name} {verb}\n\n```\n{help_text}\n```\n")
     return "".join([_HEAD, *rows, *told])
 
 

@@ -151,3 +151,50 @@ def test_an_error_says_what_to_do_next(
     assert (result.exit_code, said in result.stderr, result.stdout) == (code, True, ""), (
         result.output
     )
+
+
+def test_a_schedule_is_made_foretold_and_operated(place: Place) -> None:
+    """By its verbs; a workflow's own comes with its image."""
+    ticks = place.json("schedules", "add", "nightly", "30 2 * * *", "--workflow", "fulfil",
+        "--tz", "Europe/Paris", "--overlap", "allow", "--input", '"order-9"')  # fmt: skip
+    place.done("schedules", "pause", "nightly", "--reason", "holidays")
+    (paused,) = place.json("schedules", "list")
+    coming = place.json("schedules", "next", "nightly", "--limit", "2")
+    place.done("schedules", "resume", "nightly")
+    (triggered,) = place.json("schedules", "trigger", "nightly")
+    backfilled = place.json(
+        "schedules", "backfill", "nightly", "--from", "2026-03-28T12:00Z",
+        "--until", "2026-03-30T12:00Z", "--dry-run",
+    )  # fmt: skip
+    place.done("wait", triggered["instance_id"], "--timeout", PATIENCE)
+    shown = place.run("schedules", "list").output
+    place.done("schedules", "rm", "nightly")
+
+    assert [one["local_time"][10:16] for one in ticks] == ["T02:30"] * 3
+    assert (paused["is_paused"], paused["pause_reason"]) == (True, "holidays")
+    assert coming == ticks[:2]
+    assert [one["local_time"] for one in backfilled] == [
+        "2026-03-29T03:00:00+02:00",
+        "2026-03-30T02:30:00+02:00",
+    ]
+    assert shown.startswith("nightly\tdefault\tfulfil\t30 2 * * *\tEurope/Paris\tin ")
+    assert place.json("schedules", "list") == []
+
+
+def test_a_workflow_is_deployed_with_its_schedule(place: Place) -> None:
+    code = """
+from runtara_sdk import Tick, workflow
+
+@workflow(cron="@daily", tz="Asia/Tokyo")
+async def nightly(tick: Tick) -> str:
+    return tick.at.isoformat()
+"""
+    (place.folder / "nightly.py").write_text(code)
+    place.done("deploy", str(place.folder / "nightly.py"))
+    (declared,) = place.json("schedules", "list")
+    (triggered,) = place.json("schedules", "trigger", "nightly")
+    place.done("wait", triggered["instance_id"], "--timeout", PATIENCE)
+    place.done("schedules", "rm", "nightly")
+
+    assert (declared["workflow"], declared["time_zone"]) == ("nightly", "Asia/Tokyo")
+    assert declared["is_declared"]

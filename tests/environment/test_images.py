@@ -44,11 +44,17 @@ TARGET = {"target": "orders.flow:run"}
         ("target", "../x:run", "MODULE:FUNCTION"),
         ("warm", "no", "true or false"),
         ("python", "python3", "absolute path"),
+        ("schedule", "@daily", "an object such as"),
+        ("schedule", {"cron": "@daily", "colour": "red"}, "with texts .*got colour"),
+        ("schedule", {"cron": "@daily", "jitter_s": "1"}, "got jitter_s"),
+        ("schedule", {"cron": "often"}, "five fields"),
+        ("schedule", {"cron": "@daily", "overlap": "never"}, "'never' is not a valid Overlap"),
+        ("schedule", {"cron": "@daily", "catch_up_s": 1e300}, ""),
     ],
 )
 def test_a_bad_value_is_refused_by_its_key(key: str, value: object, takes: str) -> None:
     """The message names the key and what it takes."""
-    with pytest.raises(InvalidValue, match=f"metadata: {key}: .*{takes}|metadata: env: .*{takes}"):
+    with pytest.raises(InvalidValue, match=f"metadata: (env|{key}): .*{takes}"):
         check_metadata(RunnerType.PYTHON, {**TARGET, key: value})
 
 

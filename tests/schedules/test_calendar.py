@@ -36,7 +36,7 @@ RULES = [
 
 
 def between(timing: Timing, since: datetime, until: datetime) -> Iterator[datetime]:
-    tick = CALENDAR.next_tick(timing, since - timedelta(seconds=1))
+    tick = CALENDAR.next_tick(timing, since - timedelta(milliseconds=1))
     while tick is not None and tick < until:
         yield tick
         tick = CALENDAR.next_tick(timing, tick)

@@ -24,6 +24,7 @@ from runtara_environment.management import Management
 from runtara_environment.operations import OPERATIONS, streams
 from runtara_management_sdk import ManagementClient, ManagementSettings
 from runtara_protocol.server.router import Router
+from runtara_schedules import CronCalendar
 
 HERE = "here"
 
@@ -115,7 +116,11 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
         environment = NewEnvironment(environment_id=HERE, machine="machine", capacity=4)
         launcher = await stack.enter_async_context(
             Launcher(
-                persistence, clock, {"local": place}, LauncherSettings(environment=environment)
+                persistence,
+                clock,
+                {"local": place},
+                LauncherSettings(environment=environment),
+                CronCalendar(),
             )
         )
         management = Management(

@@ -22,7 +22,7 @@ runtara = LazyGroup(
         "Develop, deploy and start": _at("dev", "deploy", "images", "start"),
         "Look": _at("list", "show", "explain", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
-        "Operate": _at("audit", "environments", "hold", "limits", "queues"),
+        "Operate": _at("audit", "environments", "hold", "limits", "queues", "schedules"),
         "Shell": _at("completion"),
     },
     EPILOG,

@@ -22,11 +22,17 @@ async def deploy(
     """Register a workflow's image, named as the workflow unless told otherwise."""
     from runtara_management_sdk import Runner
 
+    declared = {} if workflow.schedule is None else {"schedule": dict(workflow.schedule)}
     return await client.images.register(
         tenant_id,
         name or workflow.name,
         packed.content,
         Runner.PYTHON,
-        metadata={"workflow": workflow.name, **(metadata or {}), "target": workflow.target},
+        metadata={
+            "workflow": workflow.name,
+            **declared,
+            **(metadata or {}),
+            "target": workflow.target,
+        },
         on_progress=on_progress,
     )

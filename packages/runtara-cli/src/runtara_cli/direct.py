@@ -130,6 +130,9 @@ class _Bystander:
     def look(self) -> None:
         """The database tells environments."""
 
+    def look_at_schedules(self) -> None:
+        """Environments hear of them with the next renewal of their leases."""
+
 
 def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
     check_image((), path, runner, metadata)

@@ -42,16 +42,22 @@ def _told(error: BaseException) -> str:
     return "".join(told.format())
 
 
-def _workflows(name: str) -> list[dict[str, str]]:
+def _workflows(name: str) -> list[dict[str, Any]]:
     from runtara_sdk.workflow.api.workflows import Workflow
 
     module = importlib.import_module(name)
     return [
-        {"name": each.name, "target": f"{name}:{attribute}"}
+        {"name": each.name, "target": f"{name}:{attribute}", **_scheduled(each)}
         for attribute, each in vars(module).items()
         # Not those that the module imports from another one.
         if isinstance(each, Workflow) and each.function.__module__ == name
     ]
+
+
+def _scheduled(workflow: Any) -> dict[str, Any]:
+    # The interpreter may have an older SDK, that knows no schedules.
+    schedule = getattr(workflow, "schedule", None)
+    return {} if schedule is None else {"schedule": dict(schedule.metadata)}
 
 
 def _imported(root: Path) -> set[str]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +25,11 @@ class NotPackable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A workflow that was found: its name, and MODULE:FUNCTION."""
+    """A workflow that was found: its name, MODULE:FUNCTION, and the schedule that it declares."""
 
     name: str
     target: str
+    schedule: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

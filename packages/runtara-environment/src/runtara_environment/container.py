@@ -38,6 +38,7 @@ from runtara_environment.runners.registry import runners, without_containers
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
 from runtara_protocol.server.router import Router
+from runtara_schedules import CronCalendar
 
 VERSION = version("runtara-environment")
 
@@ -208,6 +209,7 @@ class Container(containers.DeclarativeContainer):
         clock,
         placements,
         providers.Callable(_launcher_settings, settings, identity),
+        providers.Singleton(CronCalendar),
     )
     management = providers.Singleton(
         _management, persistence, launcher, clock, settings, identity, placement, placements

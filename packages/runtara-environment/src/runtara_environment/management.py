@@ -13,8 +13,10 @@ from runtara_domain.model.images import Image, RunnerType
 from runtara_domain.model.launches import Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.schedules import Calendar
 from runtara_domain.ports.transport import OnAbandoned
 from runtara_protocol.server.streams import Upload
+from runtara_schedules import CronCalendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Management:
     environment_id: str
     image_max_bytes: int
     began_at: timedelta
+    calendar: Calendar = field(default_factory=CronCalendar)
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
 

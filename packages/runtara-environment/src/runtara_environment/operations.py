@@ -11,6 +11,7 @@ from runtara_environment.management_handlers import (
     instances,
     operators,
     queues,
+    schedules,
     system,
     workers,
 )
@@ -98,6 +99,13 @@ OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = Oper
             "delete_queue": queues.delete_queue,
             "put_limit": queues.put_limit,
             "list_limits": queues.list_limits,
+            "put_schedule": schedules.put_schedule,
+            "list_schedules": schedules.list_schedules,
+            "pause_schedule": schedules.pause_schedule,
+            "trigger_schedule": schedules.trigger_schedule,
+            "backfill_schedule": schedules.backfill_schedule,
+            "next_ticks": schedules.next_ticks,
+            "delete_schedule": schedules.delete_schedule,
         }
     ),
     large_answers=_LARGE_ANSWERS,

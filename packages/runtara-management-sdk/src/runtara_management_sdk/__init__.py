@@ -35,6 +35,7 @@ from runtara_management_sdk.records import (
     Status,
     Waiting,
 )
+from runtara_management_sdk.schedule_records import LocalTimeRule, Overlap, Schedule, Tick
 
 if TYPE_CHECKING:
     from runtara_management_sdk.client import ManagementClient
@@ -58,17 +59,21 @@ __all__ = [
     "Launch",
     "LeaseLost",
     "Limit",
+    "LocalTimeRule",
     "ManagementClient",
     "ManagementSettings",
     "MetricsBucket",
     "NotFound",
+    "Overlap",
     "Queue",
     "RegisteredImage",
     "Runner",
+    "Schedule",
     "Scope",
     "Sent",
     "Started",
     "Status",
+    "Tick",
     "Unsupported",
     "Waiting",
 ]

@@ -10,6 +10,7 @@ from runtara_management_sdk.images import Images
 from runtara_management_sdk.instances import Instances
 from runtara_management_sdk.operations import Environments, Launches, Queues
 from runtara_management_sdk.records import Granularity, Health, MetricsBucket
+from runtara_management_sdk.schedules import Schedules
 from runtara_management_sdk.settings import ManagementSettings
 from runtara_management_sdk.transport import Asks, Transport
 from runtara_management_sdk.workers import Workers
@@ -32,6 +33,7 @@ class ManagementClient:
     launches: Launches
     environments: Environments
     queues: Queues
+    schedules: Schedules
     workers: Workers
 
     def __init__(
@@ -43,6 +45,7 @@ class ManagementClient:
         self.launches = Launches(self._transport)
         self.environments = Environments(self._transport)
         self.queues = Queues(self._transport)
+        self.schedules = Schedules(self._transport)
         self.workers = Workers(self._transport)
 
     async def health(self) -> Health:

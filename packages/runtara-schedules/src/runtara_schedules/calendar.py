@@ -23,7 +23,8 @@ class CronCalendar:
         _zone(timing.time_zone)
 
     def next_tick(self, timing: Timing, after: datetime) -> datetime | None:
-        return next(_ticks(timing, after.astimezone(UTC)), None)
+        # Ticks and changes of clocks come with whole seconds.
+        return next(_ticks(timing, after.astimezone(UTC).replace(microsecond=0)), None)
 
     def local(self, timing: Timing, tick: datetime) -> datetime:
         return tick.astimezone(_zone(timing.time_zone))

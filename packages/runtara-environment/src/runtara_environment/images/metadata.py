@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import RunnerType
+from runtara_schedules import declared
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*\Z")
 _EXAMPLE = '{"target": "orders.flow:run"}'
@@ -22,6 +23,8 @@ def check_metadata(runner_type: RunnerType, metadata: Mapping[str, object]) -> N
     env = metadata.get("env")
     if isinstance(env, dict):
         _check_env(env)
+    if "schedule" in metadata:
+        _check_schedule(metadata["schedule"])
     if runner_type is RunnerType.PYTHON and "target" not in metadata:
         raise InvalidValue(f"metadata: target: a Python image needs it, as in {_EXAMPLE}")
 
@@ -34,6 +37,12 @@ def _check_env(env: Mapping[str, str]) -> None:
             raise InvalidValue(
                 f"metadata: env: {name} is set by the environment; take another name"
             )
+
+
+def _check_schedule(schedule: object) -> None:
+    problem = declared.problem(schedule)
+    if problem is not None:
+        raise InvalidValue(f"metadata: schedule: {problem}")
 
 
 def _is_id(value: object) -> bool:

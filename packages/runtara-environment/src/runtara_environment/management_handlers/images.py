@@ -3,18 +3,26 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
 from runtara_domain.error import ImageNotFound, InvalidValue
-from runtara_domain.model.images import MAX_CHUNK_BYTES, ImageFilter, NewImage, RegisteredImage
+from runtara_domain.model.images import (
+    MAX_CHUNK_BYTES,
+    Image,
+    ImageFilter,
+    NewImage,
+    RegisteredImage,
+)
+from runtara_domain.use_cases.schedules import ManageSchedules
 from runtara_environment.errors import ImageInUse
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
+from runtara_schedules import declared
 
 
 async def register_image(
@@ -85,6 +93,7 @@ async def _registered(
             metadata=metadata,
         )
         registered = await _kept(core, new, file)
+    await _declare_schedule(core, registered.image)
     core.launcher.look()
     return pb.RpcResponse(
         register_image=pb.RegisterImageResponse(
@@ -94,6 +103,20 @@ async def _registered(
             created=registered.created,
         )
     )
+
+
+async def _declare_schedule(core: Management, image: Image) -> None:
+    """Keep the schedule that an image's metadata declares, or that it declares none any more."""
+    persistence = core.persistence
+    manage = ManageSchedules(persistence.schedules, persistence.launches, core.calendar)
+    found = image.metadata.get("schedule")
+    schedule = None
+    if isinstance(found, Mapping):
+        schedule = declared.schedule(found, image.tenant_id, image.workflow)
+    await manage.declare(
+        image.tenant_id, image.workflow, image.image_id, schedule, at=core.launcher.now()
+    )
+    core.launcher.look_at_schedules()
 
 
 async def _following(request: ManagementRequest, size: int) -> AsyncIterator[bytes]:

@@ -1277,13 +1277,15 @@ class PutScheduleRequest(_message.Message):
     def __init__(self, schedule: _Optional[_Union[Schedule, _Mapping]] = ..., declared_in_code: _Optional[bool] = ...) -> None: ...
 
 class PutScheduleResponse(_message.Message):
-    __slots__ = ("created",)
+    __slots__ = ("created", "declared")
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
     created: bool
-    def __init__(self, created: _Optional[bool] = ...) -> None: ...
+    declared: str
+    def __init__(self, created: _Optional[bool] = ..., declared: _Optional[str] = ...) -> None: ...
 
 class Schedule(_message.Message):
-    __slots__ = ("tenant_id", "name", "workflow", "image_id", "cron", "time_zone", "overlap", "missing", "duplicate", "catch_up_ms", "jitter_ms", "input", "is_paused", "pause_reason", "code_version", "queue", "priority", "next_tick_ms", "last_tick_ms", "last_instance_id", "problem")
+    __slots__ = ("tenant_id", "name", "workflow", "image_id", "cron", "time_zone", "overlap", "missing", "duplicate", "catch_up_ms", "jitter_ms", "input", "is_paused", "pause_reason", "code_version", "queue", "priority", "next_tick_ms", "last_tick_ms", "last_instance_id", "problem", "is_declared", "buffered_tick_ms")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
@@ -1305,6 +1307,8 @@ class Schedule(_message.Message):
     LAST_TICK_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    IS_DECLARED_FIELD_NUMBER: _ClassVar[int]
+    BUFFERED_TICK_MS_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     name: str
     workflow: str
@@ -1326,7 +1330,9 @@ class Schedule(_message.Message):
     last_tick_ms: int
     last_instance_id: str
     problem: str
-    def __init__(self, tenant_id: _Optional[str] = ..., name: _Optional[str] = ..., workflow: _Optional[str] = ..., image_id: _Optional[str] = ..., cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., missing: _Optional[_Union[LocalTimeRule, str]] = ..., duplicate: _Optional[_Union[LocalTimeRule, str]] = ..., catch_up_ms: _Optional[int] = ..., jitter_ms: _Optional[int] = ..., input: _Optional[bytes] = ..., is_paused: _Optional[bool] = ..., pause_reason: _Optional[str] = ..., code_version: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., next_tick_ms: _Optional[int] = ..., last_tick_ms: _Optional[int] = ..., last_instance_id: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+    is_declared: bool
+    buffered_tick_ms: int
+    def __init__(self, tenant_id: _Optional[str] = ..., name: _Optional[str] = ..., workflow: _Optional[str] = ..., image_id: _Optional[str] = ..., cron: _Optional[str] = ..., time_zone: _Optional[str] = ..., overlap: _Optional[_Union[Overlap, str]] = ..., missing: _Optional[_Union[LocalTimeRule, str]] = ..., duplicate: _Optional[_Union[LocalTimeRule, str]] = ..., catch_up_ms: _Optional[int] = ..., jitter_ms: _Optional[int] = ..., input: _Optional[bytes] = ..., is_paused: _Optional[bool] = ..., pause_reason: _Optional[str] = ..., code_version: _Optional[str] = ..., queue: _Optional[str] = ..., priority: _Optional[int] = ..., next_tick_ms: _Optional[int] = ..., last_tick_ms: _Optional[int] = ..., last_instance_id: _Optional[str] = ..., problem: _Optional[str] = ..., is_declared: _Optional[bool] = ..., buffered_tick_ms: _Optional[int] = ...) -> None: ...
 
 class ListSchedulesRequest(_message.Message):
     __slots__ = ("tenant_id",)

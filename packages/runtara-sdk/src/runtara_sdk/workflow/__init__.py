@@ -35,6 +35,7 @@ from runtara_sdk.workflow.errors import (
     WorkflowError,
     WorkflowFailed,
 )
+from runtara_sdk.workflow.values.ticks import Tick
 from runtara_sdk.workflow.values.zoned import Zoned
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Step",
     "StepFailed",
     "TaskGroup",
+    "Tick",
     "Workflow",
     "WorkflowCancelled",
     "WorkflowError",

@@ -10,6 +10,16 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.bound import Call
+from runtara_sdk.workflow.api.scheduling import (
+    CodeSchedule,
+    DuplicateName,
+    MissingName,
+    OverlapName,
+    check_takes_ticks,
+    code_version,
+    declared,
+    ticks_of,
+)
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.records import LIMIT, Record
@@ -19,6 +29,7 @@ from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.identity import is_named, qualified
+from runtara_sdk.workflow.values.ticks import Tick, tick_of
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -36,8 +47,10 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         options: RunOptions,
         was: tuple[str, ...] = (),
         raises: tuple[type[Exception], ...] = (),
+        schedule: CodeSchedule | None = None,
     ) -> None:
         self.function = function
+        self.schedule = schedule
         self.name = name or function.__name__
         self.options = options
         self.raises = raises
@@ -114,6 +127,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         names = list(inspect.signature(self.function).parameters)
         if text is None:
             return self._without_input(names, is_saved=is_saved)
+        tick = tick_of(text)
+        if tick is not None:
+            return self._with_tick(tick, is_saved=is_saved)
         what, annotation = self._taken(names)
         try:
             found = values.codec.read(what, text, annotation, is_strict=not is_saved, form=form)
@@ -216,6 +232,23 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             )
         return {}
 
+    def _with_tick(self, tick: Tick, *, is_saved: bool) -> dict[str, Any]:
+        taken = ticks_of(self._hints())
+        missing = sorted(self._required() - set(taken))
+        if missing:
+            kind = Refused if is_saved else InputRefused
+            raise kind(
+                f"workflow {self.name!r} takes {', '.join(missing)}, and was started by schedule"
+                f" {tick.schedule!r} without an input: give the schedule one, or let the workflow"
+                " take no argument, or one annotated Tick"
+            )
+        return dict.fromkeys(taken, tick)
+
+    @property
+    def code_version(self) -> str:
+        """Tells this version of its module from others, by the module's text."""
+        return code_version(self.function)
+
     def _required(self) -> frozenset[str]:
         parameters = inspect.signature(self.function).parameters.values()
         return frozenset(one.name for one in parameters if one.default is one.empty)
@@ -239,7 +272,9 @@ class _Decorator:
         options: RunOptions,
         was: tuple[str, ...],
         raises: tuple[type[Exception], ...],
+        schedule: CodeSchedule | None,
     ) -> None:
+        self._schedule = schedule
         self._name = name
         self._options = options
         self._was = was
@@ -257,7 +292,11 @@ class _Decorator:
                     f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
                     " given by name: let it take parameters that have one, with no * or /"
                 )
-        return Workflow(function, self._name, self._options, self._was, self._raises)
+        if self._schedule is not None:
+            check_takes_ticks(function)
+        return Workflow(
+            function, self._name, self._options, self._was, self._raises, self._schedule
+        )
 
 
 @overload
@@ -273,6 +312,13 @@ def workflow(
     budget: Duration = "5m",
     was: str | tuple[str, ...] = (),
     raises: Kinds = (),
+    cron: str | None = None,
+    tz: str = "UTC",
+    overlap: OverlapName = "skip",
+    missing: MissingName = "cron",
+    duplicate: DuplicateName = "cron",
+    catch_up: Duration = "1d",
+    jitter: Duration = "0s",
 ) -> _Decorator: ...
 
 
@@ -286,6 +332,13 @@ def workflow(
     budget: Duration = "5m",
     was: str | tuple[str, ...] = (),
     raises: Kinds = (),
+    cron: str | None = None,
+    tz: str = "UTC",
+    overlap: OverlapName = "skip",
+    missing: MissingName = "cron",
+    duplicate: DuplicateName = "cron",
+    catch_up: Duration = "1d",
+    jitter: Duration = "0s",
 ) -> Any:
     """
     Make an async function a workflow.
@@ -296,12 +349,16 @@ def workflow(
     instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
     core may be out of reach for as long as `budget`, or for a second if that is less. `raises`:
     errors that are answers, which whoever awaits an instance gets as they were raised.
+
+    `cron`, in the zone `tz`: once deployed or served, it is started at each tick, and takes no
+    argument or a `Tick`. The others are those of `runtara schedules add`. Raises ValueError.
     """
     options = RunOptions(
         duration("budget=", budget),
         duration("hold=", hold),
         max(duration("look=", look), timedelta(seconds=1)),
     )
+    schedule = declared(cron, tz, overlap, missing, duplicate, catch_up, jitter)
     names = (was,) if isinstance(was, str) else was
-    decorator = _Decorator(name, options, names, kinds("raises", raises))
+    decorator = _Decorator(name, options, names, kinds("raises", raises), schedule)
     return decorator if function is None else decorator(function)
