@@ -131,5 +131,5 @@ def end_spawner(folder: Path) -> None:
 @pytest.fixture
 async def client(where: str) -> AsyncIterator[Client]:
     """A client, with a worker of the shop beside it."""
-    async with connect(where) as client, Worker(*WORKFLOWS, where=where):
+    async with connect(where) as client, Worker(*WORKFLOWS, where=where, isolate="none"):
         yield client

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtara import Promise, TaskGroup, child, serve, sleep, step, workflow
+from runtara import Promise, TaskGroup, child, promise, serve, sleep, step, workflow
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,28 @@ async def _one(name: str) -> str:
     return said
 
 
-WORKFLOWS = (fulfil, nap, greet, steps, picky, family)
+@workflow
+async def pid() -> int:
+    """Tell in which process it runs."""
+    return os.getpid()
+
+
+@workflow
+async def deadly() -> None:
+    """Kill the process that it runs in."""
+    note("deadly")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@workflow(hold="0s")
+async def large(size: int) -> int:
+    """Wait for ever with so many bytes in hand."""
+    held = os.urandom(size)
+    await promise("never", int)
+    return len(held)
+
+
+WORKFLOWS = (fulfil, nap, greet, steps, picky, family, pid, deadly)
 
 if __name__ == "__main__":
     asyncio.run(serve(*WORKFLOWS, concurrency=int(sys.argv[1]) if sys.argv[1:] else 50))

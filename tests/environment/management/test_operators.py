@@ -211,7 +211,7 @@ async def test_a_worker_claims_reports_and_leaves(port: Port) -> None:
         await transport.ask(pb.RpcRequest(claim_launches=claim))
     assert refused.value.code == "LEASE_LOST"
     opened = await transport.ask(pb.RpcRequest(open_worker=opening))
-    assert (opened.renew_every_ms, len(opened.open_launches)) == (10_000, 0)
+    assert (opened.renew_every_ms, len(opened.open_launches)) == (3_000, 0)
     claiming = asyncio.create_task(transport.ask(pb.RpcRequest(claim_launches=claim), hold=5))
     await asyncio.sleep(0.1)
     await port.client.instances.start("acme", workflow="flow", instance_id="i")

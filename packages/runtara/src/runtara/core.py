@@ -136,9 +136,14 @@ OpenRuns = Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a worker serves, and how much of it at once. grace: for steps under way at its end."""
+    """
+    What a worker serves, and how much of it at once. grace: for steps under way at its end.
+
+    max_crashes: in a row without progress, after which an instance fails; servers have their own.
+    """
 
     tenant_id: str
     workflows: frozenset[str]
     capacity: int
     grace: timedelta
+    max_crashes: int = 5

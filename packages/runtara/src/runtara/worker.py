@@ -6,16 +6,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from runtara import locating
+from runtara.children import Loading, child_runs, targets
 from runtara.connection import Connection, connected
-from runtara.core import HasEnded, Plan
+from runtara.core import HasEnded, Plan, RunsOfWorker
+from runtara.locating import Place, Way
 from runtara.running import Runs
 from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
+
+Isolation = Literal["none", "shared", "process"]
+"""Where a worker's instances run."""
 
 AnyWorkflow = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -26,7 +31,12 @@ class Worker:
 
     `concurrency`: how many at once. At the end it takes no more, lets steps under way end for
     `grace`, and gives up the rest, which other workers go on with at once. `where` and `tenant` are
-    as for `connect`. A failure of its own, such as a bug, ends the block.
+    as for `connect`. Raises ConfigurationError for what it can't serve.
+
+    `isolate` says where instances run: "shared", in a child process that another one replaces
+    before it grows; "process", each in one of its own; or "none", in this process, which is the
+    only way for `sqlite::memory:` and its default. An instance whose process dies `max_crashes`
+    times in a row without progress fails; through servers theirs counts.
     """
 
     def __init__(
@@ -34,16 +44,23 @@ class Worker:
         *workflows: AnyWorkflow,
         concurrency: int = 50,
         grace: Duration = "10s",
+        isolate: Isolation | None = None,
+        max_crashes: int = 5,
         where: str | None = None,
         tenant: str | None = None,
     ) -> None:
+        Loading.refuse()
         self._workflows = _named(workflows)
         if concurrency < 1:
             raise ConfigurationError(f"concurrency=: takes 1 or more, got {concurrency}")
         self._concurrency = concurrency
         self._grace = duration("grace=", grace)
+        self._max_crashes = max_crashes
         self._place = locating.locate(where)
         self._tenant = locating.tenant(tenant)
+        self._isolate = _isolation(isolate, self._place)
+        if self._isolate != "none":
+            targets(self._workflows)
         self._end = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
@@ -82,6 +99,7 @@ class Worker:
                 workflows=frozenset(self._workflows),
                 capacity=self._concurrency,
                 grace=self._grace,
+                max_crashes=self._max_crashes,
             )
             await exits.enter_async_context(
                 connection.serving(plan, partial(self._runs, connection))
@@ -90,7 +108,14 @@ class Worker:
             await self._end.wait()
 
     @asynccontextmanager
-    async def _runs(self, connection: Connection, ended: HasEnded) -> AsyncIterator[Runs]:
+    async def _runs(self, connection: Connection, ended: HasEnded) -> AsyncIterator[RunsOfWorker]:
+        if self._isolate != "none":
+            isolated = self._isolate == "process"
+            async with child_runs(
+                self._place, self._workflows, ended, isolated=isolated
+            ) as children:
+                yield children
+            return
         async with connection.stores() as stores:
             runs = Runs(self._workflows, stores, ended)
             with HeartbeatThread() as watch:
@@ -105,11 +130,19 @@ async def serve(
     *workflows: AnyWorkflow,
     concurrency: int = 50,
     grace: Duration = "10s",
+    isolate: Isolation | None = None,
     where: str | None = None,
     tenant: str | None = None,
 ) -> None:
     """Be a worker until SIGTERM or Ctrl-C, which hand over; see `Worker`."""
-    worker = Worker(*workflows, concurrency=concurrency, grace=grace, where=where, tenant=tenant)
+    worker = Worker(
+        *workflows,
+        concurrency=concurrency,
+        grace=grace,
+        isolate=isolate,
+        where=where,
+        tenant=tenant,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         # Windows has no such handlers: Ctrl-C cancels the task there.
         with suppress(NotImplementedError):
@@ -131,3 +164,18 @@ def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:
             )
         named[one.name] = one
     return named
+
+
+def _isolation(asked: Isolation | None, place: Place) -> Isolation:
+    is_here = place.way is Way.DATABASE and place.value.partition("?")[0].endswith(":memory:")
+    if asked is None:
+        return "none" if is_here else "shared"
+    if asked not in get_args(Isolation):
+        raise ConfigurationError(
+            f"isolate=: takes {', '.join(map(repr, get_args(Isolation)))}, got {asked!r}"
+        )
+    if is_here and asked != "none":
+        raise ConfigurationError(
+            f'isolate=: takes "none" for {place.shown}, which no other process sees, got {asked!r}'
+        )
+    return asked

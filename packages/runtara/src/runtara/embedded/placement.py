@@ -1,7 +1,7 @@
 """Where a worker's launches run, as the engine of launches sees it."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from runtara.core import Order, RunsOfWorker
 from runtara_domain.model.images import Image
@@ -13,13 +13,11 @@ _DIED = "the process that ran it has died"
 
 
 class InlinePlacement:
-    """Lets a worker's runs be those of its launches; runs: makes them, told where ends go."""
+    """Lets a worker's runs be those of its launches; `runs` is set before it is used."""
 
-    def __init__(
-        self, runs: Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
-    ) -> None:
-        self._open_runs = runs
-        self._runs: RunsOfWorker | None = None
+    runs: RunsOfWorker
+
+    def __init__(self) -> None:
         self._unconfirmed: dict[str, LaunchEnd] = {}
         self._has_ended: HasEnded | None = None
 
@@ -29,55 +27,50 @@ class InlinePlacement:
     def sends_launch_id(self, image: Image) -> bool:
         return False
 
-    def watch(self, ended: HasEnded) -> AbstractAsyncContextManager[None]:
-        return self._watched(ended)
-
     @asynccontextmanager
-    async def _watched(self, ended: HasEnded) -> AsyncIterator[None]:
+    async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
         self._has_ended = ended
+        for launch_id, end in list(self._unconfirmed.items()):
+            ended(launch_id, end)
         try:
-            async with self._open_runs(self._tell) as self._runs:
-                yield
+            yield
         finally:
             self._has_ended = None
-
-    @property
-    def _opened(self) -> RunsOfWorker:
-        assert self._runs is not None, "launches begin while it is watched"
-        return self._runs
 
     async def launch(
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
     ) -> str:
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has run out")
-        self._opened.start(
+        self.runs.start(
             Order(
                 assignment.launch_id,
                 assignment.instance_id,
                 assignment.tenant_id,
                 assignment.workflow or "",
+                is_suspect=assignment.crashes > 0,
             )
         )
         return INLINE
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
         if signal is StopSignal.TERMINATE:
-            self._opened.leave(launch_id)
+            self.runs.leave(launch_id)
         else:
-            self._opened.kill(launch_id)
+            self.runs.kill(launch_id)
 
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
         for row in launches:
-            if row.launch_id not in self._opened:
+            if row.launch_id not in self.runs:
                 # Its worker had this one's id, which one process alone can have at a time.
                 end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True, reason=_DIED)
-                self._tell(row.launch_id, end)
+                self.tell(row.launch_id, end)
 
     async def confirm(self, launch_id: str) -> None:
         self._unconfirmed.pop(launch_id, None)
 
-    def _tell(self, launch_id: str, end: LaunchEnd) -> None:
+    def tell(self, launch_id: str, end: LaunchEnd) -> None:
+        """Pass the end of a run on, and keep it until it is confirmed."""
         self._unconfirmed[launch_id] = end
         if self._has_ended is not None:
             self._has_ended(launch_id, end)

@@ -9,6 +9,7 @@ from runtara.core import OpenRuns, Plan
 from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.placement import InlinePlacement
 from runtara.identity import machine, worker_id
+from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
@@ -38,13 +39,19 @@ async def serving(
             tenant_id=plan.tenant_id,
             workflows=plan.workflows,
         )
+        placement = InlinePlacement()
         launcher = Launcher(
             embedded.persistence,
             embedded.clock,
-            {LOCAL: InlinePlacement(runs)},
-            LauncherSettings(environment=environment, lease=_LEASE, shutdown_grace=plan.grace),
+            {LOCAL: placement},
+            LauncherSettings(
+                environment=environment,
+                lease=_LEASE,
+                shutdown_grace=plan.grace,
+                crashes=CrashPolicy(maximum=plan.max_crashes),
+            ),
         )
-        async with launcher:
+        async with runs(placement.tell) as placement.runs, launcher:
             embedded.launchers.append(launcher)
             try:
                 yield

@@ -209,7 +209,13 @@ class _RemoteWorker:
             self._report(Ended(launch_id, Cause.RUNNER_FAILED, error=reason))
             return
         self.runs.start(
-            Order(launch_id, assignment.instance_id, assignment.tenant_id, assignment.workflow)
+            Order(
+                launch_id,
+                assignment.instance_id,
+                assignment.tenant_id,
+                assignment.workflow,
+                is_suspect=assignment.crashes > 0,
+            )
         )
         if assignment.timeout is not None:
             seconds = assignment.timeout.total_seconds()

@@ -1,0 +1,136 @@
+"""A worker's child: it runs instances in its own process, as its parent orders; see `children`."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack, suppress
+from importlib import import_module
+from multiprocessing import spawn
+from typing import Any, NoReturn
+
+from runtara.children import Loading
+from runtara.connection import connected
+from runtara.core import Order
+from runtara.locating import Place, Way
+from runtara.running import SUSPENDED, Runs
+from runtara_domain.model.launch_ends import LaunchEnd
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.api.workflows import Workflow
+from runtara_sdk.workflow.process.watchdog import HeartbeatThread
+
+logger = get_logger(__name__)
+
+CANNOT_LOAD = 3
+"""The exit code of a child that can't import what it is to run; it has said why."""
+
+
+def main() -> NoReturn:
+    """Do what the parent says on the socket that it has given, until that is closed."""
+    # The parent decides when its children end; a handler, which programs of the user's inherit not.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    told = json.loads(_line(channel))
+    Loading.is_under_way = True
+    try:
+        workflows = {name: _found(target) for name, target in _loaded(told).items()}
+    except Exception as error:
+        channel.sendall(_message({"refused": f"{type(error).__name__}: {error}"}))
+        os._exit(CANNOT_LOAD)
+    place = Place(Way(told["way"]), told["place"], told["shown"])
+    with suppress(ConnectionError):
+        asyncio.run(_serve(channel, place, workflows))
+    # Nothing of the user's is unwound: instances go on in other processes.
+    os._exit(0)
+
+
+def _line(channel: socket.socket) -> bytes:
+    text = b""
+    while not text.endswith(b"\n"):
+        piece = channel.recv(1)
+        if not piece:
+            os._exit(0)
+        text += piece
+    return text
+
+
+def _loaded(told: dict[str, Any]) -> dict[str, str]:
+    """Make this process's modules those of the parent, the main one too."""
+    spawn.prepare(told["preparation"])
+    found: dict[str, str] = told["workflows"]
+    return found
+
+
+def _found(target: str) -> Workflow[..., Any]:
+    module, _, name = target.partition(":")
+    found = getattr(import_module(module), name)
+    if not isinstance(found, Workflow):
+        raise TypeError(f"{target} is no workflow in a process that imports its module")
+    return found
+
+
+async def _serve(
+    channel: socket.socket, place: Place, workflows: dict[str, Workflow[..., Any]]
+) -> None:
+    reader, writer = await asyncio.open_connection(sock=channel)
+    parked = 0
+
+    def tell(message: dict[str, object]) -> None:
+        writer.write(_message(message))
+
+    def ended(launch_id: str, end: LaunchEnd) -> None:
+        nonlocal parked
+        parked += end.exit_code == SUSPENDED
+        tell(
+            {
+                "ended": launch_id,
+                "end": _written(end),
+                "grown": _memory() - before,
+                "parked": parked,
+            }
+        )
+
+    async with AsyncExitStack() as exits:
+        connection = await exits.enter_async_context(connected(place))
+        stores = await exits.enter_async_context(connection.stores())
+        watch = exits.enter_context(HeartbeatThread())
+        watch.begin()
+        runs = Runs(workflows, stores, ended)
+        before = _memory()
+        tell({"ready": True})
+        while line := await reader.readline():
+            _obey(runs, json.loads(line))
+        # The parent has gone or closes: what is under way is to do nothing more.
+        os._exit(0)
+
+
+def _obey(runs: Runs, message: dict[str, Any]) -> None:
+    if "start" in message:
+        runs.start(Order(**message["start"]))
+    elif "leave" in message:
+        runs.leave(message["leave"])
+    else:
+        runs.kill(message["kill"])
+
+
+def _written(end: LaunchEnd) -> dict[str, object]:
+    return {"cause": end.cause, "exit_code": end.exit_code, "reason": end.reason}
+
+
+def _message(content: dict[str, object]) -> bytes:
+    return json.dumps(content).encode() + b"\n"
+
+
+def _memory() -> int:
+    """Tell how many bytes of memory this process holds."""
+    with suppress(OSError), open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

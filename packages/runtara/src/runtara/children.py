@@ -1,0 +1,306 @@
+"""
+A worker's runs in child processes.
+
+What a suspended run leaves in its process can't be freed: nothing of user code is unwound. So a
+child takes no more runs once it has grown, a new one takes them, and the old one ends with its last
+run. A death costs the runs of one child. Those that were not alone in it count for nothing, and are
+taken up each in a child of its own until one of them has ended in order: so one that kills its
+process harms no other twice.
+"""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
+from multiprocessing import spawn
+from typing import Any
+
+from runtara.core import HasEnded, Order
+from runtara.locating import Place
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.api.workflows import Workflow
+
+logger = get_logger(__name__)
+
+GROWTH = 64 * 1024 * 1024
+"""Bytes by which a child may grow before another one takes its place."""
+_PATIENCE = 5.0
+"""Seconds that a child has for ending a run before it is ended itself."""
+_PREPARED = (
+    "sys_path",
+    "sys_argv",
+    "dir",
+    "orig_dir",
+    "init_main_from_name",
+    "init_main_from_path",
+)
+
+
+class Loading:
+    """Whether this process is a child that imports what it is to run."""
+
+    is_under_way = False
+
+    @classmethod
+    def refuse(cls) -> None:
+        """Raise ConfigurationError in such a child: a worker in it would have children, too."""
+        if cls.is_under_way:
+            raise ConfigurationError(
+                "a worker is begun by a module that its processes import: put that under"
+                ' `if __name__ == "__main__":`'
+            )
+
+
+def targets(workflows: Mapping[str, Workflow[..., Any]]) -> dict[str, str]:
+    """Tell where a child finds them; raises ConfigurationError for one that no module holds."""
+    found = {}
+    for name, workflow in workflows.items():
+        function = workflow.function
+        module = sys.modules.get(function.__module__)
+        if getattr(module, function.__qualname__, None) is not workflow:
+            raise ConfigurationError(
+                f"workflow {name!r} is {function.__module__}.{function.__qualname__}, which is no"
+                " name of its module, so that no other process finds it: define it at the top of a"
+                ' module, or run it in this process with isolate="none"'
+            )
+        found[name] = f"{function.__module__}:{function.__qualname__}"
+    return found
+
+
+class Child:
+    """One child process and its runs."""
+
+    def __init__(self, pool: "ChildRuns", number: int, *, is_alone: bool) -> None:
+        self._pool = pool
+        self.number = number
+        self.is_alone = is_alone
+        self.orders: dict[str, Order] = {}
+        self.is_retired = False
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: list[dict[str, object]] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._refusal = ""
+        self.task = asyncio.create_task(self._live())
+
+    def start(self, order: Order) -> None:
+        self.orders[order.launch_id] = order
+        self._tell({"start": asdict(order)})
+
+    def leave(self, launch_id: str) -> None:
+        self._tell({"leave": launch_id})
+
+    def kill(self, launch_id: str) -> None:
+        """End a run: with the process, where it is alone in it or the process doesn't answer."""
+        if self.is_alone:
+            self.end()
+            return
+        self._tell({"kill": launch_id})
+        asyncio.get_running_loop().call_later(_PATIENCE, self._end_if, launch_id)
+
+    def retire(self) -> None:
+        """Take no more runs, and end with the last one."""
+        self.is_retired = True
+        if not self.orders and self._writer is not None:
+            self._writer.close()
+
+    def end(self) -> None:
+        """End the process now."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    def _end_if(self, launch_id: str) -> None:
+        if launch_id in self.orders:
+            logger.warning("child %d does not answer, and is ended", self.number)
+            self.end()
+
+    def _tell(self, message: dict[str, object]) -> None:
+        if self._writer is None:
+            self._waiting.append(message)
+        else:
+            self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def _live(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "runtara.child", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            writer.write(json.dumps(self._pool.preparation).encode() + b"\n")
+            with suppress(ConnectionError):
+                while line := await reader.readline():
+                    self._hear(writer, json.loads(line))
+        finally:
+            writer.close()
+            code = await self._process.wait()
+            self._over(code)
+
+    def _hear(self, writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+        if "refused" in message:
+            self._refusal = message["refused"]
+        elif "ready" in message:
+            self._writer = writer
+            for each in self._waiting:
+                self._tell(each)
+            self._waiting.clear()
+            self.ready.set_result(None)
+        else:
+            end = message["end"]
+            self.orders.pop(message["ended"], None)
+            found = LaunchEnd(
+                cause=Cause(end["cause"]),
+                reports=True,
+                exit_code=end["exit_code"],
+                reason=end["reason"],
+            )
+            if message["grown"] > GROWTH and message["parked"] and not self.is_retired:
+                logger.info("child %d has grown, and another one takes its place", self.number)
+                self._pool.replace(self)
+            self._pool.ended(message["ended"], found)
+            if self.is_retired or self.is_alone:
+                self.retire()
+
+    def _over(self, code: int) -> None:
+        self._pool.children.discard(self)
+        if not self.ready.done():
+            error = ConfigurationError(
+                f"a worker's process can't be started: {self._refusal or f'it ended with {code}'}"
+            )
+            self.ready.set_exception(error)
+            self.ready.exception()  # Taken note of, should nobody wait for it.
+            logger.error("%s", error)
+        orders, self.orders = list(self.orders.values()), {}
+        for order in orders:
+            self._pool.died(order, code, is_alone=len(orders) == 1 and not self._refusal)
+
+
+class ChildRuns:
+    """The runs of a worker in its children. isolated: each run has a process of its own."""
+
+    def __init__(
+        self,
+        place: Place,
+        workflows: Mapping[str, Workflow[..., Any]],
+        ended: HasEnded,
+        *,
+        isolated: bool,
+    ) -> None:
+        data = spawn.get_preparation_data("runtara-worker")
+        self.preparation: dict[str, object] = {
+            "way": place.way,
+            "place": place.value,
+            "shown": place.shown,
+            "workflows": targets(workflows),
+            "preparation": {name: data[name] for name in _PREPARED if data.get(name) is not None},
+        }
+        self.children: set[Child] = set()
+        self._has_ended = ended
+        self._isolated = isolated
+        self._count = 0
+        self._suspects: set[str] = set()
+        self._current = self._child(is_alone=isolated)
+
+    def __contains__(self, launch_id: str) -> bool:
+        return self._child_of(launch_id) is not None
+
+    def start(self, order: Order) -> None:
+        if order.launch_id in self:
+            return
+        if order.is_suspect:
+            self._suspects.add(order.instance_id)
+        if order.instance_id in self._suspects and not self._isolated:
+            self._child(is_alone=True).start(order)
+            return
+        if self._current not in self.children or self._current.is_retired:
+            self._current = self._child(is_alone=self._isolated)
+        child = self._current
+        child.start(order)
+        if self._isolated:
+            # The next one has its process already when it comes.
+            self._current = self._child(is_alone=True)
+
+    def leave(self, launch_id: str) -> None:
+        child = self._child_of(launch_id)
+        if child is not None:
+            child.leave(launch_id)
+
+    def kill(self, launch_id: str) -> None:
+        child = self._child_of(launch_id)
+        if child is not None:
+            child.kill(launch_id)
+
+    def replace(self, child: Child) -> None:
+        """Let a child that has grown take no more runs."""
+        child.is_retired = True
+        if child is self._current:
+            self._current = self._child(is_alone=False)
+
+    def ended(self, launch_id: str, end: LaunchEnd) -> None:
+        """Tell of the end of a run in order."""
+        self._has_ended(launch_id, end)
+
+    def died(self, order: Order, code: int, *, is_alone: bool) -> None:
+        """Tell of a run whose process has died, or never came to be."""
+        if is_alone:
+            end = _death(code)
+        else:
+            self._suspects.add(order.instance_id)
+            reason = "the process that ran it among others has died"
+            end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, reason=reason)
+        self._has_ended(order.launch_id, end)
+
+    async def ready(self) -> None:
+        """Return when the first child can run something; raises ConfigurationError if it can't."""
+        await self._current.ready
+
+    async def close(self) -> None:
+        """End all children."""
+        children = list(self.children)
+        for child in children:
+            child.end()
+        if children:
+            await asyncio.wait([child.task for child in children])
+
+    def _child(self, *, is_alone: bool) -> Child:
+        self._count += 1
+        child = Child(self, self._count, is_alone=is_alone)
+        self.children.add(child)
+        return child
+
+    def _child_of(self, launch_id: str) -> Child | None:
+        return next((child for child in self.children if launch_id in child.orders), None)
+
+
+def _death(code: int) -> LaunchEnd:
+    if code >= 0:
+        return LaunchEnd(cause=Cause.EXITED, reports=False, exit_code=code)
+    reason = f"killed by {signal.Signals(-code).name}"
+    return LaunchEnd(cause=Cause.KILLED, reports=False, signal=-code, reason=reason)
+
+
+@asynccontextmanager
+async def child_runs(
+    place: Place,
+    workflows: Mapping[str, Workflow[..., Any]],
+    ended: HasEnded,
+    *,
+    isolated: bool,
+) -> AsyncIterator[ChildRuns]:
+    """Open the runs of a worker in children; raises ConfigurationError where none can start."""
+    runs = ChildRuns(place, workflows, ended, isolated=isolated)
+    try:
+        await runs.ready()
+        yield runs
+    finally:
+        await runs.close()
