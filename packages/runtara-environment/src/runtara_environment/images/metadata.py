@@ -16,8 +16,8 @@ _Check = Callable[[object], bool]
 def check_metadata(runner_type: RunnerType, metadata: Mapping[str, object]) -> None:
     """Raise InvalidValue, naming the key and what it takes, if something can't be used."""
     for key, value in metadata.items():
-        if key in _KEYS:
-            takes, check = _KEYS[key]
+        if key in KEYS:
+            takes, check = KEYS[key]
             if not check(value):
                 raise InvalidValue(f"metadata: {key}: takes {takes}, got {_shown(value)}")
     env = metadata.get("env")
@@ -84,7 +84,7 @@ def _shown(value: object) -> str:
 
 
 _YEAR_S = 366 * 24 * 3600
-_KEYS: Mapping[str, tuple[str, _Check]] = {
+KEYS: Mapping[str, tuple[str, _Check]] = {
     "workflow": ("the name of a workflow, 1 to 1024 bytes", _is_id),
     "placement": ("the name of a placement, 1 to 1024 bytes", _is_id),
     "memory_mb": ("a number of MiB from 4 to 16777216", _number(4, 16 * 1024 * 1024)),
@@ -98,3 +98,4 @@ _KEYS: Mapping[str, tuple[str, _Check]] = {
     "warm": ("true or false", _is_bool),
     "python": ("the absolute path of a Python interpreter", _is_path),
 }
+"""What each key takes, in words, and what checks that."""
