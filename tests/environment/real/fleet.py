@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import json
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,16 +60,23 @@ class Fleet:
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
             archive.writestr("flow.py", source)
-        content, upload = made.getvalue(), uuid4().hex
+        return await self._image(made.getvalue(), RunnerType.PYTHON, target=target, **metadata)
+
+    async def program(self, source: str) -> Image:
+        """Register a program in Python that is run like any other."""
+        return await self._image(f"#!{sys.executable}\n{source}".encode(), RunnerType.NATIVE)
+
+    async def _image(self, content: bytes, runner_type: RunnerType, **metadata: object) -> Image:
+        upload = uuid4().hex
         await self.persistence.images.put_chunk(upload, 0, content, at=self.clock.now())
         new = NewImage(
             image_id=upload,
             tenant_id=TENANT,
             name=f"image-{upload}",
-            runner_type=RunnerType.PYTHON,
+            runner_type=runner_type,
             sha256=hashlib.sha256(content).hexdigest(),
             size_bytes=len(content),
-            metadata={"target": target, **metadata},
+            metadata=metadata,
         )
         return (await self.persistence.images.register(new, upload, at=self.clock.now())).image
 

@@ -63,6 +63,10 @@ async def live(here: Here, kind: str, image: Image, delays: list[float]) -> tupl
     """Start an instance, let its first process die; gives the cause, code and signal."""
     instance_id = await here.start(image)
     await end_by_hand(here, kind, instance_id)
+    async with asyncio.timeout(120):
+        # Seldom, because many are looked for at once.
+        while not (await here.instance(instance_id)).state.is_final:  # noqa: ASYNC110  # Processes tell this one nothing.
+            await asyncio.sleep(0.2)
     ended = await here.ended(instance_id)
     first, *others = await here.launches(instance_id)
     assert ended.state is ENDS.get(kind, State.COMPLETED), (kind, ended, first, others)

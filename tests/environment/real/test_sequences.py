@@ -1,6 +1,5 @@
 """Sequences that are about processes: kills of an environment, its spawner, and what they run."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.long
 FLOW = """
 import os
 import time
-from runtara_sdk import sleep, step, workflow
+from runtara_sdk import step, workflow
 
 @step
 async def note(folder: str, text: str) -> str:
@@ -29,8 +28,6 @@ async def note(folder: str, text: str) -> str:
 @workflow
 async def run(folder: str, kind: str) -> str:
     await note(folder, "first")
-    if kind == "sleep":
-        await sleep(10)
     if kind == "wait" and not os.path.exists(f"{folder}/go"):
         while not os.path.exists(f"{folder}/go"):
             time.sleep(0.05)
@@ -40,16 +37,46 @@ async def run(folder: str, kind: str) -> str:
     return kind
 """
 
+PROGRAM = """
+import asyncio, os, signal, sys
+from runtara_sdk import Client
+
+def note(text):
+    with open("{folder}/notes", "a") as notes:
+        notes.write(text + "\\n")
+
+def life():
+    with open("{folder}/notes") as notes:
+        return len(notes.readlines())
+
+async def main():
+    async with Client() as client:
+        await client.register()
+        note("begun")
+        await client.sleep(8, "nap", detach={detach})
+        if {detach} and life() == 1:
+            sys.exit(75)
+        note("woken")
+        await client.completed(b"1")
+
+if {detach} and os.path.exists("{folder}/notes") and life() == 1:
+    note("died")
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
 
 async def image_of(fleet: Fleet) -> Image:
     return await fleet.image(FLOW)
 
 
-async def begun(folder: Path) -> None:
-    """Wait until the first step is done."""
-    async with asyncio.timeout(60):
-        while not (folder / "notes").exists():  # noqa: ASYNC110  # Processes tell this one nothing.
-            await asyncio.sleep(0.02)
+async def begun(fleet: Fleet) -> None:
+    """Wait until the first step is recorded."""
+
+    async def is_recorded() -> bool:
+        return (await fleet.instance("i")).checkpoint_id is not None
+
+    await fleet.until(is_recorded)
 
 
 def notes(folder: Path) -> list[str]:
@@ -61,8 +88,8 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
 ) -> None:
     """The core wakes the instance, and the environment is told of it."""
     await fleet.environment("a").start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "sleep"})
-    await begun(tmp_path)
+    program = PROGRAM.format(folder=tmp_path, detach=False)
+    await fleet.start(await fleet.program(program), "i")
 
     async def sleeps() -> bool:
         return (await fleet.instance("i")).state is State.ASLEEP
@@ -73,7 +100,7 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
     ended = await fleet.rests("i")
 
     first, second = await fleet.launches("i")
-    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["first", "second"])
+    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["begun", "begun", "woken"])
     assert (first.cause, first.verdict) == ("killed", "nothing")
     assert deadline is not None
     late = (second.created_at - deadline).total_seconds()
@@ -85,7 +112,7 @@ async def test_an_environment_alone_is_killed(fleet: Fleet, tmp_path: Path) -> N
     environment = fleet.environment("a")
     await environment.start()
     await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
-    await begun(tmp_path)
+    await begun(fleet)
     await environment.kill()
     assert len(environment.processes()) == 1
     (tmp_path / "go").touch()
@@ -102,7 +129,7 @@ async def test_a_spawner_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     environment = fleet.environment("a")
     await environment.start()
     await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
-    await begun(tmp_path)
+    await begun(fleet)
     killed = environment.kill_spawner()
     await environment.said("taking over its processes")
     (tmp_path / "go").touch()
@@ -118,32 +145,15 @@ async def test_a_process_dies_before_it_registers_while_its_instance_is_due(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     """The instance, still due, is launched again after a back-off."""
-    environment = fleet.environment("a")
-    await environment.start()
-    source = f"import os, pathlib\nif pathlib.Path({str(tmp_path)!r}, 'die').exists():\n    "
-    image = await fleet.image(f"{source}os.kill(os.getpid(), 9)\n{FLOW}", warm=False)
-    await fleet.start(image, "i", {"folder": str(tmp_path), "kind": "sleep"})
-    await begun(tmp_path)
-
-    async def sleeps() -> bool:
-        return (await fleet.instance("i")).state is State.ASLEEP
-
-    await fleet.until(sleeps)
-    (tmp_path / "die").touch()
-    os.kill(await fleet.process_of("i"), signal.SIGKILL)
-
-    async def died_again() -> bool:
-        launches = await fleet.launches("i")
-        return len(launches) > 1 and launches[1].closed_at is not None
-
-    await fleet.until(died_again)
-    (tmp_path / "die").unlink()
+    await fleet.environment("a").start()
+    program = PROGRAM.format(folder=tmp_path, detach=True)
+    await fleet.start(await fleet.program(program), "i")
     ended = await fleet.rests("i")
 
-    launches = await fleet.launches("i")
-    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["first", "second"])
-    assert [one.cause for one in launches][:2] == ["killed", "killed"]
-    assert (launches[1].run, launches[1].verdict) == (None, "crash")
+    first, second, third = await fleet.launches("i")
+    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["begun", "died", "begun", "woken"])
+    assert (first.exit_code, second.exit_signal, third.exit_code) == (75, 9, 0)
+    assert (second.run, second.verdict) == (None, "crash")
 
 
 async def test_an_environment_stands_still_for_longer_than_its_lease(
@@ -153,7 +163,7 @@ async def test_an_environment_stands_still_for_longer_than_its_lease(
     stalled, other = fleet.environment("a"), fleet.environment("b", RUNTARA_ENV_CAPACITY="1")
     await stalled.start()
     await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
-    await begun(tmp_path)
+    await begun(fleet)
     old = await fleet.process_of("i")
     for pid in (stalled.process.pid, old):
         os.kill(pid, signal.SIGSTOP)
@@ -187,7 +197,7 @@ async def test_a_stop_of_an_instance_that_another_environment_runs(
     environment = fleet.environment("a")
     await environment.start()
     await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
-    await begun(tmp_path)
+    await begun(fleet)
     stop = Stop("i", fleet.clock.now() - fleet.clock.now(), "enough")
     await fleet.persistence.launches.stop(stop, at=fleet.clock.now())
     ended = await fleet.rests("i")
@@ -205,7 +215,7 @@ async def test_an_instance_is_reopened_while_its_old_process_lives(
     environment = fleet.environment("a")
     await environment.start()
     await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
-    await begun(tmp_path)
+    await begun(fleet)
     old = await fleet.process_of("i")
     os.kill(old, signal.SIGSTOP)
     (tmp_path / "go").touch()

@@ -274,7 +274,8 @@ class Supervisor:
                 Closing(launch_id, end, chance=random.random()), self._verdict, at=at
             )
         )
-        logger.info("launch %s ended: %s", launch_id, end.describe().partition("\n")[0])
+        said = end.describe().partition("\n")[0][:_LOGGED]
+        logger.info("launch %s ended: %s", launch_id, said)
         for placement in [watched.placement] if watched else self.placements.values():
             await placement.confirm(launch_id)
         self.watched.pop(launch_id, None)
