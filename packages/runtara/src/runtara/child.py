@@ -17,6 +17,7 @@ from runtara.connection import connected
 from runtara.core import Order
 from runtara.locating import Place, Way
 from runtara.running import SUSPENDED, Runs
+from runtara.threads import limit_threads
 from runtara_domain.model.launch_ends import LaunchEnd
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.workflows import Workflow
@@ -40,6 +41,7 @@ def main() -> NoReturn:
     except Exception as error:
         channel.sendall(_message({"refused": f"{type(error).__name__}: {error}"}))
         os._exit(CANNOT_LOAD)
+    limit_threads(told["threads"])
     place = Place(Way(told["way"]), told["place"], told["shown"])
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, place, workflows))

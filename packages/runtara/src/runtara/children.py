@@ -195,6 +195,7 @@ class ChildRuns:
         ended: HasEnded,
         *,
         isolated: bool,
+        threads: int,
     ) -> None:
         data = spawn.get_preparation_data("runtara-worker")
         self.preparation: dict[str, object] = {
@@ -202,6 +203,7 @@ class ChildRuns:
             "place": place.value,
             "shown": place.shown,
             "workflows": targets(workflows),
+            "threads": threads,
             "preparation": {name: data[name] for name in _PREPARED if data.get(name) is not None},
         }
         self.children: set[Child] = set()
@@ -296,9 +298,10 @@ async def child_runs(
     ended: HasEnded,
     *,
     isolated: bool,
+    threads: int,
 ) -> AsyncIterator[ChildRuns]:
     """Open the runs of a worker in children; raises ConfigurationError where none can start."""
-    runs = ChildRuns(place, workflows, ended, isolated=isolated)
+    runs = ChildRuns(place, workflows, ended, isolated=isolated, threads=threads)
     try:
         await runs.ready()
         yield runs

@@ -14,6 +14,7 @@ from runtara.connection import Connection, connected
 from runtara.core import HasEnded, Plan, RunsOfWorker
 from runtara.locating import Place, Way
 from runtara.running import Runs
+from runtara.threads import limit_threads
 from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.duration import Duration, duration
@@ -36,7 +37,8 @@ class Worker:
     `isolate` says where instances run: "shared", in a child process that another one replaces
     before it grows; "process", each in one of its own; or "none", in this process, which is the
     only way for `sqlite::memory:` and its default. An instance whose process dies `max_crashes`
-    times in a row without progress fails; through servers theirs counts.
+    times in a row without progress fails; through servers theirs counts. `threads`: how many
+    threads of workflows of `runtara.sync` are at work at once in a process.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Worker:
         grace: Duration = "10s",
         isolate: Isolation | None = None,
         max_crashes: int = 5,
+        threads: int = 40,
         where: str | None = None,
         tenant: str | None = None,
     ) -> None:
@@ -56,6 +59,9 @@ class Worker:
         self._concurrency = concurrency
         self._grace = duration("grace=", grace)
         self._max_crashes = max_crashes
+        if threads < 1:
+            raise ConfigurationError(f"threads=: takes 1 or more, got {threads}")
+        self._threads = threads
         self._place = locating.locate(where)
         self._tenant = locating.tenant(tenant)
         self._isolate = _isolation(isolate, self._place)
@@ -112,10 +118,11 @@ class Worker:
         if self._isolate != "none":
             isolated = self._isolate == "process"
             async with child_runs(
-                self._place, self._workflows, ended, isolated=isolated
+                self._place, self._workflows, ended, isolated=isolated, threads=self._threads
             ) as children:
                 yield children
             return
+        limit_threads(self._threads)
         async with connection.stores() as stores:
             runs = Runs(self._workflows, stores, ended)
             with HeartbeatThread() as watch:
@@ -131,6 +138,7 @@ async def serve(
     concurrency: int = 50,
     grace: Duration = "10s",
     isolate: Isolation | None = None,
+    threads: int = 40,
     where: str | None = None,
     tenant: str | None = None,
 ) -> None:
@@ -140,6 +148,7 @@ async def serve(
         concurrency=concurrency,
         grace=grace,
         isolate=isolate,
+        threads=threads,
         where=where,
         tenant=tenant,
     )

@@ -1,0 +1,61 @@
+"""
+Durable workflows of plain functions, and a client without a loop.
+
+The code of a workflow runs in a thread; its steps do, too. The options, the errors and what is
+saved are those of `runtara`: either face goes on with what the other has begun.
+"""
+
+import asyncio
+
+import runtara.worker
+from runtara.sync.client import Client, Forked, Handle, connect
+from runtara.sync.durable import Step, child, get, now, restart_as, sleep, step, workflow
+from runtara.threads import limit_threads
+from runtara.worker import AnyWorkflow, Isolation
+from runtara_sdk.workflow.duration import Duration
+
+
+def serve(
+    *workflows: AnyWorkflow,
+    concurrency: int = 50,
+    threads: int = 40,
+    grace: Duration = "10s",
+    isolate: Isolation | None = None,
+    where: str | None = None,
+    tenant: str | None = None,
+) -> None:
+    """
+    Be a worker until SIGTERM or Ctrl-C; as `runtara.serve`.
+
+    `threads`: how many of the workflows' threads are at work at once in a process. One whose
+    workflow waits for something durable is not at work.
+    """
+    asyncio.run(
+        runtara.worker.serve(
+            *workflows,
+            concurrency=concurrency,
+            threads=threads,
+            grace=grace,
+            isolate=isolate,
+            where=where,
+            tenant=tenant,
+        )
+    )
+
+
+__all__ = [
+    "Client",
+    "Forked",
+    "Handle",
+    "Step",
+    "child",
+    "connect",
+    "get",
+    "limit_threads",
+    "now",
+    "restart_as",
+    "serve",
+    "sleep",
+    "step",
+    "workflow",
+]

@@ -1,0 +1,164 @@
+"""The client for code without a loop: one of its own in a thread."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import runtara.client
+import runtara.handle
+from runtara.worker import AnyWorkflow
+from runtara_management_sdk import Instance, InstanceSummary, Sent
+from runtara_sdk.workflow import Call, Promise
+from runtara_sdk.workflow.duration import Duration
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
+    """Give a client, to be used as `with connect() as client:`; as `runtara.connect`."""
+    return Client(runtara.client.connect(where, tenant=tenant))
+
+
+class _Loop:
+    """A loop in a thread, for as long as the block lasts."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="runtara-client", daemon=True
+        )
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Client:
+    """Starts instances and finds them, between `with` and its end; threads may share it."""
+
+    def __init__(self, client: runtara.client.Client) -> None:
+        self._client = client
+        self._loop = _Loop()
+
+    def __enter__(self) -> Self:
+        self._loop.start()
+        try:
+            self._loop.run(self._client.__aenter__())
+        except BaseException:
+            self._loop.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._loop.run(self._client.__aexit__(kind, error, traceback))
+        finally:
+            self._loop.stop()
+
+    def start(
+        self,
+        call: Call[R],
+        *,
+        id: str | None = None,
+        queue: str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> "Handle[R]":
+        """Start an instance of `workflow.bind(...)`; as `runtara.Client.start`."""
+        started = self._client.start(
+            call, id=id, queue=queue, priority=priority, delay=delay, dedupe=dedupe
+        )
+        return Handle(self._loop, self._loop.run(started))
+
+    def handle(self, workflow: Callable[..., Coroutine[Any, Any, R]], id: str) -> "Handle[R]":
+        """Give a handle of an instance that was started elsewhere; nothing is asked yet."""
+        return Handle(self._loop, self._client.handle(workflow, id))
+
+    def list(
+        self,
+        workflow: AnyWorkflow | str | None = None,
+        *,
+        status: str | None = None,
+        since: Duration | datetime | None = None,
+        error: str | None = None,
+        blocked: bool | None = None,
+    ) -> Iterator[InstanceSummary]:
+        """Give the tenant's instances, newest first; as `runtara.Client.list`."""
+        found = self._client.list(
+            workflow, status=status, since=since, error=error, blocked=blocked
+        )
+        while (one := self._loop.run(_next(found))) is not None:
+            yield one
+
+
+async def _next(found: AsyncIterator[T]) -> T | None:
+    return await anext(found, None)
+
+
+class Handle(Generic[R]):
+    """One instance of a workflow; as `runtara.Handle`."""
+
+    def __init__(self, loop: _Loop, handle: runtara.handle.Handle[R]) -> None:
+        self._loop, self._handle = loop, handle
+        self.id = handle.id
+        self.created = handle.created
+
+    def __repr__(self) -> str:
+        return repr(self._handle)
+
+    def result(self, timeout: Duration | None = None) -> R:
+        """Wait for the end, and give what the workflow returned, or raise as it ended."""
+        return self._loop.run(self._handle.result(timeout))
+
+    def status(self) -> Instance:
+        """Tell how it stands."""
+        return self._loop.run(self._handle.status())
+
+    def send(self, promise: Promise[T], value: T) -> Sent:
+        """Send a value to a promise of the workflow."""
+        return self._loop.run(self._handle.send(promise, value))
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask it to clean up and end."""
+        self._loop.run(self._handle.cancel(reason))
+
+    def pause(self) -> None:
+        """Ask it to suspend until it is resumed."""
+        self._loop.run(self._handle.pause())
+
+    def resume(self) -> None:
+        """Let it go on now."""
+        self._loop.run(self._handle.resume())
+
+    def retry(self) -> None:
+        """Let a failed or cancelled one go on."""
+        self._loop.run(self._handle.retry())
+
+    def fork(self, before: str | None = None, *, id: str | None = None) -> "Forked[R]":
+        """Start a copy with the history before a call."""
+        forked = self._loop.run(self._handle.fork(before, id=id))
+        return Forked(Handle(self._loop, forked.handle), forked.repeated)
+
+
+class Forked(Generic[R]):
+    """A copy of an instance, and the recorded calls that it makes again."""
+
+    def __init__(self, handle: Handle[R], repeated: tuple[str, ...]) -> None:
+        self.handle, self.repeated = handle, repeated

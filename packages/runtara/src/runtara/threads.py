@@ -1,0 +1,143 @@
+"""
+Plain functions as workflows: the code runs in a thread, what is durable in the workflow's task.
+
+The thread hands each durable call to the task and waits for its result, so that to the engine the
+workflow is like any other. A run that suspends leaves its thread where it waits, as it leaves a
+task: nothing of user code is unwound. Such a thread takes none of the places that `limit_threads`
+bounds.
+"""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from runtara_sdk.workflow.errors import OutsideWorkflow
+
+T = TypeVar("T")
+
+_local = threading.local()
+
+
+@dataclass
+class _Limit:
+    """How many threads of workflows may be at work at once, in each loop of this process."""
+
+    size: int = 40
+    places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(default_factory=dict)
+
+    def here(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        if loop not in self.places:
+            self.places = {each: it for each, it in self.places.items() if not each.is_closed()}
+            self.places[loop] = asyncio.Semaphore(self.size)
+        return self.places[loop]
+
+
+_limit = _Limit()
+
+
+def limit_threads(size: int) -> None:
+    """Bound how many threads of workflows are at work at once in this process; 40 unless set."""
+    if size < 1:
+        raise ValueError(f"threads= takes 1 or more, got {size}")
+    _limit.size, _limit.places = size, {}
+
+
+def is_in_workflow() -> bool:
+    """Whether the calling code is a workflow's that runs in a thread."""
+    return getattr(_local, "bridge", None) is not None
+
+
+def wait(make: Callable[[], Coroutine[Any, Any, T]], what: str) -> T:
+    """
+    Make a durable call in the workflow's task, and give its result to this thread.
+
+    Raises what the call raises, and OutsideWorkflow where the calling code is no such workflow's.
+    """
+    bridge: _Bridge | None = getattr(_local, "bridge", None)
+    if bridge is None:
+        raise OutsideWorkflow(f"{what} is called outside of a workflow of runtara.sync")
+    return bridge.ask(make)
+
+
+async def in_thread(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    """Run a workflow's function in a thread, and its durable calls here."""
+    return await _Bridge().run(function, args, kwargs)
+
+
+@dataclass
+class _Asked:
+    make: Callable[[], Coroutine[Any, Any, Any]]
+    answer: "Future[Any]" = field(default_factory=Future)
+
+
+class _Bridge:
+    """Between one workflow's thread and its task."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[_Asked | None] = self._loop.create_future()
+        self._result: Future[Any] = Future()
+
+    def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        asked = _Asked(make)
+        self._tell(asked)
+        result: T = asked.answer.result()
+        return result
+
+    async def run(
+        self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        places = _limit.here()
+        await places.acquire()
+        context = contextvars.copy_context()
+        thread = threading.Thread(
+            target=context.run,
+            args=(self._work, function, args, kwargs),
+            name=f"runtara-{function.__name__}",
+            daemon=True,
+        )
+        thread.start()
+        while (asked := await self._next()) is not None:
+            places.release()
+            await self._answer(asked, places)
+        places.release()
+        result: T = self._result.result()
+        return result
+
+    async def _answer(self, asked: _Asked, places: asyncio.Semaphore) -> None:
+        try:
+            value = await asked.make()
+        except BaseException as error:
+            await places.acquire()
+            asked.answer.set_exception(error)
+        else:
+            await places.acquire()
+            asked.answer.set_result(value)
+
+    async def _next(self) -> _Asked | None:
+        asked = await asyncio.shield(self._news)
+        self._news = self._loop.create_future()
+        return asked
+
+    def _work(
+        self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        _local.bridge = self
+        try:
+            self._result.set_result(function(*args, **kwargs))
+        except BaseException as error:
+            self._result.set_exception(error)
+        finally:
+            self._tell(None)
+
+    def _tell(self, asked: _Asked | None) -> None:
+        # A loop that is closed has no run any more: the thread waits for good then.
+        self._loop.call_soon_threadsafe(self._hear, asked)
+
+    def _hear(self, asked: _Asked | None) -> None:
+        self._news.set_result(asked)
