@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.lease import LeaseKeeper
 from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
@@ -36,7 +37,8 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 10.0
 _LOOK_S = 1.0
-_LAST_S = 10.0
+_LAST_S = 30.0
+"""How long an agent that leaves waits for the ends of what it has killed."""
 
 
 class NodeAgent:
@@ -146,12 +148,20 @@ class NodeAgent:
     async def launch(self, assignment: str, given: bytes | None) -> dict[str, str]:
         """Launch a process: its handle, or, pickled, why there is none."""
         launched = unpacked(assignment)
-        self._living.add(launched.launch_id)
+        launch_id: str = launched.launch_id
+        self._living.add(launch_id)
         try:
             handle = await self._placement.launch(launched, given, may_start=self._lease.is_good)
         except LaunchFailed as failed:
-            self._living.discard(launched.launch_id)
+            self._living.discard(launch_id)
             return {"failed": packed((failed.end.cause, str(failed), failed.problem))}
+        except DatabaseError:
+            # Its image could not be fetched: it is asked for again.
+            self._living.discard(launch_id)
+            raise
+        if launch_id in self._ends:
+            # It was asked for a second time, and has ended since the first.
+            self._living.discard(launch_id)
         return {"handle": handle}
 
     async def send(self, launch_id: str, signal: str) -> None:
