@@ -89,4 +89,3 @@ class TestRayPlacement(ClusterContract):
         """The raylet is killed: Ray itself leaves what it had started alive."""
         assert launched.handle is not None
         await asyncio.to_thread(self.cluster.kill, json.loads(launched.handle)["node"])
-        await asyncio.to_thread(self.cluster.add)

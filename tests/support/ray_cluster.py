@@ -2,8 +2,8 @@
 A Ray cluster of several nodes on this machine, all on loopback, with tokens.
 
 Ray fills a process with threads and ends it with its head, so the cluster is a process's of its
-own: `python -m tests.support.ray_cluster` tells its address on a line, and then takes commands, a
-line each: `add`, and `kill NODE`, which SIGKILLs the node's raylet.
+own: `python -m tests.support.ray_cluster` tells its address on a line, and then takes lines that
+name nodes, whose raylets it SIGKILLs.
 """
 
 import json
@@ -41,19 +41,15 @@ class RayCluster:
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
-    def _ask(self, command: str) -> Any:
+    def _ask(self, line: str) -> Any:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{command}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self._read()
 
-    def add(self) -> str:
-        """Add a node; gives its id."""
-        return str(self._ask("add"))
-
     def kill(self, node: str) -> None:
         """SIGKILL a node's raylet; its workers live on."""
-        self._ask(f"kill {node}")
+        self._ask(node)
 
 
 @contextmanager
@@ -89,15 +85,9 @@ def main(nodes: int) -> None:
     living = [cluster.head_node, *(cluster.add_node(**resources) for _ in range(nodes - 1))]
     print(json.dumps(cluster.address), file=said, flush=True)
     for line in sys.stdin:
-        answer: str | None = None
-        command, *named = line.split()
-        if command == "add":
-            living.append(cluster.add_node(**resources))
-            answer = living[-1].node_id
-        else:
-            [node] = [one for one in living if one.node_id == named[0]]
-            os.kill(_raylet(node), signal.SIGKILL)
-        print(json.dumps(answer), file=said, flush=True)
+        [node] = [one for one in living if one.node_id == line.strip()]
+        os.kill(_raylet(node), signal.SIGKILL)
+        print(json.dumps("killed"), file=said, flush=True)
     cluster.shutdown()
 
 

@@ -14,11 +14,11 @@ class ClusterContract(PlacementContract):
     """
     Derive from it as from `PlacementContract`.
 
-    `lose_node` ends the node of a launch without a word, and brings another one.
+    `lose_node` ends the node of a launch without a word, and leaves another one.
     """
 
     async def lose_node(self, rig: Rig, launched: Launched) -> None:
-        """Take the node of a launch away, as a loss of power would; bring another one."""
+        """Take the node of a launch away, as a loss of power would; leave, or bring, another."""
         raise NotImplementedError
 
     async def test_what_no_node_has_free_waits_and_says_why(self, rig: Rig) -> None:
