@@ -106,6 +106,23 @@ async def test_pages_follow_each_other_in_every_order(
     assert await names(persistence, every, order, after=after) == expected[2:]
 
 
+async def test_a_view_tells_of_the_limit_that_tenants_have_without_one(
+    persistence: Persistence,
+) -> None:
+    """An environment's own bound counts as one that was put in."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e")
+    await start(persistence, image_id=image.image_id)
+
+    full = await persistence.launches.view("i", at=START, tenant_limit=0)
+    free = await persistence.launches.view("i", at=START, tenant_limit=1)
+
+    assert full is not None
+    assert free is not None
+    assert full.bounded_by == Limit(Scope.TENANT, TENANT, "", max_concurrent=0)
+    assert free.bounded_by is None
+
+
 async def test_a_view_tells_all_that_is_known(persistence: Persistence, database: Database) -> None:
     """Where it comes from, how it is launched, and what keeps it back."""
     image = await put_image(persistence)

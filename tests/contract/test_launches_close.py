@@ -234,6 +234,42 @@ async def test_a_stopped_instance_is_cancelled_with_the_reason_when_its_process_
     assert (await database.row("i"))["error"] == "too dear"
 
 
+@pytest.mark.parametrize(
+    ("end", "is_stopped", "error"),
+    [
+        (
+            exited(130, cause=Cause.TIMED_OUT, reason="timed out after 5 s"),
+            False,
+            "timed out after 5 s",
+        ),
+        (exited(130), True, "too dear"),
+        (exited(130), False, None),
+    ],
+)
+async def test_an_instance_whose_process_heard_the_cancel_says_why(
+    persistence: Persistence,
+    database: Database,
+    end: LaunchEnd,
+    is_stopped: bool,
+    error: str | None,
+) -> None:
+    """The timeout, or the operator's reason; a cancel that a workflow was sent has none."""
+    launched = await run(persistence)
+    if is_stopped:
+        await persistence.launches.stop(Stop("i", reason="too dear"), at=START)
+    else:
+        await persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START)
+    await persistence.signals.acknowledge(ME, SignalType.CANCEL, at=START)
+
+    closed = await close(persistence, launched.launch_id, end)
+
+    assert (closed.after, closed.verdict and closed.verdict.follow) == (
+        State.CANCELLED,
+        Follow.NOTHING,
+    )
+    assert (await database.row("i"))["error"] == error
+
+
 async def test_the_last_launches_of_an_instance_are_remembered(
     persistence: Persistence, database: Database
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.environment.conftest import Here
 from tests.support.postgres import empty_database
 
+from runtara_environment import dev
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.runtime import EnvironmentRuntime, StartError
 from runtara_management_sdk import ManagementClient, ManagementSettings, Runner
@@ -154,6 +155,17 @@ async def test_the_command_tries_things_out_and_ends_when_told(tmp_path: Path) -
     end_spawner(tmp_path / ".runtara/environment")
     assert f"RUNTARA_TLS_CA={tmp_path}/.runtara/ca.pem" in said
     assert code == 0
+
+
+def test_trying_out_changes_no_database_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--dev` doesn't start, and doesn't leave the named one unused without a word."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNTARA_DATABASE_URL", "sqlite:production.db")
+
+    with pytest.raises(StartError, match="unset it, or leave out --dev"):
+        dev.on_own_database(dev.DevSettings())
 
 
 async def test_settings_that_cannot_be_used_are_a_line_each(tmp_path: Path) -> None:

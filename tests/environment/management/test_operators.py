@@ -1,6 +1,7 @@
 """What operators look at and turn, over the management port."""
 
 import asyncio
+import os
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from tests.environment.management.test_instances import BROKEN, DONE, image, lau
 
 from runtara_domain.model import Caller, CheckpointWrite, Event, EventType
 from runtara_domain.status import OPEN
+from runtara_environment.spawner.output import OutputLog
 from runtara_management_sdk import Conflict, Granularity, NotFound, Queue, Scope
 from runtara_management_sdk.transport import Transport
 from runtara_protocol.pb import environment_pb2 as pb
@@ -73,6 +75,34 @@ async def test_a_log_is_read_and_followed(port: Port) -> None:
     assert b"".join(once) == b"older\none\ntwo\n"
     with pytest.raises(NotFound, match="not found"):
         [piece async for piece in port.client.launches.log("unknown")]
+
+
+async def test_a_log_that_was_rotated_is_read_on_where_it_was(port: Port) -> None:
+    """Offsets count from the first byte that was written, whether or not it is still there."""
+    await start(port, "i")
+    await launched(port, "i")
+    folder = port.folder / port.place.of("i").assignment.launch_id
+    folder.mkdir()
+    log = OutputLog(folder, 20)
+
+    async def read(offset: int) -> tuple[bytes, int]:
+        request = pb.RpcRequest(get_log=pb.GetLogRequest(instance_id="i", offset=offset))
+        answer = await transport.ask(request)
+        return answer.data, answer.next_offset
+
+    transport, writer = Transport(port.settings()), log.open_writer()
+    found: list[tuple[bytes, int]] = []
+    for text in (b"0123456789abcde", b"fghij", b"klmnopqrst!"):
+        os.write(writer, text)
+        log.pump()
+        found.append(await read(found[-1][1] if found else 0))
+    whole = await read(0)
+    await transport.aclose()
+    os.close(writer)
+    log.close()
+
+    assert found == [(b"0123456789abcde", 15), (b"fghij", 20), (b"klmnopqrst!", 31)]
+    assert whole == (b"klmnopqrst!", 31)
 
 
 async def test_history_is_listed(port: Port) -> None:

@@ -1,12 +1,18 @@
 """Memory and CPU of a launch, bounded and measured."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
 
+from runtara_domain.model.launch_ends import Cause
+from runtara_environment.placements.endings import end_of
 from runtara_environment.spawner.cgroups import Cgroup, Limits, create
+from runtara_environment.spawner.children import Child
+from runtara_environment.spawner.output import OutputLog
 
 MIB = 1024 * 1024
 
@@ -93,3 +99,23 @@ def test_version_2_is_written_as_the_kernel_wants_it(tmp_path: Path) -> None:
     (folder / "cpu.stat").write_text("usage_usec 99\nuser_usec 90\n")
     (folder / "memory.events").write_text("low 0\noom 1\noom_kill 2\n")
     assert (group.memory_peak(), group.cpu_usec(), group.memory_kills()) == (1234, 99, 2)
+    assert group.was_full()
+
+
+@pytest.mark.parametrize("is_v2", [True, False])
+def test_a_kill_without_reaching_the_limit_is_the_machine_s(tmp_path: Path, is_v2: bool) -> None:
+    """The kernel counts both kinds of kills as one, and tells how far the limit was."""
+    (tmp_path / "memory.events").write_text("low 0\nmax 9\noom 0\noom_kill 1\n")
+    (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\noom_kill 1\n")
+    (tmp_path / "memory.limit_in_bytes").write_text("104857600\n")
+    (tmp_path / "memory.max_usage_in_bytes").write_text("4096000\n")
+    (tmp_path / "cgroup.procs").write_text("")
+    program = subprocess.Popen(["/bin/false"])
+    output = OutputLog(tmp_path, 1000)
+    child = Child("a", program.pid, output, Cgroup({"memory": tmp_path}, is_v2=is_v2))
+    child._process = program
+
+    ended = child.reap()
+
+    assert (ended.is_out_of_memory, ended.is_machine_out_of_memory) == (False, True)
+    assert end_of(ended.as_message(), False).cause is Cause.MACHINE_OUT_OF_MEMORY

@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
 from tests.support.server_process import environment
 
+from runtara_environment.spawner.output import lost
+
 
 def test_standard_output_and_error_go_to_one_log(
     spawner: SpawnerProcess, client: SpawnerClient
@@ -35,6 +37,8 @@ def test_a_log_is_bounded(spawner: SpawnerProcess, client: SpawnerClient) -> Non
     lines = (older + newer).split(b"\n")[1:-1]
     numbers = [int(line.removeprefix(b"line ")) for line in lines]
     assert numbers == list(range(numbers[0], 5000))
+    written = sum(len(f"line {number}\n") for number in range(5000))
+    assert lost(spawner.folder / "a") + len(older) + len(newer) == written
 
 
 def test_a_disk_that_takes_no_more_stops_the_log_and_not_the_work(tmp_path: Path) -> None:

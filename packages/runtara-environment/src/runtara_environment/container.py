@@ -152,6 +152,7 @@ def _management(
         version=VERSION,
         environment_id=identity.environment_id,
         image_max_bytes=settings.image_max_bytes,
+        tenant_limit=settings.tenant_max_instances,
         began_at=clock.uptime(),
     )
 

@@ -30,7 +30,16 @@ class DevSettings(EnvironmentSettings):
 
 
 def on_own_database(settings: EnvironmentSettings) -> EnvironmentSettings:
-    """Give the settings with the database in `.runtara/`, whatever RUNTARA_DATABASE_URL names."""
+    """
+    Give the settings with the database in `.runtara/`.
+
+    Raises StartError if RUNTARA_DATABASE_URL names another: what is tried out changes no other.
+    """
+    if settings.database_url != DATABASE_URL:
+        raise StartError(
+            f"--dev works on {DATABASE_URL} alone, and RUNTARA_DATABASE_URL names another database:"
+            " unset it, or leave out --dev"
+        )
     return settings.model_copy(update={"database_url": DATABASE_URL})
 
 

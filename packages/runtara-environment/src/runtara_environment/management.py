@@ -27,8 +27,9 @@ class Management:
     check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
     that can be run. log_path: where a launch's output lies on this machine, by its tenant,
     instance and launch. obstacle: why an image can't be run here, None if it can.
-    image_max_bytes: how large an image may be. offers: of the workers that have opened their lease
-    here, by their ids. ending: tells that the environment ends.
+    image_max_bytes: how large an image may be. tenant_limit: of tenants without one of their own.
+    offers: of the workers that have opened their lease here, by their ids. ending: tells that the
+    environment ends.
     """
 
     persistence: Persistence
@@ -43,6 +44,7 @@ class Management:
     image_max_bytes: int
     began_at: timedelta
     calendar: Calendar = field(default_factory=CronCalendar)
+    tenant_limit: int | None = None
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
 

@@ -110,10 +110,18 @@ class InstanceOperations:
             )
         return started
 
-    async def view(self, instance_id: str) -> InstanceView | None:
-        """Read all that is known of an instance; None if it is unknown."""
+    async def view(
+        self, instance_id: str, *, tenant_limit: int | None = None
+    ) -> InstanceView | None:
+        """
+        Read all that is known of an instance; None if it is unknown.
+
+        tenant_limit: bounds tenants that have no limit of their own; None: nothing does.
+        """
         values.check_id("instance_id", instance_id)
-        return await self.persistence.launches.view(instance_id, at=self.now())
+        return await self.persistence.launches.view(
+            instance_id, at=self.now(), tenant_limit=tenant_limit
+        )
 
     async def until_final(
         self,

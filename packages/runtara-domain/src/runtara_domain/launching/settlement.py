@@ -63,18 +63,33 @@ class FoundInstance:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict with what it writes; figures: those of the instance with this launch."""
+    """
+    A verdict with what it writes.
+
+    figures: those of the instance with this launch. explanation: the error of an instance that has
+    ended without one; None where nothing is to be said.
+    """
 
     verdict: Verdict
     settlement: Settlement
     figures: Figures
+    explanation: str | None = None
 
 
 def decide(closing: Closing, found: FoundInstance, judge: Judge, at: datetime) -> Decision:
     """Judge a launch that is over, and tell what is written."""
     verdict = judge(closing.end, found.instance)
     figures = found.figures.plus(closing.end)
-    return Decision(verdict, _settlement(verdict, closing, found, figures, at), figures)
+    settlement = _settlement(verdict, closing, found, figures, at)
+    return Decision(verdict, settlement, figures, _explanation(closing.end, found.instance))
+
+
+def _explanation(end: LaunchEnd, instance: LaunchedInstance) -> str | None:
+    """Tell why an instance is CANCELLED whose process heard of the stop, or of its timeout."""
+    if instance.state is not State.CANCELLED or instance.is_taken:
+        return None
+    timeout = end.reason if end.cause is Cause.TIMED_OUT else ""
+    return instance.stop_reason or timeout or None
 
 
 def _settlement(

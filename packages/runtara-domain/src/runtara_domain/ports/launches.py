@@ -155,8 +155,14 @@ class Launches(Protocol):
         """
         ...
 
-    async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
-        """Read all that is known of an instance; None if it is unknown."""
+    async def view(
+        self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
+    ) -> InstanceView | None:
+        """
+        Read all that is known of an instance; None if it is unknown.
+
+        tenant_limit: as an `Offer` has it.
+        """
         ...
 
     async def instances(

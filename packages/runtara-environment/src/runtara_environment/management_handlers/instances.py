@@ -83,7 +83,7 @@ async def get_instance_status(
 async def _status(
     core: Management, instance_id: str, *, brief: bool
 ) -> pb.GetInstanceStatusResponse:
-    seen = await core.operations.view(instance_id)
+    seen = await core.operations.view(instance_id, tenant_limit=core.tenant_limit)
     if seen is None:
         return pb.GetInstanceStatusResponse(
             instance_id=instance_id,

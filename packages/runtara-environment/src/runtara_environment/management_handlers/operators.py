@@ -11,7 +11,7 @@ from runtara_domain.model.limits import Hold, Scope
 from runtara_environment.errors import NotFound
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
-from runtara_environment.spawner.output import OLDER_LOG_NAME
+from runtara_environment.spawner.output import OLDER_LOG_NAME, lost
 from runtara_protocol.pb import environment_pb2 as pb
 
 _MAX_PIECE = 1024 * 1024
@@ -53,13 +53,12 @@ async def get_log(
     with request.on_abandoned(abandoned.set):
         while True:
             is_over = launch.closed_at is not None
-            data, size = await asyncio.to_thread(_read, path, message.offset, limit)
+            data, end, size = await asyncio.to_thread(_read, path, message.offset, limit)
             left = (until - core.clock.uptime()).total_seconds()
             if data or is_over or left <= 0 or abandoned.is_set():
                 break
             await asyncio.sleep(min(_LOOK, left))
             launch, _ = await _logged(core, message, launch.launch_id)
-    end = message.offset + len(data)
     return pb.RpcResponse(
         get_log=pb.GetLogResponse(
             launch_id=launch.launch_id,
@@ -89,14 +88,21 @@ async def _logged(
     return found, path
 
 
-def _read(path: Path, offset: int, limit: int) -> tuple[bytes, int]:
-    """Read a part of the older and the newer log, and tell how long they are together."""
-    pieces = []
-    for part in (path.with_name(OLDER_LOG_NAME), path):
-        with suppress(FileNotFoundError):
-            pieces.append(part.read_bytes())
-    whole = b"".join(pieces)
-    return whole[offset : offset + limit], len(whole)
+def _read(path: Path, offset: int, limit: int) -> tuple[bytes, int, int]:
+    """Read a part of a log; gives it, the offset behind it, and how much was written in all."""
+    while True:
+        before = lost(path.parent)
+        pieces = []
+        for part in (path.with_name(OLDER_LOG_NAME), path):
+            with suppress(FileNotFoundError):
+                pieces.append(part.read_bytes())
+        whole = b"".join(pieces)
+        # Else it was rotated meanwhile.
+        if lost(path.parent) == before:
+            break
+    start = max(offset - before, 0)
+    data = whole[start : start + limit]
+    return data, before + start + len(data), before + len(whole)
 
 
 async def list_environments(

@@ -20,6 +20,8 @@ def end_of(message: Message, reports: bool) -> LaunchEnd:
     cause = Cause.UNKNOWN
     if message["is_out_of_memory"] and code != 0:
         cause = Cause.OUT_OF_MEMORY
+    elif message["is_machine_out_of_memory"] and code != 0:
+        cause = Cause.MACHINE_OUT_OF_MEMORY
     elif code is not None:
         cause = Cause.EXITED
     elif signal is not None:

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path("/sys/fs/cgroup")
 _PERIOD_USEC = 100_000
+_HUGE_PAGE = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,16 @@ class Cgroup:
         nanoseconds = self._number("cpuacct", "", "cpuacct.usage")
         return None if nanoseconds is None else nanoseconds // 1000
 
+    def was_full(self) -> bool:
+        """Tell whether its processes have ever needed more memory than its limit."""
+        if self.is_v2:
+            return bool(self._counter("memory", "memory.events", "oom"))
+        # Not all kernels count failures here; a failed charge may be as large as a huge page.
+        limit = self._number("memory", "", "memory.limit_in_bytes") or 0
+        return (self.memory_peak() or 0) + _HUGE_PAGE >= limit
+
     def memory_kills(self) -> int:
-        """Count the processes that the kernel killed because this group was at its limit."""
+        """Count its processes that the kernel killed for want of memory, of its own or at all."""
         name = "memory.events" if self.is_v2 else "memory.oom_control"
         return self._counter("memory", name, "oom_kill") or 0
 

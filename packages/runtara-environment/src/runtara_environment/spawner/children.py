@@ -21,7 +21,8 @@ class Ended:
     exit_code or signal; neither if the process was taken over from a spawner that died, because the
     kernel tells them to a parent alone. The resources are those of all its processes: peak memory
     in bytes, CPU in microseconds, None where nothing tells. is_out_of_memory: the kernel killed a
-    process of it at its own limit.
+    process of it at its own limit; is_machine_out_of_memory: because the machine, or what bounds
+    all launches, had no memory left.
     """
 
     exit_code: int | None
@@ -29,6 +30,7 @@ class Ended:
     memory_peak_bytes: int | None
     cpu_usage_usec: int | None
     is_out_of_memory: bool
+    is_machine_out_of_memory: bool
 
     def as_message(self) -> dict[str, Any]:
         """Give its fields for a message."""
@@ -38,6 +40,7 @@ class Ended:
             "memory_peak_bytes": self.memory_peak_bytes,
             "cpu_usage_usec": self.cpu_usage_usec,
             "is_out_of_memory": self.is_out_of_memory,
+            "is_machine_out_of_memory": self.is_machine_out_of_memory,
         }
 
 
@@ -84,12 +87,14 @@ class Child:
             _kill_if_there(pid)
         self.output.close()
         os.close(self.pidfd)
+        was_killed, was_full = self.cgroup.memory_kills() > 0, self.cgroup.was_full()
         self.ended = Ended(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             memory_peak_bytes=self.cgroup.memory_peak() or memory,
             cpu_usage_usec=self.cgroup.cpu_usec() or cpu,
-            is_out_of_memory=self.cgroup.memory_kills() > 0,
+            is_out_of_memory=was_killed and was_full,
+            is_machine_out_of_memory=was_killed and not was_full,
         )
         return self.ended
 

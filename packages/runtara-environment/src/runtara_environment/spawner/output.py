@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 PIPE_NAME = "output.pipe"
 LOG_NAME = "stderr.log"
 OLDER_LOG_NAME = "stderr.log.1"
+LOST_NAME = "stderr.log.lost"
 _PIECE = 64 * 1024
 
 
@@ -25,7 +26,7 @@ class OutputLog:
     Copies one launch's pipe to its log.
 
     The log has two files of at most half of `max_bytes` each: when the newer one is full, it
-    replaces the older one.
+    replaces the older one. `LOST_NAME` says how many bytes were replaced so far.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -105,7 +106,26 @@ class OutputLog:
     def _rotate(self) -> None:
         if self._log is not None:
             os.close(self._log)
+        self._count_lost()
         with suppress(FileNotFoundError):  # An operator may have deleted it.
             (self.folder / LOG_NAME).replace(self.folder / OLDER_LOG_NAME)
         self._log = self._opened()
         self._size = 0
+
+    def _count_lost(self) -> None:
+        """Note that the older file is replaced; on a full disk offsets don't hold."""
+        older, file = self.folder / OLDER_LOG_NAME, self.folder / LOST_NAME
+        with suppress(OSError):
+            if older.exists():
+                count = lost(self.folder) + older.lstat().st_size
+                new = file.with_suffix(".new")
+                new.write_text(str(count))
+                new.replace(file)
+
+
+def lost(folder: Path) -> int:
+    """Tell how many bytes a launch wrote before those that its log still has."""
+    try:
+        return int((folder / LOST_NAME).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0

@@ -22,7 +22,7 @@ _ASCENDING = frozenset({InstanceOrder.CREATED_ASC, InstanceOrder.FINISHED_ASC})
 _BY_END = frozenset({InstanceOrder.FINISHED_DESC, InstanceOrder.FINISHED_ASC})
 
 
-def view(store: Store, row: InstanceRow, at: datetime) -> InstanceView:
+def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None) -> InstanceView:
     """Tell all that is known of an instance."""
     image = _image(store, row)
     pending = store.pending_signal(row.instance_id)
@@ -34,7 +34,7 @@ def view(store: Store, row: InstanceRow, at: datetime) -> InstanceView:
         for hold in sorted(store.holds.values(), key=lambda hold: hold.created_at)
         if is_waiting and records.hold(hold).covers(row.tenant_id, name, workflow)
     ]
-    places = launching.room(store, None, None, at)
+    places = launching.room(store, tenant_limit, None, at)
     return InstanceView(
         instance=records.instance(row),
         input=row.input,

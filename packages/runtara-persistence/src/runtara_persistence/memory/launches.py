@@ -191,11 +191,13 @@ class MemoryLaunches:
         rows = [row for row in rows if behind is None or _launch_place(row) > behind]
         return [records.launch(row, self._store.instances[row.instance_id]) for row in rows[:limit]]
 
-    async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
+    async def view(
+        self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
+    ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
         await self._store.turn()
         row = self._store.instances.get(instance_id)
-        return None if row is None else instance_lists.view(self._store, row, at)
+        return None if row is None else instance_lists.view(self._store, row, at, tenant_limit)
 
     async def instances(
         self,

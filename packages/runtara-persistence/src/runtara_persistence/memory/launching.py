@@ -310,6 +310,7 @@ def close(store: Store, closing: Closing, judge: Judge, at: datetime) -> Closed:
         row.memory_peak_bytes = decision.figures.memory_peak_bytes
         row.cpu_usage_usec = decision.figures.cpu_usage_usec
         row.stderr = decision.figures.stderr
+        row.error = row.error or decision.explanation
         if not before.is_final:
             _settle(store, row, decision.settlement, at)
     _forget_old(store, row)

@@ -137,7 +137,7 @@ async def _write_instance(
     figures, written = decision.figures, decision.settlement
     counted = (figures.memory_peak_bytes, figures.cpu_usage_usec, figures.stderr)
     if found.instance.state.is_final:
-        await connection.execute(_SQL["count"], instance_id, *counted)
+        await connection.execute(_SQL["count"], instance_id, *counted, decision.explanation)
         return
     backoff = written.backoff
     await connection.execute(

@@ -26,12 +26,14 @@ _PLAN_FOR_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-async def view(database: Database, instance_id: str, at: datetime) -> InstanceView | None:
+async def view(
+    database: Database, instance_id: str, at: datetime, tenant_limit: int | None
+) -> InstanceView | None:
     """Tell all that is known of an instance."""
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _view(connection, instance_id, at)
+            return await _view(connection, instance_id, at, tenant_limit)
 
     return await database.run("read all of an instance", work, is_repeatable=True)
 
@@ -78,7 +80,9 @@ async def _search(database: Database, attempt: str, query: str, asked: Sequence[
     return await database.run(attempt, work, is_repeatable=True)
 
 
-async def _view(connection: Connection, instance_id: str, at: datetime) -> InstanceView | None:
+async def _view(
+    connection: Connection, instance_id: str, at: datetime, tenant_limit: int | None
+) -> InstanceView | None:
     found = await connection.fetch(_SQL["view"], instance_id)
     if not found:
         return None
@@ -92,7 +96,7 @@ async def _view(connection: Connection, instance_id: str, at: datetime) -> Insta
     holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
     covering = [hold for hold in holds if hold.covers(instance.tenant_id, name, workflow)]
     limits = await claiming.limits_of(connection, [instance.tenant_id])
-    room = await claiming.room(connection, limits, None, None, at)
+    room = await claiming.room(connection, limits, tenant_limit, None, at)
     timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
     return InstanceView(
         instance=instance,

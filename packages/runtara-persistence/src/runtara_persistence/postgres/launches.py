@@ -146,9 +146,11 @@ class PostgresLaunches:
         found = await self._database.read("list launches", _SQL["page"], *asked)
         return [launch_rows.launch(row) for row in found]
 
-    async def view(self, instance_id: str, *, at: datetime) -> InstanceView | None:
+    async def view(
+        self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
+    ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
-        return await instance_lists.view(self._database, instance_id, at)
+        return await instance_lists.view(self._database, instance_id, at, tenant_limit)
 
     async def instances(
         self,

@@ -153,6 +153,7 @@ def _write_instance(
         "memory_peak_bytes": figures.memory_peak_bytes,
         "cpu_usage_usec": figures.cpu_usage_usec,
         "stderr": figures.stderr,
+        "explanation": decision.explanation,
     }
     connection.execute(_SQL["count"], counted)
     after = row.state

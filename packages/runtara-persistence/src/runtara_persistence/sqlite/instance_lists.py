@@ -26,7 +26,9 @@ _INSTANCE_COLUMNS = 21
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def view(connection: sqlite3.Connection, instance_id: str, at: datetime) -> InstanceView | None:
+def view(
+    connection: sqlite3.Connection, instance_id: str, at: datetime, tenant_limit: int | None
+) -> InstanceView | None:
     """Tell all that is known of an instance."""
     key = {"instance_id": instance_id}
     row = connection.execute(_SQL["view"], key).fetchone()
@@ -44,7 +46,7 @@ def view(connection: sqlite3.Connection, instance_id: str, at: datetime) -> Inst
         [launch_rows.hold(hold) for hold in connection.execute(_SQL["holds"])] if is_waiting else []
     )
     covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
-    room = claiming.room(connection, None, None, at)
+    room = claiming.room(connection, tenant_limit, None, at)
     return InstanceView(
         instance=instance,
         input=given,

@@ -175,10 +175,15 @@ class SqliteLaunches:
 
     @read("read all of an instance")
     def view(
-        self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
+        self,
+        connection: sqlite3.Connection,
+        instance_id: str,
+        *,
+        at: datetime,
+        tenant_limit: int | None = None,
     ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
-        return instance_lists.view(connection, instance_id, at)
+        return instance_lists.view(connection, instance_id, at, tenant_limit)
 
     @read("list instances")
     def instances(

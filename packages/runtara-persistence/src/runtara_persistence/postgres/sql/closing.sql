@@ -87,7 +87,8 @@ UPDATE instances
 SET launch_id = NULL,
     memory_peak_bytes = $2,
     cpu_usage_usec = $3,
-    stderr = $4
+    stderr = $4,
+    error = coalesce(error, $5)
 WHERE instance_id = $1;
 
 -- name: acknowledge

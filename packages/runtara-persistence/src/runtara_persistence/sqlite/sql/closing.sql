@@ -47,7 +47,8 @@ WHERE launch_id = :launch_id;
 UPDATE instances
 SET memory_peak_bytes = :memory_peak_bytes,
     cpu_usage_usec = :cpu_usage_usec,
-    stderr = :stderr
+    stderr = :stderr,
+    error = coalesce(error, :explanation)
 WHERE instance_id = :instance_id;
 
 -- name: settle
