@@ -103,49 +103,38 @@ async def processes(url: str, folder: Path, options: argparse.Namespace) -> Repo
     """Measure the CPU of launches one after another: their own, and with all servers."""
     own: dict[str, list[float]] = {"floor": [], "launch": []}
     whole: dict[str, float] = {"floor": 0.0, "launch": 0.0}
-    shares: Counter[str] = Counter()
     each = max(options.rounds // 10, 1)
     async with environment(url, folder) as here, floor(here) as bare:
         image = await here.image(WORKFLOWS, "short")
-        await _shorts(here, image, 1)
+        await _short(here, image)
         for _ in range(10):
-            before = sum(here.shares().values()) + cpu(bare.pid)
+            before = here.cpu() + cpu(bare.pid)
             spent = (await bare.launches(each))["cpu"]
             own["floor"] += spent
-            whole["floor"] += sum(spent) + sum(here.shares().values()) + cpu(bare.pid) - before
-            shares.subtract(here.shares())
-            spent = await _shorts(here, image, each)
+            whole["floor"] += sum(spent) + here.cpu() + cpu(bare.pid) - before
+            before = here.cpu()
+            spent = [await _short(here, image) for _ in range(each)]
             own["launch"] += spent
-            whole["launch"] += sum(spent)
-            shares.update(here.shares())
+            whole["launch"] += sum(spent) + here.cpu() - before
     count = 10 * each
-    whole["launch"] += sum(shares.values())
     print(f"CPU of a launch with one step, {count} of each")
     _line("the floor's process", own["floor"])
     _line("a launch's process", own["launch"], own["floor"])
-    for name, seconds in [*whole.items(), *shares.items()]:
-        what = f"{name}, with all servers" if name in whole else f"of it the {name}"
-        print(f"  {what:<34}{seconds / count * 1000:>11.1f} ms")
+    for name, seconds in whole.items():
+        print(f"  {f'{name}, with all servers':<34}{seconds / count * 1000:>11.1f} ms")
     print(f"  {whole['launch'] / whole['floor']:.2f} of the floor")
-    means = {name: one / count for name, one in (*whole.items(), *shares.items())}
-    return {**own, "with servers": means}
+    return {**own, "with servers": {name: one / count for name, one in whole.items()}}
 
 
-async def _shorts(here: Environment, image: str, count: int) -> list[float]:
-    """Run so many, one after the other; gives the seconds of CPU of their processes."""
-    names = []
-    for _ in range(count):
-        started = await here.client.instances.start(TENANT, image_id=image)
-        names.append(started.instance_id)
-        ended = await here.client.instances.wait(names[-1], within=timedelta(seconds=120))
-        assert ended.status == "completed", ended
+async def _short(here: Environment, image: str) -> float:
+    started = await here.client.instances.start(TENANT, image_id=image)
+    ended = await here.client.instances.wait(started.instance_id, within=timedelta(seconds=120))
+    assert ended.status == "completed", ended
     await here.at_rest()
-    found = []
-    for name in names:
-        async for launch in here.client.launches.list(instance_id=name):
-            assert launch.cpu_usage_usec is not None
-            found.append(launch.cpu_usage_usec / 1e6)
-    return found
+    async for launch in here.client.launches.list(instance_id=started.instance_id):
+        assert launch.cpu_usage_usec is not None
+        return launch.cpu_usage_usec / 1e6
+    raise RuntimeError("an instance that ended has no launch")
 
 
 async def alive(url: str, folder: Path, options: argparse.Namespace) -> Report:
@@ -157,7 +146,10 @@ async def alive(url: str, folder: Path, options: argparse.Namespace) -> Report:
             await here.marks.moment(started.instance_id, "started")
         pids = list(here.marks.pids.values())
         shares = [pss(pid) for pid in pids]
-        servers = {name: rss(pid) for name, pid in here.servers()}
+        servers = {
+            name: rss(pid)
+            for name, pid in zip(("environment", "spawner", "warm"), here.servers(), strict=False)
+        }
         async with asyncio.TaskGroup() as group:
             for instance_id in here.marks.pids:
                 group.create_task(here.client.instances.send(instance_id, "go", b"0"))
@@ -179,11 +171,10 @@ async def sleepers(url: str, folder: Path, options: argparse.Namespace) -> Repor
     async with environment(url, folder, statements=written) as here:
         # What is done once: the lease, what is launchable, what is due next.
         await asyncio.sleep(3)
-        asked, spent = await _asked(url, written), sum(here.shares().values())
-        began = time.monotonic()
+        asked, spent, began = await _asked(url, written), here.cpu(), time.monotonic()
         await asyncio.sleep(options.rest_seconds)
         seconds = time.monotonic() - began
-        spent = sum(here.shares().values()) - spent
+        spent = here.cpu() - spent
         asked = await _asked(url, written) - asked
         spawner = here.spawner()
         found: Report = {

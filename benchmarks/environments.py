@@ -12,7 +12,6 @@ import sqlite3
 import sys
 import time
 import zipfile
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -120,16 +119,13 @@ class Environment:
         while (await self.client.health()).open_launches:  # noqa: ASYNC110  # It tells nobody.
             await asyncio.sleep(0.02)
 
-    def servers(self) -> list[tuple[str, int]]:
-        """Give the names and pids of what runs between launches."""
-        found = [("environment", self.pid)]
+    def servers(self) -> list[int]:
+        """Give the pids of what runs between launches: environment, spawner, warm interpreters."""
         spawner = self.spawner()
-        if spawner is not None:
-            found.append(("spawner", spawner))
-            for pid in children(spawner):
-                if "interpreter.py" in _command(pid):
-                    found.append(("warm interpreter", pid))  # noqa: PERF401  # Plainer so.
-        return found
+        if spawner is None:
+            return [self.pid]
+        warm = [pid for pid in children(spawner) if "interpreter.py" in _command(pid)]
+        return [self.pid, spawner, *warm]
 
     def spawner(self) -> int | None:
         """Give the pid of the spawner; None if there is none."""
@@ -139,12 +135,9 @@ class Environment:
                 return pid
         return None
 
-    def shares(self) -> Counter[str]:
-        """Give the seconds of CPU that its servers have used, by their names."""
-        found: Counter[str] = Counter()
-        for name, pid in self.servers():
-            found[name] += cpu(pid)  # type: ignore[assignment]  # A Counter adds up floats, too.
-        return found
+    def cpu(self) -> float:
+        """Give the seconds of CPU that its servers have used."""
+        return sum(map(cpu, self.servers()))
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import Claims, InstanceStart
+from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
 
@@ -386,3 +387,21 @@ async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> No
 
         assert world.place("other").living() == ["i"]
         assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
+
+
+async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -> None:
+    """At that moment, by itself."""
+    limit = Limit(Scope.QUEUE, TENANT, "mail", rate=1, rate_period=timedelta(seconds=7))
+    await world.persistence.limits.put(limit)
+    image = await put_image(world.persistence, tenant_id=TENANT)
+    for name in ("a", "b"):
+        one = InstanceStart(
+            instance_id=name, tenant_id=TENANT, image_id=image.image_id, queue="mail"
+        )
+        await world.persistence.launches.start(one, at=world.clock.now())
+    async with world.launcher():
+        await world.settle()
+        await world.pass_time(6.5)
+        assert world.place().living() == ["a"]
+        await world.pass_time(0.5)
+        assert world.place().living() == ["a", "b"]

@@ -12,7 +12,7 @@ from runtara.connection import Connection, connected
 from runtara.handle import Handle
 from runtara_management_sdk import InstanceFilter, InstanceSummary, Status
 from runtara_sdk.errors import ClientNotOpen
-from runtara_sdk.workflow import Call, Workflow
+from runtara_sdk.workflow import Call, Queue, Workflow
 from runtara_sdk.workflow.duration import Duration, duration
 
 A = TypeVar("A")
@@ -40,6 +40,7 @@ class Client:
         self.tenant = tenant
         self._exits = AsyncExitStack()
         self._connection: Connection | None = None
+        self._queues: set[Queue] = set()
 
     async def __aenter__(self) -> Self:
         if self._connection is not None:
@@ -63,7 +64,7 @@ class Client:
         /,
         *,
         id: str | None = None,
-        queue: str | None = None,
+        queue: Queue | str | None = None,
         priority: int = 0,
         delay: Duration | None = None,
         dedupe: str | None = None,
@@ -76,7 +77,7 @@ class Client:
         /,
         *,
         id: str | None = None,
-        queue: str | None = None,
+        queue: Queue | str | None = None,
         priority: int = 0,
         delay: Duration | None = None,
         dedupe: str | None = None,
@@ -90,7 +91,7 @@ class Client:
         /,
         *,
         id: str | None = None,
-        queue: str | None = None,
+        queue: Queue | str | None = None,
         priority: int = 0,
         delay: Duration | None = None,
         dedupe: str | None = None,
@@ -105,7 +106,7 @@ class Client:
         /,
         *,
         id: str | None = None,
-        queue: str | None = None,
+        queue: Queue | str | None = None,
         priority: int = 0,
         delay: Duration | None = None,
         dedupe: str | None = None,
@@ -117,7 +118,7 @@ class Client:
         /,
         *arguments: object,
         id: str | None = None,
-        queue: str | None = None,
+        queue: Queue | str | None = None,
         priority: int = 0,
         delay: Duration | None = None,
         dedupe: str | None = None,
@@ -128,7 +129,8 @@ class Client:
         Give `workflow.bind(...)` for more arguments, or some by name.
         The same id and arguments again are the same instance; another workflow or other arguments
         raise InstanceAlreadyExists. Without an id one is made. A worker that serves the workflow
-        runs it, `delay` from now at the earliest, of those that wait the highest priority first.
+        runs it, `delay` from now at the earliest, of those that wait the highest priority first. A
+        Queue is put with its bounds before its first use by this client.
         """
         if isinstance(workflow, Call):
             if arguments:
@@ -141,7 +143,7 @@ class Client:
             workflow=call.workflow,
             instance_id=str(uuid4()) if id is None else id,
             input=call.input or b"",
-            queue=queue,
+            queue=await self._queue(queue),
             priority=priority,
             delay=None if delay is None else duration("delay=", delay),
             dedupe_key=dedupe,
@@ -180,6 +182,15 @@ class Client:
         )
         async for one in self._opened.instances.list(which):
             yield one
+
+    async def _queue(self, queue: Queue | str | None) -> str | None:
+        """Tell a queue's name, of a Queue once its bounds are known to the core."""
+        if not isinstance(queue, Queue):
+            return queue
+        if queue not in self._queues:
+            await self._opened.put_queue(self.tenant, queue)
+            self._queues.add(queue)
+        return queue.name
 
     @property
     def _opened(self) -> Connection:

@@ -11,9 +11,12 @@ from runtara.core import Instances, OpenRuns, Plan, RunStores
 from runtara.embedded import worker as embedded_worker
 from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.instances import EmbeddedInstances
+from runtara.embedded.queues import put_queue
 from runtara.embedded.stores import EmbeddedStores
 from runtara.locating import Place, Way
+from runtara_management_sdk import Queue as QueueRecord
 from runtara_persistence.connect import connect as persistence_at
+from runtara_sdk.workflow import Queue
 
 if TYPE_CHECKING:
     from runtara.remote.core import RemoteCore
@@ -24,6 +27,10 @@ class Connection(Protocol):
 
     @property
     def instances(self) -> Instances: ...
+
+    async def put_queue(self, tenant_id: str, queue: Queue) -> None:
+        """Create a queue or replace its bounds."""
+        ...
 
     def stores(self) -> AbstractAsyncContextManager[RunStores]:
         """Open what gives the stores of this process's runs."""
@@ -41,6 +48,9 @@ class _Embedded:
         self._core, self._url = core, database_url
         self.instances = EmbeddedInstances(core)
 
+    async def put_queue(self, tenant_id: str, queue: Queue) -> None:
+        await put_queue(self._core, tenant_id, queue)
+
     @asynccontextmanager
     async def stores(self) -> AsyncIterator[RunStores]:
         stores = EmbeddedStores(self._core)
@@ -57,6 +67,19 @@ class _Remote:
     def __init__(self, core: "RemoteCore") -> None:
         self._core = core
         self.instances = core.management.instances
+
+    async def put_queue(self, tenant_id: str, queue: Queue) -> None:
+        rate, period = queue.rate_limit or (None, None)
+        await self._core.management.queues.put(
+            QueueRecord(
+                tenant_id=tenant_id,
+                name=queue.name,
+                concurrency=queue.concurrency,
+                concurrency_per_worker=queue.per_worker,
+                rate=rate,
+                rate_period=period,
+            )
+        )
 
     @asynccontextmanager
     async def stores(self) -> AsyncIterator[RunStores]:

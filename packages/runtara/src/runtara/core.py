@@ -1,6 +1,6 @@
 """The ports: what clients and runs ask of the core, whichever way it is reached."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -134,6 +134,15 @@ OpenRuns = Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
 """Opens the runs of a worker, whose ends are told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a version of a workflow's code says of its schedule; None: it has none."""
+
+    workflow: str
+    code_version: str
+    schedule: Mapping[str, object] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
@@ -147,3 +156,4 @@ class Plan:
     capacity: int
     grace: timedelta
     max_crashes: int = 5
+    declarations: tuple[Declaration, ...] = ()

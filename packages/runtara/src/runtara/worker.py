@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 from runtara import locating
 from runtara.children import Loading, child_runs, targets
 from runtara.connection import Connection, connected
-from runtara.core import HasEnded, Plan, RunsOfWorker
+from runtara.core import Declaration, HasEnded, Plan, RunsOfWorker
 from runtara.locating import Place, Way
 from runtara.running import Runs
 from runtara.threads import limit_threads
@@ -106,6 +106,7 @@ class Worker:
                 capacity=self._concurrency,
                 grace=self._grace,
                 max_crashes=self._max_crashes,
+                declarations=tuple(map(_declaration, self._workflows.values())),
             )
             await exits.enter_async_context(
                 connection.serving(plan, partial(self._runs, connection))
@@ -158,6 +159,11 @@ async def serve(
             asyncio.get_running_loop().add_signal_handler(number, worker.leave)
     async with worker:
         await worker.wait()
+
+
+def _declaration(one: Workflow[..., Any]) -> Declaration:
+    schedule = None if one.schedule is None else one.schedule.metadata
+    return Declaration(one.name, one.code_version, schedule)
 
 
 def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:

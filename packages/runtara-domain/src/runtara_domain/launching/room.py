@@ -31,7 +31,7 @@ class OpenPlaces:
     How many open launches count under the same limits.
 
     is_here: they are the environment's own that claims. begun: those begun within the period of
-    their queue's rate, open or not.
+    their queue's rate, open or not. begun_at: when the first of these was.
     """
 
     tenant_id: str
@@ -40,6 +40,7 @@ class OpenPlaces:
     is_here: bool
     open: int
     begun: int = 0
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,22 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What was chosen of them, and when one more may be that waits for a worker until then."""
+    """
+    What was chosen of them, and when more may be.
+
+    again_at: when the wait of one for a worker is over, or a place under a rate is free.
+    """
 
     chosen: list[tuple[Candidate, Target]]
     again_at: datetime | None = None
 
 
 class Room:
-    """The free places under all limits, and the holds; a launch that is taken fills its places."""
+    """
+    The free places under all limits, and the holds; a launch that is taken fills its places.
+
+    again_at: when a place is free under a rate that has left a lane none, once it was asked for.
+    """
 
     def __init__(
         self,
@@ -96,11 +105,15 @@ class Room:
         self._open: Counter[LimitKey] = Counter()
         self._here: Counter[LimitKey] = Counter()
         self._begun: Counter[LimitKey] = Counter()
+        self._begun_at: dict[LimitKey, datetime] = {}
+        self.again_at: datetime | None = None
         for each in places:
             for key in keys(each.tenant_id, each.image_name, each.queue):
                 self._open[key] += each.open
                 self._begun[key] += each.begun
                 self._here[key] += each.open if each.is_here else 0
+                if each.begun_at is not None:
+                    self._note_begun(key, each.begun_at)
 
     def free(self, lane: Lane, target: Target) -> int | None:
         """Tell how many launches of a lane may begin; None: any number."""
@@ -109,11 +122,10 @@ class Room:
         workflow = image.workflow if lane.workflow is None and image is not None else lane.workflow
         if any(hold.covers(lane.tenant_id, image_name, workflow) for hold in self._holds):
             return 0
-        bounds = [
-            bound
-            for key in keys(lane.tenant_id, image_name, lane.queue)
-            for bound in self._bounds(key)
-        ]
+        found = keys(lane.tenant_id, image_name, lane.queue)
+        bounds = [bound for key in found for bound in self._bounds(key)]
+        if bounds and min(bounds) <= 0:
+            self._note_rates(found)
         return max(0, min(bounds)) if bounds else None
 
     def full(self, tenant_id: str, image_name: str | None, queue: str | None) -> Limit | None:
@@ -124,12 +136,25 @@ class Room:
                 return self._limits.get(key, Limit(scope, tenant_id, name, self._tenant_limit))
         return None
 
-    def take(self, lane: Lane, target: Target) -> None:
-        """Count a launch that begins here."""
+    def take(self, lane: Lane, target: Target, at: datetime) -> None:
+        """Count a launch that begins here, and when."""
         image_name = None if target.image is None else target.image.name
         for key in keys(lane.tenant_id, image_name, lane.queue):
             for counter in (self._open, self._here, self._begun):
                 counter[key] += 1
+            self._note_begun(key, at)
+
+    def _note_begun(self, key: LimitKey, at: datetime) -> None:
+        self._begun_at[key] = min(at, self._begun_at.get(key, at))
+
+    def _note_rates(self, found: Iterable[LimitKey]) -> None:
+        for key in found:
+            limit, begun_at = self._limits.get(key), self._begun_at.get(key)
+            if limit is None or limit.rate is None or limit.rate_period is None:
+                continue
+            if begun_at is not None and self._begun[key] >= limit.rate:
+                frees_at = begun_at + limit.rate_period
+                self.again_at = min(frees_at, self.again_at or frees_at)
 
     def _bounds(self, key: LimitKey) -> Iterable[int]:
         limit = self._limits.get(key)
@@ -211,6 +236,10 @@ def choose(
             if ready_at > at:
                 again_at = ready_at if again_at is None else min(again_at, ready_at)
                 continue
-        room.take(candidate.lane, target)
+        room.take(candidate.lane, target, at)
         chosen.append((candidate, target))
-    return Candidates(chosen, again_at)
+    for candidate, target in chosen:
+        # No more of a lane is read than there is room for: what is left of it may wait for a rate.
+        room.free(candidate.lane, target)
+    moments = [each for each in (again_at, room.again_at) if each is not None]
+    return Candidates(chosen, min(moments, default=None))

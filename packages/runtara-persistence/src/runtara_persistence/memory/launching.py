@@ -134,7 +134,15 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
         is_open = row.closed_at is None
         is_here = row.environment_id == environment_id
         places.append(
-            OpenPlaces(row.tenant_id, row.image_name, row.queue, is_here, int(is_open), int(begun))
+            OpenPlaces(
+                row.tenant_id,
+                row.image_name,
+                row.queue,
+                is_here,
+                int(is_open),
+                int(begun),
+                row.created_at if begun else None,
+            )
         )
     holds = [records.hold(row) for row in store.holds.values()]
     return Room(limits, places, holds, tenant_limit)

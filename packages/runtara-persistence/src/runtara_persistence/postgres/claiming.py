@@ -73,7 +73,8 @@ async def room(
         if limit.rate_period is not None:
             since = at - limit.rate_period
             [row] = await connection.fetch(_SQL["begun"], limit.tenant_id, limit.name, since)
-            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, row["count"]))
+            begun = (row["begun"], row["begun_at"])
+            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, *begun))
     return Room(limits, places, holds, tenant_limit)
 
 

@@ -28,7 +28,7 @@ from runtara_domain.model.launches import (
 from runtara_domain.model.limits import Limit
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import launch_rows
-from runtara_persistence.sqlite.rows import from_text, to_text
+from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 
 _SQL = queries.load("runtara_persistence.sqlite", "claiming.sql")
 
@@ -80,8 +80,9 @@ def room(
         if limit.rate_period is not None:
             since = to_text(at - limit.rate_period)
             key = {"tenant_id": limit.tenant_id, "queue": limit.name, "since": since}
-            [begun] = connection.execute(_SQL["begun"], key).fetchone()
-            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, begun))
+            begun, begun_at = connection.execute(_SQL["begun"], key).fetchone()
+            counted = (begun, from_optional(begun_at))
+            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, *counted))
     return Room(limits, places, holds, tenant_limit)
 
 

@@ -14,19 +14,14 @@ from runtara_sdk.loggers import get_logger
 logger = get_logger(__name__)
 
 
-async def beat(
-    send: Callable[[], Awaitable[None]], interval: float, *, is_due: bool = False
-) -> None:
+async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:
     """
     Send at every interval, in seconds, until the server says that it is of no use any more.
 
-    is_due: the first is sent at once. A heartbeat that fails is logged, and the next one sent all
-    the same.
+    A heartbeat that fails is logged, and the next one sent all the same.
     """
     while True:
-        if not is_due:
-            await asyncio.sleep(interval)
-        is_due = False
+        await asyncio.sleep(interval)
         try:
             await send()
         except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:

@@ -7,6 +7,7 @@ from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
 from runtara_sdk.workflow.api.named_promises import Promise
 from runtara_sdk.workflow.api.promises import promise
+from runtara_sdk.workflow.api.queues import Queue
 from runtara_sdk.workflow.api.recorded import now, patched, random, uuid4
 from runtara_sdk.workflow.api.restarts import restart_as
 from runtara_sdk.workflow.api.steps import Step, step
@@ -56,6 +57,7 @@ __all__ = [
     "Outcome",
     "OutsideWorkflow",
     "Promise",
+    "Queue",
     "Refused",
     "Retry",
     "RetryPlan",

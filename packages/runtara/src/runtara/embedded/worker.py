@@ -6,6 +6,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from runtara.core import OpenRuns, Plan
+from runtara.embedded import scheduling
 from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.placement import InlinePlacement
 from runtara.identity import machine, worker_id
@@ -14,6 +15,7 @@ from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
 from runtara_domain.model.images import LOCAL
+from runtara_schedules import CronCalendar
 
 _LEASE = LeaseTimes(
     ttl=timedelta(seconds=10),
@@ -50,8 +52,10 @@ async def serving(
                 shutdown_grace=plan.grace,
                 crashes=CrashPolicy(maximum=plan.max_crashes),
             ),
+            CronCalendar(),
         )
         async with runs(placement.tell) as placement.runs, launcher:
+            await scheduling.declare(embedded, launcher, plan)
             embedded.launchers.append(launcher)
             try:
                 yield

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from runtara.core import OpenRuns, Order, Plan, RunsOfWorker
 from runtara.identity import machine
+from runtara.remote import scheduling
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_management_sdk.client import ManagementClient
 from runtara_management_sdk.errors import LeaseLost
@@ -30,6 +31,7 @@ async def serving(management: ManagementClient, plan: Plan, runs: OpenRuns) -> A
     """Serve while the block lasts; hand over at its end."""
     worker = _RemoteWorker(management, plan)
     await worker.open()
+    await scheduling.declare(management, plan)
     async with runs(worker.ended) as opened:
         worker.runs = opened
         tasks = [

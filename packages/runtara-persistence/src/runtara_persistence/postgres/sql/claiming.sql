@@ -182,7 +182,7 @@ WHERE closed_at IS NULL
 GROUP BY tenant_id, image_name, queue, environment_id = $1;
 
 -- name: begun
-SELECT count(*)
+SELECT count(*) AS begun, min(created_at) AS begun_at
 FROM launches
 WHERE tenant_id = $1 AND queue = $2 AND created_at > $3;
 

@@ -139,7 +139,7 @@ WHERE closed_at IS NULL
 GROUP BY tenant_id, image_name, queue, environment_id = :environment_id;
 
 -- name: begun
-SELECT count(*)
+SELECT count(*), min(created_at)
 FROM launches
 WHERE tenant_id = :tenant_id AND queue = :queue AND created_at > :since;
 

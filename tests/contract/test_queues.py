@@ -1,0 +1,89 @@
+"""Queues: how many are launched in a period, by priority, and after a delay."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from tests.contract.launching import hold_lease, offer_all, put_image, start
+from tests.contract.states import TENANT
+from tests.support.clock import START
+
+from runtara_domain.model.launches import Claims
+from runtara_domain.model.limits import Limit, Scope
+from runtara_domain.ports.persistence import Persistence
+
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+async def prepare(persistence: Persistence, *names: str, rate: int) -> str:
+    """Put a queue with a rate, and instances into it; gives the image's id."""
+    image = await put_image(persistence)
+    await persistence.limits.put(Limit(Scope.QUEUE, TENANT, "mail", rate=rate, rate_period=MINUTE))
+    for name in names:
+        await start(persistence, name, image_id=image.image_id, queue="mail")
+    for name in ("e", "f"):
+        await hold_lease(persistence, name)
+    return image.image_id
+
+
+async def claim(persistence: Persistence, at: datetime, name: str = "e") -> Claims:
+    return await persistence.launches.claim(offer_all(name), limit=9, at=at)
+
+
+def names(claims: Claims) -> list[str]:
+    return [each.instance_id for each in claims.assignments]
+
+
+async def test_a_full_window_tells_when_it_has_a_place_again(persistence: Persistence) -> None:
+    """Others are claimed meanwhile."""
+    image_id = await prepare(persistence, "a", "b", rate=2)
+    first = await claim(persistence, START)
+    assert (names(first), first.again_at) == (["a", "b"], START + MINUTE)
+    for name in ("c", "d", "e"):
+        await start(persistence, name, image_id=image_id, queue="mail")
+    await start(persistence, "other", image_id=image_id, queue="more")
+
+    full = await claim(persistence, START + SECOND)
+    assert (names(full), full.again_at) == (["other"], START + MINUTE)
+    before = await claim(persistence, START + MINUTE - SECOND)
+    assert (names(before), before.again_at) == ([], START + MINUTE)
+    freed = await claim(persistence, START + MINUTE)
+    assert (names(freed), freed.again_at) == (["c", "d"], START + 2 * MINUTE)
+    assert names(await claim(persistence, START + 2 * MINUTE)) == ["e"]
+
+
+async def test_a_place_in_a_window_frees_as_the_first_leaves_it(persistence: Persistence) -> None:
+    image_id = await prepare(persistence, "a", rate=2)
+    await claim(persistence, START)
+    for name in ("b", "c", "d"):
+        await start(persistence, name, image_id=image_id, queue="mail")
+
+    second = await claim(persistence, START + 20 * SECOND)
+    assert (names(second), second.again_at) == (["b"], START + MINUTE)
+    third = await claim(persistence, START + MINUTE)
+    assert (names(third), third.again_at) == (["c"], START + MINUTE + 20 * SECOND)
+
+
+async def test_two_environments_share_a_window(
+    persistence: Persistence, neighbour: Persistence
+) -> None:
+    await prepare(persistence, *"abcdefgh", rate=5)
+
+    claims = await asyncio.gather(claim(persistence, START, "e"), claim(neighbour, START, "f"))
+
+    assert sum(len(each.assignments) for each in claims) == 5
+    assert [each.again_at for each in claims] == [START + MINUTE] * 2
+
+
+async def test_a_queue_goes_by_priority_and_delay(persistence: Persistence) -> None:
+    image_id = await prepare(persistence, rate=1)
+    await start(persistence, "low", image_id=image_id, queue="mail")
+    await start(persistence, "high", image_id=image_id, queue="mail", priority=1)
+    later = START + 90 * SECOND
+    await start(
+        persistence, "late", image_id=image_id, queue="mail", priority=2, launch_after=later
+    )
+
+    assert names(await claim(persistence, START)) == ["high"]
+    assert names(await claim(persistence, START + MINUTE)) == ["low"]
+    assert names(await claim(persistence, START + 2 * MINUTE)) == ["late"]
