@@ -1,8 +1,10 @@
 """The engine of launches on the database in memory, with a clock that tests move."""
 
 import asyncio
+import logging
 from datetime import timedelta
 
+import pytest
 from tests.contract.launching import put_image
 from tests.domain.launching.place import TENANT, World
 
@@ -328,6 +330,22 @@ async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> N
         assert image is not None
         assert (launch.cause, image.problem) == ("refused", problem)
         assert (instance.state, instance.error) == (State.PAUSED, problem)
+
+
+async def test_a_line_of_the_log_is_short_whatever_an_image_says(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of it is stored with the launch."""
+    problem = "x" * 50_000
+    world.place().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
+    with caplog.at_level(logging.INFO):
+        async with world.launcher() as launcher:
+            await start(world, launcher, "i")
+
+    instance = await world.persistence.instances.get("i")
+    assert instance is not None
+    assert instance.error == problem
+    assert max(len(record.getMessage()) for record in caplog.records) < 2000
 
 
 async def test_what_a_placement_raises_costs_one_launch(world: World) -> None:
