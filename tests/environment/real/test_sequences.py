@@ -53,8 +53,9 @@ async def main():
     async with Client() as client:
         await client.register()
         note("begun")
-        await client.sleep(8, "nap", detach={detach})
-        if {detach} and life() == 1:
+        leaves = {detach} and life() == 1
+        await client.sleep(8, "nap", detach=leaves)
+        if leaves:
             sys.exit(75)
         note("woken")
         await client.completed(b"1")
