@@ -136,3 +136,18 @@ def test_those_that_are_refused_are_told_and_the_rest_is_changed(many: Many) -> 
     assert (cancelled.exit_code, '"changed": 40' in cancelled.stdout) == (codes.DONE, True)
     assert [one.exit_code for one in (wrong, both, none)] == [codes.USAGE] * 3
     assert finished.exit_code == codes.REFUSED
+
+
+def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
+    """Those that finished before a time, and no others."""
+    many.asked(
+        "UPDATE instances SET finished_at = '2099-01-01T00:00:00.000Z' WHERE workflow = 'other'"
+    )
+    unasked = many.give("prune", "--before", "1m")
+    pruned = many.give("prune", "--before", "1m", "--yes")
+    again = many.give("prune", "--before", "1m", "--yes")
+
+    assert (unasked.exit_code, "40 instances" in unasked.stderr) == (codes.USAGE, True)
+    assert (pruned.exit_code, pruned.stdout) == (codes.DONE, "40\n")
+    assert many.asked("SELECT instance_id, 1 FROM instances") == [("other", 1)]
+    assert (again.exit_code, again.stdout) == (codes.DONE, "")

@@ -128,6 +128,20 @@ def test_an_operator_sees_and_sets_what_bounds_launches(place: Place) -> None:
     assert [(one["name"], one["rate"], one["rate_period"]) for one in queues] == [("slow", 5, 60)]
 
 
+def test_a_place_that_is_well_is_said_to_be_so(place: Place) -> None:
+    """And what stands in the way otherwise, with what helps."""
+    well = {one["name"]: one["remedy"] for one in place.json("doctor")}
+    place.done("hold", "--workflow", "pay")
+    held = place.run("doctor")
+    place.done("hold", "--workflow", "pay", "--release")
+    seen = place.done("top", "--limit", "5")
+
+    assert set(well) == {"python", "way", "environment", "environments"}
+    assert set(well.values()) == {""}
+    assert (held.exit_code, "runtara hold … --release" in held.stdout) == (codes.UNSUCCESSFUL, True)
+    assert re.search(r"\d+ completed", seen)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

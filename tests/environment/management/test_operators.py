@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.environment.management.conftest import HERE, Port
@@ -276,3 +276,22 @@ async def test_an_image_that_waits_is_named(port: Port) -> None:
     assert instance is not None
     assert found.problem == "no module named orders"
     assert instance.is_blocked or "no module named orders" in (instance.not_launched or "")
+
+
+async def test_finished_instances_are_pruned(port: Port) -> None:
+    """Open ones stay; the time is required."""
+    await start(port, "i")
+    await launched(port, "i")
+    await port.end("i", BROKEN)
+    await port.client.instances.wait("i")
+    await start(port, "open")
+
+    deleted = await port.client.instances.prune(datetime.now(UTC) + timedelta(minutes=1))
+    again = await port.client.instances.prune(datetime.now(UTC) + timedelta(minutes=1))
+    left = [one.instance_id async for one in port.client.instances.list()]
+
+    assert (deleted, again, left) == (1, 0, ["open"])
+    with pytest.raises(ValidationFailed, match="finished_before_ms is required"):
+        await Transport(port.settings()).ask(
+            pb.RpcRequest(prune_instances=pb.PruneInstancesRequest())
+        )

@@ -90,11 +90,18 @@ def find(
         return Access(tenant_id=tenant_id, database_url=database_url)
     if address or variables.get(_VARIABLE):
         return Access(environment_addr=address, tenant_id=tenant_id)
+    found = nearest(start)
+    if found is None:
+        return Access(tenant_id=tenant_id)
+    folder, dev = found
+    return Access(dev.environment_addr, dev.tls_ca, tenant_id or dev.tenant_id, folder)
+
+
+def nearest(start: Path | None = None) -> tuple[Path, DevFile] | None:
+    """Find the `.runtara/` of a `runtara dev` in a folder or above it, with what it says."""
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         found = DevFile.read(folder / FOLDER)
         if found is not None:
-            return Access(
-                found.environment_addr, found.tls_ca, tenant_id or found.tenant_id, folder
-            )
-    return Access(tenant_id=tenant_id)
+            return folder, found
+    return None

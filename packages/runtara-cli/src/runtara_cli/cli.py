@@ -19,10 +19,13 @@ runtara = LazyGroup(
     "runtara",
     _HELP,
     {
-        "Develop, deploy and start": _at("dev", "deploy", "images", "start"),
+        "Develop, deploy and start": _at("dev", "run", "deploy", "images", "start"),
         "Look": _at("list", "show", "explain", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
-        "Operate": _at("audit", "environments", "hold", "limits", "queues", "schedules"),
+        "Operate": _at(
+            *("audit", "doctor", "top", "prune", "migrate"),
+            *("environments", "hold", "limits", "queues", "schedules"),
+        ),
         "Shell": _at("completion"),
     },
     EPILOG,

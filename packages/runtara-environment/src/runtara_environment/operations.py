@@ -89,6 +89,7 @@ OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = Oper
             "drain_environment": operators.drain_environment,
             "set_hold": operators.set_hold,
             "list_holds": operators.list_holds,
+            "prune_instances": operators.prune_instances,
             "open_worker": workers.open_worker,
             "claim_launches": workers.claim_launches,
             "renew_worker": workers.renew_worker,

@@ -20,6 +20,8 @@ from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import InstanceNotFound
 
 PAGE = 100
+PRUNED = 500
+"""Instances that one request deletes."""
 HOLD = timedelta(seconds=30)
 """How long one request waits for an instance's end before it asks again."""
 
@@ -198,6 +200,18 @@ class Instances:
         """Give an open instance that has no open launch another image."""
         request = pb.MoveInstanceRequest(instance_id=instance_id, image_id=image_id)
         await self._transport.ask(pb.RpcRequest(move_instance=request))
+
+    async def prune(self, finished_before: datetime) -> int:
+        """Delete finished instances with all that belongs to them; tells how many there were."""
+        deleted = 0
+        while True:
+            request = pb.PruneInstancesRequest(
+                finished_before_ms=reading.to_milliseconds(finished_before), limit=PRUNED
+            )
+            answer = await self._transport.ask(pb.RpcRequest(prune_instances=request))
+            deleted += int(answer.deleted)
+            if answer.deleted < PRUNED:
+                return deleted
 
     async def checkpoints(self, instance_id: str) -> AsyncIterator[Checkpoint]:
         """Give an instance's checkpoints without their bytes, newest first."""

@@ -151,3 +151,15 @@ async def list_holds(
     """List all holds."""
     holds = await core.persistence.limits.holds()
     return pb.RpcResponse(list_holds=pb.ListHoldsResponse(holds=map(translation.hold, holds)))
+
+
+async def prune_instances(
+    core: Management, request: ManagementRequest, message: pb.PruneInstancesRequest
+) -> pb.RpcResponse:
+    """Delete a batch of finished instances."""
+    before = translation.moment(message, "finished_before_ms")
+    if before is None:
+        raise InvalidValue("finished_before_ms is required")
+    limit = translation.limit(message)
+    deleted = await core.persistence.instances.prune(before, limit=limit)
+    return pb.RpcResponse(prune_instances=pb.PruneInstancesResponse(deleted=deleted))

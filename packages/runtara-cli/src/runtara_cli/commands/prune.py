@@ -1,0 +1,39 @@
+"""`runtara prune`."""
+
+import sys
+from datetime import datetime
+
+import click
+
+from runtara_cli import options
+from runtara_cli.command import command as made
+from runtara_cli.session import Session
+
+
+@made("prune", short_help="Delete instances that finished long ago.")
+@click.option(
+    "--before",
+    type=options.Moment(),
+    required=True,
+    help="Those that finished before: a time, or how long ago, as 30d.",
+)
+@click.option("--yes", "is_agreed", is_flag=True, help="Don't ask.")
+async def command(session: Session, before: datetime, is_agreed: bool) -> None:
+    """
+    Delete finished instances of all tenants, with their checkpoints, events and launches.
+
+    Those whose parent is open stay. Environments do so by themselves after RUNTARA_RETENTION_DAYS.
+    """
+    from runtara_management_sdk import InstanceFilter
+
+    count = await session.client.instances.count(InstanceFilter(finished_before=before))
+    session.out.note(f"prune: {count:,} instances finished before {before:%Y-%m-%d %H:%M:%S} UTC")
+    if count == 0:
+        return
+    if not is_agreed:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--yes agrees to it, where nobody can be asked")
+        if not click.confirm("Delete them?", err=True):
+            return
+    deleted = await session.client.instances.prune(before)
+    session.out.result({"deleted": deleted}, lambda: str(deleted))
