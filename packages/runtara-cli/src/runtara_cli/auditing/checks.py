@@ -12,7 +12,7 @@ _OPEN = "i.status IN ('pending', 'running', 'suspended')"
 _FINAL = "i.status IN ('completed', 'failed', 'cancelled')"
 _ALIVE = "e.closed_at IS NULL AND e.lease_until > {now}"
 _IMAGE = "coalesce(i.image_id, a.image_id)"
-_WITH_IMAGE = "instances AS i LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id"
+EVERY_INSTANCE = "instances AS i LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id"
 _SERVED = f"({_IMAGE} IS NOT NULL OR i.workflow IS NOT NULL)"
 _ANY_ROOM = (
     f"EXISTS (SELECT 1 FROM environments AS e WHERE {_ALIVE} AND e.is_draining = {{no}}"
@@ -27,17 +27,22 @@ _UNBOUNDED = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """name: stable, for programs. problem: what is wrong with each row. remedy: what helps."""
+    """
+    name: stable, for programs. problem: what is wrong with each row. remedy: what helps.
+
+    condition: of a row of EVERY_INSTANCE; None if it looks at other rows.
+    """
 
     name: str
     problem: str
     remedy: str
     select: str
+    condition: str | None = None
 
 
 def _instances(name: str, problem: str, remedy: str, where: str, rows: str = "") -> Check:
     select = f"SELECT i.instance_id FROM {rows or 'instances AS i'} WHERE {where}"
-    return Check(name, problem, remedy, select)
+    return Check(name, problem, remedy, select, where if rows in ("", EVERY_INSTANCE) else None)
 
 
 _RETRY = "runtara retry ID clears it, or runtara cancel ID"
@@ -78,7 +83,7 @@ CHECKS = (
         "runtara retry ID --with-image IMAGE_ID",
         f"{_OPEN} AND {_IMAGE} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM images AS m WHERE"
         f" m.image_id = {_IMAGE} AND m.tenant_id = i.tenant_id AND m.deleted_at IS NULL)",
-        _WITH_IMAGE,
+        EVERY_INSTANCE,
     ),
     _instances(
         "nothing_serves", "no environment or worker runs that could launch it",
@@ -86,7 +91,7 @@ CHECKS = (
         f"{_OPEN} AND {_SERVED} AND i.launch_id IS NULL AND (i.status <> 'suspended' OR"
         " i.sleep_until < {late}) AND i.created_at < {late} AND NOT EXISTS (SELECT 1 FROM"
         f" environments AS e WHERE {_ALIVE} AND e.is_draining = {{no}})",
-        _WITH_IMAGE,
+        EVERY_INSTANCE,
     ),
     _instances(
         "workflow_unserved", "no image and no worker serves its workflow",
@@ -98,7 +103,7 @@ CHECKS = (
         " '%\"workflow\"%' || i.workflow || '%'))"
         f" AND NOT EXISTS (SELECT 1 FROM environments AS e WHERE {_ALIVE} AND"
         " CAST(e.workflows AS TEXT) LIKE '%' || i.workflow || '%')",
-        _WITH_IMAGE,
+        EVERY_INSTANCE,
     ),
     _instances(
         "overdue", "it is due since five minutes and more, and nothing launches it",
@@ -106,7 +111,7 @@ CHECKS = (
         f"i.launch_id IS NULL AND {_IMAGE} IS NOT NULL AND {_UNBOUNDED} AND {_ANY_ROOM}"
         " AND ((i.status = 'suspended' AND i.sleep_until < {late} AND (i.wake_claim_until IS NULL"
         " OR i.wake_claim_until < {late})) OR (i.status = 'pending' AND i.created_at < {late}))",
-        _WITH_IMAGE,
+        EVERY_INSTANCE,
     ),
     _instances(
         "stop_overdue", "it is to be stopped since five minutes and more", "runtara stop ID",
