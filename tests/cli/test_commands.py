@@ -73,6 +73,7 @@ def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
     assert row[0:3] == ["order-9", "pay", "failed in charge#1"]
     assert row[4] == "runtara retry order-9"
     assert "charge#1 attempt 1 failed  OSError: the bank is closed" in shown
+    assert "output:" not in shown
     assert again.exit_code == codes.UNSUCCESSFUL
     assert len(place.json("show", "order-9")[0]["launches"]) == 2
 

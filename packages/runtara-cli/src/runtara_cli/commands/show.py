@@ -48,7 +48,8 @@ def _text(session: Session, history: History) -> str:
     if one.is_blocked or (one.status != "completed" and one.error):
         lines += ["", click.style(f"{'blocked' if one.is_blocked else one.status}:", fg="red")]
         lines.append(_indented(one.error or ""))
-    if one.output is not None:
+    # Of one that has failed it is the error once more, for programs.
+    if one.status == "completed" and one.output is not None:
         lines += ["", "output:", _indented(one.output.decode(errors="replace"))]
     return "\n".join(lines)
 
