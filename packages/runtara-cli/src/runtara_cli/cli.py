@@ -19,7 +19,7 @@ runtara = LazyGroup(
     "runtara",
     _HELP,
     {
-        "Develop, deploy and start": _at("dev", "run", "deploy", "images", "start"),
+        "Develop, deploy and start": _at("dev", "serve", "run", "deploy", "images", "start"),
         "Look": _at("list", "show", "explain", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
         "Operate": _at(

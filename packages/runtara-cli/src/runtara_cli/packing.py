@@ -60,11 +60,16 @@ def pack(source: str, python: str = sys.executable) -> Packed:
         return _wheel(path, python)
     if path.is_dir():
         return _folder(path.absolute(), python)
+    return _imported(*located(source), python)
+
+
+def located(source: str) -> tuple[Path, str]:
+    """Give the folder from which a .py file or a module is imported, and its name."""
+    path = Path(source)
     if path.is_file() and path.suffix == ".py":
-        root, module = _module_of(path.absolute())
-        return _imported(root, module, python)
+        return _module_of(path.absolute())
     if re.fullmatch(r"\w+(\.\w+)*", source) and not path.exists():
-        return _imported(*_named(source), python)
+        return _named(source)
     raise NotPackable(
         f"{source!r} is no Python file, folder, wheel or module that there is: name one of them"
     )
