@@ -192,7 +192,7 @@ def test_a_schedule_is_made_foretold_and_operated(place: Place) -> None:
         "2026-03-29T03:00:00+02:00",
         "2026-03-30T02:30:00+02:00",
     ]
-    assert shown.startswith("nightly\tdefault\tfulfil\t30 2 * * *\tEurope/Paris\tin ")
+    assert shown.startswith("nightly\tdev\tfulfil\t30 2 * * *\tEurope/Paris\tin ")
     assert place.json("schedules", "list") == []
 
 

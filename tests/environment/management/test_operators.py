@@ -225,7 +225,7 @@ async def test_what_this_server_does_not_have_is_told(port: Port) -> None:
         await transport.ask(pb.RpcRequest(test_capability=pb.TestCapabilityRequest()))
     assert refused.value.code == "UNSUPPORTED"
     with pytest.raises(RequestNotKnown):
-        await transport.ask(pb.RpcRequest(list_schedules=pb.ListSchedulesRequest()))
+        await transport.ask(pb.RpcRequest())
     await transport.aclose()
 
 
