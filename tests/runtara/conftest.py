@@ -91,11 +91,11 @@ class Ways:
         await cls.until_state(handle, lambda found: bool(found.waiting_for))
 
 
-def servers(folder: Path) -> EnvironmentRuntime:
-    """Give an environment with its core on free ports, on a database of this folder."""
+def servers(folder: Path, database_url: str = "") -> EnvironmentRuntime:
+    """Give an environment with its core on free ports, on a database of this folder or another."""
     return EnvironmentRuntime(
         EnvironmentSettings(
-            database_url=f"sqlite:{folder}/servers.db",
+            database_url=database_url or f"sqlite:{folder}/servers.db",
             data_dir=folder / "data",
             env_quic_port=0,
             core_addr="127.0.0.1:0",

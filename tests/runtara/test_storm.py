@@ -1,0 +1,116 @@
+"""Four workers that die again and again, and two hundred workflows that end once all the same."""
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runtara.conftest import ROOT, end_spawner, servers
+from tests.runtara.shop import APPROVAL, Decision, Order, fulfil, nap, steps
+from tests.support.postgres import empty_database
+
+from runtara import Client, Handle, connect
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+
+WORKERS = 4
+WORKFLOWS = 200
+DEATHS = 12
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path}/storm.db"
+        return
+    with empty_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", "servers"])
+async def storm(
+    request: pytest.FixtureRequest,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[str]:
+    """Where the core is, said by variables too, for workers in processes of their own."""
+    monkeypatch.setenv("SHOP_NOTES", str(tmp_path / "notes"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    if request.param == "embedded":
+        monkeypatch.setenv("RUNTARA_DATABASE_URL", database)
+        yield database
+        return
+    async with servers(tmp_path, database) as runtime:
+        host, port = runtime.address
+        monkeypatch.setenv("RUNTARA_TLS_CA", str(tmp_path / "data/authority/ca.pem"))
+        monkeypatch.setenv("RUNTARA_SERVER_ADDR", runtime.core_address)
+        monkeypatch.setenv("RUNTARA_ENVIRONMENT_ADDR", f"{host}:{port}")
+        yield f"{host}:{port}"
+    end_spawner(tmp_path / "data")
+
+
+async def worker() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.runtara.shop", "20"), cwd=ROOT
+    )
+
+
+@asynccontextmanager
+async def dying_workers() -> AsyncIterator["asyncio.Task[None]"]:
+    """Keep four workers, and end one of them at random now and then, as many times as asked."""
+    alive = [await worker() for _ in range(WORKERS)]
+    chance = random.Random(7)
+
+    async def kill() -> None:
+        for _ in range(DEATHS):
+            await asyncio.sleep(chance.uniform(0.5, 2.0))
+            victim = chance.randrange(WORKERS)
+            alive[victim].send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
+            await alive[victim].wait()
+            alive[victim] = await worker()
+
+    killing = asyncio.create_task(kill())
+    try:
+        yield killing
+    finally:
+        killing.cancel()
+        await asyncio.wait([killing])
+        for one in alive:
+            one.kill()
+            await one.wait()
+
+
+async def started(client: Client, number: int) -> Handle[Any]:
+    match number % 3:
+        case 0:
+            return await client.start(steps, 3, 0.05, id=f"i-{number}")
+        case 1:
+            return await client.start(nap, 0.5, id=f"i-{number}")
+        case _:
+            handle = await client.start(fulfil, Order(f"o{number}", number), id=f"i-{number}")
+            await handle.send(APPROVAL, Decision(True, "Ann"))
+            return handle
+
+
+async def test_each_workflow_ends_once_whatever_dies(storm: str, tmp_path: Path) -> None:
+    """Steps may be repeated by a death in them; what was shipped was charged before."""
+    async with connect(storm) as client, dying_workers() as killing:
+        handles = [await started(client, number) for number in range(WORKFLOWS)]
+        results = await asyncio.gather(*(handle.result("4m") for handle in handles))
+        await killing
+
+    for number, result in enumerate(results):
+        if number % 3 == 0:
+            assert result == 3
+        elif number % 3 == 1:
+            assert result == "rested"
+    noted = (tmp_path / "notes").read_text().splitlines()
+    for number in range(2, WORKFLOWS, 3):
+        assert noted.index(f"charged o{number}") < noted.index(f"shipped o{number}")
