@@ -1,104 +1,102 @@
-"""The programs of examples/workflows/README.md, as a reader runs them."""
+"""The commands of examples/workflows/README.md, as a reader types them."""
 
 import asyncio
-import json
 import os
 import re
+import shlex
 import signal
+import subprocess
 import sys
+import time
 from asyncio.subprocess import PIPE
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.workflows.launcher import PATIENCE, ROOT, SUSPENDED, launching
+from tests.acceptance.workflows.launcher import PATIENCE, ROOT
+from tests.acceptance.workflows.world import world
+from tests.environment.conftest import Here
+from tests.support.server_process import environment
 
-from runtara_persistence import InstanceStatus, NewInstance, SystemClock
+from runtara_persistence.memory import MemoryPersistence
 from runtara_sdk import Workflow
 
 PAGE = ROOT / "examples/workflows/README.md"
-TARGET = "examples.workflows.approval:approval"
 INPUTS = re.findall(r"^\| `(\w+:\w+)` \| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
 
 
-async def test_the_pages_launcher_wakes_what_the_pages_value_is_sent_to(tmp_path: Path) -> None:
-    """A suspended approval is paid, and what was only created is begun."""
-    programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    async with launching(tmp_path, seed=0, kills=0) as launcher:
-        invoice = tmp_path / "invoice.json"
-        invoice.write_text(json.dumps({"number": "R-17", "amount": 1200}))
-        run = ("-m", "runtara_sdk", "run", TARGET, "--instance-id", "r-17", "--input", str(invoice))
-        code = await (await launcher.python(*run)).wait()
-        assert code == SUSPENDED
-        assert await (await launcher.python("-c", programs[1])).wait() == 0
-        created = NewInstance("r-18", "acme", input=b'{"number": "R-18", "amount": 1}')
-        await launcher.core.instances.create(created, at=SystemClock().now())
-        loop = await launcher.python("-c", programs[0], TARGET)
+def commands(*words: str) -> list[str]:
+    """Give the page's command that begins so."""
+    line = re.search(rf"^uv run ({' '.join(words)} .*)$", PAGE.read_text(), re.MULTILINE)
+    assert line is not None
+    return shlex.split(line[1])[1:]
+
+
+class Folder:
+    """A folder like the repository's root, in which a reader types what the page says."""
+
+    def __init__(self, path: Path, service_url: str) -> None:
+        self.path, self._service_url = path, service_url
+        (path / "examples").mkdir()
+        (path / "examples/workflows").symlink_to(ROOT / "examples/workflows")
+        self.process = self._begin(commands("runtara", "dev"), path / "printed")
+
+    def _begin(self, arguments: list[str], printed: Path) -> "subprocess.Popen[bytes]":
+        shown = [one.replace("http://127.0.0.1:8080", self._service_url) for one in arguments]
+        with printed.open("wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "runtara_cli", *shown],
+                cwd=self.path,
+                env=environment({}),
+                stdout=file,
+                stderr=file,
+            )
+
+    def run(self, *words: str) -> str:
+        """Type a command of the page; gives what it prints."""
+        printed = self.path / "told"
+        with self._begin(commands("runtara", *words), printed) as process:
+            code = process.wait(PATIENCE)
+        assert code == 0, printed.read_text()
+        return printed.read_text()
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for something, asking again and again."""
+        deadline = time.monotonic() + PATIENCE
+        while not is_so():
+            assert self.process.poll() is None, (self.path / "printed").read_text()
+            assert time.monotonic() < deadline, (self.path / "printed").read_text()
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End all that was started."""
+        with self.process as process:
+            process.terminate()
+        folder = next(self.path.glob(".runtara/**/spawner.log")).parent
+        os.kill(Here(folder, MemoryPersistence()).spawner_pid(), signal.SIGKILL)
+
+
+def test_what_the_page_says_to_type_pays_an_invoice(tmp_path: Path) -> None:
+    """The instance is launched, and woken by the decision."""
+    with world() as served:
+        folder = Folder(tmp_path, served.url)
         try:
-            await launcher.until_status("r-17", InstanceStatus.COMPLETED)
-            await launcher.until_status("r-18", InstanceStatus.SUSPENDED)
+            folder.until(lambda: "Ctrl-C" in (tmp_path / "printed").read_text())
+            folder.run("start")
+            folder.until(lambda: bool(served.done("requests")))
+            shown = folder.run("show")
+            folder.run("send")
+            paid = folder.run("wait")
         finally:
-            loop.kill()
-            await loop.wait()
+            folder.close()
 
-    assert launcher.world.done("payments") == [{"invoice": "R-17", "approved_by": "Ann"}]
-
-
-async def test_the_pages_launcher_forgets_no_killed_instance(tmp_path: Path) -> None:
-    """One whose process is killed is launched again, the one created first first; none is left."""
-    programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    one_at_once = programs[0].replace("AT_ONCE = 10", "AT_ONCE = 1")
-    async with launching(tmp_path, seed=0, kills=0) as launcher:
-        for name in ("r-1", "r-2", "r-3"):
-            created = NewInstance(name, "acme", input=b'{"number": "R-18", "amount": 1}')
-            await launcher.core.instances.create(created, at=SystemClock().now())
-        loop = await launcher.python("-c", one_at_once, TARGET)
-        try:
-            await launcher.until_known("r-1")
-            for _ in range(2):
-                os.kill(await _child_of(loop.pid), signal.SIGKILL)
-            for name in ("r-1", "r-2", "r-3"):
-                await launcher.until_status(name, InstanceStatus.SUSPENDED)
-            await _until_childless(loop.pid)
-        finally:
-            loop.kill()
-            await loop.wait()
-        began = [await launcher.core.instances.get(name) for name in ("r-1", "r-2", "r-3")]
-
-    starts = [one.started_at for one in began if one is not None and one.started_at is not None]
-    assert len(starts) == 3
-    assert starts == sorted(starts)
-
-
-async def _child_of(pid: int) -> int:
-    """Wait for a child of the process that lives, and give it."""
-    async with asyncio.timeout(PATIENCE):
-        # A process tells nobody that it has a child.
-        while not (living := [one for one, state in _children(pid) if state != "Z"]):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        return living[0]
-
-
-async def _until_childless(pid: int) -> None:
-    """Wait until the process has no children, ended ones that nobody reaps included."""
-    async with asyncio.timeout(PATIENCE):
-        # Nor that it has none.
-        while _children(pid):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
-def _children(pid: int) -> list[tuple[int, str]]:
-    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [(int(one), _state(one)) for one in ids]
-
-
-def _state(pid: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:  # Reaped since.
-        return "Z"
+    assert "r-17" in shown
+    assert served.done("requests") == [{"invoice": "R-17"}]
+    assert served.done("payments") == [{"invoice": "R-17", "approved_by": "Ann"}]
+    assert paid.strip()
 
 
 @pytest.mark.parametrize(("target", "given"), INPUTS)
