@@ -1,5 +1,6 @@
 """What clients ask of instances, on the core in this process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -28,10 +29,16 @@ from runtara_management_sdk import (
     Status,
     Waiting,
 )
-from runtara_sdk.errors import InstanceNotFound
+from runtara_sdk.client.backoff import delay
+from runtara_sdk.errors import DatabaseFailed, InstanceNotFound
+from runtara_sdk.loggers import get_logger
+
+logger = get_logger(__name__)
 
 _PAGE = 100
 _HOLD = timedelta(seconds=30)
+_MOST_FAILURES = 5
+"""In a row, after which a wait raises what it failed with; each takes the database its time."""
 _ANY = InstanceFilter()
 
 
@@ -79,10 +86,21 @@ class EmbeddedInstances:
 
     async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
         until = None if within is None else datetime.now(UTC) + within
+        failures = 0
         while True:
             left = _HOLD if until is None else max(until - datetime.now(UTC), timedelta(0))
-            with as_client_errors():
-                state = await self._operations.until_final(instance_id, min(_HOLD, left))
+            try:
+                with as_client_errors():
+                    state = await self._operations.until_final(instance_id, min(_HOLD, left))
+            except DatabaseFailed as error:
+                # As over a connection: what only reads is asked again while there is time.
+                failures += 1
+                if failures > _MOST_FAILURES or left <= timedelta(0):
+                    raise
+                logger.warning("the database can't be asked, trying again: %s", error)
+                await asyncio.sleep(delay(failures))
+                continue
+            failures = 0
             if state is not None and not state.is_final and left >= _HOLD:
                 continue
             found = None if state is None else await self.get(instance_id)
