@@ -110,7 +110,7 @@ class Stream:
         return envelope.unwrap(frame.decode_response(bytes(self.received)))
 
     def note(self, event: QuicEvent) -> None:
-        """Keep what an event says of this stream, and wake who waits for it."""
+        """Keep what an event says of this stream, and wake the call that waits for it."""
         match event:
             case StreamDataReceived():
                 self.received += event.data

@@ -2,7 +2,7 @@
 The messages of the instance protocol, field by field as protocol.md lists them.
 
 An optional field is None when it is absent. Numbers from 100 up are extensions: a server may not
-know them. An enum is a plain `int` on a message, so that a number nobody listed can be sent too.
+know them. An enum is a plain `int` on a message, so that an unlisted number can be sent too.
 """
 # ruff: noqa: RUF009 - what these calls return is made for the field, and used once.
 

@@ -59,7 +59,7 @@ async def run_rules(
 
 
 async def run_rule(rule: Rule, server: Server) -> Outcome:
-    """Run one rule; whatever it raises is its failure, and nobody else's."""
+    """Run one rule; whatever it raises is the failure of this rule alone."""
     if rule.database and server.known_database is None:
         return Outcome(rule, Verdict.NOT_RUN, came="needs --database-url")
     loop = asyncio.get_running_loop()

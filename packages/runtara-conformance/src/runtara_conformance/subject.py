@@ -34,7 +34,7 @@ OURS = f"conformance-{uuid.uuid4().hex[:12]}-"
 
 
 def fresh(kind: str = "instance") -> str:
-    """Make an id that nobody has used."""
+    """Make an id that is not in use."""
     return f"{OURS}{kind}-{uuid.uuid4().hex}"
 
 

@@ -19,7 +19,7 @@ class Activity:
     Moves `last_activity_at` for callers that were heard of, within a second and in one step for
     all.
 
-    While nobody is heard of, nothing is written.
+    While no instance is heard of, nothing is written.
     """
 
     def __init__(self, instances: Instances, clock: Clock) -> None:

@@ -12,7 +12,7 @@ _Moment = TypeVar("_Moment", datetime, timedelta)
 
 
 class Bell(Protocol):
-    """What is rung, as long as somebody is there to hear it."""
+    """What is rung, for as long as something refers to it."""
 
     @property
     def is_left(self) -> bool: ...

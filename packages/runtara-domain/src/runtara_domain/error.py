@@ -47,7 +47,7 @@ class InvalidInstanceState(CoreError):
 
 
 class InstanceSuperseded(CoreError):
-    """A newer run of the instance has registered: whoever gets this must stop."""
+    """A newer run of the instance has registered: the run that gets this must stop."""
 
     code = "INSTANCE_SUPERSEDED"
 
@@ -100,4 +100,4 @@ class Overloaded(CoreError):
 
 
 class NoAnswer(Exception):
-    """Nothing is to be answered: whoever asked sees its connection end, and may ask again."""
+    """There is no answer: the client sees its connection end, and may ask again."""

@@ -82,7 +82,7 @@ class Turn:
             raise self._fifo.late(self.keys)
 
     def _end(self) -> None:
-        # Who gave up waiting still stands between those before and those after.
+        # A caller that gave up still separates the turns before it from those after it.
         under_way = [each for each in self._before if not each.done()]
         if under_way:
             asyncio.gather(*under_way).add_done_callback(self._pass_on)

@@ -84,7 +84,7 @@ class HeldSleeps:
                 del self._deadlines[caller.instance_id], self._runs[caller.instance_id]
 
     def drop(self, instance_id: str) -> None:
-        """Have `keep` release the claim, where nobody can wait for that."""
+        """Have `keep` release the claim, where no caller can wait for that."""
         self._dropped.add(instance_id)
         self._any.set()
 
@@ -98,7 +98,7 @@ class HeldSleeps:
         await self._release([instance_id])
 
     async def release_dropped(self) -> None:
-        """Give back what is left to be given back, in one statement that waits for nobody."""
+        """Give back what is left to be given back, in one statement that waits for no lock."""
         await self._release(sorted(self._dropped))
 
     async def keep(self) -> None:

@@ -1,4 +1,4 @@
-"""Who speaks for which run, and how many instances may be served at once."""
+"""Which session speaks for which run, and how many instances may be served at once."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ class Session:
         self.is_closed = False
 
     def caller(self, instance_id: str) -> Caller:
-        """Name who asks, with the newest run registered here; raises InvalidValue for a bad id."""
+        """Name the caller with the newest run registered here; raises InvalidValue for a bad id."""
         return Caller(instance_id, self._runs.get(instance_id))
 
     @contextmanager
@@ -99,7 +99,7 @@ class Places:
         return instance_id in self._holders
 
     def open_session(self) -> Session:
-        """Begin a session for a new connection; whoever opens it closes it."""
+        """Begin a session for a new connection; the caller closes it."""
         return Session(self)
 
     def take(self, instance_id: str, session: Session) -> None:
@@ -124,7 +124,7 @@ class Places:
             self._drop(instance_id, session)
 
     def free(self, instance_id: str) -> None:
-        """Forget the instance, whoever held its place."""
+        """Forget the instance, whichever session held its place."""
         self._holders.pop(instance_id, None)
 
     def _drop(self, instance_id: str, session: Session) -> None:

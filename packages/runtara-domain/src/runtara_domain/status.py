@@ -129,7 +129,7 @@ def acknowledge(state: State, pending: SignalType) -> State | None:
     Tell where acknowledging the pending signal leads an instance in this state.
 
     None: nothing is done, the signal stays pending. So it is with a resume while paused: only
-    registering settles it, or nobody would ever wake the instance.
+    registering settles it, or nothing would ever wake the instance.
     """
     match pending:
         case SignalType.CANCEL if state in MOVES[Move.CANCEL].sources:

@@ -28,7 +28,7 @@ class Wake(Enum):
     DUE = auto()
     """Its moment has come."""
     GONE = auto()
-    """Its session was closed: nobody hears the answer."""
+    """Its session was closed: the answer would reach no client."""
     ENDING = auto()
     """The core is shutting down."""
 
@@ -146,7 +146,7 @@ class Waits:
                 wait.wake(Wake.ENDING)
 
     async def keep(self) -> None:
-        """Watch for signals while somebody waits, until cancelled."""
+        """Watch for signals while a request waits, until cancelled."""
         try:
             while True:
                 await self._until(lambda: self._count > 0)

@@ -45,7 +45,7 @@ class SqliteLocation:
 @dataclass(frozen=True, slots=True)
 class PostgresLocation:
     """
-    A PostgreSQL database: its URL as asyncpg takes it, and what of it may be shown to anybody.
+    A PostgreSQL database: its URL as asyncpg takes it, and the part of it that is no secret.
 
     A URL may name several hosts, or a folder of sockets, and bring parameters for TLS. hosts: those
     it names, as it orders them.
@@ -84,7 +84,7 @@ def create_missing(path: str) -> None:
     if path == MEMORY:
         return
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite would let everybody read it. Never one that is there: to close it would drop the locks
+    # SQLite would let every user read it. Never one that is there: to close it would drop the locks
     # that another connection of this process may hold on it.
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,7 +1,7 @@
 """
 Bring a database up to date, by URL.
 
-Each database's driver is imported by whoever turns to it: the other's would only cost time.
+Each database's driver is imported where it is used: the other's would only cost time.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
 
 _LOCK_TIMEOUT = 30.0
-"""Seconds to wait for others who migrate, or use, the same database."""
+"""Seconds to wait for other programs that migrate, or use, the same database."""
 
 
 async def migrate(url: str) -> tuple[str, ...]:

@@ -49,10 +49,10 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Patience:
     """
-    Seconds a migration waits for those who use the tables, such as a backup.
+    Seconds a migration waits for other users of the tables, such as a backup.
 
-    attempt: at a time, for all who come later wait behind it; more than `deadlock_timeout`, after
-    which an autovacuum gives way. pause: between two attempts, for those who came. total: in which
+    attempt: at a time, for all that come later wait behind it; more than `deadlock_timeout`, after
+    which an autovacuum gives way. pause: between two attempts, for those that came. total: in which
     an attempt is begun.
     """
 

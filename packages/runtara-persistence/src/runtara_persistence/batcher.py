@@ -1,4 +1,4 @@
-"""Steps of callers who wait at the same time, gathered so that they share a trip and a commit."""
+"""Steps that wait at the same time, gathered so that they share a trip and a commit."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ MAX_BYTES = 8 * 1024 * 1024
 @dataclass(slots=True, eq=False)
 class Waiting(Generic[Step, Outcome]):
     """
-    A caller who waits for the outcome of a step, unless it was cancelled.
+    A caller that waits for the outcome of a step, unless it was cancelled.
 
     key: of steps with the same one, the later waits for the earlier; None is no key. size: the
     bytes that the step brings.
@@ -134,7 +134,7 @@ class Batcher(Generic[Turn]):
 
 @dataclass(slots=True, eq=False)
 class Group(Generic[Turn]):
-    """Steps that are carried out together, and those who wait for them; ended once."""
+    """Steps that are carried out together, and the callers that wait for them; ended once."""
 
     batcher: Batcher[Turn]
     turns: list[Turn] = field(default_factory=list)

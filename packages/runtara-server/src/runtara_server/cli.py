@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="runtara-server",
         description="Keep what workflows must not lose. Settings come from the environment"
         " (RUNTARA_DATABASE_URL and others, see the README) and from a .env file."
-        " There is no authentication: whoever reaches the port can read and end every instance."
+        " There is no authentication: any client of the port can read and end every instance."
         " RUNTARA_QUIC_HOST=127.0.0.1 keeps it to this machine.",
     )
     parser.add_argument(

@@ -60,10 +60,10 @@ async def charge(item: str) -> str:
 async def hello(order: str) -> list[str]:
     items = await fetch(order)
     receipts = [await charge(item) for item in items]
-    await sleep("3s")  # the deadline is kept, whoever dies meanwhile
+    await sleep("3s")  # the deadline is kept through any crash
     return receipts
 """
-"""examples/hello.py, for those who have only what is installed."""
+"""examples/hello.py, for an installation without the repository."""
 
 
 DATABASE_URL = f"sqlite:{FOLDER}/core.db"
@@ -213,7 +213,7 @@ class _Cluster:
             capture_output=True,
             text=True,
             user=self.user,
-            # What a terminal sends is for us, who end it in its turn.
+            # A terminal's signal is for this process, which ends PostgreSQL in its turn.
             start_new_session=True,
         )
 

@@ -1,4 +1,4 @@
-"""The core, running: for the command, and for whoever embeds it."""
+"""The core, running: for the command, and for programs that embed it."""
 
 import ipaddress
 import logging
@@ -27,7 +27,7 @@ from runtara_server.operations import requests_of
 
 __all__ = ["CoreRuntime", "Settings", "StartError"]
 
-_OPEN_DOOR = "there is no authentication: whoever reaches the port can read and end every instance"
+_OPEN_DOOR = "there is no authentication: any client of the port can read and end every instance"
 
 _log = logging.getLogger(__name__)
 

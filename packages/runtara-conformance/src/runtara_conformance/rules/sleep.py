@@ -1,4 +1,4 @@
-"""Sleep: a deadline that is kept, whatever happens to who asked."""
+"""Sleep: a deadline that is kept, whatever happens to the client that asked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Held sleeps that don't last: whoever asked is gone, was told to stop, or came to an end."""
+"""Held sleeps that end early: the client is gone, was told to stop, or came to an end."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

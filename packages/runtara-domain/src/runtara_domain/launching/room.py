@@ -1,4 +1,4 @@
-"""Which of the launchable instances an environment gets: holds, limits, and who comes first."""
+"""Which of the launchable instances an environment gets: holds, limits, and the order."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping

@@ -145,7 +145,7 @@ class Supervisor:
                 await self._tell_problem(assignment.image.image_id, failed.problem)
             self.ended(launch_id, failed.end)
         except Exception as error:
-            # A placement may be anybody's: what it raises costs this launch, not the environment.
+            # A placement may be a third party's: its errors cost this launch, not the environment.
             logger.exception("launch %s can't be started", launch_id)
             reason = f"it could not be started: {type(error).__name__}"
             self.ended(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)

@@ -21,7 +21,7 @@ _BATCH = 100
 
 
 class TakeOver:
-    """Does it in steps of which each succeeds for one environment, whoever else tries."""
+    """Does it in steps of which each succeeds for one environment, however many try."""
 
     def __init__(self, persistence: Persistence, lease: LeaseKeeper, crashes: CrashPolicy) -> None:
         self._persistence, self._lease, self._crashes = persistence, lease, crashes

@@ -1,4 +1,4 @@
-"""Who asks for a step, and how the instance stood it was asked of."""
+"""The caller of a step, and the state in which the step found its instance."""
 
 from dataclasses import dataclass
 

@@ -102,7 +102,7 @@ class Ending:
 
     An instance says itself that it is COMPLETED with an output, or FAILED with an error and, as
     the output, what programs read of the failure; CANCELLED, stderr (text without NUL) and the
-    metrics are for whoever ends it from outside.
+    metrics are for an end that comes from outside.
     """
 
     state: State
@@ -133,7 +133,7 @@ class Claim:
     """
     The right to wake instances: whose it is, and until when.
 
-    token: who holds it; up to its first `/`, if it has one, it names the owner. So the servers of
+    token: its holder; up to its first `/`, if it has one, it names the owner. So the servers of
     one core, which may hold sleeps of the same instance, are several holders and one owner.
     """
 
@@ -145,7 +145,7 @@ class Claim:
 
 
 def owner(token: str) -> str:
-    """Tell who owns what the holder of this token claims."""
+    """Tell the owner of what the holder of this token claims."""
     return token.partition("/")[0]
 
 

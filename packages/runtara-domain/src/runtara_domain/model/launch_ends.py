@@ -61,7 +61,7 @@ class LaunchEnd:
     """
     What is known of a process that has ended.
 
-    exit_code and signal: at most one of them, none if nobody could ask for it. reports: whether the
+    exit_code and signal: at most one of them, none where it could not be read. reports: whether the
     process follows the exit codes of our SDK, as Python images and workers do. stderr: the end of
     what it wrote. reason: of a stop or a timeout, for people.
     """

@@ -42,8 +42,8 @@ class Claims(Protocol):
         claim runs, nor where another holder's of the same owner does, unless less is left of it
         than half the time of this one: then that holder has missed its renewals. Where no other
         owner's runs, `sleep_until` becomes no later than the moment given with the sleeper, if one
-        is. Waits for nobody: instances that are unknown, or that another step had in hand just now,
-        are left as they were and missing from the answer.
+        is. Waits for no lock: unknown instances, and those held by another
+        step just now, are left as they were and missing from the answer.
         """
         ...
 
@@ -51,10 +51,10 @@ class Claims(Protocol):
         """
         Give back claims of this token; others are left alone.
 
-        What is given back is nobody's from now on, though the clock be set back; `claim_due` counts
-        from `at`, as if the claim had ended then.
-        Waits for nobody: tells of which instances the claim is left, as another step had them in
-        hand just now.
+        What is given back has no holder from now on, though the clock be set back; `claim_due`
+        counts from `at`, as if the claim had ended then.
+        Waits for no lock: tells the instances whose claim is left, because another step held them
+        just now.
         """
         ...
 

@@ -20,7 +20,7 @@ class Clock(TellsTime, Protocol):
     """
 
     def uptime(self) -> timedelta:
-        """Tell the time gone by since some moment; whoever sets the clock doesn't move it."""
+        """Tell the time gone by since some moment; setting the clock doesn't move it."""
         ...
 
     async def sleep_until(self, moment: datetime) -> None:

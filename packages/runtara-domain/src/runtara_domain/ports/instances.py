@@ -60,7 +60,7 @@ class Instances(Protocol):
         """
         Move `last_activity_at` forward to `at` for callers that are open and not superseded.
 
-        Unknown instances are passed over; it never moves backward. Waits for nobody: tells which
+        Unknown instances are passed over; it never moves backward. Waits for no lock: tells which
         instances another step had in hand just now, so that they are left as they were.
         """
         ...

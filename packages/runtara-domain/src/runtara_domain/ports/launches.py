@@ -107,9 +107,9 @@ class Launches(Protocol):
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
     ) -> Sequence[str]:
         """
-        CANCEL the open instances whose stop has been over for `patience` and that nobody stops.
+        CANCEL open instances that no environment stops, `patience` after the stop.
 
-        Nobody: no launch of it is open, or the lease of its environment is over. Tells their ids.
+        No environment: no launch of it is open, or its environment's lease is over. Tells the ids.
         """
         ...
 

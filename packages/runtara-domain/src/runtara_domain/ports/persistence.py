@@ -71,11 +71,11 @@ class Persistence(Protocol):
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
         """
-        Be told, within the block, of signals put in by anybody: this process, another, plain SQL.
+        Be told, within the block, of signals: of this process, of others, and of plain SQL.
 
         `changed` is called in the event loop with the ids of the instances they are for, or with
         None if any may be meant. `launchable` is called when instances may have become launchable
-        that nobody could launch before: put in as PENDING, asleep and over, given back, sent a
+        that could not be launched before: put in as PENDING, asleep and over, given back, sent a
         cancel or a resume while suspended, or without the launch they had. It is told of what is
         launchable within LAUNCHABLE_WITHIN; `Claims.next_due` tells what is due later. One call
         may stand for many instances, and for none that is left. Neither may block or raise.

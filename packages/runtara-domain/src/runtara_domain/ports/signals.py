@@ -63,7 +63,7 @@ class Signals(Protocol):
         """
         Put in a custom signal for an instance in one of these states; the first one stands.
 
-        With one that stands an instance asleep is due, whoever claims it: `sleep_until` becomes
+        With one that stands an instance asleep is due, also a claimed one: `sleep_until` becomes
         `at`, unless it is earlier. The deadlines of its checkpoints stay; nothing else is moved.
         """
         ...

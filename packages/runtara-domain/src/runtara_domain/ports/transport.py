@@ -1,4 +1,4 @@
-"""What the core offers whoever carries requests to it, and what it expects of them."""
+"""What the core offers to the adapters that carry requests to it, and what it expects of them."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -156,7 +156,7 @@ class Operations(Protocol):
 
         Calls `on_stored` as soon as the sleep is stored and only the wait for it is held here.
         Raises InvalidInstanceState if the instance is paused or ends meanwhile, NoAnswer if the
-        session or the core ends: the instance stays asleep then, for anybody to wake.
+        session or the core ends: the instance stays asleep then, and anything may wake it.
         """
         ...
 
@@ -173,7 +173,7 @@ class Operations(Protocol):
         Read what is pending, and wait for it, at most a minute; not once the client gives it up.
 
         Of what was sent for the checkpoints that are named the first ones, as many as are read at
-        once; who then asks without them is told the others.
+        once; a request without them then answers the others.
         """
         ...
 

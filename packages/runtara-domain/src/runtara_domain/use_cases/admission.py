@@ -1,4 +1,4 @@
-"""Why a step did not apply, said to whoever asked for it."""
+"""Why a step did not apply, as an error for its caller."""
 
 from runtara_domain.error import InstanceNotFound, InstanceSuperseded, InvalidInstanceState
 from runtara_domain.model import Caller, Standing

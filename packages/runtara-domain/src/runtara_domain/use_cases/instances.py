@@ -52,7 +52,7 @@ class RegisterInstance:
         return found
 
     async def _free_places(self) -> None:
-        """Notice who was ended by others: by an operator, an environment, another server."""
+        """Notice instances that an operator, an environment or another server has ended."""
         standings = await self.instances.standings(self.places.instance_ids)
         for instance_id, standing in standings.items():
             if standing.state.is_final:
@@ -86,7 +86,7 @@ class GetInstanceStatus:
 
     async def __call__(self, *, caller: Caller) -> Instance | None:
         instance = await self.instances.get(caller.instance_id)
-        # Anybody may ask about anybody: only whoever registered the instance shows it alive.
+        # Any session may ask about any instance: only the one that registered it shows it alive.
         if caller.run is not None:
             self.activity.note(caller)
         return instance

@@ -69,7 +69,7 @@ class PollSignals:
                         self.activity.note(caller)
                         # Told in the same turn, it would say nothing of it.
                         return await self._read(caller, checkpoint_ids)
-                    case Wake.GONE | Wake.ENDING:  # Nobody shows that it lives.
+                    case Wake.GONE | Wake.ENDING:  # No session shows that it lives.
                         return pending
 
     async def _read(self, caller: Caller, checkpoint_ids: Collection[str]) -> Pending:

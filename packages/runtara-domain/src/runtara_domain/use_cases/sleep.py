@@ -56,7 +56,7 @@ class SleepDurably:
                 on_stored()
                 is_over = held is None or await self._until_woken(*held)
         except (DatabaseError, asyncio.CancelledError):
-            # It may have been claimed, and nobody is here any more to wake it.
+            # It may have been claimed, and no session is left here to wake it.
             self.held.drop(caller.instance_id)
             raise
         if not is_over:

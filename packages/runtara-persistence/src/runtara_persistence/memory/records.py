@@ -71,7 +71,7 @@ def instance(row: InstanceRow) -> Instance:
 
 
 def claimed(row: InstanceRow) -> Claimed:
-    """Build what whoever claimed an instance needs to launch it."""
+    """Build what the claimer of an instance needs to launch it."""
     return Claimed(
         instance_id=row.instance_id,
         tenant_id=row.tenant_id,

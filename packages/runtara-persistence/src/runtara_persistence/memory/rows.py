@@ -109,11 +109,11 @@ class InstanceRow:
             self.sleep_until = min(at, self.sleep_until or at)
 
     def claim(self, claim: Claim) -> None:
-        """Take the right to wake it away from whoever had it."""
+        """Take the right to wake it away from its holder."""
         self.wake_claim_by, self.wake_claim_until = claim.token, claim.until
 
     def is_claimed(self, at: datetime) -> bool:
-        """Whether somebody's claim is still running; one that was given back is nobody's."""
+        """Whether a claim is still running; one that was given back has no holder."""
         if self.wake_claim_by is None or self.wake_claim_until is None:
             return False
         return self.wake_claim_until > at

@@ -1,4 +1,4 @@
-"""Who is told of signals and of what may be launched, in this process alone."""
+"""The watchers of signals and of what may be launched, in this process alone."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager

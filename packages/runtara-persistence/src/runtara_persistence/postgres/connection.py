@@ -39,7 +39,7 @@ _SHARE = 0.8
 """Of the time a call has, for one try of every host."""
 _LEAST_TIMEOUT = 1.0
 _FIRST_TIMEOUT = 10.0
-"""For the first connection to the only host: nobody waits but whoever starts the program."""
+"""For the first connection to the only host: only the start of the program waits."""
 _ELSEWHERE = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -57,7 +57,7 @@ class Opening:
     Opens connections, each with these settings, to the first host that can write.
 
     The host that could last is asked first, and each has its share of the patience: one that is
-    frozen or cut off keeps nobody from the next. patience: seconds a call has for all it does.
+    frozen or cut off doesn't keep a call from the next. patience: seconds for all that a call does.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ MUCH_LONGER = 6
 _CLOSE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 2.0
 _LOCK_TIMEOUT = 0.25
-"""Of our own steps hardly any has a row for so long: who does may have it for long."""
+"""Our own steps hardly ever hold a row for so long: another holder may keep it for long."""
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -58,7 +58,7 @@ class Database:
         self._pool_size = pool_size
         self._patience = patience
         self._step_timeout = step_timeout
-        # Those who wait for what others hold leave the other half to those who need not.
+        # Steps that wait for held rows leave the other half to steps that need not wait.
         self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
         self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
@@ -94,7 +94,7 @@ class Database:
             await _close(pool)
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """Open a connection beside the pool; whoever asked closes it. Raises DatabaseError."""
+        """Open a connection beside the pool; the caller closes it. Raises DatabaseError."""
         self._require_pool()
         try:
             return await self._opening()

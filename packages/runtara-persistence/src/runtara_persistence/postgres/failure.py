@@ -1,4 +1,4 @@
-"""What a driver's error means: to a step that may be repeated, and to whoever runs the server."""
+"""What a driver's error means: to a step that may be repeated, and to the operator."""
 
 import ssl
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
         asyncpg.DiskFullError: "free space on its disk",
         asyncpg.InsufficientPrivilegeError: "grant its user what is missing",
         asyncpg.LockNotAvailableError: (
-            "somebody holds what it needs: end long transactions, see pg_stat_activity"
+            "another transaction holds what it needs: end long transactions, see pg_stat_activity"
         ),
         asyncpg.QueryCanceledError: "it took longer than it may: look for what holds it up",
         asyncpg.ReadOnlySQLTransactionError: (
@@ -64,7 +64,7 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
             "of the hosts that answer none is the primary: name it, or all hosts, in the URL"
         ),
         ssl.SSLCertVerificationError: (
-            "name the host as its certificate does, and in sslrootcert who signed that"
+            "name the host as its certificate does, and in sslrootcert the authority that signed it"
         ),
         ssl.SSLError: "see whether sslrootcert, sslcert and sslkey name PEM files",
         FileNotFoundError: "a socket or a file that the URL names is not there",
@@ -87,7 +87,7 @@ def was_lost(error: BaseException) -> bool:
 
 
 def _was_not_sent(error: BaseException) -> bool:
-    # What it says when the server has just ended a connection that nobody was using.
+    # What it says when the server has just ended an idle connection.
     is_confused = isinstance(error, asyncpg.InternalClientError)
     return is_confused and str(error).startswith("cannot switch to state")
 

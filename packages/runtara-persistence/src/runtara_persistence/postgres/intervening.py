@@ -44,7 +44,7 @@ async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
 def ending(
     instance_id: str, at: datetime, patience: timedelta
 ) -> Callable[[Connection], Awaitable[bool]]:
-    """Prepare the step that ends an instance whose stop is over, if nobody else does."""
+    """Prepare the step that ends an instance whose stop is over, if no other step does."""
 
     async def step(connection: Connection) -> bool:
         row = await _lock(connection, instance_id)

@@ -107,7 +107,7 @@ class PostgresLaunches:
         found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
         ended = []
         for row in found:
-            # Each in a transaction of its own: one that somebody has in hand holds up no other.
+            # Each in a transaction of its own: a held row holds up no other.
             instance_id = row["instance_id"]
             if await self._transact(attempt, intervening.ending(instance_id, at, patience)):
                 ended.append(instance_id)

@@ -27,7 +27,7 @@ class PostgresPersistence:
     Fits `runtara_domain.ports.persistence.Persistence`. url: as `runtara_migrations.location` takes
     it. migrates: whether opening brings the schema up to date; otherwise opening raises
     DatabaseError if the schema lacks a migration. pool_size: connections at most, and one more
-    while somebody watches. patience: seconds within which a step is begun, and begun again where
+    while something watches. patience: seconds within which a step is begun, and begun again where
     that is safe. step_timeout: seconds a statement may take. Raises InvalidLocation.
     """
 

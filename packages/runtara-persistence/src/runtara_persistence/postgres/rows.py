@@ -75,7 +75,7 @@ def instance(row: asyncpg.Record) -> Instance:
 
 
 def claimed(row: asyncpg.Record) -> Claimed:
-    """Build what whoever claimed an instance needs to launch it."""
+    """Build what the claimer of an instance needs to launch it."""
     return Claimed(
         row["instance_id"],
         row["tenant_id"],

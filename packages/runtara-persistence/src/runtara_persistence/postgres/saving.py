@@ -1,4 +1,4 @@
-"""Saving checkpoints: together where several callers wait, alone where somebody is in the way."""
+"""Saving checkpoints: together where several callers wait, alone where a row is held."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -41,9 +41,9 @@ class Save:
 
 async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[Saved | None]:
     """
-    Carry out `checkpoints.save` for callers who ask for different checkpoints.
+    Carry out `checkpoints.save` for callers with different checkpoints.
 
-    None for one that is to be asked for alone: somebody was in the way, or one of them brings what
+    None for one that is to be asked for alone: its row was held, or one of them brings what
     can't be stored.
     """
     try:
@@ -56,7 +56,7 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
 
 
 async def save_alone(database: Database, save: Save) -> Saved:
-    """Carry out `checkpoints.save` for one caller, waiting for whoever is in the way."""
+    """Carry out `checkpoints.save` for one caller, waiting for held rows."""
     before: Standing | None = None
     for _ in range(_MOST_READINGS):
         found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)

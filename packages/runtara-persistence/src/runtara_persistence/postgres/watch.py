@@ -1,4 +1,4 @@
-"""Being told of signals and of what is launchable, whoever made it so: triggers notify."""
+"""Watching signals and what is launchable, whatever wrote it: triggers notify."""
 
 import asyncio
 import logging
@@ -90,7 +90,7 @@ class _Listener:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.remove_termination_listener(self._on_termination)
-            # Nothing is under way on it, and nobody waits for a farewell.
+            # Nothing is under way on it, and no caller waits for its end.
             connection.terminate()
 
     async def _is_alive(self) -> bool:

@@ -150,7 +150,7 @@ async def _write_ahead(connection: aiosqlite.Connection, lock_timeout: float) ->
         try:
             await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            # Changing the journal, SQLite fails at once when others who open the file are ahead.
+            # Changing the journal, SQLite fails at once when another opener of the file is ahead.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(_PAUSE)

@@ -145,7 +145,7 @@ class Database:
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
     ) -> list[Outcome]:
         # Only afterwards it is known where the commit went. Once a file is known to have gone,
-        # nothing more is done where nobody would find it.
+        # nothing more is done where no reader would find it.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
         outcomes = missed or self._found_again(steps, commit_together(connection, steps))

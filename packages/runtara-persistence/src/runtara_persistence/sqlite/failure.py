@@ -1,4 +1,4 @@
-"""What a driver's error means to the person who runs the server."""
+"""What a driver's error means to the operator."""
 
 import errno
 import os

@@ -204,7 +204,7 @@ class StepThread:
                 # Or these callers, and all after them, would wait for ever.
                 time.sleep(_SHORTAGE)
             except RuntimeError:
-                # The loop has come to its end, and with it those who waited.
+                # The loop has come to its end, and with it the callers that waited.
                 return
             else:
                 return
@@ -261,7 +261,7 @@ class Affinity:
         try:
             os.sched_setaffinity(self._thread, {cpu})
         except OSError:
-            # The CPU was just taken from this process, or the system allows nobody to choose.
+            # The CPU was just taken from this process, or the system allows no choice.
             return
 
 

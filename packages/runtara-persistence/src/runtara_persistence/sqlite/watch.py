@@ -61,7 +61,7 @@ class Watch:
         seen = await self._database.read("watch for signals", _look)
         self._told.append(changed)
         try:
-            # Nobody else reaches a database in memory, and its own signals are told.
+            # No other process reaches a database in memory, and its own signals are told.
             if isinstance(log, _OwnCommits) and launchable is None:
                 yield
             else:

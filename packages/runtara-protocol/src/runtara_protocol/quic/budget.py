@@ -4,7 +4,7 @@ from typing import Protocol
 
 from aioquic.quic.packet import QuicFrameType
 
-# How far ahead of what has come a client may send; it counts for nobody, so small requests never
+# How far ahead of what has come a client may send; no budget counts it, so small requests never
 # wait for others' large ones.
 AHEAD = 512 * 1024
 # A client may leave this much of its allowance unused and still wait for more.
@@ -42,14 +42,14 @@ class Pool:
         return True
 
     def give(self, size: int) -> None:
-        """Put it back, and let those who wait for it try again."""
+        """Put it back, and let the waiting requests try again."""
         self._free += size
         starved, self._starved = self._starved, {}
         for claimant in starved:
             claimant.relieve()
 
     def forget(self, claimant: Claimant) -> None:
-        """Drop the claim of one who has nothing of the pool any more."""
+        """Drop the claim of a holder that has nothing of the pool any more."""
         self._claimants.pop(claimant, None)
         self._starved.pop(claimant, None)
 

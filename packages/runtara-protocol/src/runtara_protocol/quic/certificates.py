@@ -52,7 +52,7 @@ def self_signed(names: Sequence[str] = LOCALHOST) -> Certificate:
 
 
 class LocalAuthority:
-    """Signs certificates that clients trust who were given its `ca.pem`."""
+    """Signs certificates that clients with its `ca.pem` trust."""
 
     def __init__(self, ca_path: Path, certificate: Certificate) -> None:
         self.ca_path = ca_path
@@ -115,7 +115,7 @@ def _authority(key_path: Path) -> x509.Certificate:
 
 
 def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
-    # `open` made it, or somebody put another authority there.
+    # `open` made it, or another authority was put there.
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(f"{path}: an authority with an elliptic curve key only")
     return key

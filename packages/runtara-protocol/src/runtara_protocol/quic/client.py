@@ -110,7 +110,7 @@ async def _connected(
 
 class _Exchange:
     """
-    A request under way: what has come of its answer, and who waits for the rest.
+    A request under way: what has come of its answer, and the future of the rest.
 
     `opened` is the stream's id once the server allows one; None where nothing follows the request.
     """

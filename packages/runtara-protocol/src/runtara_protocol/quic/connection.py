@@ -49,7 +49,7 @@ class ConnectionOwner(Protocol):
     deliveries: Deliveries
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
-        """Return who serves it, or None if it can't be taken in."""
+        """Return the handler of the stream, or None if it can't be taken in."""
         ...
 
     def routed(self, connection: Connection, cid: bytes) -> None:
@@ -272,7 +272,7 @@ class Connection(Driver):
         self.relieve()
 
     def _stop_serving(self, stream: Stream) -> None:
-        """Keep nothing of what a stream brought, or may still bring: nobody will read it."""
+        """Keep nothing of what a stream brought, or may still bring: it will not be read."""
         stream.is_served = False
         if not stream.is_received:
             deafen(stream.receiver)

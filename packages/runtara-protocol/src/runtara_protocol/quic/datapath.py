@@ -13,11 +13,11 @@ from runtara_protocol.quic.turns import BACKLOG, WAITING_EACH, Address, Source, 
 
 logger = logging.getLogger(__name__)
 
-# More in one turn of the loop would let busy peers delay everybody's timers and answers.
+# More in one turn of the loop would let busy peers delay the timers and answers of all.
 BATCH = 64
 TURN = 0.005
 # As many datagrams are read before the next is taken in: what waits in the system's buffer waits
-# for its turn there, behind everybody's.
+# for its turn there, behind all others.
 AT_ONCE = 256
 # No path of the Internet carries more, and what a packet can cost grows with its size.
 LARGEST_DATAGRAM = 2048
@@ -48,7 +48,7 @@ class Endpoint(Source, ABC):
 
     @abstractmethod
     def crash(self) -> None:
-        """Give up, after an error nobody foresaw."""
+        """Give up, after an unforeseen error."""
 
 
 class Datapath:
@@ -199,7 +199,7 @@ class Datapath:
             self._read()
 
     def _turns_began(self) -> float | None:
-        """Return the processor's time so far; None if it is nobody's but one endpoint's."""
+        """Return the processor's time so far; None where only one endpoint uses it."""
         # Not what passed on the wall: other processes' work would be charged to an endpoint.
         return thread_time() if self._turns.is_shared else None
 

@@ -1,4 +1,4 @@
-"""What was sent and waits for its acknowledgement: its bound, and who has to go for it."""
+"""What was sent and not acknowledged: its bound, and the connection that goes beyond it."""
 
 import logging
 from collections.abc import Callable, Iterable

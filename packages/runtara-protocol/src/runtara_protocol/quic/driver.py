@@ -54,7 +54,7 @@ class Driver(Endpoint):
 
     @abstractmethod
     def _on_closed(self, reason: str) -> None:
-        """Let go of everything: called once, whoever closed, or after too long a silence."""
+        """Let go of everything: called once, whichever side closed, or after too long a silence."""
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same turn."""

@@ -101,7 +101,7 @@ class Listener:
         return host, port
 
     def renew(self, certificate: Certificate) -> None:
-        """Show this certificate to whoever connects from now on."""
+        """Show this certificate to clients that connect from now on."""
         # Shared by all connections, each of which looks at it when its handshake begins.
         self._configuration.certificate = certificate.chain[0]
         self._configuration.certificate_chain = list(certificate.chain[1:])

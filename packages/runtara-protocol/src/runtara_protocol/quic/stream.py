@@ -146,7 +146,7 @@ class Stream:
         self._owner.refuse(self)
 
     def feed(self, data: bytes, *, end: bool) -> None:
-        """Take in what the client sent; dropped once nobody would read it."""
+        """Take in what the client sent; dropped once it would not be read."""
         if self.is_served and self._failure is None:
             if data:
                 self._chunks.append(data)

@@ -46,8 +46,8 @@ class LogQueue(logging.Handler):
     Writes to a file descriptor in a thread of its own: a reader that stalls delays no caller.
 
     A line that is the same as one of the last seconds is counted, and written once more, with
-    their number as `repeated`, when these are over. Of what is dropped because nobody reads, the
-    number is written as soon as somebody does.
+    their number as `repeated`, when these are over. Lines are dropped while the reader stands
+    still; their number is written as soon as it reads again.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -59,7 +59,7 @@ class LogQueue(logging.Handler):
         self._said: dict[_Key, _Said] = {}
         self._is_ending = False
         self._changed = Condition()
-        # A daemon: a process may end though nobody ever reads.
+        # A daemon: a process may end though its log is never read.
         self._thread = Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
@@ -70,7 +70,7 @@ class LogQueue(logging.Handler):
                 if not self._is_repeated(record):
                     self._queue(self.format(record))
             except Exception as error:
-                # Whoever logs has done nothing wrong, or can't help it.
+                # The caller that logs has done nothing wrong, or can't help it.
                 self._queue(f"a line of {record.name} can't be formatted: {error!r}")
 
     def say(self, line: str) -> None:
@@ -164,7 +164,7 @@ class LogQueue(logging.Handler):
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Whoever shares the descriptor has made it so.
+                # Another process that shares the descriptor has made it so.
                 select.select([], [self._descriptor], [])
             except OSError:
                 # There is nowhere to say that the log can't be written.

@@ -16,7 +16,7 @@ def configure(*, readable: bool) -> LogQueue:
     """
     Send what is logged to stderr, an event with its fields a line, until the process ends.
 
-    Nobody waits for its reader; see `LogQueue`.
+    No caller waits for its reader; see `LogQueue`.
     """
     handler = LogQueue(_STDERR)
     atexit.register(handler.drain, PATIENCE)

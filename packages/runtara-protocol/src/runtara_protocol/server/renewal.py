@@ -22,7 +22,7 @@ _State: TypeAlias = tuple[tuple[int, int, int], ...]
 @dataclass(slots=True)
 class Renewal:
     """
-    Has a certificate used as soon as its files hold a new one, for whoever connects from then on.
+    Has new connections use a new certificate as soon as its files hold one.
 
     Files that hold none, or not yet both of a pair, change nothing; that is logged once.
     """

@@ -144,7 +144,7 @@ def _explain(kind: type[ServerSettings], detail: ErrorDetails) -> str:
     takes = f"takes {kind.model_fields[field].description}"
     if detail["type"] == "missing":
         return f"{variable} is not set: it {takes}"
-    if detail["type"] == "secret":  # It may hold a password, which nobody should see.
+    if detail["type"] == "secret":  # It may hold a password, which must not be shown.
         return f"{variable}: {detail['msg'].removeprefix('database URL: ')}"
     reason = f" ({detail['msg']})" if detail["type"] == "file" else ""
     return f"{variable} is {str(detail['input'])!r}: it {takes}{reason}"

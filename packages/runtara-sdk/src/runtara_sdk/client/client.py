@@ -372,6 +372,6 @@ class Client:
 def _warn_of_trust(server_addr: str) -> None:
     """Warn once a process and address, however many clients it opens: a workflow opens two."""
     logger.warning(
-        "RUNTARA_SKIP_CERT_VERIFICATION is on: whoever answers at %s is taken for the core",
+        "RUNTARA_SKIP_CERT_VERIFICATION is on: any server that answers at %s is taken for the core",
         server_addr,
     )

@@ -45,7 +45,7 @@ class SharedConnection:
 
     async def connected(self) -> ClientConnection:
         """
-        Return the connection, opening one if there is none; whoever waits shares one attempt.
+        Return the connection, opening one if there is none; all that wait share one attempt.
 
         One attempt, after a wait that grows with the failures before it. Raises ConnectionFailed,
         ServerNotTrusted if that goes for all servers, ClientNotOpen once closed, and what `greet`
@@ -193,7 +193,7 @@ def _remedy(why: Distrust, server: ClientSettings) -> str:
     return (
         "set RUNTARA_TLS_CA to the PEM file of the authority that signed it (`runtara-server --dev`"
         f" prints where it is); it is {trusted}. To try things, RUNTARA_SKIP_CERT_VERIFICATION=true"
-        " trusts whoever answers"
+        " trusts any server that answers"
     )
 
 
@@ -202,6 +202,6 @@ def _address(server: ClientSettings) -> Address:
 
 
 def _take_note(opening: asyncio.Task[ClientConnection]) -> None:
-    """Keep asyncio from reporting a failure that nobody waited for any more."""
+    """Keep asyncio from reporting a failure that no call waited for any more."""
     if not opening.cancelled():
         opening.exception()

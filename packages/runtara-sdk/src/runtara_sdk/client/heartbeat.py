@@ -25,7 +25,7 @@ async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:
         try:
             await send()
         except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:
-            # No warning: one may cross the ending of its own instance, and who must know is told.
+            # No warning: one may cross the end of its own instance; other calls raise the error.
             logger.info("heartbeats end: %s", error)
             return
         except RuntaraError as error:

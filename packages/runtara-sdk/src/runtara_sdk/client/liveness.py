@@ -82,7 +82,7 @@ class Liveness:
             # Whatever it says, it lives.
             return
         except ConnectionLost:
-            # Whoever waits for an answer is told by the connection itself.
+            # Calls that wait for an answer hear of it from the connection itself.
             return
         except TimeoutError:
             logger.warning(

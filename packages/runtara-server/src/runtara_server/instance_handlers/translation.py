@@ -139,7 +139,7 @@ def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsRes
     """
     response = pb.PollSignalsResponse(
         signal=signal(request.instance_id, found.signal),
-        # Left out for those who know nothing of it.
+        # Left out for clients that don't know it.
         knows_more=bool(request.more_checkpoint_ids),
     )
     room = _ROOM - response.ByteSize()
