@@ -2,7 +2,7 @@
 DEBIAN := /usr/lib/postgresql/15/bin
 # What a change to a rule breaks first, without PostgreSQL, sockets and processes.
 QUICK ?= tests/architecture tests/domain tests/contract tests/sdk/workflow
-.PHONY: help check quick test coverage versions lint types format proto bench demo long
+.PHONY: help check quick test coverage versions lint types format proto bench demo long release
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -49,3 +49,6 @@ long: ## What takes too long for every change; on Debian's PostgreSQL 15 and PgB
 	    { echo "make long: apt-get install postgresql-15 pgbouncer slurmctld slurmd, for $(DEBIAN)"; exit 1; }
 	uv run --group fuzz pytest -m long --verbose --numprocesses=2
 	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest --numprocesses=2 --dist=loadfile tests/contract tests/migrations tests/persistence
+
+release: ## Build, check and tag all packages: make release VERSION=0.2.0
+	.ci/release "$(VERSION)"

@@ -1,5 +1,6 @@
 """Every package has what a package needs."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_it_says_that_it_is_typed_and_what_it_is_for(package: Path) -> None:
 def test_it_depends_on_those_of_ours_that_it_imports(package: Path) -> None:
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     extras = [one for extra in project.get("optional-dependencies", {}).values() for one in extra]
-    declared = {one.partition(">")[0].strip() for one in [*project["dependencies"], *extras]}
+    declared = {re.split(r"[\[>=<; ]", one)[0] for one in [*project["dependencies"], *extras]}
     ours = {import_name(one) for one in PACKAGES} - {import_name(package)}
 
     needed = {name for module in modules(package) for name in imported(module)} & ours
