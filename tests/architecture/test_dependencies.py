@@ -14,24 +14,21 @@ ALLOWED = re.compile(r"^(MIT|Apache|BSD|3-Clause BSD|ISC|PSF|Mozilla Public)")
 
 def licence(found: Distribution) -> str:
     """Give a distribution's licence in the words of its metadata, shortened to the name."""
-    if expression := found.metadata.get("License-Expression"):
+    facts = found.metadata.json
+    if expression := facts.get("license_expression"):
         return str(expression)
-    named = [
-        one.rpartition(" :: ")[2]
-        for one in found.metadata.get_all("Classifier") or []
-        if one.startswith("License :: OSI Approved :: ")
-    ]
-    return ", ".join(named) or (found.metadata.get("License") or "unknown").splitlines()[0]
+    approved = "License :: OSI Approved :: "
+    named = [one.rpartition(" :: ")[2] for one in facts["classifier"] if one.startswith(approved)]
+    return ", ".join(named) or str(facts.get("license", "unknown")).splitlines()[0]
 
 
 def needed() -> Iterator[tuple[str, str]]:
     """Find what is installed for our packages without their extras, and what that needs in turn."""
     ours = {package.name for package in PACKAGES}
-    ahead = [
-        one
-        for package in PACKAGES
-        for one in tomllib.loads((package / "pyproject.toml").read_text())["project"]["dependencies"]
-    ]
+    ahead: list[str] = []
+    for package in PACKAGES:
+        project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+        ahead += project["dependencies"]
     seen: set[str] = set()
     while ahead:
         requirement = Requirement(ahead.pop())
