@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.support.server_process import HOST, running
 
 ROOT = Path(__file__).parents[2]
-COMMAND = re.search(r"^echo '(.*)' \| python (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+README = ROOT / "packages/runtara-server/README.md"
+COMMAND = re.search(r"^echo '(.*)' \| python (.*)$", README.read_text(), re.MULTILINE)
 
 
 async def begun(port: int) -> Process:

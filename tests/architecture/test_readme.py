@@ -1,4 +1,4 @@
-"""The README's table of settings is the one the server has."""
+"""READMEs say what is: settings, examples, the number of rules, the index of decisions."""
 
 import importlib
 import pkgutil
@@ -16,7 +16,8 @@ _ROW = re.compile(r"^\| (?P<variables>`RUNTARA_[^|]+) \| (?P<default>[^|]+) \|",
 
 def rows() -> Iterator[tuple[str, str]]:
     """Give each variable of the table with its default."""
-    for row in _ROW.finditer((ROOT / "README.md").read_text()):
+    page = (ROOT / "packages/runtara-server/README.md").read_text()
+    for row in _ROW.finditer(page):
         for variable in re.findall("`(.+?)`", row["variables"]):
             yield variable, row["default"].strip()
 

@@ -70,7 +70,11 @@ async def test_a_file_of_that_name_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_the_readme_tells_the_same_story(tmp_path: Path) -> None:
     """Its last line is the one that `--dev` prints, but for where Python is."""
-    command = re.search(r"^echo .*--instance-id.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    command = re.search(
+        r"^echo .*--instance-id.*$",
+        (ROOT / "packages/runtara-server/README.md").read_text(),
+        re.MULTILINE,
+    )
 
     assert command is not None
     said = instructions("127.0.0.1", 8001, tmp_path, "sqlite:x.db")
