@@ -75,7 +75,7 @@ class Desk:
         self.record_events = RecordEvents(
             persistence.events, persistence.instances, self.waits, self.activity, clock
         )
-        self.heartbeat = Heartbeat(persistence.instances, self.activity)
+        self.heartbeat = Heartbeat(persistence.instances, self.activity, clock)
         self.get_instance_status = GetInstanceStatus(persistence.instances, self.activity)
         self.start_child = StartChild(persistence.instances, self.activity, clock)
         self.cancel_child = CancelChild(

@@ -9,7 +9,7 @@ from runtara_domain.error import (
     InvalidInstanceState,
     InvalidValue,
 )
-from runtara_domain.model import Caller, EventType
+from runtara_domain.model import Caller, EventType, Report
 from runtara_domain.status import ANY, FINAL, OPEN, WORKING, SignalType, State
 
 ENDINGS = {EventType.COMPLETED: State.COMPLETED, EventType.FAILED: State.FAILED}
@@ -264,3 +264,16 @@ async def test_the_status_is_read_in_any_run_and_an_unknown_one_is_no_error(desk
 
     assert instance is not None
     assert (instance.state, instance.run, instance.error) == (State.FAILED, 2, "it broke")
+
+
+async def test_a_heartbeat_brings_what_the_instance_reports(desk: Desk) -> None:
+    """Durably, and only of an open instance's current run."""
+    row = desk.put(State.RUNNING, run=2)
+    await desk.heartbeat(caller=Caller(ID, 2), report=Report("[]", b'"half"'))
+
+    assert (row.waits, row.progress, row.last_activity_at) == ("[]", b'"half"', desk.clock.now())
+    with pytest.raises(InstanceSuperseded):
+        await desk.heartbeat(caller=Caller(ID, 1), report=Report(progress=b"old"))
+    with pytest.raises(InvalidValue, match="progress: takes"):
+        Report(progress=b"x" * 65_537)
+    assert row.progress == b'"half"'

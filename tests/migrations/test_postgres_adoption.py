@@ -29,7 +29,7 @@ OURS = (
     "{run_epoch, last_activity_at, wake_claim_until, wake_claim_by, wake_at, workflow,"
     " code_version, parent_id, launch_id, waits, blocked_signal_at, image_id, priority, queue,"
     " dedupe_key, launch_after, timeout_ms, launch_count, launch_sends_id, ended_run, lost_run,"
-    " crashes, backoff_ms, judged_checkpoint_id, stop_at, stop_reason, env}"
+    " crashes, backoff_ms, judged_checkpoint_id, stop_at, stop_reason, env, progress}"
 )
 OURS_OF_IMAGES = "{version, sha256, size_bytes, is_current, deleted_at, upload_id, problem}"
 

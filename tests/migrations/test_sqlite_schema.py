@@ -15,7 +15,7 @@ TABLES = {
         cpu_usage_usec stderr input run_epoch last_activity_at wake_claim_until wake_claim_by
         workflow code_version parent_id launch_id waits blocked_signal_at image_id priority queue
         dedupe_key launch_after timeout_ms launch_count launch_sends_id ended_run lost_run crashes
-        backoff_ms judged_checkpoint_id stop_at stop_reason env
+        backoff_ms judged_checkpoint_id stop_at stop_reason env progress
     """,
     "checkpoints": """
         id instance_id checkpoint_id state created_at is_retry_attempt attempt_number

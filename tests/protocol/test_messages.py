@@ -25,7 +25,8 @@ MESSAGES = {
     "SleepResponse": "",
     "InstanceEvent": """1 instance_id string, 2 event_type InstanceEventType,
         3 checkpoint_id opt string, 4 payload bytes, 5 timestamp_ms int64, 6 subtype opt string,
-        100 blocked_reason opt string, 101 waits opt string, 102 failure opt bytes""",
+        100 blocked_reason opt string, 101 waits opt string, 102 failure opt bytes,
+        103 progress opt bytes""",
     "InstanceEventResponse": "1 success bool, 2 error opt string",
     "InstanceEventBatch": "1 events repeated InstanceEvent",
     "RetryAttemptEvent": """1 instance_id string, 2 checkpoint_id string, 3 attempt_number uint32,
@@ -183,6 +184,14 @@ def test_every_enum_is_the_table() -> None:
                 )
             ),
             "aa060b0a01691201631a01772200",
+        ),
+        (
+            pb.RpcRequest(
+                instance_event=pb.InstanceEvent(
+                    instance_id="i", event_type=pb.EVENT_HEARTBEAT, progress=b"p"
+                )
+            ),
+            "2a070a0169ba060170",
         ),
         (
             pb.RpcRequest(cancel_child=pb.CancelChildRequest(instance_id="i", child_id="c")),

@@ -27,6 +27,7 @@ class Core:
     wake: datetime | None = None
     waits: str = "[]"
     run: int = 0
+    reports: list[tuple[str | None, bytes | None]] = field(default_factory=list)
     children: dict[str, tuple[str, bytes | None]] = field(default_factory=dict)
     cancelled_children: set[str] = field(default_factory=set)
     ended_children: dict[str, Ended] = field(default_factory=dict)
@@ -144,6 +145,12 @@ class MemoryStore:
             self._core.ended = Ended(Outcome.CANCELLED)
         await self._after(f"acknowledge {told}")
         return True
+
+    async def report(self, waits: str | None, progress: bytes | None) -> None:
+        await self._check()
+        self._core.reports.append((waits, progress))
+        async with self._core.stir:
+            self._core.stir.notify_all()
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         await self._before(f"start {child_id}")

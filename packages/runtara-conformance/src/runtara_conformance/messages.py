@@ -163,6 +163,7 @@ class InstanceEvent(Message):
     blocked_reason: str | None = opt_text(100)
     waits: str | None = opt_text(101)
     failure: bytes | None = opt_binary(102)
+    progress: bytes | None = opt_binary(103)
 
 
 @dataclass(frozen=True, slots=True)

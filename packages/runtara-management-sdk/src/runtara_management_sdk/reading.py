@@ -95,7 +95,13 @@ def image(message: pb.ImageSummary) -> Image:
 
 def waiting(message: pb.Waiting) -> Waiting:
     """Read what an instance waits for."""
-    return Waiting(message.kind, message.name, time(message, "since_ms"), time(message, "until_ms"))
+    return Waiting(
+        message.kind,
+        message.name,
+        time(message, "since_ms"),
+        time(message, "until_ms"),
+        message.reason,
+    )
 
 
 def summary(message: pb.InstanceSummary) -> InstanceSummary:

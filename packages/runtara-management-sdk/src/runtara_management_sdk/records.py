@@ -87,12 +87,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What an instance waits for, since when and until when."""
+    """What an instance waits for, since when and until when; `reason`: why a step is retried."""
 
     kind: str
     name: str
     since: datetime | None = None
     until: datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ class Container(containers.DeclarativeContainer):
         ),
         record_event=providers.Singleton(RecordEvent, events, waits, clock),
         record_events=providers.Singleton(RecordEvents, events, instances, waits, activity, clock),
-        heartbeat=providers.Singleton(Heartbeat, instances, activity),
+        heartbeat=providers.Singleton(Heartbeat, instances, activity, clock),
         poll_signals=providers.Singleton(PollSignals, signals, waits, activity, clock),
         acknowledge_signal=providers.Singleton(AcknowledgeSignal, signals, waits, activity, clock),
     )

@@ -32,6 +32,7 @@ from runtara_domain.model.instances import (
     NewInstance,
     Registered,
     Registration,
+    Report,
     Woken,
     owner,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "Registration",
     "Reopened",
     "Reopening",
+    "Report",
     "RetryAttempt",
     "Saved",
     "Sent",

@@ -32,7 +32,8 @@ class InstanceView:
     progress. next_launch_at: when back-off or delay are over; None if there is none. env: as it was
     started with. wake_at: when it is due by itself. held_by, bounded_by: a hold that covers it, and
     a limit under which no launch is free, while it has no open launch and is not finished.
-    attempt, max_attempts: the columns of the Rust server.
+    progress: what the workflow reported last, None if nothing. attempt, max_attempts: the columns
+    of the Rust server.
     """
 
     instance: Instance
@@ -52,6 +53,7 @@ class InstanceView:
     bounded_by: Limit | None = None
     attempt: int = 1
     max_attempts: int = 3
+    progress: bytes | None = None
 
 
 class InstanceOrder(StrEnum):
@@ -157,16 +159,17 @@ class MetricsBucket:
 @dataclass(frozen=True, slots=True)
 class Awaited:
     """
-    What a suspended instance waits for.
+    What an instance waits for.
 
     kind: `promise`, `child`, `decision` (whether an effect has happened), `sleep` or `retry`.
-    until: when the wait ends by itself; None: never.
+    until: when the wait ends by itself; None: never. reason: why a step is tried again.
     """
 
     kind: str
     name: str
     since: datetime | None = None
     until: datetime | None = None
+    reason: str = ""
 
 
 def awaited(text: str | None) -> tuple[Awaited, ...]:
@@ -183,7 +186,8 @@ def _awaited(one: Mapping[str, Any]) -> Awaited:
         kind = "decision" if _DECISION.search(name) else "promise"
         if name.startswith(ENDED):
             kind, name = "child", name.removeprefix(ENDED)
-    return Awaited(kind, name, _moment(one.get("since")), _moment(one.get("until")))
+    since, until = _moment(one.get("since")), _moment(one.get("until"))
+    return Awaited(kind, name, since, until, str(one.get("reason") or ""))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,8 +15,8 @@ class InstanceSummary:
     An instance without what may be large; `last_activity_at` may lag by a second.
 
     workflow, code_version: what it runs, as its process or its creator said. parent_id: whose child
-    it is. launch_id: its open launch, set by an environment. waits: what it awaits, as JSON, while
-    it is suspended. blocked_reason: why it is blocked; None if it isn't.
+    it is. launch_id: its open launch, set by an environment. waits: what it awaits, as JSON.
+    blocked_reason: why it is blocked; None if it isn't.
     """
 
     instance_id: str
@@ -51,6 +51,24 @@ class Instance(InstanceSummary):
     stderr: str | None = None
     memory_peak_bytes: int | None = None
     cpu_usage_usec: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What a running instance says of itself; None leaves what it said before.
+
+    waits: what it awaits, as a JSON list. progress: whatever its workflow says, at most 64 KiB.
+    """
+
+    waits: str | None = None
+    progress: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.waits is not None:
+            values.check_waits("waits", self.waits)
+        if self.progress is not None:
+            values.check_bytes("progress", self.progress, values.MAX_REASON_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from runtara_domain.model import (
     Registration,
     Reopened,
     Reopening,
+    Report,
     Standing,
 )
 from runtara_domain.status import Condition
@@ -62,6 +63,16 @@ class Instances(Protocol):
 
         Unknown instances are passed over; it never moves backward. Waits for no lock: tells which
         instances another step had in hand just now, so that they are left as they were.
+        """
+        ...
+
+    async def report(
+        self, caller: Caller, report: Report, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        """
+        Keep what a caller says of itself, if it admits that; tells how it stood before.
+
+        What is None stays as it was. `last_activity_at` moves forward. Nothing is woken by it.
         """
         ...
 

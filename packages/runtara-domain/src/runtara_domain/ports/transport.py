@@ -19,6 +19,7 @@ from runtara_domain.model import (
     Pending,
     Registered,
     Registration,
+    Report,
     RetryAttempt,
     Saved,
     Sleep,
@@ -127,9 +128,11 @@ class Operations(Protocol):
         """
         ...
 
-    async def heartbeat(self, *, caller: Caller) -> None:
+    async def heartbeat(self, *, caller: Caller, report: Report | None = None) -> None:
         """
-        Show that the caller's process is alive; raises InvalidInstanceState if it is finished.
+        Show that the caller's process is alive, and keep what it reports, durably, if anything.
+
+        Raises InvalidInstanceState if it is finished.
         """
         ...
 

@@ -20,6 +20,7 @@ from runtara_domain.model import (
     EventStep,
     EventType,
     Recorded,
+    Report,
     Standing,
 )
 from runtara_domain.ports.clock import Clock
@@ -37,13 +38,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Hear that an instance's process is alive."""
+    """Hear that an instance's process is alive, and what it reports of itself."""
 
     instances: Instances
     activity: Activity
+    clock: Clock
 
-    async def __call__(self, *, caller: Caller) -> None:
-        hear(self.activity, caller, await self.instances.standing(caller.instance_id))
+    async def __call__(self, *, caller: Caller, report: Report | None = None) -> None:
+        if report is None:
+            hear(self.activity, caller, await self.instances.standing(caller.instance_id))
+            return
+        before = await self.instances.report(caller, report, when=OPEN, at=self.clock.now())
+        require_admitted(caller, before, OPEN, "report")
 
 
 def hear(activity: Activity, caller: Caller, before: Standing | None) -> None:

@@ -158,6 +158,7 @@ def waiting(text: str | None) -> list[pb.Waiting]:
             name=one.name,
             since_ms=optional_milliseconds(one.since),
             until_ms=optional_milliseconds(one.until),
+            reason=one.reason or None,
         )
         for one in awaited(text)
     ]

@@ -27,6 +27,8 @@ def view(
     """
     response = _standing(seen.instance)
     response.MergeFrom(_launching(seen, obstacle))
+    if seen.progress is not None:
+        response.progress = seen.progress
     if not brief:
         response.MergeFrom(
             pb.GetInstanceStatusResponse(

@@ -53,6 +53,7 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         bounded_by=places.full(row.tenant_id, name, row.queue) if is_waiting else None,
         attempt=row.attempt,
         max_attempts=row.max_attempts,
+        progress=row.progress,
     )
 
 

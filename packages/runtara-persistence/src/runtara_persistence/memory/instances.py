@@ -20,6 +20,7 @@ from runtara_domain.model import (
     Registration,
     Reopened,
     Reopening,
+    Report,
     Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
@@ -72,6 +73,20 @@ class MemoryInstances:
                 continue
             row.show_life(at)
         return set()
+
+    async def report(
+        self, caller: Caller, report: Report, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        await self._store.turn()
+        row = self._store.instances.get(caller.instance_id)
+        if row is None:
+            return None
+        before = row.standing
+        if before.admits(caller, when):
+            row.waits = row.waits if report.waits is None else report.waits
+            row.progress = row.progress if report.progress is None else report.progress
+            row.show_life(at)
+        return before
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         await self._store.turn()

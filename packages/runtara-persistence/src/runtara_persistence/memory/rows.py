@@ -54,6 +54,7 @@ class InstanceRow:
     stop_at: datetime | None = None
     stop_reason: str | None = None
     env: str | None = None
+    progress: bytes | None = None
 
     @property
     def state(self) -> State:

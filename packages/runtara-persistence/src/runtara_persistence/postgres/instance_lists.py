@@ -116,6 +116,7 @@ async def _view(
         bounded_by=room.full(instance.tenant_id, name, row["queue"]) if is_waiting else None,
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
+        progress=row["progress"],
     )
 
 

@@ -19,6 +19,7 @@ from runtara_domain.model import (
     Registration,
     Reopened,
     Reopening,
+    Report,
     Standing,
     ending_signal,
 )
@@ -121,6 +122,22 @@ class PostgresInstances:
             is_repeatable=True,
         )
         return {row["instance_id"] for row in left}
+
+    async def report(
+        self, caller: Caller, report: Report, *, when: Condition, at: datetime
+    ) -> Standing | None:
+        found = await self._database.write(
+            "keep an instance's report",
+            _SQL["report"],
+            caller.instance_id,
+            caller.run,
+            rows.states(when),
+            report.waits,
+            report.progress,
+            at,
+            is_repeatable=True,
+        )
+        return rows.standing(found[0]) if found else None
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = await self._database.write(

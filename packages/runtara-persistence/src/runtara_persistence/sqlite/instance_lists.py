@@ -36,7 +36,7 @@ def view(
         return None
     instance = rows.instance(row[:_INSTANCE_COLUMNS])
     given, launches, crashes, launch_after, priority, queue, env, *rest = row[_INSTANCE_COLUMNS:]
-    timeout_ms, stop_at, stop_reason, pending, attempt, max_attempts = rest
+    timeout_ms, stop_at, stop_reason, pending, attempt, max_attempts, progress = rest
     found = connection.execute(_SQL["view.image"], key).fetchone()
     image = None if found is None else launch_rows.image(found)
     name = None if image is None else image.name
@@ -65,6 +65,7 @@ def view(
         bounded_by=room.full(instance.tenant_id, name, queue) if is_waiting else None,
         attempt=attempt,
         max_attempts=max_attempts,
+        progress=progress,
     )
 
 

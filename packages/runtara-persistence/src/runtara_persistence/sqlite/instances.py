@@ -19,6 +19,7 @@ from runtara_domain.model import (
     Registration,
     Reopened,
     Reopening,
+    Report,
     Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move
@@ -124,6 +125,30 @@ class SqliteInstances:
         ]
         connection.executemany(_SQL["touch"], touched)
         return set()
+
+    @write("keep an instance's report")
+    def report(
+        self,
+        connection: sqlite3.Connection,
+        caller: Caller,
+        report: Report,
+        *,
+        when: Condition,
+        at: datetime,
+    ) -> Standing | None:
+        said = {
+            "instance_id": caller.instance_id,
+            "waits": report.waits,
+            "progress": report.progress,
+            "at": to_text(at),
+        }
+        found = connection.execute(_SQL["standing"], said).fetchone()
+        if found is None:
+            return None
+        before = rows.standing(*found)
+        if before.admits(caller, when):
+            connection.execute(_SQL["report"], said)
+        return before
 
     @write("create an instance")
     def create(self, connection: sqlite3.Connection, new: NewInstance, *, at: datetime) -> bool:

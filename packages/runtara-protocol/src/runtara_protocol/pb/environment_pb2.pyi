@@ -411,16 +411,18 @@ class GetInstanceStatusResponse(_message.Message):
     def __init__(self, found: _Optional[bool] = ..., instance_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., checkpoint_id: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., output: _Optional[bytes] = ..., error: _Optional[str] = ..., image_id: _Optional[str] = ..., image_name: _Optional[str] = ..., tenant_id: _Optional[str] = ..., input: _Optional[bytes] = ..., heartbeat_at_ms: _Optional[int] = ..., retry_count: _Optional[int] = ..., max_retries: _Optional[int] = ..., memory_peak_bytes: _Optional[int] = ..., cpu_usage_usec: _Optional[int] = ..., stderr: _Optional[str] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., run: _Optional[int] = ..., version: _Optional[int] = ..., blocked: _Optional[bool] = ..., waiting_for: _Optional[_Iterable[_Union[Waiting, _Mapping]]] = ..., progress: _Optional[bytes] = ..., launches: _Optional[int] = ..., crashes: _Optional[int] = ..., next_launch_ms: _Optional[int] = ..., queue: _Optional[str] = ..., parent_id: _Optional[str] = ..., not_launched: _Optional[str] = ..., wake_at_ms: _Optional[int] = ..., pending_signal: _Optional[_Union[SignalType, str]] = ..., priority: _Optional[int] = ..., env: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Waiting(_message.Message):
-    __slots__ = ("kind", "name", "since_ms", "until_ms")
+    __slots__ = ("kind", "name", "since_ms", "until_ms", "reason")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     since_ms: int
     until_ms: int
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ...) -> None: ...
+    reason: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ListInstancesRequest(_message.Message):
     __slots__ = ("tenant_id", "status", "limit", "offset", "image_id", "created_after_ms", "created_before_ms", "finished_after_ms", "finished_before_ms", "order_by", "image_name_prefix", "workflow", "error_contains", "blocked", "queue", "after", "parent_id")

@@ -173,7 +173,7 @@ class SleepResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class InstanceEvent(_message.Message):
-    __slots__ = ("instance_id", "event_type", "checkpoint_id", "payload", "timestamp_ms", "subtype", "blocked_reason", "waits", "failure")
+    __slots__ = ("instance_id", "event_type", "checkpoint_id", "payload", "timestamp_ms", "subtype", "blocked_reason", "waits", "failure", "progress")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -183,6 +183,7 @@ class InstanceEvent(_message.Message):
     BLOCKED_REASON_FIELD_NUMBER: _ClassVar[int]
     WAITS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     event_type: InstanceEventType
     checkpoint_id: str
@@ -192,7 +193,8 @@ class InstanceEvent(_message.Message):
     blocked_reason: str
     waits: str
     failure: bytes
-    def __init__(self, instance_id: _Optional[str] = ..., event_type: _Optional[_Union[InstanceEventType, str]] = ..., checkpoint_id: _Optional[str] = ..., payload: _Optional[bytes] = ..., timestamp_ms: _Optional[int] = ..., subtype: _Optional[str] = ..., blocked_reason: _Optional[str] = ..., waits: _Optional[str] = ..., failure: _Optional[bytes] = ...) -> None: ...
+    progress: bytes
+    def __init__(self, instance_id: _Optional[str] = ..., event_type: _Optional[_Union[InstanceEventType, str]] = ..., checkpoint_id: _Optional[str] = ..., payload: _Optional[bytes] = ..., timestamp_ms: _Optional[int] = ..., subtype: _Optional[str] = ..., blocked_reason: _Optional[str] = ..., waits: _Optional[str] = ..., failure: _Optional[bytes] = ..., progress: _Optional[bytes] = ...) -> None: ...
 
 class InstanceEventResponse(_message.Message):
     __slots__ = ("success", "error")

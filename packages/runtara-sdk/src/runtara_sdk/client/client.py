@@ -293,9 +293,15 @@ class Client:
         """
         await self._calls.ask(requests.acknowledge(self._id, signal_type, accepted=accepted))
 
-    async def heartbeat(self) -> None:
-        """Show that the instance is alive; the open client does so by itself, at intervals."""
-        await self._calls.ask(requests.heartbeat(self._id))
+    async def heartbeat(self, *, waits: str | None = None, progress: bytes | None = None) -> None:
+        """
+        Show that the instance is alive; the open client does so by itself, at intervals.
+
+        `waits` tells people what it waits for while it runs, as in `suspended`, and `progress` how
+        far it is, whatever that is, at most 64 KiB. The last of each stays; a server that is too
+        old for them keeps neither.
+        """
+        await self._calls.ask(requests.heartbeat(self._id, waits, progress))
 
     async def completed(self, output: bytes = b"") -> None:
         """

@@ -160,9 +160,16 @@ def retry_attempt(
     )
 
 
-def heartbeat(instance_id: str) -> RpcRequest:
-    """Show life."""
-    return _event(instance_id, InstanceEventType.EVENT_HEARTBEAT)
+def heartbeat(
+    instance_id: str, waits: str | None = None, progress: bytes | None = None
+) -> RpcRequest:
+    """Show life, and tell what the instance waits for and how far it is."""
+    request = _event(instance_id, InstanceEventType.EVENT_HEARTBEAT)
+    if waits is not None:
+        request.instance_event.waits = waits
+    if progress is not None:
+        request.instance_event.progress = progress
+    return request
 
 
 def heartbeats(instance_ids: Iterable[str]) -> RpcRequest:

@@ -9,6 +9,7 @@ from runtara_sdk.workflow.api.named_promises import Promise
 from runtara_sdk.workflow.api.promises import promise
 from runtara_sdk.workflow.api.queues import Queue
 from runtara_sdk.workflow.api.recorded import now, patched, random, uuid4
+from runtara_sdk.workflow.api.reports import report
 from runtara_sdk.workflow.api.restarts import restart_as
 from runtara_sdk.workflow.api.steps import Step, step
 from runtara_sdk.workflow.api.timers import sleep, sleep_until, timeout
@@ -83,6 +84,7 @@ __all__ = [
     "promise",
     "race",
     "random",
+    "report",
     "restart_as",
     "sleep",
     "sleep_until",

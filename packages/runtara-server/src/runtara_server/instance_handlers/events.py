@@ -2,7 +2,7 @@
 
 from runtara_domain import values
 from runtara_domain.error import CoreError, InvalidValue
-from runtara_domain.model import Caller, Event
+from runtara_domain.model import Caller, Event, Report
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -14,7 +14,7 @@ async def instance_event(
     """Record one event; answered once it is durable."""
     caller = request.session.caller(message.instance_id)
     if message.event_type == pb.EVENT_HEARTBEAT:
-        await core.heartbeat(caller=caller)
+        await core.heartbeat(caller=caller, report=_report(message))
     else:
         await core.record_event(session=request.session, caller=caller, event=_event(message))
     return pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True))
@@ -40,6 +40,15 @@ async def instance_event_batch(
     await core.record_events(
         session=request.session, entries=entries, heartbeats=heartbeats, refused=refused
     )
+
+
+def _report(message: pb.InstanceEvent) -> Report | None:
+    """What a heartbeat brings; None: nothing."""
+    report = Report(
+        waits=message.waits if message.HasField("waits") else None,
+        progress=message.progress if message.HasField("progress") else None,
+    )
+    return None if report == Report() else report
 
 
 def _event(message: pb.InstanceEvent) -> Event:

@@ -100,7 +100,8 @@ SELECT
         WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
     ) AS pending_signal,
     attempt,
-    max_attempts
+    max_attempts,
+    progress
 FROM instances
 WHERE instance_id = $1;
 

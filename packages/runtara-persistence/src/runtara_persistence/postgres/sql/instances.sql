@@ -144,6 +144,29 @@ WHERE i.status IN ('pending', 'running', 'suspended')
     AND (i.last_activity_at IS NULL OR i.last_activity_at < $3)
     AND i.instance_id NOT IN (SELECT found.instance_id FROM found);
 
+-- name: report
+WITH found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        -- include: state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+),
+said AS (
+    UPDATE instances AS i
+    SET waits = coalesce($4::text, i.waits),
+        progress = coalesce($5::bytea, i.progress),
+        last_activity_at = greatest(i.last_activity_at, $6)
+    FROM found
+    WHERE i.instance_id = found.instance_id
+        AND found.state = ANY ($3::text[])
+        AND ($2::bigint IS NULL OR $2 >= found.run_epoch)
+)
+SELECT state, run_epoch
+FROM found;
+
 -- name: create
 INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
 VALUES ($1, $2, $3, $4, $5)

@@ -99,7 +99,8 @@ SELECT
         WHERE s.instance_id = instances.instance_id AND s.acknowledged_at IS NULL
     ),
     attempt,
-    max_attempts
+    max_attempts,
+    CAST(progress AS BLOB)
 FROM instances
 WHERE instance_id = :instance_id;
 

@@ -67,6 +67,13 @@ WHERE instance_id = :instance_id
     AND (:run IS NULL OR :run >= run_epoch)
     AND (last_activity_at IS NULL OR last_activity_at < :at);
 
+-- name: report
+UPDATE instances
+SET waits = coalesce(:waits, waits),
+    progress = coalesce(:progress, progress),
+    last_activity_at = max(coalesce(last_activity_at, ''), :at)
+WHERE instance_id = :instance_id;
+
 -- name: create
 INSERT INTO instances (instance_id, tenant_id, created_at, input, workflow)
 VALUES (:instance_id, :tenant_id, :at, :input, :workflow)

@@ -122,10 +122,14 @@ def check_outside(what: str, function: str = "") -> None:
         )
 
 
+def is_in_loop(execution: Execution) -> bool:
+    """Tell whether this code runs in the loop of the run, and not in a thread."""
+    try:
+        return asyncio.get_running_loop() is execution.end.outcome.get_loop()
+    except RuntimeError:
+        return False
+
+
 def _running_task(execution: Execution) -> "asyncio.Task[object] | None":
     """The task of this code; None: it is not in the loop of the run, or in no task."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # This is a thread without a loop.
-        return None
-    return asyncio.current_task() if loop is execution.end.outcome.get_loop() else None
+    return asyncio.current_task() if is_in_loop(execution) else None

@@ -11,10 +11,10 @@ class _Live(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         branch = standing()
-        return not (isinstance(branch, Branch) and _is_replaying(branch))
+        return not (isinstance(branch, Branch) and is_replaying(branch))
 
 
-def _is_replaying(branch: Branch) -> bool:
+def is_replaying(branch: Branch) -> bool:
     """Tell whether calls further on in this branch were made by an earlier run."""
     return branch.position < current_execution().replay.last_position(branch.path)
 

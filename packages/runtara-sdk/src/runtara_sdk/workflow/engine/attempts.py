@@ -93,7 +93,7 @@ class Attempts:
             return
         self.since = datetime.fromisoformat(last["since"])
         if await self.execution.recorder.recorded_under(self.call, f"intent#{self.number}") is None:
-            await self._wait(datetime.fromisoformat(last["until"]))
+            await self._wait(datetime.fromisoformat(last["until"]), last["error"])
             self._check_budget(self.since, last["error"])
 
     def _check_budget(self, since: datetime, last: str) -> None:
@@ -154,7 +154,7 @@ class Attempts:
             brief(error),
         )
         await self._count(brief(error), since, next_at)
-        await self._wait(next_at)
+        await self._wait(next_at, brief(error))
 
     def _next(
         self, number: int, error: Exception, since: datetime, now: datetime
@@ -177,13 +177,12 @@ class Attempts:
         self.since = since
         self.number += 1
 
-    async def _wait(self, until: datetime) -> None:
+    async def _wait(self, until: datetime, reason: str) -> None:
         """Wait for the next attempt, in another process if that takes long."""
         if until > self.execution.clock():
             key = self.call.subkey(f"failed#{self.number - 1}")
-            await self.execution.cancellation.wait(
-                self.call, self.execution.live.new_wait(until, key=key)
-            )
+            wait = self.execution.live.new_wait(until, key=key, reason=reason)
+            await self.execution.cancellation.wait(self.call, wait)
 
     async def _intend(self) -> None:
         if self.options.is_external:

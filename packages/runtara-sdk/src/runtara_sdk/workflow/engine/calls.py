@@ -144,6 +144,7 @@ class Wait:
     `until`: when it is over by itself, and `key` what that is recorded under, if it is. `since`:
     when it began. `is_open`: it waits for somebody, who may be quick. `is_pause`: the instance is
     to pause. `is_again`: the code is to cancel the call again, as it did in an earlier run.
+    `reason`: why there is a wait, where people ask.
     """
 
     ended: "asyncio.Future[str | None]"
@@ -153,6 +154,7 @@ class Wait:
     is_open: bool = False
     is_pause: bool = False
     is_again: bool = False
+    reason: str = ""
 
     def end(self, cancelled_by: str | None = None) -> None:
         """End it, unless it has ended."""

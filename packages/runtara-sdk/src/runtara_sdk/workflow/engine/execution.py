@@ -13,6 +13,7 @@ callables, never the execution:
     order         the order in which user code gets outcomes outcome_order.py
     inbox         the poll for signals and promises          inbox.py
     suspension    when the process is of no use              suspension.py
+    reporting     what people are told of a run              reporting.py
 
 `durable` is what every durable call does.
 """
@@ -47,6 +48,7 @@ from runtara_sdk.workflow.engine.outcome_order import OutcomeOrder
 from runtara_sdk.workflow.engine.recorder import Recorder
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.replay import Replay
+from runtara_sdk.workflow.engine.reporting import Reporting
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
@@ -100,8 +102,14 @@ class Execution:
             workflow.options,
             clock,
             on_cancelled_at_rest=self.cancellation.end_waits_for_code,
+            before_leaving=lambda: self.reporting.flush(),
         )
-        self.live.on_change(self.suspension.reconsider)
+        self.reporting = Reporting(store, self.end, lambda: self.suspension.awaits())
+        self.live.on_change(self._changed)
+
+    def _changed(self) -> None:
+        self.suspension.reconsider()
+        self.reporting.look()
 
     async def durable(
         self,

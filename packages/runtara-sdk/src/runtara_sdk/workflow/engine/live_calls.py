@@ -85,11 +85,16 @@ class LiveCalls:
         return began + [at for branch, at in self._finished_at.items() if branch in others]
 
     def new_wait(
-        self, until: datetime | None = None, *, key: str | None = None, is_open: bool = False
+        self,
+        until: datetime | None = None,
+        *,
+        key: str | None = None,
+        is_open: bool = False,
+        reason: str = "",
     ) -> Wait:
         """A wait that begins now; `key`: what its end is recorded under."""
         future = asyncio.get_running_loop().create_future()
-        return Wait(future, self._clock(), until, key, is_open)
+        return Wait(future, self._clock(), until, key, is_open, reason=reason)
 
     async def wait(self, call: DurableCall, wait: Wait) -> str | None:
         """Return None when the wait is over, or the key of the scope that cancelled the call."""

@@ -29,27 +29,27 @@ class Awaited:
 
     `kind` is "signal", whose value is to be sent to `name`, "child", the instance `name` that is to
     end, "sleep", or "retry", which makes another attempt at a step; `since` is when it began, and
-    `until` when the wait ends by itself, None: never.
+    `until` when the wait ends by itself, None: never. `reason` is why a step is tried again.
     """
 
     kind: str
     name: str
     until: datetime | None = None
     since: datetime | None = field(default=None, compare=False)
+    reason: str = field(default="", compare=False)
 
 
 def waits(awaits: Iterable[Awaited], longest: int = 60 * 1024) -> str:
     """Write what is awaited as the core keeps it, as much as `longest` characters hold."""
     shown: list[str] = []
     for one in awaits:
-        text = json.dumps(
-            {
-                "kind": one.kind,
-                "name": one.name,
-                "since": None if one.since is None else one.since.isoformat(),
-                "until": None if one.until is None else one.until.isoformat(),
-            }
-        )
+        told = {
+            "kind": one.kind,
+            "name": one.name,
+            "since": None if one.since is None else one.since.isoformat(),
+            "until": None if one.until is None else one.until.isoformat(),
+        }
+        text = json.dumps(told | {"reason": one.reason} if one.reason else told)
         longest -= len(text) + 2
         if longest < 0:
             break

@@ -131,6 +131,7 @@ async def _run(execution: Execution, started: RunStarted, given: bytes | None) -
         end.finish(Ended(Outcome.SUSPENDED))
         end.outcome.exception()
         execution.suspension.close()
+        execution.reporting.close()
         if listening is not None:
             listening.cancel()
             await asyncio.wait([listening])
@@ -228,6 +229,7 @@ async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
     """Tell the core how the workflow's function ended."""
     store, call_core = execution.store, execution.end.call_core
     await execution.cancellation.end_branch(execution.root)
+    await execution.reporting.flush()
     error = _error_of(task)
     is_cancelled = is_a(error, asyncio.CancelledError) and execution.root.scopes.was_cancelled
     if is_cancelled and await call_core(lambda: store.acknowledge(SignalType.CANCEL)):

@@ -105,6 +105,14 @@ class DurableStore(Protocol):
         """Create an instance with its first checkpoint; one that has it is left as it is."""
         ...
 
+    async def report(self, waits: str | None, progress: bytes | None) -> None:
+        """
+        Tell what the running instance waits for, and how far it is; None leaves what was told.
+
+        A core that is too old for it keeps neither.
+        """
+        ...
+
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         """
         Create an instance as a child of this one; the same child again is left as it is.

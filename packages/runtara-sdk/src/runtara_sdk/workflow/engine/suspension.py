@@ -13,7 +13,7 @@ holds:
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
@@ -52,6 +52,7 @@ class Suspension:
         options: RunOptions,
         clock: Callable[[], datetime],
         on_cancelled_at_rest: Callable[[], None],
+        before_leaving: Callable[[], Awaitable[None]],
     ) -> None:
         self._live = live
         self._store = store
@@ -61,6 +62,7 @@ class Suspension:
         self._options = options
         self._clock = clock
         self._on_cancelled_at_rest = on_cancelled_at_rest
+        self._before_leaving = before_leaving
         self._timer: asyncio.TimerHandle | None = None
         self._is_looking = False
         self._timed_since: float | None = None
@@ -169,14 +171,15 @@ class Suspension:
             wake, key = latest, _poll_key(latest)
         moment, name = wake, key
         state = Record(Kind.UNTIL, f'"{moment.isoformat()}"'.encode()).encoded
-        shown = waits(self._awaits())
+        shown = waits(self.awaits())
+        await self._before_leaving()
         is_asleep = await self._end.call_core(
             lambda: self._store.suspend_until(name, state, moment, shown)
         )
         # What was sent until it slept has made nobody due; what is sent from now on does.
         await self._inbox.refresh()
         if is_asleep and self._live.all_waiting() and not self._signals.is_pausing:
-            self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self._awaits()))
+            self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self.awaits()))
             return
         polled = await self._end.call_core(lambda: self._store.poll((), timedelta(0)))
         self._suspending = None
@@ -184,7 +187,7 @@ class Suspension:
             self._signals.receive(polled.signal)
         self._again_in(timedelta(seconds=0.1))
 
-    def _awaits(self) -> tuple[Awaited, ...]:
+    def awaits(self) -> tuple[Awaited, ...]:
         """What the run waits for, what ends first by itself before the others."""
         found = [
             one
@@ -205,12 +208,13 @@ class Suspension:
         if wait.until is None:
             return None
         kind = "sleep" if call.arguments is None else "retry"
-        return Awaited(kind, (call.main or call).key, until, wait.since)
+        return Awaited(kind, (call.main or call).key, until, wait.since, wait.reason)
 
     def _awaits_external(self) -> bool:
         return any(call.wait is not None and call.wait.is_open for call in self._live.calls)
 
     async def _pause(self) -> None:
+        await self._before_leaving()
         if await self._end.call_core(lambda: self._store.acknowledge(SignalType.PAUSE)):
             self._end.finish(Ended(Outcome.SUSPENDED))
             return

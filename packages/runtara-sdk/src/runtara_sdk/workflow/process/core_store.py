@@ -145,6 +145,10 @@ class CoreStore:
                     await successor.register()
                     await successor.checkpoint(key, state)
 
+    async def report(self, waits: str | None, progress: bytes | None) -> None:
+        with self._as_store_errors:
+            await self._client.heartbeat(waits=waits, progress=progress)
+
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         with self._as_store_errors:
             await self._client.start_child(child_id, workflow, input)

@@ -1,0 +1,3 @@
+-- What a workflow reports of its own progress, the last one.
+
+ALTER TABLE instances ADD COLUMN progress bytea;

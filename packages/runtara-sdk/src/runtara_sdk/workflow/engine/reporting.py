@@ -1,0 +1,104 @@
+"""Reporting: what people are told of a run while it runs, at most once a second."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextvars import Context
+
+from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine.calls import entered
+from runtara_sdk.workflow.engine.outcome import Awaited, waits
+from runtara_sdk.workflow.engine.run_end import RunEnd
+from runtara_sdk.workflow.engine.store import DurableStore
+from runtara_sdk.workflow.errors import Infrastructure
+
+logger = get_logger(__name__)
+
+_INTERVAL = 1.0
+"""Seconds between two writes at least, and how old a wait is that is told."""
+
+_LONGEST = 8 * 1024
+"""Characters that waits of a process that stays are told in."""
+
+NOTHING = waits(())
+
+
+class Reporting:
+    """
+    Tells the core what a run awaits and how far it is, when that has changed.
+
+    No step waits for it, and what lasts less than a second costs no request. A core that is out of
+    reach is told later. `awaits` gives what the run awaits now.
+    """
+
+    def __init__(
+        self, store: DurableStore, end: RunEnd, awaits: Callable[[], Iterable[Awaited]]
+    ) -> None:
+        self._store = store
+        self._end = end
+        self._awaits = awaits
+        self._told_waits = NOTHING
+        self._progress: bytes | None = None
+        self._told_progress: bytes | None = None
+        self._written_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def report(self, progress: bytes) -> None:
+        """Let this be the run's progress; it is told at once, or a second after the last."""
+        self._progress = progress
+        self._tell_at(self._written_at + _INTERVAL)
+
+    def look(self) -> None:
+        """Tell in a second what the run awaits then, if that is something else than was told."""
+        if self._timer is None:
+            self._tell_at(asyncio.get_running_loop().time() + _INTERVAL)
+
+    async def flush(self) -> None:
+        """Tell the run's progress, if that has not been told: the process is about to leave."""
+        self.close()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._progress != self._told_progress:
+            await self._write(None, self._progress)
+
+    def close(self) -> None:
+        """Tell nothing any more by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell_at(self, when: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        # In no workflow's context: a timer of user code would keep the process from leaving.
+        self._timer = loop.call_at(max(when, loop.time()), self._tell, context=Context())
+
+    def _tell(self) -> None:
+        self._timer = None
+        if self._end.is_decided:
+            return
+        if self._writing is not None and not self._writing.done():
+            self.look()
+            return
+        awaited = waits(self._awaits(), _LONGEST)
+        news = None if awaited == self._told_waits else awaited
+        progress = None if self._progress == self._told_progress else self._progress
+        if news is not None or progress is not None:
+            self._writing = self._end.in_background(self._write(news, progress))
+        if awaited != NOTHING:
+            # Nothing tells when a wait has ended and the work goes on.
+            self.look()
+
+    async def _write(self, awaited: str | None, progress: bytes | None) -> None:
+        self._written_at = asyncio.get_running_loop().time()
+        try:
+            with entered(None):
+                await self._store.report(awaited, progress)
+        except Infrastructure as error:
+            logger.warning("what people see of the instance is not up to date: %s", error)
+            return
+        self._told_waits = self._told_waits if awaited is None else awaited
+        self._told_progress = self._told_progress if progress is None else progress

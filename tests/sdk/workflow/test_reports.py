@@ -1,0 +1,150 @@
+"""What people are told of a run while it runs: its progress, and what it awaits."""
+
+import asyncio
+import json
+
+import pytest
+from tests.sdk.workflow.memory_store import Core, life
+
+from runtara_sdk import NotSaveable, Outcome, Promise, Retry, report, step, workflow
+from runtara_sdk.workflow.engine import reporting
+
+NEWS = Promise("news", str)
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "_INTERVAL", 0.05)
+
+
+def progress(core: Core) -> list[object]:
+    return [json.loads(one) for _, one in core.reports if one is not None]
+
+
+@step
+async def work(number: int) -> int:
+    report({"at": number})
+    return number
+
+
+@step
+def in_thread() -> None:
+    report("in a thread")
+
+
+async def test_the_last_report_is_told_before_the_run_ends() -> None:
+    """However many there were, about one a second is."""
+
+    @workflow
+    async def flow() -> None:
+        for number in range(50):
+            await work(number)
+        await in_thread()
+        await asyncio.sleep(0)
+
+    core = Core()
+    await life(flow, core)
+
+    assert progress(core)[-1] == "in a thread"
+    assert len(core.reports) < 50
+
+
+async def test_a_report_is_told_before_the_process_leaves() -> None:
+    @workflow(hold="0s")
+    async def flow() -> str:
+        report("waiting for news")
+        return await NEWS.get()
+
+    core = Core()
+    ended = await life(flow, core)
+
+    assert ended is not None
+    assert ended.outcome is Outcome.SUSPENDED
+    assert progress(core) == ["waiting for news"]
+
+
+async def test_what_a_replay_passes_again_is_not_reported_again() -> None:
+    @workflow(hold="0s")
+    async def flow() -> None:
+        report("begun")
+        await work(1)
+        await NEWS.get()
+        report("heard")
+
+    core = Core()
+    await life(flow, core)
+    core.reports.clear()
+    await core.send("news", b'"x"')
+    await life(flow, core)
+
+    assert progress(core) == ["heard"]
+
+
+@pytest.mark.usefixtures("quickly")
+async def test_a_run_that_stays_tells_what_it_awaits_and_when_it_goes_on() -> None:
+    @workflow
+    async def flow() -> str:
+        return await NEWS.get(timeout="1d")
+
+    core = Core()
+    running = asyncio.create_task(life(flow, core))
+    await core.until(lambda: len(core.reports) == 1)
+    await core.send("news", b'"x"')
+    await running
+    [told] = json.loads(core.reports[0][0] or "")
+
+    assert (told["kind"], told["name"]) == ("signal", "news")
+    assert told["until"] == "2026-01-02T00:00:00+00:00"
+
+
+@pytest.mark.usefixtures("quickly")
+async def test_a_retry_says_why_and_a_step_at_work_that_nothing_is_awaited() -> None:
+    failed: list[int] = []
+
+    @step(retry=Retry(attempts=2, wait="0.3s", cap="0.3s", on=OSError))
+    async def flaky() -> None:
+        if not failed:
+            failed.append(1)
+            raise OSError("out of order")
+        async with asyncio.timeout(10), core.stir:
+            await core.stir.wait_for(lambda: len(core.reports) > 1)
+
+    @workflow
+    async def flow() -> None:
+        await flaky()
+
+    core = Core(clock_runs=True)
+    ended = await life(flow, core)
+    assert ended is not None
+    assert ended.outcome is Outcome.DONE, ended.error
+    [told] = json.loads(core.reports[0][0] or "")
+
+    assert (told["kind"], told["name"], told["reason"]) == (
+        "retry",
+        "flaky#1",
+        "OSError: out of order",
+    )
+    assert core.reports[1] == ("[]", None)
+
+
+async def test_a_run_of_steps_alone_tells_nothing() -> None:
+    @step
+    async def silent() -> None: ...
+
+    @workflow
+    async def flow() -> None:
+        for _ in range(200):
+            await silent()
+
+    core = Core()
+    await life(flow, core)
+
+    assert core.reports == []
+
+
+def test_what_can_not_be_told_is_refused_and_outside_nothing_is_told() -> None:
+    report("outside")
+    with pytest.raises(NotSaveable, match=r"report\(\) gave"):
+        report(object())
+    with pytest.raises(NotSaveable, match="the core keeps 65536"):
+        report("x" * 65_536)
