@@ -116,7 +116,7 @@ class EmbeddedCore:
             ),
             record_event=RecordEvent(stored.events, waits, clock),
             record_events=RecordEvents(stored.events, stored.instances, waits, activity, clock),
-            heartbeat=Heartbeat(stored.instances, activity),
+            heartbeat=Heartbeat(stored.instances, activity, clock),
             poll_signals=PollSignals(stored.signals, waits, activity, clock),
             acknowledge_signal=AcknowledgeSignal(stored.signals, waits, activity, clock),
         )

@@ -200,6 +200,7 @@ def _instance(seen: InstanceView) -> Instance:
         stderr=one.stderr,
         is_blocked=one.blocked_reason is not None,
         waiting_for=_waiting(one.waits),
+        progress=seen.progress,
         launches=seen.launches,
         crashes=seen.crashes,
         next_launch_at=seen.next_launch_at,
@@ -242,4 +243,6 @@ def _summary(one: ListedInstance) -> InstanceSummary:
 
 
 def _waiting(text: str | None) -> tuple[Waiting, ...]:
-    return tuple(Waiting(one.kind, one.name, one.since, one.until) for one in awaited(text))
+    return tuple(
+        Waiting(one.kind, one.name, one.since, one.until, one.reason) for one in awaited(text)
+    )

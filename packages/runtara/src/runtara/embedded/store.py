@@ -24,6 +24,7 @@ from runtara_domain.model import (
     NewChild,
     Pending,
     Registration,
+    Report,
     RetryAttempt,
     Sleep,
 )
@@ -111,7 +112,7 @@ class EmbeddedStore:
             lambda: self._core.register_instance(session=self._session, registration=registration)
         )
         self._registered(registered.run)
-        return RunStarted(registered.input, await self._passed())
+        return RunStarted(registered.input, await self._passed(), registered.run)
 
     async def _passed(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
@@ -248,6 +249,10 @@ class EmbeddedStore:
         )
         if saved.before is not None and saved.before.state in _PENDING:
             await self._persist(lambda: operations.resume(instance_id))
+
+    async def report(self, waits: str | None, progress: bytes | None) -> None:
+        report = self._checked(lambda: Report(waits, progress))
+        await self._persist(lambda: self._core.heartbeat(caller=self._caller, report=report))
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         child = self._checked(lambda: NewChild(child_id, workflow, input))
