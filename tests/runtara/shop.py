@@ -107,6 +107,20 @@ async def picky(takes: bool) -> None:
         raise ValueError("not today")
 
 
+@step
+def read(path: str) -> str:
+    """Read a file that has to be there."""
+    note(f"reading {path}")
+    return Path(path).read_text()
+
+
+@workflow
+async def reading(path: str) -> str:
+    """Read a file, after a charge."""
+    await charge(Order("reading", 1))
+    return await read(path)
+
+
 @workflow(hold="0s")
 async def family(names: list[str]) -> list[str]:
     """Say hello by children, all at once."""
@@ -141,7 +155,7 @@ async def large(size: int) -> int:
     return len(held)
 
 
-WORKFLOWS = (fulfil, nap, greet, steps, picky, family, pid, deadly)
+WORKFLOWS = (fulfil, nap, greet, steps, picky, reading, family, pid, deadly)
 
 if __name__ == "__main__":
     asyncio.run(serve(*WORKFLOWS, concurrency=int(sys.argv[1]) if sys.argv[1:] else 50))

@@ -1,5 +1,7 @@
 """What a client does with instances, whichever way the core is reached."""
 
+from pathlib import Path
+
 import pytest
 from tests.runtara.conftest import Ways
 from tests.runtara.shop import (
@@ -13,6 +15,7 @@ from tests.runtara.shop import (
     greet,
     nap,
     picky,
+    reading,
 )
 
 from runtara import (
@@ -102,6 +105,19 @@ async def test_a_failure_says_what_went_wrong_and_is_retried(client: Client) -> 
     await handle.retry()
     with pytest.raises(WorkflowFailed):
         await handle.result("30s")
+
+
+async def test_a_retry_makes_the_call_again_that_failed(client: Client, tmp_path: Path) -> None:
+    """And no call that succeeded."""
+    path = tmp_path / "file"
+    handle = await client.start(reading, str(path), id="reading")
+    with pytest.raises(WorkflowFailed, match="FileNotFoundError"):
+        await handle.result("30s")
+
+    path.write_text("there now")
+    plan = await handle.retry()
+    assert (plan.forget, plan.again) == (("read#1",), ("read#1",))
+    assert await handle.result("30s") == "there now"
 
 
 async def test_a_cancelled_one_raises_that_it_is(client: Client) -> None:

@@ -237,7 +237,8 @@ async def test_a_fork_copies_what_was_saved_before_the_call() -> None:
     history = list(core.states.items())
     plan = plan_fork(history, "charge#1")
 
-    assert (plan.up_to, plan.again) == ("work#1", ("charge#1", "work#2", "work#3"))
+    assert (plan.up_to, plan.before) == ("work#1", "charge#1!intent#1")
+    assert plan.again == ("charge#1", "work#2", "work#3")
     assert plan_fork(history, "work#3").again == ("work#3",)
     assert plan_fork(history, "work#1").up_to == "~workflow"
     with pytest.raises(WorkflowError, match=r"no call 'charge#2': name one .*'charge#1'"):

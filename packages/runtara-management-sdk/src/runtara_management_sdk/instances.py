@@ -1,6 +1,7 @@
 """Instances: start them, look at them, tell them what to do."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from runtara_management_sdk import reading
@@ -25,6 +26,8 @@ PRUNED = 500
 HOLD = timedelta(seconds=30)
 """How long one request waits for an instance's end before it asks again."""
 
+_LARGE = 64 * 1024
+_AT_ONCE = 16
 
 ANY = InstanceFilter()
 
@@ -231,6 +234,21 @@ class Instances:
         request = pb.GetCheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id)
         answer = await self._transport.ask(pb.RpcRequest(get_checkpoint=request))
         return bytes(answer.data) if answer.found else None
+
+    async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
+        """Read an instance's checkpoints in the order of saving; None: one of over 64 KiB."""
+        newest = [one async for one in self.checkpoints(instance_id)]
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def state(one: Checkpoint) -> bytes | None:
+            if one.size_bytes > _LARGE:
+                return None
+            async with turns:
+                return await self.checkpoint(instance_id, one.checkpoint_id)
+
+        states = await asyncio.gather(*(state(one) for one in reversed(newest)))
+        ids = [one.checkpoint_id for one in reversed(newest)]
+        return list(zip(ids, states, strict=True))
 
     async def events(
         self, instance_id: str, *, event_type: str | None = None, subtype: str | None = None

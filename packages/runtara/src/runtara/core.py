@@ -1,6 +1,6 @@
 """The ports: what clients and runs ask of the core, whichever way it is reached."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +67,10 @@ class Instances(Protocol):
 
     async def send(self, instance_id: str, name: str, payload: bytes) -> Sent:
         """Send a value for a name; the first one stands."""
+        ...
+
+    async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
+        """Read its checkpoints in the order of saving; None: a state of more than 64 KiB."""
         ...
 
     async def retry(self, instance_id: str, *, forget: tuple[str, ...] = ()) -> None:

@@ -8,7 +8,14 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 from runtara.core import Instances
 from runtara_management_sdk import Instance, Sent, Status
 from runtara_sdk.errors import InstanceNotFound
-from runtara_sdk.workflow import Promise, WorkflowCancelled, values
+from runtara_sdk.workflow import (
+    Promise,
+    RetryPlan,
+    WorkflowCancelled,
+    plan_fork,
+    plan_retry,
+    values,
+)
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.outcome import successor_in
 
@@ -126,19 +133,36 @@ class Handle(Generic[R]):
         """Let a paused, sleeping, blocked or backing-off instance go on now."""
         await self._instances.resume(self.id)
 
-    async def retry(self) -> None:
-        """Let a failed or cancelled instance go on: recorded results stay."""
-        await self._instances.retry(self.id)
+    async def retry(self) -> RetryPlan:
+        """
+        Let a failed or cancelled instance go on: recorded results stay.
+
+        The recorded failures that led to its end are set aside, and their calls made again: what is
+        given says which. Children that have failed are to be retried before their parent.
+        """
+        found = await self.status()
+        history = await self._instances.history(self.id)
+        error = None if found.status is Status.CANCELLED else found.error or ""
+        plan = plan_retry(history, error)
+        await self._instances.retry(self.id, forget=plan.forget)
+        return plan
 
     async def fork(self, before: str | None = None, *, id: str | None = None) -> Forked[R]:
         """
         Start a copy with all that was saved before a call's record; without `before`, with all.
 
-        `before` is a key such as "charge#1". `id` is the copy's, else one is made.
+        `before` is a call's key such as "charge#1"; what was saved beside the call, as an intent,
+        is not copied either. `id` is the copy's, else one is made. Raises WorkflowError for a call
+        that the instance has not made.
         """
-        forked = await self._instances.fork(self.id, new_instance_id=id, before=before)
+        plan = None
+        if before is not None:
+            plan = plan_fork(await self._instances.history(self.id), before)
+        forked = await self._instances.fork(
+            self.id, new_instance_id=id, before=None if plan is None else plan.before
+        )
         handle = Handle(self._instances, self._endings, forked.instance_id, created=True)
-        return Forked(handle, forked.repeated_checkpoint_ids)
+        return Forked(handle, () if plan is None else plan.again)
 
     def _result_of(self, found: Instance) -> R:
         match found.status:

@@ -1,7 +1,7 @@
 """What clients ask of instances, on the core in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from uuid import uuid4
@@ -136,6 +136,16 @@ class EmbeddedInstances:
         with as_client_errors():
             sent = await self._operations.send(instance_id, CustomSignal(name, payload))
         return Sent(sent.stands, sent.hint)
+
+    async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
+        found: list[tuple[str, bytes | None]] = []
+        after: int | None = 0
+        with as_client_errors():
+            while after is not None:
+                page = await self._stored.checkpoints.page(instance_id, after_id=after, limit=_PAGE)
+                found += [(entry.checkpoint_id, entry.state) for entry in page.entries]
+                after = page.next_id
+        return found
 
     async def retry(self, instance_id: str, *, forget: tuple[str, ...] = ()) -> None:
         with as_client_errors():

@@ -42,11 +42,13 @@ class ForkPlan:
     """
     What to copy for a fork.
 
-    `up_to`: the last checkpoint to copy. `again`: the calls of the history that the fork makes
-    once more, in their order; an effect that is not undone happens twice.
+    `up_to`: the last checkpoint to copy, and `before` the first that is not. `again`: the calls of
+    the history that the fork makes once more, in their order; an effect that is not undone happens
+    twice.
     """
 
     up_to: str
+    before: str
     again: tuple[str, ...]
 
 
@@ -68,7 +70,7 @@ def plan_fork(checkpoints: Checkpoints, before: str) -> ForkPlan:
     copied = {key for key, _ in checkpoints[:index]}
     later = dict.fromkeys(call for call in calls[index:] if not call.startswith(OWN))
     again = tuple(call for call in later if call not in copied)
-    return ForkPlan(checkpoints[index - 1][0], again)
+    return ForkPlan(checkpoints[index - 1][0], checkpoints[index][0], again)
 
 
 def plan_retry(checkpoints: Checkpoints, error: str | None) -> RetryPlan:
