@@ -6,7 +6,17 @@ import json
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import NotSaveable, Outcome, Promise, Retry, report, step, workflow
+from runtara_sdk import (
+    Ended,
+    NotSaveable,
+    Outcome,
+    Promise,
+    Retry,
+    SignalType,
+    report,
+    step,
+    workflow,
+)
 from runtara_sdk.workflow.engine import reporting
 
 NEWS = Promise("news", str)
@@ -99,31 +109,31 @@ async def test_a_run_that_stays_tells_what_it_awaits_and_when_it_goes_on() -> No
 
 @pytest.mark.usefixtures("quickly")
 async def test_a_retry_says_why_and_a_step_at_work_that_nothing_is_awaited() -> None:
-    failed: list[int] = []
-
-    @step(retry=Retry(attempts=2, wait="0.3s", cap="0.3s", on=OSError))
+    @step(retry=Retry(attempts=2, wait="1h", cap="1h", on=OSError))
     async def flaky() -> None:
-        if not failed:
-            failed.append(1)
-            raise OSError("out of order")
+        raise OSError("out of order")
+
+    @step
+    async def until_told() -> None:
         async with asyncio.timeout(10), core.stir:
             await core.stir.wait_for(lambda: len(core.reports) > 1)
 
-    @workflow
+    @workflow(hold="2h")
     async def flow() -> None:
-        await flaky()
+        try:
+            await flaky()
+        finally:
+            await until_told()
 
-    core = Core(clock_runs=True)
-    ended = await life(flow, core)
-    assert ended is not None
-    assert ended.outcome is Outcome.DONE, ended.error
+    core = Core()
+    running = asyncio.create_task(life(flow, core))
+    await core.until(lambda: len(core.reports) == 1)
+    await core.tell(SignalType.CANCEL)
+    assert await running == Ended(Outcome.CANCELLED)
     [told] = json.loads(core.reports[0][0] or "")
 
-    assert (told["kind"], told["name"], told["reason"]) == (
-        "retry",
-        "flaky#1",
-        "OSError: out of order",
-    )
+    assert (told["kind"], told["name"]) == ("retry", "flaky#1")
+    assert told["reason"] == "OSError: out of order"
     assert core.reports[1] == ("[]", None)
 
 
