@@ -218,7 +218,7 @@ _TABLES = (
     "environments",
     "limits",
     "holds",
-    "schedules",
+    "cron_schedules",
 )
 """With those that refer to them, all that hold anything."""
 

@@ -2,7 +2,7 @@
 --
 -- next_tick_at: null while the schedule is paused. buffered_tick_at: of a tick that waits until the
 -- instance of an earlier one has ended. revision: another one after each change that is no tick.
-CREATE TABLE schedules (
+CREATE TABLE cron_schedules (
     tenant_id TEXT NOT NULL,
     name TEXT NOT NULL,
     workflow TEXT,
@@ -32,4 +32,4 @@ CREATE TABLE schedules (
 );
 
 -- When each is to be looked at.
-CREATE INDEX idx_schedules_due ON schedules (coalesce(buffered_tick_at, next_tick_at));
+CREATE INDEX idx_cron_schedules_due ON cron_schedules (coalesce(buffered_tick_at, next_tick_at));

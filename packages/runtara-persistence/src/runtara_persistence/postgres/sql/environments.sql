@@ -142,7 +142,7 @@ SELECT
         FROM instances
         WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
     ) AS next_stop_at,
-    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM schedules) AS next_tick_at,
+    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM cron_schedules) AS next_tick_at,
     ARRAY(
         SELECT DISTINCT l.environment_id
         FROM launches AS l

@@ -1,13 +1,13 @@
 -- name: get
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE tenant_id = $1 AND name = $2;
 
 -- name: lock
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE tenant_id = $1 AND name = $2
 FOR UPDATE;
 
@@ -16,7 +16,7 @@ FOR UPDATE;
 SELECT pg_advisory_xact_lock(hashtextextended($2, hashtextextended($1, 0)));
 
 -- name: write
-INSERT INTO schedules (
+INSERT INTO cron_schedules (
     -- include: schedule
 )
 VALUES (
@@ -72,14 +72,14 @@ SET workflow = excluded.workflow,
     problem = excluded.problem;
 
 -- name: remove
-DELETE FROM schedules
+DELETE FROM cron_schedules
 WHERE tenant_id = $1 AND name = $2
 RETURNING name;
 
 -- name: page
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE ($1::text IS NULL OR tenant_id = $1)
     AND (
         $2::text IS NULL
@@ -91,7 +91,7 @@ LIMIT $4;
 -- name: due
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE coalesce(buffered_tick_at, next_tick_at) <= $1
     AND (
         $2::timestamptz IS NULL
@@ -103,7 +103,7 @@ LIMIT $5;
 
 -- name: next
 SELECT min(coalesce(buffered_tick_at, next_tick_at)) AS next_at
-FROM schedules
+FROM cron_schedules
 WHERE coalesce(buffered_tick_at, next_tick_at) > $1;
 
 -- name: is_open

@@ -137,7 +137,7 @@ RETURNING
         FROM instances INDEXED BY idx_instances_stop
         WHERE stop_at IS NOT NULL AND status IN ('pending', 'running', 'suspended')
     ),
-    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM schedules),
+    (SELECT min(coalesce(buffered_tick_at, next_tick_at)) FROM cron_schedules),
     (
         SELECT json_group_array(DISTINCT l.environment_id)
         FROM launches AS l

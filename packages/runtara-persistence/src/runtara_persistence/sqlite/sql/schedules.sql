@@ -1,11 +1,11 @@
 -- name: get
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE tenant_id = :tenant_id AND name = :name;
 
 -- name: write
-INSERT INTO schedules (
+INSERT INTO cron_schedules (
     -- include: schedule
 )
 VALUES (
@@ -61,13 +61,13 @@ SET workflow = excluded.workflow,
     problem = excluded.problem;
 
 -- name: remove
-DELETE FROM schedules
+DELETE FROM cron_schedules
 WHERE tenant_id = :tenant_id AND name = :name;
 
 -- name: page
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE (:tenant_id IS NULL OR tenant_id = :tenant_id)
     AND (
         :after_tenant IS NULL
@@ -79,7 +79,7 @@ LIMIT :limit;
 -- name: due
 SELECT
     -- include: schedule
-FROM schedules
+FROM cron_schedules
 WHERE coalesce(buffered_tick_at, next_tick_at) <= :at
     AND (
         :after_at IS NULL
@@ -91,7 +91,7 @@ LIMIT :limit;
 
 -- name: next
 SELECT min(coalesce(buffered_tick_at, next_tick_at)) AS next_at
-FROM schedules
+FROM cron_schedules
 WHERE coalesce(buffered_tick_at, next_tick_at) > :at;
 
 -- name: is_open
