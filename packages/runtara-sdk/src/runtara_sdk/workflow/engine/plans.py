@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.keys import OWN, branch_of, call_of
@@ -61,6 +60,8 @@ def plan_fork(checkpoints: Checkpoints, before: str) -> ForkPlan:
     calls = [call_of(key) for key, _ in checkpoints]
     if before not in calls or before.startswith(OWN):
         known = [call for call in dict.fromkeys(calls) if not call.startswith(OWN)]
+        from difflib import get_close_matches  # Only now: it takes long to import.
+
         shown = get_close_matches(before, known, 5, 0) or known[:5]
         raise WorkflowError(
             f"the instance has made no call {before!r}: name one that it has made, such as"
