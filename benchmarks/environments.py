@@ -42,7 +42,7 @@ def mark(word):
 async def one() -> int:
     return 1
 
-@workflow(hold=0)
+@workflow(suspend_after=0)
 async def walk() -> None:
     mark("started")
     moment = await promise("go", float)
@@ -55,7 +55,7 @@ async def short() -> None:
     mark("started")
     await one()
 
-@workflow(hold="1h")
+@workflow(suspend_after="1h")
 async def alive() -> None:
     mark("started")
     await promise("go", float)

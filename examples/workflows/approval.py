@@ -40,7 +40,7 @@ async def pay(invoice: Invoice, approved_by: str) -> int:
     return await post("/payments", {"invoice": invoice.number, "approved_by": approved_by})
 
 
-@workflow(name="approval", hold="1s")
+@workflow(name="approval", suspend_after="1s")
 async def approval(invoice: Invoice) -> str:
     await ask_for_approval(invoice)
     try:

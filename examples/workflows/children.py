@@ -114,7 +114,7 @@ async def run_child(child: str, given: str, pause: timedelta) -> str:
         raise
 
 
-@workflow(name="parent", hold="100ms")
+@workflow(name="parent", suspend_after="100ms")
 async def parent(order: Order, pause: timedelta = timedelta(seconds=1)) -> str:
     # Its own id in the child's: no other parent starts the same one.
     child = f"{current().instance_id}/child"
@@ -142,7 +142,7 @@ async def call_off(item: str) -> None:
         answer.raise_for_status()
 
 
-@workflow(name="child", hold="100ms")
+@workflow(name="child", suspend_after="100ms")
 async def child(order: Order) -> int:
     try:
         # Within: struck while it places the order, it may have placed it all the same.

@@ -4,7 +4,7 @@ import os
 
 import httpx
 
-from runtara_sdk import Retry, current, restart_as, sleep, step, workflow
+from runtara_sdk import Retry, continue_as_new, current, sleep, step, workflow
 
 RETRY = Retry(attempts=10, on=httpx.HTTPError, cap="10s")
 ROUNDS = 3
@@ -31,7 +31,7 @@ async def reply(number: int, text: str) -> None:
         (await client.post("/replies", json=body, headers=headers)).raise_for_status()
 
 
-@workflow(name="polling-agent", hold="100ms")
+@workflow(name="polling-agent", suspend_after="100ms")
 async def agent(number: int = 0, every: str = "10m") -> int:
     """Answer messages from `number` on until one is "stop"; gives how many there were."""
     for _ in range(ROUNDS):
@@ -45,5 +45,5 @@ async def agent(number: int = 0, every: str = "10m") -> int:
             await reply(number, message.upper())
             number += 1
     # "agent" goes on as "agent~2", with nothing to replay but this input.
-    await restart_as(number, every)
+    await continue_as_new(number, every)
     raise AssertionError("a restart never returns")

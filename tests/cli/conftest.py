@@ -41,7 +41,7 @@ async def fulfil(order: str) -> list[str]:
 async def pay(order: str) -> str:
     return await charge(order)
 
-@workflow(name="approval", hold="10ms")
+@workflow(name="approval", suspend_after="10ms")
 async def approve(order: str) -> str:
     async with timeout("7d"):
         approved = await promise("approved", bool)

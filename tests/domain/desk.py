@@ -21,7 +21,7 @@ from runtara_domain.model import (
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
-from runtara_domain.sessions import Places, Session
+from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.status import SignalType, State
 from runtara_domain.use_cases.checkpoints import (
     GetCheckpoint,
@@ -62,7 +62,7 @@ class Desk:
         self.token = token
         self.store = persistence.store
         self.clock = clock
-        self.places = Places(limit)
+        self.places = InstanceSlots(limit)
         self.activity = Activity(persistence.instances, clock)
         self.waits = Waits(persistence.watch, clock)
         self.save_checkpoint = SaveCheckpoint(persistence.checkpoints, self.activity, clock)

@@ -5,15 +5,15 @@ from tests.domain.desk import ID, Desk
 
 from runtara_domain.error import InvalidValue, TooManyInstances
 from runtara_domain.model import Caller, EventType
-from runtara_domain.sessions import Places
+from runtara_domain.sessions import InstanceSlots
 
 
 def test_a_session_speaks_for_no_run_before_it_registers() -> None:
-    assert Places(1).open_session().caller(ID) == Caller(ID, None)
+    assert InstanceSlots(1).open_session().caller(ID) == Caller(ID, None)
 
 
 def test_a_session_speaks_for_the_newest_run_it_registered() -> None:
-    session = Places(1).open_session()
+    session = InstanceSlots(1).open_session()
 
     session.bind(ID, 5)
     session.bind(ID, 4)
@@ -22,7 +22,7 @@ def test_a_session_speaks_for_the_newest_run_it_registered() -> None:
 
 
 def test_a_session_has_a_run_of_each_instance() -> None:
-    session = Places(1).open_session()
+    session = InstanceSlots(1).open_session()
 
     session.bind("i-1", 5)
     session.bind("i-2", 7)
@@ -32,7 +32,7 @@ def test_a_session_has_a_run_of_each_instance() -> None:
 
 def test_an_id_that_is_none_is_refused_where_the_caller_is_named() -> None:
     with pytest.raises(InvalidValue, match="instance_id"):
-        Places(1).open_session().caller("")
+        InstanceSlots(1).open_session().caller("")
 
 
 async def test_an_instance_has_one_place_however_often_it_is_registered(desk: Desk) -> None:

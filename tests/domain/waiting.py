@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from tests.domain.desk import settled
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.sessions import Places, Session
+from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.waits import Wait, Wake
 
 
@@ -37,7 +37,7 @@ class ScriptedWatch:
 
 def session() -> Session:
     """Open a session of its own."""
-    return Places(1).open_session()
+    return InstanceSlots(1).open_session()
 
 
 async def woken(wait: Wait) -> Wake:

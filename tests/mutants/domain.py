@@ -130,7 +130,7 @@ DOMAIN = (
     Mutant(
         "An event has whatever time its client claims.",
         "runtara_domain/values.py",
-        "plausible",
+        "clamp_timestamp",
         "return claimed if _EARLIEST <= claimed <= now + _AHEAD else now",
         "return claimed",
         (

@@ -85,7 +85,7 @@ async def test_a_page_is_read_in_order_from_its_first_row(
             "renew.take",
             "SEARCH instances USING INDEX sqlite_autoindex_instances_1",
         ),
-        ("claims", "renew.hasten", "SEARCH instances USING INDEX sqlite_autoindex_inst"),
+        ("claims", "renew.bring_forward", "SEARCH instances USING INDEX sqlite_autoindex_inst"),
         ("claims", "release", "idx_instances_wake_claim (wake_claim_by=?)"),
         ("claims", "claim_due.find", "idx_instances_sleep_until (sleep_until<?)"),
         ("claims", "claim_due.find", "COVERING INDEX idx_pending_signals_unacknowledged"),

@@ -16,7 +16,7 @@ from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.error import (
     ConnectError,
     ConnectionLost,
-    Distrust,
+    TrustFailure,
     UntrustedServer,
 )
 
@@ -218,7 +218,7 @@ async def test_an_unknown_authority_is_refused(tmp_path: Path) -> None:
         for ca_path in (authority.ca_path, None):
             with pytest.raises(UntrustedServer, match="certificate") as raised:
                 await served.connect(verify=True, ca_path=ca_path)
-            assert raised.value.why is Distrust.ISSUER
+            assert raised.value.why is TrustFailure.ISSUER
 
 
 async def test_another_name_is_refused(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_another_name_is_refused(tmp_path: Path) -> None:
             UntrustedServer, match=r"to core\.example, not to 'localhost'"
         ) as raised:
             await served.connect(verify=True, ca_path=authority.ca_path)
-    assert raised.value.why is Distrust.NAME
+    assert raised.value.why is TrustFailure.NAME
 
 
 async def test_nothing_listening_is_said_at_once() -> None:

@@ -24,7 +24,7 @@ def fails() -> None:
     raise Declined("nobody")
 
 
-@workflow(name="plain-fulfil", hold="0s", raises=Declined)
+@workflow(name="plain-fulfil", suspend_after="0s", raises=Declined)
 def fulfil(order: str, cents: int = 5) -> str:
     """Charge, wait, end; a declared error of a step is caught as in any function."""
     paid = charge(order, cents)

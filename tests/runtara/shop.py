@@ -67,7 +67,7 @@ async def ship(order: Order) -> str:
     return f"parcel of {order.id}"
 
 
-@workflow(hold="0s", raises=Declined)
+@workflow(suspend_after="0s", raises=Declined)
 async def fulfil(order: Order) -> Receipt:
     """Charge, wait for somebody's word, ship."""
     cents = await charge(order)
@@ -78,7 +78,7 @@ async def fulfil(order: Order) -> Receipt:
     return Receipt(order.id, cents, decision.by)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def nap(seconds: float = 0.05) -> str:
     """Sleep without a process."""
     await sleep(seconds)
@@ -121,7 +121,7 @@ async def reading(path: str) -> str:
     return await read(path)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def family(names: list[str]) -> list[str]:
     """Say hello by children, all at once."""
     async with TaskGroup() as group:
@@ -147,7 +147,7 @@ async def deadly() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def large(size: int) -> int:
     """Wait for ever with so many bytes in hand."""
     held = os.urandom(size)

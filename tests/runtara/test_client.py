@@ -25,7 +25,7 @@ from runtara import (
     InstanceNotFound,
     InstanceStatus,
     InvalidInstanceState,
-    NotSaveable,
+    NotSerializable,
     WorkflowCancelled,
     WorkflowFailed,
 )
@@ -71,7 +71,7 @@ async def test_a_promise_is_kept_by_a_value_that_is_sent(client: Client) -> None
     wrong = await handle.send("aproval", Decision(True, "Ann"))
     assert wrong.warning is not None
     assert "'approval'" in wrong.warning
-    with pytest.raises(NotSaveable, match="nothing was sent"):
+    with pytest.raises(NotSerializable, match="nothing was sent"):
         await handle.send(APPROVAL, "yes")  # type: ignore[misc]
     assert (await handle.send(APPROVAL, Decision(True, "Ann"))).is_first
     assert await handle.result("30s") == Receipt("17", 995, "Ann")

@@ -28,7 +28,7 @@ def named_step(number: int) -> bytes:
     return bytes(number)
 
 
-@plain.workflow(hold="1s")
+@plain.workflow(suspend_after="1s")
 def plain_flow(number: int) -> str:
     assert_type(plain_step(number), str)
     assert_type(named_step(number), bytes)

@@ -6,7 +6,7 @@ from tests.support.clock import START
 from runtara_domain.error import CoreError, InstanceNotFound
 from runtara_domain.model import Checkpoint
 from runtara_domain.ports.transport import Request
-from runtara_domain.sessions import Places, Session
+from runtara_domain.sessions import InstanceSlots, Session
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_protocol.server.router import MalformedRequest
@@ -45,7 +45,7 @@ class FailingOperations:
         self._error = error
 
     def open_session(self) -> Session:
-        return Places(1).open_session()
+        return InstanceSlots(1).open_session()
 
     async def register_instance(self, **_: object) -> Never:
         raise self._error

@@ -181,12 +181,12 @@ async def test_events_say_what_happened(server: FakeServer, client: Client) -> N
 
 async def test_a_blocked_instance_says_why(server: FakeServer, client: Client) -> None:
     """As text that the server keeps: of what is long the middle is left out."""
-    await client.suspended(blocked_reason="Changed: \0other \udcff code")
+    await client.suspended(blocked_reason="NondeterminismError: \0other \udcff code")
     await client.suspended(blocked_reason=f"begin {'☂' * 60_000} end")
 
     short, long = [request.instance_event for request in server.requests]
     assert short.event_type == long.event_type == InstanceEventType.EVENT_SUSPENDED
-    assert short.blocked_reason == "Changed: other \\udcff code"
+    assert short.blocked_reason == "NondeterminismError: other \\udcff code"
     assert long.blocked_reason.startswith("begin ☂")
     assert long.blocked_reason.endswith("☂ end")
     assert 60_000 < len(long.blocked_reason.encode()) <= 64 * 1024

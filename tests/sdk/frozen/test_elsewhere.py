@@ -71,7 +71,7 @@ class Shipments:
 WORDS = frozenset({"a", "b", "c", "d", "e", "f"})
 
 
-@workflow(name="selling", hold="0s")
+@workflow(name="selling", suspend_after="0s")
 async def selling() -> list[str]:
     try:
         await pay("17")
@@ -84,13 +84,13 @@ async def selling() -> list[str]:
     return [*found, await promise("go", str)]
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def swapping() -> list[str]:
     found = [await Invoices.create(1), await Shipments.create(1)]
     return [*found, await promise("go", str)]
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def process() -> str:
     return await promise("go", str)
 '''
@@ -121,8 +121,8 @@ def deploys(tmp_path: Path) -> tuple[Path, Path]:
     (old / "stall.py").write_text(BEFORE)
     (new / "market" / "store.py").write_text(after())
     (new / "market" / "shop.py").write_text(after())
-    declared = '@workflow(hold="0s", was="stall:process")\nasync def process'
-    moved = after().replace('@workflow(hold="0s")\nasync def process', declared)
+    declared = '@workflow(suspend_after="0s", was="stall:process")\nasync def process'
+    moved = after().replace('@workflow(suspend_after="0s")\nasync def process', declared)
     (new / "booth.py").write_text(moved)
     return old, new
 
@@ -160,9 +160,9 @@ async def deployed(
         "below": ["done", "gone"],
         "declared": ["done", "gone"],
     }
-    assert refused["swapping"][0] == "Changed"
+    assert refused["swapping"][0] == "NondeterminismError"
     assert "Shipments.create, and was one of shop:Invoices.create" in refused["swapping"][1]
-    assert refused["another"][0] == "Refused"
+    assert refused["another"][0] == "Incompatible"
     assert "one of shop:process, not of market.store:process" in refused["another"][1]
 
 

@@ -113,7 +113,7 @@ async def tick_durably(call: asyncio.Future[None]) -> None:
         await call
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def tidy(ending: str) -> str:
     half_done = HalfDone()
     exporter.add("one")

@@ -13,7 +13,7 @@ async def add(number: int) -> int:
     return number + 1
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def counting(count: int) -> int:
     logger.info("it is mine")
     for number in range(count):
@@ -22,7 +22,7 @@ async def counting(count: int) -> int:
     return count
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def asking(deadline: str) -> str:
     async with timeout(deadline):
         return await promise("approval", str)

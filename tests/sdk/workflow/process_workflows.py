@@ -12,10 +12,10 @@ from runtara_sdk import (
     NotDone,
     Retry,
     TaskGroup,
+    continue_as_new,
     current,
     map_steps,
     promise,
-    restart_as,
     sleep,
     step,
     timeout,
@@ -46,7 +46,7 @@ async def counting(count: int) -> list[str]:
     return [await label(await ten(number)) for number in range(count)]
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def napping(seconds: float) -> str:
     await ten(1)
     await sleep(seconds)
@@ -59,7 +59,7 @@ async def asking(name: str) -> int:
     return await ten(number)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def cleaning() -> None:
     try:
         await sleep("1d")
@@ -131,7 +131,7 @@ async def blocked_for(seconds: float) -> int:
     return await ten(1)
 
 
-@workflow(budget="1s")
+@workflow(core_timeout="1s")
 async def impatient(count: int) -> list[int]:
     return [await ten(number) for number in range(count)]
 
@@ -140,7 +140,7 @@ async def impatient(count: int) -> list[int]:
 async def agent(turn: int) -> int:
     await ten(turn)
     if turn < 3:
-        await restart_as(turn + 1)
+        await continue_as_new(turn + 1)
     return turn
 
 
@@ -224,7 +224,7 @@ async def find_undone(booked: str) -> str | NotDone:
     return booked if done(current().idempotency_key) else NotDone()
 
 
-@workflow(name="trip", hold="100ms")
+@workflow(name="trip", suspend_after="100ms")
 async def trip(towns: list[str]) -> list[str]:
     """A saga: what was booked is undone, the last first, when nobody approves in time."""
     booked = await map_steps(book, towns, key=str, limit=3)

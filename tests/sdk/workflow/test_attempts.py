@@ -13,8 +13,8 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import (
-    Changed,
     Ended,
+    NondeterminismError,
     NotDone,
     Outcome,
     Retry,
@@ -243,17 +243,17 @@ async def find() -> str | NotDone:
     return "found" if len(tried) else NotDone()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def asking() -> str:
     return await pay_asked()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def again() -> str:
     return await pay_again()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def stopping() -> str:
     return await pay()
 
@@ -343,7 +343,7 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
     """It is settled first, and what became of the effect saved."""
     asked.clear()
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def limited() -> str:
         async with timeout("1m"):
             await (pay_asked if name == "pay_asked" else pay)()
@@ -404,7 +404,7 @@ async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
         asks.append(current().attempt)
         raise OSError("refused")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def wiring() -> str:
         return await wire()
 
@@ -429,16 +429,16 @@ async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
 
     wire.in_doubt(find)
 
-    @workflow(name="asking", hold="0s")
+    @workflow(name="asking", suspend_after="0s")
     async def renamed() -> str:
         return await wire()
 
-    @workflow(name="asking", hold="0s")
+    @workflow(name="asking", suspend_after="0s")
     async def forgetful() -> str:
         return "done"
 
     core = await in_doubt(asking, "pay_asked")
-    with pytest.raises(Changed, match="without calling 'pay_asked#1'"):
+    with pytest.raises(NondeterminismError, match="without calling 'pay_asked#1'"):
         await life(forgetful, core)
     ended = await lives(renamed, core)
 
@@ -457,7 +457,7 @@ async def test_a_renamed_step_goes_on_counting() -> None:
     old = step(name="old", retry=retry)(work)
     new = step(name="new", was="old", retry=retry)(work)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def counting() -> None:
         await (old if not tried else new)()
 
@@ -488,7 +488,7 @@ async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
         tried.append(current().attempt)
         raise Busy
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def calling() -> None:
         await busy()
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, computed_field
 from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
-    Changed,
     Ended,
+    Incompatible,
     InputRefused,
-    NotSaveable,
+    NondeterminismError,
+    NotSerializable,
     Outcome,
-    Refused,
     race,
     sleep,
     step,
@@ -55,14 +55,14 @@ async def test_changed_code_blocks_the_instance() -> None:
     core = Core()
     await life(counting, core)
 
-    with pytest.raises(Changed):
+    with pytest.raises(NondeterminismError):
         await life(changed, core)
     blocked = core.blocked
     core.now = core.now.replace(year=2027)
     ended = await life(counting, core)
 
     assert blocked is not None
-    assert blocked.startswith("Changed: the code calls 'one#1' where")
+    assert blocked.startswith("NondeterminismError: the code calls 'one#1' where")
     assert core.blocked is None
     assert ended == Ended(Outcome.DONE, b"1")
 
@@ -75,7 +75,7 @@ async def test_a_result_that_is_unread_blocks_the_instance() -> None:
         return await pair()
 
     core = Core()
-    with pytest.raises(NotSaveable) as refusal:
+    with pytest.raises(NotSerializable) as refusal:
         await life(pairing, core)
 
     assert core.blocked is not None
@@ -87,7 +87,7 @@ async def test_another_workflow_blocks_the_instance() -> None:
     core = Core()
     await life(counting, core)
 
-    with pytest.raises(Refused, match="is one of workflow 'counting', not of 'other'"):
+    with pytest.raises(Incompatible, match="is one of workflow 'counting', not of 'other'"):
         await life(other, core)
 
     assert core.blocked is not None
@@ -100,7 +100,7 @@ async def test_a_dead_core_is_told_again_by_the_next_run() -> None:
 
     died = await life(changed, core, dies=lambda call, is_done: call == "block" and not is_done)
     told = core.blocked
-    with pytest.raises(Changed):
+    with pytest.raises(NondeterminismError):
         await life(changed, core)
 
     assert died is None
@@ -113,7 +113,7 @@ async def test_what_has_ended_is_not_blocked() -> None:
     core = Core()
     await life(other, core)
 
-    with pytest.raises(Refused):
+    with pytest.raises(Incompatible):
         await life(counting, core)
 
     assert core.blocked is None
@@ -141,13 +141,13 @@ async def test_an_input_that_does_not_fit_fails_the_instance(given: bytes | None
 async def test_an_input_that_fitted_before_blocks_the_instance() -> None:
     """It is the code that has changed."""
 
-    @workflow(name="taking", hold="0s")
+    @workflow(name="taking", suspend_after="0s")
     async def before(count: str) -> None:
         await sleep("1h")
 
     core = Core()
     await life(before, core, b'"three"')
-    with pytest.raises(Refused, match="which the instance was started with") as refusal:
+    with pytest.raises(Incompatible, match="which the instance was started with") as refusal:
         await life(taking, core)
 
     assert not isinstance(refusal.value, InputRefused)
@@ -232,7 +232,7 @@ async def test_an_output_that_nothing_holds_blocks_the_instance() -> None:
         return [await one()]
 
     core = Core()
-    with pytest.raises(NotSaveable, match=r"workflow 'giving' gave .*\[1\] \(object\)"):
+    with pytest.raises(NotSerializable, match=r"workflow 'giving' gave .*\[1\] \(object\)"):
         await life(giving, core)
     blocked = core.blocked
 
@@ -251,7 +251,7 @@ async def test_an_output_that_is_too_large_blocks_the_instance(
         return "x" * 5000
 
     core = Core()
-    with pytest.raises(NotSaveable, match="save the data elsewhere"):
+    with pytest.raises(NotSerializable, match="save the data elsewhere"):
         await life(giving, core)
 
     assert core.ended is None

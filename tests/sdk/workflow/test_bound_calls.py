@@ -8,7 +8,7 @@ from tests.sdk.workflow.memory_store import Core, life
 from runtara_sdk import (
     Call,
     InputRefused,
-    NotSaveable,
+    NotSerializable,
     Outcome,
     StateUnreadable,
     WorkflowFailed,
@@ -87,7 +87,7 @@ def test_a_workflow_without_arguments_has_no_input() -> None:
 def test_arguments_that_do_not_fit_are_refused_where_they_are_given() -> None:
     with pytest.raises(TypeError, match="'fulfil-orders': missing a required argument: 'order'"):
         fulfil.bind()  # type: ignore[call-arg]
-    with pytest.raises(NotSaveable, match=r"fulfil-orders\(gift=...\) gave 'yes!'"):
+    with pytest.raises(NotSerializable, match=r"fulfil-orders\(gift=...\) gave 'yes!'"):
         fulfil.bind(Order("17"), gift="yes!")  # type: ignore[arg-type]
 
 
@@ -107,7 +107,7 @@ def test_an_input_that_its_own_workflow_would_refuse_is_refused_at_once() -> Non
     @workflow
     async def pack(box: Box) -> None: ...
 
-    with pytest.raises((InputRefused, NotSaveable), match="area"):
+    with pytest.raises((InputRefused, NotSerializable), match="area"):
         pack.bind(Box(side=2))
 
 

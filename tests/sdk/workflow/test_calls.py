@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Changed, Ended, Outcome, map_steps, step, workflow
+from runtara_sdk import Ended, NondeterminismError, Outcome, map_steps, step, workflow
 from runtara_sdk.workflow.values.identity import Identity
 
 Body = Callable[[], Awaitable[object]]
@@ -79,7 +79,7 @@ async def test_a_call_that_says_the_same_is_the_same(before: Body, after: Body) 
 @pytest.mark.parametrize(("before", "after"), OTHER)
 async def test_a_call_that_says_something_else_is_changed(before: Body, after: Body) -> None:
     """Also where only the name says it."""
-    with pytest.raises(Changed, match="was called with"):
+    with pytest.raises(NondeterminismError, match="was called with"):
         await passed(before, after)
 
 
@@ -129,7 +129,7 @@ async def test_a_step_put_on_a_class_is_no_method_of_it() -> None:
     class Stall:
         sold = sell
 
-    with pytest.raises(Changed):
+    with pytest.raises(NondeterminismError):
         await passed(_calls(lambda: Stall.sold("tea")), _calls(lambda: Stall.sold("milk")))
 
 
@@ -156,7 +156,9 @@ async def test_a_step_of_the_same_name_is_another() -> None:
         await Shipments.create(1)
         await Invoices.create(1)
 
-    with pytest.raises(Changed, match=r"call of .*Shipments\.create, and was one of .*Invoices"):
+    with pytest.raises(
+        NondeterminismError, match=r"call of .*Shipments\.create, and was one of .*Invoices"
+    ):
         await passed(one, other)
 
 

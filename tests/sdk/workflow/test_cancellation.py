@@ -123,7 +123,7 @@ async def test_an_effect_is_not_ended_by_a_cancel() -> None:
 async def test_during_a_replay_nothing_strikes() -> None:
     """A cancel that is pending waits for the first call that is live."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def walking() -> None:
         await note("one")
         await note("two")
@@ -145,7 +145,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
 async def test_a_timeout_counts_from_its_first_entry() -> None:
     """Processes come and go; it raises TimeoutError where it struck, on every replay."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def limited() -> str:
         began = await now()
         try:
@@ -168,7 +168,7 @@ async def test_a_timeout_counts_from_its_first_entry() -> None:
 async def test_an_inner_and_an_outer_timeout_are_told_apart() -> None:
     """Each raises where it was entered."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def nested() -> str:
         try:
             async with timeout("1h"):
@@ -193,7 +193,7 @@ async def test_a_timeout_around_a_group_ends_its_branches() -> None:
         finally:
             await note(name)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def grouped() -> str:
         try:
             async with timeout("1h"), TaskGroup() as group:
@@ -224,7 +224,7 @@ async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
         finally:
             await note("ended")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def grouped() -> list[str]:
         try:
             async with TaskGroup() as group:

@@ -85,7 +85,7 @@ async def replayed(flow: Workflow[[], Any], core: Core, ended: Ended) -> None:
 async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
     """The cancel goes on past it, as it does in asyncio."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         try:
             async with timeout("1h"):
@@ -105,7 +105,7 @@ async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
 async def test_a_timeout_hides_no_outer_one_that_struck_its_clean_up() -> None:
     """It raises where the outer was entered."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         try:
             async with timeout("2h"):
@@ -208,7 +208,7 @@ async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
 async def test_gather_hides_no_timeout() -> None:
     """Of a sleep or a promise, shown or not."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> list[str]:
         late = []
         for is_hidden in (True, False):
@@ -257,7 +257,7 @@ async def failing() -> None:
 async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -> None:
     """Each branch is struck once, the one that has the group too."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> None:
         async with TaskGroup() as group:
             group.create_task(hang(), name="handed over")
@@ -308,7 +308,7 @@ async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
         except TimeoutError:
             return "late"
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         async with TaskGroup() as group:
             task = group.create_task(limited(promise("never", int)), name="limited")
@@ -323,7 +323,7 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
 ) -> None:
     """Whenever a process comes to see it."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         async with timeout("9d"):
             try:
@@ -343,7 +343,7 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
 async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
     """It was told; that is all a cancel does, and it goes the same way in a replay."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         try:
             await hang()

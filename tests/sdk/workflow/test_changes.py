@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Changed, Ended, Outcome, Refused, Workflow, logger, patched, step, workflow
+from runtara_sdk import (
+    Ended,
+    Incompatible,
+    NondeterminismError,
+    Outcome,
+    Workflow,
+    logger,
+    patched,
+    step,
+    workflow,
+)
 
 Body = Callable[[], Awaitable[object]]
 
@@ -90,7 +100,7 @@ async def test_a_changed_call_stops_the_run(body: Body, said: str) -> None:
     core = await passed(before)
     saved = dict(core.states)
 
-    with pytest.raises(Changed, match=said):
+    with pytest.raises(NondeterminismError, match=said):
         await life(flow(body), core)
 
     assert (core.states, core.ended) == (saved, None)
@@ -179,9 +189,9 @@ async def test_another_input_is_refused() -> None:
 
     core = Core()
     await life(adding, core, b"1")
-    with pytest.raises(Refused, match="with input 1, not with 2"):
+    with pytest.raises(Incompatible, match="with input 1, not with 2"):
         await life(adding, core, b"2")
-    with pytest.raises(Refused, match="is one of workflow 'adding', not of 'flow'"):
+    with pytest.raises(Incompatible, match="is one of workflow 'adding', not of 'flow'"):
         await life(flow(before), core)
 
     assert await life(adding, core) == await life(adding, core, b" 1 ") == Ended(Outcome.DONE, b"1")
@@ -198,7 +208,7 @@ async def test_an_input_that_does_not_fit_is_refused_before_anything_is_saved(
         return number
 
     core = Core()
-    with pytest.raises(Refused, match=r"number|'x'|\{\}"):
+    with pytest.raises(Incompatible, match=r"number|'x'|\{\}"):
         await life(adding, core, text)
 
     assert core.states == {}
@@ -213,7 +223,7 @@ async def test_several_parameters_are_an_object() -> None:
 
     assert await life(adding, Core(), b'{"one": 1}') == Ended(Outcome.DONE, b"6")
     assert await life(adding, Core(input=b'{"one": 1, "two": 2}')) == Ended(Outcome.DONE, b"3")
-    with pytest.raises(Refused, match="three"):
+    with pytest.raises(Incompatible, match="three"):
         await life(adding, Core(), b'{"one": 1, "three": 3}')
 
 

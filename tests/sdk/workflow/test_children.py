@@ -93,7 +93,7 @@ async def tried(number: int) -> None:
         hear(f"{type(error).__name__} {error}")
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def shipping() -> str:
     """Children one after the other, in branches, and in tasks of asyncio's."""
     await tried(1)
@@ -122,7 +122,7 @@ async def test_a_parent_killed_anywhere_goes_on_as_it_went() -> None:
     assert heard[5:] == ["between", "shipped 5"]
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def one_child() -> str:
     return await result(1)
 
@@ -152,7 +152,7 @@ async def test_a_suspended_parent_says_what_it_waits_for() -> None:
     assert [(one.kind, one.name) for one in ended.awaits] == [("child", "ship-1")]
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def cancelling(how: str) -> str:
     try:
         match how:
@@ -262,7 +262,7 @@ async def test_an_output_that_is_no_result_is_a_failure(output: bytes, problem: 
 async def test_many_children_are_awaited_at_once(count: int) -> None:
     """With a few requests each: a start, its record and the result."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def many() -> int:
         async with TaskGroup() as group:
             tasks = [

@@ -45,7 +45,7 @@ async def ship(number: int) -> str:
     return await carry(number)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def send_all() -> list[str]:
     report("sending")
     handle = await start_child(ship.bind(1), id="one")

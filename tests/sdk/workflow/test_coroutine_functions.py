@@ -163,7 +163,7 @@ async def from_a_thread_in_the_loop(called: Callable[[int], object]) -> object:
 async def test_a_step_is_not_called_where_nothing_awaits_it(
     way: Callable[[Any], Coroutine[Any, Any, object]], called: Any
 ) -> None:
-    """It raises ForeignTask there, as it does in `to_thread`, and the instance is not done."""
+    """It raises NotInBranchTask there, as it does in `to_thread`, and the instance is not done."""
 
     @workflow
     async def threading_() -> None:
@@ -173,7 +173,7 @@ async def test_a_step_is_not_called_where_nothing_awaits_it(
 
     assert ended is not None
     assert ended.outcome is Outcome.FAILED
-    assert ended.error.startswith("ForeignTask: ")
+    assert ended.error.startswith("NotInBranchTask: ")
     assert seen == []
 
 
@@ -221,7 +221,7 @@ async def test_a_plain_step_that_awaits_no_step_it_calls_has_failed() -> None:
     ended = await life(forgetting, Core())
 
     assert ended is not None
-    assert ended.output.startswith(b'"InsideStep: forgetful is a plain function')
+    assert ended.output.startswith(b'"DurableCallInStep: forgetful is a plain function')
     assert b"halve.__wrapped__" in ended.output
     assert seen == []
 
@@ -250,7 +250,7 @@ async def test_threads_of_a_plain_step_call_no_steps() -> None:
         except StepFailed as error:
             return error.cause.rpartition(".")[2]
 
-    assert await life(spreading, Core()) == Ended(Outcome.DONE, b'"ForeignTask"')
+    assert await life(spreading, Core()) == Ended(Outcome.DONE, b'"NotInBranchTask"')
 
 
 @pytest.mark.parametrize("called", [nested, returning])

@@ -81,7 +81,7 @@ async def find_refund(receipt: Receipt) -> str | NotDone:
     return receipt.text if world[current().idempotency_key] else NotDone()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def everything(count: int) -> dict[str, object]:
     seen: list[object] = []
     receipt = await charge(count)
@@ -122,7 +122,7 @@ async def branch(number: int) -> str:
     return first.text + second.text
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def cancelled() -> None:
     try:
         async with TaskGroup() as group:
@@ -156,7 +156,7 @@ async def failing_group(number: int) -> None:
         await refund(Receipt(number, "dealt with"))
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def struck() -> list[str]:
     seen: list[str] = []
     try:
@@ -184,7 +184,7 @@ async def struck() -> list[str]:
     return seen
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def failing_cancelled() -> None:
     await failing_group(1)
     await refund(Receipt(0, "never"))

@@ -19,7 +19,7 @@ from runtara_sdk import (
 )
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def approving() -> str:
     try:
         async with timeout("7d"):
@@ -28,7 +28,7 @@ async def approving() -> str:
         return "nobody approved"
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def oversleeping() -> str:
     try:
         async with timeout("7d"):
@@ -93,7 +93,7 @@ async def test_a_sleep_that_ends_behind_a_deadline_is_struck(days: int) -> None:
 async def test_a_sleep_in_clean_up_is_not_struck_by_the_deadline_that_is_over() -> None:
     """That has struck."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def cleaning() -> str:
         try:
             async with timeout("1h"):
@@ -123,7 +123,7 @@ async def test_a_sleeping_branch_is_struck_with_its_group(days: int) -> None:
         await sleep("10d")
         returned.append("returned")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def grouped() -> str:
         try:
             async with timeout("7d"), TaskGroup() as group:

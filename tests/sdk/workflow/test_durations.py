@@ -18,7 +18,7 @@ CENTURY = timedelta(days=36525)
 async def slept(how_long: Any) -> timedelta:
     """How long a workflow sleeps in all."""
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def napping() -> None:
         await sleep(how_long)
 
@@ -31,7 +31,7 @@ async def slept(how_long: Any) -> timedelta:
 async def slept_until(moment: Any) -> timedelta:
     """How long a workflow sleeps in all."""
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def napping() -> None:
         await sleep_until(moment)
 
@@ -110,9 +110,9 @@ def test_what_is_no_duration_is_refused_with_what_one_is(
 
 
 OPTIONS: list[tuple[str, Callable[[Any], object]]] = [
-    ("hold=", lambda value: workflow(hold=value)),
-    ("look=", lambda value: workflow(look=value)),
-    ("budget=", lambda value: workflow(budget=value)),
+    ("suspend_after=", lambda value: workflow(suspend_after=value)),
+    ("recheck_every=", lambda value: workflow(recheck_every=value)),
+    ("core_timeout=", lambda value: workflow(core_timeout=value)),
     ("wait=", lambda value: Retry(wait=value)),
     ("cap=", lambda value: Retry(cap=value)),
     ("budget=", lambda value: Retry(budget=value)),
@@ -155,7 +155,7 @@ async def test_endless_options_overflow_nothing() -> None:
             raise ConnectionError
         return tried
 
-    @workflow(hold=math.inf, look=timedelta.max, budget=1e300)
+    @workflow(suspend_after=math.inf, recheck_every=timedelta.max, core_timeout=1e300)
     async def trying() -> int:
         await sleep("10ms")
         return await flaky()
@@ -167,7 +167,7 @@ async def test_endless_options_overflow_nothing() -> None:
 async def test_a_timeout_without_an_end_sets_no_deadline(endless: float | None) -> None:
     """In no run, however late."""
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def waiting() -> str:
         async with timeout(endless):
             await sleep(timedelta.max)
@@ -180,7 +180,7 @@ async def test_a_deadline_stands_as_it_was_when_it_was_set() -> None:
     """A replay whose timeout is another keeps what the first run saved."""
     given: list[float | None] = [None, 1]
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def waiting() -> str:
         async with timeout(given.pop(0)):
             await sleep("1d")
@@ -235,7 +235,7 @@ async def test_the_moment_of_the_first_run_stands() -> None:
     """A replay that comes with another moment sleeps until the saved one."""
     moments = [datetime(2026, 1, 2, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)]
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def napping() -> None:
         await sleep_until(moments.pop(0))
 

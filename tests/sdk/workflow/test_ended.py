@@ -9,7 +9,7 @@ from tests.sdk.workflow.launches import Launcher, ended, launching
 from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_persistence import SignalType
-from runtara_sdk import Ended, Outcome, Refused, restart_as, step, workflow
+from runtara_sdk import Ended, Incompatible, Outcome, continue_as_new, step, workflow
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ async def other(text: str) -> str:
 @workflow
 async def agent(turn: int) -> None:
     await note(str(turn))
-    await restart_as(turn + 1)
+    await continue_as_new(turn + 1)
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +75,9 @@ async def test_what_has_ended_tells_nothing_to_others() -> None:
     core = Core()
     await life(noting, core, b'"one"')
 
-    with pytest.raises(Refused, match='was started with input "one", not with "two"'):
+    with pytest.raises(Incompatible, match='was started with input "one", not with "two"'):
         await life(noting, core, b'"two"')
-    with pytest.raises(Refused, match="is one of workflow 'noting', not of 'other'"):
+    with pytest.raises(Incompatible, match="is one of workflow 'noting', not of 'other'"):
         await life(other, core)
     assert seen == ["one"]
 

@@ -6,7 +6,7 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
-    NotSaveable,
+    NotSerializable,
     Outcome,
     Retry,
     Step,
@@ -170,12 +170,12 @@ async def test_an_output_that_cannot_be_saved_is_one_line() -> None:
         return object  # type: ignore[return-value]
 
     core = Core()
-    with pytest.raises(NotSaveable):
+    with pytest.raises(NotSerializable):
         await life(wrong, core)
 
     assert core.blocked is not None
     assert core.blocked.startswith(
-        "NotSaveable: workflow 'wrong' gave <class 'object'>, which can't"
+        "NotSerializable: workflow 'wrong' gave <class 'object'>, which can't"
     )
     assert core.blocked.count("\n") == 0
 

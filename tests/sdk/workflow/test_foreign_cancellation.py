@@ -148,7 +148,7 @@ async def round_a_group_of_ours() -> str:
     return all_heard()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def by_a_timeout_of_ours() -> str:
     try:
         async with timeout("1h"), asyncio.TaskGroup() as group:
@@ -185,7 +185,7 @@ async def at_the_end_of_a_branch() -> str:
     return all_heard()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def with_its_instance() -> str:
     async with anyio.create_task_group() as group:
         group.start_soon(waiting, "a", sleep("1d", key="a"))
@@ -256,7 +256,7 @@ async def test_a_timer_of_asyncio_keeps_the_process_and_a_warning_says_so(
 ) -> None:
     """It is saved nowhere: the process stays until it is due, and may be suspended then."""
 
-    @workflow(hold="10ms")
+    @workflow(suspend_after="10ms")
     async def flow() -> str:
         try:
             async with asyncio.timeout(0.2):

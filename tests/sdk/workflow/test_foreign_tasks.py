@@ -9,7 +9,7 @@ import pytest
 from tests.sdk.workflow.hearing_runs import all_heard, goes_on_as_it_went, hear, listen
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import ForeignTask, TaskGroup, promise, sleep, step, workflow
+from runtara_sdk import NotInBranchTask, TaskGroup, promise, sleep, step, workflow
 from runtara_sdk.workflow import Workflow
 
 
@@ -108,7 +108,7 @@ async def beside_its_own_task() -> str:
     return all_heard()
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def of_all_kinds() -> str:
     async def one(name: str, call: Awaitable[object]) -> None:
         await call
@@ -217,7 +217,7 @@ async def test_calls_without_the_context_are_refused_while_a_run_is_live() -> No
         answer = await asked.get()
         try:
             answer.set_result(await work.keyed("a")("a"))
-        except ForeignTask as error:
+        except NotInBranchTask as error:
             answer.set_exception(error)
 
     worker = asyncio.create_task(pool())
@@ -246,4 +246,4 @@ async def test_a_call_in_a_thread_of_the_workflow_is_refused() -> None:
     ended = await life(threading, Core())
 
     assert ended is not None
-    assert ended.error.startswith(f"{ForeignTask.__name__}: ")
+    assert ended.error.startswith(f"{NotInBranchTask.__name__}: ")

@@ -137,7 +137,7 @@ async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
 async def test_what_its_end_strikes_is_nothing_to_a_branch() -> None:
     """In a replay that is thrown before the branch has ended, and hides no timeout."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def caught() -> str:
         try:
             async with timeout("1h"):
@@ -175,7 +175,7 @@ async def test_an_effect_begun_at_the_very_end_is_saved() -> None:
 async def test_a_run_whose_gather_has_failed_goes_on() -> None:
     """It does not leave for as long as the sleep that was gathered with it takes."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         both = asyncio.gather(note("x"), asyncio.gather(sleep("1d"), decline("")))
         try:
@@ -193,7 +193,7 @@ async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
     """With a cancel pending the core lets nobody sleep, so it is not asked to."""
     waits = asyncio.Event()
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> None:
         try:
             await sleep("1d")

@@ -6,15 +6,15 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import (
-    Changed,
     Ended,
-    ForeignTask,
+    NondeterminismError,
+    NotInBranchTask,
     Outcome,
     TaskGroup,
+    continue_as_new,
     map_steps,
     patched,
     promise,
-    restart_as,
     sleep,
     step,
     workflow,
@@ -45,7 +45,7 @@ async def test_a_branch_can_begin_none_beside_it() -> None:
         try:
             async with TaskGroup() as group:
                 group.create_task(child(group), name="child")
-        except* ForeignTask as errors:
+        except* NotInBranchTask as errors:
             said = str(errors.exceptions[0])
         return said
 
@@ -80,7 +80,7 @@ async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
         async with TaskGroup() as group:
             group.create_task(work(number), name="inner")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def mapping() -> None:
         await map_steps(nested, [1, 2, *added], key=str)
         await sleep("1h")
@@ -89,7 +89,9 @@ async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
     await life(mapping, core)
     await life(mapping, core)
     added.append(99)
-    with pytest.raises(Changed, match=r"'99/work#1' in a group whose branches had all ended"):
+    with pytest.raises(
+        NondeterminismError, match=r"'99/work#1' in a group whose branches had all ended"
+    ):
         await life(mapping, core)
 
     assert ran == [1, 2]
@@ -106,7 +108,7 @@ async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
         except* ValueError:
             await work(2)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         async with TaskGroup() as group:
             group.create_task(failing(), name="failing")
@@ -121,7 +123,7 @@ async def test_a_group_that_is_added_behind_patched_is_none() -> None:
     """As anything that is declared."""
     added: list[int] = []
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         await map_steps(work, [1], key=str)
         await sleep("1h")
@@ -151,7 +153,7 @@ async def test_a_restart_leaves_nothing_behind(where: str) -> None:
     async def restarting() -> str:
         await begun.wait()
         try:
-            await restart_as()
+            await continue_as_new()
         except Exception as error:
             opened.set()
             return str(error)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Ended, Outcome, Refused, Workflow, sleep, workflow
+from runtara_sdk import Ended, Incompatible, Outcome, Workflow, sleep, workflow
 from runtara_sdk.workflow.engine.start import first_record
 
 
@@ -63,7 +63,7 @@ async def grow(tree: Tree) -> int:
 
 async def refusal(called: Workflow[..., Any], given: bytes | None) -> list[str]:
     core = Core(input=given)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(Incompatible) as raised:
         await life(called, core)
     assert core.states == {}
     return str(raised.value).splitlines()
@@ -156,7 +156,7 @@ async def test_parameters_that_changed_are_to_take_the_old_input() -> None:
     core = Core(input=b"17")
     await life(before, core)
     core.ended = None
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(Incompatible) as raised:
         await life(after, core)
 
     assert str(raised.value).splitlines() == [
@@ -219,7 +219,7 @@ async def test_null_is_an_input() -> None:
     """Which a replay, and a successor, take as the first run did: no input is another thing."""
     seen: list[int | None] = []
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def count(start: int | None = 5) -> None:
         seen.append(start)
         await sleep("1h")

@@ -31,4 +31,4 @@ async def test_ten_thousand_checkpoints_are_warned_of_once(
     assert len(core.states) == calls + 1  # the first holds the workflow's name
     assert len(warned) == (calls > MANY)
     assert all("'i-1' has 10000 checkpoints" in line for line in warned)
-    assert all("restart_as" in line for line in warned)
+    assert all("continue_as_new" in line for line in warned)

@@ -9,9 +9,9 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
+    DurableCallInStep,
     Ended,
-    ForeignTask,
-    InsideStep,
+    NotInBranchTask,
     Outcome,
     OutsideWorkflow,
     TaskGroup,
@@ -74,7 +74,7 @@ async def test_what_is_durable_fails_inside_a_step(call: str) -> None:
     async def impossible() -> str:
         try:
             await durable(call)
-        except InsideStep as error:
+        except DurableCallInStep as error:
             return str(error)
         return ""
 
@@ -124,7 +124,7 @@ async def test_a_foreign_task_is_told_of_task_groups() -> None:
 
     assert ended is not None
     assert ended.outcome is Outcome.FAILED
-    assert ended.error.startswith(f"{ForeignTask.__name__}: ")
+    assert ended.error.startswith(f"{NotInBranchTask.__name__}: ")
     assert "async with TaskGroup() as group" in ended.error
 
 

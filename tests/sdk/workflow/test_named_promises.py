@@ -9,7 +9,7 @@ from tests.sdk.workflow.hearing_runs import all_heard, goes_on_as_it_went, hear
 from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
-    NotSaveable,
+    NotSerializable,
     Outcome,
     Promise,
     TaskGroup,
@@ -42,7 +42,7 @@ async def asks(name: str) -> None:
     hear(f"{name} {(await APPROVAL.get()).by}")
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def everywhere() -> str:
     """In branches, in their groups, in foreign tasks, and again."""
 
@@ -78,7 +78,7 @@ async def test_every_get_in_any_branch_or_task_gives_the_first_value_sent() -> N
 async def test_a_second_value_changes_nothing() -> None:
     core = Core()
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def twice() -> list[str]:
         first = await APPROVAL.get()
         await sleep("1d")
@@ -98,7 +98,7 @@ async def test_a_second_value_changes_nothing() -> None:
 async def test_one_of_many_is_told_by_its_key() -> None:
     one, other = APPROVAL.keyed("order/17"), APPROVAL.keyed("18")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def both() -> list[str]:
         return [(await other.get()).by, (await one.get()).by]
 
@@ -110,7 +110,7 @@ async def test_one_of_many_is_told_by_its_key() -> None:
     assert ended.output == b'["Bob","Ann"]'
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def in_time() -> str:
     try:
         hear(await NEWS.get(timeout="2s"))
@@ -151,7 +151,7 @@ async def test_a_value_that_was_sent_in_time_wins_over_the_deadline() -> None:
     """No process was there to hear it before."""
     core = Core()
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def asking() -> str:
         return await NEWS.get(timeout="1d")
 
@@ -167,7 +167,7 @@ async def test_a_value_that_was_sent_in_time_wins_over_the_deadline() -> None:
 async def test_a_suspended_instance_shows_what_it_waits_for_and_until_when() -> None:
     core = Core()
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def asking() -> str:
         return await NEWS.keyed("k").get(timeout="30d")
 
@@ -196,7 +196,7 @@ async def test_what_was_sent_by_others_and_is_none_of_the_type_is_raised() -> No
     async def asking() -> str:
         try:
             await APPROVAL.get()
-        except NotSaveable as error:
+        except NotSerializable as error:
             return str(error)
         return ""
 
@@ -214,11 +214,13 @@ def test_a_value_of_another_type_is_refused_where_it_is_sent() -> None:
     assert APPROVAL.payload(Decision(granted=True, by="Ann")) == b'{"granted":true,"by":"Ann"}'
     assert EITHER.payload("x") == b'"x"'
     assert Promise("raw", bytes).payload(b"\xff") == b"\xff"
-    with pytest.raises(NotSaveable, match=r"'approval' takes .* was given 'yes': nothing was sent"):
+    with pytest.raises(
+        NotSerializable, match=r"'approval' takes .* was given 'yes': nothing was sent"
+    ):
         APPROVAL.payload("yes")  # type: ignore[arg-type]
-    with pytest.raises(NotSaveable, match="nothing was sent"):
+    with pytest.raises(NotSerializable, match="nothing was sent"):
         EITHER.payload(1.5)  # type: ignore[arg-type]
-    with pytest.raises(NotSaveable, match="the core takes 524288: nothing was sent"):
+    with pytest.raises(NotSerializable, match="the core takes 524288: nothing was sent"):
         NEWS.payload("x" * 524_288)
     with pytest.raises(TypeError, match="takes a text, got 17"):
         NEWS.keyed(17)  # type: ignore[arg-type]

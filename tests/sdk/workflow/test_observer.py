@@ -18,7 +18,7 @@ from runtara_sdk.workflow.engine.observer import (
     StepBegun,
 )
 from runtara_sdk.workflow.engine.records import Kind
-from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.errors import NondeterminismError
 
 
 class Told:
@@ -129,7 +129,7 @@ async def test_a_run_that_cannot_go_on_tells_why(told: Told) -> None:
 
     await execute(before, MemoryStore(core))
     core.ended = None
-    with pytest.raises(Changed) as raised:
+    with pytest.raises(NondeterminismError) as raised:
         await execute(after, MemoryStore(core), observers=[told])
 
     assert told.events == [RunResumed("one", 0), RunEnded(raised.value)]

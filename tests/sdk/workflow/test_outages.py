@@ -13,7 +13,7 @@ from tests.sdk.workflow.launches import Launcher, ended, launching
 from tests.support.server_process import ServerProcess, running
 
 from runtara_persistence import InstanceStatus
-from runtara_sdk import Client, Ended, Infrastructure, Outcome, Settings, step, workflow
+from runtara_sdk import Client, CoreUnavailable, Ended, Outcome, Settings, step, workflow
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.process.core_store import connected
@@ -55,7 +55,7 @@ async def test_a_server_away_for_longer_than_the_budget_is_no_failure(tmp_path: 
         again = await launcher.run("impatient")
 
     assert (code, output) == (INFRASTRUCTURE, "")
-    assert "Infrastructure: the core could not be reached for 0:00:01" in said
+    assert "CoreUnavailable: the core could not be reached for 0:00:01" in said
     assert "run the instance again when it is back" in said
     assert left.status is InstanceStatus.RUNNING
     assert again[:2] == (0, "[0,10,20]\n"), again
@@ -154,7 +154,7 @@ async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(
     server.always("checkpoint", refuse("DATABASE_ERROR", "no route to the disk"))
 
     async with connected(settings(), timedelta(seconds=1)) as journal:
-        with pytest.raises(Infrastructure, match="no route to the disk; run the instance again"):
+        with pytest.raises(CoreUnavailable, match="no route to the disk; run the instance again"):
             await execute(saving, journal)
 
     assert seen == ["one"]
@@ -176,7 +176,7 @@ async def test_the_budget_bounds_a_call_to_an_address_that_is_dead(
     async with connected(settings(server_addr=dead), timedelta(seconds=2)) as journal:
         # The connect timeout is 10 s, and that of a request 30 s.
         async with asyncio.timeout(8):
-            with pytest.raises(Infrastructure, match="could not be reached for 0:00:02: no word"):
+            with pytest.raises(CoreUnavailable, match="could not be reached for 0:00:02: no word"):
                 await execute(saving, journal)
 
     assert seen == []
@@ -202,7 +202,9 @@ async def test_the_budget_bounds_a_call_to_a_server_that_is_frozen(
     async with connected(settings, timedelta(seconds=2)) as journal:
         try:
             async with asyncio.timeout(15):
-                with pytest.raises(Infrastructure, match="could not be reached for 0:00:02: no an"):
+                with pytest.raises(
+                    CoreUnavailable, match="could not be reached for 0:00:02: no an"
+                ):
                     await execute(freezing, journal)
         finally:
             real_server.process.send_signal(signal.SIGCONT)
@@ -221,7 +223,9 @@ async def test_calls_that_wait_for_the_end_of_an_outage_log_it_once(
 
     (line,) = [each for each in caplog.messages if "does not serve" in each]
     assert line.startswith("the core does not serve this run now: no room; it is asked for 0:0")
-    assert line.endswith(" more (budget= of @workflow), then the run ends and can be run again")
+    assert line.endswith(
+        " more (core_timeout= of @workflow), then the run ends and can be run again"
+    )
     assert "0:05:00" in line
 
 

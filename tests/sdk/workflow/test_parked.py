@@ -43,7 +43,7 @@ async def core_of_the_loop() -> Times:
 async def test_a_parked_run_never_goes_on() -> None:
     """Though its process lives on, and its sleep and its timeout come to their end."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def napping() -> None:
         try:
             async with timeout("0.6s"):
@@ -66,7 +66,7 @@ async def test_a_parked_step_makes_no_further_attempt() -> None:
         seen.append("attempt")
         raise ConnectionError
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def trying() -> None:
         await flaky()
 
@@ -111,7 +111,7 @@ async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def gathering() -> None:
         await asyncio.gather(sleep("3d"), slow())
 
@@ -153,7 +153,7 @@ def test_the_end_of_the_loop_unwinds_no_generator() -> None:
         finally:
             seen.append("finally")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def iterating() -> None:
         async for _ in numbers():
             await sleep("1d")

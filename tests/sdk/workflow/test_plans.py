@@ -199,7 +199,7 @@ async def test_a_failure_of_the_code_itself_sets_nothing_aside() -> None:
 
 
 async def test_a_cancelled_instance_goes_on_where_it_was_cancelled() -> None:
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         await sleep("1d")
         return await work("after")

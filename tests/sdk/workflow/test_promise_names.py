@@ -11,7 +11,7 @@ from tests.sdk.workflow.memory_store import Core, life, lives
 from runtara_sdk import Ended, Outcome, SignalType, promise, race, sleep, timeout, workflow
 
 
-@workflow(hold="10s")
+@workflow(suspend_after="10s")
 async def in_rounds(count: int) -> list[str]:
     found = []
     for _ in range(count):
@@ -82,7 +82,7 @@ async def test_waits_at_once_and_after_values_have_names_of_their_own() -> None:
 async def test_the_loser_of_a_race_is_waited_for_again() -> None:
     """Under its name, in the next race."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def racing() -> list[str]:
         return [
             (await race(said=promise("word", str), late=sleep("1h")))[0],
@@ -119,7 +119,7 @@ async def test_records_of_before_count_as_they_did() -> None:
 async def test_a_cancelled_wait_says_its_name() -> None:
     """As one that was heard does."""
 
-    @workflow(hold="10s")
+    @workflow(suspend_after="10s")
     async def asking() -> str:
         return await promise("word", str)
 

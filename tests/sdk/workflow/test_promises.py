@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import Ended, NotSaveable, Outcome, SignalType, promise, sleep, step, workflow
+from runtara_sdk import Ended, NotSerializable, Outcome, SignalType, promise, sleep, step, workflow
 
 seen: list[str] = []
 
@@ -16,11 +16,11 @@ async def note(text: str) -> str:
     return text
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def asking_twice() -> int:
     try:
         number = await promise("number", int | None)
-    except NotSaveable as error:
+    except NotSerializable as error:
         await note(str(error))
         number = await promise("another number", int)
     try:
@@ -67,7 +67,7 @@ async def test_a_promise_that_no_value_could_be_saved_of_ends_the_run() -> None:
         return await promise("number", Opaque)
 
     core = Core(sent={"number": b"1"})
-    with pytest.raises(NotSaveable, match="Opaque"):
+    with pytest.raises(NotSerializable, match="Opaque"):
         await life(asking, core)
 
     assert core.ended is None

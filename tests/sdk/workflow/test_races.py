@@ -31,7 +31,7 @@ async def waiting() -> str:
         raise
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def racing() -> str:
     first, value = await race(approved=waiting(), late=sleep("1d"))
     await sleep("1d")
@@ -104,7 +104,7 @@ async def test_a_branch_that_fails_fails_the_race() -> None:
     async def failing() -> None:
         raise ValueError("failed")
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> list[str]:
         try:
             await race(approved=waiting(), failing=failing())

@@ -45,7 +45,7 @@ async def find_note() -> str | NotDone:
     return "noted" if effects[current().idempotency_key] else NotDone()
 
 
-@workflow(hold="0s", look="900d")
+@workflow(suspend_after="0s", recheck_every="900d")
 async def flow() -> list[str]:
     try:
         return await program()

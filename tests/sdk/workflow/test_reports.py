@@ -8,7 +8,7 @@ from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
     Ended,
-    NotSaveable,
+    NotSerializable,
     Outcome,
     Promise,
     Retry,
@@ -60,7 +60,7 @@ async def test_the_last_report_is_told_before_the_run_ends() -> None:
 
 
 async def test_a_report_is_told_before_the_process_leaves() -> None:
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         report("waiting for news")
         return await NEWS.get()
@@ -74,7 +74,7 @@ async def test_a_report_is_told_before_the_process_leaves() -> None:
 
 
 async def test_what_a_replay_passes_again_is_not_reported_again() -> None:
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> None:
         report("begun")
         await work(1)
@@ -118,7 +118,7 @@ async def test_a_retry_says_why_and_a_step_at_work_that_nothing_is_awaited() -> 
         async with asyncio.timeout(10), core.stir:
             await core.stir.wait_for(lambda: len(core.reports) > 1)
 
-    @workflow(hold="2h")
+    @workflow(suspend_after="2h")
     async def flow() -> None:
         try:
             await flaky()
@@ -154,7 +154,7 @@ async def test_a_run_of_steps_alone_tells_nothing() -> None:
 
 def test_what_can_not_be_told_is_refused_and_outside_nothing_is_told() -> None:
     report("outside")
-    with pytest.raises(NotSaveable, match=r"report\(\) gave"):
+    with pytest.raises(NotSerializable, match=r"report\(\) gave"):
         report(object())
-    with pytest.raises(NotSaveable, match="the core keeps 65536"):
+    with pytest.raises(NotSerializable, match="the core keeps 65536"):
         report("x" * 65_536)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runtara_sdk import InputRefused, Refused, Tick, workflow
+from runtara_sdk import Incompatible, InputRefused, Tick, workflow
 from runtara_sdk.workflow.api.scheduling import CodeSchedule
 
 TICK = b'{"~tick": {"schedule": "nightly", "at": "2026-03-29T00:30Z"}}'
@@ -44,7 +44,7 @@ def test_a_workflow_gets_its_tick_if_it_takes_one() -> None:
     assert bare.arguments(TICK) == {}
     with pytest.raises(InputRefused, match="takes sku, and was started by schedule 'nightly'"):
         order.arguments(TICK)
-    with pytest.raises(Refused, match="takes sku"):
+    with pytest.raises(Incompatible, match="takes sku"):
         order.arguments(TICK, is_saved=True)
 
 

@@ -8,13 +8,13 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
 
 from runtara_sdk import (
-    Changed,
     Ended,
+    NondeterminismError,
     Outcome,
     SignalType,
     TaskGroup,
+    continue_as_new,
     promise,
-    restart_as,
     sleep,
     step,
     workflow,
@@ -45,7 +45,7 @@ class Context:
         seen.append("exited")
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def napping() -> str:
     try:
         async with Context():
@@ -92,7 +92,7 @@ async def test_a_process_is_released_only_when_all_branches_wait() -> None:
             await note(f"working {number}")
             await asyncio.sleep(0.01)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def several() -> None:
         async with TaskGroup() as group:
             group.create_task(waiting(3), name="three")
@@ -207,7 +207,7 @@ async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
     async def branch(name: str) -> int:
         return await promise("in", int)
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def asking() -> list[int]:
         both = [await promise("loop", int) for _ in range(2)]
         async with TaskGroup() as group:
@@ -267,7 +267,7 @@ async def test_a_superseded_run_stops_where_it_is() -> None:
 async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
     """With the same results, and the same checks."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def flow() -> str:
         one = await note("one")
         await sleep("1d")
@@ -285,7 +285,9 @@ async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
 
     assert ended == again == Ended(Outcome.DONE, b'"onetwo"')
     assert seen == ["one", "two"]
-    with pytest.raises(Changed, match=r'\(text="other"\), and was called with \(text="one"\)'):
+    with pytest.raises(
+        NondeterminismError, match=r'\(text="other"\), and was called with \(text="one"\)'
+    ):
         await life(changed, core)
 
 
@@ -314,7 +316,7 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
     async def agent(turn: int) -> None:
         await note(str(turn))
         try:
-            await restart_as(turn + 1)
+            await continue_as_new(turn + 1)
         finally:
             seen.append("finally")
 
@@ -332,7 +334,7 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
 async def test_a_suspended_run_tells_the_core_what_it_awaits() -> None:
     """Each promise and sleep with its deadline, what ends first by itself before the others."""
 
-    @workflow(hold="0s")
+    @workflow(suspend_after="0s")
     async def two_waits() -> None:
         async with TaskGroup() as group:
             group.create_task(promise("approval", str), name="a")

@@ -9,7 +9,7 @@ from tests.sdk.workflow.memory_store import Core, life, lives
 
 from runtara_sdk import (
     Ended,
-    NotSaveable,
+    NotSerializable,
     Outcome,
     StateUnreadable,
     Step,
@@ -87,7 +87,7 @@ async def test_a_result_of_another_type_waits_for_code_that_reads_it() -> None:
     """It is saved as it is, the run ends, and a new annotation takes it: nothing is done again."""
     core = Core()
 
-    with pytest.raises(NotSaveable, match=r"make#1 gave \(1, 2\).*is not done again"):
+    with pytest.raises(NotSerializable, match=r"make#1 gave \(1, 2\).*is not done again"):
         await result(giving((1, 2), list[str]), core)
     with pytest.raises(StateUnreadable, match=r"make#1 is no dict"):
         await result(giving(None, dict[str, int]), core)
@@ -105,7 +105,7 @@ async def test_the_same_code_reads_what_it_had_left_unread(
     """To run it again says that what comes back will do, and the log says what came back."""
     make, core = giving((1, 2), Any), Core()
 
-    with pytest.raises(NotSaveable, match="would come back as"):
+    with pytest.raises(NotSerializable, match="would come back as"):
         await result(make, core)
 
     assert await result(make, core) == [1, 2]
@@ -127,7 +127,7 @@ async def test_what_is_unread_cannot_be_caught() -> None:
             caught.append(error)
             raise
 
-    with pytest.raises(NotSaveable):
+    with pytest.raises(NotSerializable):
         await life(making, core)
 
     assert caught == []
@@ -165,7 +165,9 @@ async def test_a_result_that_nothing_holds_is_a_failure(
     await life(making, core)
 
     assert len(MADE) == 1
-    assert [failed.cause for failed in caught] == ["runtara_sdk.workflow.errors.NotSaveable"] * 2
+    assert [failed.cause for failed in caught] == [
+        "runtara_sdk.workflow.errors.NotSerializable"
+    ] * 2
     assert caught[0].message == caught[1].message
     with pytest.raises(StepFailed, match=why):
         raise caught[0]
@@ -203,7 +205,7 @@ async def test_an_external_effect_is_not_in_doubt_for_its_result() -> None:
         return await charge()
 
     core = Core()
-    with pytest.raises(NotSaveable):
+    with pytest.raises(NotSerializable):
         await life(charging, core)
 
     assert await life(charging, core) == Ended(Outcome.DONE, b"[1,2]")
@@ -214,7 +216,9 @@ async def test_a_doubt_that_shows_is_told_before_the_effect() -> None:
     """A secret that must be there is one; one that may be there is taken while it is not."""
     certain, possible = giving(None, SecretStr), giving(Token(), Token)
 
-    with pytest.raises(NotSaveable, match="what make#1 gives can't be saved: SecretStr is a secr"):
+    with pytest.raises(
+        NotSerializable, match="what make#1 gives can't be saved: SecretStr is a secr"
+    ):
         await result(certain, Core())
     assert MADE == []
 

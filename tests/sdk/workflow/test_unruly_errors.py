@@ -331,7 +331,7 @@ async def test_an_absurd_retry_after_is_no_end_of_trying(said: object) -> None:
             raise Asking(said)
         return tried
 
-    @workflow(hold=0)
+    @workflow(suspend_after=0)
     async def trying() -> int:
         return await flaky()
 

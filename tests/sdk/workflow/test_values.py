@@ -35,7 +35,7 @@ from pydantic import (
 )
 from tests.sdk.workflow.memory_store import Core, life
 
-from runtara_sdk import NotSaveable, Refused, StateUnreadable, Zoned, step, workflow
+from runtara_sdk import Incompatible, NotSerializable, StateUnreadable, Zoned, step, workflow
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.values import codec
 from runtara_sdk.workflow.values.likeness import alike
@@ -355,7 +355,7 @@ def test_a_value_whose_type_passes_comes_back_as_the_annotation_says(
 )
 def test_a_value_that_would_come_back_changed_is_refused(annotation: object, value: object) -> None:
     """Naming what gave it."""
-    with pytest.raises(NotSaveable, match=r"^charge#1 gave"):
+    with pytest.raises(NotSerializable, match=r"^charge#1 gave"):
         codec.encode("charge#1", value, annotation)
 
 
@@ -374,7 +374,7 @@ def test_plain_json_needs_no_annotation(value: object) -> None:
     """Whatever it is, it comes back the same or is refused; never changed."""
     try:
         text = codec.encode("x", value, Any).text
-    except NotSaveable:
+    except NotSerializable:
         return
     assert repr(codec.decode("x", text, Any)) == repr(value)
 
@@ -392,7 +392,7 @@ async def test_work_is_not_done_whose_result_cannot_be_saved() -> None:
     async def counting() -> None:
         await numbers()
 
-    with pytest.raises(NotSaveable, match="which can't be saved"):
+    with pytest.raises(NotSerializable, match="which can't be saved"):
         await life(counting, Core())
     assert done == []
 
@@ -428,7 +428,7 @@ async def test_a_state_that_no_longer_fits_is_left_alone() -> None:
     assert core.states == saved
     assert core.ended is None
     assert "unwound" not in core.sent
-    assert issubclass(StateUnreadable, Refused)
+    assert issubclass(StateUnreadable, Incompatible)
 
 
 async def test_large_states_are_compressed() -> None:
@@ -531,7 +531,7 @@ def test_an_annotation_that_nothing_can_be_saved_of_says_what_to_do(
     annotation: object, advice: str
 ) -> None:
     """Before the work is done; and never with advice of pydantic's, which is for something else."""
-    with pytest.raises(NotSaveable, match=f"charge#1.*{advice}") as refusal:
+    with pytest.raises(NotSerializable, match=f"charge#1.*{advice}") as refusal:
         codec.check("charge#1", annotation)
 
     assert "arbitrary_types_allowed" not in str(refusal.value)

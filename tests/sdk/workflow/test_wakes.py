@@ -32,12 +32,12 @@ PATIENCE = 25
 """Seconds: less than the 30 that a claim lasts if nobody gives it back."""
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def asking() -> int:
     return await promise("answer", int)
 
 
-@workflow(hold="0s")
+@workflow(suspend_after="0s")
 async def napping() -> None:
     await sleep("1d")
 

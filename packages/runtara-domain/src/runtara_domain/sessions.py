@@ -11,7 +11,7 @@ from runtara_domain.model import Caller
 class Session:
     """One connection: the runs it has registered, until it is closed."""
 
-    def __init__(self, places: "Places") -> None:
+    def __init__(self, places: "InstanceSlots") -> None:
         self._places = places
         self._runs: dict[str, int] = {}
         self._closing: set[Callable[[], None]] = set()
@@ -68,7 +68,7 @@ class Session:
                 told()
 
 
-class Places:
+class InstanceSlots:
     """
     The instances with a live registered connection, at most `limit` of them.
 

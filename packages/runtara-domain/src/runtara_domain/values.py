@@ -146,7 +146,7 @@ def check_part(after_id: int, limit: int, offset: int = 0) -> None:
     check_range("limit", limit, 1, MAX_LIMIT)
 
 
-def plausible(claimed: datetime, now: datetime) -> datetime:
+def clamp_timestamp(claimed: datetime, now: datetime) -> datetime:
     """Take a client's time if it lies between the year 2000 and a day ahead of now, else now."""
     return claimed if _EARLIEST <= claimed <= now + _AHEAD else now
 

@@ -6,7 +6,7 @@ from dependency_injector import containers, providers
 
 from runtara_domain.activity import Activity
 from runtara_domain.held_sleeps import HeldSleeps
-from runtara_domain.sessions import Places
+from runtara_domain.sessions import InstanceSlots
 from runtara_domain.system_clock import SystemClock
 from runtara_domain.use_cases.checkpoints import (
     GetCheckpoint,
@@ -55,7 +55,7 @@ class Container(containers.DeclarativeContainer):
             providers.Callable(location.parse, settings.provided.database_url).provided.path,
         ),
     )
-    places = providers.Singleton(Places, settings.provided.max_concurrent_instances)
+    places = providers.Singleton(InstanceSlots, settings.provided.max_concurrent_instances)
     activity = providers.Singleton(Activity, persistence.provided.instances, clock)
     waits = providers.Singleton(Waits, persistence.provided.watch, clock)
     held_sleeps = providers.Singleton(

@@ -108,9 +108,9 @@ class Handle(Generic[R]):
         """
         Send a value to a promise of the workflow; the first value sent to it stands.
 
-        Raises NotSaveable for a value that is not of the promise's type. `warning` of what it gives
-        tells where the instance does not wait for it now. A promise that is only a name takes any
-        value, as its type writes it, and bytes as they are.
+        Raises NotSerializable for a value that is not of the promise's type. `warning` of what it
+        gives tells where the instance does not wait for it now. A promise that is only a name
+        takes any value, as its type writes it, and bytes as they are.
         """
         if isinstance(promise, Promise):
             name, payload = promise.signal, promise.payload(value)

@@ -13,7 +13,7 @@ from runtara_sdk.workflow.engine.execution import Execution, under_way
 from runtara_sdk.workflow.engine.outcome import Outcome
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.engine.store import DurableStore
-from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused, Superseded
+from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable, Superseded
 
 logger = get_logger(__name__)
 
@@ -110,7 +110,7 @@ class _Run:
         self._ended(end)
 
     async def _executed(self) -> LaunchEnd:
-        budget = self._workflow.options.budget
+        budget = self._workflow.options.core_timeout
         try:
             async with self._stores.open(self._order, budget, self._departure.passed) as store:
                 self._departure.of(store)
@@ -119,7 +119,7 @@ class _Run:
             return LaunchEnd(cause=Cause.SUPERSEDED, reports=True, reason=str(error))
         except InputRefused as error:
             return _end(INPUT, str(error))
-        except (Refused, NotSaveable) as error:
+        except (Incompatible, NotSerializable) as error:
             return _end(REFUSED, str(error))
         except RuntaraError as error:
             return _end(INFRASTRUCTURE, str(error))

@@ -86,6 +86,6 @@ class RecordRetryAttempt:
 
     async def __call__(self, *, caller: Caller, attempt: RetryAttempt) -> None:
         now = self.clock.now()
-        attempt = replace(attempt, created_at=values.plausible(attempt.created_at, now))
+        attempt = replace(attempt, created_at=values.clamp_timestamp(attempt.created_at, now))
         before = await self.checkpoints.record_retry(caller, attempt, when=OPEN, at=now)
         require_admitted(caller, before, OPEN, "record a retry attempt")

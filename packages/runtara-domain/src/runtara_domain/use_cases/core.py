@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runtara_domain.sessions import Places, Session
+from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.use_cases.checkpoints import (
     GetCheckpoint,
     ListCheckpoints,
@@ -24,7 +24,7 @@ from runtara_domain.use_cases.sleep import SleepDurably
 class Core:
     """What `ports.transport.Operations` promises, each by its use case."""
 
-    places: Places
+    places: InstanceSlots
     register_instance: RegisterInstance
     get_instance_status: GetInstanceStatus
     start_child: StartChild

@@ -145,7 +145,7 @@ def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
     """Lay down in which states an event is kept, and how the instance ends with it."""
     event = replace(
         event,
-        created_at=values.plausible(event.created_at, now),
+        created_at=values.clamp_timestamp(event.created_at, now),
         # The column holds a reason exactly if the instance is blocked.
         blocked_reason=NO_REASON if event.blocked_reason == "" else event.blocked_reason,
     )

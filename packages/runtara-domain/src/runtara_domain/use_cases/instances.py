@@ -24,7 +24,7 @@ from runtara_domain.model import (
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.signals import Signals
-from runtara_domain.sessions import Places, Session
+from runtara_domain.sessions import InstanceSlots, Session
 from runtara_domain.status import MOVES, OPEN, WORKING, Move, SignalType
 from runtara_domain.use_cases.admission import require_admitted, superseded
 from runtara_domain.waits import Waits
@@ -35,7 +35,7 @@ class RegisterInstance:
     """Begin a run of an instance, or go on with it on a new connection."""
 
     instances: Instances
-    places: Places
+    places: InstanceSlots
     waits: Waits
     clock: Clock
 

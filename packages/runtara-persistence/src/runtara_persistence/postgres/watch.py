@@ -20,14 +20,14 @@ _PAUSE = 0.25
 
 _log = logging.getLogger(__name__)
 
-Changed: TypeAlias = Callable[[Collection[str] | None], None]
+OnChanged: TypeAlias = Callable[[Collection[str] | None], None]
 Launchable: TypeAlias = Callable[[], None] | None
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @asynccontextmanager
 async def watching(
-    database: Database, changed: Changed, launchable: Launchable
+    database: Database, changed: OnChanged, launchable: Launchable
 ) -> AsyncIterator[None]:
     """
     Fits `runtara_domain.ports.persistence.Persistence.watch`.
@@ -49,7 +49,7 @@ async def watching(
 
 
 class _Listener:
-    def __init__(self, database: Database, changed: Changed, launchable: Launchable) -> None:
+    def __init__(self, database: Database, changed: OnChanged, launchable: Launchable) -> None:
         self._database = database
         self._changed = changed
         self._launchable = launchable

@@ -64,7 +64,7 @@ class SqliteClaims:
             "half_way": to_text(at + (claim.until - at) / 2),
         }
         connection.execute(_SQL["renew.take"], renewed)
-        connection.execute(_SQL["renew.hasten"], renewed)
+        connection.execute(_SQL["renew.bring_forward"], renewed)
         found = connection.execute(_SQL["renew.find"], {"sleepers": renewed["sleepers"]}).fetchall()
         return {instance_id: rows.standing(*standing) for instance_id, *standing in found}
 

@@ -30,7 +30,7 @@ _SLOW = 2.0
 
 _log = logging.getLogger(__name__)
 
-Changed: TypeAlias = Callable[[Collection[str] | None], None]
+OnChanged: TypeAlias = Callable[[Collection[str] | None], None]
 Launchable: TypeAlias = Callable[[], None]
 
 
@@ -43,7 +43,7 @@ class Watch:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._told: list[Changed] = []
+        self._told: list[OnChanged] = []
 
     def tell(self, instance_ids: Collection[str]) -> None:
         """Say that signals for these instances were put in; there may be none."""
@@ -54,7 +54,7 @@ class Watch:
 
     @asynccontextmanager
     async def watching(
-        self, changed: Changed, launchable: Launchable | None
+        self, changed: OnChanged, launchable: Launchable | None
     ) -> AsyncIterator[None]:
         """Fits `runtara_domain.ports.persistence.Persistence.watch`."""
         log = self._log()
@@ -97,7 +97,7 @@ async def _looking(
     database: Database,
     log: "_Log | _OwnCommits",
     seen: _Seen,
-    changed: Changed,
+    changed: OnChanged,
     launchable: Launchable | None,
 ) -> AsyncIterator[None]:
     work = asyncio.create_task(_keep_looking(database, log, seen, changed, launchable))
@@ -114,7 +114,7 @@ async def _keep_looking(
     database: Database,
     log: "_Log | _OwnCommits",
     seen: _Seen,
-    changed: Changed,
+    changed: OnChanged,
     launchable: Launchable | None,
 ) -> None:
     is_out, earliest = False, 0.0

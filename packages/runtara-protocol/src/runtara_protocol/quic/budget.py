@@ -11,7 +11,7 @@ AHEAD = 512 * 1024
 MARGIN = 64 * 1024
 
 
-class Claimant(Protocol):
+class BudgetUser(Protocol):
     """A connection that holds, or wants, more than the floor."""
 
     def shed(self, *, keep: int) -> bool:
@@ -29,10 +29,10 @@ class Pool:
     def __init__(self, size: int) -> None:
         self._free = size
         # In the order of their claims: of two, the younger is refused.
-        self._claimants: dict[Claimant, None] = {}
-        self._starved: dict[Claimant, None] = {}
+        self._claimants: dict[BudgetUser, None] = {}
+        self._starved: dict[BudgetUser, None] = {}
 
-    def take(self, claimant: Claimant, size: int) -> bool:
+    def take(self, claimant: BudgetUser, size: int) -> bool:
         """Take it if there is as much; else the claimant is told when something comes back."""
         self._claimants.setdefault(claimant)
         if size > self._free:
@@ -48,12 +48,12 @@ class Pool:
         for claimant in starved:
             claimant.relieve()
 
-    def forget(self, claimant: Claimant) -> None:
+    def forget(self, claimant: BudgetUser) -> None:
         """Drop the claim of a holder that has nothing of the pool any more."""
         self._claimants.pop(claimant, None)
         self._starved.pop(claimant, None)
 
-    def make_room(self, asker: Claimant) -> None:
+    def make_room(self, asker: BudgetUser) -> None:
         """Refuse one half-received stream, of the youngest claimant; never of the oldest asker."""
         oldest = next(iter(self._claimants))
         for claimant in reversed(self._claimants):
@@ -69,7 +69,7 @@ class ReceiveWindow:
     released stays under the ceiling, and the pool has room for it.
     """
 
-    def __init__(self, claimant: Claimant, pool: Pool, ceiling: int) -> None:
+    def __init__(self, claimant: BudgetUser, pool: Pool, ceiling: int) -> None:
         self.frame_type = QuicFrameType.MAX_DATA
         self.name = "max_data"
         self.used = 0

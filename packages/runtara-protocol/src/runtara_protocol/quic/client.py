@@ -24,8 +24,8 @@ from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import (
     ConnectError,
     ConnectionLost,
-    Distrust,
     StreamReset,
+    TrustFailure,
     UntrustedServer,
 )
 from runtara_protocol.quic.turns import Address
@@ -70,7 +70,7 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     infos = await _resolved(settings)
     until = monotonic() + settings.connect_timeout
     reasons: list[str] = []
-    why: Distrust | None = None
+    why: TrustFailure | None = None
     for left, (family, address) in zip(range(len(infos), 0, -1), infos, strict=True):
         try:
             return await _connected(settings, family, address, (until - monotonic()) / left)
@@ -320,13 +320,17 @@ class ClientConnection(Driver):
         if ended is None or ended.error_code not in (_UNTRUSTED, _OUT_OF_TIME):
             return ConnectError(reason)
         if ended.error_code == _OUT_OF_TIME:
-            return UntrustedServer(f"its certificate is out of its time ({reason})", Distrust.TIME)
+            return UntrustedServer(
+                f"its certificate is out of its time ({reason})", TrustFailure.TIME
+            )
         if not reason.startswith("hostname "):
-            return UntrustedServer(f"its certificate is not trusted ({reason})", Distrust.ISSUER)
+            return UntrustedServer(
+                f"its certificate is not trusted ({reason})", TrustFailure.ISSUER
+            )
         names = ", ".join(_NAME_IN_PATTERN.findall(reason)) or reason
         wanted = self._settings.server_name
         return UntrustedServer(
-            f"its certificate is made out to {names}, not to {wanted!r}", Distrust.NAME
+            f"its certificate is made out to {names}, not to {wanted!r}", TrustFailure.NAME
         )
 
 

@@ -19,7 +19,7 @@ class ConnectError(ConnectionError):
     """No connection came about; the message says why, for a person."""
 
 
-class Distrust(StrEnum):
+class TrustFailure(StrEnum):
     """What of a certificate keeps it from being trusted."""
 
     ISSUER = "issuer"
@@ -30,6 +30,6 @@ class Distrust(StrEnum):
 class UntrustedServer(ConnectError):
     """The server was reached, and its certificate is not to be trusted: `why`."""
 
-    def __init__(self, message: str, why: Distrust) -> None:
+    def __init__(self, message: str, why: TrustFailure) -> None:
         super().__init__(message)
         self.why = why

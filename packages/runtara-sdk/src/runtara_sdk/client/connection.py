@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from runtara_protocol.quic.client import ClientConnection, ClientSettings, connect
-from runtara_protocol.quic.error import ConnectError, ConnectionLost, Distrust, UntrustedServer
+from runtara_protocol.quic.error import ConnectError, ConnectionLost, TrustFailure, UntrustedServer
 from runtara_sdk.client.address import Address
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.settings import Settings
@@ -181,11 +181,11 @@ def servers(settings: Settings) -> list[ClientSettings]:
     ]
 
 
-def _remedy(why: Distrust, server: ClientSettings) -> str:
+def _remedy(why: TrustFailure, server: ClientSettings) -> str:
     """What to set, and how it is set now."""
-    if why is Distrust.TIME:
+    if why is TrustFailure.TIME:
         return "have it renewed (RUNTARA_TLS_CERT of the server), and look at both machines' clocks"
-    if why is Distrust.NAME:
+    if why is TrustFailure.NAME:
         return f"set RUNTARA_SERVER_NAME, which is {server.server_name}, to a name that it bears"
     trusted = (
         "not set: the system's authorities count" if server.ca_path is None else server.ca_path

@@ -3,6 +3,7 @@
 from runtara_sdk.workflow.api.bound import Call
 from runtara_sdk.workflow.api.children import ChildHandle, child, start_child
 from runtara_sdk.workflow.api.context import current
+from runtara_sdk.workflow.api.continuation import continue_as_new
 from runtara_sdk.workflow.api.groups import TaskGroup, map_steps, race
 from runtara_sdk.workflow.api.logs import logger
 from runtara_sdk.workflow.api.named_promises import Promise
@@ -10,27 +11,26 @@ from runtara_sdk.workflow.api.promises import promise
 from runtara_sdk.workflow.api.queues import Queue
 from runtara_sdk.workflow.api.recorded import now, patched, random, uuid4
 from runtara_sdk.workflow.api.reports import report
-from runtara_sdk.workflow.api.restarts import restart_as
 from runtara_sdk.workflow.api.steps import Step, step
 from runtara_sdk.workflow.api.timers import sleep, sleep_until, timeout
 from runtara_sdk.workflow.api.workflows import Workflow, workflow
 from runtara_sdk.workflow.engine.branches import BranchTask
-from runtara_sdk.workflow.engine.calls import Current
+from runtara_sdk.workflow.engine.calls import StepInfo
 from runtara_sdk.workflow.engine.options import NotDone
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, successor_in
 from runtara_sdk.workflow.engine.plans import ForkPlan, RetryPlan, plan_fork, plan_retry
 from runtara_sdk.workflow.engine.retry import Retry
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
-    Changed,
     ChildNotStarted,
-    ForeignTask,
-    Infrastructure,
+    CoreUnavailable,
+    DurableCallInStep,
+    Incompatible,
     InputRefused,
-    InsideStep,
-    NotSaveable,
+    NondeterminismError,
+    NotInBranchTask,
+    NotSerializable,
     OutsideWorkflow,
-    Refused,
     StateUnreadable,
     StepFailed,
     WorkflowCancelled,
@@ -43,28 +43,28 @@ from runtara_sdk.workflow.values.zoned import Zoned
 __all__ = [
     "BranchTask",
     "Call",
-    "Changed",
     "ChildHandle",
     "ChildNotStarted",
-    "Current",
+    "CoreUnavailable",
+    "DurableCallInStep",
     "Ended",
-    "ForeignTask",
     "ForkPlan",
-    "Infrastructure",
+    "Incompatible",
     "InputRefused",
-    "InsideStep",
+    "NondeterminismError",
     "NotDone",
-    "NotSaveable",
+    "NotInBranchTask",
+    "NotSerializable",
     "Outcome",
     "OutsideWorkflow",
     "Promise",
     "Queue",
-    "Refused",
     "Retry",
     "RetryPlan",
     "StateUnreadable",
     "Step",
     "StepFailed",
+    "StepInfo",
     "TaskGroup",
     "Tick",
     "Workflow",
@@ -73,6 +73,7 @@ __all__ = [
     "WorkflowFailed",
     "Zoned",
     "child",
+    "continue_as_new",
     "current",
     "execute",
     "logger",
@@ -85,7 +86,6 @@ __all__ = [
     "race",
     "random",
     "report",
-    "restart_as",
     "sleep",
     "sleep_until",
     "start_child",

@@ -14,7 +14,7 @@ class WorkflowError(RuntaraError):
 def _advice(cause: str) -> str:
     """Say how the workflow can catch it as what it was."""
     name = cause.rpartition(".")[2]
-    if name == NotSaveable.__name__:
+    if name == NotSerializable.__name__:
         return ""
     return (
         f" (raised as StepFailed; to catch it as {name}, name it as an answer of the step:"
@@ -102,55 +102,55 @@ class ChildNotStarted(WorkflowError):
     code = "CHILD_NOT_STARTED"
 
 
-class InsideStep(WorkflowError):
+class DurableCallInStep(WorkflowError):
     """Something durable was asked for inside a step, where nothing is."""
 
     code = "DURABLE_CALL_IN_STEP"
 
 
-class ForeignTask(WorkflowError):
+class NotInBranchTask(WorkflowError):
     """A durable call was made in an asyncio task that the workflow did not start."""
 
     code = "NOT_IN_BRANCH_TASK"
 
 
-class NotSaveable(WorkflowError):
+class NotSerializable(WorkflowError):
     """A value would not come back as it is, or was sent to a promise of another type."""
 
     code = "NOT_SERIALIZABLE"
 
 
-class Refused(WorkflowError):
+class Incompatible(WorkflowError):
     """This code, or this input, can't go on with the instance, which is blocked until one can."""
 
     code = "INCOMPATIBLE"
 
 
-class InputRefused(Refused):
+class InputRefused(Incompatible):
     """The input does not fit the workflow; the instance has failed by it."""
 
     code = "INPUT_MISMATCH"
 
 
-class OtherInput(Refused):
+class OtherInput(Incompatible):
     """The instance was started with another input than the one that is given now."""
 
     code = "OTHER_INPUT"
 
 
-class Changed(Refused):
+class NondeterminismError(Incompatible):
     """The code asks for something else than what the instance has passed."""
 
     code = "NONDETERMINISM"
 
 
-class StateUnreadable(Refused):
+class StateUnreadable(Incompatible):
     """A saved state does not fit its type any more; it is not overwritten."""
 
     code = "STATE_UNREADABLE"
 
 
-class Infrastructure(WorkflowError):
+class CoreUnavailable(WorkflowError):
     """The core could not be reached within the budget; the instance goes on when run again."""
 
     code = "CORE_UNAVAILABLE"

@@ -40,7 +40,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
-from runtara_sdk.workflow.errors import Infrastructure, Superseded
+from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 
 logger = get_logger(__name__)
 
@@ -317,7 +317,7 @@ class EmbeddedStore:
                 failures += 1
                 span = delay(failures)
                 if loop.time() + span > until:
-                    raise Infrastructure(
+                    raise CoreUnavailable(
                         f"the database could not be used for {timedelta(seconds=self._budget)}:"
                         f" {error}; the instance goes on when it is back: what was saved is saved"
                     ) from error

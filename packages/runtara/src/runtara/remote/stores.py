@@ -18,7 +18,7 @@ from runtara_sdk.errors import RuntaraError
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.store import DurableStore, Saved
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
 from runtara_sdk.workflow.values.form import Form
 
@@ -109,9 +109,9 @@ class RemoteStore(CoreStore):
         record = records.decode(key, state)
         saved = json.loads(record.value)
         if record.form is not Form.ALIASES:
-            raise NotSaveable(
-                f"an argument of restart_as() in workflow {saved['workflow']!r} does not come back"
-                " equal from JSON by its aliases: let its type take what it writes"
+            raise NotSerializable(
+                f"an argument of continue_as_new() in workflow {saved['workflow']!r} does not come"
+                " back equal from JSON by its aliases: let its type take what it writes"
             )
         text = json.dumps(saved["input"], ensure_ascii=False) if "input" in saved else ""
         await self._management.instances.start(

@@ -9,7 +9,7 @@ import asyncio
 
 import runtara.worker
 from runtara.sync.client import Client, Forked, Handle, connect
-from runtara.sync.durable import Step, child, get, now, restart_as, sleep, step, workflow
+from runtara.sync.durable import Step, child, continue_as_new, get, now, sleep, step, workflow
 from runtara.threads import limit_threads
 from runtara.worker import AnyWorkflow, Isolation
 from runtara_sdk.workflow.duration import Duration
@@ -50,10 +50,10 @@ __all__ = [
     "Step",
     "child",
     "connect",
+    "continue_as_new",
     "get",
     "limit_threads",
     "now",
-    "restart_as",
     "serve",
     "sleep",
     "step",

@@ -110,9 +110,9 @@ def get(promise: "sdk.Promise[T]", timeout: Duration | None = None) -> T:
     return wait(lambda: promise.get(timeout), f"get({promise!r})")
 
 
-def restart_as(*args: object, **kwargs: object) -> None:
+def continue_as_new(*args: object, **kwargs: object) -> None:
     """Go on as a new instance of the same workflow, with these arguments; doesn't return."""
-    wait(lambda: sdk.restart_as(*args, **kwargs), "restart_as()")
+    wait(lambda: sdk.continue_as_new(*args, **kwargs), "continue_as_new()")
 
 
 def _threaded(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,7 +74,7 @@ WHERE instances.instance_id = json_each.value ->> 0
         END
     );
 
--- name: renew.hasten
+-- name: renew.bring_forward
 UPDATE instances
 SET sleep_until = json_each.value ->> 2
 FROM json_each(:sleepers)

@@ -17,7 +17,12 @@ from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import child_signal
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome, successor_in
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import Changed, ChildNotStarted, StateUnreadable, WorkflowCancelled
+from runtara_sdk.workflow.errors import (
+    ChildNotStarted,
+    NondeterminismError,
+    StateUnreadable,
+    WorkflowCancelled,
+)
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values import arguments
 
@@ -201,9 +206,11 @@ class _Child(Generic[R]):
             raise self._error(json.loads(record.value))
         try:
             if record.kind is not Kind.RESULT:
-                raise Changed(f"{self.call.key!r} saved a {record.kind}, and is a child now")
+                raise NondeterminismError(
+                    f"{self.call.key!r} saved a {record.kind}, and is a child now"
+                )
             return self.bound.decode_result(record.value)
-        except (Changed, StateUnreadable) as error:
+        except (NondeterminismError, StateUnreadable) as error:
             await self.execution.end.finish_and_block(error)
 
     def _error(self, said: dict[str, str]) -> Exception:

@@ -5,9 +5,9 @@ import os
 from dataclasses import dataclass
 
 from runtara_sdk.workflow.engine import calls
-from runtara_sdk.workflow.engine.calls import Branch, Current, DurableCall
+from runtara_sdk.workflow.engine.calls import Branch, DurableCall, StepInfo
 from runtara_sdk.workflow.engine.execution import Execution, current_execution, under_way
-from runtara_sdk.workflow.errors import ForeignTask, InsideStep, OutsideWorkflow
+from runtara_sdk.workflow.errors import DurableCallInStep, NotInBranchTask, OutsideWorkflow
 from runtara_sdk.workflow.values.identity import Identity
 
 
@@ -28,21 +28,21 @@ class InWorkflow:
         return call
 
 
-def current() -> Current:
+def current() -> StepInfo:
     """Tell which instance, step and attempt this code runs for."""
     standing = calls.standing()
     if isinstance(standing, Branch):
         instance_id = current_execution().instance_id
-        return Current(instance_id, idempotency_key=instance_id)
-    return Current() if standing is None else standing
+        return StepInfo(instance_id, idempotency_key=instance_id)
+    return StepInfo() if standing is None else standing
 
 
 def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow | None:
     """
     Where a call may be durable: None inside a step and outside a workflow, where it is not.
 
-    Raises ForeignTask in a task that is not the branch's own, unless the call has a key of its own;
-    `keyed` says how it is given one.
+    Raises NotInBranchTask in a task that is not the branch's own, unless the call has a key of its
+    own; `keyed` says how it is given one.
     """
     branch = calls.standing()
     if not isinstance(branch, Branch):
@@ -50,18 +50,18 @@ def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWork
     execution = current_execution()
     task = _running_task(execution)
     if task is None:
-        raise ForeignTask(
+        raise NotInBranchTask(
             f"{what} is durable, and nothing awaits it where it was called, in a thread or a"
             " callback: call it in a task of the workflow's loop. A plain step runs in a thread by"
             " itself"
         )
     if key is None and branch.task is not task:
-        raise ForeignTask(f"{what} {_foreign(keyed)}")
+        raise NotInBranchTask(f"{what} {_foreign(keyed)}")
     return InWorkflow(execution, branch)
 
 
 def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow:
-    """Where something is durable; raises InsideStep, OutsideWorkflow or ForeignTask."""
+    """Where something is durable; raises DurableCallInStep, OutsideWorkflow or NotInBranchTask."""
     where = in_workflow(what, key=key, keyed=keyed)
     if where is not None:
         return where
@@ -71,7 +71,7 @@ def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflo
             f"{what} is durable, and no workflow runs here: call it in a function decorated with"
             " @workflow, and run that"
         )
-    raise InsideStep(
+    raise DurableCallInStep(
         f"{what} is durable, and inside a step nothing is: return from the step and call it in the"
         " workflow"
     )
@@ -105,7 +105,7 @@ def _foreign(keyed: str) -> str:
 
 def check_outside(what: str, function: str = "") -> None:
     """
-    Raise ForeignTask for a durable call without the context of a workflow while one is under way.
+    Raise NotInBranchTask for a durable call without a workflow's context while one is under way.
 
     It comes from a worker thread, or from a task that was begun elsewhere. Nothing of it would be
     saved there. In a thread nothing would even await it.
@@ -114,7 +114,7 @@ def check_outside(what: str, function: str = "") -> None:
         plainly = (
             f". If nothing of it is to be saved, call its function, {function}" if function else ""
         )
-        raise ForeignTask(
+        raise NotInBranchTask(
             f"{what} was called beside the workflow that is under way, in a thread, a callback or a"
             " task that was begun elsewhere, and would not be saved: call it in the workflow, or"
             " with a key of its own in a task that the workflow's code begins, which carries its"

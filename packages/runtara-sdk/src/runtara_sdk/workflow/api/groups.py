@@ -12,7 +12,7 @@ from runtara_sdk.workflow.api.context import InWorkflow, required
 from runtara_sdk.workflow.api.recorded import value_of
 from runtara_sdk.workflow.engine.branches import BranchGroup, BranchTask
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import ForeignTask
+from runtara_sdk.workflow.errors import NotInBranchTask
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -49,7 +49,7 @@ class TaskGroup:
         branch, key = self._where.branch, self._group.call.key
         if branch.task is not asyncio.current_task():
             coroutine.close()
-            raise ForeignTask(
+            raise NotInBranchTask(
                 f"create_task of {key} in another branch: who comes first would name"
                 " its branches, so a replay could swap them; open a TaskGroup in this branch"
             )

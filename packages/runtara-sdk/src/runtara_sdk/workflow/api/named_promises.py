@@ -14,7 +14,7 @@ from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import escaped, keyed
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values.form import Form
 
@@ -63,7 +63,7 @@ class Promise(Generic[T]):
 
     def payload(self, value: T) -> bytes:
         """
-        Write a value as it is sent; raises NotSaveable for one that is not of the promise's type.
+        Write a value as it is sent; raises NotSerializable for one that is not of that type.
 
         The core takes 512 KiB.
         """
@@ -72,7 +72,7 @@ class Promise(Generic[T]):
         else:
             text = self._written(value)
         if len(text) > _LONGEST:
-            raise NotSaveable(
+            raise NotSerializable(
                 f"promise {self._signal!r} was given {len(text)} bytes, and the core takes"
                 f" {_LONGEST}: nothing was sent; save the data elsewhere and send where it is"
             )
@@ -84,8 +84,8 @@ class Promise(Generic[T]):
             # As it is read: by aliases, since others send too.
             text = values.codec.encode(what, value, self._kind, (Form.ALIASES,)).text
             values.codec.read(what, text, self._kind)
-        except (NotSaveable, values.codec.Misfit):
-            raise NotSaveable(
+        except (NotSerializable, values.codec.Misfit):
+            raise NotSerializable(
                 f"{what} takes {values.codec.shape(what, self._kind)}, and was given"
                 f" {shown(value)[:200]}: nothing was sent; give a value of that type"
             ) from None
@@ -97,7 +97,7 @@ class Promise(Generic[T]):
 
         `timeout`: raise TimeoutError when it is over, counted from the first run that came here; a
         value that was sent in time, with no process there to hear it, wins. What was sent and is
-        not of the type raises NotSaveable, here and on every replay.
+        not of the type raises NotSerializable, here and on every replay.
         """
         text = f"{self!r}.get({'' if timeout is None else shown(timeout)})"
         limit = None if timeout is None else duration("timeout=", timeout)

@@ -13,7 +13,7 @@ from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import branch_of, escaped, joined
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 
 logger = get_logger(__name__)
 
@@ -36,9 +36,9 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
     Wait for the value that is sent to the instance under this name, as a custom signal.
 
     The value is JSON of that type, or for bytes whatever was sent; if it is something else,
-    NotSaveable is raised, here and on every replay. The first one sent stands, fit or not; when a
-    value has come to a name, or while another wait is for it, the next wait is for `name#2`, and so
-    on; one that a timeout or a cancel has ended counts for nothing. In a branch the path of the
+    NotSerializable is raised, here and on every replay. The first one sent stands, fit or not; when
+    a value has come to a name, or while another wait is for it, the next wait is for `name#2`, and
+    so on; one that a timeout or a cancel has ended counts for nothing. In a branch the path of the
     branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
     "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
     before a process was there to hear it.
@@ -106,14 +106,14 @@ async def _live(execution: Execution, call: DurableCall, kind: type[T]) -> Recor
 
 
 async def kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
-    """Give what is recorded of a promise; raises NotSaveable for what is none of its type."""
+    """Give what is recorded of a promise; raises NotSerializable for what is none of its type."""
     if record.kind is Kind.FAILURE:
-        raise NotSaveable(json.loads(record.value))
+        raise NotSerializable(json.loads(record.value))
     return cast("T", await value_of(execution, call, record, kind))
 
 
 def check(name: str, kind: object) -> None:
-    """Raise NotSaveable if no value of this type can be saved."""
+    """Raise NotSerializable if no value of this type can be saved."""
     values.codec.check(f"promise {name!r}", kind)
 
 

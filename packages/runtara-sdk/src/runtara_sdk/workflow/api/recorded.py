@@ -12,7 +12,7 @@ from runtara_sdk.workflow.api.context import required
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import Changed, StateUnreadable
+from runtara_sdk.workflow.errors import NondeterminismError, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown
 
 logger = get_logger(__name__)
@@ -80,12 +80,12 @@ async def value_of(
     """The value of a record; blocks for ever if it has none of this type."""
     try:
         if record.kind not in (Kind.RESULT, Kind.UNREAD):
-            raise Changed(
+            raise NondeterminismError(
                 f"{call.key!r} saved a {record.kind} when the instance passed it, and is now to"
                 " give a value: call what was called there"
             )
         value = values.codec.decode(call.key, record.value, annotation, record.form)
-    except (Changed, StateUnreadable) as error:
+    except (NondeterminismError, StateUnreadable) as error:
         await execution.end.finish_and_block(error)
     if record.kind is Kind.UNREAD:
         logger.warning(

@@ -8,7 +8,7 @@ from runtara_sdk.workflow.api.logs import is_replaying
 from runtara_sdk.workflow.engine import calls
 from runtara_sdk.workflow.engine.calls import Branch
 from runtara_sdk.workflow.engine.execution import current_execution
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 
 _LONGEST = 64 * 1024
 """Bytes that the core keeps."""
@@ -21,11 +21,13 @@ def report(value: object) -> None:
     Between steps and inside them, in any task and in the threads of plain steps. The last report
     stays, whatever becomes of the process; at most one a second is written, and nothing waits for
     that. What a replay passes again is not reported again, and outside of workflows nothing is.
-    Raises NotSaveable for what no JSON holds, or is more than 64 KiB.
+    Raises NotSerializable for what no JSON holds, or is more than 64 KiB.
     """
     text = values.codec.output("report()", value, object)
     if len(text) > _LONGEST:
-        raise NotSaveable(f"report() was given {len(text)} bytes, and the core keeps {_LONGEST}")
+        raise NotSerializable(
+            f"report() was given {len(text)} bytes, and the core keeps {_LONGEST}"
+        )
     standing = calls.standing()
     if standing is None or (isinstance(standing, Branch) and is_replaying(standing)):
         return

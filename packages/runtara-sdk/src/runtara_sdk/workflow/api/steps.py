@@ -18,7 +18,7 @@ from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.options import NotDone, StepOptions, doubt_of
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.engine.retry import NEVER, Kinds, Retry, kinds
-from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.errors import NotSerializable, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
@@ -174,7 +174,7 @@ class Step(CoroutineFunction, Generic[P, R]):
     async def _result(
         self, execution: Execution, call: DurableCall, value: object, annotation: object
     ) -> Record:
-        """Write a result; raises NotSaveable if it is lost, and Unread if it is saved unread."""
+        """Write a result; raises NotSerializable if it is lost, Unread if it is saved unread."""
         try:
             written = values.codec.encode(call.key, value, annotation)
         except values.codec.Unread as unread:
@@ -191,7 +191,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         whole = call.record(Kind.FAILURE, text)
         try:
             whole.check_size()
-        except NotSaveable:
+        except NotSerializable:
             # Its parts are more than the core takes.
             text = values.failures.encode(call.key, error, attempts, ())
             return call.record(Kind.FAILURE, text)

@@ -13,7 +13,7 @@ from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import Changed
+from runtara_sdk.workflow.errors import NondeterminismError
 from runtara_sdk.workflow.user_objects import asked, is_a, shown
 
 _FOREVER = (
@@ -75,7 +75,7 @@ async def _slept(
     until = await deadline(execution, call, end, is_outcome=False)
     if until is None:
         await execution.end.finish_and_block(
-            Changed(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
+            NondeterminismError(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
         )
     woken = call.part("woke")
 
@@ -114,7 +114,7 @@ async def deadline(
     record = await execution.durable(call, live, is_outcome=is_outcome)
     if record.kind is not Kind.UNTIL:
         await execution.end.finish_and_block(
-            Changed(f"{call.key!r} saved a {record.kind}, and is a deadline now")
+            NondeterminismError(f"{call.key!r} saved a {record.kind}, and is a deadline now")
         )
     saved = json.loads(record.value)
     return None if saved is None else datetime.fromisoformat(saved)

@@ -25,7 +25,7 @@ from runtara_sdk.workflow.engine.options import RunOptions
 from runtara_sdk.workflow.engine.records import LIMIT, Record
 from runtara_sdk.workflow.engine.retry import Kinds, kinds
 from runtara_sdk.workflow.engine.start import first_record
-from runtara_sdk.workflow.errors import InputRefused, NotSaveable, Refused
+from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable
 from runtara_sdk.workflow.values.coroutine_function import CoroutineFunction
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.identity import is_named, qualified
@@ -66,8 +66,8 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         """
         Give the workflow with these arguments, to be started as an instance or as a child.
 
-        Raises TypeError for arguments that the function does not take, NotSaveable for one that is
-        not as its parameter is annotated, and InputRefused for one that would not be read again.
+        Raises TypeError for arguments that the function does not take, NotSerializable for one that
+        is not as its parameter is annotated, and InputRefused for one that would not be read again.
         """
         text = self._input(self._bound(args, kwargs), Form.ALIASES)
         self.arguments(text)
@@ -94,7 +94,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def check(self, instance_id: str, name: str, function: str | None) -> None:
         """
-        Raises Refused unless an instance that began with this name and function is one of it.
+        Raises Incompatible unless an instance that began with this name and function is one of it.
 
         The function counts only where another module may have one of the name: not if the name was
         given, nor for what was begun before it was kept (None).
@@ -102,14 +102,14 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         if name in self._was or is_named(function or "", self._was):
             return
         if name != self.name:
-            raise Refused(
+            raise Incompatible(
                 f"instance {instance_id!r} is one of workflow {name!r}, not of {self.name!r}: run"
                 " that one, use another instance id, or if this one was called so, declare it with"
                 f" @workflow(was={name!r})"
             )
         if self._is_named or function is None or is_named(function, [self._qualified]):
             return
-        raise Refused(
+        raise Incompatible(
             f"instance {instance_id!r} is one of {function}, not of {self._qualified}, which has"
             " the same name: run that one, use another instance id, or if its code has moved,"
             f" declare it with @workflow(was={function!r})"
@@ -122,7 +122,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         Read an input: JSON of the one parameter, or an object of several by name.
 
         Raises InputRefused if it does not fit or, where `is_saved` says that the instance was
-        started with it, Refused.
+        started with it, Incompatible.
         """
         names = list(inspect.signature(self.function).parameters)
         if text is None:
@@ -134,7 +134,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         try:
             found = values.codec.read(what, text, annotation, is_strict=not is_saved, form=form)
         except values.codec.Misfit as error:
-            kind = Refused if is_saved else InputRefused
+            kind = Incompatible if is_saved else InputRefused
             raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else cast("dict[str, Any]", found)
 
@@ -171,12 +171,12 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         """
         Write arguments as an input, and say its form; None for no arguments.
 
-        Raises NotSaveable for one that is not annotated so.
+        Raises NotSerializable for one that is not annotated so.
         """
         bound = self._bound(args, kwargs)
         try:
             return self._input(bound, Form.ALIASES), Form.ALIASES
-        except NotSaveable:
+        except NotSerializable:
             return self._input(bound, Form.NAMES), Form.NAMES
 
     def _bound(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -205,13 +205,13 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         """
         Write what it returned, for others to read, so by its aliases.
 
-        Raises NotSaveable for what no JSON holds, or is more than the core keeps.
+        Raises NotSerializable for what no JSON holds, or is more than the core keeps.
         """
         text = values.codec.output(
             f"workflow {self.name!r}", value, self._hints().get("return", Any)
         )
         if len(text) > LIMIT:
-            raise NotSaveable(
+            raise NotSerializable(
                 f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"
                 f" {LIMIT}: save the data elsewhere and return where it is"
             )
@@ -220,7 +220,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
     def _without_input(self, names: list[str], *, is_saved: bool) -> dict[str, Any]:
         missing = [name for name in names if name in self._required()]
         if missing and is_saved:
-            raise Refused(
+            raise Incompatible(
                 f"workflow {self.name!r} takes {', '.join(missing)}, and the instance was started"
                 " without an input: let what was added have defaults"
             )
@@ -236,7 +236,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         taken = ticks_of(self._hints())
         missing = sorted(self._required() - set(taken))
         if missing:
-            kind = Refused if is_saved else InputRefused
+            kind = Incompatible if is_saved else InputRefused
             raise kind(
                 f"workflow {self.name!r} takes {', '.join(missing)}, and was started by schedule"
                 f" {tick.schedule!r} without an input: give the schedule one, or let the workflow"
@@ -257,7 +257,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         try:
             return typing.get_type_hints(self.function, include_extras=True)
         except Exception as error:  # What a text names, or is, is known only now.
-            raise NotSaveable(
+            raise NotSerializable(
                 f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
                 " they name at run time"
             ) from error
@@ -307,9 +307,9 @@ def workflow(function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]
 def workflow(
     *,
     name: str | None = None,
-    hold: Duration = "60s",
-    look: Duration = "1d",
-    budget: Duration = "5m",
+    suspend_after: Duration = "60s",
+    recheck_every: Duration = "1d",
+    core_timeout: Duration = "5m",
     was: str | tuple[str, ...] = (),
     raises: Kinds = (),
     cron: str | None = None,
@@ -327,9 +327,9 @@ def workflow(
     /,
     *,
     name: str | None = None,
-    hold: Duration = "60s",
-    look: Duration = "1d",
-    budget: Duration = "5m",
+    suspend_after: Duration = "60s",
+    recheck_every: Duration = "1d",
+    core_timeout: Duration = "5m",
     was: str | tuple[str, ...] = (),
     raises: Kinds = (),
     cron: str | None = None,
@@ -343,20 +343,23 @@ def workflow(
     """
     Make an async function a workflow.
 
-    `name` is what the core keeps: the function may be renamed then, and moved. `was`: what it was
-    called before, as a name or as `module:function`; instances begun so are its own. Waits shorter
-    than `hold` keep the process, longer ones end it; a value sent to a promise then makes the
-    instance due, and as a row put in by plain SQL does not, one that waits is due every `look`. The
-    core may be out of reach for as long as `budget`, or for a second if that is less. `raises`:
-    errors that are answers, which whoever awaits an instance gets as they were raised.
+    `name` is stored with each instance, so the function may be renamed and moved. `was` names what
+    the workflow was called before, as a name or as `module:function`; it goes on with the instances
+    of these. `raises` lists errors that are answers: a client that awaits an instance gets them as
+    they were raised.
+
+    A run whose calls all wait is suspended after `suspend_after`, and its process ends. Shorter
+    waits keep the process. A suspended instance is due when a promise's value is sent. A value that
+    plain SQL inserts does not wake it; it is therefore also due every `recheck_every`. Calls of the
+    core are repeated for `core_timeout` while it is out of reach, and for a second at least.
 
     `cron`, in the zone `tz`: once deployed or served, it is started at each tick, and takes no
     argument or a `Tick`. The others are those of `runtara schedules add`. Raises ValueError.
     """
     options = RunOptions(
-        duration("budget=", budget),
-        duration("hold=", hold),
-        max(duration("look=", look), timedelta(seconds=1)),
+        duration("core_timeout=", core_timeout),
+        duration("suspend_after=", suspend_after),
+        max(duration("recheck_every=", recheck_every), timedelta(seconds=1)),
     )
     schedule = declared(cron, tz, overlap, missing, duplicate, catch_up, jitter)
     names = (was,) if isinstance(was, str) else was

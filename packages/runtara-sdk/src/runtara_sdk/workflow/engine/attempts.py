@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.duration import duration
-from runtara_sdk.workflow.engine.calls import Current, DurableCall, entered, idempotency_key
+from runtara_sdk.workflow.engine.calls import DurableCall, StepInfo, entered, idempotency_key
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.in_doubt import InDoubt, brief
 from runtara_sdk.workflow.engine.observer import AttemptFailed, StepBegun
 from runtara_sdk.workflow.engine.options import NotDone, OnDoubt, StepOptions
 from runtara_sdk.workflow.engine.records import Kind, Record
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.user_objects import is_a, text_of, type_name
 
 logger = get_logger(__name__)
@@ -74,7 +74,7 @@ class Attempts:
         try:
             record = await self.result(found)
             record.check_size()
-        except NotSaveable as lost:
+        except NotSerializable as lost:
             # A failure, for the work is done, and to be done again only by an operator's word.
             return self.failure(lost, self.number)
         return record
@@ -117,7 +117,7 @@ class Attempts:
         own = idempotency_key(instance_id, key)
         limit = self._limit()
         try:
-            with entered(Current(instance_id, key, self.number, own)):
+            with entered(StepInfo(instance_id, key, self.number, own)):
                 if limit is None:
                     return await work()
                 async with limit:

@@ -34,7 +34,7 @@ BY_CODE = f"{OWN}code"
 
 
 @dataclass(frozen=True, slots=True)
-class Current:
+class StepInfo:
     """
     What the code that runs now may know of itself.
 
@@ -286,7 +286,7 @@ def _due_since(scope: CancelScope) -> datetime:
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
-_standing: ContextVar[Branch | Current | None] = ContextVar("runtara_workflow", default=None)
+_standing: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
 """A branch between steps, a step's attempt inside one, None outside workflows."""
 
 
@@ -305,7 +305,7 @@ class entered:  # Used as a function: a generator would take twice the time.
 
     __slots__ = ("_standing", "_token")
 
-    def __init__(self, standing: Branch | Current | None) -> None:
+    def __init__(self, standing: Branch | StepInfo | None) -> None:
         self._standing = standing
 
     def __enter__(self) -> None:
@@ -315,7 +315,7 @@ class entered:  # Used as a function: a generator would take twice the time.
         _standing.reset(self._token)
 
 
-def standing() -> Branch | Current | None:
+def standing() -> Branch | StepInfo | None:
     """Where the code that runs now stands, whatever its task."""
     return _standing.get()
 

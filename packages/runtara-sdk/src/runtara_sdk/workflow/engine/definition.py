@@ -25,13 +25,13 @@ class Definition(Protocol):
         ...
 
     def check(self, instance_id: str, name: str, function: str | None) -> None:
-        """Raise Refused unless an instance that began with this name and function is one of it."""
+        """Raise Incompatible unless an instance that began as this name and function fits."""
         ...
 
     def arguments(
         self, text: bytes | None, *, is_saved: bool = False, form: Form = Form.ALIASES
     ) -> dict[str, Any]:
-        """Read an input; raises InputRefused, or Refused where `is_saved`, if it does not fit."""
+        """Read an input; raises InputRefused (Incompatible where `is_saved`) if it does not fit."""
         ...
 
     def input(
@@ -45,5 +45,5 @@ class Definition(Protocol):
         ...
 
     def output(self, value: object) -> bytes:
-        """Write what the function returned; raises NotSaveable for what can't be saved."""
+        """Write what the function returned; raises NotSerializable for what can't be saved."""
         ...

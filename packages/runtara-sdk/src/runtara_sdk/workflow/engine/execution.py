@@ -29,8 +29,8 @@ from runtara_sdk.workflow.engine.calls import (
     BY_CODE,
     CANCEL,
     Branch,
-    Current,
     DurableCall,
+    StepInfo,
     is_detached,
     standing,
 )
@@ -53,7 +53,7 @@ from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.engine.suspension import Suspension
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 
 
 def utc_now() -> datetime:
@@ -141,7 +141,7 @@ class Execution:
                             made = cancelled.record
                         made = call.made = self._numbered(made, is_outcome=is_outcome)
                         record = await self.recorder.record(call.key_for(made), made)
-                    except NotSaveable as error:
+                    except NotSerializable as error:
                         await self.end.finish_and_block(error)
                 self._check_saved(call, record)
             on_record(record)
@@ -246,7 +246,7 @@ def _labels() -> Labels:
     if execution is None:
         return Labels()
     where = standing()
-    step, attempt = (where.key, where.attempt) if isinstance(where, Current) else ("", 0)
+    step, attempt = (where.key, where.attempt) if isinstance(where, StepInfo) else ("", 0)
     return Labels(execution.instance_id, execution.workflow.name, execution.run or 0, step, attempt)
 
 

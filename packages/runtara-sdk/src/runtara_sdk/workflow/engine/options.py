@@ -80,10 +80,11 @@ class RunOptions:
     """
     A workflow's options: how long its runs wait.
 
-    `budget`: for a core that is out of reach. Waits shorter than `hold` keep the process. After a
-    suspension, a promise is looked at again every `look`, for values that do not wake the instance.
+    `core_timeout`: how long calls of an unreachable core are repeated. `suspend_after`: how long a
+    run whose calls all wait keeps its process. `recheck_every`: after a suspension, how often
+    promises are read again, for values that do not wake the instance.
     """
 
-    budget: timedelta = BUDGET
-    hold: timedelta = timedelta(seconds=60)
-    look: timedelta = timedelta(days=1)
+    core_timeout: timedelta = BUDGET
+    suspend_after: timedelta = timedelta(seconds=60)
+    recheck_every: timedelta = timedelta(days=1)

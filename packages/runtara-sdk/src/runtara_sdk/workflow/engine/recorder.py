@@ -11,7 +11,7 @@ from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.replay import Replay, check, check_step
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
-from runtara_sdk.workflow.errors import Changed, Refused
+from runtara_sdk.workflow.errors import Incompatible, NondeterminismError
 
 logger = get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Recorder:
             return await self._cancelled_late(call) or record
         if current_branch().from_finished_group:
             await self._end.finish_and_block(
-                Changed(
+                NondeterminismError(
                     f"the code calls {call.key!r} in a group whose branches had all ended without"
                     " it: leave out for instances that are under way what was added, or declare it"
                     " with `if await patched(...)` round a group of its own"
@@ -76,7 +76,7 @@ class Recorder:
                 record = await self._read(await self._key_of(call))
                 if record is not None:
                     check(call, record)
-        except Refused as error:
+        except Incompatible as error:
             await self._end.finish_and_block(error)
         if record is not None and self._observe is not None:
             self._observe(Replayed(call.key, record.kind))
@@ -105,7 +105,7 @@ class Recorder:
             record = await self._read(call.subkey(what))
         try:
             check_step(call, record)
-        except Refused as error:
+        except Incompatible as error:
             await self._end.finish_and_block(error)
         return record
 
@@ -119,7 +119,7 @@ class Recorder:
         if self._saved == _MANY:
             logger.warning(
                 "instance %r has %d checkpoints: let the workflow go on under another id now and"
-                " then, with restart_as",
+                " then, with continue_as_new",
                 self._store.instance_id,
                 _MANY,
             )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.errors import NotSerializable, StateUnreadable
 from runtara_sdk.workflow.values.arguments import Call
 from runtara_sdk.workflow.values.form import Form
 
@@ -79,12 +79,12 @@ class Record:
         return replace(self, branch=path, version=VERSION)
 
     def check_size(self) -> None:
-        """Raise NotSaveable for more than the core takes."""
+        """Raise NotSerializable for more than the core takes."""
         _ = self.encoded
 
     @property
     def encoded(self) -> bytes:
-        """It as it is saved; raises NotSaveable for more than the core takes."""
+        """It as it is saved; raises NotSerializable for more than the core takes."""
         if self._encoded is None:
             # A frozen dataclass sets its fields so; a cached_property takes a lock for it.
             object.__setattr__(self, "_encoded", self._encode())
@@ -167,7 +167,7 @@ def _packed(state: bytes) -> bytes:
     if len(state) > _COMPRESS:
         state = _COMPRESSED + zlib.compress(state, 1)
     if len(state) > LIMIT:
-        raise NotSaveable(
+        raise NotSerializable(
             f"a state of {len(state)} bytes is more than the core keeps ({LIMIT}): save the data"
             " elsewhere and return where it is"
         )

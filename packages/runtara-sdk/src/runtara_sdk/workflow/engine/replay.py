@@ -6,7 +6,7 @@ from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.calls import DurableCall
 from runtara_sdk.workflow.engine.keys import branch_of, call_of
 from runtara_sdk.workflow.engine.records import NAMES, Kind, Record
-from runtara_sdk.workflow.errors import Changed, WorkflowError
+from runtara_sdk.workflow.errors import NondeterminismError, WorkflowError
 
 
 class Replay:
@@ -36,8 +36,8 @@ class Replay:
         """
         Give what is saved for a call: None if nothing is.
 
-        A call whose step was renamed since gets the key it had. Raises Changed if the code had
-        another call here, or the same one with other arguments.
+        A call whose step was renamed since gets the key it had. Raises
+        NondeterminismError if the code had another call here, or the same one with other arguments.
         """
         self._rename(call)
         self._unvisited.pop(call.key, None)
@@ -93,12 +93,12 @@ class Replay:
         ends = (Kind.RESULT, Kind.FAILURE, Kind.UNREAD)
         return sum(one.call is not None and one.kind in ends for one in self._records.values())
 
-    def unreplayed_calls(self) -> Changed | None:
+    def unreplayed_calls(self) -> NondeterminismError | None:
         """The calls that were made and not made again, as an error; None: there are none."""
         if not self._unvisited:
             return None
         keys = list(self._unvisited)
-        return Changed(
+        return NondeterminismError(
             f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
             " instance has passed: leave the calls in for instances that are under way, or declare"
             " the change with `if await patched(...)`"
@@ -118,7 +118,7 @@ class Replay:
         if had is None or had == call.key:
             return
         if had not in call.former_keys:
-            raise Changed(
+            raise NondeterminismError(
                 f"the code calls {call.key!r} where the instance has passed {had!r} (call"
                 f" {call.position} of {_named(call.branch.path)}): call that first, declare the new"
                 " call with `if await patched(...)`, or a new name with was=..."
@@ -127,9 +127,9 @@ class Replay:
 
 
 def check(call: DurableCall, record: Record) -> None:
-    """Raises Changed unless the record was saved by this call."""
+    """Raises NondeterminismError unless the record was saved by this call."""
     if record.position != call.position:
-        raise Changed(
+        raise NondeterminismError(
             f"{call.key!r} is call {call.position} of {_named(call.branch.path)}, and was call"
             f" {record.position} when the instance passed it: put what was added behind"
             " `if await patched(...)`, and leave in what was removed"
@@ -137,7 +137,7 @@ def check(call: DurableCall, record: Record) -> None:
     check_step(call, record)
     if not (record.call is None if call.arguments is None else call.arguments.fits(record.call)):
         now = "" if call.arguments is None else call.arguments.call
-        raise Changed(
+        raise NondeterminismError(
             f"{call.key!r} is called with ({now}), and was called with ({record.call or ''}) when"
             " the instance passed it: arguments must come from the input, from steps, or from"
             " now(), uuid4() and random() of runtara_sdk"
@@ -145,11 +145,11 @@ def check(call: DurableCall, record: Record) -> None:
 
 
 def check_step(call: DurableCall, record: Record | None) -> None:
-    """Raises Changed if the record was saved by another step of the same name."""
+    """Raises NondeterminismError if the record was saved by another step of the same name."""
     step = call.step
     if step is None or record is None or step.is_meant(record.step):
         return
-    raise Changed(
+    raise NondeterminismError(
         f"{call.key!r} is a call of {step.function}, and was one of {record.step}, which has the"
         " same name, when the instance passed it: call that here, or if it is the same step,"
         f" declare on it was={record.step!r}"

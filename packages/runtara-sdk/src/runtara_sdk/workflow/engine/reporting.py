@@ -9,7 +9,7 @@ from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.outcome import Awaited, waits
 from runtara_sdk.workflow.engine.run_end import RunEnd
 from runtara_sdk.workflow.engine.store import DurableStore
-from runtara_sdk.workflow.errors import Infrastructure
+from runtara_sdk.workflow.errors import CoreUnavailable
 
 logger = get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Reporting:
         try:
             with entered(None):
                 await self._store.report(awaited, progress)
-        except Infrastructure as error:
+        except CoreUnavailable as error:
             logger.warning("what people see of the instance is not up to date: %s", error)
             return
         self._told_waits = self._told_waits if awaited is None else awaited

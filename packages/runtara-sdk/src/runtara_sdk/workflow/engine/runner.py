@@ -28,7 +28,7 @@ from runtara_sdk.workflow.engine.outcome import Ended, Outcome, restarted
 from runtara_sdk.workflow.engine.records import Record
 from runtara_sdk.workflow.engine.start import FORMATS, START, as_utf8
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
-from runtara_sdk.workflow.errors import InputRefused, NotSaveable, OtherInput, Refused
+from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable, OtherInput
 from runtara_sdk.workflow.user_objects import is_a
 from runtara_sdk.workflow.values.tracebacks import report
 
@@ -48,12 +48,12 @@ async def execute(
     Run an instance until it ends or its process is of no use for long.
 
     `given` is the input as JSON; None: the one saved before, or that the instance was created with.
-    Where the instance has ended already none of its code runs, and how it ended is told. Raises
-    InputRefused if the input of a first run does not fit, by which the instance has failed; Refused
-    or NotSaveable if its code can't go on with what is saved, or what it gave can't be saved, and
-    the instance is blocked then; Infrastructure if the core is out of reach for long, Superseded if
-    a newer run has begun. User code is never unwound by any of this: its coroutine stays where it
-    is. `observers` are called with all that happens in the run.
+    Where the instance has ended already, none of its code runs and its end is given. Raises
+    InputRefused if the input of a first run does not fit, by which the instance has failed;
+    Incompatible or NotSerializable if its code can't go on with the records, or its result can't be
+    saved, and the instance is blocked then; CoreUnavailable if the core is out of reach for
+    `core_timeout`, Superseded if a newer run has begun. None of this unwinds user code: its
+    coroutine stays where it is. `observers` are called with all that happens in the run.
     """
     observe = observing(store.instance_id, observers)
     try:
@@ -84,7 +84,7 @@ async def _execute(
         if ended is None:
             raise
         return ended
-    except (Refused, NotSaveable) as refusal:
+    except (Incompatible, NotSerializable) as refusal:
         text = report(refusal)
         end = store.fail if isinstance(refusal, InputRefused) else store.block
         with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
@@ -195,7 +195,7 @@ async def _start_record(execution: Execution, started: RunStarted) -> Record | N
         return None if state is None else records.decode(START, state)
     record = execution.replay.get(START)
     if record is None and started.states:
-        raise Refused(
+        raise Incompatible(
             f"instance {execution.instance_id!r} has checkpoints that no workflow of this SDK"
             f" saved, such as {next(iter(started.states))!r}: give the workflow another"
             " instance id"
@@ -207,7 +207,7 @@ def _check(
     instance_id: str, workflow: Definition, saved: dict[str, Any], given: bytes | None
 ) -> None:
     if saved["format"] not in FORMATS:
-        raise Refused(
+        raise Incompatible(
             f"instance {instance_id!r} is saved in format {saved['format']}, and this SDK reads"
             f" {' and '.join(map(str, FORMATS))}: run it with the version that began it"
         )

@@ -44,7 +44,7 @@ class DurableStore(Protocol):
     One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
 
     A call that returns is durable. It is repeated while the core is out of reach; raises
-    Infrastructure when that lasts for the workflow's budget (what became of the call is unknown),
+    CoreUnavailable when that lasts for the workflow's budget (what became of the call is unknown),
     Superseded if a newer run has begun, InvalidInstanceState if the instance has ended or is
     paused.
     """

@@ -8,7 +8,7 @@ holds:
     cancelled   the core suspends no such instance: its clean-up keeps the process.
     pausing     the pause is acknowledged, and the run ends at once.
     timed       user code has set a timer of asyncio's, which no other process would know of.
-    held        something may end the waiting within `hold`: it is looked at again then.
+    held        something may end the waiting within `suspend_after`: it is looked at again then.
     else        the core keeps the instance until the next wait ends by itself, and the run ends.
 """
 
@@ -126,11 +126,11 @@ class Suspension:
         return max(min(due), 0) if due else None
 
     def _warn_of_timers(self, due: timedelta) -> timedelta:
-        """Warn once when timers keep the process longer than `hold`; gives when to look again."""
+        """Warn once when timers outlast `suspend_after`; gives when to look again."""
         now = asyncio.get_running_loop().time()
         if self._timed_since is None:
             self._timed_since = now
-        left = self._options.hold - timedelta(seconds=now - self._timed_since)
+        left = self._options.suspend_after - timedelta(seconds=now - self._timed_since)
         if self._has_warned:
             return due + _MARGIN
         if left > timedelta(0):
@@ -147,10 +147,10 @@ class Suspension:
     def _grace_left(self) -> timedelta:
         """How long the process is kept for what may end the waiting soon."""
         now, wake = self._clock(), self._next_wake_up()[0]
-        if wake is not None and wake - now <= self._options.hold:
+        if wake is not None and wake - now <= self._options.suspend_after:
             return wake - now + _MARGIN
         since = self._live.waiting_since()
-        return max((one + self._options.hold - now for one in since), default=timedelta(0))
+        return max((one + self._options.suspend_after - now for one in since), default=timedelta(0))
 
     def _next_wake_up(self) -> tuple[datetime | None, str]:
         """When something ends a wait by itself, and the key that it is recorded under."""
@@ -166,7 +166,7 @@ class Suspension:
         if not self._live.all_waiting():
             return
         wake, key = self._next_wake_up()
-        latest = self._clock() + self._options.look
+        latest = self._clock() + self._options.recheck_every
         if wake is None or (wake > latest and self._awaits_external()):
             wake, key = latest, _poll_key(latest)
         moment, name = wake, key

@@ -25,10 +25,10 @@ from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
+    Incompatible,
     InputRefused,
-    NotSaveable,
+    NotSerializable,
     OtherInput,
-    Refused,
     Superseded,
 )
 from runtara_sdk.workflow.process import leaving, loading, outputs
@@ -192,7 +192,7 @@ async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: byte
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
-        async with connected(settings, workflow.options.budget) as journal:
+        async with connected(settings, workflow.options.core_timeout) as journal:
             ended = await execute(workflow, journal, given)
         if ended.outcome is not Outcome.RESTARTED:
             return ended
@@ -207,7 +207,7 @@ def _code_of(error: RuntaraError) -> int:
         return INPUT
     if isinstance(error, _OF_USAGE):
         return USAGE
-    return REFUSED if isinstance(error, Refused | NotSaveable) else INFRASTRUCTURE
+    return REFUSED if isinstance(error, Incompatible | NotSerializable) else INFRASTRUCTURE
 
 
 def _advice(error: RuntaraError) -> str:

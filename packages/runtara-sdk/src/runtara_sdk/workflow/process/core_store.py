@@ -26,7 +26,7 @@ from runtara_sdk.workflow.engine.execution import utc_now
 from runtara_sdk.workflow.engine.options import BUDGET
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
-from runtara_sdk.workflow.errors import Infrastructure, Superseded
+from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
 
 logger = get_logger(__name__)
@@ -225,7 +225,7 @@ class _AsStoreErrors:
         traceback: TracebackType | None,
     ) -> None:
         if isinstance(error, _OUT_OF_REACH):
-            raise Infrastructure(
+            raise CoreUnavailable(
                 f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
                 f" {error}; run the instance again when it is back: what was saved is saved"
             ) from error
@@ -253,7 +253,7 @@ def retry_within(budget: timedelta) -> Retry:
         max(budget, _LEAST_BUDGET).total_seconds(),
         _TRANSIENT,
         caller="this run",
-        afterwards=" (budget= of @workflow), then the run ends and can be run again",
+        afterwards=" (core_timeout= of @workflow), then the run ends and can be run again",
     )
 
 

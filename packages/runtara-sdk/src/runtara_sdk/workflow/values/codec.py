@@ -16,7 +16,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic_core import to_json
 
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.errors import NotSaveable, StateUnreadable
+from runtara_sdk.workflow.errors import NotSerializable, StateUnreadable
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values import doubts, schema
 from runtara_sdk.workflow.values.form import Form
@@ -44,7 +44,7 @@ class Written:
     form: Form
 
 
-class Unread(NotSaveable):
+class Unread(NotSerializable):
     """A value would not come back equal by its annotation; `text` is its JSON by its own type."""
 
     def __init__(self, message: str, text: bytes) -> None:
@@ -58,7 +58,7 @@ def encode(
     """
     Write a value as JSON of which its annotation makes an equal one, of a type that passes for it.
 
-    Raises Unread if the annotation makes another value of it, and NotSaveable for what no JSON
+    Raises Unread if the annotation makes another value of it, and NotSerializable for what no JSON
     holds, such as a masked secret; both name `what`. A zone that becomes an offset is warned of.
     `forms` are those to try.
     """
@@ -124,7 +124,7 @@ _WAYS = (
 )
 
 
-def _refused(what: str, value: object, annotation: object, reason: str) -> NotSaveable:
+def _refused(what: str, value: object, annotation: object, reason: str) -> NotSerializable:
     try:
         own = _by_itself(_adapter_for(what, Any), value)
     except Exception:  # Serializers of the user's may raise anything.
@@ -139,8 +139,8 @@ def _refused(what: str, value: object, annotation: object, reason: str) -> NotSa
     )
 
 
-def _unwritable(what: str, value: object, doubt: str) -> NotSaveable:
-    return NotSaveable(f"{what} gave {_cut(value)}, which can't be saved: {doubt}")
+def _unwritable(what: str, value: object, doubt: str) -> NotSerializable:
+    return NotSerializable(f"{what} gave {_cut(value)}, which can't be saved: {doubt}")
 
 
 def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
@@ -156,7 +156,7 @@ def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
 
 def output(what: str, value: object, annotation: object) -> bytes:
     """
-    Write what others are to read, by its aliases; raises NotSaveable for what no JSON holds.
+    Write what others are to read, by its aliases; raises NotSerializable for what no JSON holds.
 
     That it would not come back equal is warned of.
     """
@@ -177,14 +177,14 @@ def output(what: str, value: object, annotation: object) -> bytes:
             raise _unwritable(what, value, doubts.unwritable(value)) from None
     try:
         encode(what, value, annotation)
-    except NotSaveable as lost:
+    except NotSerializable as lost:
         logger.warning("%s; as an output it is saved for others to read all the same", lost)
     return text
 
 
 def check(what: str, annotation: object) -> None:
     """
-    Raises NotSaveable for an annotation whose values can't be saved, whatever they are.
+    Raises NotSerializable for an annotation whose values can't be saved, whatever they are.
 
     Of one that has some that can't be saved it warns, once.
     """
@@ -194,7 +194,7 @@ def check(what: str, annotation: object) -> None:
     except TypeError:  # An annotation that is not hashable.
         doubt = doubts.of_annotation(annotation)
     if doubt is not None:
-        raise NotSaveable(f"what {what} gives can't be saved: {doubt}")
+        raise NotSerializable(f"what {what} gives can't be saved: {doubt}")
 
 
 @cache
@@ -286,7 +286,7 @@ def _adapter_for(
     except TypeError:  # An annotation that is not hashable.
         return _adapter(annotation, is_strict)
     except PydanticUserError as error:
-        raise NotSaveable(
+        raise NotSerializable(
             f"{what} is annotated with {_shown(annotation)}, which can't be saved:"
             f" {doubts.perhaps_of_annotation(annotation) or _known(error)}"
         ) from error

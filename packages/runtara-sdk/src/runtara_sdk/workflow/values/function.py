@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
-from runtara_sdk.workflow.errors import InsideStep, NotSaveable
+from runtara_sdk.workflow.errors import DurableCallInStep, NotSerializable
 from runtara_sdk.workflow.values.arguments import Call, LiveCall, positional, shown
 from runtara_sdk.workflow.values.contents import is_plain
 from runtara_sdk.workflow.values.fingerprint import Fingerprint
@@ -91,13 +91,13 @@ class Function:
 
     def returns(self, key: str) -> object:
         """
-        Give what it is annotated to return, Any if it is not; raises NotSaveable, which names the
-        key, while its annotations can't be read.
+        Give what it is annotated to return, Any if it is not; raises NotSerializable, which names
+        the key, while its annotations can't be read.
         """
         try:
             return self._returns
         except NameError as error:
-            raise NotSaveable(
+            raise NotSerializable(
                 f"{key}: the annotations of {self._call.__qualname__} can't be read"
                 f" ({error}): import what they name at run time"
             ) from error
@@ -159,7 +159,7 @@ class Function:
         for step, coroutine in calls:
             if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
                 coroutine.close()
-                raise InsideStep(
+                raise DurableCallInStep(
                     f"{self._call.__qualname__} is a plain function, and called step {step!r}"
                     " without awaiting it, so that nothing was done: make it async and await the"
                     f" step, or call the step's function, {step}.__wrapped__"

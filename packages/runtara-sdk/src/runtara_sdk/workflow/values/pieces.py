@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, JsonValue
 from pydantic_core import from_json, to_json
 
-from runtara_sdk.workflow.errors import NotSaveable
+from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.user_objects import asked, shown
 from runtara_sdk.workflow.values import codec
 from runtara_sdk.workflow.values.form import Form
@@ -101,7 +101,7 @@ def _piece(
     for annotation in (hint, Any, known):
         try:
             found = _json(what, value, annotation)
-        except NotSaveable:
+        except NotSerializable:
             continue
         if annotation is known is not None:
             pieces.kinds[name] = known.__name__
@@ -121,7 +121,7 @@ def _rest(what: str, value: object) -> Rest:
     for name, part in _attributes(value):
         # Exactly these: one of a subclass shows itself by code of the user's.
         if part is None or type(part) in (bool, int, float):
-            with suppress(NotSaveable):  # It may have more digits than are read.
+            with suppress(NotSerializable):  # It may have more digits than are read.
                 kept[name] = _json(what, part, Any)
     return Rest(type=type(value).__qualname__, shown=readable(shown(value))[:_SHOWN], kept=kept)
 
@@ -174,7 +174,7 @@ def _slots(kind: type) -> tuple[str, ...]:
 def _json(what: str, value: object, hint: object) -> JsonValue:
     written = codec.encode(what, value, hint)
     if written.form is not Form.NAMES:
-        raise NotSaveable(f"{what} holds what is only written by its aliases")
+        raise NotSerializable(f"{what} holds what is only written by its aliases")
     found: JsonValue = from_json(written.text)
     return found
 

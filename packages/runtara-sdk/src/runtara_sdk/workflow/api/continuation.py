@@ -9,11 +9,11 @@ from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.outcome import restarted
 from runtara_sdk.workflow.engine.start import START
-from runtara_sdk.workflow.errors import Changed, WorkflowError
+from runtara_sdk.workflow.errors import NondeterminismError, WorkflowError
 from runtara_sdk.workflow.values.form import Form
 
 
-def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]:
+def continue_as_new(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]:
     """
     Complete this instance and go on as another one of the same workflow, with these arguments.
 
@@ -21,7 +21,7 @@ def restart_as(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoReturn]
     and who runs the old one again runs the new one. It never returns. Nothing else may be under
     way, as nobody would wait for it.
     """
-    where = required("restart_as()")
+    where = required("continue_as_new()")
     _check_alone(where.execution)
     text, form = _input(where.execution.workflow, args, kwargs)
     call = where.branch.next_call("restart")
@@ -34,7 +34,7 @@ def _input(
     try:
         return workflow.input(args, kwargs)
     except TypeError as error:
-        raise TypeError(f"restart_as() takes the arguments of {error}") from None
+        raise TypeError(f"continue_as_new() takes the arguments of {error}") from None
 
 
 def _check_alone(execution: Execution) -> None:
@@ -42,9 +42,9 @@ def _check_alone(execution: Execution) -> None:
         names = [call.key for call in execution.live.calls]
         names += [branch.path for branch in execution.live.branches if branch.path]
         raise WorkflowError(
-            f"restart_as() while {', '.join(map(repr, sorted(names)))} is under way, which would be"
-            " lost: call it in the workflow's own branch, when its groups have ended and its"
-            " tasks been awaited"
+            f"continue_as_new() while {', '.join(map(repr, sorted(names)))} is under way,"
+            " which would be lost: call it in the workflow's own branch, when its groups have ended"
+            " and its tasks been awaited"
         )
 
 
@@ -65,5 +65,5 @@ async def _restarted(
 
     record = await execution.durable(call, live)
     await execution.end.finish_and_block(
-        Changed(f"{call.key!r} saved a {record.kind}, and is restart_as() now")
+        NondeterminismError(f"{call.key!r} saved a {record.kind}, and is continue_as_new() now")
     )
