@@ -17,7 +17,7 @@ from runtara_domain.launching.operations import (
 )
 from runtara_domain.model import Caller
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.sessions import Places
+from runtara_domain.sessions import InstanceSlots
 from runtara_domain.system_clock import SystemClock
 from runtara_domain.use_cases.checkpoints import (
     GetCheckpoint,
@@ -100,7 +100,7 @@ class EmbeddedCore:
     def _core(self) -> Core:
         stored, clock, waits, activity = self.persistence, self.clock, self.waits, self.activity
         # Bounded by the capacity of the workers in this process, if by anything.
-        places = Places(_ANY_NUMBER)
+        places = InstanceSlots(_ANY_NUMBER)
         return Core(
             places=places,
             register_instance=RegisterInstance(stored.instances, places, waits, clock),

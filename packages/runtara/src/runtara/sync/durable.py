@@ -34,9 +34,9 @@ class WorkflowOptions(TypedDict, total=False):
     """The options of a workflow, as for `runtara.workflow`."""
 
     name: str | None
-    hold: Duration
-    look: Duration
-    budget: Duration
+    suspend_after: Duration
+    recheck_every: Duration
+    core_timeout: Duration
     was: str | tuple[str, ...]
     raises: Kinds
 
