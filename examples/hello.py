@@ -22,5 +22,5 @@ async def charge(item: str) -> str:
 async def hello(order: str) -> list[str]:
     items = await fetch(order)
     receipts = [await charge(item) for item in items]
-    await sleep("3s")  # the deadline is kept, whoever dies meanwhile
+    await sleep("3s")  # the deadline is kept through any crash
     return receipts

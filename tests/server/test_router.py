@@ -152,7 +152,7 @@ async def test_registering_reports_its_refusal_in_its_own_response(kind: type[Co
 
 
 def test_the_codes_are_those_of_the_protocol() -> None:
-    # An environment has refusals, and codes, of its own.
+    # An environment has refusals of its own, and shares the one of a missing image with the domain.
     ours = [one for one in CoreError.__subclasses__() if one.__module__ == CoreError.__module__]
     codes = {kind.code for kind in ours} | {CoreError.code}
 
@@ -160,6 +160,7 @@ def test_the_codes_are_those_of_the_protocol() -> None:
         "EMPTY_REQUEST",
         "VALIDATION_ERROR",
         "INSTANCE_NOT_FOUND",
+        "IMAGE_NOT_FOUND",
         "INSTANCE_ALREADY_EXISTS",
         "INVALID_INSTANCE_STATE",
         "CHECKPOINT_NOT_FOUND",
