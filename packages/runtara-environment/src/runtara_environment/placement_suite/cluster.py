@@ -24,12 +24,16 @@ class ClusterContract(PlacementContract):
     async def test_what_no_node_has_free_waits_and_says_why(self, rig: Rig) -> None:
         """The launch is given back, to be tried again, with what it asks for and what there is."""
         image = await rig.image(b"#!/bin/sh\n", memory_mb=FAR_TOO_MUCH_MB)
-        with pytest.raises(LaunchFailed) as failed:
-            await rig.start(rig.assigned(image))
-
-        assert failed.value.end.cause is Cause.WAITING
-        assert failed.value.problem is None
-        assert f"{FAR_TOO_MUCH_MB} MiB" in failed.value.end.stderr
+        # A busy cluster may not answer at first: the launch is given back then, too.
+        for _ in range(5):
+            with pytest.raises(LaunchFailed) as failed:
+                await rig.start(rig.assigned(image))
+            assert failed.value.end.cause is Cause.WAITING
+            assert failed.value.problem is None
+            if f"{FAR_TOO_MUCH_MB} MiB" in failed.value.end.stderr:
+                break
+        else:
+            pytest.fail(failed.value.end.stderr)
 
     async def test_a_lost_node_loses_its_launches(self, rig: Rig) -> None:
         """Their ends are told by somebody else than the node, and launches go on elsewhere."""
