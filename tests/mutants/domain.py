@@ -52,7 +52,7 @@ DOMAIN = (
     Mutant(
         "One instance more than the limit is served.",
         "runtara_domain/sessions.py",
-        "Places.is_full",
+        "InstanceSlots.is_full",
         "len(self._holders) >= self._limit",
         "len(self._holders) > self._limit",
         (

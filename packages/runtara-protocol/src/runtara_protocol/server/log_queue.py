@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -147,6 +148,9 @@ class LogQueue(logging.Handler):
     # In the thread.
 
     def _work(self) -> None:
+        # Signals are the main thread's. It blocks them as its loop ends; one that this thread took
+        # then would kill the process, because no handler is left.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         while True:
             try:
                 with self._changed:
