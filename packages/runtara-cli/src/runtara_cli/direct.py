@@ -86,7 +86,7 @@ class _Direct:
         return await self._answered(request, _Bytes(b"".join([piece async for piece in body()])))
 
     async def aclose(self) -> None:
-        """The database is closed by who has opened it."""
+        """The opener of the database closes it."""
 
     async def _answered(self, request: pb.RpcRequest, upload: "_Bytes") -> Any:
         call = ManagementRequest(never_abandoned, cast(Upload, upload))

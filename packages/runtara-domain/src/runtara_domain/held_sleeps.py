@@ -29,7 +29,7 @@ class HeldSleeps:
     Keeps claims for as long as sleeps are held, and lets a sleep look again that can't go on.
 
     `keep` must be running; claims of a process that dies run out by themselves. A claim that was
-    lost is taken again once nobody has it.
+    lost is taken again once it is free.
     """
 
     def __init__(self, token: str, claims: Claims, waits: Waits, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Who an environment is: an id that lies in its folder, held by one process at a time."""
+"""An environment's identity: an id that lies in its folder, held by one process at a time."""
 
 import fcntl
 import json

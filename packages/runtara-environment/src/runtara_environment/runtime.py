@@ -1,4 +1,4 @@
-"""An environment, running: for the command, and for whoever embeds it."""
+"""An environment, running: for the command, and for programs that embed it."""
 
 import ipaddress
 import logging

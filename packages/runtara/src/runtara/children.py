@@ -178,7 +178,7 @@ class Child:
                 f"a worker's process can't be started: {self._refusal or f'it ended with {code}'}"
             )
             self.ready.set_exception(error)
-            self.ready.exception()  # Taken note of, should nobody wait for it.
+            self.ready.exception()  # Taken note of, should nothing wait for it.
             logger.error("%s", error)
         orders, self.orders = list(self.orders.values()), {}
         for order in orders:

@@ -135,7 +135,7 @@ async def _open(shared: _Shared, place: Place) -> None:
     except BaseException as error:
         _shared.pop((asyncio.get_running_loop(), place), None)
         shared.connection.set_exception(error)
-        shared.connection.exception()  # Taken note of, should nobody else wait for it.
+        shared.connection.exception()  # Taken note of, should nothing else wait for it.
         raise
 
 

@@ -1,4 +1,4 @@
-"""Who a worker is: on a SQLite file, one that comes back takes the place of one that died."""
+"""A worker's identity: on a SQLite file, one that comes back takes the place of one that died."""
 
 import os
 import socket

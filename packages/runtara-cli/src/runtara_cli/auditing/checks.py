@@ -49,7 +49,7 @@ _RETRY = "runtara retry ID clears it, or runtara cancel ID"
 _CLOCK = "look at the clock of the machine that wrote it"
 
 CHECKS = (
-    # -- who moves it
+    # -- what moves it
     _instances(
         "launch_missing", "its launch is no row: it is never launched again", _RETRY,
         f"{_OPEN} AND i.launch_id IS NOT NULL AND NOT EXISTS"

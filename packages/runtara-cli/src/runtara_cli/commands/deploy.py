@@ -103,7 +103,7 @@ def _tell(session: Session, deployed: Deployed) -> None:
 
 
 def _progress(session: Session, name: str) -> Callable[[int, int], None]:
-    """Show how much is sent, where that takes a while and somebody looks."""
+    """Show how much is sent, where that takes a while and a person looks."""
 
     def show(sent: int, size: int) -> None:
         if sys.stderr.isatty() and size > 1 << 20:

@@ -69,7 +69,7 @@ class LaunchingElsewhere:
         """Nothing is claimed without an offer."""
 
     def look(self) -> None:
-        """Nobody here looks."""
+        """No launcher runs here."""
 
     def stopping(self, stopped: Stopped) -> None:
         """Another process carries it out."""

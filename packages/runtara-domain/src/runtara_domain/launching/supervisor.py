@@ -180,7 +180,7 @@ class Supervisor:
         if not is_open:
             await self._supersede(watched)
         if watched.taken is not None and watched.taken.act in _SENT:
-            # What was sent before the process was there has reached nobody.
+            # What was sent before the process was there has reached no process.
             await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])
         self.bell.ring()
 

@@ -79,7 +79,7 @@ class Schedules(Protocol):
 
     async def fire(self, firing: Firing, *, at: datetime) -> Fired:
         """
-        Carry out a tick, if nobody has and the schedule is as it was read.
+        Carry out a tick, if it is open and the schedule is as it was read.
 
         Starts its instance or keeps the tick waiting, cancels the instance of the earlier tick, and
         moves the schedule on, all as its overlap says. An instance that has the tick's id already

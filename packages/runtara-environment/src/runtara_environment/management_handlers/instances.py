@@ -121,7 +121,7 @@ async def wait_instance(
 
 
 def _given_up(core: Management, request: ManagementRequest) -> OnAbandoned:
-    """Tell when nobody waits any more: the client has given up, or the environment ends."""
+    """Tell when the wait is over: the client has given up, or the environment ends."""
 
     @contextmanager
     def told(call: Callable[[], None]) -> Iterator[None]:

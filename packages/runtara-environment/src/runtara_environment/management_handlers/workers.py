@@ -83,7 +83,7 @@ async def claim_launches(
         core.ending.told(end),
         core.launcher.launchable.told(bell.ring),
     ):
-        # What would be claimed for a client that has gone, nobody would launch.
+        # What would be claimed for a client that has gone would not be launched.
         while not over.is_set():
             bell.clear()
             claims = await _claim(core, offer, message.limit)

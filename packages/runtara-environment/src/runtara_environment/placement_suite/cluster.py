@@ -36,7 +36,7 @@ class ClusterContract(PlacementContract):
             pytest.fail(failed.value.end.stderr)
 
     async def test_a_lost_node_loses_its_launches(self, rig: Rig) -> None:
-        """Their ends are told by somebody else than the node, and launches go on elsewhere."""
+        """Something else than the node tells their ends, and launches go on elsewhere."""
         mark = rig.mark()
         launched = await rig.shell(LIVES.format(mark=mark))
         await rig.until_there(mark)

@@ -61,7 +61,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a store speaks for. launch_id: None for a run that nobody has launched."""
+    """What a store speaks for. launch_id: None for a run without a launch."""
 
     instance_id: str
     tenant_id: str
@@ -230,7 +230,7 @@ class EmbeddedStore:
                 return True
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        """Keep it PENDING for workers of its workflow, who are let see it with its checkpoint."""
+        """Keep it PENDING for workers of its workflow, which see it with its checkpoint."""
         operations, stored = self._embedded.operations, self._embedded.persistence
         start = self._checked(
             lambda: InstanceStart(

@@ -189,7 +189,7 @@ class NodeAgent:
     # Its own end
 
     async def _look_after_raylet(self) -> None:
-        """Leave when the raylet has ended: nobody would find this agent again."""
+        """Leave when the raylet has ended: this agent would not be found again."""
         clock = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_S)

@@ -77,7 +77,7 @@ class Helper:
                 while data := await reader.read(65536):
                     for message in decoder.feed(data):
                         self._tasks.create_task(self._carry_out(message))
-            # What is under way is of no use to anybody.
+            # What is under way is of no use any more.
             os._exit(0)
 
     async def _carry_out(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Bound calls: a workflow with its arguments, as whoever starts an instance of it needs it."""
+"""Bound calls: a workflow with its arguments, as the start of an instance needs it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Promises: values that somebody sends to the instance, each under a name, once."""
+"""Promises: values that are sent to the instance, each under a name, once."""
 
 import json
 from collections.abc import Callable, Coroutine

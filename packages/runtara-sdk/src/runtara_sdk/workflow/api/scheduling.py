@@ -55,7 +55,7 @@ def declared(
     """Make the schedule of a workflow; None without cron. Raises ValueError for what is wrong."""
     if cron is None:
         return None
-    # Only who declares a schedule needs to read cron.
+    # Only a declared schedule needs to read cron.
     from runtara_schedules.declared import problem
 
     made = CodeSchedule(

@@ -26,7 +26,7 @@ def abandon_tasks(tasks: "Iterable[asyncio.Task[object]]") -> None:
 
 
 def tasks_in(branches: Collection[Branch]) -> "set[asyncio.Task[object]]":
-    """The tasks that code of these branches began, whoever made them."""
+    """The tasks that code of these branches began."""
     return {
         task
         for task in asyncio.all_tasks()

@@ -159,7 +159,7 @@ class ScopeStack:
     def mark_raised(self, key: str, *, in_own_task: bool, by_foreign_call: bool = False) -> None:
         """Note that a scope's cancellation was raised in this branch."""
         scope = next((one for one in self._entered if one.key == key), None)
-        # A call that was left behind has nobody in the branch to see its cancellation.
+        # A call that was left behind has no code in the branch to see its cancellation.
         if scope is not None and scope is not self.leftover:
             if scope.state in (State.ARMED, State.REQUESTED):
                 scope.by_foreign_call = by_foreign_call

@@ -94,7 +94,7 @@ class Cancellation:
         """
         Cancel what a branch that has ended left under way in tasks of asyncio's; wait for it.
 
-        When `gather` raises, nobody waits for the others: without this an effect would be lost.
+        When `gather` raises, no code waits for the others: without this an effect would be lost.
         """
         await asyncio.sleep(0)  # Tasks that were created just now register their calls.
         branch.scopes.leftover.request()

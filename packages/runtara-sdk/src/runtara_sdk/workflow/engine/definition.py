@@ -1,4 +1,4 @@
-"""What the engine needs of a workflow that somebody has defined."""
+"""What the engine needs of a workflow's definition."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol

@@ -99,7 +99,7 @@ class Observer(Protocol):
 
 
 Observe: TypeAlias = Callable[[Event], None] | None
-"""What the engine calls with each event; None: nobody observes."""
+"""What the engine calls with each event; None: no observer."""
 
 
 def observing(instance_id: str, observers: Sequence[Observer]) -> Observe:

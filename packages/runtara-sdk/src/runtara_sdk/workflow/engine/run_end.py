@@ -52,7 +52,7 @@ class RunEnd:
             with entered(None):
                 return await call()
         except RuntaraError as error:
-            # Out of reach, superseded, ended by somebody: whatever it is, user code can't mend it.
+            # Out of reach, superseded, ended by others: whatever it is, user code can't mend it.
             await self.finish_and_block(error)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -87,7 +87,7 @@ async def _execute(
     except (Incompatible, NotSerializable) as refusal:
         text = report(refusal)
         end = store.fail if isinstance(refusal, InputRefused) else store.block
-        with suppress(InvalidInstanceState):  # Somebody has ended or paused the instance meanwhile.
+        with suppress(InvalidInstanceState):  # It was ended or paused meanwhile.
             await end(text)
         raise
 

@@ -139,5 +139,5 @@ class DurableStore(Protocol):
         ...
 
     async def block(self, reason: str) -> None:
-        """Suspend the instance until its code has changed, or somebody resumes it."""
+        """Suspend the instance until its code has changed, or it is resumed."""
         ...

@@ -107,7 +107,7 @@ class Suspension:
             return
         self._timed_since = None
         if self._signals.is_cancelled:
-            # With a cancel pending the core lets nobody sleep: clean-up keeps its process.
+            # With a cancel pending the core lets no instance sleep: clean-up keeps its process.
             self._on_cancelled_at_rest()
             return
         left = self._grace_left()
@@ -176,7 +176,7 @@ class Suspension:
         is_asleep = await self._end.call_core(
             lambda: self._store.suspend_until(name, state, moment, shown)
         )
-        # What was sent until it slept has made nobody due; what is sent from now on does.
+        # What was sent until it slept has made no instance due; what is sent from now on does.
         await self._inbox.refresh()
         if is_asleep and self._live.all_waiting() and not self._signals.is_pausing:
             self._end.finish(Ended(Outcome.SUSPENDED, until=moment, awaits=self.awaits()))

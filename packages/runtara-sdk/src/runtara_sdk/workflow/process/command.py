@@ -109,7 +109,7 @@ def _outcome(
     except (SystemExit, KeyboardInterrupt) as error:
         if forks.is_forked():
             raise
-        # Raised by the workflow's code: who interrupts raises nothing.
+        # Raised by the workflow's code: an interrupt raises nothing.
         reason = f"{_ENDED}\n{traced(error)}"
         _block(options, reason, has_run=True)
         return Leave(REFUSED, Manner.HANDLERS, reason)

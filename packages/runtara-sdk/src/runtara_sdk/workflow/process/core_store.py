@@ -140,7 +140,7 @@ class CoreStore:
         with self._as_store_errors:
             settings = replace(self._settings, instance_id=instance_id)
             async with Client(settings, retry=self._retry) as successor:
-                # Registering would take it from whoever runs it already.
+                # Registering would take it from its present run.
                 if not await _has(successor, key):
                     await successor.register()
                     await successor.checkpoint(key, state)
@@ -258,7 +258,7 @@ def retry_within(budget: timedelta) -> Retry:
 
 
 async def _has(client: Client, key: str) -> bool:
-    """Tell whether an instance has a checkpoint; one that nobody has made has none."""
+    """Tell whether an instance has a checkpoint; a missing instance has none."""
     try:
         return await client.get_checkpoint(key) is not None
     except InstanceNotFound:

@@ -29,7 +29,7 @@ class Arguments:
     own: int = 0
 
     def may_change(self) -> bool:
-        """Tell whether any of them is an object that somebody may change after the call."""
+        """Tell whether any of them is an object that may change after the call."""
         return not all(map(is_plain, (*self.args[self.own :], *self.kwargs.values())))
 
 
@@ -150,7 +150,7 @@ class Function:
             with EndsForks():
                 found = self._call(*args, **kwargs)
         except StopIteration as error:
-            # No future takes it: who awaits the thread would wait for ever.
+            # No future takes it: its awaiter would wait for ever.
             raise RuntimeError(f"{self._call.__qualname__} raised StopIteration") from error
         self._check_awaited([call for call in calls if call[1] is not found])
         return found

@@ -1,4 +1,4 @@
-"""Reports of errors, for whoever wrote the workflow."""
+"""Reports of errors, for the workflow's author."""
 
 import asyncio
 import concurrent.futures

@@ -15,7 +15,7 @@ class Zoned:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
-        # Only now: whoever annotates with it need not have imported pydantic.
+        # Only now: an annotation alone imports no pydantic.
         from pydantic_core import core_schema
 
         inner = handler(source)
