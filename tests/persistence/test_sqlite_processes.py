@@ -98,3 +98,15 @@ def test_what_was_acknowledged_last_survives_sigkill(tmp_path: Path, groups: int
 def stored(path: Path, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(query).fetchall()
+
+
+def test_a_write_that_the_kernel_forbids_is_quoted_by_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*WORKER, "forbidden", str(tmp_path / "x.db")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert "the system says EPERM (Operation not permitted)" in done.stdout, done.stderr
