@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import pytest_asyncio
 from tests.support.slurm_cluster import NODES, SlurmCluster, slurm_cluster
 
+from runtara_environment.folders import safe_name
 from runtara_environment.placement_suite import ClusterContract, Launched, Rig
+from runtara_environment.placement_suite.contract import LOCKS
 from runtara_environment.placements.local import LocalSettings
 from runtara_environment.placements.slurm_cluster.placement import SlurmPlacement, SlurmSettings
 from runtara_environment.runners.registry import runners
@@ -62,6 +65,16 @@ def jobs_below(folder: Path) -> list[int]:
     return found
 
 
+def slurm(*argv: str) -> list[str]:
+    """Run a command of Slurm; gives the lines it prints."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+ODD_ID = ",:%| \"'\n" + "ö" * 508
+"""The longest id there is, 1,024 bytes."""
+
+
 class TestSlurmPlacement(ClusterContract):
     cluster: SlurmCluster
 
@@ -82,3 +95,30 @@ class TestSlurmPlacement(ClusterContract):
         for pid in jobs_below(rig.folder / "data" / "runs"):
             os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(self.cluster.start_node, NODES[1])
+
+    async def test_a_job_is_known_by_instance_and_attempt(self, rig: Rig) -> None:
+        """Its name is theirs, and its comment the launch's id."""
+        mark = rig.mark()
+        image = await rig.image(f"#!/bin/sh\necho up > {mark}; exec sleep 1000\n".encode())
+        launched = await rig.start(rig.assigned(image, ODD_ID))
+        await rig.until_there(mark)
+        found = slurm("squeue", "--noheader", "--format=%j|%k")
+        await rig.killed(launched)
+
+        name = f"runtara:the-rig:{safe_name(ODD_ID)}:1"
+        assert found == [f"{name}|{launched.launch_id}"]
+
+    async def test_a_namesake_is_not_taken_for_it(self, rig: Rig) -> None:
+        """A job of an instance that had the id before tells nothing, and is ended."""
+        namesake = rig.mark()
+        launched = rig.assigned(await rig.image(b"#!/bin/sh\nexit 5\n"))
+        name = f"runtara:the-rig:{launched.assignment.instance_id}:1"
+        script = f"sh -c '{LOCKS.format(mark=namesake)} sleep 1000'"
+        slurm("sbatch", f"--job-name={name}", "--comment=before", "--chdir=/", "--output=/dev/null",
+              f"--wrap={script}")  # fmt: skip
+        await rig.until_there(namesake)
+        end = await rig.ended(await rig.start(launched))
+        await rig.reopen([])
+
+        assert end.exit_code == 5
+        await rig.until_unlocked(namesake)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 logger = logging.getLogger(__name__)
 
 _ANSWER_S = 30
-_FIELDS = "%j|%T|%r"
+_FIELDS = "%i|%j|%k|%T|%r"
 
 
 class SlurmRefused(Exception):
@@ -19,8 +19,15 @@ class SlurmRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that Slurm knows. state: its word, as PENDING; reason: why it waits, or has ended."""
+    """
+    A job that Slurm knows.
 
+    job_id: given twice after a crash of the controller, so of use beside the name only. state: its
+    word, as PENDING. reason: why it waits, or has ended.
+    """
+
+    job_id: str
+    name: str
     state: str
     reason: str
 
@@ -64,19 +71,23 @@ class Slurm:
         )
 
     async def jobs(self, prefix: str) -> Mapping[str, Job]:
-        """Give the jobs whose names begin so; those that ended stay for some minutes."""
+        """
+        Give the jobs whose names begin so, by their comments.
+
+        Those that ended stay for some minutes.
+        """
         answer = await _run("squeue", "--me", "--noheader", "--states=all", f"--format={_FIELDS}")
         found: dict[str, Job] = {}
         for line in answer.splitlines():
-            name, state, reason = line.split("|", 2)
-            job = Job(state, reason)
-            # Of two with one name the one that lives counts.
-            if name.startswith(prefix) and (name not in found or not job.is_over):
-                found[name] = job
+            job_id, name, comment, state, reason = line.split("|", 4)
+            job = Job(job_id, name, state, reason)
+            # Of two with one comment the one that lives counts.
+            if name.startswith(prefix) and (comment not in found or not job.is_over):
+                found[comment] = job
         return found
 
     async def signal(self, name: str, *arguments: str) -> None:
-        """`scancel` a job, if it is there."""
+        """`scancel` the jobs of this name, if there are any."""
         await _run("scancel", "--quiet", f"--name={name}", *arguments)
 
 

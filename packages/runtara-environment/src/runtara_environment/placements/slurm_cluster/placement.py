@@ -65,6 +65,7 @@ class _Submitted:
     of life, as it was seen last. was_killed: whether it is to end.
     """
 
+    name: str
     folder: LaunchFolder
     reports: bool
     since: timedelta
@@ -78,8 +79,9 @@ class SlurmPlacement:
     """
     Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
 
-    A job is known by its name, which has the launch's id in it: Slurm gives its own ids a second
-    time after a crash of its controller.
+    A job is known by its name, made of environment, instance and attempt: Slurm gives its own ids a
+    second time after a crash of its controller. Its comment is the launch's id, which tells it from
+    a job of an instance of the same id that was forgotten since.
     """
 
     images: Images
@@ -112,8 +114,13 @@ class SlurmPlacement:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
-    def _name(self, launch_id: str) -> str:
-        return f"runtara.{self.settings.environment_id}.{launch_id}"
+    @property
+    def _prefix(self) -> str:
+        # No safe name has a colon, so no two environments, and no two instances, share a name.
+        return f"runtara:{safe_name(self.settings.environment_id)}:"
+
+    def _name(self, one: Assignment | OpenLaunch) -> str:
+        return f"{self._prefix}{safe_name(one.instance_id)}:{one.number}"
 
     # Launching
 
@@ -127,7 +134,7 @@ class SlurmPlacement:
         async with self._starting.setdefault(launch_id, asyncio.Lock()):
             if launch_id not in self._submitted:
                 await self._submit(assignment, image, runner, given, may_start)
-        return json.dumps({"job": self._name(launch_id)})
+        return json.dumps({"job": self._name(assignment)})
 
     async def _submit(
         self,
@@ -153,14 +160,14 @@ class SlurmPlacement:
         script = script_of([sys.executable, "-m", _MODULE, str(folder.path)])
         try:
             await self.settings.slurm.submit(
-                self._name(assignment.launch_id),
-                f"instance {safe_name(assignment.instance_id)} attempt {assignment.number}",
+                self._name(assignment),
+                safe_name(assignment.launch_id),
                 [f"--chdir={folder.path}", *_asked(image)],
                 script,
             )
         except SlurmRefused as refused:
             raise LaunchFailed(Cause.WAITING, f"{_in_words(image)}: {refused}") from refused
-        self._watch(assignment.launch_id, folder, runner.reports)
+        self._watch(assignment, folder, runner.reports)
 
     def _spec(
         self, assignment: Assignment, image: Image, runner: Runner, places: Places
@@ -190,9 +197,10 @@ class SlurmPlacement:
         runs = self.settings.places.data_dir / "runs"
         return LaunchFolder(runs, tenant_id, instance_id, launch_id)
 
-    def _watch(self, launch_id: str, folder: LaunchFolder, reports: bool) -> None:
+    def _watch(self, one: Assignment | OpenLaunch, folder: LaunchFolder, reports: bool) -> None:
         now = self._clock.uptime()
-        self._submitted[launch_id] = _Submitted(folder, reports, now, now)
+        submitted = _Submitted(self._name(one), folder, reports, now, now)
+        self._submitted[one.launch_id] = submitted
 
     # While they live
 
@@ -205,17 +213,17 @@ class SlurmPlacement:
                 # The job itself sees the file, also where Slurm has forgotten it.
                 submitted.was_killed = True
                 await asyncio.to_thread((submitted.folder.path / KILL).touch)
-                await self._signal(launch_id, "--state=PENDING")
+                await self._signal(submitted.name, "--state=PENDING")
             else:
-                await self._signal(launch_id, "--batch", "--signal=TERM")
+                await self._signal(submitted.name, "--batch", "--signal=TERM")
         except OSError as error:
             logger.warning("launch %s can't be told: %s", launch_id, error)
 
-    async def _signal(self, launch_id: str, *arguments: str) -> None:
+    async def _signal(self, name: str, *arguments: str) -> None:
         try:
-            await self.settings.slurm.signal(self._name(launch_id), *arguments)
+            await self.settings.slurm.signal(name, *arguments)
         except SlurmRefused as refused:
-            logger.warning("launch %s: %s", launch_id, refused)
+            logger.warning("job %s: %s", name, refused)
 
     async def confirm(self, launch_id: str) -> None:
         self._submitted.pop(launch_id, None)
@@ -227,16 +235,17 @@ class SlurmPlacement:
             folder = self._folder(row.tenant_id, row.instance_id, row.launch_id)
             image = None if row.image_id is None else await self.images.get(row.image_id)
             runner = None if image is None else self.runners.get(image.runner_type)
-            self._watch(row.launch_id, folder, runner is not None and runner.reports)
+            self._watch(row, folder, runner is not None and runner.reports)
         try:
-            jobs = await self.settings.slurm.jobs(self._name(""))
+            jobs = await self.settings.slurm.jobs(self._prefix)
         except SlurmRefused as refused:
             logger.warning("jobs that are of no use any more may run on: %s", refused)
             return
-        kept = {self._name(row.launch_id) for row in launches}
-        for name in set(jobs) - kept:
-            await self.settings.slurm.signal(name, "--full", "--signal=KILL")
-            await self.settings.slurm.signal(name)
+        kept = {safe_name(row.launch_id) for row in launches}
+        for launch_id, job in jobs.items():
+            if launch_id not in kept and not job.is_over:
+                await self._signal(job.name, "--full", "--signal=KILL", job.job_id)
+                await self._signal(job.name, job.job_id)
 
     # Ends
 
@@ -255,13 +264,13 @@ class SlurmPlacement:
         # Asked before the folders are read: what has ended by then has written how.
         jobs: Mapping[str, Job] | None = None
         try:
-            jobs = await self.settings.slurm.jobs(self._name(""))
+            jobs = await self.settings.slurm.jobs(self._prefix)
         except SlurmRefused as refused:
             logger.warning("Slurm can't be asked: %s", refused)
         for launch_id, submitted in launches.items():
             end = await asyncio.to_thread(self._written, submitted)
             if end is None and jobs is not None:
-                end = await self._judged(launch_id, submitted, jobs.get(self._name(launch_id)))
+                end = await self._judged(launch_id, submitted, jobs.get(safe_name(launch_id)))
             if end is not None and launch_id in self._submitted and self._ended is not None:
                 self._told.add(launch_id)
                 self._ended(launch_id, end)
@@ -292,7 +301,7 @@ class SlurmPlacement:
             submitted.heard_at = now
             is_waiting = job.state == "PENDING"
             if is_waiting and now - submitted.since >= self.settings.booking_wait:
-                await self._signal(launch_id, "--state=PENDING")
+                await self._signal(submitted.name, "--state=PENDING")
                 return _given_back(job.reason)
             return None
         if job is not None:
