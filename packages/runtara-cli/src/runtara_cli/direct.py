@@ -9,28 +9,29 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching.crashes import CrashPolicy
-from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.images import RunnerType
 from runtara_domain.model.interventions import Stopped
 from runtara_domain.model.launches import Claims, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.transport import never_abandoned
 from runtara_domain.system_clock import SystemClock
-from runtara_environment.images.validation import check_image
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.operations import OPERATIONS
 from runtara_management_sdk import ManagementClient
-from runtara_management_sdk.transport import read_answer
+from runtara_management_sdk.answers import read_answer
 from runtara_persistence.connect import connect
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_protocol.server.router import Router
 from runtara_protocol.server.streams import Upload
 from runtara_sdk.errors import ConfigurationError, ConnectionFailed, ServerError
+
+if TYPE_CHECKING:
+    from runtara_domain.launching.launcher import Launcher
 
 _MAX_IMAGE = 256 << 20
 
@@ -51,7 +52,7 @@ async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
             clock = SystemClock()
             management = Management(
                 persistence=persistence,
-                launcher=cast(Launcher, _Bystander(clock)),
+                launcher=cast("Launcher", _Bystander(clock)),
                 clock=clock,
                 check_image=_check,
                 log_path=_no_log,
@@ -135,6 +136,8 @@ class _Bystander:
 
 
 def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> None:
+    from runtara_environment.images.validation import check_image
+
     check_image((), path, runner, metadata)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtara_domain.launching.crashes import CrashPolicy
-from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.operations import InstanceOperations
 from runtara_domain.model.images import Image, RunnerType
@@ -17,6 +17,9 @@ from runtara_domain.ports.schedules import Calendar
 from runtara_domain.ports.transport import OnAbandoned
 from runtara_protocol.server.streams import Upload
 from runtara_schedules import CronCalendar
+
+if TYPE_CHECKING:
+    from runtara_domain.launching.launcher import Launcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Management:
     """
 
     persistence: Persistence
-    launcher: Launcher
+    launcher: "Launcher"
     clock: Clock
     check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
     log_path: Callable[[str, str, str], Path]

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from runtara_management_sdk import operations
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.images import Images
 from runtara_management_sdk.instances import Instances
 from runtara_management_sdk.operations import Environments, Launches, Queues
 from runtara_management_sdk.records import Granularity, Health, MetricsBucket
 from runtara_management_sdk.schedules import Schedules
-from runtara_management_sdk.settings import ManagementSettings
-from runtara_management_sdk.transport import Asks, Transport
 from runtara_management_sdk.workers import Workers
 from runtara_protocol.pb import environment_pb2 as pb
+
+if TYPE_CHECKING:
+    from runtara_management_sdk.settings import ManagementSettings
 
 
 class ManagementClient:
@@ -37,9 +39,9 @@ class ManagementClient:
     workers: Workers
 
     def __init__(
-        self, settings: ManagementSettings | None = None, *, transport: Asks | None = None
+        self, settings: "ManagementSettings | None" = None, *, transport: Asks | None = None
     ) -> None:
-        self._transport = transport or Transport(settings or ManagementSettings())
+        self._transport = transport or _connection(settings)
         self.images = Images(self._transport)
         self.instances = Instances(self._transport)
         self.launches = Launches(self._transport)
@@ -79,3 +81,11 @@ class ManagementClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _connection(settings: "ManagementSettings | None") -> Asks:
+    # Only now: QUIC and TLS take longer to import than all else, and a transport does without.
+    from runtara_management_sdk.settings import ManagementSettings
+    from runtara_management_sdk.transport import Transport
+
+    return Transport(settings or ManagementSettings())

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from runtara_management_sdk import reading
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.records import Image, RegisteredImage, Runner
-from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 
 CHUNK = 256 * 1024

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from runtara_management_sdk import reading
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.records import (
     Checkpoint,
     Event,
@@ -16,7 +17,6 @@ from runtara_management_sdk.records import (
     Started,
     Status,
 )
-from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import InstanceNotFound
 

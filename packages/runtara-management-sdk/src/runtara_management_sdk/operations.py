@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 from runtara_management_sdk import reading
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.records import (
     Environment,
     Granularity,
@@ -14,7 +15,6 @@ from runtara_management_sdk.records import (
     Queue,
     Scope,
 )
-from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 
 PAGE = 100

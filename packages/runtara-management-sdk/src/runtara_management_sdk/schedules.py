@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from runtara_management_sdk import reading
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.schedule_records import LocalTimeRule, Overlap, Schedule, Tick
-from runtara_management_sdk.transport import Asks
 from runtara_protocol.pb import environment_pb2 as pb
 
 _MILLISECOND = timedelta(milliseconds=1)

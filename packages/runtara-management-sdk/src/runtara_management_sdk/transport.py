@@ -2,40 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
-from runtara_management_sdk.errors import refusal
+from runtara_management_sdk.answers import read_answer
 from runtara_management_sdk.settings import ManagementSettings
-from runtara_protocol.pb.environment_pb2 import RpcRequest, RpcResponse
+from runtara_protocol.pb.environment_pb2 import RpcRequest
 from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.connection import SharedConnection
-from runtara_sdk.client.exchange import frame, parsed
+from runtara_sdk.client.exchange import frame
 from runtara_sdk.client.retry import NOT_CARRIED_OUT, TRANSIENT
 from runtara_sdk.errors import (
     ConnectionFailed,
-    ProtocolError,
     RequestReset,
     RequestTimeout,
     RuntaraError,
 )
-
-_ANSWERED_AS = {"register_image_stream": "register_image"}
-
-
-class Asks(Protocol):
-    """What carries requests out; see Transport, which does it over a connection."""
-
-    async def ask(
-        self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
-    ) -> Any: ...
-
-    async def upload(
-        self, request: RpcRequest, body: Callable[[], AsyncIterable[bytes]]
-    ) -> Any: ...
-
-    async def aclose(self) -> None: ...
 
 
 class Transport:
@@ -128,18 +111,3 @@ class Transport:
 
 async def _greet(connection: ClientConnection) -> None:
     """Send nothing first."""
-
-
-def read_answer(request: RpcRequest, data: bytes) -> Any:
-    """Give the message that answers a request; raises the refusal, or ProtocolError."""
-    response = parsed(data, RpcResponse)
-    answered = response.WhichOneof("response")
-    if answered == "error":
-        raise refusal(response.error.code, response.error.message)
-    asked = request.WhichOneof("request") or ""
-    if answered != _ANSWERED_AS.get(asked, asked):
-        raise ProtocolError(f"the environment answered {asked} with {answered or 'nothing known'}")
-    message = getattr(response, answered)
-    if getattr(message, "success", True) is False:
-        raise refusal(getattr(message, "code", None) or None, message.error)
-    return message

@@ -6,6 +6,8 @@ sends signals does so by `SendSignal` and `SendCustomSignal`, which refuse what 
 and whoever has a failed instance go on by `ReopenInstance`.
 """
 
+from typing import TYPE_CHECKING
+
 from runtara_domain.error import (
     CoreError,
     DatabaseError,
@@ -64,7 +66,9 @@ from runtara_domain.system_clock import SystemClock
 from runtara_domain.use_cases.instances import ReopenInstance
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 from runtara_persistence.connect import backend, connect
-from runtara_persistence.memory.persistence import MemoryPersistence
+
+if TYPE_CHECKING:
+    from runtara_persistence.memory.persistence import MemoryPersistence
 
 __all__ = [
     "ANY",
@@ -123,3 +127,14 @@ __all__ = [
     "backend",
     "connect",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name != "MemoryPersistence":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Only whoever works without a database needs its steps.
+        from runtara_persistence.memory.persistence import MemoryPersistence
+
+        globals()[name] = MemoryPersistence
+        return MemoryPersistence

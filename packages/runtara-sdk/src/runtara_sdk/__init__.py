@@ -1,19 +1,10 @@
 """Durable workflows in Python, on the Runtara core: see README.md."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from runtara_sdk.client.records import (
-    Checkpoint,
-    CheckpointEntry,
-    CustomEvent,
-    InstanceStatus,
-    Pending,
-    Registration,
-    Signal,
-    SignalType,
-    Status,
-)
 from runtara_sdk.errors import (
     CheckpointNotFound,
     CheckpointSaveFailed,
@@ -39,59 +30,70 @@ from runtara_sdk.errors import (
     TooManyInstances,
     ValidationFailed,
 )
-from runtara_sdk.workflow import (
-    BranchTask,
-    Call,
-    ChildHandle,
-    ChildNotStarted,
-    CoreUnavailable,
-    DurableCallInStep,
-    Ended,
-    Incompatible,
-    InputRefused,
-    NondeterminismError,
-    NotDone,
-    NotInBranchTask,
-    NotSerializable,
-    Outcome,
-    OutsideWorkflow,
-    Promise,
-    Queue,
-    Retry,
-    StateUnreadable,
-    Step,
-    StepFailed,
-    StepInfo,
-    TaskGroup,
-    Tick,
-    Workflow,
-    WorkflowCancelled,
-    WorkflowError,
-    WorkflowFailed,
-    Zoned,
-    child,
-    continue_as_new,
-    current,
-    logger,
-    map_steps,
-    now,
-    patched,
-    promise,
-    race,
-    random,
-    report,
-    sleep,
-    sleep_until,
-    start_child,
-    step,
-    timeout,
-    uuid4,
-    workflow,
-)
 
 if TYPE_CHECKING:
     from runtara_sdk.client.client import Client
+    from runtara_sdk.client.records import (
+        Checkpoint,
+        CheckpointEntry,
+        CustomEvent,
+        InstanceStatus,
+        Pending,
+        Registration,
+        Signal,
+        SignalType,
+        Status,
+    )
     from runtara_sdk.client.settings import Settings
+    from runtara_sdk.workflow import (
+        BranchTask,
+        Call,
+        ChildHandle,
+        ChildNotStarted,
+        CoreUnavailable,
+        DurableCallInStep,
+        Ended,
+        Incompatible,
+        InputRefused,
+        NondeterminismError,
+        NotDone,
+        NotInBranchTask,
+        NotSerializable,
+        Outcome,
+        OutsideWorkflow,
+        Promise,
+        Queue,
+        Retry,
+        StateUnreadable,
+        Step,
+        StepFailed,
+        StepInfo,
+        TaskGroup,
+        Tick,
+        Workflow,
+        WorkflowCancelled,
+        WorkflowError,
+        WorkflowFailed,
+        Zoned,
+        child,
+        continue_as_new,
+        current,
+        logger,
+        map_steps,
+        now,
+        patched,
+        promise,
+        race,
+        random,
+        report,
+        sleep,
+        sleep_until,
+        start_child,
+        step,
+        timeout,
+        uuid4,
+        workflow,
+    )
 
 __all__ = [
     "BranchTask",
@@ -177,13 +179,44 @@ __all__ = [
     "workflow",
 ]
 
-# What these bring along takes longer to import than most workflows run between two steps.
-_AT_FIRST_USE = {"Client": "runtara_sdk.client.client", "Settings": "runtara_sdk.client.settings"}
+_RECORDS = (
+    "Checkpoint",
+    "CheckpointEntry",
+    "CustomEvent",
+    "InstanceStatus",
+    "Pending",
+    "Registration",
+    "Signal",
+    "SignalType",
+    "Status",
+)
+_OF_CLIENT = dict.fromkeys(_RECORDS, "runtara_sdk.client.records") | {
+    "Client": "runtara_sdk.client.client",
+    "Settings": "runtara_sdk.client.settings",
+}
+
+if not TYPE_CHECKING:
+    # Whoever knows only errors, as a client of an environment, needs neither QUIC nor the engine
+    # of workflows: each is imported with the first name that is its own.
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(_OF_CLIENT.get(name, "runtara_sdk.workflow")), name)
+        globals()[name] = found
+        return found
 
 
-def __getattr__(name: str) -> object:
-    if name not in _AT_FIRST_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(_AT_FIRST_USE[name]), name)
-    globals()[name] = found
-    return found
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Where `workflow` is the decorator, though Python puts the package of this name there."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "workflow" and isinstance(value, ModuleType):
+            value = value.workflow
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

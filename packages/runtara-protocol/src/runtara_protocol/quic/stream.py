@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
-
-from aioquic.quic.stream import QuicStream
+from typing import TYPE_CHECKING, Protocol
 
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
+
+if TYPE_CHECKING:
+    from aioquic.quic.stream import QuicStream
 
 REFUSED = 1
 

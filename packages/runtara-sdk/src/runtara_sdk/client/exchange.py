@@ -1,15 +1,17 @@
 """One request and its answer, on one connection, once."""
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from runtara_protocol.frame import FrameDecoder, FrameError, MessageType, encode
 from runtara_protocol.pb.instance_pb2 import RpcRequest, RpcResponse
-from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import StreamReset
 from runtara_sdk.client.responses import refused
 from runtara_sdk.errors import ProtocolError, RequestReset, ValidationFailed
+
+if TYPE_CHECKING:
+    from runtara_protocol.quic.client import ClientConnection
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -19,7 +21,7 @@ _RESPONSE = frozenset({MessageType.RESPONSE})
 _ANSWERED_BY_THE_END = frozenset({"instance_event_batch", "signal_ack", "retry_attempt"})
 
 
-async def exchange(connection: ClientConnection, request: RpcRequest) -> RpcResponse:
+async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcResponse:
     """
     Return the answer, which is of the request's kind, or empty where the protocol has none.
 
