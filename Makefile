@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 DEBIAN := /usr/lib/postgresql/15/bin
-# What a change to a rule breaks first, without PostgreSQL, sockets and processes.
+# What a change to a rule breaks first, in memory: without databases, sockets and processes.
 QUICK ?= tests/architecture tests/domain tests/contract tests/sdk/workflow
 .PHONY: help check quick test coverage versions lint types format proto bench demo long release
 
@@ -10,8 +10,8 @@ help: ## Show this list
 check: ## All that CI checks
 	.ci/run
 
-quick: ## The tests of two minutes: no PostgreSQL, no socket, no process
-	uv run pytest -q --numprocesses=2 -m "not long and not slow" -k "not postgres" $(QUICK)
+quick: ## The tests of a minute, in memory: no database, no socket, no process
+	uv run pytest -q --numprocesses=2 -m "not long and not slow" -k "not postgres and not sqlite" $(QUICK)
 
 test: ## The tests alone
 	uv run pytest

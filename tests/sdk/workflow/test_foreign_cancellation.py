@@ -30,6 +30,8 @@ from runtara_sdk import (
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow import Workflow
 
+pytestmark = pytest.mark.slow
+
 begun: Counter[str] = Counter()
 
 

@@ -12,6 +12,8 @@ from tests.sdk.workflow.memory_store import Core, life
 from runtara_sdk import NotInBranchTask, TaskGroup, promise, sleep, step, workflow
 from runtara_sdk.workflow import Workflow
 
+pytestmark = pytest.mark.slow
+
 
 @step
 async def work(name: str) -> str:

@@ -13,6 +13,8 @@ from tests.sdk.workflow.memory_store import Core, MemoryStore
 
 from runtara_sdk.workflow import TaskGroup, Workflow, current, execute, map_steps, step, workflow
 
+pytestmark = pytest.mark.slow
+
 STEPS = 2
 ORDERS = sorted(set(itertools.permutations("AB" * STEPS)))
 

@@ -27,6 +27,8 @@ class Decision:
     by: str = ""
 
 
+pytestmark = pytest.mark.slow
+
 APPROVAL = Promise("approval", Decision)
 EITHER: Promise[int | str] = Promise("either", int | str)
 NEWS = Promise("news", str)

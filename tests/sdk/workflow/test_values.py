@@ -364,6 +364,7 @@ def test_whatever_a_validator_raises_says_that_a_state_does_not_fit() -> None:
         codec.decode("charge#1", b"1", Unknown)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
