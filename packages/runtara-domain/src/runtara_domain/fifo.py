@@ -10,8 +10,8 @@ class Fifo:
     """
     First come, first served for each key; different keys don't wait for each other.
 
-    give_up: returns when a turn has been waited for long enough. late: makes the error that who
-    waited so long gets, of the keys of the turn.
+    give_up: returns when a turn has been waited for long enough. late: makes the error of a caller
+    that waited so long, from the keys of its turn.
     """
 
     def __init__(

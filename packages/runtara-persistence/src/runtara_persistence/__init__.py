@@ -1,9 +1,9 @@
 """
 What the Runtara core stores, for programs that work on the same database.
 
-`connect` chooses an adapter by URL; records, states and errors are those of the domain. Whoever
-sends signals does so by `SendSignal` and `SendCustomSignal`, which refuse what can't be delivered,
-and whoever has a failed instance go on by `ReopenInstance`.
+`connect` chooses an adapter by URL; records, states and errors are those of the domain. Programs
+send signals by `SendSignal` and `SendCustomSignal`, which refuse a signal that can't be delivered.
+`ReopenInstance` lets a failed instance go on.
 """
 
 from typing import TYPE_CHECKING
@@ -133,7 +133,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name != "MemoryPersistence":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # Only whoever works without a database needs its steps.
+        # Only programs without a database need its steps.
         from runtara_persistence.memory.persistence import MemoryPersistence
 
         globals()[name] = MemoryPersistence

@@ -205,7 +205,7 @@ async def other_streams_are_not_hurt(server: Server) -> None:
         await serves(half)
 
 
-@rule("A client that breaks off its own request hurts nobody")
+@rule("A client that breaks off its own request hurts no other client")
 async def a_request_broken_off_by_the_client(server: Server) -> None:
     async with server.connect() as connection:
         for size in (0, 3, 20):

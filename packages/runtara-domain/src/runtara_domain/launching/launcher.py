@@ -58,8 +58,8 @@ class _Known:
     """
     What is known of what is launchable.
 
-    is_wanted: something may have become so since the last claim. is_told: because others said so,
-    who may know of a moment that the last renewal didn't. next_at, again_at: the moments at which
+    is_wanted: something may have become so since the last claim. is_told: the database said so,
+    and may know of a moment that the last renewal didn't. next_at, again_at: the moments at which
     something does by itself, as the last renewal and the last claim told, until that is claimed.
     renewed_next_at: as the last renewal told, also after that. is_waiting: more than was claimed
     may be launchable already.

@@ -75,8 +75,10 @@ class Store:
             self.watchers.tell_launchable()
 
     def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:
-        """Tell, after a step has moved an instance, if it is soon due and soon nobody's, or awake
-        without a process.
+        """
+        Tell environments of an instance that they may soon launch, after a step has moved it.
+
+        It is soon due and soon unclaimed, or awake without a process.
         """
         soon = at + LAUNCHABLE_WITHIN
         is_over = row.sleep_until is not None and row.sleep_until < soon

@@ -32,7 +32,7 @@ kept AS (
     ON CONFLICT (instance_id, checkpoint_id) DO UPDATE
     SET wake_at = coalesce(c.wake_at, excluded.wake_at)
     WHERE c.is_retry_attempt IS NOT TRUE
-    -- A row that this statement inserted has nobody's mark of change or lock on it.
+    -- A row that this statement inserted has no mark of a change or lock on it.
     RETURNING wake_at, xmax = 0 AS is_fresh
 ),
 settled AS MATERIALIZED (

@@ -251,7 +251,7 @@ found AS MATERIALIZED (
     SELECT i.instance_id
     FROM wanted
     JOIN instances AS i ON i.instance_id = wanted.instance_id
-    -- Unchanged since it was found launchable; somebody who holds it is changing it.
+    -- Unchanged since it was found launchable; a step that has it locked is changing it.
     WHERE i.xmin::text = wanted.version
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),

@@ -8,7 +8,7 @@ WITH slept AS MATERIALIZED (
         AND greatest(sleep_until, wake_claim_until) <= $1
     ORDER BY waits_since, instance_id COLLATE "C"
     LIMIT $2
-    -- Somebody who holds a row is claiming it, waking it or ending it.
+    -- A step that has a row locked is claiming it, waking it or ending it.
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 -- Given back at a time that is yet to come: the clock was set back.
@@ -116,7 +116,7 @@ found AS MATERIALIZED (
         split_part(i.wake_claim_by, '/', 1) = $5 AS is_same_owners
     FROM sleepers
     JOIN instances AS i ON i.instance_id = sleepers.instance_id
-    -- Whoever waited for one row would have all the others wait.
+    -- A wait for one row would keep all the others waiting.
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
 renewed AS (

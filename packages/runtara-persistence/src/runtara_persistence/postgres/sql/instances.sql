@@ -314,7 +314,7 @@ WITH oldest AS MATERIALIZED (
         )
     ORDER BY finished_at
     LIMIT $2
-    -- Others may be deleting too: each takes what nobody else has.
+    -- Others may be deleting too: each takes rows that no other has locked.
     FOR UPDATE SKIP LOCKED
 ),
 -- As an array: how many a limit gives is not known to the planner, it would read the whole table.

@@ -73,7 +73,7 @@ found AS MATERIALIZED (
     FROM instances
     WHERE instance_id = ANY ($1)
     ORDER BY instance_id
-    -- One that somebody else holds would keep the others waiting: it is asked for alone.
+    -- A row that another step has locked would keep the others waiting: it is asked for alone.
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 admitted AS MATERIALIZED (

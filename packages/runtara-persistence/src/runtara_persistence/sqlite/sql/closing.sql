@@ -62,7 +62,7 @@ SET crashes = :crashes,
 WHERE instance_id = :instance_id;
 
 -- name: release
--- Last, so that whoever is told of it finds the rest done.
+-- Last: a watcher that is told of this finds the rest done.
 UPDATE instances
 SET launch_id = NULL
 WHERE instance_id = :instance_id;
