@@ -29,8 +29,14 @@ async def migrate(url: str) -> tuple[str, ...]:
 
 
 async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
-    import asyncpg
-    from asyncpg.connect_utils import SessionAttribute
+    try:
+        import asyncpg
+        from asyncpg.connect_utils import SessionAttribute
+    except ModuleNotFoundError as error:
+        raise MigrationError(
+            f"{place.shown}: PostgreSQL needs the driver asyncpg, which is not installed:"
+            " pip install 'runtara-migrations[postgres]'"
+        ) from error
 
     from runtara_migrations.postgres import in_one_line, run_postgres
 

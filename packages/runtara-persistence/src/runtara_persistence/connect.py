@@ -19,7 +19,7 @@ def connect(url: str, *, migrates: bool = False) -> Persistence:
     do; otherwise opening raises DatabaseError if the schema lacks a migration. Opening a SQLite
     file always brings its schema up to date.
 
-    Raises InvalidValue for a URL it doesn't take, saying what is taken.
+    Raises InvalidValue for a URL it doesn't take, saying what is taken, and as `postgres`.
     """
     place = _locate(url)
     if isinstance(place, location.PostgresLocation):
@@ -28,8 +28,20 @@ def connect(url: str, *, migrates: bool = False) -> Persistence:
 
 
 def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persistence:
-    """Give an unopened adapter to a PostgreSQL database; migrates: as for `connect`."""
-    from runtara_persistence.postgres.persistence import PostgresPersistence
+    """
+    Give an unopened adapter to a PostgreSQL database; migrates: as for `connect`.
+
+    Raises InvalidValue where asyncpg is not installed.
+    """
+    try:
+        from runtara_persistence.postgres.persistence import PostgresPersistence
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise InvalidValue(
+            "database URL: PostgreSQL needs the driver asyncpg, which is not installed:"
+            " pip install 'runtara[postgres]'"
+        ) from error
 
     return PostgresPersistence(url, migrates=migrates, pool_size=pool_size)
 

@@ -14,8 +14,10 @@ from runtara.embedded.instances import EmbeddedInstances
 from runtara.embedded.queues import put_queue
 from runtara.embedded.stores import EmbeddedStores
 from runtara.locating import Place, Way
+from runtara_domain.error import InvalidValue
 from runtara_management_sdk import Queue as QueueRecord
 from runtara_persistence.connect import connect as persistence_at
+from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.workflow import Queue
 
 if TYPE_CHECKING:
@@ -141,7 +143,10 @@ async def _open(shared: _Shared, place: Place) -> None:
 
 async def _opened(exits: AsyncExitStack, place: Place) -> Connection:
     if place.way is Way.DATABASE:
-        core = EmbeddedCore(persistence_at(place.value, migrates=True))
+        try:
+            core = EmbeddedCore(persistence_at(place.value, migrates=True))
+        except InvalidValue as error:
+            raise ConfigurationError(str(error)) from error
         await exits.enter_async_context(core)
         return _Embedded(core, place.value)
     # Only here: QUIC and TLS take long to import.
