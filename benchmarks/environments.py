@@ -98,6 +98,7 @@ class Environment:
     """An environment in a process of its own."""
 
     pid: int
+    address: str
     core: str
     data_dir: Path
     client: ManagementClient
@@ -175,7 +176,9 @@ async def environment(
             tls_ca=data_dir / "authority/ca.pem",
         )
         async with ManagementClient(settings) as client:
-            opened = Environment(process.pid, str(entry["core"]), data_dir, client, marks)
+            opened = Environment(
+                process.pid, settings.environment_addr, str(entry["core"]), data_dir, client, marks
+            )
             yield opened
     finally:
         transport.close()
