@@ -20,6 +20,7 @@ from runtara_management_sdk.records import (
     Scope,
     Status,
     Waiting,
+    report_of,
 )
 from runtara_protocol.pb import environment_pb2 as pb
 
@@ -147,7 +148,7 @@ def instance(message: pb.GetInstanceStatusResponse) -> Instance:
         stderr=field(message, "stderr"),
         is_blocked=message.blocked,
         waiting_for=tuple(map(waiting, message.waiting_for)),
-        progress=field(message, "progress"),
+        progress=report_of(field(message, "progress")),
         launches=field(message, "launches"),
         crashes=field(message, "crashes"),
         next_launch_at=time(message, "next_launch_ms"),

@@ -1,5 +1,6 @@
 """What an environment tells, as records; times are aware datetimes, None where there is none."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,7 +123,7 @@ class Instance:
     All that is known of an instance.
 
     not_launched: why it is not launched though it is due, None if it is or isn't due. env: values
-    whose names look secret are masked.
+    whose names look secret are masked. progress: what it reported last, as `report_of` reads it.
     """
 
     instance_id: str
@@ -145,7 +146,7 @@ class Instance:
     stderr: str | None = None
     is_blocked: bool = False
     waiting_for: tuple[Waiting, ...] = ()
-    progress: bytes | None = None
+    progress: object = None
     launches: int | None = None
     crashes: int | None = None
     next_launch_at: datetime | None = None
@@ -157,6 +158,14 @@ class Instance:
     memory_peak_bytes: int | None = None
     cpu_usage_usec: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+def report_of(progress: bytes | None) -> object:
+    """Read what an instance has reported: the JSON value, or the bytes where they are none."""
+    try:
+        return None if progress is None else json.loads(progress)
+    except ValueError:
+        return progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

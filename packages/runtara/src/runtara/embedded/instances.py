@@ -29,6 +29,7 @@ from runtara_management_sdk import (
     Status,
     Waiting,
 )
+from runtara_management_sdk.records import report_of
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.errors import DatabaseFailed, InstanceNotFound
 from runtara_sdk.loggers import get_logger
@@ -210,7 +211,7 @@ def _instance(seen: InstanceView) -> Instance:
         stderr=one.stderr,
         is_blocked=one.blocked_reason is not None,
         waiting_for=_waiting(one.waits),
-        progress=seen.progress,
+        progress=report_of(seen.progress),
         launches=seen.launches,
         crashes=seen.crashes,
         next_launch_at=seen.next_launch_at,

@@ -1,0 +1,234 @@
+"""examples/shop: a web application in several processes, each of them a worker too."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.postgres import empty_database
+
+from runtara_persistence.connect import connect as database_at
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "examples/README.md").read_text()
+COMMAND = re.search(r"^RUNTARA_DATABASE_URL=\S+ uv run (uvicorn .* --workers 4 .*)$", PAGE, re.M)
+GENEROUS = 60.0
+FINAL = ("completed", "failed", "cancelled")
+APPROVED = {"approved": True, "by": "Ann"}
+
+
+class Shop:
+    """The shop that runs, as its customers and its book-keeper see it."""
+
+    def __init__(
+        self, folder: Path, database_url: str, http: httpx.Client, process_id: int
+    ) -> None:
+        self.folder, self.database_url = folder, database_url
+        self.http, self.process_id = http, process_id
+
+    def order(self, order_id: str, cents: int = 995, **more: Any) -> None:
+        """Place an order."""
+        placed = self.http.post("/orders", json={"id": order_id, "cents": cents} | more)
+        assert placed.status_code == 202, placed.text
+
+    def until(self, order_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until an order stands as asked for; gives how it stands."""
+        deadline = time.monotonic() + GENEROUS
+        while True:
+            found: dict[str, Any] = self.http.get(f"/orders/{order_id}").raise_for_status().json()
+            if holds(found):
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+    def until_waiting(self, order_id: str) -> dict[str, Any]:
+        """Wait until an order is to be approved."""
+        return self.until(order_id, lambda found: found["waits_for"] == ["approval"])
+
+    def ended(self, order_id: str) -> dict[str, Any]:
+        """Wait for an order's end."""
+        return self.until(order_id, lambda found: found["status"] in FINAL)
+
+    def entries(self, order_id: str) -> list[str]:
+        """Give what the books have of an order, in its order."""
+        with closing(sqlite3.connect(self.folder / "books.db")) as books:
+            rows = books.execute(
+                "SELECT kind FROM entries WHERE of = ? OR of LIKE ? || '/%' ORDER BY at",
+                (order_id, order_id),
+            )
+            return [kind for (kind,) in rows]
+
+    def processes(self) -> list[int]:
+        """Give the web application's processes, of which each has one that runs instances."""
+        children = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text()
+        return [
+            each
+            for each in map(int, children.split())
+            if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()
+        ]
+
+
+@contextmanager
+def running(folder: Path, database_url: str, workers: int) -> Iterator[Shop]:
+    """Run the shop in a folder of its own by the README's command, with so many processes."""
+    assert COMMAND is not None
+    command = COMMAND[1].replace("examples/shop", str(ROOT / "examples/shop")).split()
+    command[command.index("4")] = str(workers)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port: int = unused.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, "--port", str(port), "--log-level", "warning"],
+        cwd=folder,
+        env={**os.environ, "RUNTARA_DATABASE_URL": database_url},
+        start_new_session=True,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=GENEROUS) as http:
+            deadline = time.monotonic() + GENEROUS
+            while True:
+                with suppress(httpx.TransportError):
+                    http.get("/").raise_for_status()
+                    break
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield Shop(folder, database_url, http, process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(GENEROUS) in (0, -signal.SIGTERM)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop in two processes, on a SQLite file as in its README."""
+    with running(tmp_path_factory.mktemp("shop"), "sqlite:shop.db", 2) as found:
+        yield found
+
+
+def test_a_small_order_is_charged_and_packed(shop: Shop) -> None:
+    shop.order("small", items=["book", "pen"])
+    again = shop.http.post("/orders", json={"id": "small", "cents": 995, "items": ["book", "pen"]})
+    other = shop.http.post("/orders", json={"id": "small", "cents": 1})
+
+    found = shop.ended("small")
+    assert (again.json()["is_new"], other.status_code) == (False, 409)
+    assert (found["status"], found["progress"]) == ("completed", "packing")
+    assert found["receipt"] == {"payment": "payment-small", "parcels": ["small/book", "small/pen"]}
+    assert shop.entries("small") == ["charge", "pack", "pack"]
+
+
+def test_a_large_order_waits_for_an_approval_on_its_page(shop: Shop) -> None:
+    shop.order("large", 25000)
+    assert shop.until_waiting("large")["progress"] == "waiting for approval"
+    assert "large" in shop.http.get("/").text
+
+    sent = shop.http.post("/orders/large/decision", json=APPROVED).json()
+    assert sent == {"stands": True, "warning": None}
+    assert shop.ended("large")["receipt"]["parcels"] == ["large/book"]
+
+
+@pytest.mark.parametrize(
+    ("order_id", "more", "error", "entries"),
+    [
+        ("stolen", {"card": "stolen"}, "CardRefused", []),
+        (
+            "sold-out",
+            {"items": ["book", "unicorn"]},
+            "SoldOut",
+            ["charge", "pack", "unpack", "refund"],
+        ),
+    ],
+)
+def test_what_was_done_for_an_order_that_fails_is_undone(
+    shop: Shop, order_id: str, more: dict[str, Any], error: str, entries: list[str]
+) -> None:
+    shop.order(order_id, **more)
+
+    found = shop.ended(order_id)
+    assert found["status"] == "failed"
+    assert error in found["error"]
+    assert shop.entries(order_id) == entries
+
+
+def test_a_declined_and_a_cancelled_order_are_refunded(shop: Shop) -> None:
+    for order_id in ("declined", "cancelled"):
+        shop.order(order_id, 25000)
+        shop.until_waiting(order_id)
+    shop.http.post("/orders/declined/decision", json={"approved": False, "by": "Bob"})
+    shop.http.delete("/orders/cancelled").raise_for_status()
+
+    assert [shop.ended(one)["status"] for one in ("declined", "cancelled")] == [*FINAL[1:]]
+    assert [shop.entries(one) for one in ("declined", "cancelled")] == [["charge", "refund"]] * 2
+    assert shop.http.delete("/orders/cancelled").status_code == 409
+    assert shop.http.get("/orders/unknown").status_code == 404
+
+
+async def test_the_nightly_report_sums_up_the_day(shop: Shop) -> None:
+    """Every process declares the schedule; its tick is carried out once."""
+    with closing(sqlite3.connect(shop.folder / "books.db")) as books, books:
+        books.execute("DELETE FROM entries")
+    shop.order("of-the-day", 777)
+    shop.ended("of-the-day")
+    # A tick is a whole minute, which began before the order.
+    with closing(sqlite3.connect(shop.folder / "books.db")) as books, books:
+        an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        books.execute("UPDATE entries SET at = ? WHERE of = 'of-the-day'", (an_hour_ago,))
+    async with database_at(f"sqlite:{shop.folder}/shop.db") as stored:
+        await stored.schedules.pause("default", "nightly")
+        [paused] = await stored.schedules.page()
+        await stored.schedules.resume(paused, next_tick_at=datetime.now(UTC))
+
+    async with asyncio.timeout(GENEROUS):
+        while not (reports := shop.http.get("/reports").json()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    [report] = reports
+    assert (report["orders"], report["cents"]) == (1, 777)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path}/shop.db"
+        return
+    with empty_database() as url:
+        yield url
+
+
+@pytest.mark.long
+def test_orders_go_on_when_processes_of_the_shop_are_killed(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Each of the four is killed once; each order is charged and packed once."""
+    with running(tmp_path, database_url, 4) as shop:
+        first = shop.processes()
+        for number in range(40):
+            shop.order(f"order-{number}", 25000 if number % 4 == 0 else 995, items=["book", "pen"])
+            if number % 10 == 5:
+                os.kill(first[number // 10], signal.SIGKILL)
+        for number in range(0, 40, 4):
+            shop.until_waiting(f"order-{number}")
+            shop.http.post(f"/orders/order-{number}/decision", json=APPROVED).raise_for_status()
+
+        for number in range(40):
+            found = shop.ended(f"order-{number}")
+            assert found["status"] == "completed", found
+            assert shop.entries(f"order-{number}") == ["charge", "pack", "pack"]
