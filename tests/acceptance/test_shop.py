@@ -34,22 +34,28 @@ APPROVED = {"approved": True, "by": "Ann"}
 class Shop:
     """The shop that runs, as its customers and its book-keeper see it."""
 
-    def __init__(
-        self, folder: Path, database_url: str, http: httpx.Client, process_id: int
-    ) -> None:
-        self.folder, self.database_url = folder, database_url
-        self.http, self.process_id = http, process_id
+    def __init__(self, folder: Path, http: httpx.Client, process_id: int) -> None:
+        self.folder, self.http, self.process_id = folder, http, process_id
+
+    def ask(self, method: str, path: str, json: object = None) -> httpx.Response:
+        """Ask as a customer does: again, where the process that was asked has died."""
+        deadline = time.monotonic() + GENEROUS
+        while True:
+            with suppress(httpx.TransportError):
+                return self.http.request(method, path, json=json)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def order(self, order_id: str, cents: int = 995, **more: Any) -> None:
         """Place an order."""
-        placed = self.http.post("/orders", json={"id": order_id, "cents": cents} | more)
+        placed = self.ask("POST", "/orders", {"id": order_id, "cents": cents} | more)
         assert placed.status_code == 202, placed.text
 
     def until(self, order_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until an order stands as asked for; gives how it stands."""
         deadline = time.monotonic() + GENEROUS
         while True:
-            found: dict[str, Any] = self.http.get(f"/orders/{order_id}").raise_for_status().json()
+            found: dict[str, Any] = self.ask("GET", f"/orders/{order_id}").raise_for_status().json()
             if holds(found):
                 return found
             assert time.monotonic() < deadline, found
@@ -99,15 +105,9 @@ def running(folder: Path, database_url: str, workers: int) -> Iterator[Shop]:
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=GENEROUS) as http:
-            deadline = time.monotonic() + GENEROUS
-            while True:
-                with suppress(httpx.TransportError):
-                    http.get("/").raise_for_status()
-                    break
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            yield Shop(folder, database_url, http, process.pid)
+            shop = Shop(folder, http, process.pid)
+            shop.ask("GET", "/").raise_for_status()
+            yield shop
         process.send_signal(signal.SIGTERM)
         assert process.wait(GENEROUS) in (0, -signal.SIGTERM)
     finally:
@@ -226,7 +226,7 @@ def test_orders_go_on_when_processes_of_the_shop_are_killed(
                 os.kill(first[number // 10], signal.SIGKILL)
         for number in range(0, 40, 4):
             shop.until_waiting(f"order-{number}")
-            shop.http.post(f"/orders/order-{number}/decision", json=APPROVED).raise_for_status()
+            shop.ask("POST", f"/orders/order-{number}/decision", APPROVED).raise_for_status()
 
         for number in range(40):
             found = shop.ended(f"order-{number}")
