@@ -9,7 +9,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
-CODE = [ROOT / "tests" / folder / "typed_code.py" for folder in ("sdk/workflow", "runtara")]
+CODE = [
+    ROOT / "tests" / path
+    for path in ("sdk/workflow/typed_code.py", "runtara/typed_code.py", "runtara/sample.py")
+]
 
 CHECKERS = {
     "mypy": ["mypy", "--strict", "--no-incremental"],
