@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast, overload
+from typing import Any, Self, TypedDict, TypeVar, Unpack, cast, overload
 from uuid import uuid4
 
 from runtara import locating
@@ -30,6 +30,22 @@ def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
     or `default`. Raises ConfigurationError where nothing, or both variables, say it.
     """
     return Client(locating.locate(where), locating.tenant(tenant))
+
+
+class StartOptions(TypedDict, total=False):
+    """
+    How an instance is started: each of these may be left out.
+
+    id: else one is made. queue: whose bounds hold. priority: of those that wait the highest is
+    launched first. delay: from now, before which it is not launched. dedupe: an open instance of
+    the queue that has the same key is given instead of a new one.
+    """
+
+    id: str | None
+    queue: Queue | str | None
+    priority: int
+    delay: Duration | None
+    dedupe: str | None
 
 
 class Client:
@@ -62,12 +78,7 @@ class Client:
         self,
         call: Call[R],
         /,
-        *,
-        id: str | None = None,
-        queue: Queue | str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Handle[R]: ...
 
     @overload
@@ -75,12 +86,7 @@ class Client:
         self,
         workflow: Callable[[], Coroutine[Any, Any, R]],
         /,
-        *,
-        id: str | None = None,
-        queue: Queue | str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Handle[R]: ...
 
     @overload
@@ -89,12 +95,7 @@ class Client:
         workflow: Callable[[A], Coroutine[Any, Any, R]],
         argument: A,
         /,
-        *,
-        id: str | None = None,
-        queue: Queue | str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Handle[R]: ...
 
     @overload
@@ -104,12 +105,7 @@ class Client:
         first: A,
         second: B,
         /,
-        *,
-        id: str | None = None,
-        queue: Queue | str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Handle[R]: ...
 
     async def start(
@@ -117,11 +113,7 @@ class Client:
         workflow: Call[R] | Callable[..., Coroutine[Any, Any, R]],
         /,
         *arguments: object,
-        id: str | None = None,
-        queue: Queue | str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[StartOptions],
     ) -> Handle[R]:
         """
         Start an instance of a workflow with these arguments; it is durable on return.
@@ -138,6 +130,18 @@ class Client:
             call = workflow
         else:
             call = _workflow(workflow).bind(*arguments)
+        return await self._start(call, **options)
+
+    async def _start(
+        self,
+        call: Call[R],
+        *,
+        id: str | None = None,
+        queue: Queue | str | None = None,
+        priority: int = 0,
+        delay: Duration | None = None,
+        dedupe: str | None = None,
+    ) -> Handle[R]:
         started = await self._opened.instances.start(
             self.tenant,
             workflow=call.workflow,

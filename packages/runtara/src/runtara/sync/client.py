@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import runtara.client
 import runtara.handle
@@ -74,18 +74,10 @@ class Client:
     def start(
         self,
         call: Call[R],
-        *,
-        id: str | None = None,
-        queue: str | None = None,
-        priority: int = 0,
-        delay: Duration | None = None,
-        dedupe: str | None = None,
+        **options: Unpack[runtara.client.StartOptions],
     ) -> "Handle[R]":
         """Start an instance of `workflow.bind(...)`; as `runtara.Client.start`."""
-        started = self._client.start(
-            call, id=id, queue=queue, priority=priority, delay=delay, dedupe=dedupe
-        )
-        return Handle(self._loop, self._loop.run(started))
+        return Handle(self._loop, self._loop.run(self._client.start(call, **options)))
 
     def handle(self, workflow: Callable[..., Coroutine[Any, Any, R]], id: str) -> "Handle[R]":
         """Give a handle of an instance that was started elsewhere; nothing is asked yet."""
