@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Management:
     """
     An environment as its port sees it.
@@ -51,7 +52,7 @@ class Management:
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
 
-    @property
+    @cached_property
     def operations(self) -> InstanceOperations:
         """What is done with instances."""
         return InstanceOperations(self.persistence, self.clock, lambda: self.launcher)

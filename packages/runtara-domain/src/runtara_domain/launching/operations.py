@@ -1,8 +1,6 @@
 """What operators and clients do with instances, wherever they ask from."""
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,6 +13,7 @@ from runtara_domain.error import (
     InvalidInstanceState,
     InvalidValue,
 )
+from runtara_domain.launching.endings import Endings
 from runtara_domain.model import CustomSignal, Sent, Signal
 from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.interventions import Fork, Forked, Retry, Stop, Stopped
@@ -25,7 +24,6 @@ from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.status import State
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 
-_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
 _AFTER_GRACE = timedelta(seconds=5)
 
 
@@ -75,17 +73,19 @@ class LaunchingElsewhere:
         """Another process carries it out."""
 
 
-@dataclass(frozen=True, slots=True)
 class InstanceOperations:
     """
     The operations on instances, each raising a CoreError where it is refused.
 
     launching: gives the engine of launches beside them, as it is when an operation is asked for.
+    endings: where callers wait for ends.
     """
 
-    persistence: Persistence
-    clock: Clock
-    launching: Callable[[], LaunchingHere]
+    def __init__(
+        self, persistence: Persistence, clock: Clock, launching: Callable[[], LaunchingHere]
+    ) -> None:
+        self.persistence, self.clock, self.launching = persistence, clock, launching
+        self.endings = Endings(persistence.instances)
 
     def now(self) -> datetime:
         """Tell the database's time, as far as it is known here."""
@@ -123,40 +123,14 @@ class InstanceOperations:
             instance_id, at=self.now(), tenant_limit=tenant_limit
         )
 
-    async def until_final(
-        self,
-        instance_id: str,
-        wait: timedelta,
-        on_abandoned: OnAbandoned = never_abandoned,
-    ) -> State | None:
-        """
-        Return when an instance is final, the time is up, or the answer is given up; tells its
-        state, None if it is unknown.
-        """
-        values.check_id("instance_id", instance_id)
-        abandoned = asyncio.Event()
-        span = _FIRST_LOOK
-        until = self.clock.uptime() + wait
-        with on_abandoned(abandoned.set):
-            while True:
-                found = await self.persistence.instances.standing(instance_id)
-                if found is None:
-                    return None
-                left = (until - self.clock.uptime()).total_seconds()
-                if found.state.is_final or left <= 0 or abandoned.is_set():
-                    return found.state
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(span, left)):
-                        await abandoned.wait()
-                span = min(span * 1.5, _LAST_LOOK)
-
     async def stop(self, stop: Stop, on_abandoned: OnAbandoned = never_abandoned) -> None:
         """Cancel, let the process clean up, end it; returns when the instance is final."""
         here = self.launching()
         stopped = await self.persistence.launches.stop(stop, at=here.now())
         _require_open(stop.instance_id, stopped.before)
         here.stopping(stopped)
-        state = await self.until_final(stop.instance_id, stop.grace + _AFTER_GRACE, on_abandoned)
+        wait = stop.grace + _AFTER_GRACE
+        state = await self.endings.until_final(stop.instance_id, wait, on_abandoned)
         if state is not None and not state.is_final:
             raise InvalidInstanceState(
                 f"Instance {stop.instance_id!r} is still {state}: its stop is stored, and an"

@@ -113,7 +113,7 @@ async def wait_instance(
     wait = min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
     until = core.clock.uptime() + wait
     given_up = _given_up(core, request)
-    state = await core.operations.until_final(message.instance_id, wait, given_up)
+    state = await core.operations.endings.until_final(message.instance_id, wait, given_up)
     if state is not None and not state.is_final and core.clock.uptime() < until:
         raise ShuttingDown("This server is shutting down: wait again in a moment, or at another")
     response = await _status(core, message.instance_id, brief=False)

@@ -151,14 +151,15 @@ async def report_launches(
     core: Management, request: ManagementRequest, message: pb.ReportLaunchesRequest
 ) -> pb.RpcResponse:
     """Close launches with their verdicts."""
-    already_closed = []
-    for ended in message.ends:
-        closing = Closing(ended.launch_id, _end(ended), random.random())
-        closed = await core.persistence.launches.close(
-            closing, partial(_verdict, core.crashes), at=core.launcher.now()
-        )
-        if not closed.is_closed:
-            already_closed.append(ended.launch_id)
+    closings = [Closing(one.launch_id, _end(one), random.random()) for one in message.ends]
+    judge, at = partial(_verdict, core.crashes), core.launcher.now()
+    # At once, so that they share commits.
+    all_closed = await asyncio.gather(
+        *(core.persistence.launches.close(closing, judge, at=at) for closing in closings)
+    )
+    pairs = zip(closings, all_closed, strict=True)
+    already_closed = [closing.launch_id for closing, closed in pairs if not closed.is_closed]
+    core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
     core.launcher.look()
     return pb.RpcResponse(report_launches=pb.ReportLaunchesResponse(already_closed=already_closed))
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import TypedDict
 from uuid import uuid4
 
 from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.errors import as_client_errors
+from runtara_domain import model as records
 from runtara_domain.model import CustomSignal, Signal
 from runtara_domain.model.instance_views import (
     InstancePlace,
@@ -92,7 +94,9 @@ class EmbeddedInstances:
             left = _HOLD if until is None else max(until - datetime.now(UTC), timedelta(0))
             try:
                 with as_client_errors():
-                    state = await self._operations.until_final(instance_id, min(_HOLD, left))
+                    state = await self._operations.endings.until_final(
+                        instance_id, min(_HOLD, left)
+                    )
             except DatabaseFailed as error:
                 # As over a connection: what only reads is asked again while there is time.
                 failures += 1
@@ -194,23 +198,15 @@ def _query(which: InstanceFilter) -> InstanceQuery:
 def _instance(seen: InstanceView) -> Instance:
     one = seen.instance
     return Instance(
-        instance_id=one.instance_id,
-        tenant_id=one.tenant_id,
-        status=_STATUSES[one.status],
-        created_at=one.created_at,
-        workflow=one.workflow,
+        **_shown(one),
         code_version=one.code_version,
         run=one.run,
         checkpoint_id=one.checkpoint_id,
-        started_at=one.started_at,
-        finished_at=one.finished_at,
         last_activity_at=one.last_activity_at,
         input=seen.input,
         output=one.output,
         error=one.error if one.blocked_reason is None else one.blocked_reason,
         stderr=one.stderr,
-        is_blocked=one.blocked_reason is not None,
-        waiting_for=_waiting(one.waits),
         progress=report_of(seen.progress),
         launches=seen.launches,
         crashes=seen.crashes,
@@ -234,26 +230,42 @@ def _not_launched(seen: InstanceView) -> str | None:
 
 
 def _summary(one: ListedInstance) -> InstanceSummary:
-    summary = one.summary
     return InstanceSummary(
-        instance_id=summary.instance_id,
-        tenant_id=summary.tenant_id,
-        status=_STATUSES[summary.status],
-        created_at=summary.created_at,
+        **_shown(one.summary),
         image_id=one.image_id,
-        workflow=summary.workflow,
-        started_at=summary.started_at,
-        finished_at=summary.finished_at,
         has_error=one.error is not None,
         error=one.error,
-        waiting_for=_waiting(summary.waits),
         next_at=one.next_at,
-        is_blocked=summary.blocked_reason is not None,
         queue=one.queue,
     )
 
 
-def _waiting(text: str | None) -> tuple[Waiting, ...]:
-    return tuple(
-        Waiting(one.kind, one.name, one.since, one.until, one.reason) for one in awaited(text)
+class _Shown(TypedDict):
+    """What an instance and its summary have in common."""
+
+    instance_id: str
+    tenant_id: str
+    status: Status
+    created_at: datetime
+    workflow: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    is_blocked: bool
+    waiting_for: tuple[Waiting, ...]
+
+
+def _shown(one: records.Instance | records.InstanceSummary) -> _Shown:
+    return _Shown(
+        instance_id=one.instance_id,
+        tenant_id=one.tenant_id,
+        status=_STATUSES[one.status],
+        created_at=one.created_at,
+        workflow=one.workflow,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+        is_blocked=one.blocked_reason is not None,
+        waiting_for=tuple(
+            Waiting(each.kind, each.name, each.since, each.until, each.reason)
+            for each in awaited(one.waits)
+        ),
     )

@@ -1,6 +1,6 @@
 """Where a worker's launches run, as the engine of launches sees it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from runtara.core import Order, RunsOfWorker
@@ -13,11 +13,17 @@ _DIED = "the process that ran it has died"
 
 
 class InlinePlacement:
-    """Lets a worker's runs be those of its launches; `runs` is set before it is used."""
+    """
+    Lets a worker's runs be those of its launches; `runs` is set before it is used.
+
+    over: is called with the instance of a run that is over, which may have ended.
+    """
 
     runs: RunsOfWorker
 
-    def __init__(self) -> None:
+    def __init__(self, over: Callable[[Collection[str]], None]) -> None:
+        self._over = over
+        self._instances: dict[str, str] = {}
         self._unconfirmed: dict[str, LaunchEnd] = {}
         self._has_ended: HasEnded | None = None
 
@@ -42,6 +48,7 @@ class InlinePlacement:
     ) -> str:
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has run out")
+        self._instances[assignment.launch_id] = assignment.instance_id
         self.runs.start(
             Order(
                 assignment.launch_id,
@@ -68,9 +75,12 @@ class InlinePlacement:
 
     async def confirm(self, launch_id: str) -> None:
         self._unconfirmed.pop(launch_id, None)
+        self._instances.pop(launch_id, None)
 
     def tell(self, launch_id: str, end: LaunchEnd) -> None:
         """Pass the end of a run on, and keep it until it is confirmed."""
         self._unconfirmed[launch_id] = end
         if self._has_ended is not None:
             self._has_ended(launch_id, end)
+        if launch_id in self._instances:
+            self._over([self._instances[launch_id]])

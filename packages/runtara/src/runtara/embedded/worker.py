@@ -41,7 +41,7 @@ async def serving(
             tenant_id=plan.tenant_id,
             workflows=plan.workflows,
         )
-        placement = InlinePlacement()
+        placement = InlinePlacement(embedded.operations.endings.tell)
         launcher = Launcher(
             embedded.persistence,
             embedded.clock,

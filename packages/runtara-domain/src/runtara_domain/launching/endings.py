@@ -1,0 +1,135 @@
+"""Instances whose end is waited for, any number of them looked at by one query."""
+
+import asyncio
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from runtara_domain.ports.instances import Instances
+from runtara_domain.ports.transport import OnAbandoned, never_abandoned
+from runtara_domain.status import State
+
+_FIRST_LOOK, _LAST_LOOK = 0.02, 0.5
+
+
+class _GivenUp(Exception):
+    """The answer would reach no client."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One that waits. due: its next look, by the loop's time; span: from one look to the next."""
+
+    end: "asyncio.Future[State | None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    due: float = 0.0
+    span: float = _FIRST_LOOK
+
+    def fail(self, error: Exception) -> None:
+        if not self.end.done():
+            self.end.set_exception(error)
+
+    def give_up(self) -> None:
+        self.fail(_GivenUp())
+
+
+class Endings:
+    """
+    Waits for ends of instances.
+
+    A waiter hears of an end at once where `tell` is called, else within half a second: the looks
+    at it are ever rarer, and those that are about due are made together. No waiter, no query.
+    """
+
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+        self._waiters: dict[str, set[_Waiter]] = {}
+        self._changed = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+
+    def tell(self, instance_ids: Collection[str]) -> None:
+        """Have those waited for among instances that may have ended be looked at now."""
+        for instance_id in instance_ids:
+            for waiter in self._waiters.get(instance_id, ()):
+                waiter.due = 0.0
+                self._changed.set()
+
+    async def until_final(
+        self, instance_id: str, wait: timedelta, on_abandoned: OnAbandoned = never_abandoned
+    ) -> State | None:
+        """
+        Return when an instance is final, the time is up, or the answer is given up; tells its
+        state, None if it is unknown. Raises DatabaseError.
+        """
+        if wait > timedelta(0):
+            with self._waiter(instance_id) as waiter, on_abandoned(waiter.give_up):
+                try:
+                    async with asyncio.timeout(wait.total_seconds()):
+                        return await waiter.end
+                except (TimeoutError, _GivenUp):
+                    pass  # Its state may have changed since it was last looked at.
+        found = await self._instances.standing(instance_id)
+        return None if found is None else found.state
+
+    @contextmanager
+    def _waiter(self, instance_id: str) -> Iterator[_Waiter]:
+        waiter = _Waiter()
+        self._waiters.setdefault(instance_id, set()).add(waiter)
+        self._changed.set()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_while_anything_waits())
+        try:
+            yield waiter
+        finally:
+            if waiter.end.done() and not waiter.end.cancelled():
+                waiter.end.exception()  # Taken note of, should the time have been up before.
+            waiters = self._waiters[instance_id]
+            waiters.discard(waiter)
+            if not waiters:
+                del self._waiters[instance_id]
+                self._changed.set()
+
+    async def _look_while_anything_waits(self) -> None:
+        now = asyncio.get_running_loop().time
+        while self._waiters:
+            self._changed.clear()
+            left = min(one.due for waiters in self._waiters.values() for one in waiters) - now()
+            if left > 0:
+                await self._until_changed(left)
+            else:
+                await self._look(now())
+
+    async def _until_changed(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _look(self, now: float) -> None:
+        asked = []
+        for instance_id, waiters in self._waiters.items():
+            due = [one for one in waiters if one.due <= now + one.span / 2]
+            if due:
+                asked.append(instance_id)
+            for one in due:
+                # Before it is asked for: what is told meanwhile is looked at once more.
+                one.span = min(one.span * 1.5, _LAST_LOOK)
+                one.due = now + one.span
+        try:
+            found = await self._instances.standings(asked)
+        except Exception as error:
+            for one in self._waiting_for(asked):
+                one.fail(error)
+            return
+        for instance_id in asked:
+            standing = found.get(instance_id)
+            if standing is None or standing.state.is_final:
+                for one in self._waiting_for([instance_id]):
+                    if not one.end.done():
+                        one.end.set_result(None if standing is None else standing.state)
+
+    def _waiting_for(self, instance_ids: Collection[str]) -> list[_Waiter]:
+        return [one for each in instance_ids for one in self._waiters.get(each, ())]

@@ -1,0 +1,157 @@
+"""Ends of instances, waited for by many at the cost of one."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.launching import endings as module
+from runtara_domain.launching.endings import Endings
+from runtara_domain.model import Standing
+from runtara_domain.ports.instances import Instances
+from runtara_domain.status import State
+
+LONG = timedelta(seconds=60)
+
+
+class Rows:
+    """States of instances, and what is asked of them."""
+
+    def __init__(self, *names: str) -> None:
+        self.states = dict.fromkeys(names, State.RUNNING)
+        self.asked: list[list[str]] = []
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.error: DatabaseError | None = None
+
+    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+        self.asked.append(sorted(instance_ids))
+        if self.error is not None:
+            raise self.error
+        found = {
+            name: Standing(self.states[name], 1) for name in instance_ids if name in self.states
+        }
+        await self.answering.wait()
+        return found
+
+    async def standing(self, instance_id: str) -> Standing | None:
+        state = self.states.get(instance_id)
+        return None if state is None else Standing(state, 1)
+
+    def endings(self) -> Endings:
+        return Endings(cast("Instances", self))
+
+
+@pytest.fixture
+def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first look, nothing is looked at by itself as long as a test lasts."""
+    monkeypatch.setattr(module, "_LAST_LOOK", 1000.0)
+    monkeypatch.setattr(module, "_FIRST_LOOK", 1000.0)
+
+
+async def until_asked(rows: Rows, times: int) -> None:
+    async with asyncio.timeout(30):
+        while len(rows.asked) < times:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def waiting(endings: Endings, *names: str, wait: timedelta = LONG) -> list["asyncio.Task[object]"]:
+    return [asyncio.create_task(endings.until_final(name, wait)) for name in names]
+
+
+@pytest.mark.usefixtures("rarely")
+async def test_those_that_wait_are_looked_at_together_and_again_when_told() -> None:
+    names = [f"i-{number:02}" for number in range(50)]
+    rows = Rows(*names)
+    endings = rows.endings()
+    tasks = waiting(endings, *names, *names)
+    await until_asked(rows, 1)
+
+    rows.states |= {"i-03": State.COMPLETED, "i-04": State.FAILED}
+    endings.tell(["i-03", "i-04", "unknown"])
+    assert (await tasks[3], await tasks[54]) == (State.COMPLETED, State.FAILED)
+    assert rows.asked == [names, ["i-03", "i-04"]]
+    for task in tasks:
+        task.cancel()
+
+
+@pytest.mark.usefixtures("rarely")
+async def test_an_end_that_is_told_while_it_is_looked_at_is_looked_at_again() -> None:
+    rows = Rows("one")
+    endings = rows.endings()
+    rows.answering.clear()
+    [task] = waiting(endings, "one")
+    await until_asked(rows, 1)
+    rows.states["one"] = State.CANCELLED
+    endings.tell(["one"])
+    rows.answering.set()
+
+    assert await task is State.CANCELLED
+
+
+async def test_an_end_that_nobody_tells_of_is_seen() -> None:
+    rows = Rows("one", "other")
+    [task] = waiting(rows.endings(), "one")
+    await until_asked(rows, 3)
+    rows.states["one"] = State.COMPLETED
+
+    assert await task is State.COMPLETED
+
+
+async def test_with_nothing_that_waits_nothing_is_asked() -> None:
+    rows = Rows("one")
+    endings = rows.endings()
+    assert await endings.until_final("one", timedelta(0)) is State.RUNNING
+    assert rows.asked == []
+    [task] = waiting(endings, "one")
+    await until_asked(rows, 2)
+    task.cancel()
+    await asyncio.wait([task])
+    looking = endings._looking
+    assert looking is not None
+
+    async with asyncio.timeout(30):
+        await looking
+
+
+async def test_the_unknown_and_what_goes_on_are_told_as_they_are() -> None:
+    endings = Rows("one").endings()
+
+    assert await endings.until_final("unknown", LONG) is None
+    assert await endings.until_final("one", timedelta(milliseconds=1)) is State.RUNNING
+
+
+@pytest.mark.usefixtures("rarely")
+async def test_a_wait_that_is_given_up_returns() -> None:
+    rows = Rows("one")
+    given_up: list[Callable[[], None]] = []
+
+    class Abandoned:
+        def __init__(self, call: Callable[[], None]) -> None:
+            given_up.append(call)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *error: object) -> None: ...
+
+    task = asyncio.create_task(rows.endings().until_final("one", LONG, Abandoned))
+    await until_asked(rows, 1)
+    [call] = given_up
+    call()
+
+    assert await task is State.RUNNING
+
+
+async def test_a_failure_of_the_database_comes_to_each_that_waits() -> None:
+    rows = Rows("one", "other")
+    rows.error = DatabaseError("it is away")
+    endings = rows.endings()
+
+    found = await asyncio.gather(*waiting(endings, "one", "other"), return_exceptions=True)
+    assert found == [rows.error] * 2
+    rows.error = None
+    rows.states["one"] = State.FAILED
+    assert await endings.until_final("one", LONG) is State.FAILED
