@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.environment.conftest import Here
 from tests.runtara.shop import WORKFLOWS
+from tests.support.postgres import empty_database
 
 from runtara import Client, Handle, Instance, Worker, connect
 from runtara_environment.config import EnvironmentSettings
@@ -119,6 +120,39 @@ async def where(
         host, port = runtime.address
         monkeypatch.setenv("RUNTARA_TLS_CA", str(tmp_path / "data/authority/ca.pem"))
         monkeypatch.setenv("RUNTARA_SERVER_ADDR", runtime.core_address)
+        yield f"{host}:{port}"
+    end_spawner(tmp_path / "data")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path}/storm.db"
+        return
+    with empty_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", "servers"])
+async def storm(
+    request: pytest.FixtureRequest,
+    database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[str]:
+    """Where the core is, said by variables too, for workers in processes of their own."""
+    monkeypatch.setenv("SHOP_NOTES", str(tmp_path / "notes"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    if request.param == "embedded":
+        monkeypatch.setenv("RUNTARA_DATABASE_URL", database)
+        yield database
+        return
+    async with servers(tmp_path, database) as runtime:
+        host, port = runtime.address
+        monkeypatch.setenv("RUNTARA_TLS_CA", str(tmp_path / "data/authority/ca.pem"))
+        monkeypatch.setenv("RUNTARA_SERVER_ADDR", runtime.core_address)
+        monkeypatch.setenv("RUNTARA_ENVIRONMENT_ADDR", f"{host}:{port}")
         yield f"{host}:{port}"
     end_spawner(tmp_path / "data")
 

@@ -12,7 +12,7 @@ from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
-from runtara_domain.model.launches import Claims, InstanceStart
+from runtara_domain.model.launches import Claims, InstanceStart, Offer
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
@@ -374,6 +374,21 @@ async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: Worl
     async with world.launcher("next"):
         await world.settle()
         assert world.place("next").living() == ["i", "j"]
+
+
+async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: World) -> None:
+    """A claim that its end cuts off is carried out all the same, and its answer is lost."""
+    async with world.launcher(capacity=0) as launcher:
+        await start(world, launcher, "i")
+        offer = Offer(environment_id="here", can_run=lambda image: True)
+        claims = await world.persistence.launches.claim(offer, limit=1, at=world.clock.now())
+        assert len(claims.assignments) == 1
+
+    [launch] = await world.launches("i")
+    assert launch.cause == "stopped"
+    async with world.launcher("next"):
+        await world.settle()
+        assert world.place("next").living() == ["i"]
 
 
 async def test_processes_that_are_left_are_taken_up(world: World) -> None:

@@ -259,7 +259,17 @@ async def test_a_worker_claims_reports_and_leaves(port: Port) -> None:
     found = await port.client.instances.get("i")
     assert found is not None
     assert (found.status, found.error) == ("failed", "broken")
+
+    # What it has claimed and not reported is closed with it, and launchable at once.
+    await port.client.instances.start("acme", workflow="flow", instance_id="j")
+    await transport.ask(pb.RpcRequest(claim_launches=claim))
     await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id="w")))
+    [launch] = [one async for one in port.client.launches.list(instance_id="j")]
+    left = await port.client.instances.get("j")
+    assert left is not None
+    assert (launch.cause, left.status, left.crashes) == ("stopped", "pending", 0)
+    assert left.next_launch_at is not None
+    assert left.next_launch_at <= datetime.now(UTC)
     await transport.aclose()
 
 

@@ -1,6 +1,6 @@
 """The ports: what clients and runs ask of the core, whichever way it is reached."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -102,14 +102,8 @@ class Order:
 class RunStores(Protocol):
     """The engine's stores of the runs of one process, which show that they live."""
 
-    def open(
-        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
-    ) -> AbstractAsyncContextManager[DurableStore]:
-        """
-        Open the store of one run; `on_saved` is awaited before a save returns.
-
-        Its calls are repeated for `budget` while the core is out of reach.
-        """
+    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
+        """Open the store of one run; while the core is out of reach calls repeat for `budget`."""
         ...
 
 

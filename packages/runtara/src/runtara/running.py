@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from runtara.core import Order, RunStores
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import InstanceSuperseded, RuntaraError
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.workflows import Workflow
-from runtara_sdk.workflow.engine.execution import Execution, under_way
+from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.outcome import Outcome
 from runtara_sdk.workflow.engine.runner import execute
-from runtara_sdk.workflow.engine.store import DurableStore
 from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable, Superseded
 
 logger = get_logger(__name__)
@@ -33,54 +32,6 @@ class _Left(RuntaraError):
     """The run was asked to leave, and no step of it is under way."""
 
 
-class Departure:
-    """
-    Lets a run leave when the steps that are under way have ended and been saved.
-
-    Its store awaits `passed` after each save. Code that has asked for nothing durable is not waited
-    for: it stays where it is.
-    """
-
-    def __init__(self) -> None:
-        self._is_asked = False
-        self._held = 0
-        self._store: DurableStore | None = None
-
-    def of(self, store: DurableStore) -> None:
-        """Be the departure of the run that has this store."""
-        self._store = store
-        self._look()
-
-    def ask(self) -> None:
-        """Let the run leave as soon as it can."""
-        self._is_asked = True
-        self._look()
-
-    async def passed(self) -> None:
-        """Return, unless the run leaves: what was saved is saved, and no code goes on then."""
-        if self._is_asked:
-            self._held += 1
-            self._look()
-            await _for_ever()
-
-    def _look(self) -> None:
-        if not self._is_asked:
-            return
-        execution = self._execution()
-        if execution is not None:
-            at_work = sum(call.wait is None for call in execution.live.calls)
-            if at_work <= self._held:
-                execution.end.finish(_Left("the worker leaves"))
-
-    def _execution(self) -> Execution | None:
-        return next((one for one in under_way() if one.store is self._store), None)
-
-
-async def _for_ever() -> NoReturn:
-    while True:
-        await asyncio.get_running_loop().create_future()
-
-
 class _Run:
     """A run in a task; `ended` is called with its end, once, unless the loop ends before."""
 
@@ -96,7 +47,7 @@ class _Run:
         self.task = asyncio.create_task(self._run(), name=order.instance_id)
 
     def leave(self) -> None:
-        self._departure.ask()
+        self._departure.ask(_Left("the worker leaves"))
 
     async def _run(self) -> None:
         try:
@@ -112,9 +63,8 @@ class _Run:
     async def _executed(self) -> LaunchEnd:
         budget = self._workflow.options.core_timeout
         try:
-            async with self._stores.open(self._order, budget, self._departure.passed) as store:
-                self._departure.of(store)
-                ended = await execute(self._workflow, store)
+            async with self._stores.open(self._order, budget) as store:
+                ended = await execute(self._workflow, store, departure=self._departure)
         except (Superseded, InstanceSuperseded) as error:
             return LaunchEnd(cause=Cause.SUPERSEDED, reports=True, reason=str(error))
         except InputRefused as error:

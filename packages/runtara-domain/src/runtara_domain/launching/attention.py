@@ -15,6 +15,9 @@ from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import OpenLaunch
 from runtara_domain.status import State
 
+LEFT = "the environment has ended"
+"""Why a launch is over whose environment has ended in order."""
+
 _SECOND = timedelta(seconds=1)
 
 
@@ -171,8 +174,7 @@ def _left(leaving: Leaving | None) -> Iterator[Measure]:
             (leaving.since, Act.TERMINATE),
             (leaving.since + leaving.grace, Act.KILL),
         ):
-            reason = "the environment has ended"
-            yield Measure(at=at, act=act, cause=Cause.STOPPED, reason=reason)
+            yield Measure(at=at, act=act, cause=Cause.STOPPED, reason=LEFT)
 
 
 def _ended_at(at: datetime, patience: Patience, cause: Cause, reason: str) -> Iterator[Measure]:

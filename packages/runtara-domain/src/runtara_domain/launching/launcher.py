@@ -220,6 +220,7 @@ class Launcher:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
         if is_whole:
+            await self._supervisor.give_back()
             await self._lease.close()
 
     # Its loops

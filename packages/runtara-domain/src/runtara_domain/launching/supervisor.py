@@ -9,6 +9,7 @@ from typing import Any
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import (
+    LEFT,
     Act,
     Leaving,
     Measure,
@@ -304,6 +305,20 @@ class Supervisor:
         self._emptied.clear()
         if self.watched:
             await self._emptied.wait(grace + _AT_THE_END)
+
+    async def give_back(self) -> None:
+        """
+        Close what is still open when nothing runs here any more; raises DatabaseError.
+
+        A claim that was cut off may have been carried out, with its answer lost.
+        """
+        rows = await self.persistence.launches.open_launches(
+            self.environment_id, at=self.lease.now()
+        )
+        for row in rows:
+            end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason=LEFT)
+            closing = Closing(row.launch_id, end, chance=random.random())
+            await self.persistence.launches.close(closing, self._verdict, at=self.lease.now())
 
     async def _until_stored(self, step: Callable[[datetime], Coroutine[Any, Any, Any]]) -> Any:
         """Try a step again until the database has carried it out."""

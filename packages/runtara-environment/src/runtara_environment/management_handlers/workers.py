@@ -175,12 +175,22 @@ def _verdict(crashes: CrashPolicy, end: LaunchEnd, instance: LaunchedInstance) -
 async def close_worker(
     core: Management, request: ManagementRequest, message: pb.CloseWorkerRequest
 ) -> pb.RpcResponse:
-    """Give a worker's lease up."""
+    """Give a worker's lease up; what it has not reported goes on elsewhere at once."""
     values.check_id("environment_id", message.environment_id)
     core.offers.pop(message.environment_id, None)
+    await _give_back(core, message.environment_id)
     await core.persistence.environments.close(message.environment_id)
     core.launcher.look()
     return pb.RpcResponse(close_worker=pb.CloseWorkerResponse())
+
+
+async def _give_back(core: Management, environment_id: str) -> None:
+    """Close what is open still: a claim that was cut off may have been carried out."""
+    launches, at = core.persistence.launches, core.launcher.now()
+    end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason="the worker has ended")
+    for row in await launches.open_launches(environment_id, at=at):
+        closing = Closing(row.launch_id, end, random.random())
+        await launches.close(closing, partial(_verdict, core.crashes), at=at)
 
 
 def _end(ended: pb.LaunchEnd) -> LaunchEnd:

@@ -72,8 +72,7 @@ class EmbeddedStore:
     """
     One run on the core in this process; calls are repeated for `budget` while the database fails.
 
-    registered: is called with the number of the run when it has begun. on_saved: is awaited before
-    a save returns. The store speaks for its own
+    registered: is called with the number of the run when it has begun. The store speaks for its own
     run alone, whatever other runs of the instance this process has.
     """
 
@@ -83,7 +82,6 @@ class EmbeddedStore:
         run: Run,
         budget: timedelta,
         registered: Callable[[int], None] = lambda run: None,
-        on_saved: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.instance_id = run.instance_id
         self._embedded = embedded
@@ -91,7 +89,6 @@ class EmbeddedStore:
         self._run = run
         self._budget = budget.total_seconds()
         self._registered = registered
-        self._on_saved = on_saved
         self._session = embedded.core.open_session()
 
     def close(self) -> None:
@@ -149,8 +146,6 @@ class EmbeddedStore:
         saved = await self._persist(
             lambda: self._core.save_checkpoint(caller=self._caller, write=write)
         )
-        if self._on_saved is not None:
-            await self._on_saved()
         kept = state if not saved.is_found else saved.kept
         if kept is None:
             kept = await self.read(key) or b""

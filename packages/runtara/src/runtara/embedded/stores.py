@@ -1,7 +1,7 @@
 """The stores of the runs that this process has on the core in it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
@@ -20,21 +20,17 @@ class EmbeddedStores:
         self._embedded = embedded
         self._runs: dict[EmbeddedStore, int] = {}
 
-    def open(
-        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
-    ) -> AbstractAsyncContextManager[DurableStore]:
-        return self._opened(order, budget, on_saved)
+    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
+        return self._opened(order, budget)
 
     @asynccontextmanager
-    async def _opened(
-        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
-    ) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, budget: timedelta) -> AsyncIterator[DurableStore]:
         run = Run(order.instance_id, order.tenant_id, order.launch_id)
 
         def registered(number: int) -> None:
             self._runs[store] = number
 
-        store = EmbeddedStore(self._embedded, run, budget, registered, on_saved)
+        store = EmbeddedStore(self._embedded, run, budget, registered)
         try:
             yield store
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine import records
-from runtara_sdk.workflow.engine.store import DurableStore, Saved
+from runtara_sdk.workflow.engine.store import DurableStore
 from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
 from runtara_sdk.workflow.values.form import Form
@@ -36,19 +36,15 @@ class RemoteStores:
         self._common = CommonConnection(self._settings)
         self._living: dict[RemoteStore, str] = {}
 
-    def open(
-        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
-    ) -> AbstractAsyncContextManager[DurableStore]:
-        return self._opened(order, budget, on_saved)
+    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
+        return self._opened(order, budget)
 
     @asynccontextmanager
-    async def _opened(
-        self, order: Order, budget: timedelta, on_saved: Callable[[], Awaitable[None]]
-    ) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, budget: timedelta) -> AsyncIterator[DurableStore]:
         settings = self._settings.of(order.instance_id, order.tenant_id, order.launch_id)
         retry = retry_within(budget)
         async with Client(settings, retry=retry, common=self._common) as client:
-            store = RemoteStore(self._remote, client, settings, retry, on_saved, self._begun)
+            store = RemoteStore(self._remote, client, settings, retry, self._begun)
             try:
                 yield store
             finally:
@@ -92,18 +88,11 @@ class RemoteStore(CoreStore):
         client: Client,
         settings: Settings,
         retry: Retry,
-        on_saved: Callable[[], Awaitable[None]],
         begun: Callable[["RemoteStore"], None],
     ) -> None:
         super().__init__(client, settings, _Life(lambda: begun(self)), retry)
         self._management = remote.management
         self._tenant_id = settings.tenant_id
-        self._on_saved = on_saved
-
-    async def save(self, key: str, state: bytes) -> Saved:
-        saved = await super().save(key, state)
-        await self._on_saved()
-        return saved
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
         record = records.decode(key, state)

@@ -60,6 +60,7 @@ class Attempts:
             found = await self._resolve_doubt() if self.options.is_external else NotDone()
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
+                await self.execution.departure.hold(self.call)
                 await self._intend()
                 if self.execution.observe is not None:
                     self.execution.observe(StepBegun(self.call.key, self.number))

@@ -14,6 +14,7 @@ callables, never the execution:
     inbox         the poll for signals and promises          inbox.py
     suspension    when the process is of no use              suspension.py
     reporting     what people are told of a run              reporting.py
+    departure     leaves the process when asked to           departure.py
 
 `durable` is what every durable call does.
 """
@@ -41,6 +42,7 @@ from runtara_sdk.workflow.engine.cancellation import (
     is_by_code,
 )
 from runtara_sdk.workflow.engine.definition import Definition
+from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.observer import Observe
@@ -71,6 +73,7 @@ class Execution:
         workflow: Definition,
         clock: Callable[[], datetime] = utc_now,
         observe: Observe = None,
+        departure: Departure | None = None,
     ) -> None:
         self.store = store
         self.instance_id = store.instance_id
@@ -105,9 +108,12 @@ class Execution:
             before_leaving=lambda: self.reporting.flush(),
         )
         self.reporting = Reporting(store, self.end, lambda: self.suspension.awaits())
+        self.departure = Departure() if departure is None else departure
+        self.departure.of(self.live, self.end, lambda: self.suspension.under_way)
         self.live.on_change(self._changed)
 
     def _changed(self) -> None:
+        self.departure.look()
         self.suspension.reconsider()
         self.reporting.look()
 
@@ -130,6 +136,7 @@ class Execution:
         try:
             record = await self.recorder.recorded(call)
             if record is None:
+                await self.departure.hold()
                 # Not in a function of its own: user code runs below this frame.
                 with self.live.running(call):
                     if call.detached:
@@ -147,6 +154,7 @@ class Execution:
             on_record(record)
             if is_outcome or record.kind is Kind.CANCELLED:
                 await self._hand_over(call, record)
+            await self.departure.hold()
         except asyncio.CancelledError:
             ending, _ = await self.live.let_end(self._cancelled_by_code(call, record))
             on_record(record := ending.result())

@@ -39,12 +39,16 @@ class RunEnd:
     async def finish_and_block(self, end: Ended | Exception) -> NoReturn:
         """End the run here, and block for ever."""
         self.finish(end)
+        await self.block()
+
+    async def block(self) -> NoReturn:
+        """Block for ever: the code that awaits this goes no further, and is not unwound."""
         await _block_forever()
 
     async def ensure_running(self) -> None:
         """Return unless the run is over; block for ever then."""
         if self.outcome.done():
-            await _block_forever()
+            await self.block()
 
     async def call_core(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core; if that fails, the run ends with the error, and this blocks for ever."""

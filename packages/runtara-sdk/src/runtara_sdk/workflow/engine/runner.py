@@ -14,6 +14,7 @@ from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.abandon import exempt_async_generators
 from runtara_sdk.workflow.engine.calls import entered
 from runtara_sdk.workflow.engine.definition import Definition
+from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.execution import Execution, entered_execution, utc_now
 from runtara_sdk.workflow.engine.observer import (
     Observe,
@@ -43,6 +44,7 @@ async def execute(
     given: bytes | None = None,
     clock: Callable[[], datetime] = utc_now,
     observers: Sequence[Observer] = (),
+    departure: Departure | None = None,
 ) -> Ended:
     """
     Run an instance until it ends or its process is of no use for long.
@@ -53,11 +55,12 @@ async def execute(
     Incompatible or NotSerializable if its code can't go on with the records, or its result can't be
     saved, and the instance is blocked then; CoreUnavailable if the core is out of reach for
     `core_timeout`, Superseded if a newer run has begun. None of this unwinds user code: its
-    coroutine stays where it is. `observers` are called with all that happens in the run.
+    coroutine stays where it is. `observers` are called with all that happens in the run. Once
+    `departure` is asked the run leaves, and raises what that was asked with.
     """
     observe = observing(store.instance_id, observers)
     try:
-        ended = await _execute(workflow, store, given, clock, observe)
+        ended = await _execute(workflow, store, given, clock, observe, departure)
     except Exception as error:
         if observe is not None:
             observe(RunEnded(error))
@@ -73,10 +76,11 @@ async def _execute(
     given: bytes | None,
     clock: Callable[[], datetime],
     observe: Observe,
+    departure: Departure | None,
 ) -> Ended:
     try:
         started = await store.begin()
-        execution = Execution(store, started, workflow, clock, observe)
+        execution = Execution(store, started, workflow, clock, observe, departure)
         with entered_execution(execution):
             return await _run(execution, started, given)
     except InvalidInstanceState:

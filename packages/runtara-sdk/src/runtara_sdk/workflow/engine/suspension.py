@@ -116,6 +116,11 @@ class Suspension:
         else:
             self._suspending = self._end.in_background(self._suspend())
 
+    @property
+    def under_way(self) -> "asyncio.Task[None] | None":
+        """What asks the core to let the instance sleep or pause, now or last."""
+        return self._suspending
+
     def _is_suspending(self) -> bool:
         return self._suspending is not None and not self._suspending.done()
 

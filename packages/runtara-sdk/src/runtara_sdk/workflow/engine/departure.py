@@ -1,0 +1,59 @@
+"""Departure: a run leaves its process once the steps under way have ended and been saved."""
+
+import asyncio
+from collections.abc import Callable
+
+from runtara_sdk.workflow.engine.calls import DurableCall
+from runtara_sdk.workflow.engine.live_calls import LiveCalls
+from runtara_sdk.workflow.engine.run_end import RunEnd
+
+Suspending = Callable[[], "asyncio.Task[None] | None"]
+"""Gives the suspension of the run that is under way, if one is."""
+
+
+class Departure:
+    """
+    Lets one run leave when it is asked to.
+
+    From then on no durable call and no attempt begins. Attempts under way end, and what came of
+    them is saved; the code that awaits them doesn't go on. The run is over when all its calls wait.
+    Code between two calls is not waited for. A departure may be asked for before the run begins.
+    """
+
+    def __init__(self) -> None:
+        self._error: Exception | None = None
+        self._live: LiveCalls | None = None
+        self._end: RunEnd | None = None
+        self._suspending: Suspending = lambda: None
+
+    def of(self, live: LiveCalls, end: RunEnd, suspending: Suspending) -> None:
+        """Be the departure of the run that has these parts."""
+        self._live, self._end, self._suspending = live, end, suspending
+        self.look()
+
+    def ask(self, error: Exception) -> None:
+        """Let the run leave, and end with this error."""
+        self._error = error
+        self.look()
+
+    def look(self) -> None:
+        """End the run if it leaves and all its calls wait."""
+        if self._error is None or self._live is None or self._end is None:
+            return
+        if any(call.wait is None for call in self._live.calls):
+            return
+        suspending = self._suspending()
+        if suspending is None or suspending.done():
+            self._end.finish(self._error)
+        else:
+            # A run that falls asleep hears once more of what it was sent until then.
+            suspending.add_done_callback(lambda _: self.look())
+
+    async def hold(self, call: DurableCall | None = None) -> None:
+        """Return, unless the run leaves: block for ever then; call: is live, and works no more."""
+        if self._error is None or self._live is None or self._end is None:
+            return
+        if call is not None:
+            call.wait = self._live.new_wait()
+        self.look()
+        await self._end.block()

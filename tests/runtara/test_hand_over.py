@@ -1,0 +1,115 @@
+"""Two workers, one of which is told to end: what the other goes on with, and how soon."""
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runtara.conftest import ROOT, until
+from tests.runtara.relay import WORD, nap, relay, told
+
+from runtara import Client, Handle, connect
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
+
+RUNNERS = 10
+LEGS = 30
+PAUSE = 0.15
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line that a step has written."""
+
+    at: float
+    pid: int
+    runner: str
+    number: int
+    what: str
+
+
+def notes_in(path: Path) -> list[Note]:
+    lines = (line.split() for line in path.read_text().splitlines()) if path.exists() else ()
+    return [
+        Note(float(at), int(pid), runner, int(number), what)
+        for at, pid, runner, number, what in lines
+    ]
+
+
+@contextmanager
+def worker(notes: Path, concurrency: int) -> Iterator["asyncio.Future[asyncio.subprocess.Process]"]:
+    """Run a worker, which finds the core by variables."""
+    made = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.runtara.relay", str(concurrency)),
+            cwd=ROOT,
+            env={**os.environ, "RELAY_NOTES": str(notes), "PYTHONPATH": str(ROOT)},
+        )
+    )
+    try:
+        yield made
+    finally:
+        if made.done() and made.result().returncode is None:
+            made.result().kill()
+
+
+async def started(client: Client) -> list[Handle[Any]]:
+    handles: list[Handle[Any]] = []
+    for number in range(RUNNERS):
+        handles.append(await client.start(relay.bind(f"r{number}", LEGS, PAUSE)))
+        handles.append(await client.start(nap, f"n{number}", 2.0 + number / 10))
+        handles.append(await client.start(told, f"t{number}", id=f"t{number}"))
+    return handles
+
+
+def gaps(notes: list[Note]) -> list[float]:
+    """How long each runner stood between its last leg in one process and the next elsewhere."""
+    by_runner: dict[str, list[Note]] = defaultdict(list)
+    for one in notes:
+        by_runner[one.runner].append(one)
+    return [
+        after.at - before.at
+        for run in by_runner.values()
+        for before, after in itertools.pairwise(run)
+        if before.pid != after.pid and after.what == "begun"
+    ]
+
+
+async def test_a_worker_that_is_told_to_end_hands_over(
+    storm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No leg that ends within the grace is run twice, and no runner waits for a lease."""
+    path = tmp_path / "relay"
+    async with connect(storm) as client:
+        with worker(path, 3 * RUNNERS) as first, worker(path, 6 * RUNNERS) as second:
+            process = await first
+            handles = await started(client)
+            await until(lambda: len({one.runner for one in notes_in(path)}) >= RUNNERS)
+            await second
+            # The first one is full, so that the second one runs this.
+            handles.append(await client.start(relay.bind("extra", LEGS, PAUSE)))
+            await until(lambda: len({one.pid for one in notes_in(path)}) == 2)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+            for number in range(RUNNERS):
+                await client.handle(told, f"t{number}").send(WORD, 7)
+            await asyncio.gather(*(handle.result("60s") for handle in handles))
+
+    notes = notes_in(path)
+    runs = Counter((one.runner, one.number) for one in notes if one.what == "begun")
+    stood = sorted(gaps(notes))
+    middle, most = stood[len(stood) // 2], stood[-1]
+    said = f"{len(stood)} handed over, stood for {middle:.3f} s, at most {most:.3f} s"
+    with capsys.disabled():
+        sys.stdout.write(f"\n{said}\n")
+    assert len(stood) >= RUNNERS
+    assert set(runs.values()) == {1}
+    assert {one.runner for one in notes if one.what == "ended"} == {one.runner for one in notes}

@@ -1,0 +1,240 @@
+"""A run that is asked to leave: steps under way end and are saved, and nothing begins."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from tests.sdk.workflow.memory_store import Core, MemoryStore, lives
+
+from runtara_sdk import Outcome, Promise, Retry, TaskGroup, sleep, step, workflow
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow import Workflow, execute
+from runtara_sdk.workflow.engine.departure import Departure
+
+WORD = Promise("word", int)
+
+
+class Asked(RuntaraError):
+    """What the departures here are asked with."""
+
+
+seen: list[str] = []
+begun: asyncio.Event
+may_end: asyncio.Event
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    global begun, may_end
+    seen.clear()
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+
+@step
+async def charge() -> int:
+    """Take as long as the test wants."""
+    seen.append("charge")
+    begun.set()
+    await may_end.wait()
+    return 1
+
+
+@step
+async def ship() -> str:
+    """Take no time."""
+    seen.append("ship")
+    return "shipped"
+
+
+@step(retry=Retry(attempts=3, wait="10ms", cap="10ms"))
+async def flaky() -> None:
+    """Fail at first."""
+    seen.append("flaky")
+    if seen.count("flaky") == 1:
+        raise ConnectionError
+
+
+@step(effect="external")
+async def pay() -> None:
+    """Do what must not be done twice."""
+    seen.append("pay")
+
+
+Departing = tuple[Departure, "asyncio.Task[object]"]
+
+
+def departing(workflow: Workflow[..., object], core: Core) -> Departing:
+    """Run an instance that may be asked to leave."""
+    departure = Departure()
+    work = execute(workflow, MemoryStore(core), clock=core.clock, departure=departure)
+    return departure, asyncio.create_task(work)
+
+
+async def left(running: "asyncio.Task[object]") -> None:
+    """See the run end as it was asked to."""
+    async with asyncio.timeout(10):
+        with pytest.raises(Asked):
+            await running
+
+
+async def left_at(
+    workflow: Workflow[..., object], core: Core, is_there: Callable[[str, bool], bool]
+) -> object:
+    """Run an instance that is asked to leave at a call of its store; gives its end."""
+    departure = Departure()
+
+    def ask(call: str, is_done: bool) -> bool:
+        if is_there(call, is_done):
+            departure.ask(Asked())
+        return False
+
+    async with asyncio.timeout(10):
+        try:
+            return await execute(
+                workflow, MemoryStore(core, ask), clock=core.clock, departure=departure
+            )
+        except Asked as error:
+            return error
+
+
+async def test_a_step_under_way_ends_and_nothing_follows_it() -> None:
+    @workflow
+    async def order() -> str:
+        await charge()
+        seen.append("went on")
+        return await ship()
+
+    core = Core()
+    departure, running = departing(order, core)
+    await begun.wait()
+    departure.ask(Asked())
+    may_end.set()
+    await left(running)
+
+    assert seen == ["charge"]
+    assert "charge#1" in core.states
+    assert (await lives(order, core)).output == b'"shipped"'
+    assert seen == ["charge", "went on", "ship"]
+
+
+async def test_code_that_a_value_wakes_meanwhile_begins_no_step() -> None:
+    """The value is saved, and the step is made elsewhere."""
+
+    @workflow
+    async def order() -> None:
+        async with TaskGroup() as group:
+            group.create_task(charge(), name="charge")
+            group.create_task(shipping(), name="ship")
+
+    async def shipping() -> None:
+        await WORD.get()
+        await ship()
+
+    core = Core()
+    departure, running = departing(order, core)
+    await begun.wait()
+    await core.until(lambda: core.listeners == 1)
+    departure.ask(Asked())
+    await core.send("word", b"1")
+    await core.until(lambda: any("get:word" in key for key in core.states))
+    may_end.set()
+    await left(running)
+
+    assert seen == ["charge"]
+    await lives(order, core)
+    assert seen == ["charge", "ship"]
+
+
+async def test_code_between_two_calls_begins_no_step() -> None:
+    going_on = asyncio.Event()
+
+    @workflow
+    async def order() -> None:
+        async with TaskGroup() as group:
+            group.create_task(charge(), name="charge")
+            group.create_task(shipping(), name="ship")
+
+    async def shipping() -> None:
+        await going_on.wait()
+        seen.append("went on")
+        await ship()
+
+    core = Core()
+    departure, running = departing(order, core)
+    await begun.wait()
+    departure.ask(Asked())
+    going_on.set()
+    await asyncio.sleep(0)
+    may_end.set()
+    await left(running)
+
+    assert seen == ["charge", "went on"]
+
+
+async def test_no_further_attempt_is_made() -> None:
+    """Its wait ends while another step is still under way."""
+
+    @workflow
+    async def order() -> None:
+        async with TaskGroup() as group:
+            group.create_task(charge(), name="charge")
+            group.create_task(flaky(), name="flaky")
+
+    core = Core(clock_runs=True)
+    departure, running = departing(order, core)
+    await begun.wait()
+    while not any("failed#1" in key for key in core.states):  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    departure.ask(Asked())
+    waited = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, waited.set)
+    await waited.wait()
+    may_end.set()
+    await left(running)
+
+    assert sorted(seen) == ["charge", "flaky"]
+
+
+async def test_an_intended_effect_is_made_so_that_it_is_not_in_doubt() -> None:
+    @workflow
+    async def paying() -> str:
+        await pay()
+        return await ship()
+
+    core = Core()
+    ended = await left_at(
+        paying, core, lambda call, is_done: call == "save pay#1!intent#1" and not is_done
+    )
+
+    assert isinstance(ended, Asked)
+    assert seen == ["pay"]
+    assert (await lives(paying, core)).output == b'"shipped"'
+    assert seen == ["pay", "ship"]
+
+
+async def test_one_that_is_asked_before_it_begins_does_nothing() -> None:
+    @workflow
+    async def order() -> None:
+        seen.append("began")
+        await ship()
+
+    departure, running = departing(order, Core())
+    departure.ask(Asked())
+    await left(running)
+
+    assert seen == []
+
+
+async def test_one_that_falls_asleep_just_then_sleeps() -> None:
+    """What it is sent until it sleeps would wake no process otherwise."""
+
+    @workflow(suspend_after="0s")
+    async def napping() -> None:
+        await sleep("1h")
+
+    core = Core()
+    ended = await left_at(
+        napping, core, lambda call, is_done: call.startswith("release") and not is_done
+    )
+
+    assert getattr(ended, "outcome", None) is Outcome.SUSPENDED
