@@ -81,6 +81,13 @@ async def test_a_renewal_tells_what_becomes_launchable_next(
     await put_instance(database, State.RUNNING, "stopped", stop_at=now + 5 * HOUR)
     both = await told()
 
+    by_worker: Row = {"workflow": "flow", "lost_run": 2, "last_activity_at": now}
+    await put_instance(
+        database, State.RUNNING, "of a worker", launch_after=now + 4 * HOUR, **by_worker
+    )
+    fenced = await told()
+
+    assert fenced == (True, now + 4 * HOUR, now + 5 * HOUR)
     assert nothing == (False, None, None)
     assert far == (False, now + 9 * HOUR, None)
     assert quiet == (False, now + 8 * HOUR + 45 * SECOND, None)
@@ -123,6 +130,23 @@ async def test_launches_of_an_environment_that_forgot_itself_are_lost(
     assert own is not None
     assert other is not None
     assert (set(own.lost), set(other.lost)) == (set(), {"e"})
+
+
+async def test_a_renewal_tells_when_the_next_lease_is_over(persistence: Persistence) -> None:
+    """Of others that have open launches, whose leases are good."""
+    await launch(persistence)
+    await hold_lease(persistence, "idle", ttl=SECOND)
+    await hold_lease(persistence, "f")
+    own = await persistence.environments.renew("e", ttl=2 * HOUR)
+    other = await persistence.environments.renew("f", ttl=HOUR)
+    await persistence.environments.close("e")
+    after = await persistence.environments.renew("f", ttl=HOUR)
+
+    assert own is not None
+    assert other is not None
+    assert after is not None
+    assert (own.next_lease_over_at, other.next_lease_over_at) == (None, own.until)
+    assert (after.next_lease_over_at, set(after.lost)) == (None, {"e"})
 
 
 async def test_an_association_that_another_program_made_is_taken_over(

@@ -103,6 +103,23 @@ async def test_exactly_what_is_launchable_is_claimed(
         assert (row["launch_after"], row["lost_run"]) == (None, None)
 
 
+async def test_what_a_lost_worker_ran_need_not_be_silent(
+    persistence: Persistence, database: Database
+) -> None:
+    """Its run is fenced by its launch; the back-off is waited for."""
+    await hold_lease(
+        persistence, "w", kind=EnvironmentKind.WORKER, tenant_id=TENANT, workflows=("flow",)
+    )
+    lost: Row = {"workflow": "flow", "lost_run": 2, "last_activity_at": START}
+    await put_instance(database, State.RUNNING, "lost", **lost)
+    await put_instance(database, State.RUNNING, "backing off", **lost, launch_after=LATER)
+    offer = Offer(environment_id="w", tenant_id=TENANT, workflows={"flow"})
+
+    claims = await persistence.launches.claim(offer, limit=9, at=START)
+
+    assert [one.instance_id for one in claims.assignments] == ["lost"]
+
+
 async def test_the_highest_priority_comes_first_then_the_longest_wait(
     persistence: Persistence, database: Database
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from runtara import Promise, serve, sleep, step, workflow
+from runtara import Promise, serve, step, workflow
 
 WORD = Promise("word", int)
 
@@ -18,31 +18,24 @@ def note(what: str) -> None:
 
 
 @step
-async def leg(runner: str, number: int, pause: float) -> int:
-    """Take so long."""
+async def leg(runner: str, number: int, pause: float) -> bool:
+    """Take so long; tell whether it was the last one."""
     note(f"{runner} {number} begun")
     await asyncio.sleep(pause)
     note(f"{runner} {number} ended")
+    return os.path.exists(os.environ["RELAY_NOTES"] + ".over")  # noqa: ASYNC240
+
+
+@workflow
+async def relay(runner: str, pause: float) -> int:
+    """Run one leg after the other."""
+    number = 0
+    while not await leg(runner, number, pause):
+        number += 1
     return number
 
 
-@workflow
-async def relay(runner: str, legs: int, pause: float) -> int:
-    """Run one leg after the other."""
-    for number in range(legs):
-        await leg(runner, number, pause)
-    return legs
-
-
-@workflow
-async def nap(runner: str, seconds: float) -> str:
-    """Sleep in a process, and run a leg."""
-    await sleep(seconds)
-    await leg(runner, 0, 0.0)
-    return "rested"
-
-
-@workflow
+@workflow(suspend_after="10m")
 async def told(runner: str) -> int:
     """Wait in a process for a word, and run a leg."""
     word = await WORD.get()
@@ -50,7 +43,7 @@ async def told(runner: str) -> int:
     return word
 
 
-WORKFLOWS = (relay, nap, told)
+WORKFLOWS = (relay, told)
 
 if __name__ == "__main__":
     asyncio.run(serve(*WORKFLOWS, concurrency=int(sys.argv[1])))

@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 from tests.runtara.conftest import ROOT, until
-from tests.runtara.relay import WORD, nap, relay, told
+from tests.runtara.relay import WORD, relay, told
 
 from runtara import Client, Handle, connect
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 RUNNERS = 10
-LEGS = 30
 PAUSE = 0.15
 
 
@@ -64,8 +63,7 @@ def worker(notes: Path, concurrency: int) -> Iterator["asyncio.Future[asyncio.su
 async def started(client: Client) -> list[Handle[Any]]:
     handles: list[Handle[Any]] = []
     for number in range(RUNNERS):
-        handles.append(await client.start(relay.bind(f"r{number}", LEGS, PAUSE)))
-        handles.append(await client.start(nap, f"n{number}", 2.0 + number / 10))
+        handles.append(await client.start(relay.bind(f"r{number}", PAUSE)))
         handles.append(await client.start(told, f"t{number}", id=f"t{number}"))
     return handles
 
@@ -88,19 +86,25 @@ async def test_a_worker_that_is_told_to_end_hands_over(
 ) -> None:
     """No leg that ends within the grace is run twice, and no runner waits for a lease."""
     path = tmp_path / "relay"
+    runners = {f"r{number}" for number in range(RUNNERS)}
     async with connect(storm) as client:
-        with worker(path, 3 * RUNNERS) as first, worker(path, 6 * RUNNERS) as second:
+        with worker(path, 2 * RUNNERS) as first, worker(path, 6 * RUNNERS) as second:
             process = await first
             handles = await started(client)
-            await until(lambda: len({one.runner for one in notes_in(path)}) >= RUNNERS)
+            await until(lambda: {one.runner for one in notes_in(path)} == runners)
+            [before] = {one.pid for one in notes_in(path)}
             await second
             # The first one is full, so that the second one runs this.
-            handles.append(await client.start(relay.bind("extra", LEGS, PAUSE)))
+            handles.append(await client.start(relay.bind("extra", PAUSE)))
             await until(lambda: len({one.pid for one in notes_in(path)}) == 2)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
             for number in range(RUNNERS):
                 await client.handle(told, f"t{number}").send(WORD, 7)
+            await until(
+                lambda: {one.runner for one in notes_in(path) if one.pid != before} >= runners
+            )
+            path.with_name("relay.over").touch()
             await asyncio.gather(*(handle.result("60s") for handle in handles))
 
     notes = notes_in(path)

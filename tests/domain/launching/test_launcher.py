@@ -10,6 +10,7 @@ from tests.domain.launching.place import TENANT, World
 
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.launcher import Launcher
+from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import Claims, InstanceStart, Offer
@@ -420,6 +421,35 @@ async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> No
 
         assert world.place("other").living() == ["i"]
         assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
+
+
+async def test_a_lost_environment_is_noticed_when_its_lease_is_over(world: World) -> None:
+    """Not at the next renewal, which may be long after."""
+    times = LeaseTimes(every=timedelta(seconds=25), steady=timedelta(seconds=1))
+    async with world.launcher("lost", leaves_processes=True, lease=times) as launcher:
+        await start(world, launcher, "i")
+    async with world.launcher("other", lease=times):
+        await world.pass_time(29)
+        [launch] = await world.launches("i")
+        assert launch.cause is None
+        await world.pass_time(1)
+
+        [launch] = await world.launches("i")
+        assert launch.cause == "environment_lost"
+
+
+async def test_one_that_has_just_begun_takes_over_as_soon_as_it_may(world: World) -> None:
+    """Once it has renewed well for so long, whenever it would renew next."""
+    async with world.launcher("lost", leaves_processes=True) as launcher:
+        await start(world, launcher, "i")
+    await world.pass_time(31)
+    times = LeaseTimes(every=timedelta(seconds=25), steady=timedelta(seconds=7))
+    async with world.launcher("other", lease=times):
+        await world.pass_time(6)
+        assert [one.cause for one in await world.launches("i")] == [None]
+        await world.pass_time(1)
+
+        assert next(one.cause for one in await world.launches("i")) == "environment_lost"
 
 
 async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, lives
@@ -63,7 +64,7 @@ async def pay() -> None:
 Departing = tuple[Departure, "asyncio.Task[object]"]
 
 
-def departing(workflow: Workflow[..., object], core: Core) -> Departing:
+def departing(workflow: Workflow[..., Any], core: Core) -> Departing:
     """Run an instance that may be asked to leave."""
     departure = Departure()
     work = execute(workflow, MemoryStore(core), clock=core.clock, departure=departure)
@@ -78,7 +79,7 @@ async def left(running: "asyncio.Task[object]") -> None:
 
 
 async def left_at(
-    workflow: Workflow[..., object], core: Core, is_there: Callable[[str, bool], bool]
+    workflow: Workflow[..., Any], core: Core, is_there: Callable[[str, bool], bool]
 ) -> object:
     """Run an instance that is asked to leave at a call of its store; gives its end."""
     departure = Departure()

@@ -56,6 +56,8 @@ class LeaseKeeper:
         self._good_until = self._answered_at = timedelta(0)
         self._database_now: datetime | None = None
         self._steady_since: timedelta | None = None
+        self._next_lease_over_at: datetime | None = None
+        self._waits_to_be_steady = False
 
     def now(self) -> datetime:
         """Tell the time of the database, as far as it is known."""
@@ -86,26 +88,35 @@ class LeaseKeeper:
         """Renew for ever."""
         while True:
             self._bell.clear()
-            span = await self._renew_once()
-            if span == self._times.every:
+            if await self._has_renewed():
                 await self._clock.pause(self._times.again)
-                await self._bell.wait(span - self._times.again)
+                await self._bell.wait(self._until_next())
             else:
-                await self._clock.pause(span)
+                await self._clock.pause(self._times.after_failure)
 
     async def close(self) -> None:
         """Give the lease up; raises DatabaseError."""
         self._good_until = timedelta(0)
         await self._environments.close(self._new.environment_id)
 
-    async def _renew_once(self) -> timedelta:
+    async def _has_renewed(self) -> bool:
         try:
             await self._renew()
         except DatabaseError as error:
             self._steady_since = None
             logger.warning("the lease can't be renewed: %s", error)
-            return self._times.after_failure
-        return self._times.every
+            return False
+        return True
+
+    def _until_next(self) -> timedelta:
+        """Tell how long to wait: until the next renewal, or until another's lease may be over."""
+        every = self._times.every - self._times.again
+        spans = [every]
+        if self._next_lease_over_at is not None:
+            spans.append(self._next_lease_over_at - self.now())
+        if self._waits_to_be_steady and self._steady_since is not None:
+            spans.append(self._steady_since + self._times.steady - self._clock.uptime())
+        return max(min(spans), timedelta(0))
 
     async def _renew(self) -> None:
         asked_at = self._clock.uptime()
@@ -121,6 +132,8 @@ class LeaseKeeper:
             await self.open()
             return
         self._hold(renewal, asked_at)
+        self._next_lease_over_at = renewal.next_lease_over_at
+        self._waits_to_be_steady = bool(renewal.lost) and not self.may_take_over()
         self._renewed(renewal)
 
     def _hold(self, lease: Lease, asked_at: timedelta) -> None:

@@ -76,7 +76,8 @@ class Renewal(Lease):
     back or not. next_launchable_at: the earliest moment after `now` at which another one becomes
     launchable by itself. next_stop_at: the earliest `stop_at` of open instances. next_tick_at: when
     a schedule is to be looked at first, by now or later. lost: environments whose lease is over, or
-    was given up, while launches of theirs are open.
+    was given up, while launches of theirs are open. next_lease_over_at: when the next is lost,
+    unless it renews its lease before.
     """
 
     is_anything_launchable: bool = False
@@ -84,6 +85,7 @@ class Renewal(Lease):
     next_stop_at: datetime | None = None
     next_tick_at: datetime | None = None
     lost: frozenset[str] = frozenset()
+    next_lease_over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

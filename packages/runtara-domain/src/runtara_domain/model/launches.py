@@ -112,7 +112,8 @@ class Offer:
     of a worker, the names it serves for `tenant_id`; an environment offers none. tenant_limit:
     bounds tenants that have no limit of their own. silence: after this much of it a RUNNING
     instance with an image that has no open launch is launchable; after `lost_silence` one whose
-    environment was lost. worker_grace: how long an instance started by workflow name waits for a
+    environment was lost; one of a lost worker at once, since its run is fenced by its launch.
+    worker_grace: how long an instance started by workflow name waits for a
     worker that serves it, before an image does.
     """
 
@@ -125,6 +126,12 @@ class Offer:
     silence: timedelta = timedelta(seconds=120)
     lost_silence: timedelta = timedelta(seconds=45)
     worker_grace: timedelta = timedelta(seconds=5)
+
+    def silence_of(self, image_id: str | None, *, is_lost: bool) -> timedelta:
+        """Tell how long a RUNNING instance that no environment watches must have been silent."""
+        if image_id is None:
+            return timedelta(0)
+        return self.lost_silence if is_lost else self.silence
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,8 @@ from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
 
-TTL = timedelta(seconds=30)
+TTL = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
-_LOST_SILENCE = timedelta(seconds=1)
-"""A run of a lost worker is fenced by its launch: it saves nothing once another is launched."""
 _LONGEST_WAIT = timedelta(minutes=1)
 _MAX_CLAIMED = 1000
 
@@ -46,10 +44,7 @@ async def open_worker(
     )
     lease = await core.persistence.environments.open(new, ttl=TTL)
     core.offers[new.environment_id] = Offer(
-        environment_id=new.environment_id,
-        workflows=names,
-        tenant_id=tenant_id,
-        lost_silence=_LOST_SILENCE,
+        environment_id=new.environment_id, workflows=names, tenant_id=tenant_id
     )
     open_launches = await core.persistence.launches.open_launches(new.environment_id, at=lease.now)
     return pb.RpcResponse(

@@ -81,6 +81,7 @@ class MemoryEnvironments:
                 default=None,
             ),
             lost=frozenset(self._lost(environment_id, now)),
+            next_lease_over_at=self._next_lease_over(environment_id, now),
         )
 
     async def close(self, environment_id: str) -> None:
@@ -113,6 +114,12 @@ class MemoryEnvironments:
         return {
             each for each in owners - {own_id} if not launching.is_living(self._store, each, now)
         }
+
+    def _next_lease_over(self, own_id: str, now: datetime) -> datetime | None:
+        owners = {row.environment_id for row in launching.open_rows(self._store)} - {own_id}
+        rows = [row for each in owners if (row := self._store.environments.get(each)) is not None]
+        leases = (row.lease_until for row in rows if row.closed_at is None)
+        return min((each for each in leases if each > now), default=None)
 
     def _forget_gone(self, now: datetime) -> None:
         owners = {row.environment_id for row in launching.open_rows(self._store)}

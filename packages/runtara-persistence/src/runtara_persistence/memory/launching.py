@@ -105,7 +105,8 @@ def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -
         return None
     is_nameless = row.image_id is None and row.workflow is None
     if row.lost_run == row.run_epoch and not is_nameless:
-        quiet = heard_at(row) + lost_silence
+        # A run of a worker is fenced by its launch, whether it is silent or not.
+        quiet = heard_at(row) + (timedelta(0) if row.image_id is None else lost_silence)
         return max(quiet, row.launch_after or quiet)
     # One that is over waits for its back-off.
     is_over = row.ended_run == row.run_epoch

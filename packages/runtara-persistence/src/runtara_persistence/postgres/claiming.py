@@ -123,7 +123,7 @@ async def _find(claiming: _Claiming) -> None:
         _add(claiming, row, row["since"])
     silent_since, lost_since = at - offer.silence, at - offer.lost_silence
     for row in await connection.fetch(_SQL["silent"], at, silent_since, lost_since):
-        silence = offer.lost_silence if row["is_lost"] else offer.silence
+        silence = offer.silence_of(row["image_id"], is_lost=row["is_lost"])
         _add(claiming, row, row["heard_at"] + silence)
 
 

@@ -64,6 +64,7 @@ class PostgresEnvironments:
             next_stop_at=row["next_stop_at"],
             next_tick_at=row["next_tick_at"],
             lost=frozenset(row["lost"]),
+            next_lease_over_at=row["next_lease_over_at"],
         )
 
     async def close(self, environment_id: str) -> None:

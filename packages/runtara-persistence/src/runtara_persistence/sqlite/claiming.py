@@ -145,8 +145,9 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
     for instance_id, heard_at, is_lost, launch_count, *lane in connection.execute(
         _SQL["silent"], asked
     ):
-        silence = offer.lost_silence if is_lost else offer.silence
-        yield Candidate(instance_id, Lane(*lane), from_text(heard_at) + silence, launch_count)
+        found = Lane(*lane)
+        silence = offer.silence_of(found.image_id, is_lost=bool(is_lost))
+        yield Candidate(instance_id, found, from_text(heard_at) + silence, launch_count)
 
 
 def _once(candidates: Iterable[Candidate]) -> Iterator[Candidate]:

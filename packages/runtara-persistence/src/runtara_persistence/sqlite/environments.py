@@ -81,6 +81,7 @@ class SqliteEnvironments:
             next_stop_at,
             next_tick_at,
             lost,
+            next_lease_over_at,
         ) = row
         return Renewal(
             now=now,
@@ -91,6 +92,7 @@ class SqliteEnvironments:
             next_stop_at=from_optional(next_stop_at),
             next_tick_at=from_optional(next_tick_at),
             lost=frozenset(json.loads(lost)),
+            next_lease_over_at=from_optional(next_lease_over_at),
         )
 
     @write("give up an environment's lease")

@@ -21,8 +21,6 @@ _LEASE = LeaseTimes(
     ttl=timedelta(seconds=10),
     every=timedelta(seconds=3),
     steady=timedelta(seconds=10),
-    # A run of a lost worker is fenced by its launch: it saves nothing once another is launched.
-    lost_silence=timedelta(seconds=1),
 )
 
 

@@ -106,7 +106,10 @@ WHERE status = 'running'
     AND CASE
         WHEN lost_run = run_epoch
         THEN (launch_after IS NULL OR launch_after <= $1::timestamptz)
-            AND coalesce(last_activity_at, started_at, created_at) <= $3::timestamptz
+            AND (
+                image_id IS NULL
+                OR coalesce(last_activity_at, started_at, created_at) <= $3::timestamptz
+            )
         -- One that is over waits for its back-off.
         ELSE image_id IS NOT NULL
             AND ended_run IS DISTINCT FROM run_epoch

@@ -78,6 +78,9 @@ told AS MATERIALIZED (
 -- Running, and watched by no environment; one that is over waits for its back-off instead.
 silent_ones AS MATERIALIZED (
     SELECT CASE
+        -- A run of a worker is fenced by its launch, whether it is silent or not.
+        WHEN lost_run = run_epoch AND image_id IS NULL
+        THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
         WHEN lost_run = run_epoch
         THEN greatest(
             coalesce(last_activity_at, started_at, created_at) + $4::interval, launch_after
@@ -150,7 +153,16 @@ SELECT
         WHERE l.closed_at IS NULL
             AND l.environment_id <> $1
             AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= clock.now)
-    ) AS lost
+    ) AS lost,
+    (
+        SELECT min(e.lease_until)
+        FROM launches AS l
+        JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> $1
+            AND e.closed_at IS NULL
+            AND e.lease_until > clock.now
+    ) AS next_lease_over_at
 FROM clock
 CROSS JOIN renewed;
 

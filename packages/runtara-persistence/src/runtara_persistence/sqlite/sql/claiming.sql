@@ -92,7 +92,10 @@ WHERE status = 'running'
     AND CASE
         WHEN lost_run = run_epoch
         THEN coalesce(launch_after, '') <= :at
-            AND coalesce(last_activity_at, started_at, created_at) <= :lost_since
+            AND (
+                image_id IS NULL
+                OR coalesce(last_activity_at, started_at, created_at) <= :lost_since
+            )
         -- One that is over waits for its back-off.
         ELSE image_id IS NOT NULL
             AND ended_run IS NOT run_epoch

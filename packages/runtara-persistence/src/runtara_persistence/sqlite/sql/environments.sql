@@ -145,6 +145,15 @@ RETURNING
         WHERE l.closed_at IS NULL
             AND l.environment_id <> :environment_id
             AND (e.environment_id IS NULL OR e.closed_at IS NOT NULL OR e.lease_until <= :now)
+    ),
+    (
+        SELECT min(e.lease_until)
+        FROM launches AS l
+        JOIN environments AS e ON e.environment_id = l.environment_id
+        WHERE l.closed_at IS NULL
+            AND l.environment_id <> :environment_id
+            AND e.closed_at IS NULL
+            AND e.lease_until > :now
     );
 
 -- name: close

@@ -67,6 +67,9 @@ quote(tenant_id) || ',' || quote(image_id) || ',' || quote(workflow) || ',' || q
 -- name: silent_from
 -- One that is over waits for its back-off instead.
 CASE
+    -- A run of a worker is fenced by its launch, whether it is silent or not.
+    WHEN lost_run = run_epoch AND image_id IS NULL
+    THEN max(coalesce(launch_after, ''), coalesce(last_activity_at, started_at, created_at))
     WHEN lost_run = run_epoch
     THEN max(
         coalesce(launch_after, ''),
