@@ -134,9 +134,8 @@ class Execution:
         """
         record: Record | None = None
         try:
-            record = await self.recorder.recorded(call)
+            record = await self._recorded(call)
             if record is None:
-                await self.departure.hold()
                 # Not in a function of its own: user code runs below this frame.
                 with self.live.running(call):
                     if call.detached:
@@ -154,7 +153,6 @@ class Execution:
             on_record(record)
             if is_outcome or record.kind is Kind.CANCELLED:
                 await self._hand_over(call, record)
-            await self.departure.hold()
         except asyncio.CancelledError:
             ending, _ = await self.live.let_end(self._cancelled_by_code(call, record))
             on_record(record := ending.result())
@@ -163,6 +161,13 @@ class Execution:
                 raise
         if record.kind is Kind.CANCELLED:
             raise self.cancellation.error(call, record)
+        return record
+
+    async def _recorded(self, call: DurableCall) -> Record | None:
+        """Give what is recorded for a call; None: it is live, and begins unless the run leaves."""
+        record = await self.recorder.recorded(call)
+        if record is None:
+            await self.departure.hold()
         return record
 
     def _numbered(self, made: Record | None, *, is_outcome: bool) -> Record:
@@ -195,6 +200,7 @@ class Execution:
         if record.nth is not None:
             with self.live.running(call):
                 await self.order.come(record.nth)
+        await self.departure.hold()
 
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         """Record that user code cancelled a call, unless it is cancelled, and wait its turn."""
