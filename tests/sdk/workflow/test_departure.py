@@ -181,18 +181,15 @@ async def test_no_further_attempt_is_made() -> None:
             group.create_task(charge(), name="charge")
             group.create_task(flaky(), name="flaky")
 
-    core = Core(clock_runs=True)
-    departure, running = departing(order, core)
-    await begun.wait()
-    while not any("failed#1" in key for key in core.states):  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
-    departure.ask(Asked())
-    waited = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.05, waited.set)
-    await waited.wait()
-    may_end.set()
-    await left(running)
+    def failed(call: str, is_done: bool) -> bool:
+        is_there = call == "attempt flaky#1 1" and is_done
+        if is_there:
+            asyncio.get_running_loop().call_later(0.05, may_end.set)
+        return is_there
 
+    ended = await left_at(order, Core(clock_runs=True), failed)
+
+    assert isinstance(ended, Asked)
     assert sorted(seen) == ["charge", "flaky"]
 
 
