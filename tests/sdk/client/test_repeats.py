@@ -203,7 +203,7 @@ async def test_a_server_that_is_not_there_is_told_with_its_address(
     async with server.listen() as gone:
         address = f"127.0.0.1:{gone.address[1]}"
 
-    async with Client(settings(server_addr=address, request_timeout_ms=50)) as client:
+    async with Client(settings(server_addr=address, request_timeout_ms=500)) as client:
         with pytest.raises(ConnectionFailed, match=f"RUNTARA_SERVER_ADDR is {address}"):
             await client.get_status()
 

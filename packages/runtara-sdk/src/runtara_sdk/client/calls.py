@@ -114,8 +114,6 @@ class Calls:
                 else:
                     self._connection.answered()
                     return response
-        self._stop_if_superseded()
-        raise call.failure or self._time_up(call)
 
     async def _connected(self, call: _Call, deadline: CallDeadline) -> ClientConnection:
         """Give the connection, however often it takes to open one; the call is sent on it next."""
@@ -137,10 +135,6 @@ class Calls:
         else:
             self._common.leave(self._greet_in_common)
             self._stop("this client was closed while a call was under way")
-
-    def _stop_if_superseded(self) -> None:
-        if self._superseded is not None:
-            raise InstanceSuperseded(self._superseded)
 
     def _stop(self, reason: str) -> None:
         self._superseded = reason
@@ -179,6 +173,11 @@ class Calls:
             logger.warning("a run is not continued on a new connection: %s", error)
 
     def _time_up(self, call: _Call) -> RuntaraError:
+        """What ends a call whose time is up, which it is at once when the run is superseded."""
+        if self._superseded is not None:
+            return InstanceSuperseded(self._superseded)
+        if call.failure is not None:
+            return call.failure
         within = f"from the core at {self._connection.addresses} within {self._retry.timeout:g} s"
         if call.is_sent:
             return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
@@ -187,19 +186,24 @@ class Calls:
 
 class _InTime:
     """
-    A block that has a call's time, and ends without a word when that is up.
+    A block that has a call's time. An end without an answer is raised as `Retry.translate` says.
 
     That the run is superseded ends all other calls that are held.
     """
 
     def __init__(self, calls: Calls, call: _Call) -> None:
-        calls._stop_if_superseded()
         self._calls, self._call, self._run = calls, call, calls._runs
-        self._limit = asyncio.timeout(calls._retry.timeout)
+        self._retry = calls._retry
+        if calls._superseded is not None:
+            raise self._translated(calls._time_up(call))
+        self._limit = asyncio.timeout(self._retry.timeout)
+
+    def _translated(self, error: RuntaraError) -> RuntaraError:
+        return self._retry.translate(error, self._retry.timeout)
 
     async def __aenter__(self) -> CallDeadline:
         await self._limit.__aenter__()
-        self._deadline = CallDeadline(self._limit, self._calls._retry.timeout)
+        self._deadline = CallDeadline(self._limit, self._retry.timeout)
         if self._call.is_held:
             self._calls._held.add(self._deadline)
         return self._deadline
@@ -209,12 +213,16 @@ class _InTime:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         self._calls._held.discard(self._deadline)
         try:
             await self._limit.__aexit__(kind, error, traceback)
-        except TimeoutError:
-            return True
+        except TimeoutError as over:
+            error = over
         if isinstance(error, InstanceSuperseded) and self._run == self._calls._runs:
             self._calls._stop(str(error))
-        return isinstance(error, TimeoutError)
+        ended = self._calls._time_up(self._call) if isinstance(error, TimeoutError) else error
+        if isinstance(ended, RuntaraError):
+            raised = self._translated(ended)
+            if raised is not error:
+                raise raised from (ended.__cause__ if raised is ended else ended)

@@ -1,5 +1,6 @@
 """How long a client's calls are asked again, after which failures, and what is said meanwhile."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtara_sdk.errors import DatabaseFailed, Overloaded, RequestReset, RuntaraError, ShuttingDown
@@ -19,6 +20,7 @@ class Retry:
     `timeout`: seconds that a call may take, all its repeats included. `transient`: failures after
     which a call is repeated, if carried out twice is as good as once. `caller` and `afterwards` are
     words of the warning that an outage is logged with, at most once in `log_every` seconds.
+    `translate` gives the error to raise for one that ends a call, and for its timeout in seconds.
     """
 
     timeout: float
@@ -26,3 +28,4 @@ class Retry:
     caller: str = "this client"
     afterwards: str = ""
     log_every: float = 30.0
+    translate: Callable[[RuntaraError, float], RuntaraError] = lambda error, timeout: error

@@ -33,7 +33,7 @@ def duration(what: str, value: Duration) -> timedelta:
 def signed(what: str, value: Duration) -> timedelta:
     """Read a duration that may be less than nothing, as the way to a moment that has passed is."""
     if isinstance(value, timedelta):
-        return _bounded(value)
+        return max(-LONGEST, min(value, LONGEST))
     if isinstance(value, str):
         return _in_seconds(what, value, _read(what, value))
     if isinstance(value, datetime):
@@ -60,10 +60,6 @@ def _in_seconds(what: str, value: Duration, seconds: float) -> timedelta:
         raise ValueError(_takes(what, value))
     most = LONGEST.total_seconds()
     return timedelta(seconds=max(-most, min(seconds, most)))
-
-
-def _bounded(value: timedelta) -> timedelta:
-    return max(-LONGEST, min(value, LONGEST))
 
 
 def _read(what: str, value: str) -> float:

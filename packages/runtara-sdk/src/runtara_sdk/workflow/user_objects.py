@@ -1,5 +1,6 @@
 """Looking at the user's objects: whatever their methods do, the run goes on."""
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,9 +28,10 @@ def text_of(value: object) -> str:
     return asked(lambda: str.__str__(str(value)), "<exception str() failed>")
 
 
-def shown(value: object) -> str:
-    """What `repr` gives, as a plain str; the type's name if that raises."""
-    return asked(lambda: str.__str__(repr(value)), f"<{type_name(value)}>")
+def shown(value: object, longest: int = sys.maxsize) -> str:
+    """What `repr` gives, as a plain str, cut if it is longer; the type's name if that raises."""
+    text = asked(lambda: str.__str__(repr(value)), f"<{type_name(value)}>")
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def attribute(holder: object, name: str) -> object:

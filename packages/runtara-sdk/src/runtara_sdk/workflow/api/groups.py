@@ -123,7 +123,7 @@ async def _first(
 
     async def live() -> Record:
         wait = execution.live.new_wait()
-        group.on_branch_done(wait.end)
+        group.on_branch_done = wait.end
         if any(task.done() for task in tasks.values()):
             wait.end()
         await execution.cancellation.wait(call, wait)

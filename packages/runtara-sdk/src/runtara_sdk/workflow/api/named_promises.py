@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime
 from typing import Any, Generic, TypeVar, cast, overload
 
 from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.context import InWorkflow, required
-from runtara_sdk.workflow.api.promises import check, heard, kept, record_of
+from runtara_sdk.workflow.api.promises import kept, received
 from runtara_sdk.workflow.api.timers import deadline
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.engine.calls import DurableCall
-from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.keys import escaped, keyed
-from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.engine.records import Kind
 from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.user_objects import shown
 from runtara_sdk.workflow.values.form import Form
@@ -102,16 +100,19 @@ class Promise(Generic[T]):
         text = f"{self!r}.get({'' if timeout is None else shown(timeout)})"
         limit = None if timeout is None else duration("timeout=", timeout)
         where = required(text, key="")
-        call = self._call(where)
+        execution, call = where.execution, self._call(where)
         call.signal = self._signal
 
         async def got() -> T:
             until = None
             if limit is not None:
                 until = await deadline(
-                    where.execution, call.part("until"), lambda now: now + limit, is_outcome=False
+                    execution, call.part("until"), lambda now: now + limit, is_outcome=False
                 )
-            return await self._got(where.execution, call, until, text)
+            record = await received(execution, call, self._kind, until)
+            if record.kind is Kind.UNTIL:
+                raise TimeoutError(f"{call.key}: {text} is over")
+            return cast("T", await kept(execution, call, record, self._kind))
 
         return got()
 
@@ -121,21 +122,3 @@ class Promise(Generic[T]):
             return where.next_call(name)
         # All outcomes are in order there, and so are the calls.
         return where.next_call(name, key=where.execution.root.numbers.foreign(name))
-
-    async def _got(
-        self, execution: Execution, call: DurableCall, until: datetime | None, text: str
-    ) -> T:
-        record = await execution.durable(call, lambda: self._live(execution, call, until))
-        if record.kind is Kind.UNTIL:
-            raise TimeoutError(f"{call.key}: {text} is over")
-        return cast("T", await kept(execution, call, record, self._kind))
-
-    async def _live(
-        self, execution: Execution, call: DurableCall, until: datetime | None
-    ) -> Record:
-        check(self._signal, self._kind)
-        sent = await heard(execution, call, self._signal, until)
-        if sent is None:
-            assert until is not None
-            return call.record(Kind.UNTIL, f'"{until.isoformat()}"'.encode())
-        return record_of(call, sent, self._kind)

@@ -51,9 +51,16 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
     if key is not None:
         call.signal = call.key.removeprefix(_PREFIX)
         return _promised(where.execution, call, kind)
-    number = where.branch.numbers.signal(name)
+    numbers = where.branch.numbers
+    number = numbers.signal(name)
     call.signal = _signal(call, name, number)
-    return _counted(where.execution, call, name, number, kind)
+    return _promised(
+        where.execution,
+        call,
+        kind,
+        # Its name may be waited for again if nothing was sent.
+        lambda record: numbers.know_signal(name, number, _taken(call, record)),
+    )
 
 
 def _signal(call: DurableCall, name: str, number: int) -> str:
@@ -62,29 +69,36 @@ def _signal(call: DurableCall, name: str, number: int) -> str:
     return own if number == 1 else f"{own}#{number}"
 
 
-async def _counted(
-    execution: Execution, call: DurableCall, name: str, number: int, kind: type[T]
-) -> T:
-    """Give what is sent, and let its name be waited for again if nothing is."""
-    numbers = call.branch.numbers
-
-    return await _promised(
-        execution,
-        call,
-        kind,
-        lambda record: numbers.know_signal(name, number, _taken(call, record)),
-    )
-
-
 async def _promised(
     execution: Execution,
     call: DurableCall,
     kind: type[T],
     on_record: Callable[[Record], None] = lambda record: None,
 ) -> T:
-    """Give what is sent to the call's signal."""
-    record = await execution.durable(call, lambda: _live(execution, call, kind), on_record)
+    record = await received(execution, call, kind, on_record=on_record)
     return await kept(execution, call, record, kind)
+
+
+async def received(
+    execution: Execution,
+    call: DurableCall,
+    kind: type[T],
+    until: datetime | None = None,
+    on_record: Callable[[Record], None] = lambda record: None,
+) -> Record:
+    """What is recorded of what is sent to the call's signal: UNTIL if nothing is until then."""
+    signal = call.signal
+    assert signal is not None
+
+    async def live() -> Record:
+        values.codec.check(f"promise {signal!r}", kind)
+        sent = await _heard(execution, call, signal, until)
+        if sent is not None:
+            return _record_of(call, sent, kind)
+        assert until is not None
+        return call.record(Kind.UNTIL, f'"{until.isoformat()}"'.encode())
+
+    return await execution.durable(call, live, on_record)
 
 
 def _taken(call: DurableCall, record: Record) -> int | None:
@@ -97,14 +111,6 @@ def _taken(call: DurableCall, record: Record) -> int | None:
     return int(record.signal.rpartition("/")[2].partition("#")[2] or 1)
 
 
-async def _live(execution: Execution, call: DurableCall, kind: type[T]) -> Record:
-    assert call.signal is not None
-    check(call.signal, kind)
-    sent = await heard(execution, call, call.signal)
-    assert sent is not None
-    return record_of(call, sent, kind)
-
-
 async def kept(execution: Execution, call: DurableCall, record: Record, kind: type[T]) -> T:
     """Give what is recorded of a promise; raises NotSerializable for what is none of its type."""
     if record.kind is Kind.FAILURE:
@@ -112,13 +118,8 @@ async def kept(execution: Execution, call: DurableCall, record: Record, kind: ty
     return cast("T", await value_of(execution, call, record, kind))
 
 
-def check(name: str, kind: object) -> None:
-    """Raise NotSerializable if no value of this type can be saved."""
-    values.codec.check(f"promise {name!r}", kind)
-
-
-async def heard(
-    execution: Execution, call: DurableCall, name: str, until: datetime | None = None
+async def _heard(
+    execution: Execution, call: DurableCall, name: str, until: datetime | None
 ) -> bytes | None:
     """Wait for what is sent to a name; None: nothing until then. Raises what cancels the call."""
     logger.info(
@@ -144,7 +145,7 @@ async def _is_sent(execution: Execution, name: str) -> bool:
     return wait.ended.done()
 
 
-def record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
+def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     """What is saved of what was sent: the value, or why it is none."""
     what = f"promise {call.signal!r}"
     try:

@@ -1,11 +1,22 @@
 """Steps: functions whose results and failures are saved."""
 
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from copy import copy
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import CoroutineType
-from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow import values
@@ -83,7 +94,8 @@ class Step(CoroutineFunction, Generic[P, R]):
         where = in_workflow(f"step {name!r}", key=self._key, keyed=f"{name}.keyed(...)(...)")
         if where is None:
             check_outside(f"step {name!r}", f"{name}.__wrapped__")
-            return noted(self._options.name, self._plainly(self._self + args, kwargs))
+            plain = self._function.carry_out(self._self + args, kwargs)
+            return cast("Coroutine[None, None, R]", noted(name, plain))
         given = Arguments(self._self + args, kwargs, self._own(args))
         arguments = self._function.live(given, is_old=where.execution.recorder.is_old)
         call = where.next_call(name, key=self._key, step=self._identity)
@@ -137,9 +149,6 @@ class Step(CoroutineFunction, Generic[P, R]):
             raise ValueError(f'{self._options.name}: in_doubt is for @step(effect="external")')
         self._ask = Function(ask)
         return ask
-
-    async def _plainly(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> R:
-        return cast("R", await self._function.carry_out(args, kwargs))
 
     async def _durable(self, execution: Execution, call: DurableCall, given: Arguments) -> R:
         record = await execution.durable(call, self._live(execution, call, given))
@@ -218,20 +227,14 @@ class Step(CoroutineFunction, Generic[P, R]):
         raise error
 
 
-class _Decorator:
+class _Decorator(Protocol):
     """What `step(...)` gives: to be put on a function."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Step[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R]) -> Step[P, R]: ...
-
-    def __call__(self, function: Callable[..., Any]) -> Step[..., Any]:
-        return _made(function, **self._options)
+    def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
 
 
 @overload
@@ -266,7 +269,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     is "stop" to wait for a person, as it does unless given, or "again" to make the attempt again.
     """
     check_known("step", options, _OPTIONS)
-    return _Decorator(options) if function is None else _made(function)
+    return partial(_made, **options) if function is None else _made(function)
 
 
 def _made(

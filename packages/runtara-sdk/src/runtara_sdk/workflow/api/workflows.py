@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from runtara_sdk.workflow import values
 from runtara_sdk.workflow.api.bound import Call
@@ -263,40 +263,34 @@ class Workflow(CoroutineFunction, Generic[P, R]):
             ) from error
 
 
-class _Decorator:
+class _Decorator(Protocol):
     """What `workflow(...)` gives: to be put on a function."""
 
-    def __init__(
-        self,
-        name: str | None,
-        options: RunOptions,
-        was: tuple[str, ...],
-        raises: tuple[type[Exception], ...],
-        schedule: CodeSchedule | None,
-    ) -> None:
-        self._schedule = schedule
-        self._name = name
-        self._options = options
-        self._was = was
-        self._raises = raises
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Workflow[P, R]:
-        if isinstance(function, str):
-            raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
-        # A step says that it is one, too.
-        if not (inspect.isfunction(function) and inspect.iscoroutinefunction(function)):
-            raise TypeError(f"a workflow is an async function: {function!r} is none")
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind not in _NAMED:
-                raise TypeError(
-                    f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
-                    " given by name: let it take parameters that have one, with no * or /"
-                )
-        if self._schedule is not None:
-            check_takes_ticks(function)
-        return Workflow(
-            function, self._name, self._options, self._was, self._raises, self._schedule
-        )
+
+def _made(
+    function: Callable[P, Coroutine[Any, Any, R]],
+    name: str | None,
+    options: RunOptions,
+    was: tuple[str, ...],
+    raises: tuple[type[Exception], ...],
+    schedule: CodeSchedule | None,
+) -> Workflow[P, R]:
+    if isinstance(function, str):
+        raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
+    # A step says that it is one, too.
+    if not (inspect.isfunction(function) and inspect.iscoroutinefunction(function)):
+        raise TypeError(f"a workflow is an async function: {function!r} is none")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in _NAMED:
+            raise TypeError(
+                f"workflow {function.__name__!r} takes {str(parameter)!r}, and its input is"
+                " given by name: let it take parameters that have one, with no * or /"
+            )
+    if schedule is not None:
+        check_takes_ticks(function)
+    return Workflow(function, name, options, was, raises, schedule)
 
 
 @overload
@@ -363,5 +357,5 @@ def workflow(
     )
     schedule = declared(cron, tz, overlap, missing, duplicate, catch_up, jitter)
     names = (was,) if isinstance(was, str) else was
-    decorator = _Decorator(name, options, names, kinds("raises", raises), schedule)
-    return decorator if function is None else decorator(function)
+    given = (name, options, names, kinds("raises", raises), schedule)
+    return (lambda made: _made(made, *given)) if function is None else _made(function, *given)

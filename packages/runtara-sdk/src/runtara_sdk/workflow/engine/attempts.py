@@ -23,13 +23,8 @@ logger = get_logger(__name__)
 Work = Callable[[], Awaitable[Any]]
 
 
-class Failed(Exception):
-    """The last attempt has failed; `error` is what it raised."""
-
-    def __init__(self, error: Exception, attempts: int) -> None:
-        super().__init__(error)
-        self.error = error
-        self.attempts = attempts
+class _Failed(Exception):
+    """The last attempt, whose number is the first argument, has failed with the second."""
 
 
 @dataclass(slots=True)
@@ -68,8 +63,9 @@ class Attempts:
                     found = await self._attempt(self.work)
                 except Exception as error:
                     await self._failed(error)
-        except Failed as failed:
-            return self.failure(failed.error, failed.attempts)
+        except _Failed as failed:
+            attempts, last = failed.args
+            return self.failure(last, attempts)
         finally:
             at_end()
         try:
@@ -101,7 +97,7 @@ class Attempts:
         budget = self.options.retry.budget
         if budget is not None and self.execution.clock() > since + duration("budget=", budget):
             over = TimeoutError(f"no process was there before the budget was over; before: {last}")
-            raise Failed(over, self.number - 1)
+            raise _Failed(self.number - 1, over)
 
     def _attempt(self, work: Work) -> Awaitable[object]:
         """Make one attempt, which a scope may end if the step can be interrupted."""
@@ -138,14 +134,14 @@ class Attempts:
         return asyncio.timeout(duration("timeout=", self.options.timeout).total_seconds())
 
     async def _failed(self, error: Exception) -> None:
-        """Record the failure and wait for the next attempt; raises Failed if there is none."""
+        """Record the failure and wait for the next attempt; raises _Failed if there is none."""
         now = self.execution.clock()
         since = self.since or now
         next_at = self._next(self.number, error, since, now)
         if self.execution.observe is not None:
             self.execution.observe(AttemptFailed(self.call.key, self.number, error, next_at))
         if next_at is None:
-            raise Failed(error, self.number) from error
+            raise _Failed(self.number, error) from error
         logger.warning(
             "%s: attempt %d of %d failed, the next is made in %.3g s: %s",
             self.call.key,

@@ -15,10 +15,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from runtara_sdk.workflow.engine.calls import BY_CODE, Branch, Wait, entered
+from runtara_sdk.workflow.engine.calls import Branch, Wait, entered
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.cancellation import is_by_code
 from runtara_sdk.workflow.engine.execution import Execution
+from runtara_sdk.workflow.engine.keys import BY_CODE
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.user_objects import is_a
 
@@ -31,10 +32,6 @@ class BranchTask(Generic[T]):
     def __init__(self, task: "asyncio.Task[T]", branch: Branch) -> None:
         self._task = task
         self.branch = branch
-
-    def when_done(self, call: "Callable[[BranchTask[T]], None]") -> None:
-        """Call this when it has ended."""
-        self._task.add_done_callback(lambda _: call(self))
 
     def result(self) -> T:
         """What the branch returned; raises what it raised, CancelledError if it was cancelled."""
@@ -56,7 +53,8 @@ class BranchGroup:
 
     Raises an ExceptionGroup of what the branches and the body raised, in the order in which the
     branches were opened; else the CancelledError of a scope that cancelled the wait for them.
-    `call` is the group as a durable call, and `branches` are those opened so far.
+    `call` is the group as a durable call, `branches` are those opened so far, and `on_branch_done`
+    is called whenever one has ended.
     """
 
     def __init__(self, execution: Execution, parent: Branch) -> None:
@@ -75,7 +73,7 @@ class BranchGroup:
         self._is_truncated = False
         self._has_failed = False
         self._wait: Wait | None = None
-        self._on_branch_done: Callable[[], None] = lambda: None
+        self.on_branch_done: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         self._recorded_end = await self._execution.recorder.recorded_or_skipped(self.call)
@@ -101,7 +99,7 @@ class BranchGroup:
         child = BranchTask(task, branch)
         self.branches.append(child)
         self._running.add(child)
-        child.when_done(self._branch_done)
+        task.add_done_callback(lambda _: self._branch_done(child))
         return child
 
     def open_each(
@@ -115,10 +113,6 @@ class BranchGroup:
         self._unopened.extend(starts)
         self._limit = limit
         self._open_next()
-
-    def on_branch_done(self, call: Callable[[], None]) -> None:
-        """Call this whenever a branch has ended."""
-        self._on_branch_done = call
 
     def cancel_rest(self) -> None:
         """Let every branch that still runs be cancelled at its next durable call."""
@@ -165,10 +159,10 @@ class BranchGroup:
             # Cancelled in an earlier run, by one that fails only after it in this one.
             self.cancel_rest()
         self._open_next()
-        self._on_branch_done()
+        self.on_branch_done()
         if self._wait is not None:
             self._wait.end()
-        self._execution.live.branch_ended()
+        self._execution.live.on_change()
 
     def _open_next(self) -> None:
         while self._unopened and len(self._running) < self._limit:

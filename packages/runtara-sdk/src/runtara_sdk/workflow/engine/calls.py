@@ -26,12 +26,6 @@ from runtara_sdk.workflow.values.arguments import LiveCall
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.identity import Identity
 
-CANCEL = "cancel"
-"""The key of the scope that cancels when the instance is to be cancelled."""
-
-BY_CODE = f"{OWN}code"
-"""Stands for what cancelled a call that no scope did: a timeout or a task group of asyncio's."""
-
 
 @dataclass(frozen=True, slots=True)
 class StepInfo:

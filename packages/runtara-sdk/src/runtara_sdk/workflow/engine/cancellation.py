@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from runtara_sdk.workflow.engine.calls import (
-    BY_CODE,
     Branch,
     DurableCall,
     Wait,
@@ -28,6 +27,7 @@ from runtara_sdk.workflow.engine.calls import (
     is_detached,
 )
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, State
+from runtara_sdk.workflow.engine.keys import BY_CODE
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.records import VERSION, Kind, Record
 from runtara_sdk.workflow.engine.run_end import RunEnd
@@ -172,8 +172,9 @@ class Cancellation:
 
     def end_waits_for_code(self) -> None:
         """Cancel, with the instance, the calls that the code does not cancel again."""
-        for call in self._live.again_waiting():
-            call.cancel(CANCEL_AT_REST)
+        for call in self._live.calls:
+            if call.wait is not None and call.wait.is_again:
+                call.cancel(CANCEL_AT_REST)
 
     async def wait_while_paused(self, call: DurableCall) -> None:
         """Return when the instance is not to pause."""

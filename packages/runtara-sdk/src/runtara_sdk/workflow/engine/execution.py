@@ -27,8 +27,6 @@ from datetime import UTC, datetime
 
 from runtara_sdk.loggers import Labels, label_records
 from runtara_sdk.workflow.engine.calls import (
-    BY_CODE,
-    CANCEL,
     Branch,
     DurableCall,
     StepInfo,
@@ -44,6 +42,7 @@ from runtara_sdk.workflow.engine.cancellation import (
 from runtara_sdk.workflow.engine.definition import Definition
 from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.inbox import SignalInbox
+from runtara_sdk.workflow.engine.keys import BY_CODE, CANCEL
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.observer import Observe
 from runtara_sdk.workflow.engine.outcome_order import OutcomeOrder
@@ -83,7 +82,7 @@ class Execution:
         self.root = Branch("", CancelScope(CANCEL))
         self.observe = observe
         self.end = RunEnd()
-        self.live = LiveCalls(self.root, self.end, clock)
+        self.live = LiveCalls(self.root, self.end, clock, self._changed)
         self.signals = Signals(
             on_cancel=lambda: self.cancellation.request(self.root.scopes.whole),
             on_pause=lambda: self.suspension.reconsider(),
@@ -110,7 +109,6 @@ class Execution:
         self.reporting = Reporting(store, self.end, lambda: self.suspension.awaits())
         self.departure = Departure() if departure is None else departure
         self.departure.of(self.live, self.end, lambda: self.suspension.under_way)
-        self.live.on_change(self._changed)
 
     def _changed(self) -> None:
         self.departure.look()

@@ -11,6 +11,12 @@ _LONGEST = 960
 OWN = "~"
 """Begins the keys that belong to no call of the workflow's code."""
 
+CANCEL = "cancel"
+"""The key of the scope that cancels when the instance is to be cancelled."""
+
+BY_CODE = f"{OWN}code"
+"""Stands for what cancelled a call that no scope did: a timeout or a task group of asyncio's."""
+
 # "!" and "~" are ours: they mark what is saved beside a call, and beside all calls.
 _ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
 

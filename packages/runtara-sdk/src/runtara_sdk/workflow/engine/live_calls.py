@@ -17,10 +17,17 @@ class LiveCalls:
     """
     The calls of one run that run live, and the branches that have not ended.
 
-    `ended` is set whenever a call has ended.
+    `ended` is set whenever a call has ended. `on_change` is to be called when a call has ended, or
+    has begun to wait, or a branch has ended.
     """
 
-    def __init__(self, root: Branch, end: RunEnd, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        root: Branch,
+        end: RunEnd,
+        clock: Callable[[], datetime],
+        on_change: Callable[[], None],
+    ) -> None:
         self.calls: set[DurableCall] = set()
         self.branches = {root}
         self.ended = asyncio.Event()
@@ -28,11 +35,7 @@ class LiveCalls:
         self._clock = clock
         self._tasks: set[asyncio.Task[object]] = set()
         self._finished_at: dict[Branch, datetime] = {}
-        self._on_change: Callable[[], None] = lambda: None
-
-    def on_change(self, call: Callable[[], None]) -> None:
-        """Call this when a call has ended, or has begun to wait, or a branch has ended."""
-        self._on_change = call
+        self.on_change = on_change
 
     def running(self, call: DurableCall) -> "_Running":
         """Register a live call, for cancellation and for the look whether all calls wait."""
@@ -51,7 +54,7 @@ class LiveCalls:
         if call.detached:
             self._finished_at[call.owner] = self._clock()
         if self.calls:
-            self._on_change()
+            self.on_change()
 
     def open_branch(self, branch: Branch) -> None:
         """Register a branch."""
@@ -62,10 +65,6 @@ class LiveCalls:
         self.branches.discard(branch)
         self._finished_at.pop(branch, None)
         branch.release_task()
-
-    def branch_ended(self) -> None:
-        """Let it be looked again whether all calls wait."""
-        self._on_change()
 
     def of(self, branch: Branch) -> bool:
         """Tell whether calls that take a branch's time are under way."""
@@ -104,7 +103,7 @@ class LiveCalls:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(max(left, 0), wait.end, context=Context())
         call.wait = wait
-        self._on_change()
+        self.on_change()
         try:
             cancelled_by = await wait.ended
         finally:
@@ -134,10 +133,6 @@ class LiveCalls:
                 cancelled = cancelled or error
         self._tasks.discard(task)
         return task, cancelled
-
-    def again_waiting(self) -> list[DurableCall]:
-        """The calls that wait until the code cancels them as it did in an earlier run."""
-        return [call for call in self.calls if call.wait is not None and call.wait.is_again]
 
     def release_paused(self) -> None:
         """Let calls that wait because the instance was to pause go on."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runtara_sdk.workflow.engine import records
-from runtara_sdk.workflow.engine.keys import OWN, branch_of, call_of
+from runtara_sdk.workflow.engine.keys import BY_CODE, CANCEL, OWN, branch_of, call_of
 from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import WorkflowError
 
@@ -14,9 +14,6 @@ Checkpoints = Sequence[tuple[str, bytes | None]]
 
 _KEPT = ("!started", "!until", "!woke")
 """What stays of a call whose failure is set aside."""
-
-_CANCEL = "cancel"
-_BY_CODE = f"{OWN}code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class _History:
 
     def cancelled(self) -> list[str]:
         """The keys of the calls at which the instance's cancel was raised."""
-        return [call_of(key) for key, one in self._of(Kind.CANCELLED) if _by(one) == _CANCEL]
+        return [call_of(key) for key, one in self._of(Kind.CANCELLED) if _by(one) == CANCEL]
 
     def retry(self, ended: Sequence[str]) -> RetryPlan:
         """Plan to make these calls once more, and what was cancelled with them."""
@@ -130,8 +127,8 @@ class _History:
         )
         for key, record in self._of(Kind.CANCELLED):
             by = _by(record)
-            is_by_code = by == _BY_CODE and (record.nth or 0) > first > 0
-            if by in scopes or is_by_code or (by == _CANCEL and call_of(key) in again):
+            is_by_code = by == BY_CODE and (record.nth or 0) > first > 0
+            if by in scopes or is_by_code or (by == CANCEL and call_of(key) in again):
                 gone.add(key)
                 again[call_of(key)] = None
         gone |= groups & set(self._keys)

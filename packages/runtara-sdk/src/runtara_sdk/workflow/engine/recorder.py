@@ -56,7 +56,8 @@ class Recorder:
         """
         record = await self.recorded_or_skipped(call)
         if record is not None or call.main is not None:
-            return await self._cancelled_late(call) or record
+            # What cancelled the call when its own key had a record.
+            return await self._find(call.cancel_key) or record
         if current_branch().from_finished_group:
             await self._end.finish_and_block(
                 NondeterminismError(
@@ -82,13 +83,6 @@ class Recorder:
             self._observe(Replayed(call.key, record.kind))
         return record
 
-    async def _cancelled_late(self, call: DurableCall) -> Record | None:
-        """Give what cancelled a call whose own key had a record by then."""
-        record = self._replay.get(call.cancel_key)
-        if record is None and self._reads_each:
-            record = await self._read(call.cancel_key)
-        return record
-
     async def _key_of(self, call: DurableCall) -> str:
         """The key that something is saved under for a call with a key of its own."""
         if call.given_key is not None and await self._read(call.key) is None:
@@ -100,9 +94,7 @@ class Recorder:
 
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
         """Give what is recorded beside a call."""
-        record = self._replay.get(call.subkey(what))
-        if record is None and self._reads_each:
-            record = await self._read(call.subkey(what))
+        record = await self._find(call.subkey(what))
         try:
             check_step(call, record)
         except Incompatible as error:
@@ -131,6 +123,11 @@ class Recorder:
         if self._observe is not None:
             self._observe(Recorded(key, record.kind))
         return record
+
+    async def _find(self, key: str) -> Record | None:
+        """What an earlier run recorded under a key, which may be asked for again."""
+        record = self._replay.get(key)
+        return await self._read(key) if record is None and self._reads_each else record
 
     async def _read(self, key: str) -> Record | None:
         state = await self._end.call_core(lambda: self._store.read(key))

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Protocol
 
 from runtara_sdk.client.client import Client
@@ -19,6 +18,7 @@ from runtara_sdk.errors import (
     InternalServerError,
     RequestNotKnown,
     RequestTimeout,
+    RuntaraError,
     TooManyInstances,
 )
 from runtara_sdk.loggers import get_logger
@@ -70,20 +70,17 @@ class CoreStore:
         self._retry = retry
         self._client = client
         self._lifeline = lifeline
-        self._as_store_errors = _AsStoreErrors(retry)
 
     async def begin(self) -> RunStarted:
-        with self._as_store_errors:
-            registration = await self._client.register()
-            self._lifeline.begin()
-            return RunStarted(registration.input, await self._passed(), registration.run)
+        registration = await self._client.register()
+        self._lifeline.begin()
+        return RunStarted(registration.input, await self._passed(), registration.run)
 
     async def ended(self) -> Ended | None:
         return await self._ended(self.instance_id)
 
     async def _ended(self, instance_id: str) -> Ended | None:
-        with self._as_store_errors:
-            found = await self._client.get_status(instance_id)
+        found = await self._client.get_status(instance_id)
         outcome = _OUTCOMES.get(found.status)
         if outcome is None:
             return None
@@ -93,17 +90,14 @@ class CoreStore:
         return Ended(outcome, output, error)
 
     async def save(self, key: str, state: bytes) -> Saved:
-        with self._as_store_errors:
-            saved = await self._client.checkpoint(key, state)
-            return Saved(saved.state, _type_of(saved.signal))
+        saved = await self._client.checkpoint(key, state)
+        return Saved(saved.state, _type_of(saved.signal))
 
     async def read(self, key: str) -> bytes | None:
-        with self._as_store_errors:
-            return await self._client.get_checkpoint(key)
+        return await self._client.get_checkpoint(key)
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        with self._as_store_errors:
-            await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
+        await self._client.record_retry_attempt(key, number, error[:_LONGEST_TEXT])
 
     async def suspend_until(
         self, key: str, state: bytes, wake: datetime, waits: str = "[]"
@@ -111,81 +105,71 @@ class CoreStore:
         left = wake - utc_now()
         if left <= timedelta(0):
             return False
-        with self._as_store_errors:
-            while True:
-                is_stored = await self._is_stored(left, key, state, waits)
-                status = (await self._client.get_status()).status
-                is_asleep = status is InstanceStatus.SUSPENDED
-                if is_stored or is_asleep:
-                    return is_asleep
+        while True:
+            is_stored = await self._is_stored(left, key, state, waits)
+            status = (await self._client.get_status()).status
+            is_asleep = status is InstanceStatus.SUSPENDED
+            if is_stored or is_asleep:
+                return is_asleep
 
     async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
-        with self._as_store_errors:
-            pending = await self._client.poll_signals(also=names, wait=wait)
-            return Polled(_type_of(pending.signal), pending.custom_signals)
+        pending = await self._client.poll_signals(also=names, wait=wait)
+        return Polled(_type_of(pending.signal), pending.custom_signals)
 
     async def acknowledge(self, signal: SignalType) -> bool:
-        with self._as_store_errors:
-            await self._client.acknowledge(signal)
-            status = (await self._client.get_status()).status
-            match signal:
-                case SignalType.CANCEL:
-                    return status is InstanceStatus.CANCELLED
-                case SignalType.PAUSE:
-                    return status is InstanceStatus.SUSPENDED
-                case SignalType.RESUME:
-                    return True
+        await self._client.acknowledge(signal)
+        status = (await self._client.get_status()).status
+        match signal:
+            case SignalType.CANCEL:
+                return status is InstanceStatus.CANCELLED
+            case SignalType.PAUSE:
+                return status is InstanceStatus.SUSPENDED
+            case SignalType.RESUME:
+                return True
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        with self._as_store_errors:
-            settings = replace(self._settings, instance_id=instance_id)
-            async with Client(settings, retry=self._retry) as successor:
-                # Registering would take it from its present run.
-                if not await _has(successor, key):
-                    await successor.register()
-                    await successor.checkpoint(key, state)
+        settings = replace(self._settings, instance_id=instance_id)
+        async with Client(settings, retry=self._retry) as successor:
+            # Registering would take it from its present run.
+            if not await _has(successor, key):
+                await successor.register()
+                await successor.checkpoint(key, state)
 
     async def report(self, waits: str | None, progress: bytes | None) -> None:
-        with self._as_store_errors:
-            await self._client.heartbeat(waits=waits, progress=progress)
+        await self._client.heartbeat(waits=waits, progress=progress)
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
-        with self._as_store_errors:
-            await self._client.start_child(child_id, workflow, input)
+        await self._client.start_child(child_id, workflow, input)
 
     async def cancel_child(self, child_id: str) -> None:
-        with self._as_store_errors:
-            try:
-                await self._client.cancel_child(child_id)
-            except InstanceNotFound:
-                return
-            except RequestNotKnown:
-                logger.warning(
-                    "the server is too old to pass a cancel on: child %r of %r goes on",
-                    *(child_id, self.instance_id),
-                )
+        try:
+            await self._client.cancel_child(child_id)
+        except InstanceNotFound:
+            return
+        except RequestNotKnown:
+            logger.warning(
+                "the server is too old to pass a cancel on: child %r of %r goes on",
+                *(child_id, self.instance_id),
+            )
 
     async def ended_child(self, child_id: str) -> Ended | None:
         return await self._ended(child_id)
 
     async def complete(self, output: bytes) -> None:
-        with self._as_store_errors:
-            await self._client.completed(output)
+        await self._client.completed(output)
 
     async def fail(self, error: str, failure: bytes | None = None) -> None:
-        with self._as_store_errors:
-            await self._client.failed(error, failure)
+        await self._client.failed(error, failure)
 
     async def block(self, reason: str) -> None:
-        with self._as_store_errors:
-            await self._client.suspended(blocked_reason=reason)
-            if not (await self._client.get_status()).error:
-                logger.warning(
-                    "the server is too old to keep why an instance can't go on, so that %r is only"
-                    " suspended: %s",
-                    self.instance_id,
-                    reason,
-                )
+        await self._client.suspended(blocked_reason=reason)
+        if not (await self._client.get_status()).error:
+            logger.warning(
+                "the server is too old to keep why an instance can't go on, so that %r is only"
+                " suspended: %s",
+                self.instance_id,
+                reason,
+            )
 
     async def _passed(self) -> dict[str, bytes] | None:
         found = {}
@@ -209,30 +193,6 @@ class CoreStore:
         return True
 
 
-class _AsStoreErrors:
-    """`with` it, what ends a run is raised as the workflow layer's errors."""
-
-    def __init__(self, retry: Retry) -> None:
-        self._retry = retry
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, _OUT_OF_REACH):
-            raise CoreUnavailable(
-                f"the core could not be reached for {timedelta(seconds=self._retry.timeout)}:"
-                f" {error}; run the instance again when it is back: what was saved is saved"
-            ) from error
-        if isinstance(error, InstanceSuperseded):
-            raise Superseded(str(error)) from error
-
-
 @asynccontextmanager
 async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[CoreStore]:
     """
@@ -254,7 +214,18 @@ def retry_within(budget: timedelta) -> Retry:
         _TRANSIENT,
         caller="this run",
         afterwards=" (core_timeout= of @workflow), then the run ends and can be run again",
+        translate=_store_error,
     )
+
+
+def _store_error(error: RuntaraError, within: float) -> RuntaraError:
+    """What ends a run, as an error of the workflow layer; others as they are."""
+    if isinstance(error, _OUT_OF_REACH):
+        return CoreUnavailable(
+            f"the core could not be reached for {timedelta(seconds=within)}: {error}; run the"
+            " instance again when it is back: what was saved is saved"
+        )
+    return Superseded(str(error)) if isinstance(error, InstanceSuperseded) else error
 
 
 async def _has(client: Client, key: str) -> bool:

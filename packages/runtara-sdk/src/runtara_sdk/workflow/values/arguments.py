@@ -1,13 +1,10 @@
 """Calls of steps: what they were called with, as it is saved and compared."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from runtara_sdk.workflow.values.describing import described
+from runtara_sdk.workflow.values.describing import described, shortened
 from runtara_sdk.workflow.values.fingerprint import Fingerprint
-
-_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,4 @@ def positional(names: tuple[str, ...], number: int) -> str:
 
 def shown(value: object) -> str:
     """Show an argument: a long one is cut, with a digest that tells it from others."""
-    text = described(value)
-    if len(text) <= _SHOWN:
-        return text
-    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
-    return f"{text[:_SHOWN]}… sha256:{digest}"
+    return shortened(described(value))

@@ -17,11 +17,10 @@ from pydantic_core import to_json
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import NotSerializable, StateUnreadable
-from runtara_sdk.workflow.user_objects import shown
+from runtara_sdk.workflow.user_objects import shown, text_of
 from runtara_sdk.workflow.values import doubts, schema
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.losses import losses
-from runtara_sdk.workflow.values.tracebacks import said
 
 logger = get_logger(__name__)
 
@@ -71,7 +70,7 @@ def encode(
             text = write(adapter, value)
             lost = losses(value, _read(adapter, text, form, what))
         except Exception as error:  # Validators and comparisons of the user's may raise anything.
-            reasons.append((2 if isinstance(error, Misfit) else 3, said(error)))
+            reasons.append((2 if isinstance(error, Misfit) else 3, text_of(error)))
             continue
         if lost.first is None:
             _warn_of_zones(what, lost.zones)
@@ -133,14 +132,14 @@ def _refused(what: str, value: object, annotation: object, reason: str) -> NotSe
     if doubt is not None:
         return _unwritable(what, value, doubt)
     return Unread(
-        f"{what} gave {_cut(value)}, which would not come back equal as {_shown(annotation)}:"
-        f" {reason}; annotate the type that it has",
+        f"{what} gave {shown(value, _SHOWN)}, which would not come back equal as"
+        f" {doubts.annotation_name(annotation)}: {reason}; annotate the type that it has",
         own,
     )
 
 
 def _unwritable(what: str, value: object, doubt: str) -> NotSerializable:
-    return NotSerializable(f"{what} gave {_cut(value)}, which can't be saved: {doubt}")
+    return NotSerializable(f"{what} gave {shown(value, _SHOWN)}, which can't be saved: {doubt}")
 
 
 def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
@@ -204,7 +203,9 @@ def _doubt_of(annotation: object) -> str | None:
     possible = None if doubt else doubts.perhaps_of_annotation(annotation)
     if possible is not None:
         logger.warning(
-            "a value of %s may be none that can be saved: %s", _shown(annotation), possible
+            "a value of %s may be none that can be saved: %s",
+            doubts.annotation_name(annotation),
+            possible,
         )
     return doubt
 
@@ -215,9 +216,9 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
         return _read(_adapter_for(what, annotation), text, form, what)
     except Misfit as error:
         raise StateUnreadable(
-            f"what is saved for {what} is no {_shown(annotation)} any more, and was left alone:"
-            f" let the annotation take the saved {text[:200].decode(errors='replace')!r} too"
-            f" ({error})"
+            f"what is saved for {what} is no {doubts.annotation_name(annotation)} any more, and was"
+            " left alone: let the annotation take the saved"
+            f" {text[:200].decode(errors='replace')!r} too ({error})"
         ) from error
 
 
@@ -254,7 +255,9 @@ def _read(adapter: TypeAdapter[list[Any]], text: bytes, form: Form, what: str) -
         problems = error.errors(include_url=False, include_context=False)
         raise Misfit([schema.problem(one, what) for one in problems]) from None
     except Exception as error:
-        raise Misfit([f"{what} is refused by {type(error).__qualname__}: {said(error)}"]) from None
+        raise Misfit(
+            [f"{what} is refused by {type(error).__qualname__}: {text_of(error)}"]
+        ) from None
     if len(found) != 1:
         raise Misfit([f"{what} is no JSON"])
     return found[0]
@@ -265,29 +268,20 @@ def shape(what: str, annotation: object) -> str:
     try:
         found = _adapter_for(what, annotation).json_schema()
     except PydanticInvalidForJsonSchema:
-        return _shown(annotation)
+        return doubts.annotation_name(annotation)
     return schema.shape({"$defs": found.get("$defs", {})} | found["items"])
-
-
-def _cut(value: object) -> str:
-    text = shown(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _shown(annotation: object) -> str:
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
 
 
 def _adapter_for(
     what: str, annotation: object, *, is_strict: bool = False
 ) -> TypeAdapter[list[Any]]:
     try:
-        return _cached(annotation, is_strict)
-    except TypeError:  # An annotation that is not hashable.
         return _adapter(annotation, is_strict)
+    except TypeError:  # An annotation that is not hashable.
+        return _adapter.__wrapped__(annotation, is_strict)
     except PydanticUserError as error:
         raise NotSerializable(
-            f"{what} is annotated with {_shown(annotation)}, which can't be saved:"
+            f"{what} is annotated with {doubts.annotation_name(annotation)}, which can't be saved:"
             f" {doubts.perhaps_of_annotation(annotation) or _known(error)}"
         ) from error
 
@@ -300,10 +294,6 @@ def _known(error: PydanticUserError) -> str:
 
 
 @cache
-def _cached(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
-    return _adapter(annotation, is_strict)
-
-
 def _adapter(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
     # In a list, because the settings reach what is in it: typed dicts and dataclasses have their
     # own, and refuse others.

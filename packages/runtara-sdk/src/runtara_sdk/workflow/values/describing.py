@@ -1,6 +1,7 @@
 """Values as text: the same for the same value in any process, of any Python, under any names."""
 
 import base64
+import hashlib
 import json
 import re
 import sys
@@ -17,6 +18,9 @@ from uuid import UUID
 OPAQUE = "<object>"
 """What has no value of its own, such as a connection or a function; any is like any other."""
 
+_SHOWN = 200
+"""Characters of a text that are shown."""
+
 _DEEPEST = 50
 """Levels that are shown."""
 
@@ -32,6 +36,14 @@ _Above = tuple[int, ...]
 def described(value: object) -> str:
     """Show a value; never raises, whatever a class of the user's does, and uses nothing up."""
     return _shown(value, ())
+
+
+def shortened(text: str) -> str:
+    """A long text is cut, with a digest that tells it from others."""
+    if len(text) <= _SHOWN:
+        return text
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{text[:_SHOWN]}… sha256:{digest}"
 
 
 def _shown(value: object, above: _Above) -> str:

@@ -142,7 +142,7 @@ class _Walk:
         doubt = _of_class(kind) if isinstance(kind, type) else None
         if doubt is not None:
             at = f" at {path}" if path else ""
-            yield Doubtful(f"{_shown(annotation)}{at} {doubt}", is_certain)
+            yield Doubtful(f"{annotation_name(annotation)}{at} {doubt}", is_certain)
             return
         for argument in arguments:
             # A union may be of another member, and a collection may be empty.
@@ -220,5 +220,6 @@ def _writes(metadata: object) -> bool:
     return is_serializer or hasattr(metadata, "__get_pydantic_core_schema__")
 
 
-def _shown(annotation: object) -> str:
+def annotation_name(annotation: object) -> str:
+    """What a message calls an annotation."""
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

@@ -8,11 +8,11 @@ from pydantic import BaseModel, JsonValue
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.errors import StateUnreadable, StepFailed, WorkflowFailed
-from runtara_sdk.workflow.user_objects import asked, is_a, shown, type_name
+from runtara_sdk.workflow.user_objects import asked, is_a, shown, text_of, type_name
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.kinship import class_name, defined, found
 from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
-from runtara_sdk.workflow.values.tracebacks import message, readable, said, traced
+from runtara_sdk.workflow.values.tracebacks import message, readable, traced
 
 logger = get_logger(__name__)
 
@@ -112,7 +112,7 @@ def _failure(
             logger.warning(
                 "%s has failed with %s, which can't be made again (%s), so that what it is raised"
                 " to gets it as StepFailed or WorkflowFailed: %s",
-                *(key, failure.type, said(refusal), _ADVICE),
+                *(key, failure.type, text_of(refusal), _ADVICE),
             )
         else:
             _warn(key, failure, left_out)
@@ -170,8 +170,8 @@ def _take_apart(
             if _kind(part.type, raises) is type(one):
                 left_out += _take_apart(key, part, one, raises)
     back = _made(key, failure, type(error), raises, Form.NAMES)
-    if said(back) != said(error):
-        left_out.append(f"its text, which would come back as {said(back)!r}")
+    if text_of(back) != text_of(error):
+        left_out.append(f"its text, which would come back as {text_of(back)!r}")
     return left_out
 
 
@@ -203,7 +203,7 @@ def _read(
     except Exception as refusal:  # Properties and `__new__`: the user's code.
         raise StateUnreadable(
             f"{key} has failed with {failure.type}, which can't be made again from what was saved"
-            f" ({type_name(refusal)}: {said(refusal)}): let it take what it took"
+            f" ({type_name(refusal)}: {text_of(refusal)}): let it take what it took"
         ) from refusal
     assert isinstance(error, Exception)
     return error

@@ -4,16 +4,14 @@ Arguments as form 1 of the records has them: for instances that were begun in it
 What it shows depends on more than the values: types by their names, parameters, pydantic's version.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from runtara_sdk.workflow.values.describing import shortened
 from runtara_sdk.workflow.values.likeness import alike
-
-_SHOWN = 200
 
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -69,11 +67,7 @@ class Fingerprint:
 
 
 def _shown(arguments: Sequence[tuple[str, str]]) -> str:
-    text = ", ".join(f"{name}={text}" for name, text in arguments)
-    if len(text) <= _SHOWN:
-        return text
-    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
-    return f"{text[:_SHOWN]}… sha256:{digest}"
+    return shortened(", ".join(f"{name}={text}" for name, text in arguments))
 
 
 def _read(saved: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from enum import Enum
 
-from runtara_sdk.workflow.user_objects import shown
+from runtara_sdk.workflow.user_objects import shown, type_name
 from runtara_sdk.workflow.values.contents import is_plain, parts
 
 
@@ -151,23 +151,14 @@ def _fields(one: object, back: object, path: str, zones: list[str]) -> Iterator[
         if name in found:
             yield from _differences(value, found[name], f"{path}.{name}", zones)
         else:
-            yield f"{path}.{name}, which is {_cut(value)}, would be lost"
+            yield f"{path}.{name}, which is {shown(value, 100)}, would be lost"
 
 
 def _said(one: object, back: object, path: str) -> str:
-    kind = "" if type(one) is type(back) else f" ({_name(one)})"
-    of = "" if type(one) is type(back) else f" ({_name(back)})"
-    return f"{_at(path)} is {_cut(one)}{kind}, and would come back as {_cut(back)}{of}"
+    kind = "" if type(one) is type(back) else f" ({type_name(one)})"
+    of = "" if type(one) is type(back) else f" ({type_name(back)})"
+    return f"{_at(path)} is {shown(one, 100)}{kind}, and would come back as {shown(back, 100)}{of}"
 
 
 def _at(path: str) -> str:
     return path or "it"
-
-
-def _name(value: object) -> str:
-    return type(value).__qualname__
-
-
-def _cut(value: object) -> str:
-    text = shown(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -60,11 +60,6 @@ def _needed(error: BaseException) -> str:
     return "" if is_all else _text(found)
 
 
-def said(error: BaseException) -> str:
-    """What an error says of itself; it may be one that fails to."""
-    return text_of(error)
-
-
 def message(error: BaseException) -> str:
     """What an error says of itself, as text that the core keeps, its middle cut if it is long."""
     return _cut(readable(text_of(error)))
