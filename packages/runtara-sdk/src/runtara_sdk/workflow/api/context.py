@@ -11,7 +11,7 @@ from runtara_sdk.workflow.errors import DurableCallInStep, NotInBranchTask, Outs
 from runtara_sdk.workflow.values.identity import Identity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InWorkflow:
     """Between steps."""
 

@@ -64,6 +64,9 @@ class Step(CoroutineFunction, Generic[P, R]):
         update_wrapper(self, function)
         self._function = Function(function)
         self._options = options
+        # Made once, and not in each call.
+        self._words = f"step {options.name!r}"
+        self._keyed_words = f"{options.name}.keyed(...)(...)"
         self._identity = Identity(options.name, qualified(function), options.was, options.is_named)
         self._identity.enter()
         self._is_method = False
@@ -91,9 +94,9 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         name = self._options.name
-        where = in_workflow(f"step {name!r}", key=self._key, keyed=f"{name}.keyed(...)(...)")
+        where = in_workflow(self._words, key=self._key, keyed=self._keyed_words)
         if where is None:
-            check_outside(f"step {name!r}", f"{name}.__wrapped__")
+            check_outside(self._words, f"{name}.__wrapped__")
             plain = self._function.carry_out(self._self + args, kwargs)
             return cast("Coroutine[None, None, R]", noted(name, plain))
         given = Arguments(self._self + args, kwargs, self._own(args))

@@ -51,7 +51,8 @@ class Attempts:
     async def run(self, at_end: Callable[[], None]) -> Record:
         """Give what is to be recorded of the step; raises CallCancelled. Calls `at_end` then."""
         try:
-            await self._recall()
+            if not self.execution.recorder.is_new(self.call):
+                await self._recall()
             found = await self._resolve_doubt() if self.options.is_external else NotDone()
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
@@ -108,8 +109,6 @@ class Attempts:
 
     async def _once(self, work: Work) -> object:
         """Make one attempt: within its time, and with all that it raises made an Exception."""
-        task = asyncio.current_task()
-        assert task is not None
         instance_id, key = self.execution.instance_id, self.call.key
         own = idempotency_key(instance_id, key)
         limit = self._limit()
@@ -126,7 +125,7 @@ class Attempts:
                 f"the attempt took longer than timeout={self.options.timeout!r}"
             ) from error
         except BaseException as error:
-            raise_contained(task, error)
+            raise_contained(error)
 
     def _limit(self) -> asyncio.Timeout | None:
         if self.options.timeout is None:
@@ -207,9 +206,11 @@ class Attempts:
         await self.execution.recorder.record(self.call.subkey(what), record)
 
 
-def raise_contained(task: "asyncio.Task[Any]", error: BaseException) -> NoReturn:
+def raise_contained(error: BaseException) -> NoReturn:
     """Raise it; to leave the process or be cancelled from inside is a failure like others."""
     if is_a(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        assert task is not None
         if task.cancelling():
             raise error
         text = f"something that the step awaited was cancelled: {text_of(error)}"

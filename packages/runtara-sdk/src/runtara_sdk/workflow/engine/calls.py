@@ -168,9 +168,9 @@ class DurableCall:
     `main`: the call that this one is a part of, as the end of a sleep is. `made` is what came of
     it, from when that is about to be saved, and `cancelled_by_code` the CancelledError of user
     code that came while it was at work that is let end.
-    `LiveCalls.running` sets `owner`, the branch whose time it takes, the owner's `scopes`, and
-    `detached`; while it works or waits, `task` or `wait` is what to end if a scope cancels it, and
-    `cancelled_by` is the key of the one that has.
+    `LiveCalls.running` sets `runner`, the task that awaits it, `owner`, the branch whose time it
+    takes, the owner's `scopes`, and `detached`; while it works or waits, `task` or `wait` is what
+    to end if a scope cancels it, and `cancelled_by` is the key of the one that has.
     """
 
     key: str
@@ -189,6 +189,7 @@ class DurableCall:
     arguments: LiveCall | None = None
     signal: str | None = None
     wait: Wait | None = None
+    runner: "asyncio.Task[object] | None" = None
     task: "asyncio.Task[object] | None" = None
     cancelled_by: str | None = None
     cancelled_by_code: asyncio.CancelledError | None = None
@@ -232,6 +233,7 @@ class DurableCall:
 
     def begin(self, task: "asyncio.Task[object]") -> None:
         """Take the time of the branch whose code awaits the call in a task; be in its scopes."""
+        self.runner = task
         self.owner = current_branch()
         self.detached = self.owner.task is not task
         self.scopes = tuple(self.owner.scopes)

@@ -120,8 +120,7 @@ class Cancellation:
 
     async def interruptible(self, call: DurableCall, work: Callable[[], Awaitable[T]]) -> T:
         """Do the work, and let a scope end it: CallCancelled is raised then."""
-        call.task = asyncio.current_task()
-        assert call.task is not None
+        call.task = call.runner
         try:
             return await work()
         except BaseException:
@@ -130,7 +129,7 @@ class Cancellation:
             key = call.cancelled_by
         finally:
             task, call.task = call.task, None
-            if call.cancelled_by is not None:
+            if call.cancelled_by is not None and task is not None:
                 task.uncancel()
                 call.cancelled_by = None
         raise self.cancelled(call, key)

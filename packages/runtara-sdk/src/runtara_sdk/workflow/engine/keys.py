@@ -1,6 +1,7 @@
 """Keys: branch path / name # n, or name ~ key; the same on every replay."""
 
 from collections import Counter, defaultdict
+from functools import lru_cache
 from itertools import count
 
 from runtara_sdk.workflow.errors import WorkflowError
@@ -21,6 +22,7 @@ BY_CODE = f"{OWN}code"
 _ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
 
 
+@lru_cache(maxsize=1024)
 def escaped(name: str) -> str:
     """Make a name one segment of a path: nothing in it can be taken for a part of a key."""
     if not name or "\0" in name:
@@ -28,6 +30,7 @@ def escaped(name: str) -> str:
     return name.translate(_ESCAPES)
 
 
+@lru_cache(maxsize=1024)
 def joined(path: str, segment: str) -> str:
     """Put a segment behind a path; raises WorkflowError if the key gets too long for the core."""
     key = f"{path}/{segment}" if path else segment

@@ -48,6 +48,10 @@ class Recorder:
         """Whether something may be recorded in a form before this one."""
         return self._reads_each or self._replay.is_old
 
+    def is_new(self, call: DurableCall) -> bool:
+        """Tell whether no earlier run can have recorded anything of a call."""
+        return not (self._reads_each or self._replay.has_begun(call.key))
+
     async def recorded(self, call: DurableCall) -> Record | None:
         """
         Give what is recorded for a call; None: it is live.
@@ -70,7 +74,8 @@ class Recorder:
 
     async def recorded_or_skipped(self, call: DurableCall) -> Record | None:
         """Give what is recorded for a call, which may have passed without being recorded."""
-        await self._end.ensure_running()
+        if self._end.is_decided:
+            await self._end.ensure_running()
         try:
             record = self._replay.consume(call)
             if record is None and self._reads_each:

@@ -28,6 +28,10 @@ class Replay:
         self._given: set[str] = set()
         self.is_old = any(record.version < NAMES for record in self._records.values())
 
+    def has_begun(self, key: str) -> bool:
+        """Tell whether anything is recorded of the call of this key, if only beside it."""
+        return key in self._begun
+
     def get(self, key: str) -> Record | None:
         """Read one that may be asked for again."""
         return self._records.get(key)

@@ -7,7 +7,7 @@ from runtara_sdk.workflow.values.describing import described, shortened
 from runtara_sdk.workflow.values.fingerprint import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """
     The arguments of a call, each by its name, as text.
@@ -22,7 +22,7 @@ class Call:
         return ", ".join(f"{name}={text}" for name, text in self.arguments)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LiveCall:
     """
     A call that is made now, and how it may look in a record.

@@ -35,7 +35,7 @@ _STRICT = ConfigDict(**_CONFIG, extra="forbid")
 _SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """A value as JSON, and the form that it is to be read by."""
 

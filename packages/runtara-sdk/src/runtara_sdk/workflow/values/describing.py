@@ -24,6 +24,8 @@ _SHOWN = 200
 _DEEPEST = 50
 """Levels that are shown."""
 
+_quoted = json.encoder.encode_basestring
+
 _write = json.JSONEncoder(ensure_ascii=False).encode
 
 _LONGEST_INT = 10**600
@@ -35,7 +37,7 @@ _Above = tuple[int, ...]
 
 def described(value: object) -> str:
     """Show a value; never raises, whatever a class of the user's does, and uses nothing up."""
-    return _shown(value, ())
+    return _quoted(value) if type(value) is str else _shown(value, ())
 
 
 def shortened(text: str) -> str:
