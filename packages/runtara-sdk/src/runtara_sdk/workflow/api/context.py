@@ -30,11 +30,11 @@ class InWorkflow:
 
 def current() -> StepInfo:
     """Tell which instance, step and attempt this code runs for."""
-    standing = calls.standing()
-    if isinstance(standing, Branch):
+    context = calls.code_context()
+    if isinstance(context, Branch):
         instance_id = current_execution().instance_id
         return StepInfo(instance_id, idempotency_key=instance_id)
-    return StepInfo() if standing is None else standing
+    return StepInfo() if context is None else context
 
 
 def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow | None:
@@ -44,7 +44,7 @@ def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWork
     Raises NotInBranchTask in a task that is not the branch's own, unless the call has a key of its
     own; `keyed` says how it is given one.
     """
-    branch = calls.standing()
+    branch = calls.code_context()
     if not isinstance(branch, Branch):
         return None
     execution = current_execution()
@@ -65,7 +65,7 @@ def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflo
     where = in_workflow(what, key=key, keyed=keyed)
     if where is not None:
         return where
-    if calls.standing() is None:
+    if calls.code_context() is None:
         check_outside(what)
         raise OutsideWorkflow(
             f"{what} is durable, and no workflow runs here: call it in a function decorated with"
@@ -79,7 +79,7 @@ def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflo
 
 def _in_forked_process() -> None:
     """A process that is forked is no run: its copy of the loop would write on the connection."""
-    if isinstance(calls.standing(), Branch):
+    if isinstance(calls.code_context(), Branch):
         calls.leave_workflow()
     for execution in under_way():
         execution.end.outcome.get_loop().stop()
@@ -110,7 +110,7 @@ def check_outside(what: str, function: str = "") -> None:
     It comes from a worker thread, or from a task that was begun elsewhere. Nothing of it would be
     saved there. In a thread nothing would even await it.
     """
-    if calls.standing() is None and under_way():
+    if calls.code_context() is None and under_way():
         plainly = (
             f". If nothing of it is to be saved, call its function, {function}" if function else ""
         )

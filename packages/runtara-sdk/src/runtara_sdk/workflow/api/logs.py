@@ -2,7 +2,7 @@
 
 import logging
 
-from runtara_sdk.workflow.engine.calls import Branch, standing
+from runtara_sdk.workflow.engine.calls import Branch, code_context
 from runtara_sdk.workflow.engine.execution import current_execution, label_log_records
 
 
@@ -10,7 +10,7 @@ class _Live(logging.Filter):
     """Drops what an earlier run of the instance has logged already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        branch = standing()
+        branch = code_context()
         return not (isinstance(branch, Branch) and is_replaying(branch))
 
 

@@ -28,8 +28,8 @@ def report(value: object) -> None:
         raise NotSerializable(
             f"report() was given {len(text)} bytes, and the core keeps {_LONGEST}"
         )
-    standing = calls.standing()
-    if standing is None or (isinstance(standing, Branch) and is_replaying(standing)):
+    context = calls.code_context()
+    if context is None or (isinstance(context, Branch) and is_replaying(context)):
         return
     execution = current_execution()
     if is_in_loop(execution):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextvars import Context
 
-from runtara_sdk.workflow.engine.calls import Branch, branch_in, standing
+from runtara_sdk.workflow.engine.calls import Branch, branch_in, code_context
 
 Generator = AsyncGenerator[object, object]
 
@@ -57,5 +57,5 @@ class _Registering:
         self._register = register
 
     def __call__(self, generator: Generator) -> None:
-        if not isinstance(standing(), Branch):
+        if not isinstance(code_context(), Branch):
             self._register(generator)

@@ -282,13 +282,13 @@ def _due_since(scope: CancelScope) -> datetime:
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 
-_standing: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
+_context: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
 """A branch between steps, a step's attempt inside one, None outside workflows."""
 
 
 def branch_in(context: Context) -> Branch | None:
     """The branch of the code between steps that a context is of, if it is of such."""
-    branch = context.get(_standing)
+    branch = context.get(_context)
     return branch if isinstance(branch, Branch) else None
 
 
@@ -299,31 +299,31 @@ class entered:  # Used as a function: a generator would take twice the time.
     None: outside workflows, so that timers which are set in the block are none of theirs.
     """
 
-    __slots__ = ("_standing", "_token")
+    __slots__ = ("_context", "_token")
 
-    def __init__(self, standing: Branch | StepInfo | None) -> None:
-        self._standing = standing
+    def __init__(self, context: Branch | StepInfo | None) -> None:
+        self._context = context
 
     def __enter__(self) -> None:
-        self._token = _standing.set(self._standing)
+        self._token = _context.set(self._context)
 
     def __exit__(self, *raised: object) -> None:
-        _standing.reset(self._token)
+        _context.reset(self._token)
 
 
-def standing() -> Branch | StepInfo | None:
+def code_context() -> Branch | StepInfo | None:
     """Where the code that runs now stands, whatever its task."""
-    return _standing.get()
+    return _context.get()
 
 
 def leave_workflow() -> None:
     """Let the code that runs now stand outside workflows."""
-    _standing.set(None)
+    _context.set(None)
 
 
 def current_branch() -> Branch:
     """The branch whose time the code that runs now takes, also in a task of asyncio's."""
-    branch = _standing.get()
+    branch = _context.get()
     assert isinstance(branch, Branch)
     return branch
 

@@ -30,8 +30,8 @@ from runtara_sdk.workflow.engine.calls import (
     Branch,
     DurableCall,
     StepInfo,
+    code_context,
     is_detached,
-    standing,
 )
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope
 from runtara_sdk.workflow.engine.cancellation import (
@@ -257,7 +257,7 @@ def _labels() -> Labels:
     execution = _current.get(None)
     if execution is None:
         return Labels()
-    where = standing()
+    where = code_context()
     step, attempt = (where.key, where.attempt) if isinstance(where, StepInfo) else ("", 0)
     return Labels(execution.instance_id, execution.workflow.name, execution.run or 0, step, attempt)
 
