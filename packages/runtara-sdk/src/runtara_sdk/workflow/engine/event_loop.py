@@ -2,7 +2,7 @@
 The event loop: when all that can run at once has run, and which timers are set.
 
 Neither has a public way of asking. Both are read from the loops of the standard library (`_ready`
-and `_scheduled`, the same in Python 3.11 to 3.14). A loop of another make is given some turns
+and `_scheduled`, the same in Python 3.11 to 3.14). A loop of another make is given some iterations
 instead, and its timers are not known.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from weakref import WeakKeyDictionary
 
-_MOST_TURNS = 50
+_MOST_ITERATIONS = 50
 """How long code that never lets the loop rest is waited for."""
 
-_TURNS = 10
+_ITERATIONS = 10
 """What a loop of another make is given."""
 
 
@@ -34,12 +34,12 @@ class _Quiet:
             self._begin()
 
     def _begin(self) -> None:
-        turns = _TURNS if self._ready is None else _MOST_TURNS
-        self._call_soon(self._turn, turns, context=Context())
+        iterations = _ITERATIONS if self._ready is None else _MOST_ITERATIONS
+        self._call_soon(self._iterate, iterations, context=Context())
 
-    def _turn(self, left: int) -> None:
+    def _iterate(self, left: int) -> None:
         if left and (self._ready is None or self._ready):
-            self._call_soon(self._turn, left - 1, context=Context())
+            self._call_soon(self._iterate, left - 1, context=Context())
             return
         callback = self._callbacks.popleft()
         if self._callbacks:
@@ -55,7 +55,7 @@ def when_quiet(callback: Callable[[], None]) -> None:
     Call this once nothing is left that the running loop could do at once.
 
     What is called moves code on; so each call waits until that has come to rest again. Code that
-    never rests is waited for during 50 turns of the loop.
+    never rests is waited for during 50 iterations of the loop.
     """
     loop = asyncio.get_running_loop()
     quiet = _quiet.get(loop)

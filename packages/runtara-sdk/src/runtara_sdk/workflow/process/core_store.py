@@ -51,7 +51,7 @@ _OUTCOMES = {
 }
 
 
-class Lifeline(Protocol):
+class Liveness(Protocol):
     """What shows that a run is alive."""
 
     def begin(self) -> None:
@@ -63,17 +63,17 @@ class CoreStore:
     """One instance on a core that is reached over QUIC."""
 
     def __init__(
-        self, client: Client, settings: Settings, lifeline: Lifeline, retry: Retry
+        self, client: Client, settings: Settings, liveness: Liveness, retry: Retry
     ) -> None:
         self.instance_id = settings.instance_id
         self._settings = settings
         self._retry = retry
         self._client = client
-        self._lifeline = lifeline
+        self._liveness = liveness
 
     async def begin(self) -> RunStarted:
         registration = await self._client.register()
-        self._lifeline.begin()
+        self._liveness.begin()
         return RunStarted(registration.input, await self._passed(), registration.run)
 
     async def ended(self) -> Ended | None:
@@ -202,9 +202,9 @@ async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIter
     """
     quiet = replace(settings, heartbeat_interval_ms=0)
     retry = retry_within(budget)
-    with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as lifeline:
+    with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as liveness:
         async with Client(quiet, retry=retry) as client:
-            yield CoreStore(client, quiet, lifeline, retry)
+            yield CoreStore(client, quiet, liveness, retry)
 
 
 def retry_within(budget: timedelta) -> Retry:

@@ -1,4 +1,4 @@
-"""The lifeline: a thread that shows life, and sees when the workflow's loop is blocked."""
+"""The watchdog: a thread that shows life, and sees when the workflow's loop is blocked."""
 
 import asyncio
 import sys
@@ -17,12 +17,12 @@ from runtara_sdk.workflow.values.tracebacks import in_user_code, stack
 logger = get_logger(__name__)
 
 _BLOCKED = 1.0
-"""Seconds without a turn after which a loop is named."""
+"""Seconds after which a loop that stands still is named."""
 
 _TICK = 0.25
 
 _LOOKS = 3
-"""How often a loop without a turn is looked at before user code can be said to block it."""
+"""How often a loop that stands still is looked at before user code can be said to block it."""
 
 _MOSTLY = 0.75
 """In how many of these looks user code was at work."""
@@ -32,7 +32,7 @@ class HeartbeatThread:
     """
     Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
 
-    A loop that has no turn for a second because of user code is logged, once, with the stack that
+    A loop that stands still for a second because of user code is logged, once, with the stack that
     blocks it. `interval` is in seconds; without settings, or with 0, no heartbeats are sent.
     """
 
@@ -41,7 +41,7 @@ class HeartbeatThread:
         self._interval = interval
         self._thread: threading.Thread | None = None
         self._watched = threading.get_ident()
-        self._turn = monotonic()
+        self._ticked_at = monotonic()
         self._tick: asyncio.TimerHandle | None = None
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,16 +68,16 @@ class HeartbeatThread:
     def begin(self) -> None:
         """Begin to show life; called in the loop that is watched. A second call does nothing."""
         if self._thread is None:
-            self._turned()
+            self._loop_ticked()
             # A process that ends at once doesn't wait for it.
-            self._thread = threading.Thread(target=self._live, name="runtara-life", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="runtara-life", daemon=True)
             self._thread.start()
 
-    def _turned(self) -> None:
-        self._turn = monotonic()
-        self._tick = asyncio.get_running_loop().call_later(_TICK, self._turned)
+    def _loop_ticked(self) -> None:
+        self._ticked_at = monotonic()
+        self._tick = asyncio.get_running_loop().call_later(_TICK, self._loop_ticked)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         asyncio.run(self._until_ended())
 
     async def _until_ended(self) -> None:
@@ -85,13 +85,13 @@ class HeartbeatThread:
         self._ready.set()
         tasks = [asyncio.create_task(self._watch())]
         if self._settings is not None and self._interval:
-            tasks.append(asyncio.create_task(self._beat()))
+            tasks.append(asyncio.create_task(self._heartbeat()))
         await self._end.wait()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         async with Client(self._settings) as client:
             await beat(client.heartbeat, self._interval)
 
@@ -100,10 +100,13 @@ class HeartbeatThread:
         while True:
             await asyncio.sleep(_TICK)
             frame = sys._current_frames().get(self._watched)
-            if frame is None or monotonic() - self._turn < _TICK:
+            if frame is None or monotonic() - self._ticked_at < _TICK:
                 continue
             # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
-            if seen.by(self._turn, in_user_code(frame)) and monotonic() - self._turn >= _BLOCKED:
+            if (
+                seen.by(self._ticked_at, in_user_code(frame))
+                and monotonic() - self._ticked_at >= _BLOCKED
+            ):
                 seen.is_named = True
                 logger.warning(
                     "the workflow's event loop has been blocked for a second: make what blocks it"
@@ -116,22 +119,22 @@ class HeartbeatThread:
 @dataclass(slots=True)
 class _Blocked:
     """
-    What was seen of one turn of the loop that is late.
+    What was seen of one iteration of the loop that takes long.
 
-    A turn is late also because the SDK has much to do, because a busy machine gives the process no
+    An iteration takes long also because the SDK has much to do, because a busy machine gives the process no
     time, or because it was stopped. So user code is named where it was found at work again and
     again, and nearly every time.
     """
 
-    turn: float = 0.0
+    ticked_at: float = 0.0
     looks: int = 0
     of_users: int = 0
     is_named: bool = False
 
-    def by(self, turn: float, is_users: bool) -> bool:
-        """Note one look; tell whether user code is what blocks the loop, once a turn."""
-        if turn != self.turn:
-            self.turn, self.looks, self.of_users, self.is_named = turn, 0, 0, False
+    def by(self, ticked_at: float, is_users: bool) -> bool:
+        """Note one look; tell whether user code is what blocks the loop, once an iteration."""
+        if ticked_at != self.ticked_at:
+            self.ticked_at, self.looks, self.of_users, self.is_named = ticked_at, 0, 0, False
         self.looks += 1
         self.of_users += is_users
         often = self.looks >= _LOOKS and self.of_users >= _MOSTLY * self.looks
