@@ -82,7 +82,7 @@ class Promise(Generic[T]):
             # As it is read: by aliases, since others send too.
             text = values.codec.encode(what, value, self._kind, (Form.ALIASES,)).text
             values.codec.read(what, text, self._kind)
-        except (NotSerializable, values.codec.Misfit):
+        except (NotSerializable, values.codec.TypeMismatch):
             raise NotSerializable(
                 f"{what} takes {values.codec.shape(what, self._kind)}, and was given"
                 f" {shown(value)[:200]}: nothing was sent; give a value of that type"

@@ -150,7 +150,7 @@ def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     what = f"promise {call.signal!r}"
     try:
         value = sent if kind is bytes else values.codec.read(what, sent, kind)
-    except values.codec.Misfit as error:
+    except values.codec.TypeMismatch as error:
         text = (
             f"{what} takes {values.codec.shape(what, kind)}, and was sent"
             f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"

@@ -97,7 +97,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         where = in_workflow(self._words, key=self._key, keyed=self._keyed_words)
         if where is None:
             check_outside(self._words, f"{name}.__wrapped__")
-            plain = self._function.carry_out(self._self + args, kwargs)
+            plain = self._function.call(self._self + args, kwargs)
             return cast("Coroutine[None, None, R]", noted(name, plain))
         given = Arguments(self._self + args, kwargs, self._own(args))
         arguments = self._function.live(given, is_old=where.execution.recorder.is_old)
@@ -176,11 +176,11 @@ class Step(CoroutineFunction, Generic[P, R]):
             execution=execution,
             call=call,
             options=self._options,
-            work=lambda: self._function.carry_out(given.args, given.kwargs),
+            work=lambda: self._function.call(given.args, given.kwargs),
             read=lambda text: values.codec.decode(call.key, text, annotation, Form.EITHER),
             result=lambda value: self._result(execution, call, value, annotation),
             failure=lambda error, number: self._failure(execution, call, error, number),
-            ask=None if ask is None else lambda: ask.carry_out(given.args, given.kwargs),
+            ask=None if ask is None else lambda: ask.call(given.args, given.kwargs),
         )
 
     async def _result(
@@ -212,7 +212,7 @@ class Step(CoroutineFunction, Generic[P, R]):
     def _warn_if_changed(self, call: DurableCall, given: Arguments) -> None:
         if call.arguments is None or not given.may_change():
             return
-        if self._function.call(given) != call.arguments.call:
+        if self._function.describe(given) != call.arguments.call:
             logger.warning(
                 "the arguments of %s have changed since it was called; a replay, for which the"
                 " step does not run, has them as they were: let it copy them, and return what"

@@ -133,7 +133,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         what, annotation = self._taken(names)
         try:
             found = values.codec.read(what, text, annotation, is_strict=not is_saved, form=form)
-        except values.codec.Misfit as error:
+        except values.codec.TypeMismatch as error:
             kind = Incompatible if is_saved else InputRefused
             raise kind(self._misfit(names, text, error.problems, is_saved=is_saved)) from error
         return {names[0]: found} if len(names) == 1 else cast("dict[str, Any]", found)

@@ -70,7 +70,7 @@ def encode(
             text = write(adapter, value)
             lost = losses(value, _read(adapter, text, form, what))
         except Exception as error:  # Validators and comparisons of the user's may raise anything.
-            reasons.append((2 if isinstance(error, Misfit) else 3, text_of(error)))
+            reasons.append((2 if isinstance(error, TypeMismatch) else 3, text_of(error)))
             continue
         if lost.first is None:
             _warn_of_zones(what, lost.zones)
@@ -214,7 +214,7 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
     """Read what `encode` wrote; raises StateUnreadable if it does not fit the annotation."""
     try:
         return _read(_adapter_for(what, annotation), text, form, what)
-    except Misfit as error:
+    except TypeMismatch as error:
         raise StateUnreadable(
             f"what is saved for {what} is no {doubts.annotation_name(annotation)} any more, and was"
             " left alone: let the annotation take the saved"
@@ -222,7 +222,7 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
         ) from error
 
 
-class Misfit(ValueError):
+class TypeMismatch(ValueError):
     """JSON that is none of its type; the problems each name a field, what it takes, what it got."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -239,7 +239,7 @@ def read(
     form: Form = Form.ALIASES,
 ) -> object:
     """
-    Read JSON; raises Misfit, which calls the value `what`.
+    Read JSON; raises TypeMismatch, which calls the value `what`.
 
     `is_strict` takes no fields that dataclasses and typed dicts don't know, at any depth.
     """
@@ -253,13 +253,13 @@ def _read(adapter: TypeAdapter[list[Any]], text: bytes, form: Form, what: str) -
         found = adapter.validate_json(b"[" + text + b"]", by_alias=by_alias, by_name=by_name)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        raise Misfit([schema.problem(one, what) for one in problems]) from None
+        raise TypeMismatch([schema.problem(one, what) for one in problems]) from None
     except Exception as error:
-        raise Misfit(
+        raise TypeMismatch(
             [f"{what} is refused by {type(error).__qualname__}: {text_of(error)}"]
         ) from None
     if len(found) != 1:
-        raise Misfit([f"{what} is no JSON"])
+        raise TypeMismatch([f"{what} is no JSON"])
     return found[0]
 
 

@@ -75,9 +75,9 @@ class Function:
         if is_old or given.kwargs or not self._takes(len(given.args)):
             bound = self._signature.bind(*given.args, **given.kwargs).arguments
             old = Fingerprint.of(bound, given.own) if is_old else None
-        return LiveCall(self.call(given), self._names[given.own :], self._defaults, old)
+        return LiveCall(self.describe(given), self._names[given.own :], self._defaults, old)
 
-    def call(self, given: Arguments) -> Call:
+    def describe(self, given: Arguments) -> Call:
         """Show the arguments as they are now."""
         names = self._names[given.own :]
         args = given.args[given.own :]
@@ -134,7 +134,7 @@ class Function:
     def _returns(self) -> object:
         return typing.get_type_hints(self._call, include_extras=True).get("return", Any)
 
-    async def carry_out(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
+    async def call(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
         """Give what it returns; raises what it raises."""
         if self._is_async:
             with EndsForks():
