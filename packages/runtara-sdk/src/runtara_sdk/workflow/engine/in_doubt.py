@@ -18,7 +18,7 @@ from runtara_sdk.workflow.engine.execution import Execution
 from runtara_sdk.workflow.engine.options import NotDone
 from runtara_sdk.workflow.errors import StateUnreadable
 from runtara_sdk.workflow.user_objects import text_of, type_name
-from runtara_sdk.workflow.values.tracebacks import readable
+from runtara_sdk.workflow.values.tracebacks import storable
 
 logger = get_logger(__name__)
 
@@ -100,4 +100,4 @@ class InDoubt:
 
 def brief(error: Exception) -> str:
     """An error in one line, for logs and records."""
-    return readable(f"{type_name(error)}: {text_of(error)}"[:1000])
+    return storable(f"{type_name(error)}: {text_of(error)}"[:1000])

@@ -31,7 +31,7 @@ from runtara_sdk.workflow.engine.start import FORMATS, START, as_utf8
 from runtara_sdk.workflow.engine.store import DurableStore, RunStarted
 from runtara_sdk.workflow.errors import Incompatible, InputRefused, NotSerializable, OtherInput
 from runtara_sdk.workflow.user_objects import is_a
-from runtara_sdk.workflow.values.tracebacks import report
+from runtara_sdk.workflow.values.tracebacks import format_error
 
 logger = get_logger(__name__)
 
@@ -89,7 +89,7 @@ async def _execute(
             raise
         return ended
     except (Incompatible, NotSerializable) as refusal:
-        text = report(refusal)
+        text = format_error(refusal)
         end = store.fail if isinstance(refusal, InputRefused) else store.block
         with suppress(InvalidInstanceState):  # It was ended or paused meanwhile.
             await end(text)
@@ -245,7 +245,7 @@ async def _report(execution: Execution, task: "asyncio.Task[Any]") -> Ended:
         output = execution.workflow.output(task.result())
         await call_core(lambda: store.complete(output))
         return Ended(Outcome.DONE, output=output)
-    text, failure = report(error), execution.workflow.failure(error)
+    text, failure = format_error(error), execution.workflow.failure(error)
     await call_core(lambda: store.fail(text, failure))
     return Ended(Outcome.FAILED, error=text, failure=failure)
 

@@ -35,7 +35,7 @@ from runtara_sdk.workflow.process import leaving, loading, outputs
 from runtara_sdk.workflow.process.interrupts import SAID, Interrupts
 from runtara_sdk.workflow.process.leaving import Door, Leave, Manner
 from runtara_sdk.workflow.values.forks import EndsForks
-from runtara_sdk.workflow.values.tracebacks import traced
+from runtara_sdk.workflow.values.tracebacks import format_traceback
 
 if TYPE_CHECKING:
     from runtara_sdk.client.settings import Settings
@@ -110,7 +110,7 @@ def _outcome(
         if forks.is_forked():
             raise
         # Raised by the workflow's code: an interrupt raises nothing.
-        reason = f"{_ENDED}\n{traced(error)}"
+        reason = f"{_ENDED}\n{format_traceback(error)}"
         _block(options, reason, has_run=True)
         return Leave(REFUSED, Manner.HANDLERS, reason)
     except Exception as error:

@@ -13,7 +13,7 @@ from runtara_sdk.workflow.api.steps import Step
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.engine.start import as_utf8
 from runtara_sdk.workflow.user_objects import asked, attribute, text_of
-from runtara_sdk.workflow.values.tracebacks import report
+from runtara_sdk.workflow.values.tracebacks import format_error
 
 
 class Unusable(Exception):
@@ -80,7 +80,7 @@ def _imported(name: str) -> ModuleType:
             ) from error
         raise Unfit(
             f"{name} needs the module {missing!r}, which is not installed for {sys.executable}:"
-            f" {report(error)}"
+            f" {format_error(error)}"
         ) from error
     except SystemExit as error:
         raise Unfit(
@@ -89,7 +89,7 @@ def _imported(name: str) -> ModuleType:
         ) from error
     except BaseException as error:
         # Whatever a module of the user's raises, the instance has not failed by it.
-        raise Unfit(f"{name} can't be imported: {report(error)}") from error
+        raise Unfit(f"{name} can't be imported: {format_error(error)}") from error
 
 
 def _not_a_workflow(name: str, found: object) -> str:

@@ -12,7 +12,7 @@ from runtara_sdk.workflow.user_objects import asked, is_a, shown, text_of, type_
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.kinship import class_name, defined, found
 from runtara_sdk.workflow.values.pieces import Pieces, built, taken_apart
-from runtara_sdk.workflow.values.tracebacks import message, readable, traced
+from runtara_sdk.workflow.values.tracebacks import format_traceback, message, storable
 
 logger = get_logger(__name__)
 
@@ -126,8 +126,8 @@ def _written(failure: _Failure) -> bytes:
 def _argument(value: object) -> JsonValue:
     """An argument as JSON has it, or as it shows itself."""
     if value is None or type(value) in (bool, int, float, str):
-        return cast("JsonValue", readable(value) if isinstance(value, str) else value)
-    return readable(shown(value))[:_SHOWN]
+        return cast("JsonValue", storable(value) if isinstance(value, str) else value)
+    return storable(shown(value))[:_SHOWN]
 
 
 def decode(
@@ -154,7 +154,7 @@ def _plain(error: BaseException, attempts: int) -> _Failure:
         type=class_name(type(error)),
         message=message(error),
         attempts=attempts,
-        traceback=traced(error)[-_TRACEBACK:],
+        traceback=format_traceback(error)[-_TRACEBACK:],
     )
 
 

@@ -17,7 +17,7 @@ from runtara_sdk.workflow.user_objects import asked, shown
 from runtara_sdk.workflow.values import codec
 from runtara_sdk.workflow.values.form import Form
 from runtara_sdk.workflow.values.remains import Remains
-from runtara_sdk.workflow.values.tracebacks import readable
+from runtara_sdk.workflow.values.tracebacks import storable
 
 _KNOWN: Mapping[str, Any] = {
     kind.__name__: kind
@@ -123,7 +123,7 @@ def _rest(what: str, value: object) -> Rest:
         if part is None or type(part) in (bool, int, float):
             with suppress(NotSerializable):  # It may have more digits than are read.
                 kept[name] = _json(what, part, Any)
-    return Rest(type=type(value).__qualname__, shown=readable(shown(value))[:_SHOWN], kept=kept)
+    return Rest(type=type(value).__qualname__, shown=storable(shown(value))[:_SHOWN], kept=kept)
 
 
 def _attributes(value: object) -> Iterator[tuple[str, object]]:

@@ -45,30 +45,30 @@ _BETWEEN = (
 )
 
 
-def report(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """The error in one line, then its traceback with the frames of user code alone."""
     head = _head(error)
     text = None if _is_long(error) else asked(lambda: _needed(error), None)
     text = _bare(error) if text is None else text
-    return _cut(readable(f"{head}\n\n{text}" if text else head))
+    return _cut(storable(f"{head}\n\n{text}" if text else head))
 
 
 def _needed(error: BaseException) -> str:
     """Its traceback; nothing for one of ours with none of the user's frames: its message is all."""
-    found = _trimmed(error)
+    found = _user_exception(error)
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
     return "" if is_all else _text(found)
 
 
 def message(error: BaseException) -> str:
     """What an error says of itself, as text that the core keeps, its middle cut if it is long."""
-    return _cut(readable(text_of(error)))
+    return _cut(storable(text_of(error)))
 
 
-def traced(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
     """The error's traceback, and those of what caused it, with the frames of user code alone."""
-    text = None if _is_long(error) else asked(lambda: _text(_trimmed(error)), None)
-    return readable(_bare(error) if text is None else text)
+    text = None if _is_long(error) else asked(lambda: _text(_user_exception(error)), None)
+    return storable(_bare(error) if text is None else text)
 
 
 def _is_long(error: BaseException) -> bool:
@@ -79,7 +79,7 @@ def _is_long(error: BaseException) -> bool:
 def _bare(error: BaseException) -> str:
     """The traceback of an error that can't be asked for its cause, its notes or its text."""
     frames: list[FrameSummary] = asked(lambda: traceback.extract_tb(_raised_at(error)), [])
-    lines = StackSummary.from_list(_users(frames)).format()
+    lines = StackSummary.from_list(_user_frames(frames)).format()
     return "".join(["Traceback (most recent call last):\n", *lines, _head(error)])
 
 
@@ -93,7 +93,7 @@ def _head(error: BaseException) -> str:
     return f"{type_name(error)}: {_cut(text_of(error), _LONGEST // 4)}"
 
 
-def readable(text: str) -> str:
+def storable(text: str) -> str:
     """As text that the core keeps; what a file's name may hold besides is shown escaped."""
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
@@ -107,7 +107,7 @@ def _cut(text: str, longest: int = _LONGEST) -> str:
 def stack(frame: FrameType) -> str:
     """Where code stands now: the frames of user code, innermost last."""
     frames = traceback.extract_stack(frame)
-    return "".join(StackSummary.from_list(_users(frames) or frames).format()).rstrip("\n")
+    return "".join(StackSummary.from_list(_user_frames(frames) or frames).format()).rstrip("\n")
 
 
 def in_user_code(frame: FrameType) -> bool:
@@ -135,14 +135,14 @@ def _text(found: TracebackException) -> str:
     return "".join(found.format()).rstrip("\n")
 
 
-def _trimmed(error: BaseException) -> TracebackException:
+def _user_exception(error: BaseException) -> TracebackException:
     found = TracebackException.from_exception(error)
     _trim(found, error)
     return found
 
 
 def _trim(found: TracebackException, error: BaseException) -> None:
-    users = _users(found.stack)
+    users = _user_frames(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
     elif is_a(error, RuntaraError, SyntaxError) or error.__cause__ is not None:
@@ -155,7 +155,7 @@ def _trim(found: TracebackException, error: BaseException) -> None:
             _trim(part, cause)
 
 
-def _users(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
+def _user_frames(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
     """Leave out our frames, and what stands before, between and behind them on the way."""
     kept, is_ours = [], True
     for frame in frames:
