@@ -44,7 +44,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
 
 
 def refusal(asked: str) -> str:
-    with pytest.raises(loading.Unusable) as raised:
+    with pytest.raises(loading.UsageError) as raised:
         loading.find(asked)
     return str(raised.value)
 
@@ -124,7 +124,7 @@ def test_a_module_that_cannot_be_used_says_why(module: Module, text: str, told: 
 
 
 def unread(path: str) -> str:
-    with pytest.raises(loading.Unusable) as raised:
+    with pytest.raises(loading.UsageError) as raised:
         loading.read(path)
     return str(raised.value)
 

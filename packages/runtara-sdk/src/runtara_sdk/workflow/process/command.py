@@ -32,7 +32,7 @@ from runtara_sdk.workflow.errors import (
     Superseded,
 )
 from runtara_sdk.workflow.process import leaving, loading, outputs
-from runtara_sdk.workflow.process.interrupts import SAID, Interrupts
+from runtara_sdk.workflow.process.interrupts import INTERRUPTED, Interrupts
 from runtara_sdk.workflow.process.leaving import Door, Leave, Manner
 from runtara_sdk.workflow.values.forks import EndsForks
 from runtara_sdk.workflow.values.tracebacks import format_traceback
@@ -47,7 +47,7 @@ _ENDED = (
     " the instance is blocked, and goes on where it was when code runs it that does"
 )
 
-_BROKEN = (
+_BUG = (
     "the run broke off with an error that nobody expected, which please report; the instance has"
     " not ended, and goes on where it was when it is run again\n"
 )
@@ -99,10 +99,10 @@ def _outcome(
         workflow = loading.find(options.workflow)
         logs.show()
         given = loading.read(options.input)
-    except loading.Unfit as error:
+    except loading.CodeUnusable as error:
         _block(options, str(error), has_run=False)
         return Leave(REFUSED, Manner.HANDLERS, str(error))
-    except loading.Unusable as error:
+    except loading.UsageError as error:
         return Leave(USAGE, Manner.HANDLERS, str(error))
     try:
         return runner.run(_run(workflow, given, options, interrupts))
@@ -116,7 +116,7 @@ def _outcome(
     except Exception as error:
         if forks.is_forked():
             raise
-        return _broken(error)
+        return _bug(error)
 
 
 def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
@@ -169,31 +169,33 @@ async def _run(
 ) -> Leave:
     interrupts.cancel(asyncio.current_task())
     try:
-        ended = await _lived(workflow, _settings(options), given)
+        ended = await _run_chain(workflow, _settings(options), given)
     except asyncio.CancelledError:
-        return Leave(INFRASTRUCTURE, Manner.NONE, SAID)
+        return Leave(INFRASTRUCTURE, Manner.NONE, INTERRUPTED)
     except RuntaraError as error:
         code = _code_of(error)
         manner = {SUPERSEDED: Manner.NONE, INPUT: Manner.WHOLE}.get(code, Manner.HANDLERS)
         return Leave(code, manner, f"{type(error).__name__}: {error}{_advice(error)}")
     except Exception as error:
-        return _broken(error)
+        return _bug(error)
     return _leave_of(ended)
 
 
-def _broken(error: Exception) -> Leave:
+def _bug(error: Exception) -> Leave:
     # Not 1: a launcher would take the instance for failed, and it has not ended.
-    text = _BROKEN + "".join(format_exception(error))
+    text = _BUG + "".join(format_exception(error))
     return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
 
 
-async def _lived(workflow: Workflow[..., Any], settings: "Settings", given: bytes | None) -> Ended:
+async def _run_chain(
+    workflow: Workflow[..., Any], settings: "Settings", given: bytes | None
+) -> Ended:
     """Run an instance, and those that it restarts as."""
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
-        async with connected(settings, workflow.options.core_timeout) as journal:
-            ended = await execute(workflow, journal, given)
+        async with connected(settings, workflow.options.core_timeout) as store:
+            ended = await execute(workflow, store, given)
         if ended.outcome is not Outcome.RESTARTED:
             return ended
         logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)
@@ -224,14 +226,14 @@ def _advice(error: RuntaraError) -> str:
 def _leave_of(ended: Ended) -> Leave:
     code = _CODES[ended.outcome]
     if ended.outcome is Outcome.SUSPENDED:
-        said = f"suspended: {_due(ended.until)}{_awaited(ended.awaits)} (exit code {code})"
+        said = f"suspended: {_due_text(ended.until)}{_awaited(ended.awaits)} (exit code {code})"
         return Leave(code, Manner.HANDLERS, said)
     if ended.outcome is Outcome.DONE:
         return Leave(code, Manner.WHOLE, output=ended.output + b"\n")
     return Leave(code, Manner.WHOLE, ended.error)
 
 
-def _due(until: datetime | None) -> str:
+def _due_text(until: datetime | None) -> str:
     if until is None:
         return "it is paused; run it again when it was told to resume"
     return f"run it again at {_utc(until)}, or when it was told or sent something"

@@ -13,7 +13,7 @@ _USUAL: Mapping[signal.Signals, Callable[[int, FrameType | None], object] | sign
     MappingProxyType({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL})
 )
 
-SAID = "interrupted: run the instance again, and it goes on"
+INTERRUPTED = "interrupted: run the instance again, and it goes on"
 
 
 class Interrupts:
@@ -28,7 +28,7 @@ class Interrupts:
     def __init__(self, code: int) -> None:
         self._code = code
         self._task: asyncio.Task[object] | None = None
-        self._said = f"{SAID}\n"
+        self._said = f"{INTERRUPTED}\n"
         for number in _USUAL:
             signal.signal(number, self._heed)
         if sys.platform != "win32":

@@ -16,55 +16,55 @@ from runtara_sdk.workflow.user_objects import asked, attribute, text_of
 from runtara_sdk.workflow.values.tracebacks import format_error
 
 
-class Unusable(Exception):
+class UsageError(Exception):
     """What was asked for on the command line can't be done; the message says what can."""
 
 
-class Unfit(Unusable):
+class CodeUnusable(UsageError):
     """What was asked for is not there, or can't be imported: there must be other code."""
 
 
 def find(target: str) -> Workflow[..., Any]:
-    """Import the workflow that MODULE:FUNCTION names; raises Unusable, Unfit if it is not there."""
+    """Import the workflow that MODULE:FUNCTION names; raises UsageError, CodeUnusable if it is not there."""
     module_name, colon, name = target.partition(":")
     if module_name.endswith(".py") or "/" in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
-        raise Unusable(
+        raise UsageError(
             f"takes MODULE:FUNCTION as `import` names it, got {target!r}:"
             f" did you mean {dotted}:{name or 'FUNCTION'}?"
         )
     module = _imported(module_name)
     if not colon:
-        raise Unusable(f"takes MODULE:FUNCTION, got {target!r}: {_workflows(module, name)}")
+        raise UsageError(f"takes MODULE:FUNCTION, got {target!r}: {_workflows(module, name)}")
     # A module may have a `__getattr__`.
     found = attribute(module, name)
     if not isinstance(found, Workflow):
-        raise Unfit(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
+        raise CodeUnusable(f"{target}: {_not_a_workflow(name, found)}; {_workflows(module, name)}")
     return found
 
 
 def read(path: str | None) -> bytes | None:
-    """Read an input, None if there is none; raises Unusable for what is no JSON."""
+    """Read an input, None if there is none; raises UsageError for what is no JSON."""
     if path is None:
         return None
     try:
         text = _standard_input() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise Unusable(f"--input {path}: {error.strerror}{_if_json(path)}") from error
+        raise UsageError(f"--input {path}: {error.strerror}{_if_json(path)}") from error
     except ValueError as error:  # A name with NUL.
-        raise Unusable(f"--input {path!r}: {error}") from error
+        raise UsageError(f"--input {path!r}: {error}") from error
     if not text.strip():
-        raise Unusable(f"--input {path} is empty: it takes JSON, or leave it out")
+        raise UsageError(f"--input {path} is empty: it takes JSON, or leave it out")
     try:
         json.loads(text)
         return as_utf8(text)
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"--input {path} is no JSON: {error}{_if_a_word(text)}") from error
+        raise UsageError(f"--input {path} is no JSON: {error}{_if_a_word(text)}") from error
 
 
 def _standard_input() -> bytes:
     if sys.stdin is None:
-        raise Unusable("--input -: standard input is closed")
+        raise UsageError("--input -: standard input is closed")
     return sys.stdin.buffer.read()
 
 
@@ -74,22 +74,22 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if f"{name}.".startswith(f"{missing}."):
-            raise Unfit(
+            raise CodeUnusable(
                 f"there is no module {missing!r} in {Path.cwd()}, nor on PYTHONPATH: run this in"
                 f" the folder that holds {name.replace('.', '/')}.py"
             ) from error
-        raise Unfit(
+        raise CodeUnusable(
             f"{name} needs the module {missing!r}, which is not installed for {sys.executable}:"
             f" {format_error(error)}"
         ) from error
     except SystemExit as error:
-        raise Unfit(
+        raise CodeUnusable(
             f"{name} ends the process when it is imported: put what it does into"
             ' `if __name__ == "__main__":`'
         ) from error
     except BaseException as error:
         # Whatever a module of the user's raises, the instance has not failed by it.
-        raise Unfit(f"{name} can't be imported: {format_error(error)}") from error
+        raise CodeUnusable(f"{name} can't be imported: {format_error(error)}") from error
 
 
 def _not_a_workflow(name: str, found: object) -> str:
