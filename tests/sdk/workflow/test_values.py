@@ -38,7 +38,7 @@ from tests.sdk.workflow.memory_store import Core, life
 from runtara_sdk import Incompatible, NotSerializable, StateUnreadable, Zoned, step, workflow
 from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.values import codec
-from runtara_sdk.workflow.values.likeness import alike
+from runtara_sdk.workflow.values.equality import strictly_equal
 
 
 class Colour(enum.Enum):
@@ -347,7 +347,7 @@ def test_a_value_whose_type_passes_comes_back_as_the_annotation_says(
     written = codec.encode("x", value, annotation)
     back = codec.decode("x", written.text, annotation, written.form)
 
-    assert alike(back, expected)
+    assert strictly_equal(back, expected)
 
 
 @pytest.mark.parametrize(

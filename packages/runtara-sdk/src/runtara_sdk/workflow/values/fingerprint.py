@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from runtara_sdk.workflow.values.describing import shortened
-from runtara_sdk.workflow.values.likeness import alike
+from runtara_sdk.workflow.values.equality import strictly_equal
 
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -136,7 +136,11 @@ def _changed(value: object) -> dict[str, object] | None:
     else:
         return None
     named = {name: getattr(value, name, None) for name in known}
-    changed = {name: item for name, item in named.items() if not alike(item, _default(known[name]))}
+    changed = {
+        name: item
+        for name, item in named.items()
+        if not strictly_equal(item, _default(known[name]))
+    }
     return changed | (getattr(value, "__pydantic_extra__", None) or {})
 
 

@@ -8,37 +8,39 @@ from datetime import datetime, time
 from runtara_sdk.workflow.user_objects import asked
 
 
-def alike(one: object, other: object) -> bool:
+def strictly_equal(one: object, other: object) -> bool:
     """
     Tell whether both are of the same types all the way down, and equal; NaN is like NaN.
 
-    Values that can't be compared, because comparing them raises, are not alike.
+    Values that can't be compared, because comparing them raises, are not equal.
     """
-    return asked(lambda: bool(_is_alike(one, other)), False)
+    return asked(lambda: bool(_are_equal(one, other)), False)
 
 
-def _is_alike(one: object, other: object) -> bool:
+def _are_equal(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
         return one == other or (one != one and other != other)
     if isinstance(one, list | tuple):
         assert isinstance(other, list | tuple)
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(strictly_equal, one, other))
     if isinstance(one, datetime | time):
         assert isinstance(other, datetime | time)
         return one == other and one.fold == other.fold and _is_fixed(one) == _is_fixed(other)
     if isinstance(one, Mapping):
         assert isinstance(other, Mapping)
-        return _types(one) == _types(other) and all(alike(one[key], other[key]) for key in one)
+        return _types(one) == _types(other) and all(
+            strictly_equal(one[key], other[key]) for key in one
+        )
     if isinstance(one, set | frozenset):
         assert isinstance(other, set | frozenset)
         return one == other and _types(one) == _types(other)
     if isinstance(one, deque):
         assert isinstance(other, deque)
-        return one.maxlen == other.maxlen and alike([*one], [*other])
+        return one.maxlen == other.maxlen and strictly_equal([*one], [*other])
     parts = _parts(one)
-    return one == other if parts is None else alike(parts, _parts(other))
+    return one == other if parts is None else strictly_equal(parts, _parts(other))
 
 
 def _is_fixed(moment: datetime | time) -> bool:
