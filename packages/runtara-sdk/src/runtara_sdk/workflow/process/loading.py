@@ -25,7 +25,7 @@ class CodeUnusable(UsageError):
 
 
 def find(target: str) -> Workflow[..., Any]:
-    """Import the workflow that MODULE:FUNCTION names; raises UsageError, CodeUnusable if it is not there."""
+    """Import the workflow MODULE:FUNCTION; raises UsageError, CodeUnusable if it is not there."""
     module_name, colon, name = target.partition(":")
     if module_name.endswith(".py") or "/" in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")

@@ -121,9 +121,9 @@ class _Blocked:
     """
     What was seen of one iteration of the loop that takes long.
 
-    An iteration takes long also because the SDK has much to do, because a busy machine gives the process no
-    time, or because it was stopped. So user code is named where it was found at work again and
-    again, and nearly every time.
+    An iteration takes long also because the SDK has much to do, because a busy machine gives the
+    process no time, or because it was stopped. So user code is named where it was found at work
+    again and again, and nearly every time.
     """
 
     ticked_at: float = 0.0
