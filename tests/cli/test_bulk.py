@@ -14,6 +14,7 @@ from tests.cli.test_direct import run
 from tests.support.server_process import environment
 
 from runtara_cli import codes
+from runtara_management_sdk.instances import Instances
 
 MANY = 40
 
@@ -71,6 +72,10 @@ class Many:
         with closing(sqlite3.connect(self._path)) as database, database:
             return database.execute(statement).fetchall()
 
+    def names(self) -> set[str]:
+        """Tell which instances there are."""
+        return {name for name, _ in self.asked("SELECT instance_id, 1 FROM instances")}
+
     def retried(self) -> dict[str, int]:
         """Tell how often each instance was retried."""
         statement = (
@@ -87,7 +92,7 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Many:
 
 
 def test_a_change_is_counted_and_agreed_to_first(many: Many) -> None:
-    """Where nobody can be asked, nothing is changed without --yes."""
+    """Without a terminal, nothing is changed without --yes."""
     result = many.give("retry", "--workflow", "pay", "--error", "bank")
 
     assert (result.exit_code, "--yes" in result.stderr) == (codes.USAGE, True)
@@ -136,6 +141,50 @@ def test_those_that_are_refused_are_told_and_the_rest_is_changed(many: Many) -> 
     assert (cancelled.exit_code, '"changed": 40' in cancelled.stdout) == (codes.DONE, True)
     assert [one.exit_code for one in (wrong, both, none)] == [codes.USAGE] * 3
     assert finished.exit_code == codes.REFUSED
+
+
+def test_a_deletion_that_was_interrupted_goes_on(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made again under the id of one that is gone stays."""
+    delete, made = Instances.delete, iter(range(MANY))
+
+    async def interrupted(instances: Instances, instance_id: str) -> int:
+        if next(made) == 20:
+            raise KeyboardInterrupt
+        return await delete(instances, instance_id)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Instances, "delete", interrupted)
+        first = many.give("rm", "--workflow", "pay", "--yes")
+    gone = sorted({f"i-{number}" for number in range(MANY)} - many.names())
+    many.asked(
+        "INSERT INTO instances (instance_id, tenant_id, workflow, status, finished_at, created_at)"
+        f" VALUES ('{gone[-1]}', 't', 'pay', 'completed', '2099-01-01T00:00:00.000Z',"
+        " '2098-01-01T00:00:00.000Z')"
+    )
+    result = many.give("rm", "--workflow", "pay")
+
+    assert first.exit_code == 130
+    assert 16 < len(gone) < MANY
+    assert (result.exit_code, "goes on: 16 of 40 are done" in result.stderr) == (codes.DONE, True)
+    assert many.names() == {"other", gone[-1]}
+
+
+def test_what_has_ended_is_deleted_with_its_children(many: Many) -> None:
+    """One whose parent has gone before it is gone; one that is open is refused, and named."""
+    many.asked("UPDATE instances SET parent_id = 'i-0' WHERE instance_id IN ('i-1', 'i-2')")
+    many.asked(
+        "UPDATE instances SET status = 'running', finished_at = NULL WHERE instance_id = 'other'"
+    )
+    refused = many.give("rm", "other")
+    unknown = many.give("rm", "unknown")
+    done = many.give("rm", "--workflow", "pay", "--yes")
+
+    assert (refused.exit_code, "cancel or stop it first" in refused.stderr) == (codes.REFUSED, True)
+    assert unknown.exit_code == codes.REFUSED
+    assert (done.exit_code, done.stdout) == (codes.DONE, "40\n")
+    assert many.names() == {"other"}
 
 
 def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:

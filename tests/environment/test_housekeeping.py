@@ -61,6 +61,24 @@ async def test_a_finished_instance_goes_with_its_files(here: Here) -> None:
     assert kept.workspace.exists()
 
 
+async def test_a_deleted_instance_leaves_no_files(
+    here: Here, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of others stay; what can't be removed is logged, and hinders nothing."""
+    async with here.environment():
+        image = await here.shell(DONE)
+        instance_id, folder = await finished(here, image)
+        _, other = await finished(here, image)
+        blocked = here.placement.folder(TENANT, "blocked", "").instance
+        blocked.write_text("no folder")
+
+        here.placement.forget(TENANT, ["never launched", "blocked", instance_id])
+
+    assert not folder.instance.exists()
+    assert other.path.exists()
+    assert "the folder of a deleted instance stays" in caplog.text
+
+
 async def test_an_open_launch_keeps_its_files(here: Here) -> None:
     """Its folder and the copy of its image stay, also if the instance's row was deleted."""
     async with here.environment(shutdown_grace=timedelta(seconds=0.1)):

@@ -253,6 +253,11 @@ class PortsMachine(ModelMachine):
     def prune(self, age: timedelta) -> None:
         self.step("instances", "prune", self.now - age, at=False)
 
+    @precondition(lambda self: not self.is_gathering)  # A transaction of its own on its rows.
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        self.step("launches", "delete", name, at=False)
+
     # Checkpoints
 
     @rule(name=names, age=ages, checkpoint=checkpoints, state=payloads)

@@ -54,6 +54,7 @@ STEPS = st.one_of(
     st.tuples(st.just("resume"), named, st.none()),
     st.tuples(st.just("stop"), named, st.integers(0, 5)),
     st.tuples(st.just("retry"), named, st.none()),
+    st.tuples(st.just("delete"), named, st.none()),
     st.tuples(st.just("lose"), st.sampled_from("ef"), st.booleans()),
     st.tuples(st.just("wait"), st.integers(1, 150), st.none()),
 )
@@ -103,6 +104,9 @@ class World:
             case "retry":
                 retried = await launches.retry(Retry(name), at=at)
                 return retried.before, retried.closed_launch_id is None
+            case "delete":
+                deleted = await launches.delete(name)
+                return replace(deleted, open_launch_id=deleted.open_launch_id and "")
             case "lose":
                 return await self._lose(name, returns=more)
             case _:

@@ -34,7 +34,8 @@ class Port:
     """
     The port with what lies behind it.
 
-    checked: the images that were looked at. is_checking: a look has begun; may_check: it waits for
+    checked: the images that were looked at. forgotten: the tenant and the instances whose files are
+    to go. is_checking: a look has begun; may_check: it waits for
     this.
     """
 
@@ -46,6 +47,7 @@ class Port:
     folder: Path
     port: int
     checked: list[tuple[bytes, RunnerType, Mapping[str, object]]]
+    forgotten: list[tuple[str, tuple[str, ...]]]
     is_checking: threading.Event
     may_check: threading.Event
 
@@ -103,6 +105,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
     clock = SystemClock()
     place = Place(HERE)
     checked: list[tuple[bytes, RunnerType, Mapping[str, object]]] = []
+    forgotten: list[tuple[str, tuple[str, ...]]] = []
     is_checking, may_check = threading.Event(), threading.Event()
     may_check.set()
 
@@ -130,6 +133,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
             check_image=check,
             obstacle=lambda image: None if image.placement == LOCAL else "it is far",
             log_path=lambda tenant, instance, launch: folder / launch / "stderr.log",
+            forget_files=lambda tenant, instances: forgotten.append((tenant, tuple(instances))),
             crashes=CrashPolicy(),
             version="1.2.3",
             environment_id=HERE,
@@ -138,7 +142,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
         )
         router = Router(OPERATIONS, management)
         served = await stack.enter_async_context(serving(lambda _: streams(router)))
-        looks = (checked, is_checking, may_check)
+        looks = (checked, forgotten, is_checking, may_check)
         client = ManagementClient()
         one = Port(database, persistence, place, launcher, client, folder, served.port, *looks)
         one.client = await stack.enter_async_context(ManagementClient(one.settings()))

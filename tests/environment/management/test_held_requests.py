@@ -29,6 +29,7 @@ def management(world: World, launcher: Launcher) -> Management:
         clock=world.clock,
         check_image=lambda path, runner, metadata: None,
         log_path=lambda *ids: Path("none"),
+        forget_files=lambda tenant, instances: None,
         obstacle=lambda image: None,
         crashes=CrashPolicy(),
         version="1",

@@ -64,6 +64,28 @@ async def test_a_started_instance_runs_and_is_waited_for(port: Port) -> None:
     assert found.env == {"MODE": "fast", "API_KEY": "***"}
 
 
+async def test_what_has_ended_is_deleted_with_its_files(port: Port) -> None:
+    """What is open stays; the message says what to do."""
+    await start(port, "i")
+    await launched(port, "i")
+    with pytest.raises(InvalidInstanceState, match="pending: cancel or stop it first"):
+        await port.client.instances.delete("i")
+    await port.end("i", DONE)
+    await port.client.instances.wait("i")
+    async with asyncio.timeout(20):
+        [one] = [one async for one in port.client.launches.list(instance_id="i")]
+        while one.ended_at is None:
+            await asyncio.sleep(0.01)
+            [one] = [one async for one in port.client.launches.list(instance_id="i")]
+
+    deleted = await port.client.instances.delete("i")
+
+    assert (deleted, port.forgotten) == (1, [("acme", ("i",))])
+    assert await port.client.instances.get("i") is None
+    with pytest.raises(InstanceNotFound):
+        await port.client.instances.delete("i")
+
+
 async def test_the_same_start_again_is_the_same_instance(port: Port) -> None:
     """Another image or input under the id is refused and changes nothing."""
     image_id = await image(port)

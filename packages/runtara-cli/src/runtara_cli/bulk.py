@@ -64,7 +64,7 @@ async def change(
     """
     Change those that are named, or those that the filters choose; gives the exit code.
 
-    Raises UsageError unless either is given, and if nobody can be asked and is_agreed is False.
+    Raises UsageError unless either is given, and without a terminal unless is_agreed.
     """
     is_filtered = any(values.values())
     if instance_ids and is_filtered:
@@ -175,7 +175,7 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
         return False
     if not is_agreed:
         if not sys.stdin.isatty():
-            raise click.UsageError("--yes agrees to it, where nobody can be asked")
+            raise click.UsageError("there is no terminal to ask on: pass --yes to agree")
         if not click.confirm("Go on?", err=True):
             return False
     plan.note(0)

@@ -21,7 +21,7 @@ runtara = LazyGroup(
     {
         "Develop, deploy and start": _at("dev", "serve", "run", "deploy", "images", "start"),
         "Look": _at("list", "show", "explain", "logs", "wait"),
-        "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork"),
+        "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork", "rm"),
         "Operate": _at(
             *("audit", "doctor", "top", "prune", "migrate"),
             *("environments", "hold", "limits", "queues", "schedules"),

@@ -147,6 +147,7 @@ def _management(
         clock=clock,
         check_image=partial(check_image, local.runners),
         log_path=lambda *ids: local.folder(*ids).path / "stderr.log",
+        forget_files=local.forget,
         obstacle=lambda image: _obstacle(image, local, placements),
         crashes=CrashPolicy(maximum=settings.max_crashes),
         version=VERSION,

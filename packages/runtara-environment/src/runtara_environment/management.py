@@ -1,6 +1,6 @@
 """What the handlers of the management protocol work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -30,7 +30,8 @@ class Management:
 
     check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
     that can be run. log_path: where a launch's output lies on this machine, by its tenant,
-    instance and launch. obstacle: why an image can't be run here, None if it can.
+    instance and launch. forget_files: removes what launches of deleted instances have left on this
+    machine, by their tenant and ids. obstacle: why an image can't be run here, None if it can.
     image_max_bytes: how large an image may be. tenant_limit: of tenants without one of their own.
     offers: of the workers that have opened their lease here, by their ids. ending: tells that the
     environment ends.
@@ -41,6 +42,7 @@ class Management:
     clock: Clock
     check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
     log_path: Callable[[str, str, str], Path]
+    forget_files: Callable[[str, Sequence[str]], None]
     obstacle: Callable[[Image], str | None]
     crashes: CrashPolicy
     version: str

@@ -90,6 +90,7 @@ OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = Oper
             "set_hold": operators.set_hold,
             "list_holds": operators.list_holds,
             "prune_instances": operators.prune_instances,
+            "delete_instance": instances.delete_instance,
             "open_worker": workers.open_worker,
             "claim_launches": workers.claim_launches,
             "renew_worker": workers.renew_worker,

@@ -204,6 +204,19 @@ class Instances:
         request = pb.MoveInstanceRequest(instance_id=instance_id, image_id=image_id)
         await self._transport.ask(pb.RpcRequest(move_instance=request))
 
+    async def delete(self, instance_id: str) -> int:
+        """
+        Delete a finished instance with all that belongs to it, and with its children and theirs.
+
+        Tells how many instances are gone. Raises InvalidInstanceState, and deletes nothing, while
+        its parent or one of those children is open, or a process of any of them is ending.
+        """
+        request = pb.DeleteInstanceRequest(instance_id=instance_id)
+        answer = await self._transport.ask(
+            pb.RpcRequest(delete_instance=request), is_repeatable=False
+        )
+        return int(answer.deleted)
+
     async def prune(self, finished_before: datetime) -> int:
         """Delete finished instances with all that belongs to them; tells how many there were."""
         deleted = 0

@@ -23,6 +23,7 @@ async def command(session: Session, before: datetime, is_agreed: bool) -> None:
     Delete finished instances of all tenants, with their checkpoints, events and launches.
 
     Those whose parent is open stay. Environments do so by themselves after RUNTARA_RETENTION_DAYS.
+    `runtara rm` deletes those that other filters choose.
     """
     from runtara_management_sdk import InstanceFilter
 
@@ -32,7 +33,7 @@ async def command(session: Session, before: datetime, is_agreed: bool) -> None:
         return
     if not is_agreed:
         if not sys.stdin.isatty():
-            raise click.UsageError("--yes agrees to it, where nobody can be asked")
+            raise click.UsageError("there is no terminal to ask on: pass --yes to agree")
         if not click.confirm("Delete them?", err=True):
             return
     deleted = await session.client.instances.prune(before)

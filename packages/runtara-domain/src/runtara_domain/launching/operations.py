@@ -16,7 +16,7 @@ from runtara_domain.error import (
 from runtara_domain.launching.endings import Endings
 from runtara_domain.model import CustomSignal, Sent, Signal
 from runtara_domain.model.instance_views import InstanceView
-from runtara_domain.model.interventions import Fork, Forked, Retry, Stop, Stopped
+from runtara_domain.model.interventions import Deleted, Fork, Forked, Retry, Stop, Stopped
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
@@ -198,6 +198,25 @@ class InstanceOperations:
             )
         here.look()
         return forked
+
+    async def delete(self, instance_id: str) -> Deleted:
+        """Delete an instance that has ended, with its children and all that belongs to them."""
+        values.check_id("instance_id", instance_id)
+        found = await self.persistence.launches.delete(instance_id)
+        if found.before is None:
+            raise InstanceNotFound(instance_id)
+        why = None
+        if not found.before.is_final:
+            why = f"it is {found.before}: cancel or stop it first"
+        elif found.open_parent_id is not None:
+            why = f"its parent {found.open_parent_id!r} is open: it can go when that has ended"
+        elif found.open_child_id is not None:
+            why = f"its child {found.open_child_id!r} is open: cancel or stop that first"
+        elif found.open_launch_id is not None:
+            why = f"the process of launch {found.open_launch_id} is ending: try again in a moment"
+        if why is not None:
+            raise InvalidInstanceState(f"Instance {instance_id!r} can't be deleted: {why}")
+        return found
 
     async def move(self, instance_id: str, image_id: str) -> None:
         """Give an open instance another image."""

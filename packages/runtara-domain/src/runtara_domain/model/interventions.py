@@ -1,6 +1,6 @@
-"""Records of what operators do to instances: stop, retry, move and fork them."""
+"""Records of what operators do to instances: stop, retry, move, fork and delete them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -154,4 +154,52 @@ class Forked:
             and not self.is_taken
             and not self.is_too_long
             and self.open_child_id is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """An instance that is to be deleted, itself or with its parent."""
+
+    instance_id: str
+    state: State
+    launch_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """
+    What a deletion found, and did if nothing speaks against it.
+
+    before: None if the instance is unknown; an open state: nothing was done. open_parent_id,
+    open_child_id: an open relative for which nothing was done; the child may be a child's child.
+    open_launch_id: likewise, a launch of any of them that is not over. deleted: the ids of those
+    that are gone, all of the tenant.
+    """
+
+    before: State | None
+    tenant_id: str = ""
+    open_parent_id: str | None = None
+    open_child_id: str | None = None
+    open_launch_id: str | None = None
+    deleted: tuple[str, ...] = ()
+
+    @classmethod
+    def decide(
+        cls, family: Sequence[Relative], tenant_id: str, *, open_parent_id: str | None
+    ) -> "Deleted":
+        """Decide what a deletion of these does, the named instance first."""
+        before = family[0].state
+        if not before.is_final:
+            return cls(before=before)
+        open_child_id = next((one.instance_id for one in family if not one.state.is_final), None)
+        open_launch_id = next((one.launch_id for one in family if one.launch_id is not None), None)
+        is_refused = open_parent_id or open_child_id or open_launch_id
+        return cls(
+            before=before,
+            tenant_id=tenant_id,
+            open_parent_id=open_parent_id,
+            open_child_id=open_child_id,
+            open_launch_id=open_launch_id,
+            deleted=() if is_refused else tuple(one.instance_id for one in family),
         )

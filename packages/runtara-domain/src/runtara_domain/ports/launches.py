@@ -12,7 +12,16 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
-from runtara_domain.model.interventions import Fork, Forked, Moved, Retried, Retry, Stop, Stopped
+from runtara_domain.model.interventions import (
+    Deleted,
+    Fork,
+    Forked,
+    Moved,
+    Retried,
+    Retry,
+    Stop,
+    Stopped,
+)
 from runtara_domain.model.launches import (
     Claims,
     Closed,
@@ -144,6 +153,15 @@ class Launches(Protocol):
         Copied are the checkpoints up to the point, at most 100,000, with their deadlines and
         attempts, and all custom signals. The copy has no parent. Nothing is done where a child
         that was started before the point had not ended in that history.
+        """
+        ...
+
+    async def delete(self, instance_id: str) -> Deleted:
+        """
+        Delete a finished instance with all that belongs to it, and with its children and theirs.
+
+        Nothing is done while its parent or any of those children is open, or a launch of any of
+        them is.
         """
         ...
 

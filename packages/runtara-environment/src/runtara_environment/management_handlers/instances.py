@@ -1,5 +1,6 @@
 """Starting instances, reading them, and what operators do to them."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -276,6 +277,16 @@ async def fork_instance(
             repeated_checkpoint_ids=forked.repeated,
         )
     )
+
+
+async def delete_instance(
+    core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
+) -> pb.RpcResponse:
+    """Delete an instance that has ended, and what its launches have left on this machine."""
+    found = await core.operations.delete(message.instance_id)
+    await asyncio.to_thread(core.forget_files, found.tenant_id, found.deleted)
+    answer = pb.DeleteInstanceResponse(deleted=len(found.deleted))
+    return pb.RpcResponse(delete_instance=answer)
 
 
 async def move_instance(

@@ -13,7 +13,16 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
-from runtara_domain.model.interventions import Fork, Forked, Moved, Retried, Retry, Stop, Stopped
+from runtara_domain.model.interventions import (
+    Deleted,
+    Fork,
+    Forked,
+    Moved,
+    Retried,
+    Retry,
+    Stop,
+    Stopped,
+)
 from runtara_domain.model.launches import (
     Claims,
     Closed,
@@ -28,6 +37,7 @@ from runtara_domain.model.launches import (
 )
 from runtara_domain.status import SignalType, State
 from runtara_persistence.memory import (
+    deleting,
     forking,
     instance_lists,
     intervening,
@@ -170,6 +180,11 @@ class MemoryLaunches:
     async def fork(self, fork: Fork, *, at: datetime) -> Forked:
         await self._store.turn()
         return forking.fork(self._store, fork, at)
+
+    async def delete(self, instance_id: str) -> Deleted:
+        values.check_storable("instance_id", instance_id)
+        await self._store.turn()
+        return deleting.delete(self._store, instance_id)
 
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100

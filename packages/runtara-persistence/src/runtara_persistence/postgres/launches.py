@@ -16,6 +16,7 @@ from runtara_domain.model.instance_views import (
     MetricsBucket,
 )
 from runtara_domain.model.interventions import (
+    Deleted,
     Fork,
     Forked,
     Moved,
@@ -41,6 +42,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import (
     claiming,
     closing,
+    deleting,
     forking,
     instance_lists,
     intervening,
@@ -136,6 +138,12 @@ class PostgresLaunches:
     async def fork(self, fork: Fork, *, at: datetime) -> Forked:
         return await self._transact(
             "fork an instance", lambda connection: forking.fork(connection, fork, at)
+        )
+
+    async def delete(self, instance_id: str) -> Deleted:
+        values.check_storable("instance_id", instance_id)
+        return await self._transact(
+            "delete an instance", lambda connection: deleting.delete(connection, instance_id)
         )
 
     async def page(

@@ -15,6 +15,7 @@ from runtara_domain.model.instance_views import (
     MetricsBucket,
 )
 from runtara_domain.model.interventions import (
+    Deleted,
     Fork,
     Forked,
     Moved,
@@ -40,6 +41,7 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import (
     claiming,
     closing,
+    deleting,
     forking,
     instance_lists,
     intervening,
@@ -151,6 +153,11 @@ class SqliteLaunches:
     @write("fork an instance")
     def fork(self, connection: sqlite3.Connection, fork: Fork, *, at: datetime) -> Forked:
         return forking.fork(connection, fork, at)
+
+    @write("delete an instance")
+    def delete(self, connection: sqlite3.Connection, instance_id: str) -> Deleted:
+        values.check_storable("instance_id", instance_id)
+        return deleting.delete(connection, instance_id)
 
     @read("list launches")
     def page(

@@ -1,0 +1,46 @@
+"""Deleting an instance with its children, within one transaction."""
+
+from runtara_domain.model.interventions import Deleted, Relative
+from runtara_domain.status import State
+from runtara_persistence import queries
+from runtara_persistence.postgres import closing
+from runtara_persistence.postgres.database import Connection
+
+_SQL = queries.load("runtara_persistence.postgres", "deleting.sql")
+
+
+async def delete(connection: Connection, instance_id: str) -> Deleted:
+    """Carry out `launches.delete`."""
+    await closing.lock_parent(connection, instance_id)
+    found = await connection.fetch(_SQL["lock"], instance_id)
+    if not found:
+        return Deleted(before=None)
+    [row] = found
+    named = Relative(instance_id, State(row["state"]), row["launch_id"])
+    family = [named]
+    if named.state.is_final:
+        family += await _children(connection, instance_id, row["tenant_id"])
+    decided = Deleted.decide(family, row["tenant_id"], open_parent_id=row["open_parent_id"])
+    if decided.deleted:
+        await connection.execute(_SQL["delete.associations"], decided.deleted)
+        await connection.execute(_SQL["delete"], decided.deleted)
+    return decided
+
+
+async def _children(connection: Connection, instance_id: str, tenant_id: str) -> list[Relative]:
+    """
+    Lock all below an instance whose row is locked, each generation before the next.
+
+    A locked instance that is finished gets no more children.
+    """
+    found: dict[str, Relative] = {}
+    generation = [instance_id]
+    while generation:
+        rows = await connection.fetch(_SQL["lock_children"], generation, tenant_id)
+        generation = []
+        for row in rows:
+            name = row["instance_id"]
+            if name != instance_id and name not in found:
+                found[name] = Relative(name, State(row["state"]), row["launch_id"])
+                generation.append(name)
+    return list(found.values())

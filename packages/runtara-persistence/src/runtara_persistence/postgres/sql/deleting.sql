@@ -1,0 +1,36 @@
+-- name: lock
+SELECT
+    -- include: state,
+    launch_id,
+    tenant_id,
+    (
+        SELECT p.instance_id
+        FROM instances AS p
+        WHERE p.instance_id = instances.parent_id
+            AND p.tenant_id = instances.tenant_id
+            AND p.instance_id <> $1
+            AND p.status IN ('pending', 'running', 'suspended')
+    ) AS open_parent_id
+FROM instances
+WHERE instance_id = $1
+FOR UPDATE;
+
+-- name: lock_children
+SELECT
+    instance_id,
+    -- include: state,
+    launch_id
+FROM instances
+WHERE parent_id = ANY ($1::text[]) AND tenant_id = $2
+ORDER BY instance_id COLLATE "C"
+FOR UPDATE;
+
+-- name: delete.associations
+-- Those of a Rust environment's making refer to no instance.
+DELETE FROM instance_images
+WHERE instance_id = ANY ($1::text[]);
+
+-- name: delete
+-- All else that belongs to them goes with them.
+DELETE FROM instances
+WHERE instance_id = ANY ($1::text[]);

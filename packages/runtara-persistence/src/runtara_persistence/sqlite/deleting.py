@@ -1,0 +1,41 @@
+"""Deleting an instance with its children, within one transaction."""
+
+import json
+import sqlite3
+
+from runtara_domain.model.interventions import Deleted, Relative
+from runtara_persistence import queries
+from runtara_persistence.sqlite import rows
+
+_SQL = queries.load("runtara_persistence.sqlite", "deleting.sql")
+
+
+def delete(connection: sqlite3.Connection, instance_id: str) -> Deleted:
+    """Carry out `launches.delete`."""
+    row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
+    if row is None:
+        return Deleted(before=None)
+    status, sleep_until, launch_id, tenant_id, open_parent_id = row
+    named = Relative(instance_id, rows.state(status, sleep_until), launch_id)
+    family = [named]
+    if named.state.is_final:
+        family += _children(connection, instance_id, tenant_id)
+    found = Deleted.decide(family, tenant_id, open_parent_id=open_parent_id)
+    if found.deleted:
+        gone = {"instance_ids": json.dumps(found.deleted)}
+        connection.execute(_SQL["delete.associations"], gone)
+        connection.execute(_SQL["delete"], gone)
+    return found
+
+
+def _children(connection: sqlite3.Connection, instance_id: str, tenant_id: str) -> list[Relative]:
+    found: dict[str, Relative] = {}
+    generation = [instance_id]
+    while generation:
+        asked = {"parent_ids": json.dumps(generation), "tenant_id": tenant_id}
+        generation = []
+        for name, status, sleep_until, launch_id in connection.execute(_SQL["children"], asked):
+            if name != instance_id and name not in found:
+                found[name] = Relative(name, rows.state(status, sleep_until), launch_id)
+                generation.append(name)
+    return list(found.values())
