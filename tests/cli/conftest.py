@@ -31,6 +31,7 @@ async def fetch(order: str) -> list[str]:
 
 @step(retry=Retry(attempts=2, on=OSError, wait="1ms"))
 async def charge(item: str) -> str:
+    print("charging", item, flush=True)
     raise OSError("the bank is closed")
 
 @workflow

@@ -65,7 +65,7 @@ def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
     result = place.run("start", "pay", '"order-9"', "--id", "order-9", "--wait")
     (row,) = (line.split("\t") for line in place.done("list", "--workflow", "pay").splitlines())
     shown = place.done("show", "order-9")
-    place.done("retry", "order-9", "--forget", "charge#1")
+    retried = place.run("retry", "order-9")
     again = place.run("wait", "order-9", "--timeout", PATIENCE)
 
     assert (result.exit_code, result.stdout) == (codes.UNSUCCESSFUL, "")
@@ -74,7 +74,9 @@ def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
     assert row[4] == "runtara retry order-9"
     assert "charge#1 attempt 1 failed  OSError: the bank is closed" in shown
     assert "output:" not in shown
+    assert (retried.exit_code, "made again: charge#1" in retried.stderr) == (codes.DONE, True)
     assert again.exit_code == codes.UNSUCCESSFUL
+    assert "charging" in place.run("logs", "order-9").output
     assert len(place.json("show", "order-9")[0]["launches"]) == 2
 
 

@@ -1,9 +1,11 @@
 """What users of `runtara` write, for type checkers alone: a wrong line says which error it is."""
 
+from collections.abc import Iterator
 from typing import assert_type
 
 from runtara import Client, Forked, Handle, Promise, connect, step, workflow
 from runtara import sync as plain
+from runtara_management_sdk import Health, Instance, InstanceSummary, Started, sync
 
 WORD = Promise("word", str)
 
@@ -64,3 +66,14 @@ def use_plain() -> None:
         assert_type(handle, plain.Handle[str])
         assert_type(handle.result(), str)
         handle.send(WORD, "yes")
+
+
+def operate() -> None:
+    with sync.ManagementClient() as client:
+        started = client.instances.start("acme", workflow="fulfil", input=b"17")
+        assert_type(started, Started)
+        assert_type(client.instances.list(), Iterator[InstanceSummary])
+        assert_type(client.instances.get(started.instance_id), Instance | None)
+        assert_type(client.health(), Health)
+        client.instances.start(17)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        client.instances.stop("i", gracious=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

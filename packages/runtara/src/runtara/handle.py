@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from runtara.core import Instances
+from runtara.retrying import plan_for
 from runtara_management_sdk import Instance, Sent, Status
 from runtara_sdk.errors import InstanceNotFound
 from runtara_sdk.workflow import (
@@ -13,7 +14,6 @@ from runtara_sdk.workflow import (
     RetryPlan,
     WorkflowCancelled,
     plan_fork,
-    plan_retry,
     values,
 )
 from runtara_sdk.workflow.duration import Duration, duration
@@ -140,10 +140,7 @@ class Handle(Generic[R]):
         The recorded failures that led to its end are set aside, and their calls made again: what is
         given says which. Children that have failed are to be retried before their parent.
         """
-        found = await self.status()
-        history = await self._instances.history(self.id)
-        error = None if found.status is Status.CANCELLED else found.error or ""
-        plan = plan_retry(history, error)
+        plan = await plan_for(self._instances, self.id)
         await self._instances.retry(self.id, forget=plan.forget)
         return plan
 

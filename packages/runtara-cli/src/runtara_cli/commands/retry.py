@@ -1,12 +1,15 @@
 """`runtara retry`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtara_cli import bulk, options
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
+
+if TYPE_CHECKING:
+    from runtara_sdk.workflow import RetryPlan
 
 
 @made("retry", short_help="Let failed or cancelled instances go on where they stood.")
@@ -24,15 +27,42 @@ async def command(
     **values: Any,
 ) -> int:
     """
-    Let failed or cancelled instances go on: recorded results stay, but those to forget.
+    Let failed or cancelled instances go on: recorded results stay.
 
-    An open one that is named loses its back-off, its stop and its count of crashes. With filters
-    instead of IDs, all failed and cancelled ones that they choose: they are counted first, and you
-    are asked. The same command goes on with what a kill has broken off, and retries none twice.
+    The recorded failures that led to the end are set aside, and their calls made again, as by
+    `handle.retry()`; so are results to forget. An open one that is named loses its back-off, its
+    stop and its count of crashes. With filters instead of IDs, all failed and cancelled ones that
+    they choose: they are counted first, and you are asked. The same command goes on with what a
+    kill has broken off, and retries none twice.
     """
 
     async def retry(instance_id: str) -> None:
-        await session.client.instances.retry(instance_id, image_id=with_image, forget=forget)
+        plan = await _planned(session, instance_id)
+        gone = tuple(dict.fromkeys((*forget, *(plan.forget if plan else ()))))
+        await session.client.instances.retry(instance_id, image_id=with_image, forget=gone)
+        if instance_ids:
+            _tell(session, instance_id, plan)
 
     verb = bulk.Verb("retry", ("failed", "cancelled"), retry)
     return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)
+
+
+async def _planned(session: Session, instance_id: str) -> "RetryPlan | None":
+    """Plan as `handle.retry()` does; None for a history that is not of the SDK's workflows."""
+    # Only now: it takes long to import.
+    from runtara.retrying import plan_for
+    from runtara_sdk import StateUnreadable
+
+    try:
+        return await plan_for(session.client.instances, instance_id)
+    except StateUnreadable:
+        return None
+
+
+def _tell(session: Session, instance_id: str, plan: "RetryPlan | None") -> None:
+    if plan is None:
+        session.out.note(f"{instance_id}: its history is not this SDK's: no failure is set aside")
+    elif plan.again:
+        session.out.note(f"{instance_id}: made again: {', '.join(plan.again)}")
+    if plan is not None and plan.children:
+        session.out.note(f"retry its failed children, too: {', '.join(plan.children)}")

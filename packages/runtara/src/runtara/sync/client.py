@@ -1,8 +1,6 @@
-"""The client for code without a loop: one of its own in a thread."""
+"""The client for code without a loop."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack
@@ -11,7 +9,8 @@ import runtara.client
 import runtara.handle
 from runtara.worker import AnyWorkflow
 from runtara_management_sdk import Instance, InstanceSummary, Sent
-from runtara_sdk.workflow import Call, Promise
+from runtara_management_sdk.loop import LoopThread
+from runtara_sdk.workflow import Call, Promise, RetryPlan
 from runtara_sdk.workflow.duration import Duration
 
 R = TypeVar("R")
@@ -23,33 +22,12 @@ def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
     return Client(runtara.client.connect(where, tenant=tenant))
 
 
-class _Loop:
-    """A loop in a thread, for as long as the block lasts."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="runtara-client", daemon=True
-        )
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
 class Client:
     """Starts instances and finds them, between `with` and its end; threads may share it."""
 
     def __init__(self, client: runtara.client.Client) -> None:
         self._client = client
-        self._loop = _Loop()
+        self._loop = LoopThread("runtara-client")
 
     def __enter__(self) -> Self:
         self._loop.start()
@@ -96,18 +74,13 @@ class Client:
         found = self._client.list(
             workflow, status=status, since=since, error=error, blocked=blocked
         )
-        while (one := self._loop.run(_next(found))) is not None:
-            yield one
-
-
-async def _next(found: AsyncIterator[T]) -> T | None:
-    return await anext(found, None)
+        return self._loop.iterate(found)
 
 
 class Handle(Generic[R]):
     """One instance of a workflow; as `runtara.Handle`."""
 
-    def __init__(self, loop: _Loop, handle: runtara.handle.Handle[R]) -> None:
+    def __init__(self, loop: LoopThread, handle: runtara.handle.Handle[R]) -> None:
         self._loop, self._handle = loop, handle
         self.id = handle.id
         self.created = handle.created
@@ -139,9 +112,9 @@ class Handle(Generic[R]):
         """Let it go on now."""
         self._loop.run(self._handle.resume())
 
-    def retry(self) -> None:
-        """Let a failed or cancelled one go on."""
-        self._loop.run(self._handle.retry())
+    def retry(self) -> RetryPlan:
+        """Let a failed or cancelled one go on; tells which calls are made again."""
+        return self._loop.run(self._handle.retry())
 
     def fork(self, before: str | None = None, *, id: str | None = None) -> "Forked[R]":
         """Start a copy with the history before a call."""

@@ -143,7 +143,7 @@ def decode(key: str, state: bytes) -> Record:
             version,
             read.get("branch"),
         )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise StateUnreadable(
             f"the state saved under {key!r} is none of a workflow of this SDK ({error}): it was"
             " left alone; give the workflow another instance id"

@@ -1,0 +1,206 @@
+"""
+The typed client for code without an event loop: the same names, arguments, results and errors.
+
+    with ManagementClient() as client:
+        for instance in client.instances.list():
+            print(instance.instance_id, instance.status)
+
+Each method is that of the async client, carried out in a thread and waited for; lists are
+iterators. Callbacks, as `on_progress` of an upload, are called in that thread.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from runtara_management_sdk import client, images, instances, operations, schedules, workers
+from runtara_management_sdk.loop import LoopThread
+from runtara_management_sdk.settings import ManagementSettings
+from runtara_management_sdk.transport import Asks
+
+A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Face(Generic[A]):
+    """An object of the async client, as its methods are called here."""
+
+    def __init__(self, loop: LoopThread, whole: A) -> None:
+        self._loop, self._whole = loop, whole
+
+
+class Waits(Generic[A, P, R]):
+    """A method that waits for the async one."""
+
+    def __init__(self, method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    @overload
+    def __get__(self, face: None, owner: object = None) -> Self: ...
+
+    @overload
+    def __get__(self, face: Face[A], owner: object = None) -> Callable[P, R]: ...
+
+    def __get__(self, face: Face[A] | None, owner: object = None) -> "Self | Callable[P, R]":
+        if face is None:
+            return self
+
+        @wraps(self._method)
+        def waits(*args: P.args, **kwargs: P.kwargs) -> R:
+            return face._loop.run(self._method(face._whole, *args, **kwargs))
+
+        return waits
+
+
+class Iterates(Generic[A, P, R]):
+    """A method that gives one after another what the async one gives."""
+
+    def __init__(self, method: Callable[Concatenate[A, P], AsyncIterator[R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    @overload
+    def __get__(self, face: None, owner: object = None) -> Self: ...
+
+    @overload
+    def __get__(self, face: Face[A], owner: object = None) -> Callable[P, Iterator[R]]: ...
+
+    def __get__(
+        self, face: Face[A] | None, owner: object = None
+    ) -> "Self | Callable[P, Iterator[R]]":
+        if face is None:
+            return self
+
+        @wraps(self._method)
+        def iterates(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+            return face._loop.iterate(self._method(face._whole, *args, **kwargs))
+
+        return iterates
+
+
+class Images(Face[images.Images]):
+    """What an environment stores of images."""
+
+    register = Waits(images.Images.register)
+    list = Iterates(images.Images.list)
+    get = Waits(images.Images.get)
+    delete = Waits(images.Images.delete)
+
+
+class Instances(Face[instances.Instances]):
+    """What an environment knows of instances, and what it does with them."""
+
+    start = Waits(instances.Instances.start)
+    get = Waits(instances.Instances.get)
+    wait = Waits(instances.Instances.wait)
+    list = Iterates(instances.Instances.list)
+    count = Waits(instances.Instances.count)
+    stop = Waits(instances.Instances.stop)
+    cancel = Waits(instances.Instances.cancel)
+    pause = Waits(instances.Instances.pause)
+    resume = Waits(instances.Instances.resume)
+    send = Waits(instances.Instances.send)
+    retry = Waits(instances.Instances.retry)
+    fork = Waits(instances.Instances.fork)
+    move = Waits(instances.Instances.move)
+    delete = Waits(instances.Instances.delete)
+    prune = Waits(instances.Instances.prune)
+    checkpoints = Iterates(instances.Instances.checkpoints)
+    checkpoint = Waits(instances.Instances.checkpoint)
+    history = Waits(instances.Instances.history)
+    events = Iterates(instances.Instances.events)
+
+
+class Launches(Face[operations.Launches]):
+    """The processes that were started for instances."""
+
+    list = Iterates(operations.Launches.list)
+    log = Iterates(operations.Launches.log)
+
+
+class Environments(Face[operations.Environments]):
+    """Environments and workers, and what keeps them from launching."""
+
+    list = Waits(operations.Environments.list)
+    drain = Waits(operations.Environments.drain)
+    hold = Waits(operations.Environments.hold)
+    release = Waits(operations.Environments.release)
+    holds = Waits(operations.Environments.holds)
+
+
+class Queues(Face[operations.Queues]):
+    """Queues, and limits of open launches."""
+
+    put = Waits(operations.Queues.put)
+    list = Waits(operations.Queues.list)
+    delete = Waits(operations.Queues.delete)
+    limit = Waits(operations.Queues.limit)
+    limits = Waits(operations.Queues.limits)
+
+
+class Schedules(Face[schedules.Schedules]):
+    """Schedules of an environment's database."""
+
+    put = Waits(schedules.Schedules.put)
+    declare = Waits(schedules.Schedules.declare)
+    list = Waits(schedules.Schedules.list)
+    pause = Waits(schedules.Schedules.pause)
+    resume = Waits(schedules.Schedules.resume)
+    trigger = Waits(schedules.Schedules.trigger)
+    backfill = Waits(schedules.Schedules.backfill)
+    next_ticks = Waits(schedules.Schedules.next_ticks)
+    delete = Waits(schedules.Schedules.delete)
+
+
+class Workers(Face[workers.Workers]):
+    """The protocol of workers."""
+
+    open = Waits(workers.Workers.open)
+    claim = Waits(workers.Workers.claim)
+    renew = Waits(workers.Workers.renew)
+    report = Waits(workers.Workers.report)
+    close = Waits(workers.Workers.close)
+
+
+class ManagementClient(Face[client.ManagementClient]):
+    """
+    A client of an environment's port, between `with` and its end; threads may share it.
+
+    As the async ManagementClient: it connects at the first call, and takes the same settings. A
+    call outside of `with` raises ClientNotOpen.
+    """
+
+    health = Waits(client.ManagementClient.health)
+    metrics = Waits(client.ManagementClient.metrics)
+
+    def __init__(
+        self, settings: ManagementSettings | None = None, *, transport: Asks | None = None
+    ) -> None:
+        whole = client.ManagementClient(settings, transport=transport)
+        loop = LoopThread("runtara-management")
+        super().__init__(loop, whole)
+        self.images = Images(loop, whole.images)
+        self.instances = Instances(loop, whole.instances)
+        self.launches = Launches(loop, whole.launches)
+        self.environments = Environments(loop, whole.environments)
+        self.queues = Queues(loop, whole.queues)
+        self.schedules = Schedules(loop, whole.schedules)
+        self.workers = Workers(loop, whole.workers)
+
+    def __enter__(self) -> Self:
+        self._loop.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._loop.run(self._whole.aclose())
+        finally:
+            self._loop.stop()
