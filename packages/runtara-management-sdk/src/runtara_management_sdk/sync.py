@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from runtara_management_sdk import client, images, instances, operations, schedules, workers
+from runtara_management_sdk.answers import Asks
 from runtara_management_sdk.loop import LoopThread
 from runtara_management_sdk.settings import ManagementSettings
-from runtara_management_sdk.transport import Asks
 
 A = TypeVar("A")
 P = ParamSpec("P")
