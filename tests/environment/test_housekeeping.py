@@ -13,7 +13,7 @@ from runtara_domain.model.images import Image
 from runtara_environment.folders import LaunchFolder
 from runtara_environment.housekeeping import Housekeeping
 from runtara_environment.images.cache import ImageCache
-from runtara_environment.placements.sweeping import Folders
+from runtara_environment.placements.sweeping import Folders, forget
 from runtara_persistence.memory import MemoryPersistence
 
 DAY = timedelta(days=1)
@@ -67,12 +67,12 @@ async def test_a_deleted_instance_leaves_no_files(
     """Those of others stay; what can't be removed is logged, and hinders nothing."""
     async with here.environment():
         image = await here.shell(DONE)
-        instance_id, folder = await finished(here, image)
+        _, folder = await finished(here, image)
         _, other = await finished(here, image)
         blocked = here.placement.folder(TENANT, "blocked", "").instance
         blocked.write_text("no folder")
 
-        here.placement.forget(TENANT, ["never launched", "blocked", instance_id])
+        forget([folder.instance.with_name("never launched"), blocked, folder.instance])
 
     assert not folder.instance.exists()
     assert other.path.exists()

@@ -34,6 +34,7 @@ from runtara_environment.placements.slurm_cluster.placement import (
     SlurmPlacement,
     SlurmSettings,
 )
+from runtara_environment.placements.sweeping import forget
 from runtara_environment.runners.registry import runners, without_containers
 from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
@@ -147,7 +148,9 @@ def _management(
         clock=clock,
         check_image=partial(check_image, local.runners),
         log_path=lambda *ids: local.folder(*ids).path / "stderr.log",
-        forget_files=local.forget,
+        forget_files=lambda tenant_id, instance_ids: forget(
+            local.folder(tenant_id, one, "").instance for one in instance_ids
+        ),
         obstacle=lambda image: _obstacle(image, local, placements),
         crashes=CrashPolicy(maximum=settings.max_crashes),
         version=VERSION,

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -126,21 +125,6 @@ class LocalPlacement:
     def folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
         """Give the folder of a launch, whether or not it is there."""
         return LaunchFolder(self.settings.data_dir / "runs", tenant_id, instance_id, launch_id)
-
-    def forget(self, tenant_id: str, instance_ids: Sequence[str]) -> None:
-        """
-        Remove the folders of instances that are deleted.
-
-        What can't be removed is left to a sweep.
-        """
-        for instance_id in instance_ids:
-            folder = self.folder(tenant_id, instance_id, "").instance
-            try:
-                shutil.rmtree(folder)
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                logger.warning("the folder of a deleted instance stays: %s", error)
 
     async def sweep(
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -77,3 +77,18 @@ class Folders:
                 except OSError as error:
                     logger.warning("the container in %s can't be removed: %s", one, error)
         return removed
+
+
+def forget(folders: Iterable[Path]) -> None:
+    """
+    Remove the folders of instances that are deleted, as far as there are any.
+
+    What can't be removed is logged, and left to a sweep.
+    """
+    for folder in folders:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            logger.warning("the folder of a deleted instance stays: %s", error)
