@@ -7,6 +7,7 @@ from tests.contract.launching import SECOND, hold_lease, launch, put_image
 from tests.contract.states import TENANT, put_instance
 
 from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.model.launches import Offer
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import SignalType, State
 
@@ -63,6 +64,10 @@ async def test_a_renewal_tells_what_becomes_launchable_next(
     async def told() -> tuple[bool, datetime | None, datetime | None]:
         renewal = await persistence.environments.renew("e", ttl=HOUR)
         assert renewal is not None
+        # It can run none of them: what a claim tells is of all instances, too.
+        offer = Offer(environment_id="e")
+        claims = await persistence.launches.claim(offer, limit=9, at=renewal.now)
+        assert (claims.assignments, claims.next_at) == ((), renewal.next_launchable_at)
         return renewal.is_anything_launchable, renewal.next_launchable_at, renewal.next_stop_at
 
     await put_instance(database, State.ASLEEP, "nameless", sleep_until=now)

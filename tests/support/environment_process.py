@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.server_process import ServerProcess
 
+_ROOT = Path(__file__).parents[2]
 _SPAWNER = "runtara_environment.spawner"
 
 
@@ -72,6 +73,15 @@ class EnvironmentProcess(ServerProcess):
                     if Path(os.readlink(number)) == self.data_dir:
                         return True
         return False
+
+
+class OddEnvironment(EnvironmentProcess):
+    """An environment that `odd_environment` makes odd, as its variables say."""
+
+    module = "tests.support.odd_environment"
+
+    def __init__(self, data_dir: Path, variables: Mapping[str, str]) -> None:
+        super().__init__(data_dir, {"PYTHONPATH": str(_ROOT), **variables})
 
 
 def _all() -> Iterator[tuple[int, Path, list[str]]]:

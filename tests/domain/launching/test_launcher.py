@@ -75,6 +75,24 @@ async def test_at_rest_only_the_lease_is_renewed(world: World) -> None:
         assert 28 <= calls["renew"] <= 31
 
 
+async def test_a_launch_costs_no_renewal_of_the_lease(world: World) -> None:
+    """Neither its claim nor its end, however many there are: claims tell what comes next."""
+    calls = world.count_calls()
+    async with world.launcher() as launcher:
+        await world.pass_time(2)
+        calls.clear()
+        for name in ("a", "b", "c"):
+            await start(world, launcher, name)
+            process = world.place().of(name)
+            registered = await world.register(process)
+            await world.fall_asleep(process, registered.run, 2)
+            world.place().exit(name, 75)
+        await world.pass_time(4)
+
+        assert world.place().living() == ["a", "b", "c"]
+        assert calls["renew"] == 0
+
+
 async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -> None:
     """An instance that a claim came too early for does not wait for the lease's renewal."""
     claim = world.persistence.launches.claim

@@ -4,17 +4,19 @@ import asyncio
 import hashlib
 import io
 import json
+import sqlite3
 import sys
 import zipfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
 from tests.support.environment_process import EnvironmentProcess
-from tests.support.postgres import empty_database
+from tests.support.postgres import empty_database, shared_server
 from tests.support.server_process import ServerProcess
 
 from runtara_domain.model import Instance
@@ -22,7 +24,9 @@ from runtara_domain.model.events import EventFilter
 from runtara_domain.model.images import Image, NewImage, RunnerType
 from runtara_domain.model.launches import InstanceStart, Launch, LaunchFilter, OpenLaunch
 from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import State
 from runtara_domain.system_clock import SystemClock
+from runtara_management_sdk import ManagementClient, ManagementSettings
 from runtara_persistence.connect import connect
 
 TENANT = "storm"
@@ -41,7 +45,9 @@ class Fleet:
     environments: list[EnvironmentProcess] = field(default_factory=list)
     clock: SystemClock = field(default_factory=SystemClock)
 
-    def environment(self, name: str, **variables: str) -> EnvironmentProcess:
+    def environment(
+        self, name: str, kind: type[EnvironmentProcess] = EnvironmentProcess, **variables: str
+    ) -> EnvironmentProcess:
         """Make an environment that finds database and core; it is not started."""
         told = {
             "RUNTARA_DATABASE_URL": self.database_url,
@@ -51,9 +57,37 @@ class Fleet:
             "RUNTARA_SHUTDOWN_GRACE_MS": "3000",
             **variables,
         }
-        made = EnvironmentProcess(self.folder / name, told)
+        made = kind(self.folder / name, told)
         self.environments.append(made)
         return made
+
+    @asynccontextmanager
+    async def port_of(self, environment: EnvironmentProcess) -> AsyncIterator[ManagementClient]:
+        """Open a client of a running environment's port."""
+        settings = ManagementSettings(
+            environment_addr=f"127.0.0.1:{environment.port}", skip_cert_verification=True
+        )
+        async with ManagementClient(settings) as client:
+            yield client
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Keep all processes from writing to the database; from PostgreSQL they are cut off."""
+        backend, _, path = self.database_url.partition(":")
+        if backend == "sqlite":
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield
+            return
+        server, name = shared_server(), path.partition("?")[0].rpartition("/")[2]
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            server.execute(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            )
+            yield
+        finally:
+            server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
     async def image(self, source: str, target: str = "flow:run", **metadata: object) -> Image:
         """Register a Python image of one module `flow`."""
@@ -62,9 +96,9 @@ class Fleet:
             archive.writestr("flow.py", source)
         return await self._image(made.getvalue(), RunnerType.PYTHON, target=target, **metadata)
 
-    async def program(self, source: str) -> Image:
-        """Register a program in Python that is run like any other."""
-        return await self._image(f"#!{sys.executable}\n{source}".encode(), RunnerType.NATIVE)
+    async def program(self, source: str, interpreter: str = sys.executable) -> Image:
+        """Register a program, in Python unless said otherwise, that is run like any other."""
+        return await self._image(f"#!{interpreter}\n{source}".encode(), RunnerType.NATIVE)
 
     async def _image(self, content: bytes, runner_type: RunnerType, **metadata: object) -> Image:
         upload = uuid4().hex
@@ -123,6 +157,17 @@ class Fleet:
 
         await self.until(runs)
         return found[0]
+
+    async def until_asleep(self, instance_id: str) -> datetime:
+        """Wait until an instance sleeps; gives its deadline."""
+
+        async def is_asleep() -> bool:
+            return (await self.instance(instance_id)).state is State.ASLEEP
+
+        await self.until(is_asleep)
+        deadline = (await self.instance(instance_id)).sleep_until
+        assert deadline is not None
+        return deadline
 
     async def rests(self, instance_id: str) -> Instance:
         """Wait until an instance is final and has no open launch."""

@@ -92,6 +92,27 @@ async def test_an_environment_that_stalls_between_claim_and_fork(world: World) -
             assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
 
 
+async def test_an_environment_that_renews_before_it_forks(world: World) -> None:
+    """A claim of the lease before is given back: the instance may be another's meanwhile."""
+    before_fork, database = Gate(), Gate()
+    world.places["a"] = GatedPlace("a", before_fork)
+    async with launcher(world, "a", persistence=Gated(world.persistence, database)):
+        before_fork.shut()
+        await start(world, "i")
+        database.shut()
+        await world.pass_time(40)
+        database.open()
+        await world.pass_time(2)
+        before_fork.open()
+        await world.settle()
+        assert world.place("a").started == []
+        [launch] = await world.launches("i")
+        assert (launch.cause, launch.verdict) == ("runner_failed", "relaunch")
+        await world.pass_time(3)
+
+        assert living(world) == ["i"]
+
+
 async def test_a_verdict_that_comes_after_a_run_by_hand(world: World) -> None:
     """It changes nothing: the instance is another's, and has ended."""
     async with launcher(world, "a"):

@@ -62,6 +62,7 @@ class EnvironmentSettings(ServerSettings):
     env_leave: bool = Field(False, description="true or false")
     max_crashes: int = Field(5, ge=1, le=1000, description="a whole number, 1 to 1000")
     silence_s: int = Field(120, ge=10, le=86_400, description="seconds, 10 to 86400")
+    lease_s: int = Field(30, ge=1, le=3600, description="seconds, 1 to 3600")
     tenant_max_instances: int | None = Field(None, ge=1, description=_COUNT)
     image_max_bytes: int = Field(256 << 20, ge=1, le=2**40, description="bytes, at least 1")
     log_max_bytes: int = Field(

@@ -13,6 +13,7 @@ from dependency_injector import containers, providers
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
+from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import LOCAL, Image
 from runtara_domain.ports.persistence import Persistence
@@ -76,6 +77,7 @@ def _launcher_settings(settings: EnvironmentSettings, identity: Identity) -> Lau
         tenant_limit=settings.tenant_max_instances,
         patience=Patience(silence=timedelta(seconds=settings.silence_s)),
         crashes=CrashPolicy(maximum=settings.max_crashes),
+        lease=LeaseTimes.lasting(timedelta(seconds=settings.lease_s)),
         shutdown_grace=timedelta(milliseconds=settings.shutdown_grace_ms),
         leaves_processes=settings.env_leave,
     )

@@ -46,11 +46,15 @@ def load(package: str, file: str) -> Queries:
 
 
 def include(text: str, fragments: Queries) -> str:
-    """Put fragments in the place of the lines that name them; KeyError for an unknown name."""
+    """
+    Put fragments in the place of the lines that name them, also in fragments.
+
+    Raises KeyError for an unknown name.
+    """
 
     def fragment(line: re.Match[str]) -> str:
         indent, name, end = line.groups()
-        return textwrap.indent(fragments[name], indent) + end
+        return textwrap.indent(include(fragments[name], fragments), indent) + end
 
     return _INCLUDE.sub(fragment, text)
 

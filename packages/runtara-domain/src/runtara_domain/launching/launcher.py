@@ -58,20 +58,16 @@ class _Known:
     """
     What is known of what is launchable.
 
-    is_wanted: something may have become so since the last claim. is_told: the database said so,
-    and may know of a moment that the last renewal didn't. next_at, again_at: the moments at which
-    something does by itself, as the last renewal and the last claim told, until that is claimed.
-    renewed_next_at: as the last renewal told, also after that. is_waiting: more than was claimed
-    may be launchable already.
+    is_wanted: something may have become so since the last claim. next_at, again_at: the moments at
+    which something does by itself, as the last claim told, or the last renewal after it.
+    is_waiting: more than was claimed may be launchable already.
     """
 
     is_wanted: bool = True
-    is_told: bool = False
     is_waiting: bool = True
     is_draining: bool = False
     next_at: datetime | None = None
     again_at: datetime | None = None
-    renewed_next_at: datetime | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Whether one of the moments has come."""
@@ -159,21 +155,9 @@ class Launcher:
 
     def look(self) -> None:
         """Look at what is launchable, and at the launches: something may have changed."""
-        self._known.is_told = True
         self._want()
         self._supervisor.bell.ring()
         self.launchable.tell()
-        if not self._free():
-            # Nothing is claimed now, so only a renewal tells what happens next.
-            self._lease.ask()
-
-    def next_launchable_at(self) -> datetime | None:
-        """Tell when something becomes launchable by itself, as far as is known by now."""
-        moment = self._known.renewed_next_at
-        if moment is None or moment > self._lease.now():
-            return moment
-        self._lease.ask()
-        return None
 
     def look_at_schedules(self) -> None:
         """Look at what schedules have due: one has changed."""
@@ -232,36 +216,31 @@ class Launcher:
                 span = await act()
             except DatabaseError as error:
                 logger.warning("the database can't be asked, trying again: %s", error)
-                self._known.is_wanted = self._known.is_told = True
+                self._known.is_wanted = True
                 span = _AFTER_FAILURE
             await bell.wait(span)
 
     async def _claim(self) -> timedelta | None:
         """Claim all that there is room for; gives when to claim again."""
         while (free := self._free()) > 0:
-            is_due = self._known.is_due(self._lease.now())
-            if not (is_due or self._known.is_wanted):
-                break
-            await self._claim_once(min(free, _BATCH), is_due=is_due)
-        else:
-            return None
-        return self._until_next()
+            if not (self._known.is_wanted or self._known.is_due(self._lease.now())):
+                return self._until_next()
+            await self._claim_once(min(free, _BATCH))
+        return None
 
-    async def _claim_once(self, limit: int, *, is_due: bool) -> None:
+    async def _claim_once(self, limit: int) -> None:
         known = self._known
-        is_told, known.is_wanted, known.is_told = known.is_told, False, False
-        if is_due:
-            known.next_at = None
+        known.is_wanted = False
+        known.next_at = known.again_at = None
         claims = await self._persistence.launches.claim(
             self._offer, limit=limit, at=self._lease.now()
         )
         self.take(claims)
-        known.again_at = claims.again_at
+        known.next_at, known.again_at = claims.next_at, claims.again_at
         known.is_waiting = len(claims.assignments) == limit
         # What it was told of meanwhile may have come too late for this claim.
         known.is_wanted |= known.is_waiting
-        if is_due or is_told or claims.assignments or not claims.has_lease:
-            # Only a renewal tells what becomes launchable next.
+        if not claims.has_lease:
             self._lease.ask()
 
     async def _attend(self) -> timedelta | None:
@@ -285,7 +264,7 @@ class Launcher:
 
     def _renewed(self, renewal: Renewal) -> None:
         was_draining, self._known.is_draining = self._known.is_draining, renewal.is_draining
-        self._known.next_at = self._known.renewed_next_at = renewal.next_launchable_at
+        self._known.next_at = renewal.next_launchable_at
         if renewal.is_draining and not was_draining:
             logger.info("drained: nothing more is launched here")
         if self._scheduler is not None:

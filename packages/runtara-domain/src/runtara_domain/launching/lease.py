@@ -30,6 +30,13 @@ class LeaseTimes:
     steady: timedelta = timedelta(seconds=30)
     lost_silence: timedelta = timedelta(seconds=45)
 
+    @classmethod
+    def lasting(cls, ttl: timedelta) -> "LeaseTimes":
+        """Give the times of leases that are good for `ttl`: in proportion, but for renewals."""
+        # Nothing else tells of what is due in more than fifteen seconds.
+        every = min(ttl / 3, cls().every)
+        return cls(ttl=ttl, every=every, steady=ttl, lost_silence=ttl * 1.5)
+
 
 class LeaseKeeper:
     """
@@ -58,6 +65,7 @@ class LeaseKeeper:
         self._steady_since: timedelta | None = None
         self._next_lease_over_at: datetime | None = None
         self._waits_to_be_steady = False
+        self._lapses = 0
 
     def now(self) -> datetime:
         """Tell the time of the database, as far as it is known."""
@@ -69,6 +77,11 @@ class LeaseKeeper:
     def is_good(self) -> bool:
         """Tell whether the lease holds at this moment."""
         return self._clock.uptime() < self._good_until
+
+    def unbroken(self) -> Callable[[], bool]:
+        """Give what tells whether the lease holds, and has held without a gap from now on."""
+        lapses = self._lapses
+        return lambda: self.is_good() and self._lapses == lapses
 
     def may_take_over(self) -> bool:
         """Tell whether renewals have gone well for so long that a silent environment is lost."""
@@ -106,7 +119,8 @@ class LeaseKeeper:
             self._steady_since = None
             logger.warning("the lease can't be renewed: %s", error)
             return False
-        return True
+        # One whose answer took longer than the lease is good for leaves none.
+        return self.is_good()
 
     def _until_next(self) -> timedelta:
         """Tell how long to wait: until the next renewal, or until another's lease may be over."""
@@ -139,7 +153,9 @@ class LeaseKeeper:
     def _hold(self, lease: Lease, asked_at: timedelta) -> None:
         self._answered_at = self._clock.uptime()
         # A lease that ran out meanwhile tells of an outage, even where no renewal failed.
-        if self._steady_since is None or self._answered_at >= self._good_until:
+        has_lapsed = self._answered_at >= self._good_until
+        self._lapses += has_lapsed
+        if self._steady_since is None or has_lapsed:
             self._steady_since = self._answered_at
         self._database_now = lease.now
         self._good_until = asked_at + (lease.until - lease.now)

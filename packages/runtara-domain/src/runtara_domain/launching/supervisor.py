@@ -29,7 +29,7 @@ from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LaunchFailed, Placement, StopSignal
-from runtara_domain.status import OPEN, SignalType, State
+from runtara_domain.status import OPEN, SignalType
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,9 @@ class Supervisor:
     # Beginning
 
     def begin(self, assignment: Assignment) -> None:
-        """Launch what was claimed."""
+        """Launch what was claimed, unless the lease runs out before."""
         watched = self._watch(assignment.launch_id, assignment.instance_id, assignment.image)
-        self.spawn(self._launch(watched, assignment))
+        self.spawn(self._launch(watched, assignment, self.lease.unbroken()))
 
     async def take_up(self) -> None:
         """Go on with the open launches that an environment of this id has left."""
@@ -132,12 +132,14 @@ class Supervisor:
         self.watched[launch_id] = watched
         return watched
 
-    async def _launch(self, watched: Watched, assignment: Assignment) -> None:
+    async def _launch(
+        self, watched: Watched, assignment: Assignment, may_start: Callable[[], bool]
+    ) -> None:
         launch_id = assignment.launch_id
         try:
             await self._end_others(watched)
             given = await self.persistence.instances.input(assignment.instance_id)
-            handle = await watched.placement.launch(assignment, given, may_start=self.lease.is_good)
+            handle = await watched.placement.launch(assignment, given, may_start=may_start)
         except LaunchFailed as failed:
             # The end of a traceback says most; all of it is stored with the launch.
             said = str(failed)[-_LOGGED:]
@@ -270,7 +272,7 @@ class Supervisor:
     async def _judge(self, launch_id: str, end: LaunchEnd) -> None:
         watched = self.watched.get(launch_id)
         end = with_measure(end, None if watched is None else watched.taken)
-        closed = await self._until_stored(
+        await self._until_stored(
             lambda at: self.persistence.launches.close(
                 Closing(launch_id, end, chance=random.random()), self._verdict, at=at
             )
@@ -285,11 +287,6 @@ class Supervisor:
         self._judging.discard(launch_id)
         if not self.watched:
             self._emptied.ring()
-        is_asleep = closed.after is State.ASLEEP
-        if closed.launch_after is not None or is_asleep or not closed.is_closed:
-            # It may be launchable before the next renewal would tell. Not closed: by a try before
-            # this one, of which the database's answer was lost.
-            self.lease.ask()
         self.freed()
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:

@@ -94,7 +94,7 @@ async def claim_launches(
 
 def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
     """Give the spans after which there may be more without a word."""
-    for moment in (claims.again_at, core.launcher.next_launchable_at()):
+    for moment in (claims.again_at, claims.next_at):
         if moment is not None:
             yield max(moment - core.launcher.now(), timedelta(0))
 

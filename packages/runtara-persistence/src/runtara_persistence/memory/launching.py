@@ -160,7 +160,9 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
         _candidates(store, offer, at), _targets(store, offer, at), places, limit=limit, at=at
     )
     claimed = [_launch(store, offer, *one, at) for one in found.chosen]
-    return Claims(tuple(claimed), again_at=found.again_at)
+    later = (each for each in moments(store, offer.silence, offer.lost_silence, at) if each > at)
+    next_at = None if len(claimed) == limit else min(later, default=None)
+    return Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
 
 
 def _candidates(store: Store, offer: Offer, at: datetime) -> Iterator[Candidate]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -48,7 +48,11 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
     found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or found[0]["is_draining"] or not found[0]["is_living"]:
         return Claims(has_lease=False)
-    return await _claim(_Claiming(connection, offer, at), limit)
+    claims = await _claim(_Claiming(connection, offer, at), limit)
+    if len(claims.assignments) == limit:
+        return claims
+    [row] = await connection.fetch(_SQL["next"], at, offer.lost_silence, offer.silence)
+    return replace(claims, next_at=row["next_launchable_at"])
 
 
 async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:

@@ -48,7 +48,8 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
     found = choose(_once([*waiting, *others]), targets, free, limit=limit, at=at)
     bounded = {(row.scope, row.tenant_id, row.name) for row in _limits(connection)}
     claimed = [_launch(connection, offer, *one, bounded, at) for one in found.chosen]
-    return Claims(tuple(claimed), again_at=found.again_at)
+    next_at = None if len(claimed) == limit else _next(connection, offer, at)
+    return Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
 
 
 def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
@@ -148,6 +149,13 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
         found = Lane(*lane)
         silence = offer.silence_of(found.image_id, is_lost=bool(is_lost))
         yield Candidate(instance_id, found, from_text(heard_at) + silence, launch_count)
+
+
+def _next(connection: sqlite3.Connection, offer: Offer, at: datetime) -> datetime | None:
+    """Tell when the next one becomes launchable by itself."""
+    asked = {"now": to_text(at), **launch_rows.silences(offer.silence, offer.lost_silence)}
+    [moment] = connection.execute(_SQL["next"], asked).fetchone()
+    return from_optional(moment)
 
 
 def _once(candidates: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -68,8 +68,7 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
             "clock_offset_ms": clock_offset // _MILLISECOND,
-            "silence": f"+{silence.total_seconds():.3f} seconds",
-            "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
+            **launch_rows.silences(silence, lost_silence),
         }
         row = connection.execute(_SQL["renew"], renewed).fetchone()
         if row is None:

@@ -95,3 +95,11 @@ def hold(row: Sequence[Any]) -> Hold:
     """Build a hold from its columns, in the order of the record's fields."""
     scope, tenant_id, name, reason, created_at = row
     return Hold(Scope(scope), tenant_id, name, reason, from_text(created_at))
+
+
+def silences(silence: timedelta, lost_silence: timedelta) -> dict[str, str]:
+    """Give the parameters of statements that ask when instances fall silent."""
+    return {
+        "silence": f"+{silence.total_seconds():.3f} seconds",
+        "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",
+    }

@@ -323,3 +323,13 @@ launched AS (
     JOIN wanted ON wanted.launch_id = taken.launch_id
 )
 SELECT * FROM taken;
+
+-- name: next
+WITH clock AS MATERIALIZED (
+    SELECT $1::timestamptz AS now, $2::interval AS lost_silence, $3::interval AS silence
+),
+-- include: launchable_moments
+SELECT (
+    -- include: next_launchable
+) AS next_launchable_at
+FROM clock;

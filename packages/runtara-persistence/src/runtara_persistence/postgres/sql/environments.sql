@@ -52,7 +52,10 @@ SELECT pg_notify('runtara_launchable', '');
 
 -- name: renew
 WITH clock AS MATERIALIZED (
-    SELECT date_trunc('milliseconds', clock_timestamp()) AS now
+    SELECT
+        date_trunc('milliseconds', clock_timestamp()) AS now,
+        $4::interval AS lost_silence,
+        $5::interval AS silence
 ),
 renewed AS (
     UPDATE environments AS e
@@ -62,39 +65,7 @@ renewed AS (
     WHERE e.environment_id = $1 AND e.closed_at IS NULL
     RETURNING e.is_draining, e.lease_until
 ),
-told AS MATERIALIZED (
-    SELECT greatest(s.created_at, i.launch_after) AS moment
-    FROM pending_signals AS s
-    JOIN instances AS i ON i.instance_id = s.instance_id
-    CROSS JOIN clock
-    WHERE s.acknowledged_at IS NULL
-        AND s.signal_type IN ('cancel', 'resume')
-        AND i.launch_id IS NULL
-        AND i.status = 'suspended'
-        AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
-        AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > clock.now) IS NOT TRUE
-),
--- Running, and watched by no environment; one that is over waits for its back-off instead.
-silent_ones AS MATERIALIZED (
-    SELECT CASE
-        -- A run of a worker is fenced by its launch, whether it is silent or not.
-        WHEN lost_run = run_epoch AND image_id IS NULL
-        THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
-        WHEN lost_run = run_epoch
-        THEN greatest(
-            coalesce(last_activity_at, started_at, created_at) + $4::interval, launch_after
-        )
-        WHEN image_id IS NOT NULL AND ended_run IS DISTINCT FROM run_epoch
-        THEN coalesce(last_activity_at, started_at, created_at) + $5::interval
-    END AS moment
-    FROM instances
-    WHERE status = 'running'
-        AND launch_id IS NULL
-        AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
-        AND (image_id IS NOT NULL OR workflow IS NOT NULL)
-),
--- The first of an index each: the planner takes a condition alone for one that many rows meet.
+-- include: launchable_moments,
 first_one AS MATERIALIZED (
     SELECT
         -- include: waits_since
@@ -107,19 +78,6 @@ first_one AS MATERIALIZED (
         IS NOT NULL
     ORDER BY moment
     LIMIT 1
-),
-next_one AS MATERIALIZED (
-    SELECT
-        -- include: waits_since
-        AS moment
-    FROM instances
-    WHERE
-        -- include: may_launch
-        AND
-        -- include: waits_since
-        > (SELECT clock.now FROM clock)
-    ORDER BY moment
-    LIMIT 1
 )
 SELECT
     clock.now,
@@ -130,15 +88,7 @@ SELECT
     OR EXISTS (SELECT FROM silent_ones WHERE silent_ones.moment <= clock.now)
     AS is_anything_launchable,
     (
-        SELECT min(m.moment)
-        FROM (
-            SELECT moment FROM next_one
-            UNION ALL
-            SELECT moment FROM told
-            UNION ALL
-            SELECT moment FROM silent_ones
-        ) AS m
-        WHERE m.moment > clock.now
+        -- include: next_launchable
     ) AS next_launchable_at,
     (
         SELECT min(stop_at)

@@ -92,6 +92,67 @@ END;
     AND status IN ('pending', 'running', 'suspended')
     AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
+-- name: launchable_moments
+-- When instances become launchable by themselves, with a CTE `clock` of now and the silences.
+told AS MATERIALIZED (
+    SELECT greatest(s.created_at, i.launch_after) AS moment
+    FROM pending_signals AS s
+    JOIN instances AS i ON i.instance_id = s.instance_id
+    CROSS JOIN clock
+    WHERE s.acknowledged_at IS NULL
+        AND s.signal_type IN ('cancel', 'resume')
+        AND i.launch_id IS NULL
+        AND i.status = 'suspended'
+        AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
+        AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > clock.now) IS NOT TRUE
+),
+-- Running, and watched by no environment; one that is over waits for its back-off instead.
+silent_ones AS MATERIALIZED (
+    SELECT CASE
+        -- A run of a worker is fenced by its launch, whether it is silent or not.
+        WHEN lost_run = run_epoch AND image_id IS NULL
+        THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
+        WHEN lost_run = run_epoch
+        THEN greatest(
+            coalesce(last_activity_at, started_at, created_at) + clock.lost_silence, launch_after
+        )
+        WHEN image_id IS NOT NULL AND ended_run IS DISTINCT FROM run_epoch
+        THEN coalesce(last_activity_at, started_at, created_at) + clock.silence
+    END AS moment
+    FROM instances
+    CROSS JOIN clock
+    WHERE status = 'running'
+        AND launch_id IS NULL
+        AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
+        AND (image_id IS NOT NULL OR workflow IS NOT NULL)
+),
+-- The first of an index: the planner takes a condition alone for one that many rows meet.
+next_one AS MATERIALIZED (
+    SELECT
+        -- include: waits_since
+        AS moment
+    FROM instances
+    WHERE
+        -- include: may_launch
+        AND
+        -- include: waits_since
+        > (SELECT clock.now FROM clock)
+    ORDER BY moment
+    LIMIT 1
+);
+
+-- name: next_launchable
+SELECT min(m.moment)
+FROM (
+    SELECT moment FROM next_one
+    UNION ALL
+    SELECT moment FROM told
+    UNION ALL
+    SELECT moment FROM silent_ones
+) AS m
+WHERE m.moment > clock.now;
+
 -- name: launch
 l.launch_id,
 l.instance_id,

@@ -204,6 +204,9 @@ VALUES (
     :is_bounded
 );
 
+-- name: next
+-- include: next_launchable;
+
 -- name: open_count
 SELECT count(*)
 FROM launches

@@ -96,41 +96,7 @@ RETURNING
             <= :now
     ),
     (
-        SELECT min(moment)
-        FROM (
-            SELECT moment
-            FROM (
-                SELECT
-                    -- include: waits_since
-                    AS moment
-                FROM instances INDEXED BY idx_instances_launchable_at
-                WHERE
-                    -- include: may_launch
-                    AND
-                    -- include: waits_since
-                    > :now
-                ORDER BY moment
-                LIMIT 1
-            )
-            UNION ALL
-            SELECT i.launch_after
-            FROM pending_signals AS s
-            CROSS JOIN instances AS i ON i.instance_id = s.instance_id
-            WHERE s.acknowledged_at IS NULL
-                AND s.signal_type IN ('cancel', 'resume')
-                AND i.launch_id IS NULL
-                AND i.status = 'suspended'
-                AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-                AND i.launch_after > :now
-            UNION ALL
-            SELECT
-                -- include: silent_from
-                AS moment
-            FROM instances INDEXED BY idx_instances_unwatched
-            WHERE
-                -- include: is_unwatched
-        )
-        WHERE moment > :now
+        -- include: next_launchable
     ),
     (
         SELECT min(stop_at)

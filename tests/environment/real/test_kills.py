@@ -1,87 +1,21 @@
-"""Sequences that are about processes: kills of an environment, its spawner, and what they run."""
+"""Sequences of kills and stalls: of an environment, its spawner, and the processes they run."""
 
+import asyncio
 import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
-from tests.environment.real.fleet import Fleet
+from tests.environment.real.fleet import TENANT, Fleet
+from tests.environment.real.flows import FLOW, PROGRAM, begun, is_stopped, notes
+from tests.support.environment_process import OddEnvironment
+from tests.support.server_process import environment as variables_with
 
-from runtara_domain.model.images import Image
-from runtara_domain.model.interventions import Retry, Stop
+from runtara_domain.model.interventions import Retry
 from runtara_domain.status import State
 
 pytestmark = pytest.mark.long
-
-FLOW = """
-import os
-import time
-from runtara_sdk import step, workflow
-
-@step
-async def note(folder: str, text: str) -> str:
-    with open(f"{folder}/notes", "a") as notes:
-        notes.write(text + "\\n")
-    return text
-
-@workflow
-async def run(folder: str, kind: str) -> str:
-    await note(folder, "first")
-    if kind == "wait" and not os.path.exists(f"{folder}/go"):
-        while not os.path.exists(f"{folder}/go"):
-            time.sleep(0.05)
-    if kind == "fail" and not os.path.exists(f"{folder}/go"):
-        raise ValueError("no stock")
-    await note(folder, "second")
-    return kind
-"""
-
-PROGRAM = """
-import asyncio, os, signal, sys
-from runtara_sdk import Client
-
-def note(text):
-    with open("{folder}/notes", "a") as notes:
-        notes.write(text + "\\n")
-
-def life():
-    with open("{folder}/notes") as notes:
-        return len(notes.readlines())
-
-async def main():
-    async with Client() as client:
-        await client.register()
-        note("begun")
-        leaves = {detach} and life() == 1
-        await client.sleep(8, "nap", detach=leaves)
-        if leaves:
-            sys.exit(75)
-        note("woken")
-        await client.completed(b"1")
-
-if {detach} and os.path.exists("{folder}/notes") and life() == 1:
-    note("died")
-    os.kill(os.getpid(), signal.SIGKILL)
-asyncio.run(main())
-"""
-
-
-async def image_of(fleet: Fleet) -> Image:
-    return await fleet.image(FLOW)
-
-
-async def begun(fleet: Fleet) -> None:
-    """Wait until the first step is recorded."""
-
-    async def is_recorded() -> bool:
-        return (await fleet.instance("i")).checkpoint_id is not None
-
-    await fleet.until(is_recorded)
-
-
-def notes(folder: Path) -> list[str]:
-    return (folder / "notes").read_text().splitlines()
 
 
 async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadline(
@@ -89,21 +23,16 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
 ) -> None:
     """The core wakes the instance, and the environment is told of it."""
     await fleet.environment("a").start()
-    program = PROGRAM.format(folder=tmp_path, detach=False)
+    program = PROGRAM.format(folder=tmp_path, detach=False, seconds=5)
     await fleet.start(await fleet.program(program), "i")
-
-    async def sleeps() -> bool:
-        return (await fleet.instance("i")).state is State.ASLEEP
-
-    await fleet.until(sleeps)
-    deadline = (await fleet.instance("i")).sleep_until
+    deadline = await fleet.until_asleep("i")
     os.kill(await fleet.process_of("i"), signal.SIGKILL)
     ended = await fleet.rests("i")
 
     first, second = await fleet.launches("i")
     assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["begun", "begun", "woken"])
     assert (first.cause, first.verdict) == ("killed", "nothing")
-    assert deadline is not None
+    assert second.created_at >= deadline
     late = (second.created_at - deadline).total_seconds()
     sys.stdout.write(f"launched {late:.2f} s after the deadline\n")
 
@@ -112,7 +41,7 @@ async def test_an_environment_alone_is_killed(fleet: Fleet, tmp_path: Path) -> N
     """As systemd does with KillMode=process: its processes go on, and the next one has them."""
     environment = fleet.environment("a")
     await environment.start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})
     await begun(fleet)
     await environment.kill()
     assert len(environment.processes()) == 1
@@ -129,7 +58,7 @@ async def test_a_spawner_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     """Its environment starts another, which takes the process over; its code is not to be had."""
     environment = fleet.environment("a")
     await environment.start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})
     await begun(fleet)
     killed = environment.kill_spawner()
     await environment.said("taking over its processes")
@@ -147,7 +76,7 @@ async def test_a_process_dies_before_it_registers_while_its_instance_is_due(
 ) -> None:
     """The instance, still due, is launched again after a back-off."""
     await fleet.environment("a").start()
-    program = PROGRAM.format(folder=tmp_path, detach=True)
+    program = PROGRAM.format(folder=tmp_path, detach=True, seconds=2)
     await fleet.start(await fleet.program(program), "i")
     ended = await fleet.rests("i")
 
@@ -157,13 +86,42 @@ async def test_a_process_dies_before_it_registers_while_its_instance_is_due(
     assert (second.run, second.verdict) == (None, "crash")
 
 
+async def test_an_environment_stands_still_between_claim_and_fork(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    """The other one runs the instance; once it goes on, it starts no process for its claim."""
+    stall = tmp_path / "stall"
+    stalled = fleet.environment("a", OddEnvironment, RUNTARA_LEASE_S="3", ODD_STALL=str(stall))
+    other = fleet.environment("b", RUNTARA_LEASE_S="3")
+    await stalled.start()
+    stall.touch()
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "go"})
+
+    async def stands_still() -> bool:
+        return is_stopped(stalled.process.pid)
+
+    await fleet.until(stands_still)
+    await other.start()
+    ended = await fleet.rests("i")
+    stalled.process.send_signal(signal.SIGCONT)
+    await stalled.said("the environment's lease was over")
+
+    first, second = await fleet.launches("i")
+    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["first", "second"])
+    assert (first.cause, first.started_at, first.run) == ("environment_lost", None, None)
+    assert (second.environment_id, second.cause) == (other.environment_id, "exited")
+    assert await stalled.terminate() == 0
+    assert stalled.processes() == []
+
+
 async def test_an_environment_stands_still_for_longer_than_its_lease(
     fleet: Fleet, tmp_path: Path
 ) -> None:
     """The other one runs its instances; once it goes on, it finds that out and ends its own."""
-    stalled, other = fleet.environment("a"), fleet.environment("b", RUNTARA_ENV_CAPACITY="1")
+    stalled = fleet.environment("a", RUNTARA_LEASE_S="3")
+    other = fleet.environment("b", RUNTARA_LEASE_S="3")
     await stalled.start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})
     await begun(fleet)
     old = await fleet.process_of("i")
     for pid in (stalled.process.pid, old):
@@ -191,22 +149,38 @@ async def test_an_environment_stands_still_for_longer_than_its_lease(
     assert second.environment_id == other.environment_id
 
 
-async def test_a_stop_of_an_instance_that_another_environment_runs(
-    fleet: Fleet, tmp_path: Path
-) -> None:
-    """The environment that runs it carries out what was stored, by SIGTERM, then SIGKILL."""
+async def test_a_verdict_comes_after_a_run_by_hand(fleet: Fleet, tmp_path: Path) -> None:
+    """It changes nothing: the instance was another's, and has ended."""
     environment = fleet.environment("a")
     await environment.start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})
     await begun(fleet)
-    stop = Stop("i", fleet.clock.now() - fleet.clock.now(), "enough")
-    await fleet.persistence.launches.stop(stop, at=fleet.clock.now())
+    old = await fleet.process_of("i")
+    environment.process.send_signal(signal.SIGSTOP)
+    os.kill(old, signal.SIGKILL)
+    (tmp_path / "go").touch()
+    (tmp_path / "flow.py").write_text(FLOW)
+    by_hand = {
+        "RUNTARA_INSTANCE_ID": "i",
+        "RUNTARA_TENANT_ID": TENANT,
+        "RUNTARA_SERVER_ADDR": f"127.0.0.1:{fleet.core.port}",
+        "RUNTARA_SKIP_CERT_VERIFICATION": "true",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "runtara_sdk", "run", "flow:run"),
+        cwd=tmp_path,
+        env=variables_with(by_hand, is_measured=False),
+    )
+    assert await process.wait() == 0
+    environment.process.send_signal(signal.SIGCONT)
+    [launch] = await fleet.launches("i")
+    await environment.said(f"launch {launch.launch_id} ended: killed")
     ended = await fleet.rests("i")
 
     [launch] = await fleet.launches("i")
-    assert (ended.state, ended.error) == (State.CANCELLED, "enough")
-    assert launch.cause == "stopped"
-    assert environment.processes() == []
+    assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["first", "second"])
+    assert await fleet.endings("i") == {"completed": 1}
+    assert (launch.cause, launch.verdict) == ("superseded", None)
 
 
 async def test_an_instance_is_reopened_while_its_old_process_lives(
@@ -215,7 +189,7 @@ async def test_an_instance_is_reopened_while_its_old_process_lives(
     """The old process is killed first; the steps that were recorded are not done again."""
     environment = fleet.environment("a")
     await environment.start()
-    await fleet.start(await image_of(fleet), "i", {"folder": str(tmp_path), "kind": "wait"})
+    await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})
     await begun(fleet)
     old = await fleet.process_of("i")
     os.kill(old, signal.SIGSTOP)
