@@ -75,6 +75,8 @@ async def test_a_workers_claim_is_answered_when_a_delay_is_over(
     async with world.launcher(capacity=capacity) as launcher:
         core = management(world, launcher)
         await open_worker(core)
+        # For longer than the worker would have to renew its lease meanwhile.
+        await world.persistence.environments.renew("w", ttl=timedelta(minutes=1))
         await world.pass_time(2)
         calls = world.count_calls()
         claiming = asyncio.create_task(workers.claim_launches(core, request(), CLAIM))
