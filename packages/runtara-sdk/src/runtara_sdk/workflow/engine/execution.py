@@ -128,7 +128,7 @@ class Execution:
 
         Raises CancelledError where that is recorded, and that of user code once it is; `on_record`
         is called first. `live` checks for cancellation, a step once it has settled its effect. What
-        can't be saved ends the run, uncaught. `is_outcome`: user code goes on with it in its turn.
+        can't be saved ends the run, uncaught. `is_outcome`: user code gets it in the order of outcomes.
         """
         record: Record | None = None
         try:
@@ -154,7 +154,7 @@ class Execution:
         except asyncio.CancelledError:
             ending, _ = await self.live.let_end(self._cancelled_by_code(call, record))
             on_record(record := ending.result())
-            await self.order.take(record.nth)
+            await self.order.wait_for_lower(record.nth)
             if is_by_code(record):
                 raise
         if record.kind is Kind.CANCELLED:
@@ -189,7 +189,7 @@ class Execution:
         return self.order.is_kept
 
     async def _hand_over(self, call: DurableCall, record: Record) -> None:
-        """Return when it is an outcome's turn; raises what user code cancels the call with."""
+        """Return when all lower outcomes are handed over; raises what user code cancels the call with."""
         if record.kind is Kind.CANCELLED and self.cancellation.is_made_again(record):
             if is_by_code(record) and record.nth is not None:
                 self.order.expect(record.nth)
@@ -197,17 +197,17 @@ class Execution:
                 await self.cancellation.wait_to_be_cancelled_again(call)
         if record.nth is not None:
             with self.live.running(call):
-                await self.order.come(record.nth)
+                await self.order.in_order(record.nth)
         await self.departure.hold()
 
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
-        """Record that user code cancelled a call, unless it is cancelled, and wait its turn."""
+        """Record that user code cancelled a call, unless it is cancelled, and hand that over in order."""
         with self.live.running(call):
             await self.end.ensure_running()
             if record is None or record.kind is not Kind.CANCELLED:
                 record = await self._record_cancelled_by_code(call, record)
             if record.nth is not None:
-                await self.order.come(record.nth, at_once=True)
+                await self.order.in_order(record.nth, at_once=True)
         return record
 
     async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:

@@ -7,7 +7,7 @@ over when all lower numbers are saved: none that user code has acted on can be l
 one is kept. The next one is handed over when the code that this one has woken has come to rest. A
 replay finds the outcomes saved and does the same, so the code goes the same way.
 
-A cancellation by user code waits for lower numbers alone. Its task may be cancelled in every turn
+A cancellation by user code waits for lower numbers alone. Its task may be cancelled in every handover
 of the loop until it ends (anyio does that), and the loop does not rest before.
 """
 
@@ -38,15 +38,15 @@ class OutcomeOrder:
         self._code_due_in = code_due_in
         self._expected = _Numbers()
         numbers = set(recorded)
-        self._unasked = _Numbers(numbers)
+        self._unvisited = _Numbers(numbers)
         self._last = max(numbers, default=0)
         self.is_kept = self._last > 0
         self._saving = _Numbers()
-        self._untaken = _Numbers()
-        self._passing: list[asyncio.Future[None]] = []
+        self._not_gone_on = _Numbers()
+        self._waiting: list[asyncio.Future[None]] = []
         self._serial = count()
-        self._at_hand: list[tuple[int, int, bool, asyncio.Future[None]]] = []
-        self._is_looking = False
+        self._ready: list[tuple[int, int, bool, asyncio.Future[None]]] = []
+        self._is_reconsidering = False
 
     def keep(self) -> None:
         """Number all outcomes from here on."""
@@ -62,8 +62,8 @@ class OutcomeOrder:
         """Let nothing wait for an outcome that user code does not get."""
         if number is not None:
             self._saving.discard(number)
-            self._unasked.discard(number)
-            self._look()
+            self._unvisited.discard(number)
+            self._reconsider()
 
     def expect(self, number: int) -> None:
         """
@@ -73,64 +73,64 @@ class OutcomeOrder:
         """
         self._expected.add(number)
 
-    async def come(self, number: int, *, at_once: bool = False) -> None:
+    async def in_order(self, number: int, *, at_once: bool = False) -> None:
         """Return when the outcome of this number is handed over."""
         self._saving.discard(number)
-        self._unasked.discard(number)
+        self._unvisited.discard(number)
         self._expected.discard(number)
         self._last = max(self._last, number)
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._at_hand, (number, next(self._serial), at_once, turn))
-        self._look()
-        await turn
+        handover = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._ready, (number, next(self._serial), at_once, handover))
+        self._reconsider()
+        await handover
         if at_once:
-            self._untaken.add(number)
+            self._not_gone_on.add(number)
 
-    async def take(self, number: int | None) -> None:
+    async def wait_for_lower(self, number: int | None) -> None:
         """
         Return when the tasks of all lower cancellations that were handed over have gone on.
 
-        What cancels this task meanwhile changes nothing: anyio does, in every turn of the loop.
+        What cancels this task meanwhile changes nothing: anyio does, in every iteration of the loop.
         """
-        while number is not None and self._untaken.has_lower(number):
-            passed = asyncio.get_running_loop().create_future()
-            self._passing.append(passed)
+        while number is not None and self._not_gone_on.has_lower(number):
+            lower = asyncio.get_running_loop().create_future()
+            self._waiting.append(lower)
             with suppress(asyncio.CancelledError):
-                await passed
+                await lower
         if number is not None:
-            self._untaken.discard(number)
-        waiting, self._passing = self._passing, []
+            self._not_gone_on.discard(number)
+        waiting, self._waiting = self._waiting, []
         for one in waiting:
             if not one.done():
                 one.set_result(None)
 
-    def _look(self) -> None:
+    def _reconsider(self) -> None:
         """Hand over what needs no rest, and the next one when the loop has come to rest."""
-        if self._at_hand and self._is_due(is_resting=False):
-            # Later: a task that has its turn at once would pass those that are about to wake.
+        if self._ready and self._is_due(is_resting=False):
+            # Later: a task that gets its outcome at once would pass those that are about to wake.
             asyncio.get_running_loop().call_soon(self._hand_over_at_once, context=Context())
-        if self._at_hand and not self._is_looking:
-            self._is_looking = True
-            when_quiet(self._look_at_rest)
+        if self._ready and not self._is_reconsidering:
+            self._is_reconsidering = True
+            when_quiet(self._reconsider_at_rest)
 
     def _hand_over_at_once(self) -> None:
-        while self._at_hand and self._is_due(is_resting=False):
+        while self._ready and self._is_due(is_resting=False):
             self._hand_over()
 
-    def _look_at_rest(self) -> None:
-        self._is_looking = False
-        if self._at_hand and self._is_due(is_resting=True):
+    def _reconsider_at_rest(self) -> None:
+        self._is_reconsidering = False
+        if self._ready and self._is_due(is_resting=True):
             self._hand_over()
-            self._look()
+            self._reconsider()
 
     def _is_due(self, *, is_resting: bool) -> bool:
-        number, _, at_once, turn = self._at_hand[0]
-        if turn.done():
+        number, _, at_once, handover = self._ready[0]
+        if handover.done():
             return True
         if self._saving.has_lower(number):
             return False
         if not is_resting:
-            return at_once and not self._unasked.has_lower(number)
+            return at_once and not self._unvisited.has_lower(number)
         # What a replay has not asked for by now, the code does not wait for.
         return not (self._expected.has_lower(number) and self._wait_for_code())
 
@@ -139,13 +139,13 @@ class OutcomeOrder:
         due = self._code_due_in()
         if due is None:
             return False
-        asyncio.get_running_loop().call_later(due + _MARGIN, self._look, context=Context())
+        asyncio.get_running_loop().call_later(due + _MARGIN, self._reconsider, context=Context())
         return True
 
     def _hand_over(self) -> None:
-        turn = heapq.heappop(self._at_hand)[-1]
-        if not turn.done():
-            turn.set_result(None)
+        handover = heapq.heappop(self._ready)[-1]
+        if not handover.done():
+            handover.set_result(None)
 
 
 class _Numbers:
