@@ -113,7 +113,7 @@ class Execution:
     def _changed(self) -> None:
         self.departure.look()
         self.suspension.reconsider()
-        self.reporting.look()
+        self.reporting.reconsider()
 
     async def durable(
         self,

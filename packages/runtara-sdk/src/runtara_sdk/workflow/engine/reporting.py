@@ -36,9 +36,9 @@ class Reporting:
         self._store = store
         self._end = end
         self._awaits = awaits
-        self._told_waits = NOTHING
+        self._reported_waits = NOTHING
         self._progress: bytes | None = None
-        self._told_progress: bytes | None = None
+        self._reported_progress: bytes | None = None
         self._written_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -46,19 +46,19 @@ class Reporting:
     def report(self, progress: bytes) -> None:
         """Let this be the run's progress; it is told at once, or a second after the last."""
         self._progress = progress
-        self._tell_at(self._written_at + _INTERVAL)
+        self._write_at(self._written_at + _INTERVAL)
 
-    def look(self) -> None:
+    def reconsider(self) -> None:
         """Tell in a second what the run awaits then, if that is something else than was told."""
         if self._timer is None:
-            self._tell_at(asyncio.get_running_loop().time() + _INTERVAL)
+            self._write_at(asyncio.get_running_loop().time() + _INTERVAL)
 
     async def flush(self) -> None:
         """Tell the run's progress, if that has not been told: the process is about to leave."""
         self.close()
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        if self._progress != self._told_progress:
+        if self._progress != self._reported_progress:
             await self._write(None, self._progress)
 
     def close(self) -> None:
@@ -67,30 +67,30 @@ class Reporting:
             self._timer.cancel()
             self._timer = None
 
-    def _tell_at(self, when: float) -> None:
+    def _write_at(self, when: float) -> None:
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         # In no workflow's context: a timer of user code would keep the process from leaving.
-        self._timer = loop.call_at(max(when, loop.time()), self._tell, context=Context())
+        self._timer = loop.call_at(max(when, loop.time()), self._write_news, context=Context())
 
-    def _tell(self) -> None:
+    def _write_news(self) -> None:
         self._timer = None
         if self._end.is_decided:
             return
         if self._writing is not None and not self._writing.done():
-            self.look()
+            self.reconsider()
             return
         awaited = waits(self._awaits(), _LONGEST)
-        news = None if awaited == self._told_waits else awaited
-        progress = None if self._progress == self._told_progress else self._progress
+        news = None if awaited == self._reported_waits else awaited
+        progress = None if self._progress == self._reported_progress else self._progress
         if news is not None or progress is not None:
             self._writing = self._end.in_background(self._write(news, progress))
         if awaited != NOTHING:
             # Nothing tells when a wait has ended and the work goes on.
-            self.look()
+            self.reconsider()
 
     async def _write(self, awaited: str | None, progress: bytes | None) -> None:
         self._written_at = asyncio.get_running_loop().time()
@@ -100,5 +100,5 @@ class Reporting:
         except CoreUnavailable as error:
             logger.warning("what people see of the instance is not up to date: %s", error)
             return
-        self._told_waits = self._told_waits if awaited is None else awaited
-        self._told_progress = self._told_progress if progress is None else progress
+        self._reported_waits = self._reported_waits if awaited is None else awaited
+        self._reported_progress = self._reported_progress if progress is None else progress
