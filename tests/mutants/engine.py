@@ -80,7 +80,7 @@ WORKFLOW = (
     Mutant(
         "A promise that was kept hides a cancel.",
         "runtara_sdk/workflow/api/promises.py",
-        "_heard",
+        "_wait_for_value",
         "not (call.is_deadline(key) and await _is_sent(execution, name))",
         "not await _is_sent(execution, name)",
         ("tests/sdk/workflow/test_deadlines.py::test_a_cancel_wins_over_a_value",),

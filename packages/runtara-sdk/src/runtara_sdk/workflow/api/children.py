@@ -170,10 +170,10 @@ class _Child(Generic[R]):
 
     async def _record_of(self, sent: bytes) -> Record:
         """What is saved of what the core sent: a large output is in the child's status alone."""
-        told = json.loads(sent)
-        ended = Ended(_OUTCOMES[told["status"]], error=told["error"] or "")
-        output = b64decode(told.get("output") or "")
-        if "output" not in told:
+        status = json.loads(sent)
+        ended = Ended(_OUTCOMES[status["status"]], error=status["error"] or "")
+        output = b64decode(status.get("output") or "")
+        if "output" not in status:
             store = self.execution.store
             whole = await self.execution.end.call_core(lambda: store.ended_child(self.id))
             if whole is not None:

@@ -92,7 +92,7 @@ async def received(
 
     async def live() -> Record:
         values.codec.check(f"promise {signal!r}", kind)
-        sent = await _heard(execution, call, signal, until)
+        sent = await _wait_for_value(execution, call, signal, until)
         if sent is not None:
             return _record_of(call, sent, kind)
         assert until is not None
@@ -118,7 +118,7 @@ async def kept(execution: Execution, call: DurableCall, record: Record, kind: ty
     return cast("T", await value_of(execution, call, record, kind))
 
 
-async def _heard(
+async def _wait_for_value(
     execution: Execution, call: DurableCall, name: str, until: datetime | None
 ) -> bytes | None:
     """Wait for what is sent to a name; None: nothing until then. Raises what cancels the call."""

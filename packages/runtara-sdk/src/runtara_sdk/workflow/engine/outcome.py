@@ -43,13 +43,13 @@ def waits(awaits: Iterable[Awaited], longest: int = 60 * 1024) -> str:
     """Write what is awaited as the core keeps it, as much as `longest` characters hold."""
     shown: list[str] = []
     for one in awaits:
-        told = {
+        fields = {
             "kind": one.kind,
             "name": one.name,
             "since": None if one.since is None else one.since.isoformat(),
             "until": None if one.until is None else one.until.isoformat(),
         }
-        text = json.dumps(told | {"reason": one.reason} if one.reason else told)
+        text = json.dumps(fields | {"reason": one.reason} if one.reason else fields)
         longest -= len(text) + 2
         if longest < 0:
             break

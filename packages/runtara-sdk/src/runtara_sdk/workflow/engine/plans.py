@@ -95,11 +95,11 @@ class _History:
     def led_to(self, error: str) -> list[str]:
         """The keys of the failures that an instance's error tells of."""
         failures = [key for key, one in self._of(Kind.FAILURE) if call_of(key) == key]
-        told = [key for key in failures if self._is_told(key, error)]
+        named = [key for key in failures if self._is_named_in(key, error)]
         # An error that hides its cause: what the workflow's own branch did last.
-        return told or [key for key in failures if not branch_of(key) and not self._after(key)]
+        return named or [key for key in failures if not branch_of(key) and not self._after(key)]
 
-    def _is_told(self, key: str, error: str) -> bool:
+    def _is_named_in(self, key: str, error: str) -> bool:
         if f"({key})" in error:
             return True
         said = json.loads(self._records[key].value)

@@ -68,7 +68,7 @@ def of_value(value: object) -> str | None:
     for path, part in walk(value):
         doubt = _lost_for_good(type(part))
         if doubt is not None:
-            return _told(path, type(part), doubt)
+            return _described(path, type(part), doubt)
     return None
 
 
@@ -80,7 +80,7 @@ def unwritable(value: object) -> str:
             json.loads(to_json(part, bytes_mode="base64", inf_nan_mode="strings"))
         except Exception as error:
             text = advice(type(part)) or f"{_OTHER} ({error})"
-            found = _told(path, type(part), text)
+            found = _described(path, type(part), text)
     return found or "it holds itself"
 
 
@@ -107,7 +107,7 @@ def _finite(value: object) -> Iterator[tuple[str, object]]:
         return
 
 
-def _told(path: str, kind: type, doubt: str) -> str:
+def _described(path: str, kind: type, doubt: str) -> str:
     return f"{path or 'it'} ({kind.__qualname__}) {doubt}"
 
 

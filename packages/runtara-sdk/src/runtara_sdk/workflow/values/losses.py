@@ -40,7 +40,7 @@ def _differences(one: object, back: object, path: str, zones: list[str]) -> Iter
     if is_plain(one) and type(one) is type(back) and one == back:
         return
     if not _passes(one, back):
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
         return
     if isinstance(one, datetime | time) and isinstance(back, datetime | time):
         yield from _moments(one, back, path, zones)
@@ -53,7 +53,7 @@ def _differences(one: object, back: object, path: str, zones: list[str]) -> Iter
     if compare is not None:
         yield from compare(one, back, path, zones)
     elif not (one == back or (one != one and back != back)):
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
 
 
 def _passes(one: object, back: object) -> bool:
@@ -98,7 +98,7 @@ def _moments(
     is_same = one.replace(tzinfo=None, fold=0) == back.replace(tzinfo=None, fold=0)
     # Compared by hand, for two zones' moments are never equal in the hour that comes twice.
     if not (is_same and one.utcoffset() == back.utcoffset()):
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
     elif one.tzinfo is None and one.fold != back.fold:
         yield f"{_at(path)} has fold={one.fold}, and would come back with fold={back.fold}"
     elif _is_zoned(one) and not _is_zoned(back):
@@ -121,14 +121,14 @@ def _mappings(
             yield from _differences(key, keys[key], f"the key {key!r} of {_at(path)}", zones)
             yield from _differences(value, back[key], f"{path}[{key!r}]", zones)
     if len(back) > len(one):
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
 
 
 def _sequences(
     one: Collection[object], back: Collection[object], path: str, zones: list[str]
 ) -> Iterator[str]:
     if len(one) != len(back) or getattr(one, "maxlen", None) != getattr(back, "maxlen", None):
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
         return
     for number, (value, found) in enumerate(zip(one, back, strict=True)):
         yield from _differences(value, found, f"{path}[{number}]", zones)
@@ -138,7 +138,7 @@ def _sets(
     one: AbstractSet[object], back: AbstractSet[object], path: str, zones: list[str]
 ) -> Iterator[str]:
     if one != back:
-        yield _said(one, back, path)
+        yield _difference(one, back, path)
         return
     found = {value: value for value in back}
     for value in one:
@@ -154,7 +154,7 @@ def _fields(one: object, back: object, path: str, zones: list[str]) -> Iterator[
             yield f"{path}.{name}, which is {shown(value, 100)}, would be lost"
 
 
-def _said(one: object, back: object, path: str) -> str:
+def _difference(one: object, back: object, path: str) -> str:
     kind = "" if type(one) is type(back) else f" ({type_name(one)})"
     of = "" if type(one) is type(back) else f" ({type_name(back)})"
     return f"{_at(path)} is {shown(one, 100)}{kind}, and would come back as {shown(back, 100)}{of}"

@@ -63,11 +63,11 @@ def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
         if is_plain:
             # Many an __init__ gives super() something else than it takes.
             pieces.plain.append(number)
-        left_out += _told(f"argument {number + 1}", pieces.rests.get(str(number)))
+        left_out += _described(f"argument {number + 1}", pieces.rests.get(str(number)))
     for name, value in _fields(error).items():
         hint = hints.get(name, Any)
         pieces.fields[name], is_plain = _piece(what, value, hint, pieces, name)
-        left_out += _told(f".{name}", pieces.rests.get(name))
+        left_out += _described(f".{name}", pieces.rests.get(name))
     return pieces, left_out
 
 
@@ -131,7 +131,7 @@ def _attributes(value: object) -> Iterator[tuple[str, object]]:
     yield from ((name, part) for name, part in found.items() if not name.startswith("_"))
 
 
-def _told(name: str, rest: Rest | None) -> list[str]:
+def _described(name: str, rest: Rest | None) -> list[str]:
     if rest is None:
         return []
     kept = f" (all but {', '.join(rest.kept)})" if rest.kept else ""
