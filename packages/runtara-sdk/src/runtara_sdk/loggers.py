@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a log record is told of where it was made; empty and 0 outside of runs and steps."""
+    """Where a log record was made: the run and the step; empty and 0 outside of them."""
 
     instance: str = ""
     workflow: str = ""
@@ -78,7 +78,7 @@ def get_logger(name: str) -> logging.LoggerAdapter[logging.Logger]:
     """
     Give the logger of one of the SDK's modules, by the module's name.
 
-    Its messages are told in the middle of a run's work: an error raised by the user's logging
+    Its messages are logged in the middle of a run's work: an error raised by the user's logging
     would take the place of what a step has raised or given. It goes to standard error instead.
     """
     return _Guarded(logging.getLogger(name))

@@ -46,9 +46,9 @@ class Client:
     One workflow instance, as it talks to the core.
 
     Used as `async with Client() as client:`, with settings from the environment unless given
-    (raises ConfigurationError). The first call connects, so a server that is not there is told by
-    that call. Calls may run at the same time: they share one connection, which is opened again when
-    it is lost, and continues the same run.
+    (raises ConfigurationError). The first call connects, so it raises where no server is there.
+    Calls may run at the same time: they share one connection, which is opened again when it is
+    lost, and continues the same run.
 
     Every call ends within `request_timeout_ms`, repeats included, and may raise ConnectionFailed,
     ServerNotTrusted, RequestTimeout, ProtocolError or a ServerError; of a sleep and a waiting poll
@@ -272,9 +272,9 @@ class Client:
         wait: timedelta | float = 0,
     ) -> Pending:
         """
-        Read what the instance was told: the pending signal, and what was sent to the checkpoint.
+        Read the pending signal, and the value that was sent to the checkpoint.
 
-        `also` names more checkpoints; of much that was sent to them the first is told, so ask again
+        `also` names more checkpoints; of much that was sent to them the first comes, so ask again
         without those that were. With `wait`, a timedelta or seconds, this returns as soon as there
         is anything, and with nothing when the time is over. The server holds the answer meanwhile;
         one that is too old for that, or for more than one checkpoint, is asked once a second. A
@@ -326,7 +326,7 @@ class Client:
         self, *, blocked_reason: str | None = None, waits: str | None = None
     ) -> None:
         """
-        Say that this process stops for now, by itself or because it was told to pause or cancel.
+        Say that this process stops for now, by itself or at a pause or cancel.
 
         A pending cancel ends the instance, a pending pause is acknowledged; the same once more is
         no error. Heartbeats stop. `waits` tells people what the instance waits for, as a JSON list
@@ -355,8 +355,8 @@ class Client:
         """
         Record up to 10,000 events of the workflow's own in one transaction, in their order.
 
-        One that the server cannot keep is left out, which only its log tells. They are sent again,
-        and a lost answer raises, as with `custom_event`.
+        One that the server cannot keep is left out; only the server's log says so. They are sent
+        again, and a lost answer raises, as with `custom_event`.
         """
         await self._calls.ask(requests.events(self._id, events), is_repeatable=False)
 

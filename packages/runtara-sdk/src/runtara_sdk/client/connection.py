@@ -20,8 +20,8 @@ class SharedConnection:
     A connection to one of several servers that comes back when it is lost.
 
     They are tried in turn, each for its connect timeout, beginning with the one that worked last.
-    `greet` is awaited on each new connection before anybody gets it; what it raises, everybody who
-    waits for that connection gets, and the connection is closed. `peer` is what errors call the
+    `greet` is awaited on each new connection before any call gets it. What it raises closes the
+    connection, and is raised in all calls that wait for it. `peer` is what errors call the
     servers, and `variable` the variable that names them.
     """
 

@@ -54,7 +54,7 @@ class Liveness:
                 check.cancel()
 
     def _look_in(self, seconds: float, connection: ClientConnection) -> None:
-        # One timer at a time, which looks who waits: one for each call would cost a lot.
+        # One timer for all calls that wait: one for each would cost a lot.
         loop = asyncio.get_running_loop()
         self._timers[connection] = loop.call_later(seconds, self._look, connection)
 
@@ -82,7 +82,7 @@ class Liveness:
             # Whatever it says, it lives.
             return
         except ConnectionLost:
-            # Calls that wait for an answer hear of it from the connection itself.
+            # The connection itself ends the calls that wait for an answer.
             return
         except TimeoutError:
             logger.warning(

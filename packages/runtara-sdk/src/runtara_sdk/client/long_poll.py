@@ -22,7 +22,7 @@ _MOST = 1000
 
 class LongPoll:
     """
-    Asks what the instance was told, for all checkpoints in one question if the server can.
+    Polls for signals and values, for all checkpoints in one request if the server can.
 
     Whether it can is seen by its first answer, which it is not let hold; docs/decisions/0011.
     """

@@ -19,7 +19,7 @@ class InstanceStatus(StrEnum):
 
 
 class SignalType(StrEnum):
-    """What an instance can be told to do."""
+    """The signals that an operator can send to an instance."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
@@ -28,7 +28,7 @@ class SignalType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What the instance was told and has not yet acknowledged."""
+    """A signal that the instance has not yet acknowledged."""
 
     type: SignalType
     payload: bytes = b""
@@ -37,7 +37,7 @@ class Signal:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    What the instance was told, each None if there is none.
+    The pending signal and values of an instance, each None if there is none.
 
     `signal` is the one not yet acknowledged, `custom_signal` the payload sent to the checkpoint
     that was named, `custom_signals` the payloads sent to those named besides, by their ids.
@@ -76,9 +76,9 @@ class Registration:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """
-    A checkpoint as it stands after the call, and what the instance was told meanwhile.
+    A checkpoint as it stands after the call, and the signal that is pending.
 
-    `found` tells that the id was taken: `state` is then the state saved first, not the one brought.
+    `found` says that the id was taken: `state` is then the state saved first, not the one brought.
     `signal` is the pending signal, `custom_signal` the payload sent to this checkpoint, if any.
     """
 

@@ -121,7 +121,7 @@ def sleep(
 
 
 def poll_signals(instance_id: str, names: Sequence[str], wait: timedelta) -> RpcRequest:
-    """Ask what the instance was told, and to hold the answer until there is something to say."""
+    """Ask for pending signals and values; the server may hold the answer until there are some."""
     return RpcRequest(
         poll_signals=PollSignalsRequest(
             instance_id=instance_id,
@@ -195,7 +195,7 @@ def completed(instance_id: str, output: bytes) -> RpcRequest:
 
 
 def failed(instance_id: str, error: str, failure: bytes | None) -> RpcRequest:
-    """End badly; told in any case, even with half a character from some file name in it."""
+    """Fail the instance; the error is sent even with half a character of a file name in it."""
     text = error.encode(errors="backslashreplace")
     request = _event(instance_id, InstanceEventType.EVENT_FAILED, text)
     if failure is not None:

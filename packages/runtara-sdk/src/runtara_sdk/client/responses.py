@@ -87,7 +87,7 @@ def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
 
 
 def polled(answer: PollSignalsResponse, names: Sequence[str]) -> Polled:
-    """Read what the instance was told; the first name is the one that all servers know of."""
+    """Read pending signals and values; the first name is the one that all servers know of."""
     sent = {custom.checkpoint_id: custom.payload for custom in answer.custom_signals}
     if answer.HasField("custom_signal"):
         sent[names[0]] = answer.custom_signal.payload

@@ -6,7 +6,7 @@ from runtara_sdk.errors import RuntaraError
 
 
 class WorkflowError(RuntaraError):
-    """Whatever a workflow, its code or its saved states are told by this layer."""
+    """An error of the workflow layer: in a workflow's code, its use, or its saved states."""
 
     code = "WORKFLOW_ERROR"
 

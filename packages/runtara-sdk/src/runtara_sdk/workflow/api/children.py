@@ -46,7 +46,7 @@ def child(call: Call[R], *, id: str) -> Coroutine[Any, Any, R]:
     workflow's code begins. However often this instance is run, the child is started once. An error
     that the child names in `raises=` is raised as itself, another as WorkflowFailed, and
     WorkflowCancelled if it was cancelled. Where a timeout, a group or a cancel ends the wait, the
-    child is told to cancel. Raises ChildNotStarted where the id is taken.
+    child is cancelled. Raises ChildNotStarted where the id is taken.
     """
     return _Child.of("child", call, id).whole()
 
@@ -191,7 +191,7 @@ class _Child(Generic[R]):
         successor = successor_in(self.id, output)
         if successor is not None:
             return (
-                f"child {self.id!r} goes on as {successor!r}, of whose end no parent hears: let a"
+                f"child {self.id!r} goes on as {successor!r}, and no parent is sent its end: let a"
                 " workflow that restarts be no child"
             )
         try:

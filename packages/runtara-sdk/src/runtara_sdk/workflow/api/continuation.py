@@ -1,4 +1,4 @@
-"""Restarts: endless workflows go on as a new instance, with no past to carry."""
+"""Continue-as-new: an endless workflow goes on as a new instance, with an empty history."""
 
 from collections.abc import Coroutine, Mapping
 from typing import Any, NoReturn
@@ -18,8 +18,8 @@ def continue_as_new(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoRe
     Complete this instance and go on as another one of the same workflow, with these arguments.
 
     "agent" goes on as "agent~2", and that as "agent~3"; the output of the old one names the new,
-    and who runs the old one again runs the new one. It never returns. Nothing else may be under
-    way, as nobody would wait for it.
+    and a process that runs the old one again runs the new one. It never returns. No other durable
+    call may be under way, since no code would wait for it.
     """
     where = required("continue_as_new()")
     _check_alone(where.execution)

@@ -50,8 +50,8 @@ class TaskGroup:
         if branch.task is not asyncio.current_task():
             coroutine.close()
             raise NotInBranchTask(
-                f"create_task of {key} in another branch: who comes first would name"
-                " its branches, so a replay could swap them; open a TaskGroup in this branch"
+                f"create_task of {key} in another branch: the order of the calls would"
+                " name its branches, so a replay could swap them; open a TaskGroup in this branch"
             )
         if not self._is_open:
             coroutine.close()
@@ -103,7 +103,7 @@ async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
 
     Which one was first is saved, so that a replay goes the same way. The others are cancelled then,
     and awaited. Fails as TaskGroup does. A promise with a deadline is better put in a `timeout`,
-    where a value that was sent in time counts though nobody was there to hear it.
+    where a value that was sent in time counts even if no process ran then.
     """
     if not branches:
         raise ValueError("race() is of at least one branch")

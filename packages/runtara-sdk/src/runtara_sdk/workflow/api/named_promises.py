@@ -27,8 +27,8 @@ class Promise(Generic[T]):
     A value that is sent to an instance once, under a name.
 
     The first value sent stands: every `get()` gives it, in any branch or task of the instance, now
-    and on every replay. Made once, beside the workflows, it is used by those who wait and by those
-    who send.
+    and on every replay. A module makes it once; the workflow that waits and the code that sends use
+    the same one.
     """
 
     @overload
@@ -93,9 +93,9 @@ class Promise(Generic[T]):
         """
         Wait for the value, in any task that the workflow's code begins.
 
-        `timeout`: raise TimeoutError when it is over, counted from the first run that came here; a
-        value that was sent in time, with no process there to hear it, wins. What was sent and is
-        not of the type raises NotSerializable, here and on every replay.
+        `timeout`: raise TimeoutError when it is over, counted from the first run that came here. A
+        value that was sent in time wins, even if no process ran then. A value of another type
+        raises NotSerializable, here and on every replay.
         """
         text = f"{self!r}.get({'' if timeout is None else shown(timeout)})"
         limit = None if timeout is None else duration("timeout=", timeout)

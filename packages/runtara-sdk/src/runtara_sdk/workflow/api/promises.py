@@ -26,7 +26,7 @@ _PREFIX = "promise:"
 def promise(name: str, kind: type[T], *, key: str | None = None) -> Coroutine[None, None, T]: ...
 
 
-# A union is no type to a type checker: what comes is Any, and annotated by who awaits it.
+# A union is no type to a type checker: the value is Any, and the code that awaits it annotates it.
 @overload
 def promise(name: str, kind: object, *, key: str | None = None) -> Coroutine[None, None, Any]: ...
 
@@ -40,8 +40,8 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
     a value has come to a name, or while another wait is for it, the next wait is for `name#2`, and
     so on; one that a timeout or a cancel has ended counts for nothing. In a branch the path of the
     branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
-    "orders%2F17"; the log tells what is waited for. A value wins over a timeout that was over
-    before a process was there to hear it.
+    "orders%2F17"; the log says which name is awaited. If the value was sent before the timeout
+    expired, it is returned even if no process ran then.
 
     With `key=` the value is sent to `name~key`, in any branch, and the call may be made in any task
     that the workflow's code begins; the key is unique among the promises of that name.
@@ -138,7 +138,7 @@ async def _wait_for_value(
 
 
 async def _is_sent(execution: Execution, name: str) -> bool:
-    """Tell whether a value came while no process was there to hear it before its deadline."""
+    """Tell whether a value was sent before the deadline while no process ran."""
     wait = execution.live.new_wait()
     with execution.inbox.expecting(name, wait):
         await execution.inbox.refresh()

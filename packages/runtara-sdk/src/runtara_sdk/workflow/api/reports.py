@@ -1,4 +1,4 @@
-"""Reports: how far a workflow is, for people who look."""
+"""Reports: how far a workflow is, for operators."""
 
 from contextvars import Context
 

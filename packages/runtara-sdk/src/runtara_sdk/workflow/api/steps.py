@@ -268,8 +268,8 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `name`: what its keys are made of, the function's name unless given; `was`: names it had before.
     `retry`: a `Retry(...)`; without one there is one attempt. `timeout`: of each attempt. `raises`:
     errors that are answers, never tried again. `effect`: "external" saves the intent first; an
-    attempt that a crash left open is asked about (`in_doubt`); where nobody can be asked, `doubt`
-    is "stop" to wait for a person, as it does unless given, or "again" to make the attempt again.
+    attempt that a crash left open is asked about (`in_doubt`). Without such a function, `doubt`
+    "stop" (the default) waits for an operator's decision, and "again" repeats the attempt.
     """
     check_known("step", options, _OPTIONS)
     return partial(_made, **options) if function is None else _made(function)

@@ -198,7 +198,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         return json.dumps({name: json.loads(text) for name, text in texts.items()}).encode()
 
     def failure(self, error: BaseException) -> bytes:
-        """Write what it raised, for those who read the instance's ending."""
+        """Write what it raised, for programs that read the instance's ending."""
         return values.failures.encode_of_workflow(f"workflow {self.name!r}", error, self.raises)
 
     def output(self, value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Parking: what of a run is left where it is when its process goes on without it."""
+"""Abandonment: tasks of a run that stay where they are, and are never unwound."""
 
 import asyncio
 import ctypes

@@ -136,9 +136,9 @@ class Wait:
 
     `ended` becomes None when the wait is over, else the key of the scope that cancelled it.
     `until`: when it is over by itself, and `key` what that is recorded under, if it is. `since`:
-    when it began. `is_open`: it waits for somebody, who may be quick. `is_pause`: the instance is
-    to pause. `is_again`: the code is to cancel the call again, as it did in an earlier run.
-    `reason`: why there is a wait, where people ask.
+    when it began. `is_open`: it waits for a value from outside, which may come soon. `is_pause`:
+    the instance is to pause. `is_again`: the code is to cancel the call again, as it did in an
+    earlier run. `reason`: why there is a wait, for operators.
     """
 
     ended: "asyncio.Future[str | None]"

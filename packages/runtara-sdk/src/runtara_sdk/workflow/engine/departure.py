@@ -46,7 +46,7 @@ class Departure:
         if suspending is None or suspending.done():
             self._end.finish(self._error)
         else:
-            # A run that falls asleep hears once more of what it was sent until then.
+            # A run that falls asleep polls once more for what was sent until then.
             suspending.add_done_callback(lambda _: self.look())
 
     async def hold(self, call: DurableCall | None = None) -> None:

@@ -13,7 +13,7 @@ callables, never the execution:
     order         the order in which user code gets outcomes outcome_order.py
     inbox         the poll for signals and promises          inbox.py
     suspension    when the process is of no use              suspension.py
-    reporting     what people are told of a run              reporting.py
+    reporting     what operators see of a running instance   reporting.py
     departure     leaves the process when asked to           departure.py
 
 `durable` is what every durable call does.
@@ -128,7 +128,7 @@ class Execution:
 
         Raises CancelledError where that is recorded, and that of user code once it is; `on_record`
         is called first. `live` checks for cancellation, a step once it has settled its effect. What
-        can't be saved ends the run, uncaught. `is_outcome`: user code gets it in the order of outcomes.
+        can't be saved ends the run, uncaught. `is_outcome`: user code gets it in outcome order.
         """
         record: Record | None = None
         try:
@@ -189,7 +189,7 @@ class Execution:
         return self.order.is_kept
 
     async def _hand_over(self, call: DurableCall, record: Record) -> None:
-        """Return when all lower outcomes are handed over; raises what user code cancels the call with."""
+        """Return when it is handed over in order; raises what user code cancels the call with."""
         if record.kind is Kind.CANCELLED and self.cancellation.is_made_again(record):
             if is_by_code(record) and record.nth is not None:
                 self.order.expect(record.nth)
@@ -197,17 +197,17 @@ class Execution:
                 await self.cancellation.wait_to_be_cancelled_again(call)
         if record.nth is not None:
             with self.live.running(call):
-                await self.order.in_order(record.nth)
+                await self.order.handed_over(record.nth)
         await self.departure.hold()
 
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
-        """Record that user code cancelled a call, unless it is cancelled, and hand that over in order."""
+        """Record that user code cancelled a call, unless it is cancelled; hand that over."""
         with self.live.running(call):
             await self.end.ensure_running()
             if record is None or record.kind is not Kind.CANCELLED:
                 record = await self._record_cancelled_by_code(call, record)
             if record.nth is not None:
-                await self.order.in_order(record.nth, at_once=True)
+                await self.order.handed_over(record.nth, at_once=True)
         return record
 
     async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:

@@ -1,4 +1,4 @@
-"""The inbox: one waiting poll hears what the instance is told, and what promises are sent."""
+"""The inbox: one held poll receives the instance's signals and the values of its promises."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore, Polled
 
 _QUIET = 0.1
-"""Seconds until a run without promises listens: short ones hear with the answers to their saves."""
+"""Seconds until a run without promises polls: answers to saves bring a short one its signals."""
 
 _BREATH = 0.02
 """
 Seconds without a poll when a promise has come and no other is waited for.
 
-Its value is being saved, with an answer that tells as much; and another promise may be next.
+Saving the value returns pending signals too, and the workflow often awaits another promise next.
 """
 
 _TURN = 0.25
-"""Seconds between two looks at promises while a cancel or a pause is told with every answer."""
+"""Seconds between two polls for promises while every answer repeats a cancel or a pause."""
 
 _HELD = timedelta(seconds=60)
 
@@ -43,7 +43,7 @@ class SignalInbox:
         """Within the block, listen for what is sent to this name: it ends the wait."""
         self._waits[wait] = name
         if name in self._values:
-            # It came when the wait before this one had just been struck.
+            # It came when the wait before this one had just been cancelled.
             wait.end()
         self._changed.set()
         try:
@@ -56,7 +56,7 @@ class SignalInbox:
         return self._waits.get(wait)
 
     def has(self, name: str) -> bool:
-        """Tell whether a value of this name has been heard."""
+        """Tell whether a value of this name has been received."""
         return name in self._values
 
     def value(self, name: str) -> bytes:
@@ -69,7 +69,7 @@ class SignalInbox:
         while True:
             self._changed.clear()
             if self._signals.is_cancelled or self._signals.is_pausing:
-                # That is told at once, again and again, until it is acknowledged.
+                # Every poll returns that at once until it is acknowledged.
                 await self.refresh()
                 await self._until_changed(_TURN)
             else:
@@ -82,14 +82,14 @@ class SignalInbox:
                 return
 
     async def answer(self, polled: Polled) -> None:
-        """Pass on what the instance is told; a resume is done with that."""
+        """Pass on a pending signal; a resume needs no more than that."""
         if polled.signal is not None:
             if polled.signal is SignalType.RESUME:
                 await self._end.call_core(lambda: self._store.acknowledge(SignalType.RESUME))
             self._signals.receive(polled.signal)
 
     async def _wait_for_news(self) -> None:
-        """Let a poll wait for all there is to hear, until it is answered or there is more."""
+        """Hold a poll for signals and awaited names, until it is answered or the names change."""
         poll = asyncio.create_task(self._poll(self._names(), _HELD))
         changing = asyncio.create_task(self._changed.wait())
         try:

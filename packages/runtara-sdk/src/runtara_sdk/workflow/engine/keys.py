@@ -45,11 +45,11 @@ def keyed(name: str, key: str) -> str:
 
 
 CHILD = f"{OWN}child/"
-"""Begins the names under which a parent hears how its children have ended."""
+"""Begins the names of the custom signals that carry the ends of children to their parent."""
 
 
 def child_signal(child_id: str) -> str:
-    """The name under which a parent hears how this child has ended."""
+    """The name of the custom signal that carries this child's end to its parent."""
     return f"{CHILD}{child_id}"
 
 

@@ -76,7 +76,7 @@ class LiveCalls:
         return busy >= self.branches and all(map(_waits, self.calls))
 
     def waiting_since(self) -> list[datetime]:
-        """Since when calls wait for somebody, and branches may work on what their tasks gave."""
+        """Since when calls wait for values from outside, and branches may work between calls."""
         began = [call.wait.since for call in self.calls if call.wait and call.wait.is_open]
         # Its task may be through with all that is under way in tasks of asyncio's.
         awaiting = {call.owner for call in self.calls if not call.detached}

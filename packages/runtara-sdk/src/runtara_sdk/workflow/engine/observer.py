@@ -93,7 +93,7 @@ Event: TypeAlias = (
 
 
 class Observer(Protocol):
-    """Is told what happens in runs, of one instance or of several."""
+    """Is called with the events of runs, of one instance or of several."""
 
     def __call__(self, instance_id: str, event: Event, /) -> None: ...
 
@@ -103,7 +103,7 @@ Observe: TypeAlias = Callable[[Event], None] | None
 
 
 def observing(instance_id: str, observers: Sequence[Observer]) -> Observe:
-    """Let every observer be told the events of one instance's run, in the order given."""
+    """Make one function that calls every observer with an instance's event, in the order given."""
 
     def observe(event: Event) -> None:
         for observer in observers:

@@ -64,9 +64,9 @@ class Ended:
 
     The output is JSON if it is DONE; if it FAILED `error` is what went wrong, for people, and
     `failure` for programs, empty where none was kept. `successor` is the instance that goes on if
-    it was RESTARTED. One that is SUSPENDED is due at `until`, or as soon
-    as it is told or sent something; None: it is paused. `awaits` is what it waits for then, which
-    may have later deadlines: it looks now and then whether something was sent.
+    it was RESTARTED. One that is SUSPENDED is due at `until`, or as
+    soon as a signal or a value is sent; None: it is paused. `awaits` is what it waits for then,
+    which may have later deadlines: values are re-checked before those.
     """
 
     outcome: Outcome

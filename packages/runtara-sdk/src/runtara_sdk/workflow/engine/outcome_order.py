@@ -7,8 +7,8 @@ over when all lower numbers are saved: none that user code has acted on can be l
 one is kept. The next one is handed over when the code that this one has woken has come to rest. A
 replay finds the outcomes saved and does the same, so the code goes the same way.
 
-A cancellation by user code waits for lower numbers alone. Its task may be cancelled in every handover
-of the loop until it ends (anyio does that), and the loop does not rest before.
+A cancellation by user code waits for lower numbers alone. Its task may be cancelled in every
+iteration of the loop until it ends (anyio does that), and the loop does not rest before.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class OutcomeOrder:
         """
         self._expected.add(number)
 
-    async def in_order(self, number: int, *, at_once: bool = False) -> None:
+    async def handed_over(self, number: int, *, at_once: bool = False) -> None:
         """Return when the outcome of this number is handed over."""
         self._saving.discard(number)
         self._unvisited.discard(number)
@@ -90,7 +90,7 @@ class OutcomeOrder:
         """
         Return when the tasks of all lower cancellations that were handed over have gone on.
 
-        What cancels this task meanwhile changes nothing: anyio does, in every iteration of the loop.
+        What cancels this task meanwhile changes nothing: anyio cancels it in every iteration.
         """
         while number is not None and self._not_gone_on.has_lower(number):
             lower = asyncio.get_running_loop().create_future()

@@ -93,7 +93,7 @@ class _History:
         }
 
     def led_to(self, error: str) -> list[str]:
-        """The keys of the failures that an instance's error tells of."""
+        """The keys of the failures that an instance's error names."""
         failures = [key for key, one in self._of(Kind.FAILURE) if call_of(key) == key]
         named = [key for key in failures if self._is_named_in(key, error)]
         # An error that hides its cause: what the workflow's own branch did last.

@@ -37,7 +37,7 @@ class Kind(StrEnum):
     RESULT = "result"  # a step's, a promise's or any other value
     UNREAD = "unread"  # a step's, as its own type writes it: the annotation made another value
     FAILURE = "failure"  # a step's final failure; why what was sent is no value of a promise
-    CANCELLED = "struck"  # a cancel, a timeout or a group struck here; value: the key of which
+    CANCELLED = "struck"  # by a cancel, a timeout or a group; value: the key of which
     UNTIL = "until"  # a deadline; value: when
     INTENT = "intent"  # an effect is about to be tried
     ATTEMPT = "attempt"  # one that failed and is not the last; value: what, and when to try again

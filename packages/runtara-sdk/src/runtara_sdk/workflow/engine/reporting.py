@@ -1,4 +1,4 @@
-"""Reporting: what people are told of a run while it runs, at most once a second."""
+"""Reporting: what operators see of a running instance, written at most once a second."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -14,10 +14,10 @@ from runtara_sdk.workflow.errors import CoreUnavailable
 logger = get_logger(__name__)
 
 _INTERVAL = 1.0
-"""Seconds between two writes at least, and how old a wait is that is told."""
+"""Seconds between two writes at least, and how long a wait lasts before it is reported."""
 
 _LONGEST = 8 * 1024
-"""Characters that waits of a process that stays are told in."""
+"""Characters of the report of what a run awaits that keeps its process."""
 
 NOTHING = waits(())
 
@@ -27,7 +27,7 @@ class Reporting:
     Tells the core what a run awaits and how far it is, when that has changed.
 
     No step waits for it, and what lasts less than a second costs no request. A core that is out of
-    reach is told later. `awaits` gives what the run awaits now.
+    reach gets the report later. `awaits` gives what the run awaits now.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class Reporting:
         self._writing: asyncio.Task[None] | None = None
 
     def report(self, progress: bytes) -> None:
-        """Let this be the run's progress; it is told at once, or a second after the last."""
+        """Set the run's progress; it is written at once, or a second after the last report."""
         self._progress = progress
         self._write_at(self._written_at + _INTERVAL)
 
     def reconsider(self) -> None:
-        """Tell in a second what the run awaits then, if that is something else than was told."""
+        """Report in a second what the run awaits then, if that differs from the last report."""
         if self._timer is None:
             self._write_at(asyncio.get_running_loop().time() + _INTERVAL)
 
     async def flush(self) -> None:
-        """Tell the run's progress, if that has not been told: the process is about to leave."""
+        """Report the run's progress, if it is not reported yet: the process is about to leave."""
         self.close()
         if self._writing is not None:
             await asyncio.wait([self._writing])
@@ -62,7 +62,7 @@ class Reporting:
             await self._write(None, self._progress)
 
     def close(self) -> None:
-        """Tell nothing any more by itself."""
+        """Report nothing more by itself."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -89,7 +89,7 @@ class Reporting:
         if news is not None or progress is not None:
             self._writing = self._end.in_background(self._write(news, progress))
         if awaited != NOTHING:
-            # Nothing tells when a wait has ended and the work goes on.
+            # The end of a wait calls nothing here, so the report is looked at again.
             self.reconsider()
 
     async def _write(self, awaited: str | None, progress: bytes | None) -> None:

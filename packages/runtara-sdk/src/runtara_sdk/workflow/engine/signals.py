@@ -1,4 +1,4 @@
-"""What the instance was told to do, by whichever answer of the core told it first."""
+"""The signals of the instance: cancelled and pausing, from any answer of the core."""
 
 from collections.abc import Callable
 

@@ -107,7 +107,7 @@ class DurableStore(Protocol):
 
     async def report(self, waits: str | None, progress: bytes | None) -> None:
         """
-        Tell what the running instance waits for, and how far it is; None leaves what was told.
+        Show what the running instance waits for, and its progress; None leaves what is shown.
 
         A core that is too old for it keeps neither.
         """

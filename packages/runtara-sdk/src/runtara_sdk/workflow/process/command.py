@@ -48,7 +48,7 @@ _ENDED = (
 )
 
 _BUG = (
-    "the run broke off with an error that nobody expected, which please report; the instance has"
+    "the run broke off with an error of the SDK itself, which please report; the instance has"
     " not ended, and goes on where it was when it is run again\n"
 )
 
@@ -235,8 +235,8 @@ def _leave_of(ended: Ended) -> Leave:
 
 def _due_text(until: datetime | None) -> str:
     if until is None:
-        return "it is paused; run it again when it was told to resume"
-    return f"run it again at {_utc(until)}, or when it was told or sent something"
+        return "it is paused; run it again after it was resumed"
+    return f"run it again at {_utc(until)}, or after a signal or a value was sent to it"
 
 
 def _awaited(awaits: Sequence[Awaited]) -> str:

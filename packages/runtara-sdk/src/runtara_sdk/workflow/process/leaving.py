@@ -30,7 +30,7 @@ class Manner(Enum):
     atexit handlers called, the globals of the user's modules let go, so that files are flushed.
     HANDLERS, where another process goes on with it: the
     atexit handlers, for ten seconds; no frame of the user's is unwound, no thread awaited. NONE,
-    where another process is at work already, or this one was told to go: nothing.
+    where another process has taken the instance, or this one was interrupted: nothing.
     """
 
     WHOLE = auto()
@@ -114,7 +114,7 @@ async def _end_tasks() -> None:
     """
     Cancel all tasks and wait for them.
 
-    The clean-up of one may ask for something durable: it is parked there then, and no task of the
+    The clean-up of one may ask for something durable: it blocks there then, and no task of the
     loop's any more. Runner.close would wait for it for ever.
     """
     left = asyncio.all_tasks() - {asyncio.current_task()}

@@ -1,4 +1,4 @@
-"""What can't be saved, told of a type or of a value, with what to do instead."""
+"""Why values of a type, or a value, can't be saved, and what to do instead."""
 
 import array
 import io
@@ -31,7 +31,7 @@ _ITERABLE = (Iterable, AsyncIterable, AsyncIterator, AsyncGenerator)
 
 _SECRET = (
     "is a secret, which would be saved masked: let the steps that need it read it where it is kept,"
-    " or return it as plain text, which whoever reads the database then sees"
+    " or return it as plain text, which every reader of the database then sees"
 )
 _ONCE = "can be read only once: return a list, and annotate list[...]"
 _ATTRS = "is a class of attrs, which can't be read back: make it a dataclass or a pydantic model"

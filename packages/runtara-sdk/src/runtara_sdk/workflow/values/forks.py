@@ -37,14 +37,14 @@ def _end(error: BaseException | None) -> NoReturn:
     code = 1
     # The process may have been forked with a lock of its streams held.
     with suppress(Exception):
-        code = _said_at_end(error)
+        code = _exit_code(error)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
     os._exit(code)
 
 
-def _said_at_end(error: BaseException | None) -> int:
+def _exit_code(error: BaseException | None) -> int:
     """Say what Python says of an error that ends a program, and give its exit code."""
     if error is None:
         return 0

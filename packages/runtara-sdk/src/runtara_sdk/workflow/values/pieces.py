@@ -53,7 +53,7 @@ class Pieces(BaseModel):
 
 
 def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
-    """Take an error apart; gives what is left out, too. Of a group its errors are not told."""
+    """Take an error apart, without the errors of a group; gives what is left out, too."""
     pieces, hints, left_out = Pieces(args=[], fields={}), _hints(type(error)), []
     given = error.args[:1] if isinstance(error, BaseExceptionGroup) else _args(error)
     for number, value in enumerate(given):
@@ -114,8 +114,8 @@ def _rest(what: str, value: object) -> Rest:
     """
     Keep the public attributes that are numbers; what is computed when asked for is none.
 
-    Text and what holds it may be a secret that nobody means to save: a request's headers have the
-    token that it was sent with, and its body a password.
+    Text and what holds it may be a secret that is not meant to be saved: a request's headers have
+    the token that it was sent with, and its body a password.
     """
     kept = {}
     for name, part in _attributes(value):
