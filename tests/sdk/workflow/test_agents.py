@@ -3,8 +3,8 @@
 import itertools
 
 from examples.workflows.agent import report
-from tests.sdk.workflow.hearing_runs import dying_at
 from tests.sdk.workflow.memory_store import Core, lives
+from tests.sdk.workflow.outcomes_got import dying_at
 
 from runtara_sdk import Ended, Outcome
 

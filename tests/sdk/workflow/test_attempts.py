@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -30,20 +31,12 @@ from runtara_sdk import (
 from runtara_sdk.workflow.engine.retry import retry_after
 
 Die = Callable[[str, bool], bool]
-tried: list[int] = []
-keys: set[str] = set()
-
-
-@pytest.fixture(autouse=True)
-def nothing_tried() -> None:
-    tried.clear()
-    keys.clear()
 
 
 @step(retry=Retry(attempts=4, wait=0, on=OSError))
 async def fails() -> int:
-    tried.append(current().attempt)
-    keys.add(current().idempotency_key)
+    probe.numbers.append(current().attempt)
+    probe.keys.add(current().idempotency_key)
     raise OSError("out")
 
 
@@ -67,10 +60,10 @@ async def test_counting_goes_on_after_a_crash() -> None:
     core = Core()
     ended = await lives(failing, core, None, dying_in("attempt fails#1 2"))
 
-    assert tried == [1, 2, 3, 4]
+    assert probe.numbers == [1, 2, 3, 4]
     assert core.attempts == {"fails#1": [1, 2, 3]}
     assert ended.output == b'"OSError: out 4"'
-    assert len(keys) == 1
+    assert len(probe.keys) == 1
 
 
 async def test_an_error_that_is_not_named_is_not_tried_again() -> None:
@@ -78,12 +71,12 @@ async def test_an_error_that_is_not_named_is_not_tried_again() -> None:
 
     @step(retry=Retry(attempts=5, wait=0, on=OSError))
     async def wrong() -> None:
-        tried.append(0)
+        probe.numbers.append(0)
         raise ValueError("wrong")
 
     @step(retry=Retry(attempts=5, wait=0), raises=KeyError)
     async def answer() -> None:
-        tried.append(1)
+        probe.numbers.append(1)
         raise KeyError("answer")
 
     @workflow
@@ -94,7 +87,7 @@ async def test_an_error_that_is_not_named_is_not_tried_again() -> None:
             await answer()
 
     assert await life(trying, Core()) == Ended(Outcome.DONE, b"null")
-    assert tried == [0, 1]
+    assert probe.numbers == [0, 1]
 
 
 async def test_an_attempt_that_takes_too_long_is_tried_again() -> None:
@@ -118,7 +111,7 @@ async def test_a_long_wait_between_attempts_is_a_durable_sleep() -> None:
 
     @step(retry=Retry(attempts=2, wait="1h", cap="1h"))
     async def patient() -> int:
-        tried.append(current().attempt)
+        probe.numbers.append(current().attempt)
         if current().attempt == 1:
             raise OSError("later")
         return 7
@@ -139,7 +132,7 @@ async def test_a_long_wait_between_attempts_is_a_durable_sleep() -> None:
     assert first == early == Ended(Outcome.SUSPENDED)
     assert timedelta(minutes=29) < slept <= timedelta(hours=1)
     assert last == Ended(Outcome.DONE, b"7")
-    assert tried == [1, 2]
+    assert probe.numbers == [1, 2]
 
 
 async def test_no_attempt_begins_behind_the_budget() -> None:
@@ -147,7 +140,7 @@ async def test_no_attempt_begins_behind_the_budget() -> None:
 
     @step(retry=Retry(attempts=100, wait="30m", cap="30m", budget="1h"))
     async def hopeless() -> None:
-        tried.append(current().attempt)
+        probe.numbers.append(current().attempt)
         raise OSError("no")
 
     @workflow
@@ -160,7 +153,7 @@ async def test_no_attempt_begins_behind_the_budget() -> None:
 
     assert ended.outcome is Outcome.FAILED
     assert core.now - began <= timedelta(hours=1)
-    assert 2 < len(tried) <= 5
+    assert 2 < len(probe.numbers) <= 5
 
 
 def test_the_other_side_says_when() -> None:
@@ -218,29 +211,26 @@ async def plain() -> None: ...
 
 @step(effect="external")
 async def pay() -> str:
-    tried.append(current().attempt)
+    probe.numbers.append(current().attempt)
     return "paid"
 
 
 @step(effect="external", doubt="again")
 async def pay_again() -> str:
-    tried.append(current().attempt)
+    probe.numbers.append(current().attempt)
     return "paid"
-
-
-asked: list[str] = []
 
 
 @step(effect="external")
 async def pay_asked() -> str:
-    tried.append(current().attempt)
+    probe.numbers.append(current().attempt)
     return "paid"
 
 
 @pay_asked.in_doubt
 async def find() -> str | NotDone:
-    asked.append(current().idempotency_key)
-    return "found" if len(tried) else NotDone()
+    probe.asked.append(current().idempotency_key)
+    return "found" if len(probe.numbers) else NotDone()
 
 
 @workflow(suspend_after="0s")
@@ -266,28 +256,28 @@ def dying_before(call: str) -> Die:
 
 async def test_an_effect_that_may_have_happened_is_asked_about() -> None:
     """Once, and only after a crash behind the intent."""
-    asked.clear()
+    probe.asked.clear()
     assert (await lives(asking, Core())).output == b'"paid"'
-    assert asked == []
+    assert probe.asked == []
     ended = await lives(asking, Core(), None, dying_before("save pay_asked#1"))
 
     assert ended.output == b'"found"'
-    assert (tried, len(asked)) == ([1, 1], 1)
+    assert (probe.numbers, len(probe.asked)) == ([1, 1], 1)
 
 
 async def test_an_effect_that_never_started_is_just_made() -> None:
     """Whoever might be asked."""
-    asked.clear()
+    probe.asked.clear()
     await lives(asking, Core(), None, dying_before("save pay_asked#1!intent#1"))
 
-    assert (tried, asked) == ([1], [])
+    assert (probe.numbers, probe.asked) == ([1], [])
 
 
 async def test_doubt_again_makes_it_again() -> None:
     """As declared, with the same idempotency key."""
     ended = await lives(again, Core(), None, dying_before("save pay_again#1"))
 
-    assert (ended.output, tried) == (b'"paid"', [1, 1])
+    assert (ended.output, probe.numbers) == (b'"paid"', [1, 1])
 
 
 async def in_doubt(workflow: Workflow[[], Any], name: str) -> Core:
@@ -308,7 +298,7 @@ async def test_doubt_waits_for_a_person(said: bytes, output: bytes, times: int) 
     core.sent["pay#1!decision#1"] = said
     ended = await lives(stopping, core)
 
-    assert (ended.output, len(tried)) == (output, times)
+    assert (ended.output, len(probe.numbers)) == (output, times)
 
 
 @pytest.mark.parametrize("said", [b'{"Done": "x"}', b'"no"', b"no", b'{"done": 5}', b"{}"])
@@ -321,7 +311,7 @@ async def test_what_decides_nothing_is_asked_for_again(said: bytes) -> None:
     ended = await lives(stopping, core)
 
     assert waits == Ended(Outcome.SUSPENDED)
-    assert (ended.output, len(tried)) == (b'"by hand"', 1)
+    assert (ended.output, len(probe.numbers)) == (b'"by hand"', 1)
 
 
 async def test_a_decision_is_for_one_crash() -> None:
@@ -334,14 +324,14 @@ async def test_a_decision_is_for_one_crash() -> None:
     ended = await lives(stopping, core)
 
     assert waits == Ended(Outcome.SUSPENDED)
-    assert (ended.output, tried) == (b'"by hand"', [1, 2])
+    assert (ended.output, probe.numbers) == (b'"by hand"', [1, 2])
 
 
 @pytest.mark.parametrize("name", ["pay_asked", "pay"])
 @pytest.mark.parametrize("strikes", ["cancel", "timeout"])
 async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) -> None:
     """It is settled first, and what became of the effect saved."""
-    asked.clear()
+    probe.asked.clear()
 
     @workflow(suspend_after="0s")
     async def limited() -> str:
@@ -360,7 +350,7 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
 
     assert json.loads(core.states[f"{name}#1"])["value"] == "found"
     assert ended.outcome is (Outcome.CANCELLED if strikes == "cancel" else Outcome.DONE)
-    assert len(tried) == 1
+    assert len(probe.numbers) == 1
 
 
 async def test_a_plain_function_is_asked_in_a_thread() -> None:
@@ -396,7 +386,7 @@ async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
 
     @step(effect="external", retry=Retry(attempts=3, wait=0, on=OSError))
     async def wire() -> str:
-        tried.append(1)
+        probe.numbers.append(1)
         return "paid"
 
     @wire.in_doubt
@@ -414,17 +404,17 @@ async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
     ended = await lives(wiring, core)
 
     assert waits == Ended(Outcome.SUSPENDED)
-    assert (ended.output, len(tried)) == (b'"by hand"', 1)
+    assert (ended.output, len(probe.numbers)) == (b'"by hand"', 1)
     assert len(asks) >= 3
 
 
 async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
     """With the key it was begun with; and code that forgets it is refused."""
-    asked.clear()
+    probe.asked.clear()
 
     @step(name="wire", was="pay_asked", effect="external")
     async def wire() -> str:
-        tried.append(2)
+        probe.numbers.append(2)
         return "paid"
 
     wire.in_doubt(find)
@@ -443,14 +433,14 @@ async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
     ended = await lives(renamed, core)
 
     assert ended.output == b'"found"'
-    assert tried == [1]
+    assert probe.numbers == [1]
 
 
 async def test_a_renamed_step_goes_on_counting() -> None:
     """What was begun under the old name is found under it."""
 
     async def work() -> None:
-        tried.append(current().attempt)
+        probe.numbers.append(current().attempt)
         raise OSError("out")
 
     retry = Retry(attempts=3, wait="2m", cap="2m")
@@ -459,14 +449,14 @@ async def test_a_renamed_step_goes_on_counting() -> None:
 
     @workflow(suspend_after="0s")
     async def counting() -> None:
-        await (old if not tried else new)()
+        await (old if not probe.numbers else new)()
 
     core = Core()
     await life(counting, core)
     ended = await lives(counting, core)
 
     assert ended.outcome is Outcome.FAILED
-    assert tried == [1, 2, 3]
+    assert probe.numbers == [1, 2, 3]
 
 
 async def test_a_core_that_lists_nothing_counts_as_well() -> None:
@@ -474,7 +464,7 @@ async def test_a_core_that_lists_nothing_counts_as_well() -> None:
     core = Core(lists=False)
     await lives(failing, core, None, dying_in("attempt fails#1 2"))
 
-    assert tried == [1, 2, 3, 4]
+    assert probe.numbers == [1, 2, 3, 4]
 
 
 async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
@@ -485,7 +475,7 @@ async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
 
     @step(retry=Retry(attempts=3, wait=0, budget="2h"))
     async def busy() -> None:
-        tried.append(current().attempt)
+        probe.numbers.append(current().attempt)
         raise Busy
 
     @workflow(suspend_after="0s")
@@ -503,7 +493,7 @@ async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
     assert wake == began + timedelta(hours=1)
     assert ended.outcome is Outcome.FAILED
     assert "budget" in ended.error
-    assert tried == [1]
+    assert probe.numbers == [1]
 
 
 async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
@@ -511,7 +501,7 @@ async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
 
     @step(retry=Retry(attempts=2, wait=0))
     async def opening() -> None:
-        tried.append(1)
+        probe.numbers.append(1)
         raise FileNotFoundError("caf\udce9.csv")
 
     @workflow
@@ -523,7 +513,7 @@ async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
     assert ended is not None
     assert ended.outcome is Outcome.FAILED
     assert r"caf\udce9.csv" in ended.error
-    assert len(tried) == 2
+    assert len(probe.numbers) == 2
 
 
 @pytest.mark.parametrize("error", [SystemExit(0), StopIteration("end")])

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -21,46 +21,26 @@ from runtara_sdk import (
 )
 from runtara_sdk.workflow import execute
 
-seen: list[str] = []
-
-
-class Gate:
-    """Where a step has begun, and whether it may go on."""
-
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
-        self.opened = asyncio.Event()
-
-
-gate: Gate
-
-
-@pytest.fixture(autouse=True)
-async def nothing_seen() -> None:
-    global gate
-    seen.clear()
-    gate = Gate()
-
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
 @step
 async def hang() -> None:
-    gate.begun.set()
+    probe.events["begun"].set()
     try:
         await asyncio.get_running_loop().create_future()
     finally:
-        seen.append("hang ended")
+        probe.seen.append("hang ended")
 
 
 @step(effect="external")
 async def pay() -> str:
-    gate.begun.set()
-    await gate.opened.wait()
+    probe.events["begun"].set()
+    await probe.events["opened"].wait()
     return "paid"
 
 
@@ -88,7 +68,7 @@ async def running(flow: Callable[[], Awaitable[Ended]]) -> "asyncio.Task[Ended]"
         return await flow()
 
     task = asyncio.create_task(run())
-    await gate.begun.wait()
+    await probe.events["begun"].wait()
     return task
 
 
@@ -103,7 +83,7 @@ async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
     again = await life(hanging, core)
 
     assert ended == again == Ended(Outcome.CANCELLED)
-    assert seen == ["hang ended", "cleaned"]
+    assert probe.seen == ["hang ended", "cleaned"]
 
 
 async def test_an_effect_is_not_ended_by_a_cancel() -> None:
@@ -113,10 +93,10 @@ async def test_an_effect_is_not_ended_by_a_cancel() -> None:
     await core.until(lambda: core.listeners == 1)
     await core.tell(SignalType.CANCEL)
     await core.until(lambda: core.listeners == 0)
-    gate.opened.set()
+    probe.events["opened"].set()
 
     assert await task == Ended(Outcome.CANCELLED)
-    assert seen == ["struck after it"]
+    assert probe.seen == ["struck after it"]
     assert b'"paid"' in core.states["pay#1"]
 
 
@@ -139,7 +119,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
     ended = await lives(walking, core)
 
     assert ended == Ended(Outcome.CANCELLED)
-    assert seen == ["one", "two", "struck"]
+    assert probe.seen == ["one", "two", "struck"]
 
 
 async def test_a_timeout_counts_from_its_first_entry() -> None:
@@ -205,10 +185,10 @@ async def test_a_timeout_around_a_group_ends_its_branches() -> None:
 
     core = Core()
     assert await lives(grouped, core) == Ended(Outcome.DONE, b'"late"')
-    assert sorted(seen) == ["one", "two"]
+    assert sorted(probe.seen) == ["one", "two"]
     core.ended = None
     assert await lives(grouped, core) == Ended(Outcome.DONE, b'"late"')
-    assert sorted(seen) == ["one", "two"]
+    assert sorted(probe.seen) == ["one", "two"]
 
 
 async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
@@ -240,14 +220,14 @@ async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
     core.ended = None
 
     assert first == await lives(grouped, core) == Ended(Outcome.DONE, b'["failed"]')
-    assert seen == ["failing", "ended"]
+    assert probe.seen == ["failing", "ended"]
 
 
 async def test_a_step_handed_to_a_group_is_ended_with_it() -> None:
     """Though its key is one of the branch that called it."""
 
     async def failing() -> None:
-        await gate.begun.wait()
+        await probe.events["begun"].wait()
         await note("failing")
         raise ValueError("failed")
 
@@ -262,5 +242,5 @@ async def test_a_step_handed_to_a_group_is_ended_with_it() -> None:
 
     assert ended is not None
     assert "ValueError: failed" in ended.error
-    assert seen == ["failing", "hang ended"]
+    assert probe.seen == ["failing", "hang ended"]
     assert set(core.states) == {"~workflow", "failing/note#1", "hang#1", "group#1"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -24,38 +25,26 @@ from runtara_sdk.workflow import Workflow, execute
 
 CANCELLED = Ended(Outcome.CANCELLED)
 
-seen: list[str] = []
-begun: asyncio.Semaphore
-opened: asyncio.Event
-hung: asyncio.Event
-
-
-@pytest.fixture(autouse=True)
-async def nothing_seen() -> None:
-    global begun, opened, hung
-    seen.clear()
-    begun, opened, hung = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
-
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
 @step
 async def hang() -> None:
-    begun.release()
+    probe.begun.release()
     try:
         await asyncio.get_running_loop().create_future()
     finally:
-        hung.set()
+        probe.events["hung"].set()
 
 
 @step(effect="external")
 async def pay() -> str:
-    begun.release()
-    await opened.wait()
+    probe.begun.release()
+    await probe.events["opened"].wait()
     return "paid"
 
 
@@ -64,7 +53,7 @@ async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended
     core = Core()
     task = asyncio.create_task(lives(flow, core))
     for _ in range(hanging):
-        await begun.acquire()
+        await probe.begun.acquire()
     await core.tell(SignalType.CANCEL)
     async with asyncio.timeout(10):
         ended = await task
@@ -74,12 +63,12 @@ async def cancelled_in(flow: Workflow[[], Any], hanging: int = 1) -> tuple[Ended
 
 async def replayed(flow: Workflow[[], Any], core: Core, ended: Ended) -> None:
     """Run it again from any prefix of what it saved: it ends alike, if the cancel is pending."""
-    states, before = dict(core.states), list(seen)
+    states, before = dict(core.states), list(probe.seen)
     for count in range(1, len(states) + 1):
         again = Core(states=dict(itertools.islice(states.items(), count)), now=core.now)
         again.told = SignalType.CANCEL if ended == CANCELLED else None
         assert await lives(flow, again) == ended, list(again.states)
-    seen[:] = before
+    probe.seen[:] = before
 
 
 async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
@@ -99,7 +88,7 @@ async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
 
     ended, _ = await cancelled_in(flow)
 
-    assert (ended, seen) == (CANCELLED, [])
+    assert (ended, probe.seen) == (CANCELLED, [])
 
 
 async def test_a_timeout_hides_no_outer_one_that_struck_its_clean_up() -> None:
@@ -145,7 +134,7 @@ async def test_a_timeout_in_clean_up_raises_as_any_other() -> None:
 
     ended, _ = await cancelled_in(flow)
 
-    assert (ended, seen) == (CANCELLED, ["late"])
+    assert (ended, probe.seen) == (CANCELLED, ["late"])
 
 
 async def test_a_group_whose_branches_fail_hides_no_cancel() -> None:
@@ -168,7 +157,7 @@ async def test_a_group_whose_branches_fail_hides_no_cancel() -> None:
 
     ended, core = await cancelled_in(flow)
 
-    assert (ended, seen) == (CANCELLED, ["dealt with"])
+    assert (ended, probe.seen) == (CANCELLED, ["dealt with"])
     assert list(core.states)[-1] == "note#2"
 
 
@@ -182,7 +171,7 @@ async def test_gather_hides_no_cancel() -> None:
 
     ended, _ = await cancelled_in(flow, hanging=2)
 
-    assert (ended, seen) == (CANCELLED, [])
+    assert (ended, probe.seen) == (CANCELLED, [])
 
 
 async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
@@ -202,7 +191,7 @@ async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
 
     ended, _ = await cancelled_in(flow, hanging=2)
 
-    assert (ended, seen) == (CANCELLED, ["in it", "behind it"])
+    assert (ended, probe.seen) == (CANCELLED, ["in it", "behind it"])
 
 
 async def test_gather_hides_no_timeout() -> None:
@@ -240,17 +229,17 @@ async def test_a_cancel_thrown_in_a_task_of_asyncio_strikes_the_workflow_too() -
 
     core = Core()
     task = asyncio.create_task(execute(flow, MemoryStore(core), clock=core.clock))
-    await begun.acquire()
-    await begun.acquire()
+    await probe.begun.acquire()
+    await probe.begun.acquire()
     await core.tell(SignalType.CANCEL)
-    await hung.wait()
-    opened.set()
+    await probe.events["hung"].wait()
+    probe.events["opened"].set()
 
-    assert (await task, seen) == (CANCELLED, [])
+    assert (await task, probe.seen) == (CANCELLED, [])
 
 
 async def failing() -> None:
-    await begun.acquire()
+    await probe.begun.acquire()
     raise ValueError("failed")
 
 
@@ -267,8 +256,8 @@ async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -
 
     core = Core()
     task = asyncio.create_task(life(flow, core))
-    await hung.wait()
-    opened.set()
+    await probe.events["hung"].wait()
+    probe.events["opened"].set()
     ended = await task
 
     assert ended is not None
@@ -295,7 +284,7 @@ async def test_a_step_handed_over_with_its_clean_up_is_struck_once() -> None:
     ended = await life(flow, Core())
 
     assert ended is not None
-    assert (ended.outcome, seen) == (Outcome.FAILED, ["one", "two"])
+    assert (ended.outcome, probe.seen) == (Outcome.FAILED, ["one", "two"])
 
 
 async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
@@ -348,15 +337,15 @@ async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
         try:
             await hang()
         except asyncio.CancelledError:
-            seen.append("caught")
+            probe.seen.append("caught")
         return await note("went on")
 
     core = Core()
     task = asyncio.create_task(lives(flow, core))
-    await begun.acquire()
+    await probe.begun.acquire()
     await core.tell(SignalType.CANCEL)
     ended = await task
     again = await lives(flow, Core(states=core.states, told=SignalType.CANCEL))
 
     assert ended == again == Ended(Outcome.DONE, b'"went on"')
-    assert seen == ["caught", "went on", "caught"]
+    assert probe.seen == ["caught", "went on", "caught"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.hearing_runs import (
-    all_heard,
+from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.outcomes_got import (
+    all_got,
     dying_at,
     goes_on_as_it_went,
-    hear,
-    listen,
+    new_record,
+    received,
 )
-from tests.sdk.workflow.memory_store import Core, life
 
 from runtara_sdk import (
     ChildNotStarted,
@@ -67,9 +67,9 @@ async def finish_children(core: Core) -> None:
             if child_id in core.cancelled_children:
                 ended = Ended(Outcome.CANCELLED)
             else:
-                heard = await asyncio.create_task(life(ship, own))
-                assert heard is not None
-                ended = heard
+                outcomes = await asyncio.create_task(life(ship, own))
+                assert outcomes is not None
+                ended = outcomes
             core.ended_children[child_id] = ended
             await core.send(f"~child/{child_id}", told(ended))
 
@@ -88,9 +88,9 @@ async def result(number: int) -> str:
 
 async def tried(number: int) -> None:
     try:
-        hear(await result(number))
+        received(await result(number))
     except (Lost, WorkflowFailed, WorkflowCancelled) as error:
-        hear(f"{type(error).__name__} {error}")
+        received(f"{type(error).__name__} {error}")
 
 
 @workflow(suspend_after="0s")
@@ -104,22 +104,22 @@ async def shipping() -> str:
         foreign.create_task(tried(3))
         foreign.create_task(tried(-4))
     handle = await start_child(ship.bind(Parcel(5)), id="ship-5")
-    hear(await note("between"))
-    hear(await handle.result())
-    return all_heard()
+    received(await note("between"))
+    received(await handle.result())
+    return all_got()
 
 
 async def test_a_parent_killed_anywhere_goes_on_as_it_went() -> None:
     """Before and after every third call of the core; its children end between its runs."""
-    heard = await goes_on_as_it_went(shipping, between=finish_children, every=3)
+    outcomes = await goes_on_as_it_went(shipping, between=finish_children, every=3)
 
-    assert heard[0] == "shipped 1"
-    assert sorted(heard[1:3]) == ["Lost parcel 0 is lost", "shipped 2"]
-    assert sorted(heard[3:5]) == [
+    assert outcomes[0] == "shipped 1"
+    assert sorted(outcomes[1:3]) == ["Lost parcel 0 is lost", "shipped 2"]
+    assert sorted(outcomes[3:5]) == [
         "WorkflowFailed workflow 'ship' has failed: ValueError: -4",
         "shipped 3",
     ]
-    assert heard[5:] == ["between", "shipped 5"]
+    assert outcomes[5:] == ["between", "shipped 5"]
 
 
 @workflow(suspend_after="0s")
@@ -131,7 +131,7 @@ async def test_a_parent_killed_anywhere_starts_no_second_child() -> None:
     """And no third run asks for what is recorded as started."""
     for number in range(1, 8):
         core = Core()
-        listen()
+        new_record()
         await life(one_child, core, dies=dying_at(number, is_done=True))
         await life(one_child, core)
         again = len(core.calls)

@@ -49,19 +49,19 @@ async def ship(number: int) -> str:
 async def send_all() -> list[str]:
     report("sending")
     handle = await start_child(ship.bind(1), id="one")
-    heard = []
+    outcomes = []
     for number, name in ((0, "none"), (-1, "broken")):
         try:
-            heard.append(await child(ship.bind(number), id=name))
+            outcomes.append(await child(ship.bind(number), id=name))
         except (Lost, WorkflowFailed) as error:
-            heard.append(f"{type(error).__name__}: {error}")
-    heard.append(await handle.result())
+            outcomes.append(f"{type(error).__name__}: {error}")
+    outcomes.append(await handle.result())
     try:
         async with timeout("0.2s"):
             await child(ship.bind(2), id="two")
     except TimeoutError:
-        heard.append("too late")
-    return heard
+        outcomes.append("too late")
+    return outcomes
 
 
 class Runs:

@@ -10,26 +10,20 @@ from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Ended, Outcome, StepFailed, step, workflow
-
-seen: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
 
 
 @step
 def halve(number: int, by: int = 2) -> int:
-    seen.append("halved")
+    probe.seen.append("halved")
     return number // by
 
 
 @step
 async def double(number: int, *, times: int = 1) -> int:
-    seen.append("doubled")
+    probe.seen.append("doubled")
     return number * 2 * times
 
 
@@ -84,11 +78,11 @@ def traced(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     async def wrapper(*args: object, **kwargs: object) -> object:
-        seen.append("begun")
+        probe.seen.append("begun")
         try:
             return await function(*args, **kwargs)
         finally:
-            seen.append("ended")
+            probe.seen.append("ended")
 
     return wrapper
 
@@ -102,7 +96,7 @@ async def test_a_tracing_decorator_times_the_whole_step() -> None:
         return await tracing(4)
 
     assert await life(tracked, Core()) == Ended(Outcome.DONE, b"2")
-    assert seen == ["begun", "halved", "ended"]
+    assert probe.seen == ["begun", "halved", "ended"]
 
 
 @pytest.mark.parametrize("made", [halve, flow, Mill().grind])
@@ -174,7 +168,7 @@ async def test_a_step_is_not_called_where_nothing_awaits_it(
     assert ended is not None
     assert ended.outcome is Outcome.FAILED
     assert ended.error.startswith("NotInBranchTask: ")
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_outside_of_workflows_a_step_is_called_in_any_thread() -> None:
@@ -223,7 +217,7 @@ async def test_a_plain_step_that_awaits_no_step_it_calls_has_failed() -> None:
     assert ended is not None
     assert ended.output.startswith(b'"DurableCallInStep: forgetful is a plain function')
     assert b"halve.__wrapped__" in ended.output
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_the_warning_of_a_step_that_nothing_awaits_names_it() -> None:
@@ -237,7 +231,7 @@ async def test_the_warning_of_a_step_that_nothing_awaits_names_it() -> None:
     with pytest.warns(RuntimeWarning, match="coroutine 'halve' was never awaited"):
         await life(forgetting, Core())
 
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_threads_of_a_plain_step_call_no_steps() -> None:
@@ -262,4 +256,4 @@ async def test_a_plain_step_may_see_to_the_end_of_a_step(called: Any) -> None:
         return await called(4)
 
     assert await life(nesting, Core()) == Ended(Outcome.DONE, b"2")
-    assert seen == ["halved"]
+    assert probe.seen == ["halved"]

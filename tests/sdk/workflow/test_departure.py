@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Outcome, Promise, Retry, TaskGroup, sleep, step, workflow
 from runtara_sdk.errors import RuntaraError
@@ -19,46 +20,34 @@ class Asked(RuntaraError):
     """What the departures here are asked with."""
 
 
-seen: list[str] = []
-begun: asyncio.Event
-may_end: asyncio.Event
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    global begun, may_end
-    seen.clear()
-    begun, may_end = asyncio.Event(), asyncio.Event()
-
-
 @step
 async def charge() -> int:
     """Take as long as the test wants."""
-    seen.append("charge")
-    begun.set()
-    await may_end.wait()
+    probe.seen.append("charge")
+    probe.events["begun"].set()
+    await probe.events["may_end"].wait()
     return 1
 
 
 @step
 async def ship() -> str:
     """Take no time."""
-    seen.append("ship")
+    probe.seen.append("ship")
     return "shipped"
 
 
 @step(retry=Retry(attempts=3, wait="10ms", cap="10ms"))
 async def flaky() -> None:
     """Fail at first."""
-    seen.append("flaky")
-    if seen.count("flaky") == 1:
+    probe.seen.append("flaky")
+    if probe.seen.count("flaky") == 1:
         raise ConnectionError
 
 
 @step(effect="external")
 async def pay() -> None:
     """Do what must not be done twice."""
-    seen.append("pay")
+    probe.seen.append("pay")
 
 
 Departing = tuple[Departure, "asyncio.Task[object]"]
@@ -102,20 +91,20 @@ async def test_a_step_under_way_ends_and_nothing_follows_it() -> None:
     @workflow
     async def order() -> str:
         await charge()
-        seen.append("went on")
+        probe.seen.append("went on")
         return await ship()
 
     core = Core()
     departure, running = departing(order, core)
-    await begun.wait()
+    await probe.events["begun"].wait()
     departure.ask(Asked())
-    may_end.set()
+    probe.events["may_end"].set()
     await left(running)
 
-    assert seen == ["charge"]
+    assert probe.seen == ["charge"]
     assert "charge#1" in core.states
     assert (await lives(order, core)).output == b'"shipped"'
-    assert seen == ["charge", "went on", "ship"]
+    assert probe.seen == ["charge", "went on", "ship"]
 
 
 async def test_code_that_a_value_wakes_meanwhile_begins_no_step() -> None:
@@ -133,17 +122,17 @@ async def test_code_that_a_value_wakes_meanwhile_begins_no_step() -> None:
 
     core = Core()
     departure, running = departing(order, core)
-    await begun.wait()
+    await probe.events["begun"].wait()
     await core.until(lambda: core.listeners == 1)
     departure.ask(Asked())
     await core.send("word", b"1")
     await core.until(lambda: any("get:word" in key for key in core.states))
-    may_end.set()
+    probe.events["may_end"].set()
     await left(running)
 
-    assert seen == ["charge"]
+    assert probe.seen == ["charge"]
     await lives(order, core)
-    assert seen == ["charge", "ship"]
+    assert probe.seen == ["charge", "ship"]
 
 
 async def test_code_between_two_calls_begins_no_step() -> None:
@@ -157,19 +146,19 @@ async def test_code_between_two_calls_begins_no_step() -> None:
 
     async def shipping() -> None:
         await going_on.wait()
-        seen.append("went on")
+        probe.seen.append("went on")
         await ship()
 
     core = Core()
     departure, running = departing(order, core)
-    await begun.wait()
+    await probe.events["begun"].wait()
     departure.ask(Asked())
     going_on.set()
     await asyncio.sleep(0)
-    may_end.set()
+    probe.events["may_end"].set()
     await left(running)
 
-    assert seen == ["charge", "went on"]
+    assert probe.seen == ["charge", "went on"]
 
 
 async def test_no_further_attempt_is_made() -> None:
@@ -184,13 +173,13 @@ async def test_no_further_attempt_is_made() -> None:
     def failed(call: str, is_done: bool) -> bool:
         is_there = call == "attempt flaky#1 1" and is_done
         if is_there:
-            asyncio.get_running_loop().call_later(0.05, may_end.set)
+            asyncio.get_running_loop().call_later(0.05, probe.events["may_end"].set)
         return is_there
 
     ended = await left_at(order, Core(clock_runs=True), failed)
 
     assert isinstance(ended, Asked)
-    assert sorted(seen) == ["charge", "flaky"]
+    assert sorted(probe.seen) == ["charge", "flaky"]
 
 
 async def test_an_intended_effect_is_made_so_that_it_is_not_in_doubt() -> None:
@@ -205,22 +194,22 @@ async def test_an_intended_effect_is_made_so_that_it_is_not_in_doubt() -> None:
     )
 
     assert isinstance(ended, Asked)
-    assert seen == ["pay"]
+    assert probe.seen == ["pay"]
     assert (await lives(paying, core)).output == b'"shipped"'
-    assert seen == ["pay", "ship"]
+    assert probe.seen == ["pay", "ship"]
 
 
 async def test_one_that_is_asked_before_it_begins_does_nothing() -> None:
     @workflow
     async def order() -> None:
-        seen.append("began")
+        probe.seen.append("began")
         await ship()
 
     departure, running = departing(order, Core())
     departure.ask(Asked())
     await left(running)
 
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_one_that_falls_asleep_just_then_sleeps() -> None:

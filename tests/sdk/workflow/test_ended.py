@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 from tests.sdk.workflow.launches import Launcher, ended, launching
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_persistence import SignalType
 from runtara_sdk import Ended, Incompatible, Outcome, continue_as_new, step, workflow
 
 pytestmark = pytest.mark.slow
 
-seen: list[str] = []
-
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
@@ -36,11 +35,6 @@ async def other(text: str) -> str:
 async def agent(turn: int) -> None:
     await note(str(turn))
     await continue_as_new(turn + 1)
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
 
 
 @pytest.fixture
@@ -67,7 +61,7 @@ async def test_what_has_ended_is_not_run(end: Ended, given: bytes | None) -> Non
 
     again = await life(noting, core, given)
 
-    assert (again, seen) == (end, ["one"])
+    assert (again, probe.seen) == (end, ["one"])
 
 
 async def test_what_has_ended_tells_nothing_to_others() -> None:
@@ -79,7 +73,7 @@ async def test_what_has_ended_tells_nothing_to_others() -> None:
         await life(noting, core, b'"two"')
     with pytest.raises(Incompatible, match="is one of workflow 'noting', not of 'other'"):
         await life(other, core)
-    assert seen == ["one"]
+    assert probe.seen == ["one"]
 
 
 async def test_what_ended_before_its_first_start_tells_how() -> None:

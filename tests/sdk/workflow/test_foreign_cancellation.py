@@ -2,19 +2,19 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable
 
 import anyio
 import pytest
-from tests.sdk.workflow.hearing_runs import (
-    all_heard,
+from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.outcomes_got import (
+    all_got,
     goes_on_as_it_went,
-    hear,
-    listen,
+    new_record,
+    received,
     to_its_end,
 )
-from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     NotDone,
@@ -32,13 +32,6 @@ from runtara_sdk.workflow import Workflow
 
 pytestmark = pytest.mark.slow
 
-begun: Counter[str] = Counter()
-
-
-@pytest.fixture(autouse=True)
-def nothing_begun() -> None:
-    begun.clear()
-
 
 @step
 async def note(name: str) -> str:
@@ -47,21 +40,21 @@ async def note(name: str) -> str:
 
 @step
 async def hang(name: str) -> str:
-    begun[name] += 1
+    probe.counts[name] += 1
     await asyncio.get_running_loop().create_future()
     return name
 
 
 @step(effect="external")
 async def pay(name: str) -> str:
-    begun[current().idempotency_key] += 1
+    probe.counts[current().idempotency_key] += 1
     await asyncio.sleep(0.01)
     return name
 
 
 @pay.in_doubt
 async def find_payment(name: str) -> str | NotDone:
-    return name if begun[current().idempotency_key] else NotDone()
+    return name if probe.counts[current().idempotency_key] else NotDone()
 
 
 @step
@@ -74,13 +67,13 @@ async def waiting(name: str, call: Awaitable[object]) -> None:
     try:
         await call
     except asyncio.CancelledError:
-        hear(f"{name} cancelled")
+        received(f"{name} cancelled")
         raise
-    hear(name)
+    received(name)
 
 
 async def failing(name: str) -> None:
-    hear(await note.keyed(name)(name))
+    received(await note.keyed(name)(name))
     raise ValueError(name)
 
 
@@ -93,8 +86,8 @@ async def by_siblings() -> str:
             group.create_task(waiting("hangs", hang.keyed("h")("h")))
             group.create_task(failing("fails"))
     except* ValueError:
-        hear(await note("failed"))
-    return all_heard()
+        received(await note("failed"))
+    return all_got()
 
 
 @workflow
@@ -105,8 +98,8 @@ async def by_anyio_siblings() -> str:
                 group.start_soon(waiting, f"s{number}", sleep("1d", key=f"{number}"))
             group.start_soon(failing, "fails")
     except* ValueError:
-        hear(await note("failed"))
-    return all_heard()
+        received(await note("failed"))
+    return all_got()
 
 
 @workflow
@@ -116,15 +109,15 @@ async def by_asyncio_timeout() -> str:
             async with asyncio.timeout(0.01):
                 await waiting(name, promise("x", str, key=name))
         except TimeoutError:
-            hear(await note.keyed(name)(f"{name} late"))
+            received(await note.keyed(name)(f"{name} late"))
 
     await asyncio.gather(one("a"), one("b"))
     try:
         async with asyncio.timeout(0.01):
             await waiting("own", sleep("1d"))
     except TimeoutError:
-        hear(await note("own late"))
-    return all_heard()
+        received(await note("own late"))
+    return all_got()
 
 
 @workflow
@@ -134,8 +127,8 @@ async def by_move_on_after() -> str:
             group.start_soon(waiting, "a", promise("x", str, key="a"))
             group.start_soon(waiting, "b", hang.keyed("b")("b"))
             group.start_soon(waiting, "c", sleep("1d", key="c"))
-    hear(await note("moved on"))
-    return all_heard()
+    received(await note("moved on"))
+    return all_got()
 
 
 @workflow
@@ -146,8 +139,8 @@ async def round_a_group_of_ours() -> str:
                 group.create_task(waiting("a", sleep("1d")), name="a")
                 group.create_task(note("b"), name="b")
     except TimeoutError:
-        hear(await note("late"))
-    return all_heard()
+        received(await note("late"))
+    return all_got()
 
 
 @workflow(suspend_after="0s")
@@ -157,8 +150,8 @@ async def by_a_timeout_of_ours() -> str:
             group.create_task(waiting("a", sleep("1d", key="a")))
             group.create_task(waiting("b", promise("x", str, key="b")))
     except TimeoutError:
-        hear(await note("late"))
-    return all_heard()
+        received(await note("late"))
+    return all_got()
 
 
 @workflow
@@ -170,21 +163,21 @@ async def of_effects() -> str:
             group.create_task(waiting("read", read.keyed("b")("b")))
             group.create_task(failing("fails"))
     except* ValueError:
-        hear(await note("failed"))
-    return all_heard()
+        received(await note("failed"))
+    return all_got()
 
 
 @workflow
 async def at_the_end_of_a_branch() -> str:
     async def branch() -> None:
         left.append(asyncio.create_task(waiting("left", sleep("1d", key="left"))))
-        hear(await note("branch"))
+        received(await note("branch"))
 
     left: list[asyncio.Task[None]] = []
     async with TaskGroup() as group:
         group.create_task(branch(), name="b")
-    hear(await note("joined"))
-    return all_heard()
+    received(await note("joined"))
+    return all_got()
 
 
 @workflow(suspend_after="0s")
@@ -195,8 +188,8 @@ async def with_its_instance() -> str:
         try:
             await waiting("own", sleep("2d"))
         finally:
-            hear(await note("cleaned up"))
-    return all_heard()
+            received(await note("cleaned up"))
+    return all_got()
 
 
 FLOWS = [
@@ -214,9 +207,9 @@ FLOWS = [
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 async def test_what_code_cancels_is_cancelled_again(flow: Workflow[[], object]) -> None:
     """In the same order, wherever the runs before were killed."""
-    heard = await goes_on_as_it_went(flow)
+    outcomes = await goes_on_as_it_went(flow)
 
-    assert any("cancelled" in one for one in heard)
+    assert any("cancelled" in one for one in outcomes)
 
 
 async def test_what_was_cancelled_is_never_made_again() -> None:
@@ -226,7 +219,7 @@ async def test_what_was_cancelled_is_never_made_again() -> None:
     core.ended = None
 
     assert await to_its_end(by_move_on_after, core) == first
-    assert begun == {"b": 1}
+    assert probe.counts == {"b": 1}
     assert b'"~code"' in core.states["hang~b"]
 
 
@@ -239,7 +232,7 @@ async def test_an_effect_that_code_cancels_is_let_end_and_saved() -> None:
     assert b'"~code"' in core.states["pay~a!struck"]
     core.ended = None
     await to_its_end(of_effects, core)
-    assert set(begun.values()) == {1}
+    assert set(probe.counts.values()) == {1}
 
 
 async def test_a_cancel_of_the_instance_cancels_calls_of_foreign_tasks() -> None:
@@ -248,9 +241,9 @@ async def test_a_cancel_of_the_instance_cancels_calls_of_foreign_tasks() -> None
     async def cancel(core: Core) -> None:
         await core.tell(SignalType.CANCEL)
 
-    heard = await goes_on_as_it_went(with_its_instance, Outcome.CANCELLED, cancel)
+    outcomes = await goes_on_as_it_went(with_its_instance, Outcome.CANCELLED, cancel)
 
-    assert {"a cancelled", "b cancelled", "own cancelled"} <= set(heard)
+    assert {"a cancelled", "b cancelled", "own cancelled"} <= set(outcomes)
 
 
 async def test_a_timer_of_asyncio_keeps_the_process_and_a_warning_says_so(
@@ -264,14 +257,14 @@ async def test_a_timer_of_asyncio_keeps_the_process_and_a_warning_says_so(
             async with asyncio.timeout(0.2):
                 await promise("x", str)
         except TimeoutError:
-            hear("late")
+            received("late")
         await promise("y", str)
-        return all_heard()
+        return all_got()
 
-    heard = listen()
+    outcomes = new_record()
     ended = await life(flow, Core(clock_runs=True))
 
     assert ended is not None
     assert ended.outcome is Outcome.SUSPENDED
-    assert heard == ["late"]
+    assert outcomes == ["late"]
     assert [one.getMessage() for one in caplog.records if "timeout(...)" in one.getMessage()]

@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 
 import anyio
 import pytest
-from tests.sdk.workflow.hearing_runs import all_heard, goes_on_as_it_went, hear, listen
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.outcomes_got import all_got, goes_on_as_it_went, new_record, received
 
 from runtara_sdk import NotInBranchTask, TaskGroup, promise, sleep, step, workflow
 from runtara_sdk.workflow import Workflow
@@ -34,15 +34,15 @@ def in_thread(name: str) -> str:
 
 
 async def two(name: str) -> str:
-    hear(await work.keyed(f"{name}1")(f"{name}1"))
-    hear(await work.keyed(f"{name}2")(f"{name}2"))
+    received(await work.keyed(f"{name}1")(f"{name}1"))
+    received(await work.keyed(f"{name}2")(f"{name}2"))
     return name
 
 
 @workflow
 async def gathered() -> str:
-    hear(*await asyncio.gather(two("a"), two("b"), two("c")))
-    return all_heard()
+    received(*await asyncio.gather(two("a"), two("b"), two("c")))
+    return all_got()
 
 
 @workflow
@@ -50,8 +50,8 @@ async def asyncio_group() -> str:
     async with asyncio.TaskGroup() as group:
         for name in "abc":
             group.create_task(two(name))
-    hear(await work("end"))
-    return all_heard()
+    received(await work("end"))
+    return all_got()
 
 
 @workflow
@@ -59,7 +59,7 @@ async def anyio_group() -> str:
     async with anyio.create_task_group() as group:
         for name in "abc":
             group.start_soon(two, name)
-    return all_heard()
+    return all_got()
 
 
 @workflow
@@ -69,10 +69,10 @@ async def nested() -> str:
             group.create_task(two(name))
             async with anyio.create_task_group() as inner:
                 inner.start_soon(two, f"{name}x")
-                hear(await work.keyed(f"{name}y")(f"{name}y"))
+                received(await work.keyed(f"{name}y")(f"{name}y"))
 
     await asyncio.gather(outer("a"), outer("b"))
-    return all_heard()
+    return all_got()
 
 
 @workflow
@@ -84,9 +84,9 @@ async def shared_workers() -> str:
         while True:
             name = await queue.get()
             got = await work.keyed(name)(name)
-            hear(got)
+            received(got)
             if len(got) < 3:
-                queue.put_nowait(f"{got}{len(all_heard())}")
+                queue.put_nowait(f"{got}{len(all_got())}")
             queue.task_done()
 
     async with asyncio.TaskGroup() as group:
@@ -96,7 +96,7 @@ async def shared_workers() -> str:
         await queue.join()
         for each in workers:
             each.cancel()
-    return all_heard()
+    return all_got()
 
 
 @workflow
@@ -105,16 +105,16 @@ async def beside_its_own_task() -> str:
     async with asyncio.TaskGroup() as group:
         group.create_task(two("a"))
         group.create_task(two("c"))
-        hear(await work("b"))
-        hear(await work("d"))
-    return all_heard()
+        received(await work("b"))
+        received(await work("d"))
+    return all_got()
 
 
 @workflow(suspend_after="0s")
 async def of_all_kinds() -> str:
     async def one(name: str, call: Awaitable[object]) -> None:
         await call
-        hear(name)
+        received(name)
 
     await asyncio.gather(
         one("slept", sleep("1d", key="x")),
@@ -124,7 +124,7 @@ async def of_all_kinds() -> str:
         one("in thread", in_thread.keyed("b")("b")),
         one("own", work("c")),
     )
-    return all_heard()
+    return all_got()
 
 
 @workflow
@@ -137,7 +137,7 @@ async def in_branches_of_ours() -> str:
     async with TaskGroup() as group:
         group.create_task(branch("a"), name="one")
         group.create_task(branch("b"), name="two")
-    return all_heard()
+    return all_got()
 
 
 FLOWS = [
@@ -166,14 +166,14 @@ async def test_two_hundred_calls_at_once() -> None:
     @workflow
     async def many() -> str:
         async def one(number: int) -> None:
-            hear(await quick.keyed(f"{number}")(f"{number}"))
+            received(await quick.keyed(f"{number}")(f"{number}"))
 
         await asyncio.gather(*map(one, range(200)))
-        return all_heard()
+        return all_got()
 
-    heard = await goes_on_as_it_went(many, every=150)
+    outcomes = await goes_on_as_it_went(many, every=150)
 
-    assert sorted(map(int, heard)) == list(range(200))
+    assert sorted(map(int, outcomes)) == list(range(200))
 
 
 async def test_what_form_2_can_say_is_saved_in_form_2() -> None:
@@ -187,7 +187,7 @@ async def test_what_form_2_can_say_is_saved_in_form_2() -> None:
     forms = {}
     for flow in (plain, gathered):
         core = Core()
-        listen()
+        new_record()
         await life(flow, core)
         forms[flow.name] = {json.loads(state).get("form") for state in core.states.values()}
 

@@ -1,11 +1,10 @@
 """What asyncio.gather leaves under way, and which error it raises, are the same on every replay."""
 
 import asyncio
-from collections import Counter
 from contextlib import suppress
 
-import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -30,36 +29,26 @@ class Declined(Exception):
 
 DECLINED = Ended(Outcome.DONE, output=b'"declined"')
 
-paid: Counter[str] = Counter()
-doors: dict[str, asyncio.Event]
-
-
-@pytest.fixture(autouse=True)
-async def nothing_paid() -> None:
-    global doors
-    paid.clear()
-    doors = {name: asyncio.Event() for name in "ab"}
-
 
 @step(raises=Declined)
 async def decline(name: str, opens: str = "") -> None:
-    if name in doors:
-        await doors[name].wait()
+    if name in ("a", "b"):
+        await probe.events[name].wait()
     if opens:
-        doors[opens].set()
+        probe.events[opens].set()
     raise Declined(name)
 
 
 @step(effect="external")
 async def pay(name: str) -> str:
-    await doors[name].wait()
-    paid[current().idempotency_key] += 1
+    await probe.events[name].wait()
+    probe.counts[current().idempotency_key] += 1
     return name
 
 
 @pay.in_doubt
 async def find_payment(name: str) -> str | NotDone:
-    return name if paid[current().idempotency_key] else NotDone()
+    return name if probe.counts[current().idempotency_key] else NotDone()
 
 
 @step
@@ -107,7 +96,7 @@ async def test_what_a_failed_gather_leaves_is_ended_with_the_workflow() -> None:
     assert b'"result"' in core.states["pay#1"]
     assert b"~end" in core.states["sleep#1!struck"]
     assert await replayed(core, flow) == DECLINED
-    assert set(paid.values()) == {1}
+    assert set(probe.counts.values()) == {1}
 
 
 async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
@@ -165,7 +154,7 @@ async def test_an_effect_begun_at_the_very_end_is_saved() -> None:
         asyncio.create_task(pay("a"))  # noqa: RUF006 - a slip
         return "declined"
 
-    doors["a"].set()
+    probe.events["a"].set()
     core = Core()
 
     assert await life(flow, core) == DECLINED

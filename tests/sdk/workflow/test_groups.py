@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -20,17 +21,10 @@ from runtara_sdk import (
     workflow,
 )
 
-ran: list[int] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_ran() -> None:
-    ran.clear()
-
 
 @step
 async def work(number: int) -> int:
-    ran.append(number)
+    probe.numbers.append(number)
     return number
 
 
@@ -54,7 +48,7 @@ async def test_a_branch_can_begin_none_beside_it() -> None:
     assert ended is not None
     assert b"create_task of group#1 in another branch" in ended.output
     assert b"open a TaskGroup in this branch" in ended.output
-    assert ran == []
+    assert probe.numbers == []
 
 
 async def test_a_group_that_has_ended_begins_no_branch() -> None:
@@ -69,7 +63,7 @@ async def test_a_group_that_has_ended_begins_no_branch() -> None:
         return "refused"
 
     assert await life(late, Core()) == Ended(Outcome.DONE, b'"refused"')
-    assert ran == []
+    assert probe.numbers == []
 
 
 async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
@@ -94,7 +88,7 @@ async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
     ):
         await life(mapping, core)
 
-    assert ran == [1, 2]
+    assert probe.numbers == [1, 2]
 
 
 async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
@@ -116,7 +110,7 @@ async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
         return "done"
 
     assert await lives(flow, Core()) == Ended(Outcome.DONE, b'"done"')
-    assert ran == [2]
+    assert probe.numbers == [2]
 
 
 async def test_a_group_that_is_added_behind_patched_is_none() -> None:
@@ -136,7 +130,7 @@ async def test_a_group_that_is_added_behind_patched_is_none() -> None:
     added.append(2)
 
     assert await lives(flow, core) == Ended(Outcome.DONE, b'"done"')
-    assert ran == [1, 2]
+    assert probe.numbers == [1, 2]
 
 
 @pytest.mark.parametrize("where", ["branch", "group", "task"])
@@ -223,4 +217,4 @@ async def test_a_branch_begun_where_another_has_failed_does_nothing() -> None:
     again = await life(flow, Core(states=core.states))
 
     assert ended == again == Ended(Outcome.DONE, b'"failed"')
-    assert ran == []
+    assert probe.numbers == []

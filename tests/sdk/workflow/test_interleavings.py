@@ -5,11 +5,12 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.hearing_runs import all_heard, hear, listen
 from tests.sdk.workflow.memory_store import Core, MemoryStore
+from tests.sdk.workflow.outcomes_got import all_got, new_record, received
 
 from runtara_sdk.workflow import TaskGroup, Workflow, current, execute, map_steps, step, workflow
 
@@ -38,20 +39,22 @@ class Gates:
             self._open[name].release()
 
 
-gates = Gates(())
+_gates: ContextVar[Gates] = ContextVar("gates")
+"""Those of the run under way: the tasks of a dead run have others."""
 
 
 @contextmanager
 def gated(order: tuple[str, ...], count: int) -> Iterator[None]:
-    global gates
     gates = Gates(order)
+    token = _gates.set(gates)
     gates.let(count)
     yield
+    _gates.reset(token)
 
 
 @step
 async def work(name: str, number: int) -> str:
-    await gates.through(name)
+    await _gates.get().through(name)
     return f"{name}{number} {current().key}"
 
 
@@ -79,13 +82,13 @@ async def gathered() -> list[list[str]]:
 
 async def several_keyed(name: str) -> None:
     for number in range(STEPS):
-        hear(await work.keyed(f"{name}{number}")(name, number))
+        received(await work.keyed(f"{name}{number}")(name, number))
 
 
 @workflow
 async def in_foreign_tasks() -> str:
     await asyncio.gather(several_keyed("A"), several_keyed("B"))
-    return all_heard()
+    return all_got()
 
 
 async def killed_after(flow: Workflow[[], Any], core: Core, count: int) -> None:
@@ -124,18 +127,18 @@ async def test_every_order_before_a_crash_and_every_order_after_it(
     assert len(seen) == 1, seen
 
 
-async def test_foreign_tasks_hear_what_they_heard_before_a_crash() -> None:
+async def test_foreign_tasks_get_what_they_got_before_a_crash() -> None:
     """Two of two calls each: in every order before a crash, anywhere, and every order after it."""
     for live, count, again in itertools.product(ORDERS, range(1, 2 * STEPS + 1), ORDERS):
         core = Core()
-        before = listen()
+        before = new_record()
         with gated(live, count):
             await killed_after(in_foreign_tasks, core, count)
-        after = listen()
+        after = new_record()
         with gated(again, 2 * STEPS):
             ended = await execute(in_foreign_tasks, MemoryStore(core), clock=core.clock)
         core.ended = None
-        replayed = listen()
+        replayed = new_record()
         with gated(tuple(reversed(again)), 2 * STEPS):
             once_more = await execute(in_foreign_tasks, MemoryStore(core), clock=core.clock)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from tests.sdk.workflow.hearing_runs import all_heard, goes_on_as_it_went, hear
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.outcomes_got import all_got, goes_on_as_it_went, received
 
 from runtara_sdk import (
     NotSerializable,
@@ -41,7 +41,7 @@ async def note(text: str) -> str:
 
 
 async def asks(name: str) -> None:
-    hear(f"{name} {(await APPROVAL.get()).by}")
+    received(f"{name} {(await APPROVAL.get()).by}")
 
 
 @workflow(suspend_after="0s")
@@ -60,7 +60,7 @@ async def everywhere() -> str:
     await asks("root")
     await note("between")
     await asks("root again")
-    return all_heard()
+    return all_got()
 
 
 async def approve(core: Core) -> None:
@@ -69,12 +69,12 @@ async def approve(core: Core) -> None:
 
 async def test_every_get_in_any_branch_or_task_gives_the_first_value_sent() -> None:
     """Killed before and after each call of the core, and replayed: in the same order."""
-    heard = await goes_on_as_it_went(everywhere, between=approve)
+    outcomes = await goes_on_as_it_went(everywhere, between=approve)
 
-    assert {one.removesuffix(" Ann") for one in heard[:4]} == {
+    assert {one.removesuffix(" Ann") for one in outcomes[:4]} == {
         f"{branch} {task}" for branch in ("one", "two") for task in ("task", "other task")
     }
-    assert heard[-2:] == ["root Ann", "root again Ann"]
+    assert outcomes[-2:] == ["root Ann", "root again Ann"]
 
 
 async def test_a_second_value_changes_nothing() -> None:
@@ -115,22 +115,22 @@ async def test_one_of_many_is_told_by_its_key() -> None:
 @workflow(suspend_after="0s")
 async def in_time() -> str:
     try:
-        hear(await NEWS.get(timeout="2s"))
+        received(await NEWS.get(timeout="2s"))
     except TimeoutError as error:
-        hear(str(error))
+        received(str(error))
     async with asyncio.TaskGroup() as group:
         group.create_task(_late("a"))
         group.create_task(_late("b"))
     async with timeout("1h"):
-        hear(await Promise("news~z", str).get(timeout="30d"))
-    return all_heard()
+        received(await Promise("news~z", str).get(timeout="30d"))
+    return all_got()
 
 
 async def _late(name: str) -> None:
     try:
         await NEWS.get(timeout="1s")
     except TimeoutError:
-        hear(f"{name} late")
+        received(f"{name} late")
 
 
 async def between(core: Core) -> None:
@@ -140,9 +140,9 @@ async def between(core: Core) -> None:
 
 
 async def test_a_get_that_is_over_raises_timeout_error_on_every_replay() -> None:
-    heard = await goes_on_as_it_went(in_time, between=between)
+    outcomes = await goes_on_as_it_went(in_time, between=between)
 
-    assert heard == [
+    assert outcomes == [
         "get:news#1: Promise('news').get('2s') is over",
         *("a late", "b late"),
         "hello",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.sdk.fake_server import DEFAULTS, Act, FakeServer, hang_up, refuse, reply, reset
 from tests.sdk.workflow.launches import Launcher, ended, launching
+from tests.sdk.workflow.probe import probe
 from tests.support.server_process import ServerProcess, running
 
 from runtara_persistence import InstanceStatus
@@ -21,8 +22,6 @@ from runtara_sdk.workflow.process.core_store import connected
 pytestmark = pytest.mark.slow
 
 INFRASTRUCTURE = 4
-
-seen: list[str] = []
 
 
 async def test_a_blocked_loop_goes_on_showing_life(tmp_path: Path) -> None:
@@ -101,14 +100,9 @@ async def test_trusting_anybody_is_warned_of_once(tmp_path: Path) -> None:
     assert said.count("RUNTARA_SKIP_CERT_VERIFICATION is on") == 1
 
 
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
-
-
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
@@ -117,7 +111,7 @@ async def saving() -> str:
     try:
         return await note("one")
     finally:
-        seen.append("finally")
+        probe.seen.append("finally")
 
 
 FAILURES = {
@@ -142,7 +136,7 @@ async def test_a_result_waits_for_the_core(
         ended = await execute(saving, journal)
 
     assert ended == Ended(Outcome.DONE, b'"one"')
-    assert seen == ["one", "finally"]
+    assert probe.seen == ["one", "finally"]
     assert server.kinds().count("checkpoint") == 4
 
 
@@ -157,7 +151,7 @@ async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(
         with pytest.raises(CoreUnavailable, match="no route to the disk; run the instance again"):
             await execute(saving, journal)
 
-    assert seen == ["one"]
+    assert probe.seen == ["one"]
     assert "instance_event" not in server.kinds()
 
 
@@ -179,7 +173,7 @@ async def test_the_budget_bounds_a_call_to_an_address_that_is_dead(
             with pytest.raises(CoreUnavailable, match="could not be reached for 0:00:02: no word"):
                 await execute(saving, journal)
 
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_the_budget_bounds_a_call_to_a_server_that_is_frozen(
@@ -209,7 +203,7 @@ async def test_the_budget_bounds_a_call_to_a_server_that_is_frozen(
         finally:
             real_server.process.send_signal(signal.SIGCONT)
 
-    assert seen == ["one"]
+    assert probe.seen == ["one"]
 
 
 async def test_calls_that_wait_for_the_end_of_an_outage_log_it_once(

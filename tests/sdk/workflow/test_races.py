@@ -6,20 +6,14 @@ from datetime import timedelta
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Ended, Outcome, SignalType, promise, race, sleep, step, workflow
-
-seen: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
 
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
@@ -50,7 +44,7 @@ async def test_the_first_wins_and_the_others_clean_up() -> None:
     core.ended = None
 
     assert ended == await lives(racing, core) == Ended(Outcome.DONE, b'"late: None"')
-    assert seen == ["cleaned", "went on"]
+    assert probe.seen == ["cleaned", "went on"]
 
 
 async def test_a_value_that_comes_first_wins() -> None:
@@ -62,7 +56,7 @@ async def test_a_value_that_comes_first_wins() -> None:
     core.now += timedelta(days=9)
 
     assert await lives(racing, core) == Ended(Outcome.DONE, b'"approved: yes"')
-    assert seen == ["went on"]
+    assert probe.seen == ["went on"]
 
 
 async def test_dying_at_any_call_changes_no_winner_that_was_saved() -> None:
@@ -71,7 +65,7 @@ async def test_dying_at_any_call_changes_no_winner_that_was_saved() -> None:
     await lives(racing, core)
     calls = len(core.calls)
     for number, is_done in itertools.product(range(calls), (False, True)):
-        seen.clear()
+        probe.seen.clear()
         left = itertools.count()
         core = Core()
         ended = await lives(
@@ -83,7 +77,7 @@ async def test_dying_at_any_call_changes_no_winner_that_was_saved() -> None:
         )
 
         assert ended == Ended(Outcome.DONE, b'"late: None"'), (number, is_done)
-        assert set(seen) == {"cleaned", "went on"}
+        assert set(probe.seen) == {"cleaned", "went on"}
 
 
 async def test_a_race_is_struck_as_any_durable_call() -> None:
@@ -93,7 +87,7 @@ async def test_a_race_is_struck_as_any_durable_call() -> None:
     await core.tell(SignalType.CANCEL)
 
     assert await lives(racing, core) == Ended(Outcome.CANCELLED)
-    assert seen == ["cleaned"]
+    assert probe.seen == ["cleaned"]
     assert b'"cancel"' in core.states["race#1"]
 
 
@@ -113,7 +107,7 @@ async def test_a_branch_that_fails_fails_the_race() -> None:
         return []
 
     assert await lives(flow, Core()) == Ended(Outcome.DONE, b'["StepFailed"]')
-    assert seen == ["cleaned"]
+    assert probe.seen == ["cleaned"]
 
 
 async def test_a_race_without_runners_is_refused() -> None:

@@ -4,10 +4,10 @@ import asyncio
 import copy
 import json
 import threading
-from collections import Counter
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk.workflow import (
     Ended,
@@ -25,29 +25,21 @@ class Declined(Exception):
     pass
 
 
-DONE: Counter[str] = Counter()
-
-
-@pytest.fixture(autouse=True)
-def nothing_done() -> None:
-    DONE.clear()
-
-
 @step
 async def double(number: int) -> int:
-    DONE["double"] += 1
+    probe.counts["double"] += 1
     return number * 2
 
 
 @step
 def shout(text: str) -> str:
-    DONE["shout"] += 1
+    probe.counts["shout"] += 1
     return text.upper()
 
 
 @step(raises=Declined)
 async def charge(amount: int) -> int:
-    DONE["charge"] += 1
+    probe.counts["charge"] += 1
     if amount > 100:
         raise Declined("too much", amount)
     if amount < 0:
@@ -97,14 +89,14 @@ async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
 
     core = Core()
     first = await execute(trying, MemoryStore(core))
-    live, ran = list(seen), DONE.copy()
+    live, ran = list(seen), probe.counts.copy()
     seen.clear()
     core.ended = None
     second = await execute(trying, MemoryStore(core))
 
     assert first == second == Ended(Outcome.DONE, b"6")
     assert seen == live
-    assert ran == DONE
+    assert ran == probe.counts
     assert live[0] == (5,)
     assert live[1][:2] == (Declined, ("too much", 500))
     assert live[2][0] is StepFailed

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -23,26 +24,19 @@ from runtara_sdk.workflow import execute
 from runtara_sdk.workflow.engine.outcome import Awaited, successor_of, waits
 from runtara_sdk.workflow.errors import Superseded
 
-seen: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
-
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
 class Context:
     async def __aenter__(self) -> None:
-        seen.append("entered")
+        probe.seen.append("entered")
 
     async def __aexit__(self, *error: object) -> None:
-        seen.append("exited")
+        probe.seen.append("exited")
 
 
 @workflow(suspend_after="0s")
@@ -52,24 +46,24 @@ async def napping() -> str:
             await sleep("1d")
         return "awake"
     except BaseException:
-        seen.append("except")
+        probe.seen.append("except")
         raise
     finally:
-        seen.append("finally")
+        probe.seen.append("finally")
 
 
 async def test_a_suspension_unwinds_nothing() -> None:
     """In the same process, later runs go on in frames of their own."""
     core = Core()
     first = await life(napping, core)
-    assert (first, seen) == (Ended(Outcome.SUSPENDED), ["entered"])
+    assert (first, probe.seen) == (Ended(Outcome.SUSPENDED), ["entered"])
     assert core.wake == core.now + timedelta(days=1)
     early = await life(napping, core)
     core.now += timedelta(days=1)
     last = await life(napping, core)
 
     assert (early, last) == (Ended(Outcome.SUSPENDED), Ended(Outcome.DONE, b'"awake"'))
-    assert seen == ["entered", "entered", "entered", "exited", "finally"]
+    assert probe.seen == ["entered", "entered", "entered", "exited", "finally"]
 
 
 def test_nor_does_the_end_of_the_loop() -> None:
@@ -77,7 +71,7 @@ def test_nor_does_the_end_of_the_loop() -> None:
     ended = asyncio.run(execute(napping, MemoryStore(core := Core()), clock=core.clock))
 
     assert ended == Ended(Outcome.SUSPENDED)
-    assert seen == ["entered"]
+    assert probe.seen == ["entered"]
 
 
 async def test_a_process_is_released_only_when_all_branches_wait() -> None:
@@ -103,10 +97,10 @@ async def test_a_process_is_released_only_when_all_branches_wait() -> None:
     first = await life(several, core)
 
     assert first == Ended(Outcome.SUSPENDED)
-    assert seen == ["working 0", "working 1", "working 2"]
+    assert probe.seen == ["working 0", "working 1", "working 2"]
     assert core.wake == core.now + timedelta(days=2)
     assert (await lives(several, core)).outcome is Outcome.DONE
-    assert seen[3:] == ["2", "3"]
+    assert probe.seen[3:] == ["2", "3"]
 
 
 async def test_a_short_wait_is_held() -> None:
@@ -151,7 +145,7 @@ async def test_one_poll_listens_for_all_promises() -> None:
 
 async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> None:
     """The poll knows nothing of it: another takes its place."""
-    opened, heard = asyncio.Event(), asyncio.Event()
+    opened, outcomes = asyncio.Event(), asyncio.Event()
 
     @step
     async def opening() -> None:
@@ -163,7 +157,7 @@ async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> No
     async def later() -> None:
         await opening()
         await promise("second", int)
-        heard.set()
+        outcomes.set()
 
     @workflow
     async def asking() -> int:
@@ -178,7 +172,7 @@ async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> No
     await core.send("later/second", b"2")
     opened.set()
     async with asyncio.timeout(10):
-        await heard.wait()
+        await outcomes.wait()
     await core.send("sooner/first", b"1")
 
     assert await running == Ended(Outcome.DONE, b"1")
@@ -225,7 +219,7 @@ async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
     @step
     async def paused() -> None:
         await core.tell(SignalType.PAUSE)
-        seen.append("paused")
+        probe.seen.append("paused")
 
     @workflow
     async def stepping() -> str:
@@ -235,7 +229,7 @@ async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
 
     core = Core()
     first = await life(stepping, core)
-    assert (first, seen) == (Ended(Outcome.SUSPENDED), ["one", "paused"])
+    assert (first, probe.seen) == (Ended(Outcome.SUSPENDED), ["one", "paused"])
     core.told = SignalType.RESUME
     last = await life(stepping, core)
 
@@ -254,13 +248,13 @@ async def test_a_superseded_run_stops_where_it_is() -> None:
             await note("two")
             return await note("never")
         finally:
-            seen.append("finally")
+            probe.seen.append("finally")
 
     core = Core()
     with pytest.raises(Superseded):
         await life(stepping, core)
 
-    assert seen == ["one", "two"]
+    assert probe.seen == ["one", "two"]
     assert "note#2" not in core.states
 
 
@@ -284,7 +278,7 @@ async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
     core.ended = None
 
     assert ended == again == Ended(Outcome.DONE, b'"onetwo"')
-    assert seen == ["one", "two"]
+    assert probe.seen == ["one", "two"]
     with pytest.raises(
         NondeterminismError, match=r'\(text="other"\), and was called with \(text="one"\)'
     ):
@@ -318,16 +312,16 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
         try:
             await continue_as_new(turn + 1)
         finally:
-            seen.append("finally")
+            probe.seen.append("finally")
 
     core = Core()
     ended = await life(agent, core, b"1")
 
     assert ended == Ended(Outcome.RESTARTED, b'{"restarted_as": "i-1~2"}', successor="i-1~2")
-    assert seen == ["1"]
+    assert probe.seen == ["1"]
     heir = Core(states=core.successors["i-1~2"])
     assert (await life(agent, heir)) is not None
-    assert seen == ["1", "2"]
+    assert probe.seen == ["1", "2"]
     assert successor_of("i-1~2") == "i-1~3"
 
 

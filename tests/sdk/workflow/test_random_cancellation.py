@@ -1,15 +1,16 @@
-"""Programs made at random of all that can strike and be struck, killed wherever they can be."""
+"""Programs made at random of all that cancels and is cancelled, killed wherever they can be."""
 
 import asyncio
 import itertools
 import random
-from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     NotDone,
@@ -26,8 +27,7 @@ from runtara_sdk import (
 
 Part = Callable[[], Coroutine[Any, Any, list[str]]]
 
-effects: Counter[str] = Counter()
-program: Part
+_program: ContextVar[Part] = ContextVar("program")
 
 
 class Broken(Exception):
@@ -36,19 +36,19 @@ class Broken(Exception):
 
 @step(effect="external")
 async def note() -> str:
-    effects[current().idempotency_key] += 1
+    probe.counts[current().idempotency_key] += 1
     return "noted"
 
 
 @note.in_doubt
 async def find_note() -> str | NotDone:
-    return "noted" if effects[current().idempotency_key] else NotDone()
+    return "noted" if probe.counts[current().idempotency_key] else NotDone()
 
 
 @workflow(suspend_after="0s", recheck_every="900d")
 async def flow() -> list[str]:
     try:
-        return await program()
+        return await _program.get()()
     except (Exception, ExceptionGroup) as error:
         return [type(error).__name__]
 
@@ -215,9 +215,8 @@ class Maker:
 @pytest.mark.parametrize("seed", [*range(40), 201, 514])
 async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
     """With each effect once; and so does a replay of all of it, however late."""
-    global program
-    program = Maker(seed).part(4)
-    effects.clear()
+    _program.set(Maker(seed).part(4))
+    probe.counts.clear()
     core = Core()
     whole = await lives(flow, core)
     calls, core.ended, core.now = len(core.calls), None, core.now + timedelta(days=9)
@@ -225,8 +224,8 @@ async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
 
     points = [*itertools.product(range(calls), (False, True))]
     for number, is_done in random.Random(seed).sample(points, min(len(points), 20)):
-        assert set(effects.values()) <= {1}
-        effects.clear()
+        assert set(probe.counts.values()) <= {1}
+        probe.counts.clear()
         left = itertools.count()
 
         def dies(_: str, after: bool) -> bool:

@@ -1,4 +1,4 @@
-"""A run that waits is parked: its process is released, and nothing of it goes on in another."""
+"""A run that waits is abandoned: its process ends, and nothing of its code goes on in another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,18 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Ended, Outcome, Retry, promise, sleep, step, timeout, workflow
 from runtara_sdk.workflow import execute
 
 SUSPENDED = Ended(Outcome.SUSPENDED)
-
-seen: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> None:
-    seen.clear()
 
 
 class Times(Core):
@@ -48,14 +42,14 @@ async def test_a_parked_run_never_goes_on() -> None:
         try:
             async with timeout("0.6s"):
                 await sleep("0.5s")
-                seen.append("went on")
+                probe.seen.append("went on")
         finally:
-            seen.append("finally")
+            probe.seen.append("finally")
 
     ended = await life(napping, await core_of_the_loop())
     await passed(0.7)
 
-    assert (ended, seen) == (SUSPENDED, [])
+    assert (ended, probe.seen) == (SUSPENDED, [])
 
 
 async def test_a_parked_step_makes_no_further_attempt() -> None:
@@ -63,7 +57,7 @@ async def test_a_parked_step_makes_no_further_attempt() -> None:
 
     @step(retry=Retry(attempts=3, wait="0.5s", cap="0.5s"))
     async def flaky() -> None:
-        seen.append("attempt")
+        probe.seen.append("attempt")
         raise ConnectionError
 
     @workflow(suspend_after="0s")
@@ -73,7 +67,7 @@ async def test_a_parked_step_makes_no_further_attempt() -> None:
     ended = await life(trying, await core_of_the_loop())
     await passed(0.7)
 
-    assert (ended, seen) == (SUSPENDED, ["attempt"])
+    assert (ended, probe.seen) == (SUSPENDED, ["attempt"])
 
 
 async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
@@ -89,7 +83,7 @@ async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
     @workflow
     async def going_on() -> None:
         await slow()
-        seen.append("went on")
+        probe.seen.append("went on")
 
     core = Core()
     running = asyncio.create_task(execute(going_on, MemoryStore(core), clock=core.clock))
@@ -100,7 +94,7 @@ async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
     await ended.wait()
     await passed(0)
 
-    assert seen == []
+    assert probe.seen == []
 
 
 async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
@@ -151,7 +145,7 @@ def test_the_end_of_the_loop_unwinds_no_generator() -> None:
         try:
             yield 1
         finally:
-            seen.append("finally")
+            probe.seen.append("finally")
 
     @workflow(suspend_after="0s")
     async def iterating() -> None:
@@ -160,7 +154,7 @@ def test_the_end_of_the_loop_unwinds_no_generator() -> None:
 
     ended = asyncio.run(execute(iterating, MemoryStore(core := Core()), clock=core.clock))
 
-    assert (ended, seen) == (SUSPENDED, [])
+    assert (ended, probe.seen) == (SUSPENDED, [])
 
 
 def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
@@ -170,7 +164,7 @@ def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
         try:
             yield 1
         finally:
-            seen.append("finally")
+            probe.seen.append("finally")
 
     kept = numbers()
 
@@ -184,4 +178,4 @@ def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
 
     ended = asyncio.run(execute(iterating, MemoryStore(core := Core()), clock=core.clock))
 
-    assert (ended, seen) == (Ended(Outcome.DONE, b"1"), ["finally"])
+    assert (ended, probe.seen) == (Ended(Outcome.DONE, b"1"), ["finally"])

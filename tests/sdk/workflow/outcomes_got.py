@@ -1,4 +1,4 @@
-"""What the code of a workflow hears of its calls, in runs that are killed anywhere."""
+"""Which outcomes the code of a workflow got, in order, in runs that are killed anywhere."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -12,25 +12,25 @@ from runtara_sdk import Ended, Outcome
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.workflow import Workflow
 
-_heard: ContextVar[list[str]] = ContextVar("heard")
+_got: ContextVar[list[str]] = ContextVar("got")
 """What the code of a run has got so far, in this order; the tasks of a dead run have another."""
 
 
-def hear(*news: str) -> None:
+def received(*news: str) -> None:
     """Note that the code has got this."""
-    _heard.get().extend(news)
+    _got.get().extend(news)
 
 
-def listen() -> list[str]:
-    """What code that runs from here on hears."""
-    heard: list[str] = []
-    _heard.set(heard)
-    return heard
+def new_record() -> list[str]:
+    """The record of what code that runs from here on gets."""
+    record: list[str] = []
+    _got.set(record)
+    return record
 
 
-def all_heard() -> str:
+def all_got() -> str:
     """Give it as one text."""
-    return ",".join(_heard.get())
+    return ",".join(_got.get())
 
 
 async def news(core: Core) -> None:
@@ -45,15 +45,15 @@ async def to_its_end(
     between: Callable[[Core], Awaitable[None]] = news,
 ) -> tuple[Ended, list[list[str]]]:
     """
-    Run an instance until it has ended; gives what the code of each run has heard as well.
+    Run an instance until it has ended; gives the outcomes that the code of each run got as well.
 
     `between`: what happens between two runs.
     """
     got: list[list[str]] = []
     while True:
-        heard = listen()
+        outcomes = new_record()
         ended = await life(flow, core, dies=dies)
-        got.append(list(heard))
+        got.append(list(outcomes))
         if core.ended is not None:
             return core.ended, got
         assert ended is None or ended.outcome is Outcome.SUSPENDED
@@ -78,24 +78,24 @@ async def goes_on_as_it_went(
     every: int = 1,
 ) -> list[str]:
     """
-    Kill runs before and after each (`every`) call of the core; gives what an unharmed one heard.
+    Kill runs before and after each (`every`) call of the core; gives an unharmed run's outcomes.
 
-    All that code heard before a crash it hears after it, in the same order, and a replay from the
-    end as well.
+    The code gets after a crash all outcomes that it got before it, in the same order, and so does a
+    replay from the end.
     """
     whole = Core()
-    ended, (*_, heard) = await to_its_end(flow, whole, between=between)
+    ended, (*_, outcomes) = await to_its_end(flow, whole, between=between)
     assert ended.outcome is outcome, ended.error
 
     for number, is_done in itertools.product(range(1, len(whole.calls) + 1, every), (False, True)):
         one = Core()
         again, got = await to_its_end(flow, one, dying_at(number, is_done=is_done), between)
         assert again.outcome is outcome, again.error
-        for before in got:  # A run that died early has heard less than the one before it.
+        for before in got:  # A run that died early has got fewer than the one before it.
             assert before == got[-1][: len(before)], (number, is_done)
         one.ended = None
         one.told = SignalType.CANCEL if outcome is Outcome.CANCELLED else None
         once_more, replayed = await to_its_end(flow, one, between=between)
         assert once_more == again
         assert replayed == [got[-1]]
-    return heard
+    return outcomes

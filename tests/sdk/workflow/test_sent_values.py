@@ -1,4 +1,4 @@
-"""A workflow is told of what is sent to it, on both databases; benchmarks.signals has the times."""
+"""A workflow gets the values sent to it, on both databases; benchmarks.signals has the times."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.support.postgres import migrated_database
 pytestmark = pytest.mark.slow
 
 LONGEST = 10.0
-"""Seconds: far more than being told takes on a busy machine, far less than a waiting poll's end."""
+"""Seconds: far more than a value takes on a busy machine, far less than a waiting poll's end."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
