@@ -1,4 +1,17 @@
-"""The attempts of one live step, whose number survives crashes."""
+"""
+Attempts: the attempts of one live step, whose number survives crashes.
+
+What is recorded of a step, in this order:
+
+    key!intent#1  an attempt at an external effect is about to be made
+    key!failed#1  the attempt has failed, and the next one is made at this moment
+    key!intent#2  and so on
+    key           the result, or the final failure
+
+A run that finds `failed#n` goes on with attempt n + 1, and waits for its moment. A run that finds
+`intent#n` and nothing after it has an effect in doubt (`in_doubt.py`). A step without an external
+effect saves no intents: an attempt that a crash cut off is made again, under the same number.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,17 @@
-"""Recorder: where the record of a durable call is looked up, and where it is saved."""
+"""
+Recorder: where the record of a durable call is looked up, and where it is saved.
+
+All records of calls go through here, so two rules hold everywhere:
+
+    First one stands.  `record` gives the record that stands under the key after the save. Where
+                       another run has saved before, that is its record, and the code goes on with
+                       it. So a result counts once, whatever a newer run does meanwhile.
+    No way back.       Code that no longer fits its records, a core that is out of reach and a run
+                       that is over all end the run, and block the call that found out for ever:
+                       user code can neither catch that nor clean up after it.
+
+Every answer to a save brings the pending signal, which is passed on before the call goes on.
+"""
 
 from collections.abc import Callable
 

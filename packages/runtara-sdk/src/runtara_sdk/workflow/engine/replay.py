@@ -1,4 +1,18 @@
-"""Replay: what earlier runs of an instance have recorded."""
+"""
+Replay: what earlier runs of an instance have recorded, and whether the code still goes that way.
+
+A run begins with all records, by key. A call consumes the record of its own key, once. What is
+recorded beside a call (its intents, attempts, a late cancellation: keys with a "!") is read by
+`get`, as often as it is asked for. Two checks find code that has changed:
+
+    at a call   the position of a call in its branch belongs to one key. Another key there, other
+                arguments or another function of the same name raise NondeterminismError; names
+                in `was=` are taken for the key that they had.
+    at the end  calls with a position that were never made again are `unreplayed_calls`.
+
+A call with a key of its own has no position. It is checked by its key and arguments alone, which
+is why no two calls may have the same (`claim`).
+"""
 
 from collections.abc import Mapping
 

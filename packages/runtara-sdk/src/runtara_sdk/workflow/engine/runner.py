@@ -1,4 +1,14 @@
-"""Executing: a workflow's instance from its registration to the end of the run."""
+"""
+The runner: one run of an instance, from its registration to its end.
+
+    begin    register the run; where the instance has ended already, that end is given
+    start    agree with the start record, or save it; read the arguments
+    work     run the workflow's function as a task, and poll for signals beside it
+    report   tell the core how the function ended: complete, fail, or acknowledge the cancel
+    abandon  leave all tasks where they are
+
+`RunEnd` may end the run in any of these: the work under way is dropped, and nothing is unwound.
+"""
 
 import asyncio
 import json
