@@ -12,6 +12,7 @@ from tests.contract.launching import (
     hold_lease,
     launch,
     put_image,
+    start,
 )
 from tests.contract.states import (
     EARLIER,
@@ -32,9 +33,12 @@ from runtara_domain.model import (
     child_signal_id,
 )
 from runtara_domain.model.interventions import Fork, Retry, Stop
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, WORKING, SignalType, State
+
+WAITED = LaunchEnd(cause=Cause.WAITING, reports=False)
 
 
 async def running(persistence: Persistence) -> Assignment:
@@ -117,6 +121,25 @@ async def test_resuming_makes_launchable_at_once(
     assert before == []
     assert sorted(one.instance_id for one in await claim(persistence)) == sorted(names)
     assert (await persistence.signals.pending(Caller("works"))).signal is None
+
+
+async def test_room_ends_the_wait_for_it(persistence: Persistence, database: Database) -> None:
+    """Of those that waited for room; a back-off for another reason goes on."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e")
+    for name in ("waited", "crashed", "waits", "open"):
+        await start(persistence, name, image_id=image.image_id)
+    for launched in await claim(persistence):
+        if launched.instance_id != "open":
+            end = KILLED if launched.instance_id == "crashed" else WAITED
+            await close(persistence, launched.launch_id, end)
+    before = await claim(persistence)
+
+    await persistence.launches.end_waits(["waited", "crashed", "open", "unknown"])
+
+    assert before == []
+    assert [one.instance_id for one in await claim(persistence)] == ["waited"]
+    assert (await database.row("waits"))["launch_after"] is not None
 
 
 async def test_a_retry_has_a_failed_instance_go_on(

@@ -42,6 +42,7 @@ ENDS = (
     LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4),
     LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=64),
     LaunchEnd(cause=Cause.ENVIRONMENT_LOST, reports=True),
+    LaunchEnd(cause=Cause.WAITING, reports=False),
 )
 named = st.sampled_from(NAMES)
 STEPS = st.one_of(
@@ -52,6 +53,7 @@ STEPS = st.one_of(
     st.tuples(st.just("sleep"), named, st.integers(0, 90)),
     st.tuples(st.just("close"), named, st.integers(0, len(ENDS) - 1)),
     st.tuples(st.just("resume"), named, st.none()),
+    st.tuples(st.just("end waits"), named, st.none()),
     st.tuples(st.just("stop"), named, st.integers(0, 5)),
     st.tuples(st.just("retry"), named, st.none()),
     st.tuples(st.just("delete"), named, st.none()),
@@ -96,6 +98,9 @@ class World:
                 return await launches.close(Closing(launch_id, ENDS[more]), judge_as_usual, at=at)
             case "resume":
                 return await launches.resume(name, at=at)
+            case "end waits":
+                await launches.end_waits([name])
+                return None
             case "stop":
                 stop = Stop(name, timedelta(seconds=more), "why")
                 found = await launches.stop(stop, at=at)

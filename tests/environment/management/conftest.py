@@ -17,9 +17,12 @@ from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.model import Caller, Ending, Event, EventType, Registration
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import LOCAL, RunnerType
+from runtara_domain.model.launches import Assignment, Launch
 from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.placements import LogPiece
 from runtara_domain.status import OPEN, State
 from runtara_domain.system_clock import SystemClock
+from runtara_environment.folders import LaunchFolder
 from runtara_environment.management import Management
 from runtara_environment.operations import OPERATIONS, streams
 from runtara_management_sdk import ManagementClient, ManagementSettings
@@ -58,6 +61,13 @@ class Port:
             skip_cert_verification=True,
             **more,  # type: ignore[arg-type]  # Fields by name.
         )
+
+    def run_folder(self, instance_id: str) -> Path:
+        """Make the folder of an instance's newest launch."""
+        assignment = self.place.of(instance_id).assignment
+        made = launch_folder(self.folder, assignment.tenant_id, assignment)
+        made.make(None)
+        return made.path
 
     async def run(self, instance_id: str) -> int:
         """Let a launched process register; gives its run."""
@@ -99,6 +109,10 @@ async def port(tmp_path: Path, database: Database) -> AsyncIterator[Port]:
         yield one
 
 
+def launch_folder(folder: Path, tenant_id: str, launch: Launch | Assignment) -> LaunchFolder:
+    return LaunchFolder(folder, tenant_id, launch.instance_id, launch.launch_id)
+
+
 @asynccontextmanager
 async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
     """Serve an environment's port, and connect to it."""
@@ -113,6 +127,9 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
         is_checking.set()
         assert may_check.wait(20), "the check was never let on"
         checked.append((path.read_bytes(), runner, metadata))
+
+    async def read_log(tenant_id: str, launch: Launch, offset: int, limit: int) -> LogPiece | None:
+        return launch_folder(folder, tenant_id, launch).read_log(offset, limit)
 
     async with AsyncExitStack() as stack:
         persistence = await stack.enter_async_context(database.connect())
@@ -132,7 +149,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
             clock=clock,
             check_image=check,
             obstacle=lambda image: None if image.placement == LOCAL else "it is far",
-            log_path=lambda tenant, instance, launch: folder / launch / "stderr.log",
+            read_log=read_log,
             forget_files=lambda tenant, instances: forgotten.append((tenant, tuple(instances))),
             crashes=CrashPolicy(),
             version="1.2.3",

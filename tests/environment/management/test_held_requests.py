@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.contract.launching import put_image
@@ -13,7 +12,7 @@ from tests.domain.launching.place import TENANT, World
 from runtara_domain.error import ShuttingDown
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
-from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.launches import InstanceStart, Launch
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import instances, workers
@@ -22,13 +21,17 @@ from runtara_protocol.pb import environment_pb2 as pb
 CLAIM = pb.ClaimLaunchesRequest(environment_id="w", limit=5, wait_ms=60_000)
 
 
+async def no_log(tenant_id: str, launch: Launch, offset: int, limit: int) -> None:
+    """Find no log."""
+
+
 def management(world: World, launcher: Launcher) -> Management:
     return Management(
         persistence=world.persistence,
         launcher=launcher,
         clock=world.clock,
         check_image=lambda path, runner, metadata: None,
-        log_path=lambda *ids: Path("none"),
+        read_log=no_log,
         forget_files=lambda tenant, instances: None,
         obstacle=lambda image: None,
         crashes=CrashPolicy(),

@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.contract import launching
+from tests.contract.launching import KILLED, claim, close, hold_lease, put_image
 from tests.environment.management.conftest import HERE, Port
 from tests.environment.management.test_instances import BROKEN, DONE, image, launched, start
 
@@ -53,8 +56,7 @@ async def test_a_log_is_read_and_followed(port: Port) -> None:
     """Pieces come as they are written, the rotated part first, until the process has ended."""
     await start(port, "i")
     await launched(port, "i")
-    folder = port.folder / port.place.of("i").assignment.launch_id
-    folder.mkdir()
+    folder = port.run_folder("i")
     (folder / "stderr.log.1").write_bytes(b"older\n")
     (folder / "stderr.log").write_bytes(b"one\n")
     read: list[bytes] = []
@@ -77,12 +79,30 @@ async def test_a_log_is_read_and_followed(port: Port) -> None:
         [piece async for piece in port.client.launches.log("unknown")]
 
 
+async def test_of_a_far_log_its_stored_end_is_shown(port: Port) -> None:
+    """Once the launch is over, by any environment; of one that runs its own is asked."""
+    image = await put_image(port.persistence, placement="ray")
+    await hold_lease(port.persistence, "e")
+    await launching.start(port.persistence, "i", image_id=image.image_id)
+    [far] = await claim(port.persistence)
+    with pytest.raises(NotFound, match="ran in environment e; ask that one"):
+        [piece async for piece in port.client.launches.log("i")]
+
+    await close(port.persistence, far.launch_id, replace(KILLED, stderr="one\ntwo\n"))
+    request = pb.GetLogRequest(instance_id="i", offset=4, limit=2)
+    transport = Transport(port.settings())
+    part = await transport.ask(pb.RpcRequest(get_log=request))
+    await transport.aclose()
+
+    assert b"".join([piece async for piece in port.client.launches.log("i")]) == b"one\ntwo\n"
+    assert (part.data, part.next_offset, part.is_complete) == (b"tw", 6, False)
+
+
 async def test_a_log_that_was_rotated_is_read_on_where_it_was(port: Port) -> None:
     """Offsets count from the first byte that was written, whether or not it is still there."""
     await start(port, "i")
     await launched(port, "i")
-    folder = port.folder / port.place.of("i").assignment.launch_id
-    folder.mkdir()
+    folder = port.run_folder("i")
     log = OutputLog(folder, 20)
 
     async def read(offset: int) -> tuple[bytes, int]:

@@ -15,8 +15,9 @@ from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.model.images import RunnerType
 from runtara_domain.model.interventions import Stopped
-from runtara_domain.model.launches import Claims, Offer
+from runtara_domain.model.launches import Claims, Launch, Offer
 from runtara_domain.ports.clock import Clock
+from runtara_domain.ports.placements import LogPiece
 from runtara_domain.ports.transport import never_abandoned
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.management import Management, ManagementRequest
@@ -55,7 +56,7 @@ async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
                 launcher=cast("Launcher", _Bystander(clock)),
                 clock=clock,
                 check_image=_check,
-                log_path=_no_log,
+                read_log=_no_log,
                 # They lie on the machine of their environment.
                 forget_files=lambda tenant_id, instance_ids: None,
                 obstacle=lambda image: None,
@@ -143,6 +144,6 @@ def _check(path: Path, runner: RunnerType, metadata: Mapping[str, object]) -> No
     check_image((), path, runner, metadata)
 
 
-def _no_log(tenant_id: str, instance_id: str, launch_id: str) -> Path:
-    # No file: what processes write lies on the machine of their environment.
-    return Path("/nonexistent")
+async def _no_log(tenant_id: str, launch: Launch, offset: int, limit: int) -> LogPiece | None:
+    # What processes write lies on the machine of their environment.
+    return None

@@ -1,7 +1,8 @@
 """What an environment is made of, and how its parts fit; nothing in here opens anything."""
 
+import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -16,8 +17,9 @@ from runtara_domain.launching.launcher import Launcher, LauncherSettings
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import LOCAL, Image
+from runtara_domain.model.launches import Launch
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.placements import Placement
+from runtara_domain.ports.placements import KeepsFolders, KeepsLogs, LogPiece, Placement
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.config import EnvironmentSettings
 from runtara_environment.housekeeping import Housekeeping
@@ -95,7 +97,7 @@ def _placements(
         found[RAY] = RayPlacement(persistence, _ray_settings(settings, identity, core))
     if settings.slurm_data_dir is not None:
         found[SLURM] = SlurmPlacement(
-            persistence.images,
+            persistence,
             without_containers(local.runners),
             SlurmSettings(
                 environment_id=identity.environment_id,
@@ -127,6 +129,7 @@ def _ray_settings(
         max_log_bytes=settings.log_max_bytes,
         warm_images=settings.warm_images,
         oci_runtime=settings.oci_runtime,
+        retention=_retention(settings),
     )
     return RaySettings(address=settings.ray_address, agents=agents, own_ip=settings.ray_node_ip)
 
@@ -149,7 +152,7 @@ def _management(
         launcher=launcher,
         clock=clock,
         check_image=partial(check_image, local.runners),
-        log_path=lambda *ids: local.folder(*ids).path / "stderr.log",
+        read_log=partial(_read_log, local, placements),
         forget_files=lambda tenant_id, instance_ids: forget(
             local.folder(tenant_id, one, "").instance for one in instance_ids
         ),
@@ -161,6 +164,33 @@ def _management(
         tenant_limit=settings.tenant_max_instances,
         began_at=clock.uptime(),
     )
+
+
+async def _read_log(
+    local: LocalPlacement,
+    placements: Mapping[str, Placement],
+    tenant_id: str,
+    launch: Launch,
+    offset: int,
+    limit: int,
+) -> LogPiece | None:
+    ids = (tenant_id, launch.instance_id, launch.launch_id)
+    placement = placements.get(launch.placement or LOCAL)
+    if placement is local:
+        return await asyncio.to_thread(local.folder(*ids).read_log, offset, limit)
+    if isinstance(placement, KeepsLogs):
+        return await placement.read_log(*ids, offset, limit)
+    return None
+
+
+async def _sweep(
+    placements: Mapping[str, Placement],
+    is_known: Callable[[str], Awaitable[bool]],
+    older_than: timedelta | None,
+) -> int:
+    """Have all placements remove folders that nothing needs; gives how many."""
+    found = [one for one in placements.values() if isinstance(one, KeepsFolders)]
+    return sum([await one.sweep(is_known, older_than) for one in found])
 
 
 def _obstacle(
@@ -228,5 +258,5 @@ class Container(containers.DeclarativeContainer):
         launcher,
         clock,
         providers.Callable(_retention, settings),
-        placement.provided.sweep,
+        providers.Callable(partial, _sweep, placements),
     )

@@ -5,11 +5,14 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtara_domain import values
+from runtara_domain.ports.placements import LogPiece
+from runtara_environment.spawner.output import LOG_NAME, OLDER_LOG_NAME, lost
 
 _ODD = re.compile(rb"[^A-Za-z0-9_.-]|\A\.")
 _LONGEST = 200
@@ -73,8 +76,23 @@ class LaunchFolder:
 
     def logs(self) -> list[Path]:
         """Give the files of what the process wrote, the oldest first."""
-        names = ("stderr.log.1", "stderr.log")
+        names = (OLDER_LOG_NAME, LOG_NAME)
         return [self.path / name for name in names if (self.path / name).is_file()]
+
+    def read_log(self, offset: int, limit: int) -> LogPiece | None:
+        """Give a piece of what the process wrote; None if there is no log here."""
+        while True:
+            before = lost(self.path)
+            with ExitStack() as stack:
+                # Rotated between the two, both are the same file.
+                opened = [_opened(self.path / name) for name in (LOG_NAME, OLDER_LOG_NAME)]
+                numbers = [one for one in reversed(opened) if one is not None]
+                for number in numbers:
+                    stack.callback(os.close, number)
+                piece = _piece(numbers, before, offset, limit)
+                is_whole = len({os.fstat(one).st_ino for one in numbers}) == len(numbers)
+            if is_whole and lost(self.path) == before:
+                return piece if numbers else None
 
     def tail(self, size: int) -> bytes:
         """Give the end of what the process wrote."""
@@ -137,6 +155,18 @@ def _end(path: Path, size: int) -> bytes:
     with os.fdopen(number, "rb") as file:
         file.seek(max(os.fstat(number).st_size - size, 0))
         return file.read(size)
+
+
+def _piece(numbers: Sequence[int], before: int, offset: int, limit: int) -> LogPiece:
+    """Read from files that follow each other; before: the offset of the first one's begin."""
+    data, begin, start = b"", before, max(offset, before)
+    for number in numbers:
+        size = os.fstat(number).st_size
+        inside = start + len(data) - begin
+        if 0 <= inside < size:
+            data += os.pread(number, min(limit - len(data), size - inside), inside)
+        begin += size
+    return LogPiece(data, start + len(data), begin)
 
 
 def _opened(path: Path) -> int | None:

@@ -1,6 +1,6 @@
 """What the handlers of the management protocol work with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -11,9 +11,10 @@ from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.operations import InstanceOperations
 from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.launches import Offer
+from runtara_domain.model.launches import Launch, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.placements import LogPiece
 from runtara_domain.ports.schedules import Calendar
 from runtara_domain.ports.transport import OnAbandoned
 from runtara_protocol.server.streams import Upload
@@ -29,19 +30,19 @@ class Management:
     An environment as its port sees it.
 
     check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
-    that can be run. log_path: where a launch's output lies on this machine, by its tenant,
-    instance and launch. forget_files: removes what launches of deleted instances have left on this
-    machine, by their tenant and ids. obstacle: why an image can't be run here, None if it can.
-    image_max_bytes: how large an image may be. tenant_limit: of tenants without one of their own.
-    offers: of the workers that have opened their lease here, by their ids. ending: tells that the
-    environment ends.
+    that can be run. read_log: reads a piece of a launch's output, by tenant, launch, offset and
+    limit; None if it is not to be had here. forget_files: removes what launches of deleted
+    instances have left on this machine, by their tenant and ids. obstacle: why an image can't be
+    run here, None if it can. image_max_bytes: how large an image may be. tenant_limit: of tenants
+    without one of their own. offers: of the workers that have opened their lease here, by their
+    ids. ending: tells that the environment ends.
     """
 
     persistence: Persistence
     launcher: "Launcher"
     clock: Clock
     check_image: Callable[[Path, RunnerType, Mapping[str, object]], None]
-    log_path: Callable[[str, str, str], Path]
+    read_log: Callable[[str, Launch, int, int], Awaitable[LogPiece | None]]
     forget_files: Callable[[str, Sequence[str]], None]
     obstacle: Callable[[Image], str | None]
     crashes: CrashPolicy

@@ -1,6 +1,6 @@
 """What environments need stored about launches, and the steps on instances that go with them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -128,6 +128,14 @@ class Launches(Protocol):
 
         RUNNING: a pending pause is taken back. PENDING: only a back-off is ended. Finished: nothing
         is done. None if it is unknown.
+        """
+        ...
+
+    async def end_waits(self, instance_ids: Collection[str]) -> None:
+        """
+        Make those of these instances launchable now that back off with the cause `waiting`.
+
+        Those whose newest launch ended otherwise, or is open, stay as they are.
         """
         ...
 

@@ -1,9 +1,11 @@
 """Where launches run, and what the engine of launches asks of that place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
@@ -86,4 +88,49 @@ class Placement(Protocol):
 
     async def confirm(self, launch_id: str) -> None:
         """Let a launch that has ended be forgotten: its verdict is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """
+    A piece of what a launch's process has written.
+
+    end: the offset behind it, counted from the first byte that the process wrote. size: how many
+    bytes it has written so far.
+    """
+
+    data: bytes
+    end: int
+    size: int
+
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """A placement that shows what processes write, also while they run."""
+
+    async def read_log(
+        self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
+    ) -> LogPiece | None:
+        """
+        Read at most `limit` bytes from an offset, or from the first byte that is still there.
+
+        None if there is no such output, or it can't be reached now.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsFolders(Protocol):
+    """A placement with folders of launches that the environment has it clear away."""
+
+    async def sweep(
+        self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
+    ) -> int:
+        """
+        Remove what no launch needs any more; gives how many folders.
+
+        is_known: tells whether an instance is stored. Of one that is not, and had no launch for
+        that long (None: for ever), everything goes.
+        """
         ...

@@ -1,17 +1,16 @@
 """Launches, their logs, environments and holds."""
 
 import asyncio
-from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.launches import Launch, LaunchFilter
+from runtara_domain.model.images import LOCAL
+from runtara_domain.model.launches import MAX_STDERR_BYTES, Launch, LaunchFilter
 from runtara_domain.model.limits import Hold, Scope
+from runtara_domain.ports.placements import LogPiece
 from runtara_environment.errors import NotFound
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
-from runtara_environment.spawner.output import OLDER_LOG_NAME, lost
 from runtara_protocol.pb import environment_pb2 as pb
 
 _MAX_PIECE = 1024 * 1024
@@ -47,31 +46,33 @@ async def get_log(
     if message.offset < 0:
         raise InvalidValue(f"offset: takes 0 or more, got {message.offset}")
     limit = min(message.limit or _MAX_PIECE, _MAX_PIECE)
-    launch, path = await _logged(core, message)
+    tenant_id, launch = await _launch(core, message)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
     abandoned = asyncio.Event()
     with request.on_abandoned(abandoned.set):
         while True:
             is_over = launch.closed_at is not None
-            data, end, size = await asyncio.to_thread(_read, path, message.offset, limit)
+            piece = await core.read_log(tenant_id, launch, message.offset, limit)
+            piece = piece or _kept(core, launch, message.offset, limit)
             left = (until - core.clock.uptime()).total_seconds()
-            if data or is_over or left <= 0 or abandoned.is_set():
+            if piece.data or is_over or left <= 0 or abandoned.is_set():
                 break
             await asyncio.sleep(min(_LOOK, left))
-            launch, _ = await _logged(core, message, launch.launch_id)
+            _, launch = await _launch(core, message, launch.launch_id)
     return pb.RpcResponse(
         get_log=pb.GetLogResponse(
             launch_id=launch.launch_id,
-            data=data,
-            next_offset=end,
-            is_complete=is_over and end >= size,
+            data=piece.data,
+            next_offset=piece.end,
+            is_complete=is_over and piece.end >= piece.size,
         )
     )
 
 
-async def _logged(
+async def _launch(
     core: Management, message: pb.GetLogRequest, launch_id: str | None = None
-) -> tuple[Launch, Path]:
+) -> tuple[str, Launch]:
+    """Give the launch that is asked for, with its tenant."""
     instance_id = translation.required(message, "instance_id")
     wanted = launch_id or translation.optional(message, "launch_id")
     instance = await core.persistence.instances.get(instance_id)
@@ -79,30 +80,22 @@ async def _logged(
     found = next((one for one in launches if wanted in (None, one.launch_id)), None)
     if instance is None or found is None:
         raise NotFound(f"Launch of instance {instance_id!r} not found: it was never launched")
-    path = core.log_path(instance.tenant_id, instance_id, found.launch_id)
-    if not path.exists() and found.environment_id != core.environment_id:
+    return instance.tenant_id, found
+
+
+def _kept(core: Management, launch: Launch, offset: int, limit: int) -> LogPiece:
+    """Give what is known of a log that can't be read here: its end, once the launch is over."""
+    is_far = launch.placement not in (None, LOCAL) and launch.closed_at is not None
+    if not is_far and launch.environment_id != core.environment_id:
         raise NotFound(
-            f"Log not found here: launch {found.launch_id} ran in environment"
-            f" {found.environment_id}; ask that one"
+            f"Log not found here: launch {launch.launch_id} ran in environment"
+            f" {launch.environment_id}; ask that one"
         )
-    return found, path
-
-
-def _read(path: Path, offset: int, limit: int) -> tuple[bytes, int, int]:
-    """Read a part of a log; gives it, the offset behind it, and how much was written in all."""
-    while True:
-        before = lost(path.parent)
-        pieces = []
-        for part in (path.with_name(OLDER_LOG_NAME), path):
-            with suppress(FileNotFoundError):
-                pieces.append(part.read_bytes())
-        whole = b"".join(pieces)
-        # Else it was rotated meanwhile.
-        if lost(path.parent) == before:
-            break
-    start = max(offset - before, 0)
-    data = whole[start : start + limit]
-    return data, before + start + len(data), before + len(whole)
+    stored = (launch.stderr or "").encode() if is_far else b""
+    # An offset of the whole log is one of its end only where that is all there was.
+    is_whole = len(stored) < MAX_STDERR_BYTES or not offset
+    data = stored[offset : offset + limit] if is_whole else b""
+    return LogPiece(data, offset + len(data), len(stored) if is_whole else offset)
 
 
 async def list_environments(

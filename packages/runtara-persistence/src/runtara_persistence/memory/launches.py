@@ -1,6 +1,6 @@
 """Launches in memory, and the steps on instances that go with them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from runtara_domain import values
@@ -23,6 +23,7 @@ from runtara_domain.model.interventions import (
     Stop,
     Stopped,
 )
+from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import (
     Claims,
     Closed,
@@ -133,6 +134,18 @@ class MemoryLaunches:
                 row.launch_after = None
                 self._store.watchers.tell_launchable()
         return before
+
+    async def end_waits(self, instance_ids: Collection[str]) -> None:
+        await self._store.turn()
+        rows = self._store.instances
+        for launch in self._store.launches.values():
+            row = rows.get(launch.instance_id) if launch.instance_id in instance_ids else None
+            is_newest = row is not None and row.launch_count == launch.number
+            if row is None or not is_newest or launch.cause != Cause.WAITING:
+                continue
+            if row.launch_id is None and row.backoff_ms is not None:
+                row.launch_after = None
+                self._store.watchers.tell_launchable()
 
     async def retry(self, retry: Retry, *, at: datetime) -> Retried:
         await self._store.turn()

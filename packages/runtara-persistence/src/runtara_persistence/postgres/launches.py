@@ -1,6 +1,6 @@
 """Launches in PostgreSQL, and the steps on instances that go with them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -121,6 +121,10 @@ class PostgresLaunches:
             "resume an instance",
             lambda connection: intervening.resume(connection, instance_id, at),
         )
+
+    async def end_waits(self, instance_ids: Collection[str]) -> None:
+        attempt, found = "end the back-off of instances that waited for room", list(instance_ids)
+        await self._database.write(attempt, _SQL["end_waits"], found, is_repeatable=True)
 
     async def retry(self, retry: Retry, *, at: datetime) -> Retried:
         return await self._transact(

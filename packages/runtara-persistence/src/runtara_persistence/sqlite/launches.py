@@ -1,7 +1,7 @@
 """Launches in SQLite, and the steps on instances that go with them."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -137,6 +137,11 @@ class SqliteLaunches:
     ) -> State | None:
         values.check_storable("instance_id", instance_id)
         return intervening.resume(connection, instance_id, at)
+
+    @write("end the back-off of instances that waited for room")
+    def end_waits(self, connection: sqlite3.Connection, instance_ids: Collection[str]) -> None:
+        for instance_id in instance_ids:
+            connection.execute(_SQL["end_waits"], {"instance_id": instance_id})
 
     @write("retry an instance")
     def retry(self, connection: sqlite3.Connection, retry: Retry, *, at: datetime) -> Retried:

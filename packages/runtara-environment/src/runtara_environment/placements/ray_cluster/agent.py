@@ -18,6 +18,7 @@ from runtara_domain.launching.lease import LeaseKeeper
 from runtara_domain.model.environments import EnvironmentKind, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import OpenLaunch
+from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.folders import safe_name
@@ -107,6 +108,7 @@ class NodeAgent:
         self._tasks = [
             asyncio.create_task(self._lease.keep()),
             asyncio.create_task(self._look_after_raylet()),
+            asyncio.create_task(self._sweep(persistence.instances)),
         ]
 
     def _ended(self, launch_id: str, end: LaunchEnd) -> None:
@@ -185,6 +187,28 @@ class NodeAgent:
             news = set()
         self._note_asked()
         return {launch_id: packed(self._ends[launch_id]) for launch_id in news}
+
+    async def read_log(
+        self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
+    ) -> str:
+        """Read, pickled, a piece of what a process has written."""
+        folder = self._placement.folder(tenant_id, instance_id, launch_id)
+        return packed(await asyncio.to_thread(folder.read_log, offset, limit))
+
+    async def _sweep(self, instances: Instances) -> None:
+        """Remove folders that nothing needs any more, as an environment does on its machine."""
+
+        async def is_known(instance_id: str) -> bool:
+            return await instances.get(instance_id) is not None
+
+        while True:
+            await asyncio.sleep(self._setup.sweep_s)
+            try:
+                count = await self._placement.sweep(is_known, self._setup.retention)
+            except (DatabaseError, OSError) as error:
+                logger.warning("node %s: no folders are removed: %s", self._node, error)
+            else:
+                logger.info("node %s: %d folders removed", self._node, count)
 
     # Its own end
 

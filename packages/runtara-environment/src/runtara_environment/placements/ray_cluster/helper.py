@@ -30,8 +30,8 @@ from runtara_environment.placements.ray_cluster.agent import NodeAgent
 from runtara_environment.placements.ray_cluster.wire import (
     NAMESPACE,
     VERSION,
-    in_words,
     unpacked,
+    why_waiting,
 )
 from runtara_environment.spawner.frames import Decoder, Message, encode
 
@@ -64,6 +64,7 @@ class Helper:
             "confirm": self._confirm,
             "release": self._release,
             "look_again": self._look_again,
+            "read_log": self._read_log,
         }
 
     # The environment
@@ -176,13 +177,8 @@ class Helper:
         if group.wait(wait_s):
             return {"node": placement_group_table(group)["bundles_to_node_id"][0]}
         remove_placement_group(group)
-        nodes: list[dict[str, float]] = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        largest = max(nodes, key=lambda one: one.get("memory", 0.0), default={})
-        return {
-            "waiting": f"no node has free what its image asks for, {in_words(bundle)}: the cluster"
-            f" has {in_words(ray.available_resources())} free, its largest node has"
-            f" {in_words(largest)} in all"
-        }
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return why_waiting(bundle, nodes, ray.available_resources())
 
     async def _start(self, message: Message) -> Message:
         agent = self._agents[message["node"]]
@@ -211,6 +207,11 @@ class Helper:
     async def _release(self, message: Message) -> Message:
         await self._in_thread(self._unbook, message["launch_id"])
         return {}
+
+    async def _read_log(self, message: Message) -> Message:
+        agent = self._agents[message["node"]]
+        names = ("tenant_id", "instance_id", "launch_id", "offset", "limit")
+        return {"piece": await _answer(agent.read_log.remote(*(message[one] for one in names)))}
 
     async def _look_again(self, message: Message) -> Message:
         """Begin anew with a node, as if it had just been found."""

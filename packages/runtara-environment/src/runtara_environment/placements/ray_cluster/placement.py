@@ -15,7 +15,7 @@ from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, LogPiece, StopSignal
 from runtara_domain.status import State
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.placements.endings import parsed_handle
@@ -23,6 +23,7 @@ from runtara_environment.placements.ray_cluster.client import HelperClient, star
 from runtara_environment.placements.ray_cluster.nodes import NodeWatch
 from runtara_environment.placements.ray_cluster.wire import AgentSetup, booked, packed, unpacked
 from runtara_environment.placements.spawner import SpawnerLost, SpawnerRefused
+from runtara_environment.placements.waiting import WaitingLine
 from runtara_environment.runners.port import Runner
 from runtara_environment.runners.registry import runners
 from runtara_environment.spawner.frames import Message
@@ -35,6 +36,7 @@ RAY = "ray"
 _LOOK_S = 2.0
 _AGAIN_S = 1.0
 _TRIES = 3
+_LEFT = 1000
 _T = TypeVar("_T")
 
 
@@ -76,11 +78,15 @@ class RayPlacement:
     """The open launches, as the next agent of their node takes them up."""
     _nodes: dict[str, str] = field(default_factory=dict)
     """Where each launch is that has a node; also those that ended and are not open here."""
+    _left: dict[str, str] = field(default_factory=dict)
+    """Where the launches were that were confirmed last: their output is still there."""
+    _line: WaitingLine = field(init=False)
     _starting: dict[str, "asyncio.Task[str]"] = field(default_factory=dict)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._runners = runners(self.settings.agents.oci_runtime)
+        self._line = WaitingLine(self.persistence.launches)
 
     def can_run(self, image: Image) -> bool:
         return image.sha256 is not None and image.runner_type in self._runners
@@ -120,7 +126,9 @@ class RayPlacement:
         launch_id, image = assignment.launch_id, assignment.image
         if image is None or not self.can_run(image):
             raise LaunchFailed(Cause.RUNNER_FAILED, "there is no runner for it on the cluster")
-        node = await self._book(launch_id, image)
+        self._line.begin(assignment.instance_id)
+        node = await self._book(assignment, image)
+        await self._line.go_on(assignment.instance_id)
         self._nodes[launch_id] = node
         self._rows.setdefault(launch_id, _row(assignment, self.settings.agents.environment_id))
         try:
@@ -134,7 +142,8 @@ class RayPlacement:
             self._rows[launch_id] = replace(self._rows[launch_id], handle=handle)
         return handle
 
-    async def _book(self, launch_id: str, image: Image) -> str:
+    async def _book(self, assignment: Assignment, image: Image) -> str:
+        launch_id, instance_id = assignment.launch_id, assignment.instance_id
         wait_s = self.settings.booking_wait.total_seconds()
         try:
             async with asyncio.timeout(self.settings.answer_wait.total_seconds()):
@@ -143,9 +152,14 @@ class RayPlacement:
                 "book", launch_id=launch_id, bundle=booked(image), wait_s=wait_s
             )
         except (TimeoutError, SpawnerLost, SpawnerRefused) as error:
+            self._line.give_back(launch_id, instance_id)
             reason = f"the Ray cluster at {self.settings.address} can't be asked"
             raise LaunchFailed(Cause.WAITING, reason) from error
         if "waiting" in answer:
+            if answer["is_too_large"]:
+                await self._line.go_on(instance_id)
+            else:
+                self._line.give_back(launch_id, instance_id)
             raise LaunchFailed(Cause.WAITING, answer["waiting"])
         node: str = answer["node"]
         return node
@@ -198,10 +212,30 @@ class RayPlacement:
     async def confirm(self, launch_id: str) -> None:
         node = self._nodes.get(launch_id)
         self._forget(launch_id)
-        if node is not None and self._client is not None:
-            # An agent that doesn't hear it tells the end again.
-            with suppress(SpawnerLost, SpawnerRefused):
-                await self._client.ask("confirm", node=node, launch_id=launch_id)
+        if node is not None:
+            self._left[launch_id] = node
+            for oldest in list(self._left)[:-_LEFT]:
+                del self._left[oldest]
+            if self._client is not None:
+                # An agent that doesn't hear it tells the end again.
+                with suppress(SpawnerLost, SpawnerRefused):
+                    await self._client.ask("confirm", node=node, launch_id=launch_id)
+        await self._line.closed(launch_id)
+
+    async def read_log(
+        self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
+    ) -> LogPiece | None:
+        node = self._nodes.get(launch_id) or self._left.get(launch_id)
+        if node is None or self._client is None:
+            return None
+        ids = {"tenant_id": tenant_id, "instance_id": instance_id, "launch_id": launch_id}
+        with suppress(SpawnerLost, SpawnerRefused):
+            answer = await self._client.ask(
+                "read_log", node=node, **ids, offset=offset, limit=limit
+            )
+            piece: LogPiece | None = unpacked(answer["piece"])
+            return piece
+        return None
 
     def _forget(self, launch_id: str) -> None:
         self._rows.pop(launch_id, None)

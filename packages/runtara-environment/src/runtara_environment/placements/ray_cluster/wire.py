@@ -2,6 +2,7 @@
 
 import base64
 import pickle
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -27,6 +28,8 @@ class AgentSetup:
 
     data_dir: a folder on each node, in which an agent has one of its own. tls_ca_pem: certificates
     that launched processes trust. idle_s: how long an agent without launches stays unasked.
+    retention: how long folders of instances that are deleted are kept, None: for ever. sweep_s: how
+    often an agent looks for such folders.
     """
 
     environment_id: str
@@ -40,6 +43,8 @@ class AgentSetup:
     warm_images: int = 8
     oci_runtime: str | None = None
     idle_s: float = 600
+    retention: timedelta | None = None
+    sweep_s: float = 3600
 
     def agent_id(self, node: str) -> str:
         """Give the id of the lease that the agent of a node holds."""
@@ -65,7 +70,36 @@ def booked(image: Image) -> dict[str, float]:
     return bundle
 
 
-def in_words(resources: dict[str, float]) -> str:
-    """Tell resources for people."""
+def why_waiting(
+    bundle: Mapping[str, float],
+    nodes: Sequence[Mapping[str, float]],
+    free: Mapping[str, float],
+) -> dict[str, Any]:
+    """
+    Tell why there is no room for what is booked, and whether the end of another launch makes some.
+
+    nodes: what each living node has in all; free: what the cluster has free now, on all nodes.
+    """
+    asked, largest = _in_words(bundle), max(nodes, key=_size, default={})
+    if any(all(node.get(name, 0) >= count for name, count in bundle.items()) for node in nodes):
+        text = (
+            f"no node has free what its image asks for, {asked}: the cluster has"
+            f" {_in_words(free)} free, its largest node has {_in_words(largest)} in all; it is"
+            " tried again when a launch ends"
+        )
+        return {"waiting": text, "is_too_large": False}
+    text = (
+        f"no node is large enough for what its image asks for, {asked}: the largest of"
+        f" {len(nodes)} has {_in_words(largest)} in all; add a larger node, or register the image"
+        " with less"
+    )
+    return {"waiting": text, "is_too_large": True}
+
+
+def _size(node: Mapping[str, float]) -> tuple[float, float]:
+    return node.get("memory", 0), node.get("CPU", 0)
+
+
+def _in_words(resources: Mapping[str, float]) -> str:
     cpus, memory = resources.get("CPU", 0), resources.get("memory", 0)
     return f"{cpus:g} CPUs and {memory / 1024 / 1024:.0f} MiB of memory"

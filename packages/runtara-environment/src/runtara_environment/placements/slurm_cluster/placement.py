@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,8 +15,8 @@ from pathlib import Path
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
-from runtara_domain.ports.images import Images
-from runtara_domain.ports.placements import HasEnded, LaunchFailed, StopSignal
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.ports.placements import HasEnded, LaunchFailed, LogPiece, StopSignal
 from runtara_domain.system_clock import SystemClock
 from runtara_environment.folders import LaunchFolder, safe_name
 from runtara_environment.images.cache import ImageCache
@@ -29,6 +29,8 @@ from runtara_environment.placements.slurm_cluster.commands import (
     script_of,
 )
 from runtara_environment.placements.slurm_cluster.job import BEGUN, ENDED, KILL, ORDER
+from runtara_environment.placements.sweeping import Folders
+from runtara_environment.placements.waiting import WaitingLine
 from runtara_environment.runners.port import Places, ProcessSpec, Runner, limits_of
 from runtara_environment.runners.variables import base_variables, launch_variables
 
@@ -66,6 +68,8 @@ class _Submitted:
     """
 
     name: str
+    instance_id: str
+    image_id: str | None
     folder: LaunchFolder
     reports: bool
     since: timedelta
@@ -84,7 +88,7 @@ class SlurmPlacement:
     a job of an instance of the same id that was forgotten since.
     """
 
-    images: Images
+    persistence: Persistence
     runners: Mapping[str, Runner]
     settings: SlurmSettings
     _cache: ImageCache = field(init=False)
@@ -93,9 +97,12 @@ class SlurmPlacement:
     _submitted: dict[str, _Submitted] = field(default_factory=dict)
     _starting: dict[str, asyncio.Lock] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+    _line: WaitingLine = field(init=False)
 
     def __post_init__(self) -> None:
-        self._cache = ImageCache(self.images, self.settings.places.data_dir / "images")
+        folder = self.settings.places.data_dir / "images"
+        self._cache = ImageCache(self.persistence.images, folder)
+        self._line = WaitingLine(self.persistence.launches)
 
     def can_run(self, image: Image) -> bool:
         return image.sha256 is not None and image.runner_type in self.runners
@@ -103,6 +110,26 @@ class SlurmPlacement:
     def sends_launch_id(self, image: Image) -> bool:
         runner = self.runners.get(image.runner_type)
         return runner is not None and runner.sends_launch_id
+
+    async def read_log(
+        self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
+    ) -> LogPiece | None:
+        folder = self._folder(tenant_id, instance_id, launch_id)
+        return await asyncio.to_thread(folder.read_log, offset, limit)
+
+    async def sweep(
+        self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
+    ) -> int:
+        """Remove what no launch needs any more from the shared folder; gives how many folders."""
+        submitted = self._submitted.values()
+        folders = Folders(
+            data_dir=self.settings.places.data_dir,
+            cache=self._cache,
+            launches={one.folder.path for one in submitted},
+            containers=(),
+            images={one.image_id for one in submitted if one.image_id is not None},
+        )
+        return await folders.sweep(is_known, older_than)
 
     @asynccontextmanager
     async def watch(self, ended: HasEnded) -> AsyncIterator[None]:
@@ -157,6 +184,7 @@ class SlurmPlacement:
             raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
         if not may_start():
             raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+        self._line.begin(assignment.instance_id)
         script = script_of([sys.executable, "-m", _MODULE, str(folder.path)])
         try:
             await self.settings.slurm.submit(
@@ -166,8 +194,9 @@ class SlurmPlacement:
                 script,
             )
         except SlurmRefused as refused:
+            await self._line.go_on(assignment.instance_id)
             raise LaunchFailed(Cause.WAITING, f"{_in_words(image)}: {refused}") from refused
-        self._watch(assignment, folder, runner.reports)
+        self._watch(assignment, image)
 
     def _spec(
         self, assignment: Assignment, image: Image, runner: Runner, places: Places
@@ -197,10 +226,18 @@ class SlurmPlacement:
         runs = self.settings.places.data_dir / "runs"
         return LaunchFolder(runs, tenant_id, instance_id, launch_id)
 
-    def _watch(self, one: Assignment | OpenLaunch, folder: LaunchFolder, reports: bool) -> None:
+    def _watch(self, one: Assignment | OpenLaunch, image: Image | None) -> None:
+        runner = None if image is None else self.runners.get(image.runner_type)
         now = self._clock.uptime()
-        submitted = _Submitted(self._name(one), folder, reports, now, now)
-        self._submitted[one.launch_id] = submitted
+        self._submitted[one.launch_id] = _Submitted(
+            name=self._name(one),
+            instance_id=one.instance_id,
+            image_id=None if image is None else image.image_id,
+            folder=self._folder(one.tenant_id, one.instance_id, one.launch_id),
+            reports=runner is not None and runner.reports,
+            since=now,
+            heard_at=now,
+        )
 
     # While they live
 
@@ -229,13 +266,13 @@ class SlurmPlacement:
         self._submitted.pop(launch_id, None)
         self._starting.pop(launch_id, None)
         self._told.discard(launch_id)
+        await self._line.closed(launch_id)
 
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
+        images = self.persistence.images
         for row in launches:
-            folder = self._folder(row.tenant_id, row.instance_id, row.launch_id)
-            image = None if row.image_id is None else await self.images.get(row.image_id)
-            runner = None if image is None else self.runners.get(image.runner_type)
-            self._watch(row, folder, runner is not None and runner.reports)
+            found = None if row.image_id is None else await images.get(row.image_id)
+            self._watch(row, found)
         try:
             jobs = await self.settings.slurm.jobs(self._prefix)
         except SlurmRefused as refused:
@@ -300,8 +337,11 @@ class SlurmPlacement:
         if job is not None and not job.is_over:
             submitted.heard_at = now
             is_waiting = job.state == "PENDING"
+            if not is_waiting:
+                await self._line.go_on(submitted.instance_id)
             if is_waiting and now - submitted.since >= self.settings.booking_wait:
                 await self._signal(submitted.name, "--state=PENDING")
+                self._line.give_back(launch_id, submitted.instance_id)
                 return _given_back(job.reason)
             return None
         if job is not None:

@@ -170,6 +170,22 @@ UPDATE instances
 SET launch_after = NULL
 WHERE instance_id = $1 AND backoff_ms IS NOT NULL;
 
+-- name: end_waits
+UPDATE instances
+SET launch_after = NULL
+WHERE instance_id IN (
+    -- One that another step holds is on its way.
+    SELECT i.instance_id
+    FROM instances AS i
+    JOIN launches AS l ON l.instance_id = i.instance_id AND l.number = i.launch_count
+    WHERE i.instance_id = ANY ($1::text[])
+        AND i.launch_id IS NULL
+        AND i.launch_after IS NOT NULL
+        AND i.backoff_ms IS NOT NULL
+        AND l.cause = 'waiting'
+    FOR NO KEY UPDATE OF i SKIP LOCKED
+);
+
 -- name: retry
 UPDATE instances
 SET image_id = $2,

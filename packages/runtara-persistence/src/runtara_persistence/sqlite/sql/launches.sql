@@ -169,6 +169,21 @@ UPDATE instances
 SET launch_after = NULL
 WHERE instance_id = :instance_id AND backoff_ms IS NOT NULL;
 
+-- name: end_waits
+UPDATE instances
+SET launch_after = NULL
+WHERE instance_id = :instance_id
+    AND launch_id IS NULL
+    AND launch_after IS NOT NULL
+    AND backoff_ms IS NOT NULL
+    AND EXISTS (
+        SELECT 1
+        FROM launches AS l
+        WHERE l.instance_id = instances.instance_id
+            AND l.number = instances.launch_count
+            AND l.cause = 'waiting'
+    );
+
 -- name: retry
 UPDATE instances
 SET image_id = :image_id,

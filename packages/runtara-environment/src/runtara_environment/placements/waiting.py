@@ -1,0 +1,73 @@
+"""Launches that found no room, and when they are tried again."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from runtara_domain.error import DatabaseError
+from runtara_domain.ports.launches import Launches
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 4
+_ON_ITS_WAY_S = 30.0
+"""How long an instance may take from the end of its wait to its launch here, if it is here."""
+
+
+@dataclass(slots=True)
+class WaitingLine:
+    """
+    The instances that a placement gave back for want of room, the longest waiting first.
+
+    Whenever room is freed each of them is tried once, a few at a time, in place of waiting for the
+    end of its back-off. All is a hint: an instance that is missing here is launched after that.
+    """
+
+    launches: Launches
+    _freed: int = 0
+    _tried: dict[str, int] = field(default_factory=dict)
+    """How often room had been freed when an instance that is being launched was begun with."""
+    _given_back: dict[str, str] = field(default_factory=dict)
+    """The instances of launches whose verdict is not stored yet."""
+    _line: dict[str, int] = field(default_factory=dict)
+    _called: dict[str, float] = field(default_factory=dict)
+
+    def begin(self, instance_id: str) -> None:
+        """Note that an instance is being launched."""
+        self._tried[instance_id] = self._freed
+        self._line.pop(instance_id, None)
+
+    def give_back(self, launch_id: str, instance_id: str) -> None:
+        """Note that a launch waits for room, which the end of another one makes."""
+        self._given_back[launch_id] = instance_id
+
+    async def go_on(self, instance_id: str) -> None:
+        """Note that an instance waits for no room any more: it has it, or cannot get it."""
+        self._tried.pop(instance_id, None)
+        if self._called.pop(instance_id, None) is not None:
+            await self._call()
+
+    async def closed(self, launch_id: str) -> None:
+        """Note that a launch's verdict is stored, and its room free; never raises DatabaseError."""
+        instance_id = self._given_back.pop(launch_id, None)
+        if instance_id is None:
+            self._freed += 1
+        else:
+            self._called.pop(instance_id, None)
+            self._line[instance_id] = self._tried.pop(instance_id, self._freed)
+        await self._call()
+
+    async def _call(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for instance_id in [one for one, until in self._called.items() if until <= now]:
+            del self._called[instance_id]
+        untried = [one for one, freed in self._line.items() if freed < self._freed]
+        first = untried[: _AT_ONCE - len(self._called)]
+        for instance_id in first:
+            self._called[instance_id] = now + _ON_ITS_WAY_S
+            self._line[instance_id] = self._freed
+        try:
+            if first:
+                await self.launches.end_waits(first)
+        except DatabaseError as error:
+            logger.warning("instances that waited for room wait on: %s", error)
