@@ -9,22 +9,23 @@ import pytest
 import pytest_asyncio
 from tests.environment.conftest import Here
 
-from runtara_environment.placement_suite import PlacementContract, Rig
+from runtara_environment.placement_suite import PlacementContract, Rig, running_core
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
 from runtara_environment.runners.registry import runners
-from runtara_persistence.memory import MemoryPersistence
 
 
 @pytest_asyncio.fixture(scope="class", loop_scope="class")
 async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     folder = tmp_path_factory.mktemp("local")
-    settings = LocalSettings(data_dir=folder / "data", skip_cert_verification=True)
-    async with MemoryPersistence() as persistence:
+    async with running_core(f"sqlite:{folder}/core.db") as core:
+        settings = LocalSettings(
+            data_dir=folder / "data", core_addr=core.address, skip_cert_verification=True
+        )
 
         def make() -> LocalPlacement:
-            return LocalPlacement(persistence.images, runners(), settings)
+            return LocalPlacement(core.persistence.images, runners(), settings)
 
-        async with Rig(persistence, make, folder) as rig:
+        async with Rig(core.persistence, make, folder) as rig:
             yield rig
         os.kill(spawner_pid(rig), signal.SIGKILL)
 

@@ -12,10 +12,9 @@ import pytest
 import pytest_asyncio
 from tests.support.ray_cluster import VARIABLES, RayCluster, ray_cluster
 
-from runtara_environment.placement_suite import ClusterContract, Launched, Rig
+from runtara_environment.placement_suite import ClusterContract, Launched, Rig, running_core
 from runtara_environment.placements.ray_cluster.placement import RayPlacement, RaySettings
 from runtara_environment.placements.ray_cluster.wire import AgentSetup
-from runtara_persistence.connect import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unmeasured")]
 
@@ -32,25 +31,25 @@ def cluster(unmeasured: None) -> Iterator[RayCluster]:
 async def rig(cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     folder = tmp_path_factory.mktemp("ray")
     url = f"sqlite:{folder}/core.db"
-    agents = AgentSetup(
-        environment_id="the-rig",
-        database_url=url,
-        data_dir=folder / "nodes",
-        core_addr="127.0.0.1:1",
-        skip_cert_verification=True,
-    )
-    settings = RaySettings(
-        address=cluster.address,
-        agents=agents,
-        own_ip="127.0.0.1",
-        booking_wait=timedelta(seconds=1),
-    )
-    async with connect(url) as persistence:
+    async with running_core(url) as core:
+        agents = AgentSetup(
+            environment_id="the-rig",
+            database_url=url,
+            data_dir=folder / "nodes",
+            core_addr=core.address,
+            skip_cert_verification=True,
+        )
+        settings = RaySettings(
+            address=cluster.address,
+            agents=agents,
+            own_ip="127.0.0.1",
+            booking_wait=timedelta(seconds=1),
+        )
 
         def make() -> RayPlacement:
-            return RayPlacement(persistence, settings)
+            return RayPlacement(core.persistence, settings)
 
-        async with Rig(persistence, make, folder, placement_name="ray") as rig:
+        async with Rig(core.persistence, make, folder, placement_name="ray") as rig:
             yield rig
     for pid in processes_with("runtara_environment.spawner", str(folder)):
         os.kill(pid, signal.SIGKILL)

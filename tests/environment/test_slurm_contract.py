@@ -13,12 +13,11 @@ import pytest_asyncio
 from tests.support.slurm_cluster import NODES, SlurmCluster, slurm_cluster
 
 from runtara_environment.folders import safe_name
-from runtara_environment.placement_suite import ClusterContract, Launched, Rig
+from runtara_environment.placement_suite import ClusterContract, Launched, Rig, running_core
 from runtara_environment.placement_suite.contract import LOCKS
 from runtara_environment.placements.local import LocalSettings
 from runtara_environment.placements.slurm_cluster.placement import SlurmPlacement, SlurmSettings
 from runtara_environment.runners.registry import runners
-from runtara_persistence.memory import MemoryPersistence
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("unmeasured")]
 
@@ -37,17 +36,19 @@ async def rig(
     cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Rig]:
     folder = tmp_path_factory.mktemp("shared")
-    settings = SlurmSettings(
-        environment_id="the-rig",
-        places=LocalSettings(data_dir=folder / "data", skip_cert_verification=True),
-        booking_wait=timedelta(seconds=30),
-    )
-    async with MemoryPersistence() as persistence:
+    async with running_core(f"sqlite:{folder}/core.db") as core:
+        settings = SlurmSettings(
+            environment_id="the-rig",
+            places=LocalSettings(
+                data_dir=folder / "data", core_addr=core.address, skip_cert_verification=True
+            ),
+            booking_wait=timedelta(seconds=5),
+        )
 
         def make() -> SlurmPlacement:
-            return SlurmPlacement(persistence.images, runners(), settings)
+            return SlurmPlacement(core.persistence, runners(), settings)
 
-        async with Rig(persistence, make, folder, placement_name="slurm") as rig:
+        async with Rig(core.persistence, make, folder, placement_name="slurm") as rig:
             yield rig
 
 
@@ -77,6 +78,7 @@ ODD_ID = ",:%| \"'\n" + "ö" * 508
 
 class TestSlurmPlacement(ClusterContract):
     cluster: SlurmCluster
+    node_cpus = 8
 
     @pytest.fixture(autouse=True)
     def _cluster(self, cluster: SlurmCluster) -> None:

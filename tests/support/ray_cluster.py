@@ -27,7 +27,12 @@ VARIABLES = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "a-token-of-the-tests-0123456789abcdef",
 }
-NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80_000_000}
+NODE = {
+    "node_ip_address": "127.0.0.1",
+    "object_store_memory": 80_000_000,
+    # It would copy what workers print, which no test reads.
+    "include_log_monitor": False,
+}
 
 
 class RayCluster:

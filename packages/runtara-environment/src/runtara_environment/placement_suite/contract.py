@@ -1,19 +1,47 @@
 """What every placement promises, as tests."""
 
 import asyncio
+import io
 import json
+import zipfile
 
 import pytest
 
 from runtara_domain.launching.verdicts import REFUSES
 from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.launch_ends import Cause, OutputStatus
+from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
-from runtara_environment.placement_suite.rig import TENANT, Rig
+from runtara_domain.status import State
+from runtara_environment.placement_suite.rig import TENANT, Launched, Rig
 
 LOCKS = 'exec 9>"{mark}"; flock 9; echo locked >&9; '
 """A process, and all that it starts, keeps a lock until its end."""
 LIVES = LOCKS + "while :; do sleep 0.1; done"
+
+
+_TWINS = """
+import asyncio, os, pathlib
+from runtara_sdk import step, workflow
+
+@step
+async def wait(folder: str) -> str:
+    mark = pathlib.Path(folder, os.environ["RUNTARA_LAUNCH_ID"])
+    mark.write_text("begun")
+    while not mark.with_suffix(".go").exists():
+        await asyncio.sleep(0.02)
+    return mark.name
+
+@workflow
+async def run(folder: str) -> str:
+    return await wait(folder)
+"""
+
+
+def _twins() -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("twins.py", _TWINS)
+    return made.getvalue()
 
 
 @pytest.mark.asyncio(loop_scope="class")
@@ -171,6 +199,41 @@ class PlacementContract:
 
         assert rig.placement.can_run(image)
         assert not rig.placement.can_run(wasm)
+
+    # Twins
+
+    async def test_twins_are_fenced_by_their_runs(self, rig: Rig) -> None:
+        """
+        An instance is launched a second time while its first process lives: that writes nothing.
+
+        Each twin is a process of its own, and the core knows them by what their launches gave them.
+        """
+        image = await rig.image(_twins(), RunnerType.PYTHON, target="twins:run")
+        instance_id = await rig.instance(image, json.dumps(str(rig.folder)).encode())
+        twins: list[Launched] = []
+        for _ in range(2):
+            [launched] = await rig.claimed()
+            twins.append(await rig.start(launched))
+            await rig.until_there(rig.folder / launched.launch_id)
+            if len(twins) == 1:
+                await rig.closed(launched, LaunchEnd(cause=Cause.ENVIRONMENT_LOST, reports=True))
+        older, newer = twins
+        before = await rig.persistence.instances.get(instance_id)
+        (rig.folder / f"{older.launch_id}.go").touch()
+        await rig.ended(older)
+        between = await rig.persistence.instances.get(instance_id)
+        (rig.folder / f"{newer.launch_id}.go").touch()
+        end = await rig.ended(newer)
+        found = await rig.persistence.instances.get(instance_id)
+
+        assert before is not None
+        assert between is not None
+        assert found is not None
+        assert between.state is State.RUNNING
+        assert between.checkpoint_id == before.checkpoint_id
+        assert (end.cause, end.exit_code) == (Cause.EXITED, 0)
+        assert found.state is State.COMPLETED
+        assert json.loads(found.output or b"null") == newer.launch_id
 
     # After the environment's death
 

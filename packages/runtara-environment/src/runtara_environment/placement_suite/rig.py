@@ -6,14 +6,25 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.verdicts import judge
+from runtara_domain.model.environments import NewEnvironment
 from runtara_domain.model.images import Image, NewImage, RunnerType
 from runtara_domain.model.launch_ends import LaunchEnd
-from runtara_domain.model.launches import Assignment, OpenLaunch, new_launch_id
+from runtara_domain.model.launches import (
+    Assignment,
+    Closing,
+    InstanceStart,
+    Offer,
+    OpenLaunch,
+    new_launch_id,
+)
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import Placement, StopSignal
 from runtara_domain.status import State
@@ -137,6 +148,38 @@ class Rig:
                 created_at=self._clock.now(),
                 image=image,
             )
+        )
+
+    async def instance(self, image: Image, given: bytes | None = None) -> str:
+        """Store an instance of an image, which `claimed` launches; gives its id."""
+        start = InstanceStart(
+            instance_id=f"i-{uuid4().hex}", tenant_id=TENANT, image_id=image.image_id, input=given
+        )
+        await self.persistence.launches.start(start, at=self._clock.now())
+        return start.instance_id
+
+    async def claimed(self) -> list[Launched]:
+        """Claim what is launchable, as an environment does."""
+        environment = NewEnvironment(environment_id=ENVIRONMENT, machine="the rig's", capacity=99)
+        await self.persistence.environments.open(environment, ttl=timedelta(hours=1))
+        offer = Offer(
+            environment_id=ENVIRONMENT,
+            can_run=self.placement.can_run,
+            sends_launch_id=self.placement.sends_launch_id,
+            lost_silence=timedelta(0),
+        )
+        claims = await self.persistence.launches.claim(offer, limit=99, at=self._clock.now())
+        return [Launched(one) for one in claims.assignments]
+
+    async def closed(
+        self, launched: Launched, end: LaunchEnd, backoff: timedelta = timedelta(0)
+    ) -> None:
+        """Store the verdict on a launch, as the engine does before it confirms the end."""
+        policy = CrashPolicy(first=backoff)
+        await self.persistence.launches.close(
+            Closing(launched.launch_id, end),
+            lambda end, instance: judge(end, instance, policy),
+            at=self._clock.now(),
         )
 
     async def start(self, launched: Launched, given: bytes | None = None) -> Launched:
