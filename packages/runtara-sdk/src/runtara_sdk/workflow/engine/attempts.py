@@ -69,8 +69,10 @@ class Attempts:
             found = await self._resolve_doubt() if self.options.is_external else NotDone()
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
-                await self.execution.departure.hold(self.call)
-                await self._intend()
+                if self.execution.departure.is_asked:
+                    await self.execution.departure.hold(self.call)
+                if self.options.is_external:
+                    await self._intend()
                 if self.execution.observe is not None:
                     self.execution.observe(StepBegun(self.call.key, self.number))
                 try:
@@ -194,9 +196,8 @@ class Attempts:
             await self.execution.cancellation.wait(self.call, wait)
 
     async def _intend(self) -> None:
-        if self.options.is_external:
-            now = self.execution.clock().isoformat()
-            await self._save(f"intent#{self.number}", Kind.INTENT, now)
+        now = self.execution.clock().isoformat()
+        await self._save(f"intent#{self.number}", Kind.INTENT, now)
 
     async def _resolve_doubt(self) -> object:
         """Find out about an attempt that a crash left open; NotDone: make it (again)."""

@@ -111,7 +111,8 @@ class Cancellation:
 
     async def check(self, call: DurableCall) -> None:
         """Wait while the instance is paused; raises CallCancelled if a scope cancels the call."""
-        await self._end.ensure_running()
+        if self._end.is_decided:
+            await self._end.block()
         if self._signals.is_pausing:
             await self.wait_while_paused(call)
         key = call.due_scope(self._clock())

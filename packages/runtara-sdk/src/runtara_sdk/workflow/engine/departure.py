@@ -49,6 +49,11 @@ class Departure:
             # A run that falls asleep polls once more for what was sent until then.
             suspending.add_done_callback(lambda _: self.look())
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the run is to leave."""
+        return self._error is not None
+
     async def hold(self, call: DurableCall | None = None) -> None:
         """Return, unless the run leaves: block for ever then; call: is live, and works no more."""
         if self._error is None or self._live is None or self._end is None:

@@ -164,7 +164,7 @@ class Execution:
     async def _recorded(self, call: DurableCall) -> Record | None:
         """Give what is recorded for a call; None: it is live, and begins unless the run leaves."""
         record = await self.recorder.recorded(call)
-        if record is None:
+        if record is None and self.departure.is_asked:
             await self.departure.hold()
         return record
 
@@ -203,7 +203,8 @@ class Execution:
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         """Record that user code cancelled a call, unless it is cancelled; hand that over."""
         with self.live.running(call):
-            await self.end.ensure_running()
+            if self.end.is_decided:
+                await self.end.block()
             if record is None or record.kind is not Kind.CANCELLED:
                 record = await self._record_cancelled_by_code(call, record)
             if record.nth is not None:

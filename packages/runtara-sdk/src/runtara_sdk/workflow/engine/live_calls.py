@@ -110,7 +110,8 @@ class LiveCalls:
             call.wait = None
             if timer is not None:
                 timer.cancel()
-        await self._end.ensure_running()
+        if self._end.is_decided:
+            await self._end.block()
         return cancelled_by
 
     async def let_end(

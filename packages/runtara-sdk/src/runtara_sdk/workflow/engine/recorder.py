@@ -88,7 +88,7 @@ class Recorder:
     async def recorded_or_skipped(self, call: DurableCall) -> Record | None:
         """Give what is recorded for a call, which may have passed without being recorded."""
         if self._end.is_decided:
-            await self._end.ensure_running()
+            await self._end.block()
         try:
             record = self._replay.consume(call)
             if record is None and self._reads_each:
@@ -135,7 +135,8 @@ class Recorder:
             )
         if saved.signal is not None:
             self._on_signal(saved.signal)
-        await self._end.ensure_running()
+        if self._end.is_decided:
+            await self._end.block()
         if saved.state != state:
             record = records.decode(key, saved.state)
         if self._observe is not None:

@@ -43,12 +43,11 @@ class RunEnd:
 
     async def block(self) -> NoReturn:
         """Block for ever: the code that awaits this goes no further, and is not unwound."""
-        await _block_forever()
-
-    async def ensure_running(self) -> None:
-        """Return unless the run is over; block for ever then."""
-        if self.outcome.done():
-            await self.block()
+        task = asyncio.current_task()
+        assert task is not None
+        abandon_tasks([task])
+        while True:
+            await asyncio.get_running_loop().create_future()
 
     async def call_core(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core; if that fails, the run ends with the error, and this blocks for ever."""
@@ -69,11 +68,3 @@ class RunEnd:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self.finish(error)
-
-
-async def _block_forever() -> NoReturn:
-    task = asyncio.current_task()
-    assert task is not None
-    abandon_tasks([task])
-    while True:
-        await asyncio.get_running_loop().create_future()
