@@ -14,7 +14,6 @@ too, and a replay waits at the call until the code cancels it again.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,6 +26,7 @@ from runtara_sdk.workflow.engine.calls import (
     is_detached,
 )
 from runtara_sdk.workflow.engine.cancel_scopes import CancelScope, State
+from runtara_sdk.workflow.engine.event_loop import call_in
 from runtara_sdk.workflow.engine.keys import BY_CODE
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.records import VERSION, Kind, Record
@@ -67,10 +67,7 @@ class Cancellation:
         """Let the branch's calls from here on be cancelled by a scope."""
         if scope.deadline is not None:
             left = (scope.deadline - self._clock()).total_seconds()
-            loop = asyncio.get_running_loop()
-            self._timers[scope] = loop.call_later(
-                max(left, 0), self.request, scope, context=Context()
-            )
+            self._timers[scope] = call_in(left, self.request, scope)
         branch.scopes.enter(scope)
 
     def exit(

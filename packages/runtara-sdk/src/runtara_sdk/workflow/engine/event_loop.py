@@ -64,6 +64,14 @@ def when_quiet(callback: Callable[[], None]) -> None:
     quiet.call(callback)
 
 
+def call_in(
+    seconds: float, callback: Callable[..., object], *arguments: object
+) -> asyncio.TimerHandle:
+    """Call this after so many seconds, in no workflow's context: it is no timer of user code."""
+    loop = asyncio.get_running_loop()
+    return loop.call_later(max(seconds, 0), callback, *arguments, context=Context())
+
+
 def timers() -> Iterator[tuple[float, Context]]:
     """The timers of the running loop: in how many seconds each is due, and its context."""
     loop = asyncio.get_running_loop()

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from datetime import datetime
 from typing import Any, TypeVar
 
 from runtara_sdk.workflow.engine.abandon import abandon_tasks, tasks_in
 from runtara_sdk.workflow.engine.calls import Branch, DurableCall, Wait
+from runtara_sdk.workflow.engine.event_loop import call_in
 from runtara_sdk.workflow.engine.run_end import RunEnd
 
 T = TypeVar("T")
@@ -100,8 +100,7 @@ class LiveCalls:
         timer = None
         if wait.until is not None:
             left = (wait.until - self._clock()).total_seconds()
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(max(left, 0), wait.end, context=Context())
+            timer = call_in(left, wait.end)
         call.wait = wait
         self.on_change()
         try:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from contextvars import Context
 from itertools import count
 
-from runtara_sdk.workflow.engine.event_loop import when_quiet
+from runtara_sdk.workflow.engine.event_loop import call_in, when_quiet
 
 _MARGIN = 0.01
 """Seconds after which a timer that was due has done its work."""
@@ -139,7 +139,7 @@ class OutcomeOrder:
         due = self._code_due_in()
         if due is None:
             return False
-        asyncio.get_running_loop().call_later(due + _MARGIN, self._reconsider, context=Context())
+        call_in(due + _MARGIN, self._reconsider)
         return True
 
     def _hand_over(self) -> None:

@@ -14,13 +14,12 @@ holds:
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.calls import DurableCall, Wait, branch_in
-from runtara_sdk.workflow.engine.event_loop import timers, when_quiet
+from runtara_sdk.workflow.engine.event_loop import call_in, timers, when_quiet
 from runtara_sdk.workflow.engine.inbox import SignalInbox
 from runtara_sdk.workflow.engine.keys import CHILD, OWN, is_of_child
 from runtara_sdk.workflow.engine.live_calls import LiveCalls
@@ -73,7 +72,7 @@ class Suspension:
         """Look whether all calls wait, when the loop has come to rest."""
         if not self._is_looking:
             self._is_looking = True
-            when_quiet(self._look)
+            when_quiet(self._maybe_suspend)
 
     def close(self) -> None:
         """End what goes on in the background."""
@@ -82,20 +81,15 @@ class Suspension:
         if self._suspending is not None:
             self._suspending.cancel()
 
-    def _look(self) -> None:
+    def _again_in(self, time: timedelta) -> None:
+        self._timer = call_in(time.total_seconds(), self.reconsider)
+
+    def _maybe_suspend(self) -> None:
         self._is_looking = False
         if self._timer is not None:
             self._timer.cancel()
-        self._maybe_suspend()
-
-    def _again_in(self, time: timedelta) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(time.total_seconds(), self.reconsider, context=Context())
-
-    def _maybe_suspend(self) -> None:
-        if self._end.is_decided or not self._live.all_waiting() or self._is_suspending():
+        is_suspending = self._suspending is not None and not self._suspending.done()
+        if self._end.is_decided or not self._live.all_waiting() or is_suspending:
             self._timed_since = None
             return
         if self._signals.is_pausing:
@@ -120,9 +114,6 @@ class Suspension:
     def under_way(self) -> "asyncio.Task[None] | None":
         """What asks the core to let the instance sleep or pause, now or last."""
         return self._suspending
-
-    def _is_suspending(self) -> bool:
-        return self._suspending is not None and not self._suspending.done()
 
     def code_due_in(self) -> float | None:
         """In how many seconds the first timer of user code between steps is due; None: no timer."""
