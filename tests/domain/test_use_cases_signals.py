@@ -368,9 +368,38 @@ async def test_a_sender_hears_that_nothing_waits_for_the_name(
     assert sent.hint == (None if hint is None else hint.replace("'i'", repr(ID)))
 
 
-async def test_a_running_instance_gives_no_hint(desk: Desk, send_custom: SendCustomSignal) -> None:
-    """What an older server left in its row is of no run that is over."""
+@pytest.mark.parametrize(
+    ("waits", "hint"),
+    [
+        (None, "instance 'i' runs, and has not told that it waits for 'approval'"),
+        ("[]", "instance 'i' runs, and has not told that it waits for 'approval'"),
+        (
+            '[{"kind": "signal", "name": "price"}]',
+            "instance 'i' did not wait for 'approval' when it told last, but for 'price'",
+        ),
+        ('[{"kind": "signal", "name": "approval"}]', None),
+        ("no JSON", None),
+    ],
+)
+async def test_a_sender_hears_what_a_running_instance_told_last(
+    desk: Desk, send_custom: SendCustomSignal, waits: str | None, hint: str | None
+) -> None:
+    """What it has waited for less than a second it has not told."""
     await desk.registered()
-    desk.row.waits = "[]"
+    desk.row.waits = waits
 
-    assert (await send_custom(instance_id=ID, signal=CustomSignal("c", b""))).hint is None
+    sent = await send_custom(instance_id=ID, signal=CustomSignal("approval", b"yes"))
+
+    assert sent
+    assert sent.hint == (None if hint is None else hint.replace("'i'", repr(ID)))
+
+
+async def test_a_sender_hears_that_an_instance_has_not_begun(
+    desk: Desk, send_custom: SendCustomSignal
+) -> None:
+    await desk.registered()
+    desk.row.move(State.PENDING, desk.clock.now())
+
+    sent = await send_custom(instance_id=ID, signal=CustomSignal("approval", b"yes"))
+
+    assert sent.hint == f"instance {ID!r} has not begun, and does not wait for 'approval' yet"

@@ -74,7 +74,7 @@ class Sent:
     """
     What sending a custom signal did; true if its value stands.
 
-    hint: for the sender, where the instance is known not to wait for this name.
+    hint: for the sender, where the instance is not known to wait for this name.
     """
 
     stands: bool

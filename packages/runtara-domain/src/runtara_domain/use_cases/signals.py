@@ -145,22 +145,34 @@ class SendCustomSignal:
 
 
 def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
-    """Tell what a suspended instance waits for that is known not to wait for this name."""
+    """
+    Tell that an instance is not known to wait for this name, and what it waits for.
+
+    A suspended one has said so for good. One that runs says it when a wait has lasted a second, so
+    that a shorter one is not known; what another program wrote tells nothing.
+    """
     before, waits = delivered.before, delivered.waits
-    if before is None or waits is None or before.state.status is not InstanceStatus.SUSPENDED:
+    if before is None:
         return None
-    awaited = _names(waits)
+    status = before.state.status
+    if status is InstanceStatus.PENDING:
+        return f"instance {instance_id!r} has not begun, and does not wait for {name!r} yet"
+    is_running = status is InstanceStatus.RUNNING
+    awaited = _names("[]" if waits is None and is_running else waits)
     if awaited is None or name in awaited:
         return None
+    if is_running and not awaited:
+        return f"instance {instance_id!r} runs, and has not told that it waits for {name!r}"
     shown = [*map(repr, awaited[:_SHOWN]), *(["others"] if len(awaited) > _SHOWN else [])]
     others = ", ".join(shown) or "nothing that can be sent"
-    return f"instance {instance_id!r} does not wait for {name!r} now, but for {others}"
+    verb, when = ("did not wait", "when it told last") if is_running else ("does not wait", "now")
+    return f"instance {instance_id!r} {verb} for {name!r} {when}, but for {others}"
 
 
-def _names(waits: str) -> list[str] | None:
+def _names(waits: str | None) -> list[str] | None:
     """List the names to which values are awaited; None for what another program wrote."""
     try:
-        found = json.loads(waits)
+        found = json.loads(waits or "")
         return [one["name"] for one in found if one["kind"] in _SENT_TO]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
