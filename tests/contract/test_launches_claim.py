@@ -22,6 +22,7 @@ from tests.support.clock import START
 
 from runtara_domain.model import Registration
 from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
 from runtara_domain.model.launches import Assignment, Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
 from runtara_domain.ports.persistence import Persistence
@@ -118,6 +119,47 @@ async def test_what_a_lost_worker_ran_need_not_be_silent(
     claims = await persistence.launches.claim(offer, limit=9, at=START)
 
     assert [one.instance_id for one in claims.assignments] == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("end", "is_suspect"),
+    [
+        (LaunchEnd(cause=Cause.ENVIRONMENT_LOST, reports=True), True),
+        (LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True), True),
+        (KILLED, True),
+        (LaunchEnd(cause=Cause.STOPPED, reports=True), False),
+        (LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4), False),
+    ],
+)
+async def test_a_claim_tells_what_may_have_killed_its_process(
+    persistence: Persistence, end: LaunchEnd, is_suspect: bool
+) -> None:
+    """By whatever environment it is claimed next."""
+    first = await launch(persistence)
+    await close(persistence, first.launch_id, end)
+    await hold_lease(persistence, "f")
+
+    [again] = await claim(persistence, "f", at=START + 10 * SECOND)
+
+    assert (first.is_suspect, again.is_suspect) == (False, is_suspect)
+
+
+async def test_one_that_has_suspended_is_suspect_no_more(persistence: Persistence) -> None:
+    """It has got on in between."""
+    first = await launch(persistence)
+    await close(persistence, first.launch_id, LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True))
+    [second] = await claim(persistence, at=START + 10 * SECOND)
+    slept = ProcessOutput(OutputStatus.SLEEPING, checkpoint_id="c", wake_after=SECOND)
+    await close(
+        persistence,
+        second.launch_id,
+        LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=0, output=slept),
+    )
+    await persistence.launches.resume("i", at=START)
+
+    [third] = await claim(persistence, at=START + 20 * SECOND)
+
+    assert (second.is_suspect, third.is_suspect) == (True, False)
 
 
 async def test_the_highest_priority_comes_first_then_the_longest_wait(

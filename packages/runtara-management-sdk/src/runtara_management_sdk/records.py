@@ -339,7 +339,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A launch that a worker has claimed. `timeout`: bounds it; `crashes`: without progress."""
+    """
+    A launch that a worker has claimed.
+
+    `timeout`: bounds it; `crashes`: without progress; `is_suspect`: it may have killed what ran it,
+    and is to have a process of its own.
+    """
 
     launch_id: str
     instance_id: str
@@ -347,6 +352,7 @@ class Assignment:
     workflow: str
     crashes: int = 0
     timeout: timedelta | None = None
+    is_suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

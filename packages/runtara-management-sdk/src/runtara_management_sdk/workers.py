@@ -96,4 +96,5 @@ def _assignment(message: pb.Assignment) -> Assignment:
         workflow=message.workflow,
         crashes=message.crashes,
         timeout=None if seconds is None else timedelta(seconds=seconds),
+        is_suspect=message.is_suspect or message.crashes > 0,
     )

@@ -3,9 +3,9 @@ A worker's runs in child processes.
 
 What a suspended run leaves in its process can't be freed: nothing of user code is unwound. So a
 child takes no more runs once it has grown, a new one takes them, and the old one ends with its last
-run. A death costs the runs of one child. Those that were not alone in it count for nothing, and are
-taken up each in a child of its own until one of them has ended in order: so one that kills its
-process harms no other twice.
+run. A death costs the runs of one child. Those that were not alone in it count no crash, and are
+taken up each in a child of its own, by whichever worker: so one that kills its process harms no
+other twice. What is suspect is known from the launch before, in the database.
 """
 
 import asyncio
@@ -210,7 +210,6 @@ class ChildRuns:
         self._has_ended = ended
         self._isolated = isolated
         self._count = 0
-        self._suspects: set[str] = set()
         self._current = self._child(is_alone=isolated)
 
     def __contains__(self, launch_id: str) -> bool:
@@ -219,9 +218,7 @@ class ChildRuns:
     def start(self, order: Order) -> None:
         if order.launch_id in self:
             return
-        if order.is_suspect:
-            self._suspects.add(order.instance_id)
-        if order.instance_id in self._suspects and not self._isolated:
+        if order.is_suspect and not self._isolated:
             self._child(is_alone=True).start(order)
             return
         if self._current not in self.children or self._current.is_retired:
@@ -257,7 +254,6 @@ class ChildRuns:
         if is_alone:
             end = _death(code)
         else:
-            self._suspects.add(order.instance_id)
             reason = "the process that ran it among others has died"
             end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, reason=reason)
         self._has_ended(order.launch_id, end)

@@ -90,7 +90,7 @@ class Instances(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to be carried out. is_suspect: what ran it before has died, so it runs alone."""
+    """A launch to be carried out. is_suspect: what ran it last has died, so it runs alone."""
 
     launch_id: str
     instance_id: str

@@ -10,7 +10,7 @@ from uuid import uuid4
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import Image
-from runtara_domain.model.launch_ends import LaunchEnd
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
 from runtara_domain.status import SignalType, State
 
@@ -75,6 +75,10 @@ class InstanceStart:
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 
 
+_OF_MANY = frozenset({Cause.ENVIRONMENT_LOST, Cause.RUNNER_FAILED})
+"""Causes of launches that what they shared with others took along: one of these may be why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """
@@ -82,8 +86,9 @@ class Assignment:
 
     number: counts the launches of the instance from 1. run: the newest run before this launch.
     image: None if a worker runs the workflow. checkpoint_id: the newest. timeout: the smaller of
-    the start's and the image's. crashes: in a row without progress, before this launch. The input
-    is read by itself.
+    the start's and the image's. crashes: in a row without progress, before this launch. last_cause:
+    why the launch before is over, None where it left nothing to try again. The input is read by
+    itself.
     """
 
     launch_id: str
@@ -100,6 +105,12 @@ class Assignment:
     crashes: int = 0
     priority: int = 0
     queue: str | None = None
+    last_cause: str | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may have killed what ran it, so that a worker lets it harm no other."""
+        return self.crashes > 0 or self.last_cause in _OF_MANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,7 @@ def _assigned(given: Assignment) -> pb.Assignment:
         queue=given.queue,
         crashes=given.crashes,
         timeout_seconds=seconds,
+        is_suspect=given.is_suspect,
     )
 
 

@@ -283,4 +283,5 @@ def _assignment(row: asyncpg.Record, target: Target, at: datetime) -> Assignment
         crashes=row["crashes"],
         priority=row["priority"],
         queue=row["queue"],
+        last_cause=row["last_cause"],
     )

@@ -243,7 +243,7 @@ def _take(
     }
     [row] = connection.execute(_SQL["take"], taken).fetchall()
     tenant_id, number, run, workflow, checkpoint_id, env, timeout_ms, crashes, *rest = row
-    priority, queue = rest
+    priority, queue, last_cause = rest
     return Assignment(
         launch_id=launch_id,
         number=number,
@@ -259,6 +259,7 @@ def _take(
         crashes=crashes,
         priority=priority,
         queue=queue,
+        last_cause=last_cause,
     )
 
 

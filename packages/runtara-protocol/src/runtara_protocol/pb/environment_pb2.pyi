@@ -1095,7 +1095,7 @@ class ClaimLaunchesResponse(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("launch_id", "instance_id", "workflow", "tenant_id", "checkpoint_id", "queue", "crashes", "timeout_seconds")
+    __slots__ = ("launch_id", "instance_id", "workflow", "tenant_id", "checkpoint_id", "queue", "crashes", "timeout_seconds", "is_suspect")
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
@@ -1104,6 +1104,7 @@ class Assignment(_message.Message):
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     CRASHES_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    IS_SUSPECT_FIELD_NUMBER: _ClassVar[int]
     launch_id: str
     instance_id: str
     workflow: str
@@ -1112,7 +1113,8 @@ class Assignment(_message.Message):
     queue: str
     crashes: int
     timeout_seconds: int
-    def __init__(self, launch_id: _Optional[str] = ..., instance_id: _Optional[str] = ..., workflow: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., queue: _Optional[str] = ..., crashes: _Optional[int] = ..., timeout_seconds: _Optional[int] = ...) -> None: ...
+    is_suspect: bool
+    def __init__(self, launch_id: _Optional[str] = ..., instance_id: _Optional[str] = ..., workflow: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., queue: _Optional[str] = ..., crashes: _Optional[int] = ..., timeout_seconds: _Optional[int] = ..., is_suspect: _Optional[bool] = ...) -> None: ...
 
 class RenewWorkerRequest(_message.Message):
     __slots__ = ("environment_id", "launch_ids")

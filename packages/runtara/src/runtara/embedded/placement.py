@@ -55,7 +55,7 @@ class InlinePlacement:
                 assignment.instance_id,
                 assignment.tenant_id,
                 assignment.workflow or "",
-                is_suspect=assignment.crashes > 0,
+                is_suspect=assignment.is_suspect,
             )
         )
         return INLINE

@@ -216,7 +216,7 @@ class _RemoteWorker:
                 assignment.instance_id,
                 assignment.tenant_id,
                 assignment.workflow,
-                is_suspect=assignment.crashes > 0,
+                is_suspect=assignment.is_suspect,
             )
         )
         if assignment.timeout is not None:

@@ -284,7 +284,14 @@ taken AS (
         i.timeout_ms,
         i.crashes,
         i.priority,
-        i.queue
+        i.queue,
+        -- Of one that is tried again; this launch is not seen yet.
+        CASE WHEN i.backoff_ms IS NOT NULL THEN (
+            SELECT l.cause FROM launches AS l
+            WHERE l.instance_id = i.instance_id
+            ORDER BY l.number DESC
+            LIMIT 1
+        ) END AS last_cause
 ),
 launched AS (
     INSERT INTO launches (

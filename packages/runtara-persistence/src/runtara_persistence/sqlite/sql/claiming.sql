@@ -168,7 +168,14 @@ RETURNING
     timeout_ms,
     crashes,
     priority,
-    queue;
+    queue,
+    -- Of one that is tried again; this launch is not put in yet.
+    CASE WHEN backoff_ms IS NOT NULL THEN (
+        SELECT l.cause FROM launches AS l
+        WHERE l.instance_id = instances.instance_id
+        ORDER BY l.number DESC
+        LIMIT 1
+    ) END;
 
 -- name: launch
 INSERT INTO launches (
