@@ -1,12 +1,14 @@
 """Queues: how many are launched in a period, by priority, and after a delay."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.contract.states import TENANT
 from tests.support.clock import START
 
+from runtara_domain.model.instance_views import Awaited
 from runtara_domain.model.launches import Claims
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.persistence import Persistence
@@ -87,3 +89,40 @@ async def test_a_queue_goes_by_priority_and_delay(persistence: Persistence) -> N
     assert names(await claim(persistence, START)) == ["high"]
     assert names(await claim(persistence, START + MINUTE)) == ["low"]
     assert names(await claim(persistence, START + 2 * MINUTE)) == ["late"]
+
+
+async def test_a_view_tells_that_an_instance_waits_in_its_queue(persistence: Persistence) -> None:
+    """Once it is due: what fills the queue, and when its rate lets the next one start."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e")
+    await persistence.limits.put(Limit(Scope.QUEUE, TENANT, "narrow", 1))
+    await persistence.limits.put(
+        Limit(Scope.QUEUE, TENANT, "slow", None, None, rate=1, rate_period=10 * SECOND)
+    )
+    for queue in ("narrow", "slow"):
+        await start(persistence, f"{queue} 1", image_id=image.image_id, queue=queue)
+        assert len((await claim(persistence, START)).assignments) == 1
+        await start(persistence, f"{queue} 2", image_id=image.image_id, queue=queue)
+    await start(
+        persistence,
+        "delayed",
+        image_id=image.image_id,
+        queue="narrow",
+        launch_after=START + SECOND,
+    )
+
+    async def awaits(instance_id: str, *, at: datetime = START) -> tuple[Awaited, ...]:
+        view = await persistence.launches.view(instance_id, at=at)
+        assert view is not None
+        return view.awaits
+
+    narrow = Awaited("queue", "narrow", START, None, "1 of 1 places are taken")
+    until = START + 10 * SECOND
+    assert await awaits("narrow 1") == ()
+    assert await awaits("narrow 2") == (narrow,)
+    assert await awaits("slow 2") == (
+        Awaited("queue", "slow", START, until, "1 of 1 starts within 10 s"),
+    )
+    assert await awaits("slow 2", at=until) == ()
+    assert await awaits("delayed") == ()
+    assert await awaits("delayed", at=START + SECOND) == (replace(narrow, since=START + SECOND),)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from runtara_domain.model.instance_views import awaited
 from runtara_environment.management_handlers.translation import waiting
 
 AT = "2026-11-29T12:00:00+00:00"
@@ -26,7 +27,7 @@ def test_kinds_and_times_are_those_of_the_wire(
     """A time is told in milliseconds, and left out where there is none."""
     one = {"kind": stored[0], "name": stored[1], "since": AT, "until": None}
 
-    (found,) = waiting(json.dumps([one]))
+    (found,) = waiting(awaited(json.dumps([one])))
 
     assert (found.kind, found.name) == told
     assert (found.since_ms, found.HasField("until_ms")) == (AT_MS, False)
@@ -35,4 +36,4 @@ def test_kinds_and_times_are_those_of_the_wire(
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"kind": "sleep"}]', '[{"until": "soon"}]'])
 def test_what_another_program_wrote_says_nothing(text: str) -> None:
     """It is never an error."""
-    assert waiting(text) == []
+    assert waiting(awaited(text)) == []

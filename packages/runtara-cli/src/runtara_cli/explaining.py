@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 OPERATOR, SENDER, TIME, PROCESS = "an operator", "a sender", "time", "its process"
 ENVIRONMENT, CHILD, NONE = "an environment", "a child", "nothing more"
+QUEUE = "an instance of its queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def explain(one: "Instance", around: Surroundings) -> Explanation:
         )
     if around.launch is not None:
         return _launched(one, around.launch, around)
-    if one.status == "suspended" and one.waiting_for:
+    if one.status == "suspended" and one.waiting_for and one.waiting_for[0].kind != "queue":
         found = _waiting(one, one.waiting_for[0], around)
         if found is not None:
             return found
@@ -128,6 +129,8 @@ def _waiting(one: "Instance", first: "Waiting", around: Surroundings) -> Explana
 
 def _due(one: "Instance", around: Surroundings) -> Explanation:
     identity = one.instance_id
+    if one.waiting_for and one.waiting_for[0].kind == "queue":
+        return _queued(one, one.waiting_for[0], around)
     if one.not_launched is not None:
         command = "runtara limits"
         if one.not_launched.startswith("held"):
@@ -153,6 +156,14 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
         identity, "it is due, and an environment is about to launch it", ENVIRONMENT,
         "runtara environments",
     )  # fmt: skip
+
+
+def _queued(one: "Instance", wait: "Waiting", around: Surroundings) -> Explanation:
+    said = f"it waits for a place in the queue {wait.name!r}: {wait.reason}"
+    if wait.until is None:
+        return Explanation(one.instance_id, said, QUEUE, "runtara queues")
+    said += f"; the next one starts in {words.span(wait.until - around.now)}"
+    return Explanation(one.instance_id, said, TIME, "runtara queues")
 
 
 def _if_served(one: "Instance", around: Surroundings) -> Explanation | None:

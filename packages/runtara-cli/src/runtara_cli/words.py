@@ -61,11 +61,13 @@ def status(one: "InstanceSummary | Instance") -> str:
         return failure(one.error)
     if one.status == "cancelled" and one.error:
         return f"cancelled: {first_line(one.error)}"
-    if one.status in ("suspended", "running") and one.waiting_for:
+    if one.status in ("suspended", "running", "pending") and one.waiting_for:
         more = f" and {len(one.waiting_for) - 1} more" if len(one.waiting_for) > 1 else ""
         return waiting(one.waiting_for[0]) + more
     if one.status == "suspended":
         return "paused"
+    if one.status == "pending" and one.queue:
+        return f"pending in queue {one.queue}"
     return str(one.status)
 
 
@@ -84,6 +86,8 @@ def waiting(one: "Waiting") -> str:
         return f"in doubt about {one.name.partition('!')[0]}"
     if one.kind == "child":
         return f"waiting for child {one.name}"
+    if one.kind == "queue":
+        return f"waiting in queue {one.name}"
     return f"waiting for {one.name!r}"
 
 

@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 from runtara_domain.model.images import Image
+from runtara_domain.model.instance_views import Awaited
+from runtara_domain.model.instances import Instance
 from runtara_domain.model.launches import Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
+from runtara_domain.status import State
 
 LimitKey: TypeAlias = tuple[Scope, str, str]
 """Scope, tenant and name of a limit."""
@@ -136,6 +139,26 @@ class Room:
                 return self._limits.get(key, Limit(scope, tenant_id, name, self._tenant_limit))
         return None
 
+    def queue_wait(
+        self, instance: Instance, queue: str | None, launch_after: datetime | None, at: datetime
+    ) -> Awaited | None:
+        """Tell what an instance without a launch waits for in its queue; None: it doesn't wait."""
+        since = _due_since(instance, launch_after)
+        limit = self._limits.get((Scope.QUEUE, instance.tenant_id, queue or ""))
+        if limit is None or since is None or since > at:
+            return None
+        key = Scope.QUEUE, limit.tenant_id, limit.name
+        if limit.max_concurrent is not None and self._open[key] >= limit.max_concurrent:
+            reason = f"{self._open[key]} of {limit.max_concurrent} places are taken"
+            return Awaited("queue", limit.name, since, reason=reason)
+        if limit.rate is None or limit.rate_period is None or self._begun[key] < limit.rate:
+            return None
+        begun_at = self._begun_at.get(key)
+        frees_at = None if begun_at is None else begun_at + limit.rate_period
+        seconds = limit.rate_period.total_seconds()
+        reason = f"{self._begun[key]} of {limit.rate} starts within {seconds:g} s"
+        return Awaited("queue", limit.name, since, frees_at, reason)
+
     def take(self, lane: Lane, target: Target, at: datetime) -> None:
         """Count a launch that begins here, and when."""
         image_name = None if target.image is None else target.image.name
@@ -201,6 +224,18 @@ class Targets:
 
     def _runs(self, image: Image) -> bool:
         return image.deleted_at is None and image.problem is None and self.offer.can_run(image)
+
+
+def _due_since(instance: Instance, launch_after: datetime | None) -> datetime | None:
+    """Tell since when an instance without a launch is due by itself; None: it isn't."""
+    match instance.state:
+        case State.PENDING | State.RUNNING:
+            since = instance.created_at
+        case State.ASLEEP if instance.sleep_until is not None:
+            since = instance.sleep_until
+        case _:
+            return None
+    return since if launch_after is None else max(since, launch_after)
 
 
 def keys(tenant_id: str, image_name: str | None, queue: str | None) -> list[LimitKey]:

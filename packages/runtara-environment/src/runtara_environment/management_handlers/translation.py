@@ -1,7 +1,7 @@
 """Records of environments as messages of the management protocol, and the other way round."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model import EventType, StoredEvent
 from runtara_domain.model.environments import Environment
 from runtara_domain.model.images import Image, RunnerType
-from runtara_domain.model.instance_views import ListedInstance, MetricsBucket, awaited
+from runtara_domain.model.instance_views import Awaited, ListedInstance, MetricsBucket, awaited
 from runtara_domain.model.launches import Launch
 from runtara_domain.model.limits import Hold, LimitUse, Scope
 from runtara_domain.status import InstanceStatus, SignalType
@@ -150,8 +150,8 @@ def image(stored: Image) -> pb.ImageSummary:
     )
 
 
-def waiting(text: str | None) -> list[pb.Waiting]:
-    """Describe what an instance said that it waits for; nothing for what no SDK of ours wrote."""
+def waiting(awaits: Iterable[Awaited]) -> list[pb.Waiting]:
+    """Describe what an instance waits for."""
     return [
         pb.Waiting(
             kind=one.kind,
@@ -160,7 +160,7 @@ def waiting(text: str | None) -> list[pb.Waiting]:
             until_ms=optional_milliseconds(one.until),
             reason=one.reason or None,
         )
-        for one in awaited(text)
+        for one in awaits
     ]
 
 
@@ -179,7 +179,7 @@ def listed(one: ListedInstance) -> pb.InstanceSummary:
         # An image serves the workflow of its name, unless its metadata names another.
         workflow=summary.workflow or one.image_name,
         error=one.error,
-        waiting_for=waiting(summary.waits),
+        waiting_for=waiting(awaited(summary.waits)),
         next_ms=optional_milliseconds(one.next_at),
         blocked=summary.blocked_reason is not None,
         queue=one.queue,

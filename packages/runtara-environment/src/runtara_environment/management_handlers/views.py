@@ -26,6 +26,7 @@ def view(
     obstacle: why its image can't be run in this environment.
     """
     response = _standing(seen.instance)
+    response.waiting_for.extend(waiting(seen.awaits))
     response.MergeFrom(_launching(seen, obstacle))
     if seen.progress is not None:
         response.progress = seen.progress
@@ -62,7 +63,6 @@ def _standing(one: Instance) -> pb.GetInstanceStatusResponse:
         code_version=one.code_version,
         run=one.run,
         blocked=one.blocked_reason is not None,
-        waiting_for=waiting(one.waits),
         parent_id=one.parent_id,
         wake_at_ms=optional_milliseconds(one.sleep_until),
     )

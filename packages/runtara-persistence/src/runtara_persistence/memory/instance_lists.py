@@ -35,8 +35,9 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         if is_waiting and records.hold(hold).covers(row.tenant_id, name, workflow)
     ]
     places = launching.room(store, tenant_limit, None, at)
+    instance = records.instance(row)
     return InstanceView(
-        instance=records.instance(row),
+        instance=instance,
         input=row.input,
         image=None if image is None else records.image(image),
         launches=row.launch_count,
@@ -54,6 +55,9 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         progress=row.progress,
+        queue_wait=places.queue_wait(instance, row.queue, row.launch_after, at)
+        if is_waiting
+        else None,
     )
 
 

@@ -117,6 +117,9 @@ async def _view(
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         progress=row["progress"],
+        queue_wait=room.queue_wait(instance, row["queue"], row["launch_after"], at)
+        if is_waiting
+        else None,
     )
 
 

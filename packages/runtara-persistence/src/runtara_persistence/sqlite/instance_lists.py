@@ -66,6 +66,9 @@ def view(
         attempt=attempt,
         max_attempts=max_attempts,
         progress=progress,
+        queue_wait=room.queue_wait(instance, queue, from_optional(launch_after), at)
+        if is_waiting
+        else None,
     )
 
 

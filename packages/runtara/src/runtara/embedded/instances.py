@@ -1,7 +1,7 @@
 """What clients ask of instances, on the core in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TypedDict
@@ -12,6 +12,7 @@ from runtara.embedded.errors import as_client_errors
 from runtara_domain import model as records
 from runtara_domain.model import CustomSignal, Signal
 from runtara_domain.model.instance_views import (
+    Awaited,
     InstancePlace,
     InstanceQuery,
     InstanceView,
@@ -198,7 +199,7 @@ def _query(which: InstanceFilter) -> InstanceQuery:
 def _instance(seen: InstanceView) -> Instance:
     one = seen.instance
     return Instance(
-        **_shown(one),
+        **_shown(one, seen.awaits),
         code_version=one.code_version,
         run=one.run,
         checkpoint_id=one.checkpoint_id,
@@ -231,7 +232,7 @@ def _not_launched(seen: InstanceView) -> str | None:
 
 def _summary(one: ListedInstance) -> InstanceSummary:
     return InstanceSummary(
-        **_shown(one.summary),
+        **_shown(one.summary, awaited(one.summary.waits)),
         image_id=one.image_id,
         has_error=one.error is not None,
         error=one.error,
@@ -254,7 +255,7 @@ class _Shown(TypedDict):
     waiting_for: tuple[Waiting, ...]
 
 
-def _shown(one: records.Instance | records.InstanceSummary) -> _Shown:
+def _shown(one: records.Instance | records.InstanceSummary, awaits: Iterable[Awaited]) -> _Shown:
     return _Shown(
         instance_id=one.instance_id,
         tenant_id=one.tenant_id,
@@ -265,7 +266,6 @@ def _shown(one: records.Instance | records.InstanceSummary) -> _Shown:
         finished_at=one.finished_at,
         is_blocked=one.blocked_reason is not None,
         waiting_for=tuple(
-            Waiting(each.kind, each.name, each.since, each.until, each.reason)
-            for each in awaited(one.waits)
+            Waiting(each.kind, each.name, each.since, each.until, each.reason) for each in awaits
         ),
     )
