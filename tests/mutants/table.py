@@ -6,5 +6,6 @@ from tests.mutants.persistence import PERSISTENCE
 from tests.mutants.postgres import POSTGRES
 from tests.mutants.telling import TELLING
 from tests.mutants.wire import WIRE
+from tests.mutants.worker import WORKER
 
-MUTANTS = (*DOMAIN, *PERSISTENCE, *POSTGRES, *TELLING, *WIRE, *WORKFLOW)
+MUTANTS = (*DOMAIN, *PERSISTENCE, *POSTGRES, *TELLING, *WIRE, *WORKER, *WORKFLOW)
