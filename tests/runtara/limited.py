@@ -75,7 +75,7 @@ async def working(url: str, *, capacity: int) -> AsyncIterator[None]:
         tenant_id=TENANT,
         workflows=frozenset({WORKFLOW}),
     )
-    placement = InlinePlacement()
+    placement = InlinePlacement(lambda instances: None)
     placement.runs = Brief(placement)
     short = timedelta(milliseconds=1)
     settings = LauncherSettings(

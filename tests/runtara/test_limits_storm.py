@@ -52,7 +52,11 @@ async def looking(url: str) -> AsyncIterator[Look]:
         return
     connection = await asyncpg.connect(url)
     try:
-        yield lambda: connection.fetch(LOOK)
+
+        async def fetch() -> list[Row]:
+            return [tuple(row) for row in await connection.fetch(LOOK)]
+
+        yield fetch
     finally:
         await connection.close()
 
