@@ -58,7 +58,9 @@ def explain(one: "Instance", around: Surroundings) -> Explanation:
         )
     if around.launch is not None:
         return _launched(one, around.launch, around)
-    if one.status == "suspended" and one.waiting_for and one.waiting_for[0].kind != "queue":
+    if one.waiting_for and one.waiting_for[0].kind == "queue":
+        return _if_served(one, around) or _queued(one, one.waiting_for[0], around)
+    if one.status == "suspended" and one.waiting_for:
         found = _waiting(one, one.waiting_for[0], around)
         if found is not None:
             return found
@@ -129,8 +131,6 @@ def _waiting(one: "Instance", first: "Waiting", around: Surroundings) -> Explana
 
 def _due(one: "Instance", around: Surroundings) -> Explanation:
     identity = one.instance_id
-    if one.waiting_for and one.waiting_for[0].kind == "queue":
-        return _queued(one, one.waiting_for[0], around)
     if one.not_launched is not None:
         command = "runtara limits"
         if one.not_launched.startswith("held"):

@@ -197,13 +197,11 @@ def _launch(
     store: Store, offer: Offer, candidate: Candidate, target: Target, at: datetime
 ) -> Assignment:
     row = store.instances[candidate.instance_id]
-    last_cause = _last_cause(store, row)
     image = target.image
     timeout = stored.timeout(row.timeout_ms, image)
-    row.launch_id = new_launch_id()
+    row.launch_id, row.launch_count = new_launch_id(), row.launch_count + 1
     row.image_id = None if image is None else image.image_id
     row.launch_sends_id = image is None or offer.sends_launch_id(image)
-    row.launch_count += 1
     row.ended_run, row.lost_run, row.launch_after = row.run_epoch, None, None
     launch = LaunchRow(
         launch_id=row.launch_id,
@@ -238,19 +236,8 @@ def _launch(
         crashes=row.crashes,
         priority=row.priority,
         queue=row.queue,
-        last_cause=last_cause,
+        last_cause=store.last_cause(row),
     )
-
-
-def _last_cause(store: Store, row: InstanceRow) -> str | None:
-    """Tell why the launch before is over, of an instance that is tried again."""
-    before = (
-        each
-        for each in store.launches.values()
-        if each.instance_id == row.instance_id and each.number == row.launch_count
-    )
-    last = None if row.backoff_ms is None else next(before, None)
-    return None if last is None else last.cause
 
 
 def env_of(store: Store, row: InstanceRow) -> dict[str, str]:

@@ -99,6 +99,16 @@ class Store:
         row = self.checkpoints.get((instance_id, checkpoint_id))
         return None if row is None or row.is_retry_attempt else row
 
+    def last_cause(self, row: InstanceRow) -> str | None:
+        """Tell why the launch before is over, of an instance that is tried again."""
+        over = (
+            each
+            for each in self.launches.values()
+            if each.instance_id == row.instance_id and each.closed_at is not None
+        )
+        last = max(over, key=lambda each: each.number, default=None)
+        return None if last is None or row.backoff_ms is None else last.cause
+
     def pending_signal(self, instance_id: str) -> Signal | None:
         """Tell the signal that waits to be acknowledged."""
         row = self.unacknowledged(instance_id)
