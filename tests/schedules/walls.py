@@ -1,6 +1,6 @@
 """An oracle of ticks that knows neither cronsim nor our calendar: it walks through all minutes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ ZONES = (
     # It is 45 minutes off, and its clocks never change.
     "Asia/Kathmandu",
 )
+FIVE_YEARS = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC))
 
 Matches = Callable[[datetime], bool]
 
@@ -50,15 +51,22 @@ def walls(zone: str, since: datetime, until: datetime) -> Iterator[Wall]:
         moment += MINUTE
 
 
-def matching(minutes: list[Wall], matches: Matches) -> list[tuple[Wall, bool, bool]]:
-    """Give the minutes that match by what the clock shows, by what it jumped over, or by both."""
-    found = ((wall, matches(wall.shown), any(map(matches, wall.skipped))) for wall in minutes)
-    return [each for each in found if each[1] or each[2]]
+Match = tuple[Wall, bool, bool]
+"""A minute that matches by what the clock shows, by what it jumped over, or by both."""
 
 
-def ticks(
-    found: list[tuple[Wall, bool, bool]], *, takes_missing: bool, takes_second: bool
-) -> list[datetime]:
+def matching(minutes: Iterable[Wall], each: Mapping[str, Matches]) -> dict[str, list[Match]]:
+    """Give the minutes that match each of some conditions, by their names, in one walk."""
+    found: dict[str, list[Match]] = {name: [] for name in each}
+    for wall in minutes:
+        for name, matches in each.items():
+            by_shown, by_skipped = matches(wall.shown), any(map(matches, wall.skipped))
+            if by_shown or by_skipped:
+                found[name].append((wall, by_shown, by_skipped))
+    return found
+
+
+def ticks(found: list[Match], *, takes_missing: bool, takes_second: bool) -> list[datetime]:
     """Tell the ticks among minutes that match."""
     return [
         wall.moment
