@@ -62,14 +62,29 @@ def test_a_script_for_the_originals_command_works(ctl: Ctl, place: Place) -> Non
     status = json.loads(ctl("status", "ctl-1").stdout)
     listed = json.loads(ctl("list-instances", "--tenant", "dev").stdout)
 
-    assert (json.loads(shown)["runner"], shown.count("\n") > 5) == ("oci", True)
+    assert (json.loads(shown)["runner_type"], shown.count("\n") > 5) == ("oci", True)
     assert [one["image_id"] for one in images] == [image]
     assert (started.returncode, started.stdout) == (0, "ctl-1\n")
     assert (ended["status"], ended["output"]) == ("completed", ["a/1", "a/2"])
     assert (status["instance_id"], status["status"]) == ("ctl-1", "completed")
     assert "ctl-1" in [one["instance_id"] for one in listed]
     assert json.loads(ctl("delete-image", image, "dev").stdout) == {"success": True}
-    assert json.loads(ctl("health").stdout)["is_healthy"] is True
+    health = json.loads(ctl("health").stdout)
+    assert (health["healthy"], list(health)) == (
+        True, ["healthy", "version", "uptime_ms", "active_instances"],
+    )  # fmt: skip
+    assert set(images[0]) == {
+        "image_id", "tenant_id", "name", "description", "runner_type", "created_at_ms",
+    }  # fmt: skip
+    assert set(status) == {
+        "instance_id", "tenant_id", "status", "checkpoint_id", "created_at_ms", "started_at_ms",
+        "finished_at_ms", "heartbeat_at_ms", "input", "output", "image_id", "image_name",
+        "retry_count", "max_retries", "memory_peak_bytes", "cpu_usage_usec", "stderr",
+    }  # fmt: skip
+    assert set(listed[0]) == {
+        "instance_id", "tenant_id", "status", "image_id", "has_error", "created_at_ms",
+        "started_at_ms", "finished_at_ms",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from runtara_cli import access, documents, options
+from runtara_cli import access, options
 
 if TYPE_CHECKING:
     from runtara_management_sdk import ManagementClient
@@ -202,6 +202,7 @@ def _print(work: Callable[["ManagementClient"], Awaitable[object]]) -> None:
     # Only now: --help needs none of it.
     import asyncio
 
+    from runtara_cli import wire_names
     from runtara_sdk.errors import RuntaraError
 
     async def connected() -> object:
@@ -215,7 +216,7 @@ def _print(work: Callable[["ManagementClient"], Awaitable[object]]) -> None:
         raise click.exceptions.Exit(1) from error
     except KeyboardInterrupt as end:
         raise click.Abort from end
-    text = json.dumps(documents.document(result), ensure_ascii=False, indent=2)
+    text = json.dumps(wire_names.document(result), ensure_ascii=False, indent=2)
     click.echo(result if isinstance(result, str) else text)
 
 

@@ -159,6 +159,8 @@ def instance(message: pb.GetInstanceStatusResponse) -> Instance:
         parent_id=field(message, "parent_id"),
         memory_peak_bytes=field(message, "memory_peak_bytes"),
         cpu_usage_usec=field(message, "cpu_usage_usec"),
+        attempt=message.retry_count,
+        max_attempts=message.max_retries,
         env=dict(message.env),
     )
 

@@ -122,8 +122,10 @@ class Instance:
     """
     All that is known of an instance.
 
-    not_launched: why it is not launched though it is due, None if it is or isn't due. env: values
-    whose names look secret are masked. progress: what it reported last, as `report_of` reads it.
+    not_launched: why it is not launched though it is due, None if it is or isn't due. attempt,
+    max_attempts: what the instance's row holds, for programs of the original; nothing of ours
+    counts by them. env: values whose names look secret are masked. progress: what it reported last,
+    as `report_of` reads it.
     """
 
     instance_id: str
@@ -157,6 +159,8 @@ class Instance:
     parent_id: str | None = None
     memory_peak_bytes: int | None = None
     cpu_usage_usec: int | None = None
+    attempt: int | None = None
+    max_attempts: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
 
