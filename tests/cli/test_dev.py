@@ -139,9 +139,12 @@ def test_the_readmes_instance_goes_on_whatever_is_killed(folder: Folder) -> None
     has_fetched = "SELECT 1 FROM checkpoints WHERE instance_id = 'order-18'"
     until(lambda: bool(folder.asked(has_fetched)))
     folder.kill()
+    # What a crash leaves is sound: an environment that comes within minutes goes on with it.
+    folder.run("audit", "--database-url", "sqlite:.runtara/core.db")
     (folder.path / "quick.py").write_text(QUICK)
     folder.develop()
     after = folder.run("wait", "order-18")
+    folder.run("audit", "--database-url", "sqlite:.runtara/core.db")
     charged = folder.asked(
         "SELECT instance_id, count(*) FROM checkpoints WHERE checkpoint_id LIKE 'charge#_'"
         " GROUP BY 1 ORDER BY 1 = 'order-18'"

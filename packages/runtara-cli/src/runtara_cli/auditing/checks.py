@@ -3,7 +3,8 @@ What is looked for in a database, as SQL that PostgreSQL and SQLite understand a
 
 Each check selects one column: the id of the row it finds. `{now}`, `{soon}` (an hour ahead, more
 than clocks differ), `{late}` (five minutes ago, more than a takeover lasts) and `{far}` (beyond the
-longest sleep) stand for literals of times, `{yes}` and `{no}` for truth.
+longest sleep) stand for literals of times, `{created}` for an hour before `i` was created, `{yes}`
+and `{no}` for truth.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 _OPEN = "i.status IN ('pending', 'running', 'suspended')"
 _FINAL = "i.status IN ('completed', 'failed', 'cancelled')"
 _ALIVE = "e.closed_at IS NULL AND e.lease_until > {now}"
-_IMAGE = "coalesce(i.image_id, a.image_id)"
-EVERY_INSTANCE = "instances AS i LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id"
+# Looked up where it is asked for: to join all of them takes longer than all else.
+_IMAGE = (
+    "coalesce(i.image_id, (SELECT a.image_id FROM instance_images AS a"
+    " WHERE a.instance_id = i.instance_id))"
+)
 _SERVED = f"({_IMAGE} IS NOT NULL OR i.workflow IS NOT NULL)"
 _ANY_ROOM = (
     f"EXISTS (SELECT 1 FROM environments AS e WHERE {_ALIVE} AND e.is_draining = {{no}}"
@@ -30,7 +34,7 @@ class Check:
     """
     name: stable, for programs. problem: what is wrong with each row. remedy: what helps.
 
-    condition: of a row of EVERY_INSTANCE; None if it looks at other rows.
+    condition: of a row `i` of instances; None if it looks at other rows.
     """
 
     name: str
@@ -42,7 +46,7 @@ class Check:
 
 def _instances(name: str, problem: str, remedy: str, where: str, rows: str = "") -> Check:
     select = f"SELECT i.instance_id FROM {rows or 'instances AS i'} WHERE {where}"
-    return Check(name, problem, remedy, select, where if rows in ("", EVERY_INSTANCE) else None)
+    return Check(name, problem, remedy, select, None if rows else where)
 
 
 _RETRY = "runtara retry ID clears it, or runtara cancel ID"
@@ -83,7 +87,6 @@ CHECKS = (
         "runtara retry ID --with-image IMAGE_ID",
         f"{_OPEN} AND {_IMAGE} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM images AS m WHERE"
         f" m.image_id = {_IMAGE} AND m.tenant_id = i.tenant_id AND m.deleted_at IS NULL)",
-        EVERY_INSTANCE,
     ),
     _instances(
         "nothing_serves", "no environment or worker runs that could launch it",
@@ -91,7 +94,6 @@ CHECKS = (
         f"{_OPEN} AND {_SERVED} AND i.launch_id IS NULL AND (i.status <> 'suspended' OR"
         " i.sleep_until < {late}) AND i.created_at < {late} AND NOT EXISTS (SELECT 1 FROM"
         f" environments AS e WHERE {_ALIVE} AND e.is_draining = {{no}})",
-        EVERY_INSTANCE,
     ),
     _instances(
         "workflow_unserved", "no image and no worker serves its workflow",
@@ -103,7 +105,6 @@ CHECKS = (
         " '%\"workflow\"%' || i.workflow || '%'))"
         f" AND NOT EXISTS (SELECT 1 FROM environments AS e WHERE {_ALIVE} AND"
         " CAST(e.workflows AS TEXT) LIKE '%' || i.workflow || '%')",
-        EVERY_INSTANCE,
     ),
     _instances(
         "overdue", "it is due since five minutes and more, and nothing launches it",
@@ -111,7 +112,6 @@ CHECKS = (
         f"i.launch_id IS NULL AND {_IMAGE} IS NOT NULL AND {_UNBOUNDED} AND {_ANY_ROOM}"
         " AND ((i.status = 'suspended' AND i.sleep_until < {late} AND (i.wake_claim_until IS NULL"
         " OR i.wake_claim_until < {late})) OR (i.status = 'pending' AND i.created_at < {late}))",
-        EVERY_INSTANCE,
     ),
     _instances(
         "stop_overdue", "it is to be stopped since five minutes and more", "runtara stop ID",
@@ -131,8 +131,12 @@ CHECKS = (
         f"{_FINAL} AND i.sleep_until IS NOT NULL",
     ),
     _instances(
-        "running_without_run", "it is running, in no run", "set status to pending",
-        "i.status = 'running' AND i.run_epoch = 0 AND i.launch_id IS NULL AND i.started_at IS NULL",
+        "running_without_run", "it is running, and no process has ever registered",
+        "set status to pending", "i.status = 'running' AND i.started_at IS NULL",
+    ),
+    _instances(
+        "run_ahead", "a run of it has ended that it never had: it isn't launched again", _RETRY,
+        f"{_OPEN} AND (i.ended_run > i.run_epoch OR i.lost_run > i.run_epoch)",
     ),
     _instances(
         "claim_without_end", "its wake is claimed for ever", "set wake_claim_by to null",
@@ -150,8 +154,8 @@ CHECKS = (
         "i.finished_at > {soon}",
     ),
     _instances(
-        "ended_before_start", "it ended before it was created", _CLOCK,
-        "i.finished_at < i.created_at",
+        "ended_before_start", "it was started, or has ended, before it was created", _CLOCK,
+        "(i.started_at < {created} OR i.finished_at < {created})",
     ),
     _instances(
         "heard_ahead", "it was heard in the future: its silence isn't noticed", _CLOCK,
@@ -169,6 +173,40 @@ CHECKS = (
         "lease_ahead", "its lease lasts for over an hour: its end is noticed late", _CLOCK,
         "SELECT e.environment_id FROM environments AS e"
         " WHERE e.closed_at IS NULL AND e.lease_until > {soon}",
+    ),
+    Check(
+        "environment_ahead", "it was started in the future", _CLOCK,
+        "SELECT e.environment_id FROM environments AS e"
+        " WHERE e.closed_at IS NULL AND e.started_at > {soon}",
+    ),
+    Check(
+        "launch_ahead", "its open launch began in the future: it is waited for too long", _CLOCK,
+        "SELECT l.launch_id FROM launches AS l"
+        " WHERE l.closed_at IS NULL AND (l.created_at > {soon} OR l.started_at > {soon})",
+    ),
+    Check(
+        "launch_overdue", "its time is over since five minutes and more, and it is open still",
+        "runtara environments: the one that serves it has to run",
+        "SELECT l.launch_id FROM launches AS l"
+        " WHERE l.closed_at IS NULL AND l.timeout_at < {late}",
+    ),
+    # -- images and schedules
+    Check(
+        "image_without_bytes", "what it runs is not there", "runtara deploy SOURCE",
+        "SELECT m.image_id FROM images AS m WHERE m.deleted_at IS NULL AND m.binary_path IS NULL"
+        " AND m.bundle_path IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM image_chunks AS c WHERE c.upload_id = m.upload_id)",
+    ),
+    Check(
+        "schedule_without_tick", "it is not paused, and has no tick to come",
+        "runtara schedules resume NAME",
+        "SELECT s.tenant_id || '/' || s.name FROM cron_schedules AS s WHERE s.paused_by IS NULL"
+        " AND s.next_tick_at IS NULL AND s.problem IS NULL",
+    ),
+    Check(
+        "schedule_overdue", "its tick is due since five minutes and more", "runtara environments",
+        "SELECT s.tenant_id || '/' || s.name FROM cron_schedules AS s WHERE s.paused_by IS NULL"
+        " AND s.buffered_tick_at IS NULL AND s.next_tick_at < {late}",
     ),
     # -- rows whose owner is gone
     *(
