@@ -2,7 +2,7 @@
 DEBIAN := /usr/lib/postgresql/15/bin
 # What a change to a rule breaks first, in memory: without databases, sockets and processes.
 QUICK ?= tests/architecture tests/domain tests/contract tests/sdk/workflow
-.PHONY: help check quick test coverage versions lint types format proto bench demo long release
+.PHONY: help check quick test coverage versions lint types format proto bench captures demo long release
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,8 +47,12 @@ demo: ## Import orders while everything crashes
 long: ## What takes too long for every change; on Debian's PostgreSQL 15 and PgBouncer, too
 	@test -x $(DEBIAN)/postgres -a -x /usr/sbin/pgbouncer -a -x /usr/sbin/slurmctld -a -x /usr/sbin/slurmd || \
 	    { echo "make long: apt-get install postgresql-15 pgbouncer slurmctld slurmd, for $(DEBIAN)"; exit 1; }
-	uv run --group fuzz pytest -m long --verbose --numprocesses=2
+	uv run --group fuzz pytest -m long --verbose --numprocesses=2 --ignore=tests/cli/test_scale.py
+	uv run pytest -m long --numprocesses=0 --capture=no tests/cli/test_scale.py
 	RUNTARA_TEST_POSTGRES_BIN=$(DEBIAN) uv run pytest --numprocesses=2 --dist=loadfile tests/contract tests/migrations tests/persistence
+
+captures: ## Draw what commands show on a terminal, for the docs
+	uv run python packages/runtara-cli/captures.py
 
 release: ## Build, check and tag all packages: make release VERSION=0.2.0
 	.ci/release "$(VERSION)"

@@ -30,6 +30,20 @@ Results go to standard output, everything else to standard error.
   durations are seconds, absent values are null. Input, output and other bytes of a workflow are the
   JSON that they hold, else text, else `{"base64": …}`. Fields may be added, and never change.
 
+## How it looks
+
+Made by `make captures`, of the commands' own output on a terminal.
+
+![runtara dev](captures/dev.svg)
+
+![runtara list](captures/list.svg)
+
+![runtara explain, send and wait](captures/explain.svg)
+
+![runtara show](captures/show.svg)
+
+![What errors say](captures/errors.svg)
+
 ## Exit codes
 
 | code | meaning |

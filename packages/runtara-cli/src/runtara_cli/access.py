@@ -23,7 +23,7 @@ class DevFile:
     What `runtara dev` says of itself in `.runtara/dev.json`.
 
     The file stays when the command ends, so that it listens on the same ports again. pid: of the
-    process that wrote it.
+    process that wrote it. database_url: empty for one that was given to the command.
     """
 
     environment_addr: str

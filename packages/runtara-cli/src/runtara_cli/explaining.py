@@ -74,9 +74,11 @@ def _final(one: "Instance") -> Explanation:
     if one.status == "completed":
         said, command = "it has completed", f"runtara show {one.instance_id}"
         return Explanation(one.instance_id, said, NONE, command)
+    cause = words.cause(one.error or "") if one.status == "failed" else ""
+    why = f" with {cause}" if cause else ""
     return Explanation(
         one.instance_id,
-        f"it has ended: {words.status(one)}",
+        f"it has ended: {words.status(one)}{why}",
         OPERATOR,
         f"runtara retry {one.instance_id}",
     )

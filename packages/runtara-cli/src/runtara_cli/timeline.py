@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _UNSAID = frozenset({"started", "heartbeat", "completed", "failed"})
 """Events whose news the instance and its launches bring as well."""
 
+_SUSPENDED = 75
+"""The exit code of a process whose workflow waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -51,10 +54,14 @@ def _launch(one: "Launch") -> Iterator[Moment]:
         return
     code = f" {one.exit_code}" if one.exit_code is not None else ""
     signal = f" by signal {one.exit_signal}" if one.exit_signal else ""
-    figures = [words.size(one.memory_peak_bytes), one.verdict or ""]
+    # Mostly its end has no consequence of its own, because its run has said how it ends.
+    verdict = "" if one.verdict in (None, "nothing") else one.verdict
+    figures = [words.size(one.memory_peak_bytes), verdict]
     detail = ", ".join(each for each in figures if each)
     is_fine = one.cause == "exited" and one.verdict != "crash"
     said = f"{name} {(one.cause or 'ended').replace('_', ' ')}{code}{signal}"
+    if one.exit_code == _SUSPENDED and not verdict:
+        said = f"{name} leaves, until there is something to do"
     yield Moment(one.ended_at, said, detail, "cyan" if is_fine else "red")
 
 
@@ -86,6 +93,8 @@ def _event(one: "Event") -> Moment:
     payload = (one.payload or b"").decode(errors="replace")
     if one.type == "suspended":
         return Moment(one.created_at, "suspended", colour="bright_black")
+    if one.subtype == "runtara.reopened":
+        return Moment(one.created_at, "retried", colour="cyan")
     return Moment(one.created_at, one.subtype or one.type, words.first_line(payload, 100))
 
 

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runtara_management_sdk import Instance, InstanceSummary, Waiting
 
-_STEP = re.compile(r"step '[^']*' \((?P<key>\S+)\) failed after")
+_STEP = re.compile(
+    r"step '[^']*' \((?P<key>\S+)\) failed after \d+ attempts?"
+    r"(?:: (?P<cause>.*?)(?: \(raised as .*)?)?$",
+    re.MULTILINE,
+)
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _COLOURS = {"completed": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 
@@ -109,6 +113,12 @@ def failure(error: str) -> str:
         return f"failed: {first_line(error)}"
     raised = [each for each in error.splitlines()[1:] if each and not each.startswith(" ")]
     return f"failed: {first_line(raised[0])}" if raised else "failed"
+
+
+def cause(error: str) -> str:
+    """Write in one line what a step has failed with, nothing for any other error."""
+    step = _STEP.search(error)
+    return "" if step is None else first_line(step["cause"] or "", 100)
 
 
 def first_line(text: str, longest: int = 60) -> str:

@@ -11,10 +11,13 @@ from runtara_cli.lazy import SETTINGS
     context_settings=SETTINGS,
 )
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
+@click.option(
+    "--database-url", metavar="URL", help="This database instead of SQLite; PostgreSQL, say."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also what the servers log.")
-def command(sources: tuple[str, ...], verbose: bool) -> None:
+def command(sources: tuple[str, ...], database_url: str | None, verbose: bool) -> None:
     """
-    Run all that workflows need, on SQLite in `.runtara/` of this folder, on 127.0.0.1 only.
+    Run all that workflows need, in `.runtara/` of this folder, on 127.0.0.1 only.
 
     Each SOURCE is a .py file, a folder or a module, the current folder if there is none; its
     workflows are deployed, and again when a file changes: new instances get the new code, open
@@ -23,5 +26,12 @@ def command(sources: tuple[str, ...], verbose: bool) -> None:
     """
     # Only now: --help needs none of it.
     from runtara_cli.development.session import run
+    from runtara_domain.error import InvalidValue
+    from runtara_persistence.connect import backend
 
-    click.get_current_context().exit(run(sources or (".",), is_verbose=verbose))
+    if database_url is not None:
+        try:
+            backend(database_url)
+        except InvalidValue as error:
+            raise click.UsageError(f"--database-url: {error}") from error
+    click.get_current_context().exit(run(sources or (".",), database_url, is_verbose=verbose))

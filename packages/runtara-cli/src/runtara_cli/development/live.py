@@ -1,6 +1,7 @@
 """A line an instance, kept up to date."""
 
 import asyncio
+import shutil
 import sys
 from datetime import UTC, datetime
 
@@ -68,10 +69,15 @@ class Live:
             seen = await self._client.instances.get(one.instance_id)
             if seen is not None and seen.checkpoint_id:
                 status = f"running, has {seen.checkpoint_id}"
-        mark = click.style(f"{status:<32.60}", fg=words.colour(one))
+        before = f"{one.instance_id[:36]:<20}  {one.workflow or '':<12.30}  "
+        mark = f"{status:<26.60}"
         lasted = words.span((one.finished_at or now) - begun)
-        text = f"{one.instance_id[:36]:<20}  {one.workflow or '':<12.30}  {mark}  {lasted:>9}"
-        return f"{text}  {next_of(one, now)}".rstrip()
+        text = f"{before}{mark}  {lasted:>9}  {next_of(one, now)}".rstrip()
+        # A line that takes two of the terminal's could not be drawn again in its place.
+        text = text[: shutil.get_terminal_size().columns - 1]
+        end = len(before) + len(mark)
+        coloured = click.style(text[len(before) : end], fg=words.colour(one))
+        return f"{text[: len(before)]}{coloured}{text[end:]}"
 
     def _erase(self) -> None:
         if self._is_terminal and self._drawn:

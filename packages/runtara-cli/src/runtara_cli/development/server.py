@@ -19,9 +19,13 @@ _CORE_PORT, _ENVIRONMENT_PORT = 8001, 8002
 
 
 @asynccontextmanager
-async def running(told_to_end: asyncio.Event) -> AsyncIterator[Access | None]:
+async def running(
+    told_to_end: asyncio.Event, database_url: str | None
+) -> AsyncIterator[Access | None]:
     """
     Run both for the block's length, and say in `.runtara/dev.json` how to reach them.
+
+    database_url: SQLite in `.runtara/` if None.
 
     They take the ports that they had before, so that processes which outlived them find them again.
     Gives None if it was told to end before they listened. Raises StartError, DatabaseError,
@@ -30,7 +34,8 @@ async def running(told_to_end: asyncio.Event) -> AsyncIterator[Access | None]:
     authority = dev.authority()
     folder = _folder()
     before = DevFile.read(folder)
-    runtime = EnvironmentRuntime(_settings(folder, before), authority)
+    given = database_url or f"sqlite:{folder / 'core.db'}"
+    runtime = EnvironmentRuntime(_settings(folder, before, given), authority)
     entered = False
     try:
         async with process.broken_off_by(told_to_end):
@@ -42,10 +47,9 @@ async def running(told_to_end: asyncio.Event) -> AsyncIterator[Access | None]:
         host, port = runtime.address
         ca_path = str(authority.ca_path.resolve())
         address = f"{host}:{port}"
-        database_url = f"sqlite:{folder / 'core.db'}"
-        DevFile(address, runtime.core_address, ca_path, TENANT, database_url, os.getpid()).write(
-            folder
-        )
+        # One that is given may hold a password.
+        told = "" if database_url else given
+        DevFile(address, runtime.core_address, ca_path, TENANT, told, os.getpid()).write(folder)
         yield Access(address, ca_path, TENANT, folder.parent)
     finally:
         if entered:
@@ -56,11 +60,11 @@ def _folder() -> Path:
     return Path(FOLDER).absolute()
 
 
-def _settings(folder: Path, before: DevFile | None) -> EnvironmentSettings:
+def _settings(folder: Path, before: DevFile | None, database_url: str) -> EnvironmentSettings:
     core = _port(before.core_addr if before else None, _CORE_PORT)
     port = _port(before.environment_addr if before else None, _ENVIRONMENT_PORT)
     own = {
-        "database_url": f"sqlite:{folder / 'core.db'}",
+        "database_url": database_url,
         "data_dir": folder / "environment",
         "embed_core": True,
         "core_addr": f"{HOST}:{core}",

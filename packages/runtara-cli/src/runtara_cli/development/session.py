@@ -15,19 +15,21 @@ from runtara_management_sdk import ManagementClient
 from runtara_protocol.server import logs, process
 
 
-def run(sources: Sequence[str], *, is_verbose: bool) -> int:
+def run(sources: Sequence[str], database_url: str | None, *, is_verbose: bool) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit code, as servers do."""
     log = logs.configure(readable=True)
     logging.getLogger().setLevel(logging.INFO if is_verbose else logging.WARNING)
 
     def serve(told_to_end: asyncio.Event) -> Coroutine[Any, Any, None]:
-        return _served(told_to_end, sources)
+        return _served(told_to_end, sources, database_url)
 
     return process.run(serve, log)
 
 
-async def _served(told_to_end: asyncio.Event, sources: Sequence[str]) -> None:
-    async with server.running(told_to_end) as access:
+async def _served(
+    told_to_end: asyncio.Event, sources: Sequence[str], database_url: str | None
+) -> None:
+    async with server.running(told_to_end, database_url) as access:
         if access is None:
             return
         async with access.client() as client:

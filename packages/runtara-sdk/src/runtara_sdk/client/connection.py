@@ -192,8 +192,9 @@ def _remedy(why: TrustFailure, server: ClientSettings) -> str:
     )
     return (
         "set RUNTARA_TLS_CA to the PEM file of the authority that signed it (`runtara-server --dev`"
-        f" prints where it is); it is {trusted}. To try things, RUNTARA_SKIP_CERT_VERIFICATION=true"
-        " trusts any server that answers"
+        " prints where it is; an environment with a core of its own has it in DATA_DIR/authority);"
+        f" it is {trusted}. To try things, RUNTARA_SKIP_CERT_VERIFICATION=true trusts any server"
+        " that answers"
     )
 
 
