@@ -144,6 +144,9 @@ class MemoryDatabase(Database):
 
     async def delete(self, table: str, column: str, value: str) -> None:
         held = getattr(self._persistence.store, table)
+        if isinstance(held, list):
+            held[:] = [row for row in held if getattr(row, column) != value]
+            return
         for key in [key for key, row in held.items() if getattr(row, column) == value]:
             del held[key]
 

@@ -23,7 +23,7 @@ runtara = LazyGroup(
         "Look": _at("list", "show", "explain", "logs", "wait"),
         "Change": _at("send", "cancel", "pause", "resume", "stop", "retry", "fork", "rm"),
         "Operate": _at(
-            *("audit", "doctor", "top", "prune", "migrate"),
+            *("audit", "doctor", "top", "prune", "migrate", "export", "import"),
             *("environments", "hold", "limits", "queues", "schedules"),
         ),
         "Shell": _at("completion"),

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from runtara_domain.error import DatabaseError, EmptyRequest, Overloaded, ShuttingDown
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import (
+    copies,
     history,
     images,
     instances,
@@ -22,7 +23,9 @@ from runtara_protocol.server.streams import RequestStreams, Upload
 
 ManagementRouter: TypeAlias = Router[Management, ManagementRequest, pb.RpcResponse]
 
-_LARGE_ANSWERS = frozenset({"get_checkpoint", "get_instance_status", "list_events", "get_log"})
+_LARGE_ANSWERS = frozenset(
+    {"get_checkpoint", "get_instance_status", "list_events", "get_log", "export_instance"}
+)
 _READS = _LARGE_ANSWERS | {"list_instances", "list_launches", "list_checkpoints", "list_images"}
 
 # Refusals of these are answered in their own response, as old clients expect it.
@@ -91,6 +94,8 @@ OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = Oper
             "list_holds": operators.list_holds,
             "prune_instances": operators.prune_instances,
             "delete_instance": instances.delete_instance,
+            "export_instance": copies.export_instance,
+            "import_instance": copies.import_instance,
             "open_worker": workers.open_worker,
             "claim_launches": workers.claim_launches,
             "renew_worker": workers.renew_worker,

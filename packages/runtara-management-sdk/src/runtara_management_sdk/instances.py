@@ -10,6 +10,7 @@ from runtara_management_sdk.records import (
     Checkpoint,
     Event,
     Forked,
+    Imported,
     Instance,
     InstanceFilter,
     InstanceSummary,
@@ -216,6 +217,34 @@ class Instances:
             pb.RpcRequest(delete_instance=request), is_repeatable=False
         )
         return int(answer.deleted)
+
+    async def export(self, instance_id: str, *, as_copy: bool = False) -> bytes:
+        """
+        Give an instance with its history as a file, for `import_` at another database.
+
+        Raises InvalidInstanceState for an open one that is not paused, or that a parent or child
+        binds to its database. as_copy: take it as it stands nevertheless, and let it go on here.
+        """
+        request = pb.ExportInstanceRequest(instance_id=instance_id, as_copy=as_copy)
+        answer = await self._transport.ask(pb.RpcRequest(export_instance=request))
+        return bytes(answer.data)
+
+    async def import_(self, data: bytes, *, image_id: str | None = None) -> Imported:
+        """
+        Keep the instance of a file; one that was open is paused, and goes on once it is resumed.
+
+        Without image_id it runs the image it had, else the newest of that name, else whatever
+        serves its workflow. Raises ValidationFailed for a file that is damaged or newer,
+        InstanceAlreadyExists unless the instance of that id is from this file.
+        """
+        request = pb.ImportInstanceRequest(data=data, image_id=image_id)
+        answer = await self._transport.ask(pb.RpcRequest(import_instance=request))
+        return Imported(
+            answer.instance_id,
+            answer.created,
+            reading.field(answer, "image_id"),
+            reading.field(answer, "workflow"),
+        )
 
     async def prune(self, finished_before: datetime) -> int:
         """Delete finished instances with all that belongs to them; tells how many there were."""

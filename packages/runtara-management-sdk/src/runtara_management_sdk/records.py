@@ -200,6 +200,16 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """`created`: False if it had been imported from the same file. image_id, workflow: it runs."""
+
+    instance_id: str
+    created: bool
+    image_id: str | None = None
+    workflow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """`is_first`: a value sent before stands otherwise. `warning`: nothing may wait for it."""
 

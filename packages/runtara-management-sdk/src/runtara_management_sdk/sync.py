@@ -108,6 +108,8 @@ class Instances(Face[instances.Instances]):
     move = Waits(instances.Instances.move)
     delete = Waits(instances.Instances.delete)
     prune = Waits(instances.Instances.prune)
+    export = Waits(instances.Instances.export)
+    import_ = Waits(instances.Instances.import_)
     checkpoints = Iterates(instances.Instances.checkpoints)
     checkpoint = Waits(instances.Instances.checkpoint)
     history = Waits(instances.Instances.history)

@@ -1,7 +1,7 @@
 """What operators and clients do with instances, wherever they ask from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,13 +15,14 @@ from runtara_domain.error import (
 )
 from runtara_domain.launching.endings import Endings
 from runtara_domain.model import CustomSignal, Sent, Signal
+from runtara_domain.model.instance_copies import Copied, CopiedInstance, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import InstanceView
 from runtara_domain.model.interventions import Deleted, Fork, Forked, Retry, Stop, Stopped
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
-from runtara_domain.status import State
+from runtara_domain.status import SignalType, State
 from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
 
 _AFTER_GRACE = timedelta(seconds=5)
@@ -218,6 +219,57 @@ class InstanceOperations:
             raise InvalidInstanceState(f"Instance {instance_id!r} can't be deleted: {why}")
         return found
 
+    async def export(self, instance_id: str, *, as_copy: bool = False) -> InstanceCopy:
+        """
+        Take an instance along as it stands.
+
+        An open one must be paused, or to pause when it wakes, and have no open launch, parent or
+        child: else it would go on here and there. as_copy: take it whatever goes on.
+        """
+        values.check_id("instance_id", instance_id)
+        found = await self.persistence.launches.copy(instance_id)
+        if found is None:
+            raise InstanceNotFound(instance_id)
+        why = _under_way(found)
+        if why is not None and not as_copy:
+            raise InvalidInstanceState(
+                f"Instance {instance_id!r} can't be taken along: {why}; it can be copied as it is"
+            )
+        return found.copy
+
+    async def import_copy(
+        self, copy: InstanceCopy, source: str, image_id: str | None
+    ) -> tuple[CopiedInstance, PutCopy]:
+        """
+        Keep an instance that was taken along; one that is open is paused.
+
+        It runs the image that is named, else the one it had, else the newest of that name, else
+        whatever serves its workflow. The same source again changes nothing. Tells what was kept.
+        """
+        chosen = image_id or await self._image_for(copy.instance)
+        workflow = copy.instance.workflow or (None if chosen else copy.instance.image_name)
+        kept = replace(copy.instance, image_id=chosen, workflow=workflow)
+        put = await self.persistence.launches.put_copy(
+            replace(copy, instance=kept), source, image_id=chosen, at=self.now()
+        )
+        if not put.image_is_found:
+            raise ImageNotFound(chosen or "")
+        if not (put.created or put.is_same):
+            raise InstanceAlreadyExists(
+                f"Instance {kept.instance_id!r} already exists, and is not from this file"
+            )
+        return kept, put
+
+    async def _image_for(self, one: CopiedInstance) -> str | None:
+        images = self.persistence.images
+        if one.image_id is None:
+            return None
+        same = await images.get(one.image_id, one.tenant_id)
+        if same is not None and same.deleted_at is None:
+            return same.image_id
+        named = one.image_name and await images.current(one.tenant_id, one.image_name)
+        return named.image_id if named else None
+
     async def move(self, instance_id: str, image_id: str) -> None:
         """Give an open instance another image."""
         values.check_id("instance_id", instance_id)
@@ -242,3 +294,21 @@ def _require_open(instance_id: str, before: State | None) -> None:
             f"Instance {instance_id!r} is {before}: it can't be told anything any more; a failed or"
             " cancelled one goes on with a retry"
         )
+
+
+def _under_way(found: Copied) -> str | None:
+    """Tell why an instance can't be taken along; None if it can."""
+    if found.state.is_final:
+        return None
+    if found.open_launch_id is not None:
+        return f"launch {found.open_launch_id} of it is not over: pause it, and wait until it is"
+    is_to_pause = found.pending_signal is SignalType.PAUSE
+    if found.state is State.RUNNING or not (found.state is State.PAUSED or is_to_pause):
+        return f"it is {found.state}: pause it first"
+    if found.pending_signal is not None and not is_to_pause:
+        return f"it has yet to hear of a {found.pending_signal}: pause it when it has"
+    if found.open_parent_id is not None:
+        return f"its parent {found.open_parent_id!r} is open and waits for it here"
+    if found.open_child_id is not None:
+        return f"its child {found.open_child_id!r} is open here: wait for its end"
+    return None

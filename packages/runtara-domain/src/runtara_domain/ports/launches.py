@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -170,6 +171,22 @@ class Launches(Protocol):
 
         Nothing is done while its parent or any of those children is open, or a launch of any of
         them is.
+        """
+        ...
+
+    async def copy(self, instance_id: str) -> Copied | None:
+        """Take an instance with its history, all as of one moment; None if it is unknown."""
+        ...
+
+    async def put_copy(
+        self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
+    ) -> PutCopy:
+        """
+        Keep an instance as it was taken elsewhere, with an event that names its source.
+
+        One that was open is PAUSED here: nothing launches it until it is resumed. Its former runs
+        are over. It has no parent. image_id: what it runs here; None leaves it to its workflow's
+        name. Where the id is taken nothing is changed.
         """
         ...
 

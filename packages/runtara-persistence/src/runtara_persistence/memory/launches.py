@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from runtara_domain import values
 from runtara_domain.model import FormerEnding
+from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -38,6 +39,7 @@ from runtara_domain.model.launches import (
 )
 from runtara_domain.status import SignalType, State
 from runtara_persistence.memory import (
+    copying,
     deleting,
     forking,
     instance_lists,
@@ -198,6 +200,17 @@ class MemoryLaunches:
         values.check_storable("instance_id", instance_id)
         await self._store.turn()
         return deleting.delete(self._store, instance_id)
+
+    async def copy(self, instance_id: str) -> Copied | None:
+        values.check_storable("instance_id", instance_id)
+        await self._store.turn()
+        return copying.take(self._store, instance_id)
+
+    async def put_copy(
+        self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
+    ) -> PutCopy:
+        await self._store.turn()
+        return copying.put(self._store, copy, source, image_id, at)
 
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100

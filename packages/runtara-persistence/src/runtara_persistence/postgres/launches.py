@@ -7,6 +7,7 @@ from typing import TypeVar
 import asyncpg
 
 from runtara_domain import values
+from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -42,6 +43,7 @@ from runtara_persistence import queries
 from runtara_persistence.postgres import (
     claiming,
     closing,
+    copying,
     deleting,
     forking,
     instance_lists,
@@ -148,6 +150,23 @@ class PostgresLaunches:
         values.check_storable("instance_id", instance_id)
         return await self._transact(
             "delete an instance", lambda connection: deleting.delete(connection, instance_id)
+        )
+
+    async def copy(self, instance_id: str) -> Copied | None:
+        values.check_storable("instance_id", instance_id)
+
+        async def work(connection: Connection) -> Copied | None:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await copying.take(connection, instance_id)
+
+        return await self._database.run("take a copy of an instance", work, is_repeatable=True)
+
+    async def put_copy(
+        self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
+    ) -> PutCopy:
+        return await self._transact(
+            "put a copy of an instance in",
+            lambda connection: copying.put(connection, copy, source, image_id, at),
         )
 
     async def page(

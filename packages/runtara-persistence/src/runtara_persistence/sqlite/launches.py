@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runtara_domain import values
+from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -41,6 +42,7 @@ from runtara_persistence import queries
 from runtara_persistence.sqlite import (
     claiming,
     closing,
+    copying,
     deleting,
     forking,
     instance_lists,
@@ -163,6 +165,23 @@ class SqliteLaunches:
     def delete(self, connection: sqlite3.Connection, instance_id: str) -> Deleted:
         values.check_storable("instance_id", instance_id)
         return deleting.delete(connection, instance_id)
+
+    @read("take a copy of an instance")
+    def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:
+        values.check_storable("instance_id", instance_id)
+        return copying.take(connection, instance_id)
+
+    @write("put a copy of an instance in")
+    def put_copy(
+        self,
+        connection: sqlite3.Connection,
+        copy: InstanceCopy,
+        source: str,
+        *,
+        image_id: str | None,
+        at: datetime,
+    ) -> PutCopy:
+        return copying.put(connection, copy, source, image_id, at)
 
     @read("list launches")
     def page(

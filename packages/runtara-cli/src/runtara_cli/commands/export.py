@@ -1,0 +1,50 @@
+"""`runtara export`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from runtara_cli.command import command as made
+from runtara_cli.session import Session
+
+
+@made("export", short_help="Write an instance with its history to a file.")
+@click.argument("instance_id", metavar="ID")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--copy", "as_copy", is_flag=True, help="As it stands, though it goes on here.")
+async def command(session: Session, instance_id: str, file: Path, as_copy: bool) -> None:
+    """
+    Write an instance to FILE, for `runtara import` at another database: input, checkpoints, custom
+    signals, events and what it waits for.
+
+    An open one must be paused (`runtara pause ID`), with no process, parent or child that is open.
+    It goes on where it is imported and resumed: never resume the one that is left here. With --copy
+    it is taken as it stands, and goes on in both places. FILE holds input, results and env in
+    plain: only its owner may read it.
+    """
+    _check_free(file)
+    data = await session.client.instances.export(instance_id, as_copy=as_copy)
+    _write(file, data)
+    session.out.result({"file": str(file), "bytes": len(data)}, lambda: str(file))
+
+
+def _check_free(file: Path) -> None:
+    if file.exists():
+        raise click.UsageError(f"FILE: {file} is there already: name another")
+
+
+def _write(file: Path, data: bytes) -> None:
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as written:
+            written.write(data)
+            written.flush()
+            os.fsync(written.fileno())
+        # Unlike a rename, it takes no other file's place.
+        os.link(temporary, file)
+    except OSError as error:
+        raise click.UsageError(f"FILE: {file} can't be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,28 @@
+"""`runtara import`."""
+
+from typing import BinaryIO
+
+import click
+
+from runtara_cli.command import command as made
+from runtara_cli.session import Session
+
+
+@made("import", short_help="Take up an instance that `runtara export` has written.")
+@click.argument("file", type=click.File("rb"))
+@click.option("--image", metavar="IMAGE_ID", help="The code that it runs.")
+async def command(session: Session, file: BinaryIO, image: str | None) -> None:
+    """
+    Take up the instance of FILE and print its id. One that was open is paused: `runtara resume ID`.
+
+    It runs --image, else the image that it had, else the newest of that name, else whatever serves
+    its workflow. Refused are a FILE that is damaged, or of a newer format, and an id that is taken;
+    the same FILE again changes nothing.
+    """
+    imported = await session.client.instances.import_(file.read(), image_id=image)
+    session.out.result(imported, lambda: imported.instance_id)
+    found = await session.client.instances.get(imported.instance_id)
+    if not imported.created:
+        session.out.note(f"{imported.instance_id} had been imported from this file before")
+    elif found is not None and not found.status.is_final:
+        session.out.note(f"Next: runtara resume {imported.instance_id}")

@@ -1,0 +1,120 @@
+"""Records of copies: one instance as it is taken from a database, and put into another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runtara_domain.status import InstanceStatus, SignalType, State
+
+IMPORTED = "runtara.imported"
+"""The subtype of the custom event that names the file from which an instance was imported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedInstance:
+    """
+    The row of an instance, by the names of its columns.
+
+    Without what binds it to its database: parent, launch, wake, claim, back-off and deduplication.
+    image_name: of the image it has there, which may have another id elsewhere. env: JSON.
+    """
+
+    instance_id: str
+    tenant_id: str
+    status: InstanceStatus
+    created_at: datetime
+    run_epoch: int
+    priority: int
+    checkpoint_id: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    workflow: str | None = None
+    code_version: str | None = None
+    waits: str | None = None
+    image_id: str | None = None
+    image_name: str | None = None
+    queue: str | None = None
+    timeout_ms: int | None = None
+    env: str | None = None
+    memory_peak_bytes: int | None = None
+    cpu_usage_usec: int | None = None
+    error: str | None = None
+    stderr: str | None = None
+    input: bytes | None = None
+    output: bytes | None = None
+    progress: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedCheckpoint:
+    """A checkpoint, or an attempt that was recorded for one."""
+
+    checkpoint_id: str
+    state: bytes
+    created_at: datetime
+    is_retry_attempt: bool = False
+    attempt_number: int | None = None
+    error_message: str | None = None
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedEvent:
+    """An event."""
+
+    event_type: str
+    created_at: datetime
+    checkpoint_id: str | None = None
+    subtype: str | None = None
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedSignal:
+    """A custom signal."""
+
+    checkpoint_id: str
+    created_at: datetime
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceCopy:
+    """An instance with its history, each part in the order in which it was stored."""
+
+    instance: CopiedInstance
+    checkpoints: Sequence[CopiedCheckpoint] = ()
+    events: Sequence[CopiedEvent] = ()
+    signals: Sequence[CopiedSignal] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """
+    A copy as it was taken, all of one moment, and what goes on with the instance in its database.
+
+    open_launch_id: of its launch that is not over. open_parent_id, open_child_id: an open instance
+    that waits for it, or for which it may wait. pending_signal: one that it has yet to hear of.
+    """
+
+    copy: InstanceCopy
+    state: State
+    open_launch_id: str | None = None
+    open_parent_id: str | None = None
+    open_child_id: str | None = None
+    pending_signal: SignalType | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutCopy:
+    """
+    What putting a copy in found, and did if `created`.
+
+    is_same: the instance that has the id was put in from the same file. image_is_found: False if
+    nothing was done because the image to run is not there.
+    """
+
+    created: bool = False
+    is_same: bool = False
+    image_is_found: bool = True

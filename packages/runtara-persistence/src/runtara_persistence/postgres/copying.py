@@ -1,0 +1,103 @@
+"""Taking a copy of an instance, and putting one in, within one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import asyncpg
+
+from runtara_domain.model import EventType
+from runtara_domain.model.instance_copies import (
+    IMPORTED,
+    Copied,
+    CopiedCheckpoint,
+    CopiedEvent,
+    CopiedInstance,
+    CopiedSignal,
+    InstanceCopy,
+    PutCopy,
+)
+from runtara_domain.status import InstanceStatus, SignalType, State
+from runtara_persistence import queries
+from runtara_persistence.postgres.database import Connection
+
+T = TypeVar("T")
+
+_SQL = queries.load("runtara_persistence.postgres", "copying.sql")
+_COLUMNS = (
+    *("instance_id", "tenant_id", "status", "created_at", "run_epoch", "priority"),
+    *("checkpoint_id", "started_at", "finished_at", "last_activity_at", "workflow"),
+    *("code_version", "waits", "queue", "timeout_ms", "memory_peak_bytes", "cpu_usage_usec"),
+    *("error", "stderr", "input", "output", "progress"),
+)
+"""As the statement `put` takes them."""
+
+
+async def take(connection: Connection, instance_id: str) -> Copied | None:
+    """Carry out `launches.copy`."""
+    found = await connection.fetch(_SQL["take"], instance_id)
+    if not found:
+        return None
+    row = dict(found[0])
+    status = row["status"] = InstanceStatus(row["status"])
+    checkpoints = await connection.fetch(_SQL["take.checkpoints"], instance_id)
+    events = await connection.fetch(_SQL["take.events"], instance_id)
+    signals = await connection.fetch(_SQL["take.signals"], instance_id)
+    pending = row["pending_signal"]
+    return Copied(
+        copy=InstanceCopy(
+            instance=_record(CopiedInstance, row),
+            checkpoints=[_record(CopiedCheckpoint, one) for one in checkpoints],
+            events=[_record(CopiedEvent, one) for one in events],
+            signals=[_record(CopiedSignal, one) for one in signals],
+        ),
+        state=State.of(status, row["sleep_until"]),
+        open_launch_id=row["launch_id"],
+        open_parent_id=row["open_parent_id"],
+        open_child_id=row["open_child_id"],
+        pending_signal=None if pending is None else SignalType(pending),
+    )
+
+
+async def put(
+    connection: Connection,
+    copy: InstanceCopy,
+    source: str,
+    image_id: str | None,
+    at: datetime,
+) -> PutCopy:
+    """Carry out `launches.put_copy`."""
+    one = copy.instance
+    is_final = State.of(one.status, None).is_final
+    status = one.status if is_final else State.PAUSED.status
+    columns = {name: getattr(one, name) for name in _COLUMNS} | {"status": status.value}
+    key = (image_id, one.tenant_id)
+    if image_id is not None and not await connection.fetch(_SQL["put.image"], *key):
+        return PutCopy(image_is_found=False)
+    if not await connection.fetch(_SQL["put"], *columns.values(), image_id, one.env):
+        same = (one.instance_id, IMPORTED, source.encode())
+        return PutCopy(is_same=bool(await connection.fetch(_SQL["put.is_same"], *same)))
+    if image_id is not None:
+        associated = (one.instance_id, image_id, one.tenant_id, at, one.env)
+        await connection.execute(_SQL["put.associate"], *associated)
+    imported = CopiedEvent(
+        event_type=EventType.CUSTOM.value, created_at=at, subtype=IMPORTED, payload=source.encode()
+    )
+    for query, kind, copied in (
+        ("put.checkpoints", CopiedCheckpoint, copy.checkpoints),
+        ("put.events", CopiedEvent, [*copy.events, imported]),
+        ("put.signals", CopiedSignal, copy.signals),
+    ):
+        await connection.execute(_SQL[query], one.instance_id, *_arrays(kind, copied))
+    return PutCopy(created=True)
+
+
+def _arrays(kind: type[Any], copied: Sequence[object]) -> list[list[Any]]:
+    """Hand in records as an array a column, in the order of the record's fields."""
+    return [list(map(attrgetter(each.name), copied)) for each in fields(kind)]
+
+
+def _record(kind: type[T], row: "asyncpg.Record | dict[str, Any]") -> T:
+    return kind(**{each.name: row[each.name] for each in fields(kind)})  # type: ignore[arg-type]  # A dataclass.

@@ -1,0 +1,176 @@
+"""Taking a copy of an instance, and putting it in again."""
+
+from dataclasses import replace
+
+import pytest
+from tests.contract.database import Database, Row
+from tests.contract.launching import launch, put_image, start
+from tests.contract.states import EARLIER, TENANT, put_checkpoint, put_instance
+from tests.support.clock import START
+
+from runtara_domain.model import Caller, Ending, Registration
+from runtara_domain.model.instance_copies import Copied, PutCopy
+from runtara_domain.ports.persistence import Persistence
+from runtara_domain.status import FINAL, OPEN, SignalType, State
+
+RICH: Row = {
+    "input": b"order",
+    "workflow": "orders",
+    "code_version": "2",
+    "waits": "[]",
+    "priority": 3,
+    "queue": "slow",
+    "timeout_ms": 5000,
+    "env": '{"MODE": "fast"}',
+    "memory_peak_bytes": 1,
+    "cpu_usage_usec": 2,
+    "stderr": "said",
+    "progress": b"half",
+    "started_at": EARLIER,
+    "last_activity_at": EARLIER,
+}
+
+
+async def put_all(database: Database, state: State, **columns: object) -> None:
+    """Insert an instance with all that goes along."""
+    await put_instance(database, state, **{**RICH, **columns})
+    await put_checkpoint(database, "b")
+    await put_checkpoint(database, "a", wake_at=EARLIER)
+    await database.put_attempt("i", "a", 1)
+    for kind, payload in (("started", None), ("custom", b"x")):
+        event: Row = {"instance_id": "i", "event_type": kind, "payload": payload}
+        await database.put("instance_events", {**event, "created_at": EARLIER})
+    await database.put_custom_signal("i", "z", b"first")
+    await database.put_custom_signal("i", "y", b"second")
+
+
+async def taken(persistence: Persistence) -> Copied:
+    found = await persistence.launches.copy("i")
+    assert found is not None
+    return found
+
+
+async def removed(database: Database) -> None:
+    """Delete the instance with all that belongs to it, however it stands."""
+    for table in (
+        *("checkpoints", "instance_events", "pending_signals", "pending_checkpoint_signals"),
+        *("launches", "instance_images", "instances"),
+    ):
+        await database.delete(table, "instance_id", "i")
+
+
+async def stored(database: Database) -> dict[str, list[Row]]:
+    """Give what is stored, without ids of rows."""
+    tables = await database.snapshot()
+    return {
+        name: [{key: value for key, value in row.items() if key != "id"} for row in rows]
+        for name, rows in tables.items()
+    }
+
+
+@pytest.mark.parametrize("state", sorted({*FINAL, State.PAUSED}))
+async def test_what_is_put_in_is_what_was_taken(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """With its history in its order; an event tells where it comes from."""
+    await put_all(database, state)
+    before = await stored(database)
+    copied = await taken(persistence)
+    await removed(database)
+
+    put = await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
+
+    after = await stored(database)
+    *events, imported = after.pop("instance_events")
+    assert (copied.state, put) == (state, PutCopy(created=True))
+    assert events == before.pop("instance_events")
+    assert (imported["subtype"], imported["payload"]) == ("runtara.imported", b"file")
+    [row] = before["instances"]
+    own = {"parent_id": None, "launch_id": None, "ended_run": 2, "wake_claim_until": None}
+    [kept] = after["instances"]
+    assert kept == row | own | {"wake_claim_by": None}
+    assert after == before | {"instances": [kept]}
+    assert await taken(persistence) == replace(
+        copied, copy=replace(copied.copy, events=(await taken(persistence)).copy.events)
+    )
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_what_was_open_waits_to_be_resumed(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """Nothing launches it before, and it then begins another run."""
+    await put_all(database, state)
+    copied = await taken(persistence)
+    await removed(database)
+    await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
+
+    standing = await persistence.instances.standing("i")
+    resumed = await persistence.launches.resume("i", at=START)
+    registered = await persistence.instances.register(
+        Registration("i", TENANT), when=OPEN, at=START
+    )
+
+    assert standing is not None
+    assert (standing.state, resumed) == (State.PAUSED, State.PAUSED)
+    assert registered.run == 3
+
+
+async def test_an_id_that_is_taken_stays_as_it_is(
+    persistence: Persistence, database: Database
+) -> None:
+    """Whether it is from the same file is told."""
+    await put_all(database, State.COMPLETED)
+    copied = await taken(persistence)
+    before = await database.snapshot()
+
+    taken_ = await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
+    await removed(database)
+    await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
+    after = await database.snapshot()
+    same = await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
+    other = await persistence.launches.put_copy(copied.copy, "other", image_id=None, at=START)
+
+    assert (taken_, same, other) == (PutCopy(), PutCopy(is_same=True), PutCopy())
+    assert await database.snapshot() == after
+    assert len(after["instance_events"]) == len(before["instance_events"]) + 1
+
+
+async def test_it_runs_the_image_that_is_named(
+    persistence: Persistence, database: Database
+) -> None:
+    """If it is there; the copy tells the image that it had."""
+    image = await put_image(persistence)
+    await start(persistence, "i", image_id=image.image_id)
+    copied = await taken(persistence)
+    await removed(database)
+
+    gone = await persistence.launches.put_copy(copied.copy, "file", image_id="none", at=START)
+    put = await persistence.launches.put_copy(
+        copied.copy, "file", image_id=image.image_id, at=START
+    )
+
+    one = copied.copy.instance
+    assert (one.image_id, one.image_name) == (image.image_id, "orders")
+    assert (gone, put) == (PutCopy(image_is_found=False), PutCopy(created=True))
+    assert (await taken(persistence)).copy.instance.image_id == image.image_id
+
+
+async def test_what_goes_on_with_it_is_told(persistence: Persistence, database: Database) -> None:
+    """Its launch, a signal, and open relatives of its tenant."""
+    launched = await launch(persistence)
+    await persistence.instances.finish(Caller("i"), Ending(State.COMPLETED), when=OPEN, at=START)
+    ending = await taken(persistence)
+    await removed(database)
+    await put_instance(database, State.RUNNING, "p")
+    await put_instance(database, State.PAUSED, parent_id="p")
+    await put_instance(database, State.RUNNING, "c", parent_id="i")
+    await put_instance(database, State.RUNNING, "b", parent_id="i", tenant_id="other")
+    await put_instance(database, State.COMPLETED, "a", parent_id="i")
+    await database.put_signal("i", SignalType.CANCEL)
+    found = await taken(persistence)
+
+    assert ending.open_launch_id == launched.launch_id
+    assert (found.open_parent_id, found.open_child_id) == ("p", "c")
+    assert (ending.pending_signal, found.pending_signal) == (None, SignalType.CANCEL)
+    assert await persistence.launches.copy("unknown") is None
