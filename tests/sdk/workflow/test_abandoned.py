@@ -35,7 +35,7 @@ async def core_of_the_loop() -> Times:
 
 
 async def test_a_parked_run_never_goes_on() -> None:
-    """Though its process lives on, and its sleep and its timeout come to their end."""
+    """Its process lives on, and its sleep and its timeout come to their end without effect."""
 
     @workflow(suspend_after="0s")
     async def napping() -> None:
@@ -53,7 +53,7 @@ async def test_a_parked_run_never_goes_on() -> None:
 
 
 async def test_a_parked_step_makes_no_further_attempt() -> None:
-    """Another run does."""
+    """The next attempt belongs to another run."""
 
     @step(retry=Retry(attempts=3, wait="0.5s", cap="0.5s"))
     async def flaky() -> None:
@@ -70,8 +70,8 @@ async def test_a_parked_step_makes_no_further_attempt() -> None:
     assert (ended, probe.seen) == (SUSPENDED, ["attempt"])
 
 
-async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
-    """Where who runs it was ended, or a newer run has begun."""
+async def test_a_step_that_ends_in_an_abandoned_run_is_not_gone_on_from() -> None:
+    """Its run was ended from outside, or a newer run has begun."""
     begun, opened, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     @step
@@ -98,7 +98,7 @@ async def test_a_step_that_ends_in_a_parked_run_is_not_gone_on_from() -> None:
 
 
 async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
-    """As all that is left to do is to wait."""
+    """All that is left to do is to wait."""
 
     @step
     async def slow() -> None:
@@ -114,8 +114,8 @@ async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_a_run_can_be_ended_in_any_turn_of_the_loop(turns: int) -> None:
-    """Also in those in which it begins to listen."""
+async def test_a_run_can_be_ended_in_any_iteration_of_the_loop(turns: int) -> None:
+    """This includes the iterations in which it begins to poll."""
     begun = asyncio.Event()
 
     @step
@@ -139,7 +139,7 @@ async def test_a_run_can_be_ended_in_any_turn_of_the_loop(turns: int) -> None:
 
 
 def test_the_end_of_the_loop_unwinds_no_generator() -> None:
-    """Which asyncio closes if it knows of it."""
+    """asyncio would close a generator that it knows of."""
 
     async def numbers() -> AsyncIterator[int]:
         try:
@@ -158,7 +158,7 @@ def test_the_end_of_the_loop_unwinds_no_generator() -> None:
 
 
 def test_a_generator_in_a_step_is_closed_with_the_loop() -> None:
-    """As everywhere."""
+    """Generators in steps are asyncio's, as everywhere."""
 
     async def numbers() -> AsyncIterator[int]:
         try:

@@ -56,7 +56,7 @@ def dying_in(call: str) -> Die:
 
 
 async def test_counting_goes_on_after_a_crash() -> None:
-    """With the same idempotency key, until the last has failed."""
+    """All attempts, over crashes, get the same idempotency key and rising numbers."""
     core = Core()
     ended = await lives(failing, core, None, dying_in("attempt fails#1 2"))
 
@@ -67,7 +67,7 @@ async def test_counting_goes_on_after_a_crash() -> None:
 
 
 async def test_an_error_that_is_not_named_is_not_tried_again() -> None:
-    """Nor is one of `raises`, whatever `on` says."""
+    """An error outside `on`, or named in `raises`, ends the step at its first attempt."""
 
     @step(retry=Retry(attempts=5, wait=0, on=OSError))
     async def wrong() -> None:
@@ -91,7 +91,7 @@ async def test_an_error_that_is_not_named_is_not_tried_again() -> None:
 
 
 async def test_an_attempt_that_takes_too_long_is_tried_again() -> None:
-    """Whatever `on` says."""
+    """The timeout of an attempt is tried again even if `on` does not name TimeoutError."""
 
     @step(retry=Retry(attempts=2, wait=0, on=OSError), timeout=0.01)
     async def slow() -> int:
@@ -107,7 +107,7 @@ async def test_an_attempt_that_takes_too_long_is_tried_again() -> None:
 
 
 async def test_a_long_wait_between_attempts_is_a_durable_sleep() -> None:
-    """It ends the process, and is over when another one comes in time."""
+    """The wait ends the process, and the next process makes the attempt in time."""
 
     @step(retry=Retry(attempts=2, wait="1h", cap="1h"))
     async def patient() -> int:
@@ -136,7 +136,7 @@ async def test_a_long_wait_between_attempts_is_a_durable_sleep() -> None:
 
 
 async def test_no_attempt_begins_behind_the_budget() -> None:
-    """Counted from the first failure, over crashes."""
+    """The budget counts from the first failure, over crashes."""
 
     @step(retry=Retry(attempts=100, wait="30m", cap="30m", budget="1h"))
     async def hopeless() -> None:
@@ -157,7 +157,7 @@ async def test_no_attempt_begins_behind_the_budget() -> None:
 
 
 def test_the_other_side_says_when() -> None:
-    """By Retry-After, in seconds or until a date; nonsense is none."""
+    """Retry-After is obeyed, in seconds or as a date, and nonsense in it is ignored."""
     now = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 
     def error(value: str) -> Exception:
@@ -191,13 +191,13 @@ def test_the_other_side_says_when() -> None:
 def test_options_that_would_fail_only_with_an_attempt_are_refused(
     options: dict[str, Any], said: str
 ) -> None:
-    """Where they are written."""
+    """The decorator raises where the options are written."""
     with pytest.raises(TypeError, match=said):
         step(**options)(plain)
 
 
 def test_a_retry_that_could_not_be_is_refused() -> None:
-    """With what to give instead."""
+    """The error says what to give instead."""
     is_ours: Any = ValueError("x").__eq__
 
     with pytest.raises(TypeError, match=r"on= takes .* raise one of your own"):
@@ -255,7 +255,7 @@ def dying_before(call: str) -> Die:
 
 
 async def test_an_effect_that_may_have_happened_is_asked_about() -> None:
-    """Once, and only after a crash behind the intent."""
+    """The function is asked once, and only after a crash that followed the intent."""
     probe.asked.clear()
     assert (await lives(asking, Core())).output == b'"paid"'
     assert probe.asked == []
@@ -266,7 +266,7 @@ async def test_an_effect_that_may_have_happened_is_asked_about() -> None:
 
 
 async def test_an_effect_that_never_started_is_just_made() -> None:
-    """Whoever might be asked."""
+    """Without an intent neither the function nor an operator is asked."""
     probe.asked.clear()
     await lives(asking, Core(), None, dying_before("save pay_asked#1!intent#1"))
 
@@ -274,7 +274,7 @@ async def test_an_effect_that_never_started_is_just_made() -> None:
 
 
 async def test_doubt_again_makes_it_again() -> None:
-    """As declared, with the same idempotency key."""
+    """`doubt="again"` repeats the attempt with the same idempotency key."""
     ended = await lives(again, Core(), None, dying_before("save pay_again#1"))
 
     assert (ended.output, probe.numbers) == (b'"paid"', [1, 1])
@@ -292,7 +292,7 @@ async def in_doubt(workflow: Workflow[[], Any], name: str) -> Core:
     [(b'{"done": "by hand"}', b'"by hand"', 1), (b'{"again": true}', b'"paid"', 2)],
 )
 async def test_doubt_waits_for_a_person(said: bytes, output: bytes, times: int) -> None:
-    """Who gives the result, or has it made again; the process ends meanwhile."""
+    """An operator gives the result, or has the attempt repeated; the process ends meanwhile."""
     core = await in_doubt(stopping, "pay")
     assert await life(stopping, core) == Ended(Outcome.SUSPENDED)
     core.sent["pay#1!decision#1"] = said
@@ -303,7 +303,7 @@ async def test_doubt_waits_for_a_person(said: bytes, output: bytes, times: int) 
 
 @pytest.mark.parametrize("said", [b'{"Done": "x"}', b'"no"', b"no", b'{"done": 5}', b"{}"])
 async def test_what_decides_nothing_is_asked_for_again(said: bytes) -> None:
-    """Under another name, as the first value sent to one stands; the effect is not made."""
+    """The decision is awaited under another name, since the first value sent to one stands."""
     core = await in_doubt(stopping, "pay")
     core.sent["pay#1!decision#1"] = said
     waits = await life(stopping, core)
@@ -315,7 +315,7 @@ async def test_what_decides_nothing_is_asked_for_again(said: bytes) -> None:
 
 
 async def test_a_decision_is_for_one_crash() -> None:
-    """Made again and in doubt again, it is decided about again."""
+    """An effect that is in doubt again after "again" needs another decision."""
     core = await in_doubt(stopping, "pay")
     core.sent["pay#1!decision#1"] = b'{"again": true}'
     assert await life(stopping, core, None, dying_before("save pay#1")) is None
@@ -330,7 +330,7 @@ async def test_a_decision_is_for_one_crash() -> None:
 @pytest.mark.parametrize("name", ["pay_asked", "pay"])
 @pytest.mark.parametrize("strikes", ["cancel", "timeout"])
 async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) -> None:
-    """It is settled first, and what became of the effect saved."""
+    """The doubt is settled and its outcome saved before the cancellation is raised."""
     probe.asked.clear()
 
     @workflow(suspend_after="0s")
@@ -354,7 +354,7 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
 
 
 async def test_a_plain_function_is_asked_in_a_thread() -> None:
-    """As a plain step runs in one; a decorator's around an async function is awaited."""
+    """A plain function runs in a thread, and an awaitable that it returns is awaited."""
     threads: list[int] = []
 
     @step(effect="external")
@@ -381,7 +381,7 @@ async def test_a_plain_function_is_asked_in_a_thread() -> None:
 
 
 async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
-    """Asked again as the step is tried again; that the asking failed says nothing of the effect."""
+    """A function that raises is asked as often as the step is tried, then an operator decides."""
     asks: list[int] = []
 
     @step(effect="external", retry=Retry(attempts=3, wait=0, on=OSError))
@@ -409,7 +409,7 @@ async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
 
 
 async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
-    """With the key it was begun with; and code that forgets it is refused."""
+    """It keeps the key that it was begun with, and code that forgets it is refused."""
     probe.asked.clear()
 
     @step(name="wire", was="pay_asked", effect="external")
@@ -437,7 +437,7 @@ async def test_an_effect_in_doubt_is_known_under_its_new_name() -> None:
 
 
 async def test_a_renamed_step_goes_on_counting() -> None:
-    """What was begun under the old name is found under it."""
+    """Attempts that were saved under the old name count under the new one."""
 
     async def work() -> None:
         probe.numbers.append(current().attempt)
@@ -460,7 +460,7 @@ async def test_a_renamed_step_goes_on_counting() -> None:
 
 
 async def test_a_core_that_lists_nothing_counts_as_well() -> None:
-    """Attempts are saved, and read one by one."""
+    """Attempts are read one by one from a core that can't list them."""
     core = Core(lists=False)
     await lives(failing, core, None, dying_in("attempt fails#1 2"))
 
@@ -468,7 +468,9 @@ async def test_a_core_that_lists_nothing_counts_as_well() -> None:
 
 
 async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
-    """It is saved with the attempt; and when the budget is over meanwhile, none is made."""
+    """
+    Its end is saved with the failed attempt; if the budget ends before it, no attempt is made.
+    """
 
     class Busy(Exception):
         retry_after = 3600
@@ -497,7 +499,7 @@ async def test_the_wait_for_an_attempt_outlives_a_crash() -> None:
 
 
 async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
-    """It is shown escaped."""
+    """The record shows the name escaped."""
 
     @step(retry=Retry(attempts=2, wait=0))
     async def opening() -> None:
@@ -519,7 +521,7 @@ async def test_a_file_name_that_is_no_text_does_not_hinder_a_retry() -> None:
 @pytest.mark.parametrize("error", [SystemExit(0), StopIteration("end")])
 @pytest.mark.parametrize("is_plain", [True, False])
 async def test_what_no_task_can_raise_is_a_failure(error: BaseException, is_plain: bool) -> None:
-    """Of the step, like any other: neither the process ends nor does it wait for ever."""
+    """StopIteration and the like fail the step: the process neither ends nor waits for ever."""
 
     def plain() -> None:
         raise error

@@ -73,7 +73,7 @@ async def running(flow: Callable[[], Awaitable[Ended]]) -> "asyncio.Task[Ended]"
 
 
 async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
-    """It is acknowledged when that is done; on a replay it strikes there again."""
+    """It is acknowledged after the clean-up, and a replay cancels the same call."""
     core = Core()
     task = await running(lambda: execute(hanging, MemoryStore(core), clock=core.clock))
     await core.tell(SignalType.CANCEL)
@@ -87,7 +87,7 @@ async def test_a_cancel_ends_a_step_and_lets_the_workflow_clean_up() -> None:
 
 
 async def test_an_effect_is_not_ended_by_a_cancel() -> None:
-    """It is awaited and saved, and the next durable call is struck."""
+    """The effect is awaited and saved, and the next durable call is cancelled."""
     core = Core()
     task = await running(lambda: execute(paying, MemoryStore(core), clock=core.clock))
     await core.until(lambda: core.listeners == 1)
@@ -101,7 +101,7 @@ async def test_an_effect_is_not_ended_by_a_cancel() -> None:
 
 
 async def test_during_a_replay_nothing_strikes() -> None:
-    """A cancel that is pending waits for the first call that is live."""
+    """A pending cancel is raised at the first call that is live."""
 
     @workflow(suspend_after="0s")
     async def walking() -> None:
@@ -123,7 +123,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
 
 
 async def test_a_timeout_counts_from_its_first_entry() -> None:
-    """Processes come and go; it raises TimeoutError where it struck, on every replay."""
+    """Over several processes TimeoutError is raised at the same call on every replay."""
 
     @workflow(suspend_after="0s")
     async def limited() -> str:
@@ -146,7 +146,7 @@ async def test_a_timeout_counts_from_its_first_entry() -> None:
 
 
 async def test_an_inner_and_an_outer_timeout_are_told_apart() -> None:
-    """Each raises where it was entered."""
+    """Each of the two raises TimeoutError where it was entered."""
 
     @workflow(suspend_after="0s")
     async def nested() -> str:
@@ -165,7 +165,7 @@ async def test_an_inner_and_an_outer_timeout_are_told_apart() -> None:
 
 
 async def test_a_timeout_around_a_group_ends_its_branches() -> None:
-    """Each cleans up, before TimeoutError is raised."""
+    """Every branch cleans up before TimeoutError is raised."""
 
     async def branch(name: str) -> None:
         try:
@@ -192,7 +192,7 @@ async def test_a_timeout_around_a_group_ends_its_branches() -> None:
 
 
 async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
-    """All of it again on a replay, in an ExceptionGroup."""
+    """A replay raises the same ExceptionGroup of all errors."""
 
     async def failing() -> None:
         await note("failing")
@@ -224,7 +224,7 @@ async def test_a_branch_that_fails_ends_the_others_and_the_body() -> None:
 
 
 async def test_a_step_handed_to_a_group_is_ended_with_it() -> None:
-    """Though its key is one of the branch that called it."""
+    """The group cancels the step although its key belongs to the branch that called it."""
 
     async def failing() -> None:
         await probe.events["begun"].wait()

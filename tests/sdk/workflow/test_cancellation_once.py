@@ -72,7 +72,7 @@ async def replayed(flow: Workflow[[], Any], core: Core, ended: Ended) -> None:
 
 
 async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
-    """The cancel goes on past it, as it does in asyncio."""
+    """The cancel goes on past the timeout, as it does in asyncio."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:
@@ -92,7 +92,7 @@ async def test_a_timeout_hides_no_cancel_that_struck_its_clean_up() -> None:
 
 
 async def test_a_timeout_hides_no_outer_one_that_struck_its_clean_up() -> None:
-    """It raises where the outer was entered."""
+    """The outer timeout raises TimeoutError where it was entered."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:
@@ -118,7 +118,7 @@ async def test_a_timeout_hides_no_outer_one_that_struck_its_clean_up() -> None:
 
 
 async def test_a_timeout_in_clean_up_raises_as_any_other() -> None:
-    """What had struck before it was entered is not its business."""
+    """A cancellation from before its entry does not hinder a timeout in clean-up."""
 
     @workflow
     async def flow() -> None:
@@ -138,7 +138,7 @@ async def test_a_timeout_in_clean_up_raises_as_any_other() -> None:
 
 
 async def test_a_group_whose_branches_fail_hides_no_cancel() -> None:
-    """It strikes again, when their errors have been dealt with."""
+    """The cancel is raised again once the branches' errors were handled."""
 
     async def child() -> None:
         try:
@@ -162,7 +162,7 @@ async def test_a_group_whose_branches_fail_hides_no_cancel() -> None:
 
 
 async def test_gather_hides_no_cancel() -> None:
-    """Its next durable call is struck."""
+    """The branch's next durable call is cancelled."""
 
     @workflow
     async def flow() -> None:
@@ -175,7 +175,7 @@ async def test_gather_hides_no_cancel() -> None:
 
 
 async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
-    """Clean-up is allowed, in handlers and behind them."""
+    """Clean-up may make durable calls, in handlers and behind them."""
 
     async def cleaned(text: str) -> None:
         await note(text)
@@ -195,7 +195,7 @@ async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
 
 
 async def test_gather_hides_no_timeout() -> None:
-    """Of a sleep or a promise, shown or not."""
+    """A timeout of a sleep or a promise in gather is raised, whether gather shows it or not."""
 
     @workflow(suspend_after="0s")
     async def flow() -> list[str]:
@@ -218,7 +218,7 @@ async def test_gather_hides_no_timeout() -> None:
 
 
 async def test_a_cancel_thrown_in_a_task_of_asyncio_strikes_the_workflow_too() -> None:
-    """At its next durable call, though it never awaits the task."""
+    """The next durable call is cancelled even if the workflow never awaits the task."""
 
     @workflow
     async def flow() -> None:
@@ -244,7 +244,7 @@ async def failing() -> None:
 
 
 async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -> None:
-    """Each branch is struck once, the one that has the group too."""
+    """Each branch is cancelled once, and so is the branch that has the group."""
 
     @workflow(suspend_after="0s")
     async def flow() -> None:
@@ -266,7 +266,7 @@ async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -
 
 
 async def test_a_step_handed_over_with_its_clean_up_is_struck_once() -> None:
-    """The clean-up is the branch's, whoever called the step."""
+    """The clean-up belongs to the branch that awaits it, whichever branch called the step."""
 
     async def wrapped(call: Coroutine[Any, Any, None]) -> None:
         try:
@@ -288,7 +288,7 @@ async def test_a_step_handed_over_with_its_clean_up_is_struck_once() -> None:
 
 
 async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
-    """As it strikes what the branch calls itself."""
+    """The timeout cancels the step as it cancels the branch's own calls."""
 
     async def limited(call: Coroutine[Any, Any, int]) -> str:
         try:
@@ -310,7 +310,7 @@ async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
 async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
     wait: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
-    """Whenever a process comes to see it."""
+    """The earlier deadline wins, however late a process runs."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:
@@ -330,7 +330,7 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
 
 
 async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
-    """It was told; that is all a cancel does, and it goes the same way in a replay."""
+    """A cancel is raised once in a branch, and a replay goes the same way."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:

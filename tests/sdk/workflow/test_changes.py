@@ -96,7 +96,7 @@ async def with_other_arguments() -> None:
     ],
 )
 async def test_a_changed_call_stops_the_run(body: Body, said: str) -> None:
-    """Nothing is saved, and the instance stays open for the right code."""
+    """Nothing is saved, and the instance stays open for code that fits."""
     core = await passed(before)
     saved = dict(core.states)
 
@@ -130,7 +130,7 @@ async def test_a_declared_change_is_none() -> None:
 
 
 async def test_what_was_under_way_when_the_patch_came_goes_the_new_way() -> None:
-    """For nothing was passed behind it."""
+    """No call behind the patch was recorded, so the new way is free."""
 
     async def after() -> None:
         await one(1)
@@ -145,7 +145,7 @@ async def test_what_was_under_way_when_the_patch_came_goes_the_new_way() -> None
 
 
 async def test_a_key_that_is_given_may_be_called_in_any_order() -> None:
-    """And is the one thing that counts."""
+    """The key alone tells which call it is."""
 
     async def keyed() -> None:
         await one.keyed("x")(1)
@@ -181,7 +181,7 @@ async def test_a_key_in_its_branch_is_what_form_2_has() -> None:
 
 
 async def test_another_input_is_refused() -> None:
-    """Naming both; the same, or none, goes on."""
+    """The error names both inputs; the same input, or none, goes on."""
 
     @workflow
     async def adding(number: int) -> int:
@@ -201,7 +201,7 @@ async def test_another_input_is_refused() -> None:
 async def test_an_input_that_does_not_fit_is_refused_before_anything_is_saved(
     text: bytes | None,
 ) -> None:
-    """So that the instance can be run with another."""
+    """The instance can then be run with another input."""
 
     @workflow
     async def adding(number: int) -> int:
@@ -215,7 +215,7 @@ async def test_an_input_that_does_not_fit_is_refused_before_anything_is_saved(
 
 
 async def test_several_parameters_are_an_object() -> None:
-    """Those with defaults may be left out; others are not taken."""
+    """Parameters with defaults may be left out, and unknown ones are refused."""
 
     @workflow
     async def adding(one: int, two: int = 5) -> int:
@@ -228,7 +228,7 @@ async def test_several_parameters_are_an_object() -> None:
 
 
 async def test_the_logger_says_nothing_twice(caplog: pytest.LogCaptureFixture) -> None:
-    """Only what no run before has said."""
+    """It logs only what no earlier run has logged."""
 
     async def saying() -> None:
         logger.info("begun")

@@ -110,7 +110,7 @@ async def shipping() -> str:
 
 
 async def test_a_parent_killed_anywhere_goes_on_as_it_went() -> None:
-    """Before and after every third call of the core; its children end between its runs."""
+    """It is killed before and after every third call of the core; children end between runs."""
     outcomes = await goes_on_as_it_went(shipping, between=finish_children, every=3)
 
     assert outcomes[0] == "shipped 1"
@@ -128,7 +128,7 @@ async def one_child() -> str:
 
 
 async def test_a_parent_killed_anywhere_starts_no_second_child() -> None:
-    """And no third run asks for what is recorded as started."""
+    """A run that finds a recorded start does not ask for it again."""
     for number in range(1, 8):
         core = Core()
         new_record()
@@ -180,7 +180,7 @@ async def _fails() -> None:
 
 @pytest.mark.parametrize("how", ["timeout", "code", "sibling", "cancel"])
 async def test_what_ends_the_wait_is_passed_on_to_the_child(how: str) -> None:
-    """Also where the process dies between the cancel of the child and its record."""
+    """The child is cancelled even if the process dies between that cancel and its record."""
     whole = await _cancelled_run(how, Core())
     assert whole.cancelled_children == {"ship-1"}
 
@@ -263,7 +263,7 @@ async def test_an_output_that_is_no_result_is_a_failure(output: bytes, problem: 
 
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_many_children_are_awaited_at_once(count: int) -> None:
-    """With a few requests each: a start, its record and the result."""
+    """Each child costs three requests: its start, its record and its result."""
 
     @workflow(suspend_after="0s")
     async def many() -> int:

@@ -231,7 +231,7 @@ async def check_all_deaths(
 
 
 async def test_dying_at_any_call_changes_nothing() -> None:
-    """Same output, same keys, and each external effect exactly once."""
+    """The output and the keys are the same, and each external effect happens exactly once."""
     whole = await check_all_deaths(everything, b"4")
 
     assert whole.ended.outcome is Outcome.DONE
@@ -251,7 +251,7 @@ async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
 
 
 async def test_dying_at_any_call_hides_no_timeout() -> None:
-    """Nor does it throw one twice."""
+    """A timeout is raised once, whatever the run dies at."""
     whole = await check_all_deaths(struck)
 
     assert whole.ended == Ended(Outcome.DONE, b'["inner","outer","gathered","grouped"]')
@@ -259,7 +259,10 @@ async def test_dying_at_any_call_hides_no_timeout() -> None:
 
 
 async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
-    """An outer one may be over before an inner one is entered; whatever struck strikes again."""
+    """
+    An outer timeout may be over before an inner one is entered; what was raised is raised
+    again.
+    """
     _, calls = await story(struck, None, None)
     for number, is_done in itertools.product(range(calls), (False, True)):
         world.clear()
@@ -273,7 +276,7 @@ async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
 
 
 async def test_dying_at_any_call_hides_no_cancel() -> None:
-    """Though the errors of branches took its place."""
+    """The cancel is raised even if the errors of branches took its place."""
     whole = await check_all_deaths(failing_cancelled, told=SignalType.CANCEL)
 
     assert whole.ended.outcome is Outcome.CANCELLED
@@ -282,7 +285,7 @@ async def test_dying_at_any_call_hides_no_cancel() -> None:
 
 @pytest.mark.long
 async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> None:
-    """What had been passed before its deadline is passed again behind it."""
+    """What passed before a deadline passes again in a replay behind it."""
     _, calls = await story(everything, b"4", None)
     for number, is_done in itertools.product(range(calls), (False, True)):
         world.clear()

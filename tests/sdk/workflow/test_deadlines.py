@@ -40,7 +40,7 @@ async def oversleeping() -> str:
 
 
 async def test_a_value_that_was_sent_wins_over_the_deadline() -> None:
-    """Though the next process comes after it."""
+    """The value wins even if the next process begins after the deadline."""
     core = Core()
     await life(approving, core)
     await core.send("approval", b'"granted"')
@@ -50,7 +50,7 @@ async def test_a_value_that_was_sent_wins_over_the_deadline() -> None:
 
 
 async def test_without_a_value_the_deadline_stands() -> None:
-    """And a value that comes later changes nothing."""
+    """A value that comes later changes nothing."""
     core = Core()
     await life(approving, core)
     core.now += timedelta(days=8)
@@ -62,7 +62,7 @@ async def test_without_a_value_the_deadline_stands() -> None:
 
 
 async def test_a_cancel_wins_over_a_value() -> None:
-    """Nobody asked for both."""
+    """A pending cancel is raised although a value was sent."""
     core = Core()
     await life(approving, core)
     await core.send("approval", b'"granted"')
@@ -73,7 +73,7 @@ async def test_a_cancel_wins_over_a_value() -> None:
 
 @pytest.mark.parametrize("days", [6, 8, 11, 30])
 async def test_a_sleep_that_ends_behind_a_deadline_is_struck(days: int) -> None:
-    """Whether a process comes in between or when both are over."""
+    """It is cancelled whether a process runs in between or when both are over."""
     core = Core()
     await life(oversleeping, core)
     core.now += timedelta(days=5)
@@ -91,7 +91,7 @@ async def test_a_sleep_that_ends_behind_a_deadline_is_struck(days: int) -> None:
 
 
 async def test_a_sleep_in_clean_up_is_not_struck_by_the_deadline_that_is_over() -> None:
-    """That has struck."""
+    """That deadline was already raised in the branch."""
 
     @workflow(suspend_after="0s")
     async def cleaning() -> str:
@@ -116,7 +116,7 @@ async def test_a_sleep_in_clean_up_is_not_struck_by_the_deadline_that_is_over() 
 
 @pytest.mark.parametrize("days", [8, 11])
 async def test_a_sleeping_branch_is_struck_with_its_group(days: int) -> None:
-    """Its sleep does not return, though it is over when a process comes."""
+    """Its sleep raises, even if it is over when a process begins."""
     returned: list[str] = []
 
     async def branch() -> None:
@@ -142,7 +142,7 @@ async def test_a_sleeping_branch_is_struck_with_its_group(days: int) -> None:
 
 
 async def test_a_sleep_over_a_deadline_is_struck_by_the_clock_alone() -> None:
-    """Though what strikes the group is kept back by an effect: a replay can't know of that."""
+    """It is cancelled even if an effect holds its group back, of which a replay knows nothing."""
     seen: list[str] = []
     opened = asyncio.Event()
 

@@ -206,7 +206,7 @@ FLOWS = [
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 async def test_what_code_cancels_is_cancelled_again(flow: Workflow[[], object]) -> None:
-    """In the same order, wherever the runs before were killed."""
+    """A replay cancels the same calls in the same order, wherever earlier runs were killed."""
     outcomes = await goes_on_as_it_went(flow)
 
     assert any("cancelled" in one for one in outcomes)
@@ -224,7 +224,7 @@ async def test_what_was_cancelled_is_never_made_again() -> None:
 
 
 async def test_an_effect_that_code_cancels_is_let_end_and_saved() -> None:
-    """It happens once, whatever is killed, and its result is there for people to see."""
+    """The effect happens once, wherever a run is killed, and its result is saved."""
     core = Core()
     await to_its_end(of_effects, core)
 

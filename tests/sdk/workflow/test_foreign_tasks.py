@@ -156,12 +156,12 @@ FLOWS = [
 async def test_a_run_that_is_killed_anywhere_goes_on_as_it_went(
     flow: Workflow[[], object],
 ) -> None:
-    """All that code got before the crash it gets after it, in the same order."""
+    """The code gets after a crash all that it got before it, in the same order."""
     assert await goes_on_as_it_went(flow)
 
 
 async def test_two_hundred_calls_at_once() -> None:
-    """Each has its place in the order, also when the run is killed among them."""
+    """Each call keeps its place in the order, also when the run is killed among them."""
 
     @workflow
     async def many() -> str:
@@ -195,7 +195,7 @@ async def test_what_form_2_can_say_is_saved_in_form_2() -> None:
 
 
 async def test_calls_without_a_key_are_refused_in_foreign_tasks() -> None:
-    """The text has both ways out."""
+    """The error names both ways out."""
 
     @workflow
     async def unkeyed() -> None:
@@ -239,7 +239,7 @@ async def test_calls_without_the_context_are_refused_while_a_run_is_live() -> No
 
 
 async def test_a_call_in_a_thread_of_the_workflow_is_refused() -> None:
-    """It carries the context, and another loop than the run's would await it."""
+    """The thread carries the context, but another loop than the run's would await the call."""
 
     @workflow
     async def threading() -> str:

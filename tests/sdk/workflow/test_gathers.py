@@ -62,7 +62,7 @@ async def replayed(core: Core, flow: object) -> Ended | None:
 
 
 async def test_a_replay_raises_what_was_raised_first() -> None:
-    """Though the other, which is the first of the arguments, has failed since."""
+    """A replay raises the error that came first, not that of gather's first argument."""
 
     @workflow
     async def flow() -> str:
@@ -80,7 +80,7 @@ async def test_a_replay_raises_what_was_raised_first() -> None:
 
 
 async def test_what_a_failed_gather_leaves_is_ended_with_the_workflow() -> None:
-    """A wait is struck, and an effect is let end and saved: nothing of it is lost."""
+    """A wait is cancelled, and an effect is let end and saved, so nothing of it is lost."""
 
     @workflow
     async def flow() -> str:
@@ -100,7 +100,7 @@ async def test_what_a_failed_gather_leaves_is_ended_with_the_workflow() -> None:
 
 
 async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
-    """So the group, once joined, has no calls that a replay would find new."""
+    """A replay finds no new calls in the group, whose end is recorded."""
 
     async def branch() -> str:
         try:
@@ -124,7 +124,7 @@ async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
 
 
 async def test_what_its_end_strikes_is_nothing_to_a_branch() -> None:
-    """In a replay that is thrown before the branch has ended, and hides no timeout."""
+    """A replay raises that cancellation before the branch has ended, and it hides no timeout."""
 
     @workflow(suspend_after="0s")
     async def caught() -> str:
@@ -147,7 +147,7 @@ async def test_what_its_end_strikes_is_nothing_to_a_branch() -> None:
 
 
 async def test_an_effect_begun_at_the_very_end_is_saved() -> None:
-    """Its task has had no turn when the function returns."""
+    """The effect is saved although its task had not run when the function returned."""
 
     @workflow
     async def flow() -> str:
@@ -162,7 +162,7 @@ async def test_an_effect_begun_at_the_very_end_is_saved() -> None:
 
 
 async def test_a_run_whose_gather_has_failed_goes_on() -> None:
-    """It does not leave for as long as the sleep that was gathered with it takes."""
+    """The run does not suspend for the sleep that was gathered with the failed step."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:
@@ -179,7 +179,7 @@ async def test_a_run_whose_gather_has_failed_goes_on() -> None:
 
 
 async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
-    """With a cancel pending the core lets nobody sleep, so it is not asked to."""
+    """The core lets no cancelled instance sleep, so the run does not ask it to."""
     waits = asyncio.Event()
 
     @workflow(suspend_after="0s")
@@ -206,7 +206,7 @@ async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
 
 
 async def test_a_task_that_is_cancelled_while_it_fails_keeps_no_other_waiting() -> None:
-    """Whoever cancels it, and however unsafe that is."""
+    """However the task is cancelled, the outcomes of other tasks are handed over."""
     saving = asyncio.Event()
 
     class Slow(MemoryStore):

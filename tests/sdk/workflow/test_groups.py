@@ -29,7 +29,7 @@ async def work(number: int) -> int:
 
 
 async def test_a_branch_can_begin_none_beside_it() -> None:
-    """Whoever came first would have the first name."""
+    """The order of the branches' calls would decide which gets the first name."""
 
     async def child(group: TaskGroup) -> None:
         group.create_task(work(1), name="sub")
@@ -52,7 +52,7 @@ async def test_a_branch_can_begin_none_beside_it() -> None:
 
 
 async def test_a_group_that_has_ended_begins_no_branch() -> None:
-    """Nobody would wait for it."""
+    """No code would wait for that branch."""
 
     @workflow
     async def late() -> str:
@@ -67,7 +67,7 @@ async def test_a_group_that_has_ended_begins_no_branch() -> None:
 
 
 async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
-    """It is told before anything of it runs, however it is added."""
+    """The change is found before any code of the branch runs, however the branch is added."""
     added: list[int] = []
 
     async def nested(number: int) -> None:
@@ -92,7 +92,7 @@ async def test_a_branch_added_to_a_group_that_had_ended_is_a_change() -> None:
 
 
 async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
-    """Its own end was not saved, and that is no change."""
+    """The group's own end was not saved, and a replay takes that for no change."""
 
     async def failing() -> None:
         try:
@@ -114,7 +114,7 @@ async def test_a_group_that_failed_in_a_branch_is_passed_again() -> None:
 
 
 async def test_a_group_that_is_added_behind_patched_is_none() -> None:
-    """As anything that is declared."""
+    """A change that `patched` declares is no change."""
     added: list[int] = []
 
     @workflow(suspend_after="0s")
@@ -135,7 +135,7 @@ async def test_a_group_that_is_added_behind_patched_is_none() -> None:
 
 @pytest.mark.parametrize("where", ["branch", "group", "task"])
 async def test_a_restart_leaves_nothing_behind(where: str) -> None:
-    """It is refused while something is under way, which then goes on."""
+    """continue_as_new is refused while calls are under way, and these go on."""
     begun, opened = asyncio.Event(), asyncio.Event()
 
     @step(effect="external")
@@ -176,7 +176,7 @@ async def test_a_restart_leaves_nothing_behind(where: str) -> None:
 
 
 async def test_the_id_that_a_promise_waits_for_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """As it is not the name, if that has marks that keys have."""
+    """The id differs from the name where that has marks which keys use."""
     caplog.set_level("INFO")
 
     @workflow
@@ -190,7 +190,7 @@ async def test_the_id_that_a_promise_waits_for_is_logged(caplog: pytest.LogCaptu
 
 
 async def test_a_branch_begun_where_another_has_failed_does_nothing() -> None:
-    """The group is over, though its body does not know of that yet."""
+    """The group is being cancelled, though its body does not know that yet."""
 
     failed = asyncio.Event()
 

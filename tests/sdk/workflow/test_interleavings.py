@@ -112,7 +112,7 @@ async def killed_after(flow: Workflow[[], Any], core: Core, count: int) -> None:
 async def test_every_order_before_a_crash_and_every_order_after_it(
     flow: Workflow[[], object],
 ) -> None:
-    """Give the same output and the same checkpoints as no crash at all."""
+    """All give the same output and the same checkpoints as no crash at all."""
     seen = set()
     for live, count, again in itertools.product(ORDERS, range(1, 2 * STEPS + 1), ORDERS):
         core = Core()
@@ -128,7 +128,7 @@ async def test_every_order_before_a_crash_and_every_order_after_it(
 
 
 async def test_foreign_tasks_get_what_they_got_before_a_crash() -> None:
-    """Two of two calls each: in every order before a crash, anywhere, and every order after it."""
+    """Two tasks of two calls go on so after every order before a crash and every order after it."""
     for live, count, again in itertools.product(ORDERS, range(1, 2 * STEPS + 1), ORDERS):
         core = Core()
         before = new_record()

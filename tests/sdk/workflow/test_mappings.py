@@ -10,7 +10,7 @@ from runtara_sdk import Ended, Outcome, StepFailed, map_steps, step, workflow
 
 
 async def test_a_mapping_that_fails_begins_no_more() -> None:
-    """And a replay begins those that had begun."""
+    """A replay begins those items that had begun."""
     seen: list[str] = []
 
     @step
@@ -46,7 +46,7 @@ async def test_a_mapping_that_fails_begins_no_more() -> None:
 
 @pytest.mark.parametrize("is_let_end", [False, True])
 async def test_a_mapping_that_has_failed_can_be_replayed(is_let_end: bool) -> None:
-    """Where what ran beside the one that failed comes to its end before that in a replay."""
+    """In the replay an item that ran beside the failed one ends before it."""
     failed = asyncio.Event()
 
     @step(effect="external" if is_let_end else None)
@@ -83,7 +83,7 @@ async def test_a_mapping_that_has_failed_can_be_replayed(is_let_end: bool) -> No
 
 
 async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:
-    """And all do."""
+    """The limit holds, and all items are done."""
     at_once: list[int] = [0]
 
     @step
@@ -104,7 +104,7 @@ async def test_at_most_so_many_of_a_mapping_run_at_once() -> None:
 
 
 async def test_each_item_needs_a_name_of_its_own() -> None:
-    """Two of the same name would get their keys by chance."""
+    """Two items of the same name would get their keys by chance."""
 
     @step
     async def same(number: int) -> int:
@@ -120,7 +120,7 @@ async def test_each_item_needs_a_name_of_its_own() -> None:
 
 
 async def test_plain_steps_run_in_as_many_threads() -> None:
-    """More than asyncio has."""
+    """There are more threads than asyncio has by itself."""
     all_here = threading.Barrier(40, timeout=20)
 
     @step

@@ -31,7 +31,7 @@ async def asking_twice() -> int:
 
 
 async def test_what_is_none_of_the_type_is_told_on_every_replay() -> None:
-    """A cancel that comes later doesn't strike where it was told, but where the workflow is."""
+    """A later cancel is raised where the workflow is then, not at that promise."""
     seen.clear()
     core = Core(sent={"number": b'"x"', "another number": b"7"})
     asleep = await life(asking_twice, core)
@@ -44,7 +44,7 @@ async def test_what_is_none_of_the_type_is_told_on_every_replay() -> None:
 
 
 async def test_the_frames_of_the_user_alone_show_what_was_sent() -> None:
-    """With nothing of what the layer tried before."""
+    """The traceback has no errors of what the layer tried before."""
 
     @workflow
     async def asking() -> int:
@@ -58,7 +58,7 @@ async def test_the_frames_of_the_user_alone_show_what_was_sent() -> None:
 
 
 async def test_a_promise_that_no_value_could_be_saved_of_ends_the_run() -> None:
-    """The annotation is to be mended, and the value stands till then."""
+    """The value stands until the annotation is mended."""
 
     class Opaque: ...
 

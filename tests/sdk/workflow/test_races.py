@@ -34,7 +34,7 @@ async def racing() -> str:
 
 
 async def test_the_first_wins_and_the_others_clean_up() -> None:
-    """On every replay, though the other could win by then."""
+    """Every replay has the same winner, though another could win by then."""
     core = Core()
     await life(racing, core)
     core.now += timedelta(days=1)
@@ -48,7 +48,7 @@ async def test_the_first_wins_and_the_others_clean_up() -> None:
 
 
 async def test_a_value_that_comes_first_wins() -> None:
-    """Over a sleep that is struck then, whose end no longer counts."""
+    """The sleep beside it is cancelled, and its end no longer counts."""
     core = Core()
     await life(racing, core)
     await core.send("approved/approval", b'"yes"')
@@ -60,7 +60,7 @@ async def test_a_value_that_comes_first_wins() -> None:
 
 
 async def test_dying_at_any_call_changes_no_winner_that_was_saved() -> None:
-    """Nor does it clean up twice."""
+    """The losers clean up once."""
     core = Core()
     await lives(racing, core)
     calls = len(core.calls)
@@ -81,7 +81,7 @@ async def test_dying_at_any_call_changes_no_winner_that_was_saved() -> None:
 
 
 async def test_a_race_is_struck_as_any_durable_call() -> None:
-    """All its branches are, and clean up."""
+    """All branches of the race are cancelled and clean up."""
     core = Core()
     await life(racing, core)
     await core.tell(SignalType.CANCEL)
@@ -92,7 +92,7 @@ async def test_a_race_is_struck_as_any_durable_call() -> None:
 
 
 async def test_a_branch_that_fails_fails_the_race() -> None:
-    """As in a group, and the others are cancelled."""
+    """The race fails as a group does, and the other branches are cancelled."""
 
     @step
     async def failing() -> None:
@@ -111,6 +111,6 @@ async def test_a_branch_that_fails_fails_the_race() -> None:
 
 
 async def test_a_race_without_runners_is_refused() -> None:
-    """Nobody could win."""
+    """No branch could win such a race."""
     with pytest.raises(ValueError, match="at least one branch"):
         await race()

@@ -78,7 +78,7 @@ async def tried(amount: int) -> tuple[object, ...]:
 
 
 async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
-    """Alike for failures: `raises` as themselves, others as StepFailed."""
+    """A failure in `raises` is raised as itself, and another one as StepFailed."""
     seen: list[tuple[object, ...]] = []
 
     @workflow
@@ -104,7 +104,7 @@ async def test_a_replay_gives_the_results_without_running_the_steps() -> None:
 
 
 async def test_a_cancel_from_inside_a_step_is_its_failure() -> None:
-    """Saved as one, and tried again; what cancels the workflow comes from outside."""
+    """The failure is saved and tried again; only scopes cancel the workflow."""
     tried: list[int] = []
 
     @step(retry=Retry(attempts=2, wait=0, on=RuntimeError))
@@ -133,7 +133,7 @@ async def test_a_cancel_from_inside_a_step_is_its_failure() -> None:
 async def test_a_step_that_changes_its_arguments_is_warned_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """In a replay it would not run, and they would be as they were."""
+    """A replay does not run the step, and has the arguments unchanged."""
 
     @step
     async def extend(numbers: list[int]) -> list[int]:
@@ -156,7 +156,7 @@ async def test_a_step_that_changes_its_arguments_is_warned_of(
 
 
 async def test_a_used_step_may_be_copied_with_what_holds_it() -> None:
-    """Its function is not, nor what is known of it, such as defaults that can't be copied."""
+    """A copy shares the function and what is known of it, such as defaults that can't be copied."""
 
     @step
     async def guarded(number: int, lock: object = threading.Lock()) -> int:
@@ -174,7 +174,7 @@ async def test_a_used_step_may_be_copied_with_what_holds_it() -> None:
 
 
 async def test_what_other_decorators_put_on_a_function_is_theirs() -> None:
-    """Though it bears a name that a step has for something of its own."""
+    """Such an attribute is kept even if a step has one of the same name."""
 
     async def work() -> int:
         return 1

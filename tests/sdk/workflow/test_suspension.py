@@ -53,7 +53,7 @@ async def napping() -> str:
 
 
 async def test_a_suspension_unwinds_nothing() -> None:
-    """In the same process, later runs go on in frames of their own."""
+    """Later runs in the same process have frames of their own."""
     core = Core()
     first = await life(napping, core)
     assert (first, probe.seen) == (Ended(Outcome.SUSPENDED), ["entered"])
@@ -67,7 +67,7 @@ async def test_a_suspension_unwinds_nothing() -> None:
 
 
 def test_nor_does_the_end_of_the_loop() -> None:
-    """Which cancels whatever else it finds."""
+    """The end of the loop cancels all other tasks that it finds."""
     ended = asyncio.run(execute(napping, MemoryStore(core := Core()), clock=core.clock))
 
     assert ended == Ended(Outcome.SUSPENDED)
@@ -75,7 +75,7 @@ def test_nor_does_the_end_of_the_loop() -> None:
 
 
 async def test_a_process_is_released_only_when_all_branches_wait() -> None:
-    """With the earliest of their deadlines."""
+    """The instance sleeps until the earliest of the branches' deadlines."""
 
     async def waiting(days: int) -> None:
         await sleep(timedelta(days=days))
@@ -104,7 +104,7 @@ async def test_a_process_is_released_only_when_all_branches_wait() -> None:
 
 
 async def test_a_short_wait_is_held() -> None:
-    """In the process, which sees what comes meanwhile."""
+    """The process stays, and receives what is sent meanwhile."""
 
     @workflow
     async def asking() -> int:
@@ -120,7 +120,7 @@ async def test_a_short_wait_is_held() -> None:
 
 
 async def test_one_poll_listens_for_all_promises() -> None:
-    """However many there are, and whatever was sent already."""
+    """There is one poll, however many promises wait and whatever was sent already."""
 
     async def branch() -> int:
         return await promise("in", int)
@@ -144,7 +144,7 @@ async def test_one_poll_listens_for_all_promises() -> None:
 
 
 async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> None:
-    """The poll knows nothing of it: another takes its place."""
+    """A new poll takes the place of the held one, which does not name the promise."""
     opened, outcomes = asyncio.Event(), asyncio.Event()
 
     @step
@@ -179,7 +179,7 @@ async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> No
 
 
 async def test_a_resume_is_acknowledged_by_who_runs() -> None:
-    """Or each poll would be answered at once, with nothing but that."""
+    """Otherwise every poll would return the resume at once."""
 
     @workflow
     async def asking() -> int:
@@ -196,7 +196,7 @@ async def test_a_resume_is_acknowledged_by_who_runs() -> None:
 
 
 async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
-    """A loop's are numbered, a branch's have its path."""
+    """Promises in a loop have numbered names, and those of a branch have its path."""
 
     async def branch(name: str) -> int:
         return await promise("in", int)
@@ -214,7 +214,7 @@ async def test_a_promise_of_several_is_heard_in_its_turn() -> None:
 
 
 async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
-    """A resume lets the next run go on."""
+    """After a resume the next run goes on."""
 
     @step
     async def paused() -> None:
@@ -238,7 +238,7 @@ async def test_a_pause_lets_steps_end_and_stops_before_the_next() -> None:
 
 
 async def test_a_superseded_run_stops_where_it_is() -> None:
-    """Nothing is unwound, and nothing is saved any more."""
+    """No code is unwound, and no state is saved any more."""
 
     @workflow
     async def stepping() -> str:
@@ -259,7 +259,7 @@ async def test_a_superseded_run_stops_where_it_is() -> None:
 
 
 async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
-    """With the same results, and the same checks."""
+    """The results and the checks are the same as with a core that lists."""
 
     @workflow(suspend_after="0s")
     async def flow() -> str:
@@ -286,7 +286,7 @@ async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
 
 
 async def test_a_new_step_costs_one_call() -> None:
-    """And a replayed one none."""
+    """A new step costs one call of the core, and a replayed step none."""
 
     @workflow
     async def many() -> None:
@@ -304,7 +304,7 @@ async def test_a_new_step_costs_one_call() -> None:
 
 
 async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
-    """Which has its input; the old one is done, and names it."""
+    """The new instance has its input; the old one is completed and names the new one."""
 
     @workflow
     async def agent(turn: int) -> None:
@@ -326,7 +326,7 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
 
 
 async def test_a_suspended_run_tells_the_core_what_it_awaits() -> None:
-    """Each promise and sleep with its deadline, what ends first by itself before the others."""
+    """Each promise and sleep is named with its deadline, the earliest first."""
 
     @workflow(suspend_after="0s")
     async def two_waits() -> None:
@@ -348,7 +348,7 @@ async def test_a_suspended_run_tells_the_core_what_it_awaits() -> None:
 
 
 def test_what_is_awaited_is_cut_to_what_the_core_keeps() -> None:
-    """Whole entries are left out, so that the rest is still a list."""
+    """Whole entries are left out, so the rest is still a JSON list."""
     many = [Awaited("signal", "n" * 1000) for _ in range(100)]
 
     text = waits(many)

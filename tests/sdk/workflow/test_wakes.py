@@ -142,7 +142,7 @@ async def life(
 async def test_a_value_sent_at_any_moment_is_heard_or_makes_the_instance_due(
     life: Callable[[str], Life],
 ) -> None:
-    """Whatever the process that leaves is about to ask the core; and when it has left, too."""
+    """This holds at every call of the core that the leaving process makes, and after it."""
     left, calls = await life("left").run()
     assert (left, await life("left").is_due()) == (Ended(Outcome.SUSPENDED), False)
 
@@ -162,7 +162,7 @@ async def test_a_value_sent_at_any_moment_is_heard_or_makes_the_instance_due(
 async def test_who_waits_for_nothing_that_was_sent_sleeps_what_is_left(
     life: Callable[[str], Life],
 ) -> None:
-    """Launched early, it looks, and leaves again with the deadline that it had."""
+    """A run that is launched early polls, and suspends again with the deadline that it had."""
     one = life("napping")
     one.workflow = napping
     await one.run()
