@@ -34,7 +34,7 @@ async def core_of_the_loop() -> Times:
     return core
 
 
-async def test_a_parked_run_never_goes_on() -> None:
+async def test_an_abandoned_run_never_goes_on() -> None:
     """Its process lives on, and its sleep and its timeout come to their end without effect."""
 
     @workflow(suspend_after="0s")
@@ -52,7 +52,7 @@ async def test_a_parked_run_never_goes_on() -> None:
     assert (ended, probe.seen) == (SUSPENDED, [])
 
 
-async def test_a_parked_step_makes_no_further_attempt() -> None:
+async def test_an_abandoned_step_makes_no_further_attempt() -> None:
     """The next attempt belongs to another run."""
 
     @step(retry=Retry(attempts=3, wait="0.5s", cap="0.5s"))
