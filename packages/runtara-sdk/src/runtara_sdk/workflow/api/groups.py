@@ -33,7 +33,7 @@ class TaskGroup:
 
     async def __aenter__(self) -> "TaskGroup":
         self._where = required("TaskGroup()")
-        self._group = _group(self._where)
+        self._group = BranchGroup(self._where.execution, self._where.branch)
         await self._group.__aenter__()
         self._is_open = True
         return self
@@ -91,7 +91,7 @@ async def map_steps(
     async def one(item: Item) -> T:
         return await function(item)
 
-    async with _group(where) as group:
+    async with BranchGroup(where.execution, where.branch) as group:
         path = where.branch.numbers.branch
         group.open_each([(path(name), partial(one, item)) for name, item in named], limit)
     return [branch.result() for branch in group.branches]
@@ -108,7 +108,7 @@ async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
     if not branches:
         raise ValueError("race() is of at least one branch")
     where = required("race()")
-    async with _group(where) as group:
+    async with BranchGroup(where.execution, where.branch) as group:
         path = where.branch.numbers.branch
         tasks = {name: group.open(path(name), one) for name, one in branches.items()}
         first = await _first(where, group, tasks)
@@ -132,10 +132,6 @@ async def _first(
 
     record = await execution.durable(call, live)
     return str(await value_of(execution, call, record, str))
-
-
-def _group(where: InWorkflow) -> BranchGroup:
-    return BranchGroup(where.execution, where.branch)
 
 
 def _named(

@@ -154,19 +154,17 @@ class Step(CoroutineFunction, Generic[P, R]):
         return ask
 
     async def _durable(self, execution: Execution, call: DurableCall, given: Arguments) -> R:
-        record = await execution.durable(call, self._live(execution, call, given))
+        record = await execution.durable(
+            call,
+            # Made only when they are asked for, and without a frame of our own.
+            lambda: self._attempts(execution, call, given).run(
+                lambda: self._warn_if_changed(call, given)
+            ),
+        )
         if record.kind is Kind.FAILURE:
             await self._fail(execution, call, record)
         value = await value_of(execution, call, record, self._function.returns(call.key))
         return cast("R", value)
-
-    def _live(
-        self, execution: Execution, call: DurableCall, given: Arguments
-    ) -> Callable[[], Coroutine[Any, Any, Record]]:
-        """Make the attempts only when they are asked for, and without a frame of our own."""
-        return lambda: self._attempts(execution, call, given).run(
-            lambda: self._warn_if_changed(call, given)
-        )
 
     def _attempts(self, execution: Execution, call: DurableCall, given: Arguments) -> Attempts:
         ask = self._ask
@@ -297,24 +295,20 @@ def _made(
         raise TypeError(
             f"{function.__qualname__} yields, and a step's result is saved whole: return a list"
         )
+    if effect not in (None, "external"):
+        raise ValueError(f'effect= takes "external" or is left out, got {effect!r}')
     options = StepOptions(
         name=name or function.__name__,
         raises=kinds("raises", raises),
         retry=retry,
         timeout=timeout,
-        is_external=_is_external(effect),
+        is_external=effect is not None,
         is_thread=not inspect.iscoroutinefunction(function),
         doubt=doubt_of(doubt),
         was=tuple(was) if isinstance(was, tuple | list) else (was,),
         is_named=name is not None,
     )
     return Step(function, options)
-
-
-def _is_external(effect: str | None) -> bool:
-    if effect not in (None, "external"):
-        raise ValueError(f'effect= takes "external" or is left out, got {effect!r}')
-    return effect is not None
 
 
 _OPTIONS = tuple(inspect.signature(_made).parameters)[1:]

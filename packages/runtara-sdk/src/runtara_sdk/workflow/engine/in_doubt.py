@@ -50,7 +50,8 @@ class InDoubt:
                 logger.warning("%s: its in_doubt failed: %s", self.call.key, brief(error))
             if until is None:
                 break
-            await self._sleep_uncancelled(until)
+            while self.execution.clock() < until:
+                await self.execution.live.wait(self.call, self.execution.live.new_wait(until))
         return await self.ask_operator()
 
     async def ask_operator(self) -> object:
@@ -92,10 +93,6 @@ class InDoubt:
             with self.execution.inbox.expecting(name, wait):
                 if await self.execution.live.wait(self.call, wait) is None:
                     return self.execution.inbox.value(name)
-
-    async def _sleep_uncancelled(self, until: datetime) -> None:
-        while self.execution.clock() < until:
-            await self.execution.live.wait(self.call, self.execution.live.new_wait(until))
 
 
 def brief(error: Exception) -> str:

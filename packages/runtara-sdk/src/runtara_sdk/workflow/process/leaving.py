@@ -83,7 +83,9 @@ class Door:
         self._output = leave.output
         if leave.manner is Manner.WHOLE:
             if runner is not None:
-                _end_loop(runner)
+                # As asyncio.run ends what a program left behind in its loop.
+                runner.run(_end_tasks())
+                runner.close()
             _name_threads()
             # As Python does at its end: threads, handlers, modules.
             threading._shutdown()  # type: ignore[attr-defined]  # Python's own, at its end.
@@ -102,12 +104,6 @@ class Door:
         output, self._output = self._output, b""
         outputs.write(sys.stdout, output)
         outputs.write(sys.stderr)
-
-
-def _end_loop(runner: asyncio.Runner) -> None:
-    """End what the workflow left behind in its loop, as asyncio.run does."""
-    runner.run(_end_tasks())
-    runner.close()
 
 
 async def _end_tasks() -> None:

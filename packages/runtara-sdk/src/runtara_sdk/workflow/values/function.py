@@ -72,7 +72,7 @@ class Function:
         argument: it need not be the same in another process.
         """
         old = None
-        if is_old or given.kwargs or not self._takes(len(given.args)):
+        if is_old or given.kwargs or len(given.args) not in self._counts:
             bound = self._signature.bind(*given.args, **given.kwargs).arguments
             old = Fingerprint.of(bound, given.own) if is_old else None
         return LiveCall(self.describe(given), self._names[given.own :], self._defaults, old)
@@ -111,10 +111,6 @@ class Function:
         """What it takes by position."""
         parameters = self._signature.parameters.values()
         return tuple(one.name for one in parameters if one.kind in _POSITIONAL)
-
-    def _takes(self, count: int) -> bool:
-        """Tell, quickly, whether it surely takes so many arguments by position and no others."""
-        return count in self._counts
 
     @cached_property
     def _counts(self) -> range:

@@ -55,7 +55,7 @@ def format_error(error: BaseException) -> str:
 
 def _needed(error: BaseException) -> str:
     """Its traceback; nothing for one of ours with none of the user's frames: its message is all."""
-    found = _user_exception(error)
+    found = _trim(TracebackException.from_exception(error), error)
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
     return "" if is_all else _text(found)
 
@@ -67,7 +67,11 @@ def message(error: BaseException) -> str:
 
 def format_traceback(error: BaseException) -> str:
     """The error's traceback, and those of what caused it, with the frames of user code alone."""
-    text = None if _is_long(error) else asked(lambda: _text(_user_exception(error)), None)
+    text = (
+        None
+        if _is_long(error)
+        else asked(lambda: _text(_trim(TracebackException.from_exception(error), error)), None)
+    )
     return storable(_bare(error) if text is None else text)
 
 
@@ -135,13 +139,8 @@ def _text(found: TracebackException) -> str:
     return "".join(found.format()).rstrip("\n")
 
 
-def _user_exception(error: BaseException) -> TracebackException:
-    found = TracebackException.from_exception(error)
-    _trim(found, error)
-    return found
-
-
-def _trim(found: TracebackException, error: BaseException) -> None:
+def _trim(found: TracebackException, error: BaseException) -> TracebackException:
+    """Leave the frames of user code alone in a traceback, and in those of what caused it."""
     users = _user_frames(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
@@ -153,6 +152,7 @@ def _trim(found: TracebackException, error: BaseException) -> None:
     for part, cause in inner:
         if part is not None and cause is not None:
             _trim(part, cause)
+    return found
 
 
 def _user_frames(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
