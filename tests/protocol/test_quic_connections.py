@@ -123,9 +123,10 @@ async def test_a_connection_over_the_bound_is_refused() -> None:
     """The next is taken as soon as one has gone."""
     async with serving(Echo, max_connections=1) as served:
         async with await served.connect():
+            # The server, too, knows of it now.
+            handler = await served.handler()
             with pytest.raises(ConnectError, match="refused"):
                 await served.connect()
-            handler = await served.handler()
         await handler.is_closed.wait()
 
         async with await served.connect() as connection:

@@ -5,13 +5,13 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
@@ -87,9 +87,23 @@ async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
     """Give the families and addresses of the host, each once, best first."""
     loop = asyncio.get_running_loop()
     try:
+        with suppress(socket.gaierror):
+            # An address needs no thread, which would take a short process milliseconds.
+            return _once(
+                socket.getaddrinfo(
+                    settings.host,
+                    settings.port,
+                    type=socket.SOCK_DGRAM,
+                    flags=socket.AI_NUMERICHOST,
+                )
+            )
         infos = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)
     except socket.gaierror as error:
         raise ConnectError(f"{settings.host}: {error.strerror}") from error
+    return _once(infos)
+
+
+def _once(infos: Iterable[tuple[Any, ...]]) -> list[tuple[int, Address]]:
     return list(dict.fromkeys((info[0], cast(Address, info[4])) for info in infos))
 
 

@@ -14,14 +14,19 @@ from runtara_sdk.loggers import get_logger
 logger = get_logger(__name__)
 
 
-async def beat(send: Callable[[], Awaitable[None]], interval: float) -> None:
+async def beat(
+    send: Callable[[], Awaitable[None]], interval: float, *, is_due: bool = False
+) -> None:
     """
     Send at every interval, in seconds, until the server says that it is of no use any more.
 
-    A heartbeat that fails is logged, and the next one sent all the same.
+    is_due: the first is sent at once. A heartbeat that fails is logged, and the next one sent all
+    the same.
     """
     while True:
-        await asyncio.sleep(interval)
+        if not is_due:
+            await asyncio.sleep(interval)
+        is_due = False
         try:
             await send()
         except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:

@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> NoReturn:
     outputs.keep_open()
     door = Door()
     interrupts = Interrupts(INFRASTRUCTURE)
-    options = _parser().parse_args(arguments)
+    options = _plainly(arguments) or _parser().parse_args(arguments)
     leaving.spare()
     # Closed only where the instance has ended: that ends other tasks, and user code in them.
     runner = asyncio.Runner()
@@ -142,6 +142,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+
+def _plainly(arguments: list[str]) -> argparse.Namespace | None:
+    """Read what a launcher says, for which no parser is needed; None: it says more, or less."""
+    if len(arguments) != 2 or arguments[0] != "run" or arguments[1].startswith("-"):
+        return None
+    return argparse.Namespace(workflow=arguments[1], input=None, instance_id=None, tenant_id=None)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,8 +1,10 @@
 """The watchdog: a thread that shows life, and sees when the workflow's loop is blocked."""
 
 import asyncio
+import math
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
@@ -43,7 +45,7 @@ class HeartbeatThread:
         self._watched = threading.get_ident()
         self._ticked_at = monotonic()
         self._tick: asyncio.TimerHandle | None = None
-        self._ready = threading.Event()
+        self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
 
@@ -59,10 +61,11 @@ class HeartbeatThread:
         if self._tick is not None:
             self._tick.cancel()
         if self._thread is not None:
-            self._ready.wait()
-            assert self._loop is not None
-            assert self._end is not None
-            self._loop.call_soon_threadsafe(self._end.set)
+            self._ended.set()
+            if self._loop is not None and self._end is not None:
+                # Closed: the thread has seen by itself that this is the end.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join()
 
     def begin(self) -> None:
@@ -78,14 +81,21 @@ class HeartbeatThread:
         self._tick = asyncio.get_running_loop().call_later(_TICK, self._loop_ticked)
 
     def _run(self) -> None:
-        asyncio.run(self._until_ended())
+        # A loop takes a short run milliseconds more: there is one from the first heartbeat on.
+        seen = _Blocked()
+        sends = self._settings is not None and self._interval > 0
+        due = monotonic() + self._interval if sends else math.inf
+        while not self._ended.wait(min(_TICK, max(due - monotonic(), 0))):
+            self._look(seen)
+            if monotonic() >= due:
+                asyncio.run(self._until_ended(seen))
+                return
 
-    async def _until_ended(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        tasks = [asyncio.create_task(self._watch())]
-        if self._settings is not None and self._interval:
-            tasks.append(asyncio.create_task(self._heartbeat()))
+    async def _until_ended(self, seen: "_Blocked") -> None:
+        self._end, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        if self._ended.is_set():
+            return
+        tasks = [asyncio.create_task(self._watch(seen)), asyncio.create_task(self._heartbeat())]
         await self._end.wait()
         for task in tasks:
             task.cancel()
@@ -93,27 +103,28 @@ class HeartbeatThread:
 
     async def _heartbeat(self) -> None:
         async with Client(self._settings) as client:
-            await beat(client.heartbeat, self._interval)
+            await beat(client.heartbeat, self._interval, is_due=True)
 
-    async def _watch(self) -> None:
-        seen = _Blocked()
+    async def _watch(self, seen: "_Blocked") -> None:
         while True:
             await asyncio.sleep(_TICK)
-            frame = sys._current_frames().get(self._watched)
-            if frame is None or monotonic() - self._ticked_at < _TICK:
-                continue
-            # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
-            if (
-                seen.by(self._ticked_at, in_user_code(frame))
-                and monotonic() - self._ticked_at >= _BLOCKED
-            ):
-                seen.is_named = True
-                logger.warning(
-                    "the workflow's event loop has been blocked for a second: make what blocks it"
-                    " a step that is a plain function, which runs in a thread\n%s",
-                    stack(frame),
-                )
-            del frame
+            self._look(seen)
+
+    def _look(self, seen: "_Blocked") -> None:
+        frame = sys._current_frames().get(self._watched)
+        if frame is None or monotonic() - self._ticked_at < _TICK:
+            return
+        # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
+        if (
+            seen.by(self._ticked_at, in_user_code(frame))
+            and monotonic() - self._ticked_at >= _BLOCKED
+        ):
+            seen.is_named = True
+            logger.warning(
+                "the workflow's event loop has been blocked for a second: make what blocks it"
+                " a step that is a plain function, which runs in a thread\n%s",
+                stack(frame),
+            )
 
 
 @dataclass(slots=True)
