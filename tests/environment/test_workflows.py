@@ -30,7 +30,14 @@ from runtara_sdk import promise, sleep, step, workflow
 LOADED_BY = os.getpid()
 LOADED = {"flow", *sys.modules}
 PARSERS = []
-argparse.ArgumentParser.__init__ = lambda parser, *_, **__: PARSERS.append("a parser")
+
+def noting(make):
+    def init(*arguments, **options):
+        PARSERS.append("a parser")
+        make(*arguments, **options)
+    return init
+
+argparse.ArgumentParser.__init__ = noting(argparse.ArgumentParser.__init__)
 
 def needless() -> list[str]:
     found = sorted({*sys.modules} - LOADED) + PARSERS
