@@ -380,9 +380,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """
-    A renewed lease. closed: launches that are no longer the worker's; is_draining: claim no more.
-    """
+    """A renewed lease. closed: launches the worker has no more; is_draining: claim no more."""
 
     good_for: timedelta
     closed: frozenset[str] = frozenset()
