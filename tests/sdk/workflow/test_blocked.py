@@ -51,7 +51,7 @@ async def other() -> None: ...
 
 
 async def test_changed_code_blocks_the_instance() -> None:
-    """And code that fits goes on with it, which clears the reason."""
+    """Code that fits goes on with the instance and clears the reason."""
     core = Core()
     await life(counting, core)
 
@@ -68,7 +68,7 @@ async def test_changed_code_blocks_the_instance() -> None:
 
 
 async def test_a_result_that_is_unread_blocks_the_instance() -> None:
-    """With the reason that the run ends with."""
+    """The instance is blocked with the reason that the run ends with."""
 
     @workflow
     async def pairing() -> Any:
@@ -83,7 +83,7 @@ async def test_a_result_that_is_unread_blocks_the_instance() -> None:
 
 
 async def test_another_workflow_blocks_the_instance() -> None:
-    """As a deploy may have done."""
+    """Another workflow under the id blocks it, as after a wrong deploy."""
     core = Core()
     await life(counting, core)
 
@@ -109,7 +109,7 @@ async def test_a_dead_core_is_told_again_by_the_next_run() -> None:
 
 
 async def test_what_has_ended_is_not_blocked() -> None:
-    """However little the code fits it."""
+    """An ended instance stays as it is, however little the code fits it."""
     core = Core()
     await life(other, core)
 
@@ -198,7 +198,7 @@ async def test_an_output_is_for_others_to_read(
     warning: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """By its aliases, with what it computes; that it would not come back so is only warned of."""
+    """It is written by its aliases; that it would not come back equal is only warned of."""
 
     async def giving() -> Any:
         return value
@@ -211,7 +211,7 @@ async def test_an_output_is_for_others_to_read(
 
 
 async def test_a_race_is_an_output() -> None:
-    """Its name and value, as a list."""
+    """The name and the value of the winner are a list in JSON."""
 
     @workflow
     async def racing() -> Any:

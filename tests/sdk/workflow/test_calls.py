@@ -72,13 +72,13 @@ OTHER = [
 
 @pytest.mark.parametrize(("before", "after"), SAME)
 async def test_a_call_that_says_the_same_is_the_same(before: Body, after: Body) -> None:
-    """With parameters renamed, given by position or by name, or left to their defaults."""
+    """Parameters may be renamed, given by position or by name, or left to their defaults."""
     await passed(before, after)
 
 
 @pytest.mark.parametrize(("before", "after"), OTHER)
 async def test_a_call_that_says_something_else_is_changed(before: Body, after: Body) -> None:
-    """Also where only the name says it."""
+    """A call is changed even if only an argument's name differs."""
     with pytest.raises(NondeterminismError, match="was called with"):
         await passed(before, after)
 
@@ -99,7 +99,10 @@ class Corner(Shop):
 
 
 async def test_what_a_method_belongs_to_is_no_argument() -> None:
-    """However it was called: Python 3.13 hands a class method its class as others don't."""
+    """
+    This holds however the method is called, and in Python 3.13, which binds class methods
+    otherwise.
+    """
     opened: Any = vars(Shop)["open"].__func__
     bound, handed = opened.__get__(Corner), MethodType(opened, Corner)
     through: list[Body] = [lambda: bound("Ulm"), lambda: handed("Ulm")]
@@ -120,7 +123,7 @@ def _calls(call: Body) -> Body:
 
 
 async def test_a_step_put_on_a_class_is_no_method_of_it() -> None:
-    """Its first argument counts."""
+    """The first argument of such a step counts."""
 
     @step(name="sell")
     async def sell(what: str) -> None:
@@ -134,7 +137,7 @@ async def test_a_step_put_on_a_class_is_no_method_of_it() -> None:
 
 
 async def test_a_step_of_the_same_name_is_another() -> None:
-    """Where both are in the process: their results are not to be changed for each other."""
+    """With both in the process, neither gets the other's results."""
 
     class Invoices:
         @staticmethod
@@ -171,7 +174,7 @@ def known(name: str, *functions: str) -> list[Identity]:
 
 
 def test_the_nearest_step_of_the_name_is_meant() -> None:
-    """Whatever the module is called by now, and none where that says too little."""
+    """Its module may have another name by now, and a name that says too little means none."""
     alone, *_ = known("alone", "new:alone")
     bills, parcels = known("made", "new:Bills.made", "new:Parcels.made")
     here, there = known("run", "shop.here:run", "shop.there:run")
@@ -189,7 +192,7 @@ def test_the_nearest_step_of_the_name_is_meant() -> None:
 
 
 async def test_a_mapping_over_a_set_has_one_order() -> None:
-    """That of its keys, as the set's own is another in each process."""
+    """The keys give the order, since the set's own differs in each process."""
 
     async def itself(item: str) -> str:
         await asyncio.sleep(0)

@@ -59,7 +59,7 @@ async def flow(number: int) -> int:
     ],
 )
 def test_a_step_is_a_coroutine_function(called: Callable[..., object]) -> None:
-    """Also a plain one, whose call gives a coroutine, and a method."""
+    """This holds for a plain step, whose call gives a coroutine, and for a method."""
     assert inspect.iscoroutinefunction(called)
     assert asyncio.iscoroutinefunction(called)
 
@@ -101,7 +101,7 @@ async def test_a_tracing_decorator_times_the_whole_step() -> None:
 
 @pytest.mark.parametrize("made", [halve, flow, Mill().grind])
 def test_no_workflow_is_made_of_a_step_or_a_workflow(made: Any) -> None:
-    """Though it is a coroutine function."""
+    """Both are refused although they are coroutine functions."""
     with pytest.raises(TypeError, match="a workflow is an async function"):
         workflow(made)
 
@@ -221,7 +221,7 @@ async def test_a_plain_step_that_awaits_no_step_it_calls_has_failed() -> None:
 
 
 async def test_the_warning_of_a_step_that_nothing_awaits_names_it() -> None:
-    """The one that Python gives of every coroutine: there is no other sign of it."""
+    """Python's own warning is the only sign of such a call."""
 
     @workflow
     async def forgetting() -> str:
@@ -249,7 +249,7 @@ async def test_threads_of_a_plain_step_call_no_steps() -> None:
 
 @pytest.mark.parametrize("called", [nested, returning])
 async def test_a_plain_step_may_see_to_the_end_of_a_step(called: Any) -> None:
-    """By a loop of its own, or by returning it."""
+    """It may run a loop of its own for it, or return it."""
 
     @workflow
     async def nesting() -> Any:

@@ -162,7 +162,7 @@ async def test_code_between_two_calls_begins_no_step() -> None:
 
 
 async def test_no_further_attempt_is_made() -> None:
-    """Its wait ends while another step is still under way."""
+    """The wait for the attempt ends while another step is still under way."""
 
     @workflow
     async def order() -> None:
@@ -213,7 +213,7 @@ async def test_one_that_is_asked_before_it_begins_does_nothing() -> None:
 
 
 async def test_one_that_falls_asleep_just_then_sleeps() -> None:
-    """What it is sent until it sleeps would wake no process otherwise."""
+    """A value sent until it sleeps would otherwise wake no process."""
 
     @workflow(suspend_after="0s")
     async def napping() -> None:

@@ -64,7 +64,7 @@ async def test_a_due_date_that_has_passed_is_no_failure() -> None:
 
 @pytest.mark.parametrize("vast", [timedelta.max, 1e300, 10**400, "9999999999999w"])
 async def test_more_than_a_century_counts_as_a_century(vast: Any) -> None:
-    """As it does at the core."""
+    """The core counts it so, too."""
     assert await slept(vast) == CENTURY
 
 
@@ -125,7 +125,7 @@ OPTIONS: list[tuple[str, Callable[[Any], object]]] = [
 def test_an_option_that_is_no_duration_is_refused_by_its_name(
     name: str, option: Callable[[Any], object], value: Any
 ) -> None:
-    """Where it is written, and not when a wait begins."""
+    """It is refused where it is written, and not when a wait begins."""
     with pytest.raises((TypeError, ValueError), match=f"^{name} takes a duration"):
         option(value)
 
@@ -135,7 +135,7 @@ def test_an_option_that_is_no_duration_is_refused_by_its_name(
 def test_an_option_takes_what_is_endless(
     name: str, option: Callable[[Any], object], value: Any
 ) -> None:
-    """It is kept waiting for a century, which nothing overflows by."""
+    """An endless option counts as a century, which overflows nothing."""
     if name == "wait=":
         with pytest.raises(ValueError, match="give a longer cap"):
             option(value)
@@ -165,7 +165,7 @@ async def test_endless_options_overflow_nothing() -> None:
 
 @pytest.mark.parametrize("endless", [None, math.inf])
 async def test_a_timeout_without_an_end_sets_no_deadline(endless: float | None) -> None:
-    """In no run, however late."""
+    """No run raises TimeoutError, however late it is."""
 
     @workflow(suspend_after=0)
     async def waiting() -> str:
@@ -191,7 +191,7 @@ async def test_a_deadline_stands_as_it_was_when_it_was_set() -> None:
 
 @pytest.mark.parametrize("past", [0, -1, timedelta.min, -math.inf])
 async def test_a_timeout_that_is_over_strikes_the_first_durable_call(past: Any) -> None:
-    """As asyncio's does."""
+    """asyncio's timeout does the same."""
 
     @workflow
     async def waiting() -> str:
@@ -207,7 +207,7 @@ async def test_a_timeout_that_is_over_strikes_the_first_durable_call(past: Any) 
 
 @pytest.mark.parametrize("given", [math.nan, "soon", [], datetime(2026, 1, 1, tzinfo=UTC)])
 def test_a_timeout_that_is_no_duration_is_refused(given: Any) -> None:
-    """Where it is made."""
+    """It is refused where it is made."""
     with pytest.raises((TypeError, ValueError), match=r"timeout\(\) takes a duration"):
         timeout(given)
 
@@ -227,7 +227,7 @@ EAST = timezone(timedelta(hours=14))
     ],
 )
 async def test_a_workflow_sleeps_until_a_moment(moment: datetime, length: timedelta) -> None:
-    """In whatever zone it is told; one that has passed is over at once."""
+    """The moment may be in any zone; one that has passed is over at once."""
     assert await slept_until(moment) == length
 
 

@@ -54,7 +54,7 @@ async def launcher(tmp_path: Path) -> AsyncIterator[Launcher]:
 )
 @pytest.mark.parametrize("given", [None, b'"one"'])
 async def test_what_has_ended_is_not_run(end: Ended, given: bytes | None) -> None:
-    """However it ended, and by whomever; its input may be given once more."""
+    """This holds however it ended, and its input may be given once more."""
     core = Core()
     await life(noting, core, b'"one"')
     core.ended = end
@@ -99,7 +99,7 @@ async def test_what_has_restarted_names_its_successor_again() -> None:
 
 
 async def test_a_run_of_what_is_done_prints_its_output(launcher: Launcher) -> None:
-    """And ends with 0: a launcher need not know that it has ended."""
+    """It ends with 0, so a launcher need not know that the instance has ended."""
     first = await launcher.run("counting", 1)
     again = await launcher.run("counting", 1)
     another = await launcher.run("counting", 2)
@@ -111,7 +111,7 @@ async def test_a_run_of_what_is_done_prints_its_output(launcher: Launcher) -> No
 
 
 async def test_a_run_of_what_has_failed_tells_its_error(launcher: Launcher) -> None:
-    """And ends with 1."""
+    """It ends with 1."""
     assert (await launcher.run("broken", 1))[0] == 1
     code, output, said = await launcher.run("broken")
 
@@ -131,7 +131,7 @@ async def test_a_run_of_what_is_cancelled_ends_as_that(launcher: Launcher) -> No
 
 
 async def test_what_is_ended_from_outside_ends_so(launcher: Launcher) -> None:
-    """As soon as its process asks the core for something."""
+    """The run ends as soon as its process calls the core."""
     process = await launcher.start("counting", 2, PACE="1")
     await launcher.noted(1)
     await launcher.terminate("stopped by an operator")
@@ -142,7 +142,7 @@ async def test_what_is_ended_from_outside_ends_so(launcher: Launcher) -> None:
 
 
 async def test_the_same_line_goes_on_with_the_successor(launcher: Launcher) -> None:
-    """Killed in any of its instances, and when all have ended."""
+    """This holds after a kill in any of the instances, and when all have ended."""
     process = await launcher.start("agent", 1, PACE="1")
     await launcher.noted(2)
     process.kill()

@@ -90,7 +90,10 @@ async def told(called: Workflow[[], int]) -> str:
 async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
     one: Step[[int], int],
 ) -> None:
-    """The call in the workflow, then the way through the step; a thread's frames are none."""
+    """
+    The frames are the call in the workflow and the way through the step, but none of a
+    thread's.
+    """
     name = one.__name__  # type: ignore[attr-defined]  # as of the function it wraps
     report = await told(calling(one))
 
@@ -131,7 +134,7 @@ async def test_an_attempt_that_took_too_long_says_so_and_where_it_was() -> None:
 
 
 async def test_a_timeout_of_the_users_own_stays_what_it_was() -> None:
-    """Also in a step that has one."""
+    """It keeps its text in a step that has a timeout as well."""
 
     @step(timeout="1h")
     async def hurrying(number: int) -> int:
@@ -141,7 +144,7 @@ async def test_a_timeout_of_the_users_own_stays_what_it_was() -> None:
 
 
 async def test_branches_are_told_of_with_user_frames() -> None:
-    """Each of the group's errors."""
+    """Each error of the group has the frames of user code."""
 
     @workflow
     async def grouping() -> int:
@@ -181,7 +184,7 @@ async def test_an_output_that_cannot_be_saved_is_one_line() -> None:
 
 
 async def test_an_attempt_that_is_made_again_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """With its number, its error, and when the next is made."""
+    """The log has its number, its error, and when the next is made."""
 
     @step(retry=Retry(attempts=2, wait="1ms"))
     async def second_time(number: int) -> int:
@@ -202,7 +205,7 @@ class Mute(Exception):
 
 
 async def test_an_error_that_fails_to_say_what_it_is_fails_the_workflow() -> None:
-    """Like any other, its own and a step's."""
+    """It fails its step or its workflow like any other error."""
 
     @step
     async def muttering() -> int:

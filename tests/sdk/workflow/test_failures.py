@@ -63,7 +63,7 @@ def parts(error: Exception) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 async def test_an_answer_is_raised_as_itself(error: Exception) -> None:
-    """Live and on replay, with all its fields, though its __init__ is not called."""
+    """Live and on replay it has all its fields, though its __init__ is not called."""
     seen: list[Exception] = []
 
     @step(raises=(type(error),))
@@ -144,7 +144,7 @@ async def caught(kinds: Kinds, error: Exception) -> tuple[list[Exception], int]:
 async def test_an_answer_of_http_is_saved_with_its_status(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The request is made once; what is left out is told, and says so when it is asked for."""
+    """The request is made once; what is left out is logged, and says so when it is asked for."""
     request = httpx.Request("GET", "https://shop.example/orders/17")
     response = httpx.Response(404, request=request)
     error = httpx.HTTPStatusError("Not Found", request=request, response=response)
@@ -201,7 +201,7 @@ async def test_an_answer_keeps_what_can_be_saved_of_it(caplog: pytest.LogCapture
 
 
 async def test_an_answer_keeps_values_that_nothing_annotates() -> None:
-    """As the type that they are of, such as the output of a command."""
+    """Such a value keeps its type, as the output of a command does."""
     error = subprocess.CalledProcessError(2, ("ls", "-l"), output=b"\xff", stderr=None)
 
     seen, _ = await caught(subprocess.CalledProcessError, error)
@@ -214,7 +214,7 @@ async def test_an_answer_keeps_values_that_nothing_annotates() -> None:
 
 
 async def test_a_group_is_an_answer_with_all_that_it_holds() -> None:
-    """Groups in it, too, and errors of the user's own."""
+    """It may hold groups and errors of the user's own."""
     inner = ExceptionGroup("inner", [Declined(5), OSError(2, "No such file", "x")])
     error = ExceptionGroup("outer", [inner, KeyError("sku")])
 
@@ -232,7 +232,7 @@ async def test_a_group_is_an_answer_with_all_that_it_holds() -> None:
 
 
 async def test_an_error_of_a_group_that_is_found_nowhere_stands_for_itself() -> None:
-    """As a step's failure does."""
+    """It becomes a StepFailed, as a step's failure does."""
 
     class Local(Exception):
         pass
@@ -248,7 +248,7 @@ async def test_an_error_of_a_group_that_is_found_nowhere_stands_for_itself() -> 
 
 @pytest.mark.parametrize("error", [Unshown(1), Made(code=1)], ids=lambda one: type(one).__name__)
 async def test_an_answer_that_misbehaves_is_saved_all_the_same(error: Exception) -> None:
-    """As itself or, if it can't be made again, as the step's failure: once."""
+    """It is raised as itself, or as StepFailed if it can't be made again; the step runs once."""
     seen, calls = await caught(type(error), error)
 
     assert calls == 1
@@ -258,7 +258,7 @@ async def test_an_answer_that_misbehaves_is_saved_all_the_same(error: Exception)
 
 
 async def test_a_failure_says_how_to_catch_it() -> None:
-    """Where `except ValueError` does not."""
+    """Its text names `raises`, since `except ValueError` does not catch it."""
 
     @step
     async def ask() -> None:
@@ -289,7 +289,7 @@ async def test_a_failure_that_was_saved_before_has_the_text_that_it_had() -> Non
 
 
 async def test_a_failure_whose_text_is_no_text_is_saved() -> None:
-    """As it can be shown."""
+    """Its text is saved escaped."""
 
     @step
     async def read() -> None:

@@ -89,7 +89,7 @@ MOVE = 'it takes {"who": string, "to": {"city": string}, "at"?: string (date-tim
     ],
 )
 async def test_each_field_that_does_not_fit_is_named(given: str, problems: list[str]) -> None:
-    """With what it takes and what it got; then the shape of the whole, and what came."""
+    """The error says what each field takes and got, then the shape of the whole and the input."""
     assert await refusal(fulfil, given.encode()) == told("fulfil", problems, FULFIL, given)
 
 
@@ -101,7 +101,7 @@ async def test_each_field_that_does_not_fit_is_named(given: str, problems: list[
     ],
 )
 async def test_several_parameters_are_named_themselves(given: str, problems: list[str]) -> None:
-    """Those that there are not, too."""
+    """Parameters that do not exist are named too."""
     assert await refusal(move, given.encode()) == told("move", problems, MOVE, given)
 
 
@@ -120,7 +120,7 @@ async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
 
 
 async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:
-    """And where to give it."""
+    """The error says where to give it."""
     assert await refusal(fulfil, None) == [
         "workflow 'fulfil' takes order, and there is no input: give it with --input FILE (- for"
         " standard input), or create the instance with one",
@@ -129,7 +129,7 @@ async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:
 
 
 async def test_an_input_that_nobody_takes_is_refused() -> None:
-    """What to do is to leave it out."""
+    """The error says to leave it out."""
     assert await refusal(bare, b'{"id": 1}') == [
         "the input does not fit workflow 'bare', which takes none, and got {\"id\": 1}: leave it"
         " out"
@@ -138,12 +138,12 @@ async def test_an_input_that_nobody_takes_is_refused() -> None:
 
 @pytest.mark.parametrize("given", [b"", b"order-17", b"1, 2", b'{"id":'])
 async def test_an_input_that_is_no_json_says_so(given: bytes) -> None:
-    """Whoever created the instance with it may have meant a text."""
+    """The error gives the JSON of a text, which may have been meant."""
     assert "  value is no JSON" in await refusal(taking(int), given)
 
 
 async def test_parameters_that_changed_are_to_take_the_old_input() -> None:
-    """The instance was started with it, and nobody can give it another."""
+    """The instance was started with that input, and it can't be replaced."""
 
     @workflow(name="grown")
     async def before(number: int) -> int:
@@ -191,14 +191,14 @@ def taking(kind: Any) -> Workflow[..., Any]:
     ],
 )
 async def test_the_shape_of_a_type_is_one_line(kind: Any, shape: str) -> None:
-    """Cut if it is very long; what holds itself is named within."""
+    """A very long shape is cut; a type that holds itself is named within."""
     (_, takes) = await refusal(taking(kind), None)
 
     assert takes == f"it takes the value of its parameter value: {shape}"
 
 
 async def test_an_input_that_fits_is_taken() -> None:
-    """What has a default may be left out."""
+    """Fields with defaults may be left out."""
     given = b'{"who": "Ann", "to": {"city": "Oslo"}}'
 
     assert await life(move, Core(input=given)) == Ended(Outcome.DONE, b'"Ann"')
@@ -209,14 +209,14 @@ async def test_an_input_that_fits_is_taken() -> None:
 async def test_an_input_that_an_instance_was_created_with_is_in_any_encoding(
     encoding: str,
 ) -> None:
-    """That JSON may be in, with a byte-order mark or without."""
+    """Every encoding of JSON is read, with a byte-order mark or without."""
     given = '{"who": "Zoë", "to": {"city": "Oslo"}}'.encode(encoding)
 
     assert await life(move, Core(input=given)) == Ended(Outcome.DONE, '"Zoë"'.encode())
 
 
 async def test_null_is_an_input() -> None:
-    """Which a replay, and a successor, take as the first run did: no input is another thing."""
+    """A replay and a successor take null as the first run did; no input is another thing."""
     seen: list[int | None] = []
 
     @workflow(suspend_after="0s")
@@ -235,7 +235,7 @@ async def test_null_is_an_input() -> None:
 
 
 def test_a_workflow_takes_parameters_that_have_a_name() -> None:
-    """As its input is given by name."""
+    """The decorator refuses other parameters, since the input is given by name."""
 
     async def positional(order: str, /) -> None: ...
     async def many(*orders: str) -> None: ...

@@ -45,7 +45,7 @@ async def test_an_ended_run_ends_as_any_program(
 async def test_a_run_that_goes_on_elsewhere_calls_its_handlers(
     launcher: Launcher, ending: str, code: int
 ) -> None:
-    """And nothing else: no frame of the user's is unwound, and no thread awaited."""
+    """No frame of user code is unwound, and no thread awaited."""
     result = await launcher.run("leaving_workflows:tidy", ending, **LATER)
 
     assert result[0] == code, result[2]
@@ -104,14 +104,14 @@ async def test_the_result_comes_after_what_handlers_say(launcher: Launcher) -> N
 async def test_clean_up_that_asks_for_something_durable_holds_no_ended_run(
     launcher: Launcher,
 ) -> None:
-    """It is parked where it asks."""
+    """Such clean-up blocks at its durable call, and the process ends all the same."""
     code, _, said = await launcher.run("leaving_workflows:untidy")
 
     assert code == 0, said
 
 
 async def test_a_forked_process_ends_where_its_step_does(launcher: Launcher) -> None:
-    """As a program of its own would, and the run goes on as if nothing had been."""
+    """It ends as a program of its own would, and the run goes on unharmed."""
     hows = ["exit", "text", "raise", "_exit", "return", "await"]
     code, output, said = await launcher.run("leaving_workflows:forking", hows)
 
@@ -137,7 +137,7 @@ async def test_a_process_forked_between_steps_is_no_run(launcher: Launcher) -> N
 async def test_outputs_that_nobody_reads_harm_no_run(
     launcher: Launcher, kind: str, numbers: tuple[int, ...], is_unbuffered: str
 ) -> None:
-    """What is printed to a broken pipe or a full disk is dropped; instance and code are as ever."""
+    """What is printed to a broken pipe or a full disk is dropped; instance and exit code stay."""
     output = _broken_pipe() if kind == "pipe" else os.open("/dev/full", os.O_WRONLY)
 
     def replace() -> None:

@@ -68,7 +68,7 @@ async def test_outside_a_workflow_a_step_is_its_function() -> None:
     "call", ["sleep", "promise", "now", "patched", "TaskGroup", "map_steps", "race"]
 )
 async def test_what_is_durable_fails_inside_a_step(call: str) -> None:
-    """With a message that names it."""
+    """The error names the call."""
 
     @step
     async def impossible() -> str:
@@ -111,7 +111,7 @@ async def durable(call: str) -> None:
 
 
 async def test_a_foreign_task_is_told_of_task_groups() -> None:
-    """Where a helper with several steps would get another key on every replay."""
+    """A helper with several steps would get another key there on every replay."""
 
     async def helper(number: int) -> int:
         return await double(await double(number))
@@ -129,7 +129,7 @@ async def test_a_foreign_task_is_told_of_task_groups() -> None:
 
 
 async def test_steps_handed_to_gather_have_the_keys_of_their_calls() -> None:
-    """Whichever of them begins first."""
+    """The keys do not depend on which of the steps begins first."""
 
     @workflow
     async def gathering() -> list[int]:
@@ -145,7 +145,7 @@ async def test_steps_handed_to_gather_have_the_keys_of_their_calls() -> None:
 
 
 async def test_a_key_is_given_to_one_call() -> None:
-    """Its result would be that of the other."""
+    """A second call with the key would get the result of the first."""
 
     @workflow
     async def keyed() -> str:
@@ -165,7 +165,7 @@ async def test_a_key_is_given_to_one_call() -> None:
 
 @pytest.mark.parametrize("made", [staticmethod(print), functools.partial(print), print])
 def test_a_step_is_a_function(made: Callable[..., None]) -> None:
-    """What is none is refused where it is decorated."""
+    """The decorator refuses what is no function."""
     with pytest.raises(TypeError, match="above @step"):
         step(made)
 

@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize(("make", "said"), WRONG.values(), ids=WRONG)
 def test_a_wrong_option_is_told_with_the_right_one(make: Callable[[], object], said: str) -> None:
-    """Where it is given, and never in words of Python's that name what users don't see."""
+    """The error comes where the option is given, in the SDK's own words."""
     with pytest.raises((TypeError, ValueError), match=said) as refusal:
         make()
 
@@ -59,7 +59,7 @@ def test_a_wrong_option_is_told_with_the_right_one(make: Callable[[], object], s
 
 
 def test_a_retry_is_copied_and_replaced_as_any_value() -> None:
-    """Its checks are in nobody's way."""
+    """Its checks hinder neither."""
     retry = Retry(5, on=OSError)
 
     assert deepcopy(retry) == retry

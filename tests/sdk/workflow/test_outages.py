@@ -25,7 +25,7 @@ INFRASTRUCTURE = 4
 
 
 async def test_a_blocked_loop_goes_on_showing_life(tmp_path: Path) -> None:
-    """For seconds, from a thread with a connection of its own."""
+    """A thread with a connection of its own sends heartbeats for seconds."""
     async with launching(tmp_path) as launcher:
         process = await launcher.start("blocked_for", 6, RUNTARA_HEARTBEAT_INTERVAL_MS="300")
         await launcher.noted(1)
@@ -63,7 +63,7 @@ async def test_a_server_away_for_longer_than_the_budget_is_no_failure(tmp_path: 
 
 
 async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_path: Path) -> None:
-    """4 as well, naming all addresses that were tried."""
+    """The process ends with 4, and names all addresses that were tried."""
     async with running(tmp_path) as server:
         launcher = Launcher(tmp_path, server)
         code, _, said = await launcher.run(
@@ -79,7 +79,7 @@ async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_p
 
 
 async def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(tmp_path: Path) -> None:
-    """With 4 and what to set: to try again for the whole budget would change nothing."""
+    """It ends with 4 and says what to set, since repeating the call would change nothing."""
     async with running(tmp_path) as server:
         launcher = Launcher(tmp_path, server)
         code, _, said = await launcher.run("counting", 1, RUNTARA_SKIP_CERT_VERIFICATION="false")
@@ -91,7 +91,7 @@ async def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(tmp_path: 
 
 
 async def test_trusting_anybody_is_warned_of_once(tmp_path: Path) -> None:
-    """Though the run shows life over a connection of its own."""
+    """There is one warning although heartbeats have a connection of their own."""
     async with running(tmp_path) as server:
         launcher = Launcher(tmp_path, server)
         code, _, said = await launcher.run("counting", 1, PACE="0.5")
@@ -226,7 +226,7 @@ async def test_calls_that_wait_for_the_end_of_an_outage_log_it_once(
 async def test_an_outage_that_goes_on_is_logged_again(
     server: FakeServer, settings: Callable[..., Settings], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every half minute, unless the client is to log it more often."""
+    """It is logged every half minute, unless the client is to log it more often."""
     server.script("get_checkpoint", *[refuse("OVERLOADED")] * 3)
 
     async with Client(settings(), retry=Retry(30, log_every=0)) as client:

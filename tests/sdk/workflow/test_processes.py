@@ -49,7 +49,7 @@ async def test_a_killed_workflow_goes_on_with_the_step_it_was_at(launcher: Launc
 
 
 async def test_a_long_sleep_ends_the_process(launcher: Launcher) -> None:
-    """With 75; the instance is asleep until its time, and goes on in the next process."""
+    """It ends with 75; the instance is asleep until its time, and goes on in the next process."""
     first = await launcher.run("napping", 0.5)
     asleep = await launcher.instance()
     codes = [first[0]]
@@ -65,7 +65,7 @@ async def test_a_long_sleep_ends_the_process(launcher: Launcher) -> None:
 
 
 async def test_a_cancelled_sleeper_is_due_and_cleans_up(launcher: Launcher) -> None:
-    """Durably, before the cancel is acknowledged; it ends with 130."""
+    """The clean-up is durable, and comes before the acknowledgement; the process ends with 130."""
     assert (await launcher.run("cleaning"))[0] == 75
     assert (await launcher.instance()).status is InstanceStatus.SUSPENDED
     await launcher.tell(SignalType.CANCEL)
@@ -77,7 +77,7 @@ async def test_a_cancelled_sleeper_is_due_and_cleans_up(launcher: Launcher) -> N
 
 
 async def test_a_promise_is_what_was_sent_first(launcher: Launcher) -> None:
-    """Before or while the workflow waits for it."""
+    """The first value stands, whether it was sent before or while the workflow waits."""
     process = await launcher.start("asking", "approval")
     await launcher.until_known()
     await launcher.send("approval", b"4")
@@ -103,7 +103,7 @@ async def test_a_pause_stops_at_the_next_step_and_a_resume_goes_on(launcher: Lau
 
 
 async def test_a_superseded_process_exits_at_once(launcher: Launcher) -> None:
-    """With 3, though a step of it is under way."""
+    """It ends with 3, though a step of it is under way."""
     first = await launcher.start("counting", 2, PACE="20")
     await launcher.noted(1)
     second = await launcher.start("counting", PACE="0")
@@ -113,7 +113,7 @@ async def test_a_superseded_process_exits_at_once(launcher: Launcher) -> None:
 
 
 async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
-    """Each with its own steps."""
+    """Each branch goes on with its own steps."""
     process = await launcher.start("fanning", 4, PACE="0.2")
     await launcher.noted(4)
     process.kill()
@@ -124,7 +124,7 @@ async def test_branches_go_on_after_a_kill(launcher: Launcher) -> None:
 
 
 async def test_a_blocked_loop_is_named_with_its_stack(launcher: Launcher) -> None:
-    """The frames of user code alone; and goes on as if nothing had been."""
+    """The log has the frames of user code alone, and the run goes on."""
     code, output, said = await launcher.run("blocking")
 
     assert (code, output) == (0, "10\n")
@@ -134,7 +134,7 @@ async def test_a_blocked_loop_is_named_with_its_stack(launcher: Launcher) -> Non
 
 
 async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None:
-    """As one instance after the other, in one process."""
+    """Its instances run one after the other in one process."""
     code, output, said = await launcher.run("agent", 1)
 
     assert (code, output) == (0, "3\n"), said
@@ -143,7 +143,7 @@ async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None
 
 
 async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher) -> None:
-    """And 1."""
+    """The process ends with 1."""
     code, _, said = await launcher.run("broken", 1)
     error = (await launcher.instance()).error
 
@@ -159,7 +159,7 @@ async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher
 async def test_an_interrupted_process_can_be_run_again(
     launcher: Launcher, number: signal.Signals
 ) -> None:
-    """Nothing has failed by it: 4."""
+    """It ends with 4, and the instance has not failed."""
     process = await launcher.start("counting", 1, PACE="20")
     await launcher.noted(1)
     process.send_signal(number)
@@ -170,7 +170,7 @@ async def test_an_interrupted_process_can_be_run_again(
 
 
 async def test_an_interrupt_runs_no_clean_up(launcher: Launcher) -> None:
-    """The second ends also a process whose loop is blocked, and nothing of it is unwound."""
+    """A second signal ends even a process whose loop is blocked, and nothing is unwound."""
     process = await launcher.start("blocked_with_clean_up")
     await launcher.noted(1)
     while process.returncode is None:
@@ -183,7 +183,7 @@ async def test_an_interrupt_runs_no_clean_up(launcher: Launcher) -> None:
 
 
 async def test_a_process_that_a_step_forks_can_be_terminated(launcher: Launcher) -> None:
-    """What the run does when it is told to end is no business of those."""
+    """The handlers of the run's process are not those of the forked one."""
     assert (await launcher.run("forking"))[:2] == (0, "-15\n")
 
 
@@ -195,7 +195,7 @@ async def test_the_result_is_the_last_line_of_the_output(launcher: Launcher) -> 
 
 
 async def test_an_output_that_nobody_reads_changes_no_exit_code(launcher: Launcher) -> None:
-    """The instance is done, and a launcher has to hear so."""
+    """The instance is done, and the exit code says so to a launcher."""
     reader, writer = os.pipe()
     os.close(reader)
     launcher.output = writer
@@ -206,7 +206,7 @@ async def test_an_output_that_nobody_reads_changes_no_exit_code(launcher: Launch
 
 
 async def test_what_cannot_be_asked_for_is_a_matter_of_usage(launcher: Launcher) -> None:
-    """64, with what to do; the instance is left as it is."""
+    """The command ends with 64 and says what to do; the instance stays as it is."""
     assert (await launcher.run("counting", 1))[0] == 0
     no_address = await launcher.run("counting", None, RUNTARA_SERVER_ADDR="x")
     another = await launcher.run("counting", None, RUNTARA_TENANT_ID="t-2")
@@ -218,7 +218,7 @@ async def test_what_cannot_be_asked_for_is_a_matter_of_usage(launcher: Launcher)
 
 
 async def test_a_command_line_that_is_none_is_a_matter_of_usage() -> None:
-    """64, and never the 2 that Python programs have for it: that meant more than one thing."""
+    """The command ends with 64, and never with argparse's 2."""
     for arguments in ([], ["run"], ["run", "x:y", "--nothing"], ["run", "x:y", "--input", "none"]):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "runtara_sdk", *arguments), stdout=PIPE, stderr=PIPE
@@ -230,7 +230,7 @@ async def test_a_command_line_that_is_none_is_a_matter_of_usage() -> None:
 
 
 async def test_an_input_that_does_not_fit_fails_the_instance(launcher: Launcher) -> None:
-    """65, and what is wrong with it stands in the database."""
+    """The process ends with 65, and the database has what is wrong with the input."""
     code, _, said = await launcher.run("napping", ["a day"])
     again = await launcher.run("napping")
 
@@ -254,7 +254,7 @@ async def test_an_input_that_does_not_fit_fails_the_instance(launcher: Launcher)
 async def test_code_that_is_not_the_instances_blocks_it(
     launcher: Launcher, target: str, reason: str
 ) -> None:
-    """78, and the reason in the database; run with what fits, it goes on."""
+    """The process ends with 78, the database has the reason, and code that fits goes on."""
     assert (await launcher.run("cleaning"))[0] == 75
 
     code, _, said = await launcher.run(target)
@@ -270,7 +270,7 @@ async def test_code_that_is_not_the_instances_blocks_it(
 
 
 async def test_code_that_is_not_there_makes_no_instance(launcher: Launcher, tmp_path: Path) -> None:
-    """One that the core does not know is none that could be blocked."""
+    """An instance that the core does not know can't be blocked."""
     code, _, said = await launcher.run("nothing")
 
     with closing(sqlite3.connect(tmp_path / "core.db")) as database:
@@ -282,7 +282,10 @@ async def test_code_that_is_not_there_makes_no_instance(launcher: Launcher, tmp_
 async def test_code_that_ends_the_process_blocks_the_instance(
     launcher: Launcher, workflow: str, frame: str
 ) -> None:
-    """What it says is no exit code of ours: 78, with what to do, and nothing is unwound."""
+    """
+    The process ends with 78 and says what to do, whatever code it asked for; nothing is
+    unwound.
+    """
     code, _, said = await launcher.run(workflow)
 
     assert code == 78
@@ -297,7 +300,7 @@ async def test_code_that_ends_the_process_blocks_the_instance(
 async def test_what_nobody_expects_is_no_failure_of_the_instance(
     launcher: Launcher, tmp_path: Path
 ) -> None:
-    """A launcher would never run it again after 1."""
+    """After an exit code of 1 a launcher would never run it again."""
     assert (await launcher.run("cleaning"))[0] == 75
     with closing(sqlite3.connect(tmp_path / "core.db")) as database, database:
         database.execute(
@@ -311,7 +314,7 @@ async def test_what_nobody_expects_is_no_failure_of_the_instance(
 
 
 async def test_a_saga_killed_at_random_books_and_undoes_once(launcher: Launcher) -> None:
-    """Whenever its processes die; what a crash left open is asked about."""
+    """This holds whenever its processes die; effects that a crash left open are asked about."""
     chance = random.Random(17)
     codes: list[int] = []
     while codes[-1:] != [0]:

@@ -33,7 +33,7 @@ def signals(core: Core, prefix: str = "promise:") -> dict[str, str]:
 
 
 async def test_a_wait_that_is_given_up_is_for_the_same_name_again() -> None:
-    """A value sent to it after three rounds is heard in the fourth, on every replay."""
+    """A value sent to the name after three rounds is received in the fourth, on every replay."""
     core = Core(clock_runs=True)
     running = asyncio.create_task(life(in_rounds, core, b"5"))
     # A dictionary tells nobody that it grows.
@@ -53,7 +53,7 @@ async def test_a_wait_that_is_given_up_is_for_the_same_name_again() -> None:
 
 
 async def test_a_value_that_came_between_two_rounds_is_heard_in_the_next() -> None:
-    """For it stands."""
+    """The value stands, so the next wait receives it."""
     core = Core(clock_runs=True)
     first = asyncio.create_task(life(in_rounds, core, b"1"))
     assert (await first) == Ended(Outcome.DONE, b'["-"]')
@@ -65,7 +65,7 @@ async def test_a_value_that_came_between_two_rounds_is_heard_in_the_next() -> No
 
 
 async def test_waits_at_once_and_after_values_have_names_of_their_own() -> None:
-    """The lowest number that none of them has."""
+    """Each gets the lowest number that none of the others has."""
 
     @workflow
     async def asking() -> list[str]:
@@ -80,7 +80,7 @@ async def test_waits_at_once_and_after_values_have_names_of_their_own() -> None:
 
 
 async def test_the_loser_of_a_race_is_waited_for_again() -> None:
-    """Under its name, in the next race."""
+    """The next race waits for it under the same name."""
 
     @workflow(suspend_after="0s")
     async def racing() -> list[str]:
@@ -117,7 +117,7 @@ async def test_records_of_before_count_as_they_did() -> None:
 
 
 async def test_a_cancelled_wait_says_its_name() -> None:
-    """As one that was heard does."""
+    """Its record has the name, as that of a received value does."""
 
     @workflow(suspend_after="10s")
     async def asking() -> str:
@@ -135,7 +135,7 @@ def page() -> str:
 
 
 async def test_the_races_signal_is_called_as_the_readme_says(page: str) -> None:
-    """What is sent to the name that stands there is heard by the race that stands there."""
+    """A value sent to the name in the page is received by the race in the page."""
     found = re.search(r"`(first, value = await race\(.*?\))` saves", page)
     named = re.search(r"`([^`]+)` in the race above", page)
     assert found is not None

@@ -50,7 +50,7 @@ def refusal(asked: str) -> str:
 
 
 def test_a_workflow_is_found_by_its_function(module: Module) -> None:
-    """Whatever its stored name is."""
+    """Its stored name does not matter."""
     module("shop_found", MODULE)
 
     assert loading.find("shop_found:refund").name == "refund"
@@ -73,7 +73,7 @@ def test_a_workflow_is_found_by_its_function(module: Module) -> None:
 def test_what_is_no_workflow_is_told_with_those_there_are(
     module: Module, asked: str, told: str
 ) -> None:
-    """And what it is instead."""
+    """The error says what it is instead."""
     module("shop", MODULE)
 
     assert told.format("shop:charge_all, shop:refund") in refusal(asked)
@@ -90,7 +90,7 @@ def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(
 
 
 def test_a_module_that_a_module_needs_is_told_apart(module: Module) -> None:
-    """With the line that needs it, and the Python that has it not."""
+    """The error has the line that needs it, and the Python in which it is missing."""
     module("shop_needy", "import no_such_library\n")
 
     said = refusal("shop_needy:refund")
@@ -141,7 +141,7 @@ def unread(path: str) -> str:
 def test_an_input_that_is_no_json_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, given: str, told: str
 ) -> None:
-    """Quotes, an end, everything."""
+    """Quotes or an end may be missing, or everything."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode("latin1"))))
 
     assert told in unread("-")
@@ -149,7 +149,7 @@ def test_an_input_that_is_no_json_says_what_is_missing(
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
 def test_an_input_is_json_in_any_of_its_encodings(tmp_path: Path, encoding: str) -> None:
-    """With a byte-order mark, as editors and shells of Windows write it, or without."""
+    """It may have a byte-order mark, as editors and shells of Windows write it."""
     given = tmp_path / "order.json"
     given.write_bytes('{"id": "Zoë"}'.encode(encoding))
 
@@ -159,7 +159,7 @@ def test_an_input_is_json_in_any_of_its_encodings(tmp_path: Path, encoding: str)
 def test_an_input_that_cannot_be_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is the matter with it."""
+    """The error names the file and the reason."""
     (tmp_path / "deep").write_text("[" * 100_000)
     monkeypatch.setattr(sys, "stdin", None)
 
@@ -169,7 +169,7 @@ def test_an_input_that_cannot_be_read_is_refused(
 
 
 def test_an_input_is_a_file(tmp_path: Path) -> None:
-    """Or standard input; JSON itself is not, and is told so."""
+    """The option takes a file or standard input; for JSON itself the error says so."""
     given = tmp_path / "order.json"
     given.write_text('{"id": "17"}')
 

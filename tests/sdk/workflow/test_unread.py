@@ -58,7 +58,7 @@ async def result(step_: Step[[], Any], core: Core, **options: Any) -> object:
 
 @pytest.mark.parametrize("value", [sum([]), True, 3], ids=repr)
 async def test_an_int_is_a_float_where_one_is_annotated(value: int) -> None:
-    """Live, on replay, and where the process dies between the two."""
+    """This holds live, on replay, and where the process dies between the two."""
     make, core = giving(value, float), Core()
 
     live = await result(make, core)
@@ -71,7 +71,7 @@ async def test_an_int_is_a_float_where_one_is_annotated(value: int) -> None:
 
 
 async def test_a_death_behind_the_save_changes_no_value() -> None:
-    """Nor does it repeat the work."""
+    """It does not repeat the work either."""
     make, core = giving([Parcel(), Parcel(2)], list[Parcel]), Core()
 
     died = await result(make, core, dies=lambda call, is_done: call == "save make#1" and is_done)
@@ -115,7 +115,7 @@ async def test_the_same_code_reads_what_it_had_left_unread(
 
 
 async def test_what_is_unread_cannot_be_caught() -> None:
-    """Else the work would go on with nothing, and a replay with something."""
+    """Otherwise the work would go on with nothing, and a replay with something."""
     make, core = giving((1, 2), Any), Core()
     caught: list[BaseException] = []
 
@@ -149,7 +149,7 @@ async def test_what_is_unread_cannot_be_caught() -> None:
 async def test_a_result_that_nothing_holds_is_a_failure(
     value: object, annotation: object, why: str
 ) -> None:
-    """Saved as the step's, with the reason: the work is done, and not done again."""
+    """The failure is saved with the reason: the work is done, and is not done again."""
     make, core = giving(value, annotation), Core()
     caught: list[StepFailed] = []
 
@@ -176,7 +176,7 @@ async def test_a_result_that_nothing_holds_is_a_failure(
 async def test_a_result_that_is_more_than_the_core_keeps_is_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Which says where to put the data instead."""
+    """The failure says where to put the data instead."""
     monkeypatch.setattr(records, "LIMIT", 5000)
     make, core = giving("x" * 5000, str), Core()
 
@@ -192,7 +192,7 @@ async def test_a_result_that_is_more_than_the_core_keeps_is_a_failure(
 
 
 async def test_an_external_effect_is_not_in_doubt_for_its_result() -> None:
-    """What it gave stands, unread, behind its intent."""
+    """Its result is saved unread, behind its intent."""
     made: list[int] = []
 
     @step(effect="external")

@@ -329,7 +329,7 @@ REFUSED: list[Any] = [
 
 @pytest.mark.parametrize(("annotation", "value"), KEPT, ids=str)
 def test_a_value_comes_back_as_it_was(annotation: object, value: object) -> None:
-    """Types included, from readable JSON."""
+    """Its types come back too, from readable JSON."""
     written = codec.encode("x", value, annotation)
     back = codec.decode("x", written.text, annotation, written.form)
 
@@ -343,7 +343,7 @@ def test_a_value_comes_back_as_it_was(annotation: object, value: object) -> None
 def test_a_value_whose_type_passes_comes_back_as_the_annotation_says(
     annotation: object, value: object, expected: object
 ) -> None:
-    """As an int does for a float, and a subclass for its base."""
+    """An int passes for a float, and a subclass for its base."""
     written = codec.encode("x", value, annotation)
     back = codec.decode("x", written.text, annotation, written.form)
 
@@ -354,7 +354,7 @@ def test_a_value_whose_type_passes_comes_back_as_the_annotation_says(
     ("annotation", "value"), REFUSED, ids=[f"{n}" for n in range(len(REFUSED))]
 )
 def test_a_value_that_would_come_back_changed_is_refused(annotation: object, value: object) -> None:
-    """Naming what gave it."""
+    """The error names what gave it."""
     with pytest.raises(NotSerializable, match=r"^charge#1 gave"):
         codec.encode("charge#1", value, annotation)
 
@@ -372,7 +372,7 @@ def test_whatever_a_validator_raises_says_that_a_state_does_not_fit() -> None:
     )
 )
 def test_plain_json_needs_no_annotation(value: object) -> None:
-    """Whatever it is, it comes back the same or is refused; never changed."""
+    """Every value comes back the same or is refused, and never changed."""
     try:
         text = codec.encode("x", value, Any).text
     except NotSerializable:
@@ -381,7 +381,7 @@ def test_plain_json_needs_no_annotation(value: object) -> None:
 
 
 async def test_work_is_not_done_whose_result_cannot_be_saved() -> None:
-    """Where the annotation says so already."""
+    """The annotation alone may say that the result can't be saved."""
     done: list[str] = []
 
     @step
@@ -399,7 +399,7 @@ async def test_work_is_not_done_whose_result_cannot_be_saved() -> None:
 
 
 async def test_a_state_that_no_longer_fits_is_left_alone() -> None:
-    """The run ends without a word to user code, and the instance stays open."""
+    """The run ends without an error in user code, and the instance stays open."""
     core = Core()
 
     @step(name="get")
@@ -433,7 +433,7 @@ async def test_a_state_that_no_longer_fits_is_left_alone() -> None:
 
 
 async def test_large_states_are_compressed() -> None:
-    """And come back as they were."""
+    """They come back as they were."""
 
     @step
     async def large() -> str:
@@ -451,7 +451,7 @@ async def test_large_states_are_compressed() -> None:
 
 
 async def test_a_zone_is_kept_where_it_is_annotated(caplog: pytest.LogCaptureFixture) -> None:
-    """Else a moment has its offset, in the run that made it too, and a warning tells of it."""
+    """Otherwise the moment has its offset, in the run that made it too, and a warning says so."""
     seen: list[datetime] = []
 
     @step
@@ -481,7 +481,7 @@ async def test_a_zone_is_kept_where_it_is_annotated(caplog: pytest.LogCaptureFix
 
 
 def test_a_zone_that_is_not_known_here_leaves_a_state_unread() -> None:
-    """Naming it, and what to install."""
+    """The error names the zone, and what to install."""
     text = b'"2026-03-28T12:00:00+01:00[Mars/Olympus]"'
 
     with pytest.raises(StateUnreadable, match="knows no 'Mars/Olympus': install tzdata"):
@@ -489,7 +489,7 @@ def test_a_zone_that_is_not_known_here_leaves_a_state_unread() -> None:
 
 
 def test_what_was_saved_by_aliases_is_read_by_them() -> None:
-    """As entries are that don't say their form."""
+    """Records that don't say their form are of that kind."""
     entry = records.decode("x", b'{"kind": "result", "value": {"grantedBy": "Ann"}}')
 
     assert codec.decode("x", entry.value, Aliased, entry.form) == Aliased(grantedBy="Ann")
@@ -531,7 +531,9 @@ UNSAVEABLE: list[Any] = [
 def test_an_annotation_that_nothing_can_be_saved_of_says_what_to_do(
     annotation: object, advice: str
 ) -> None:
-    """Before the work is done; and never with advice of pydantic's, which is for something else."""
+    """
+    It says so before the work is done, and never with advice of pydantic's for something else.
+    """
     with pytest.raises(NotSerializable, match=f"charge#1.*{advice}") as refusal:
         codec.check("charge#1", annotation)
 
@@ -555,7 +557,7 @@ def test_a_secret_that_its_class_writes_is_no_doubt(
 def test_a_secret_that_may_be_left_out_is_warned_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """For a value without it can be saved."""
+    """A value without the secret can be saved."""
     for _ in range(2):
         codec.check("charge#1", dict[str, SecretStr | None])
 
