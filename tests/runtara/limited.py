@@ -114,7 +114,7 @@ def main() -> None:
         victim = random.randrange(WORKERS)
         os.kill(alive[victim], signal.SIGKILL)
         _, status = os.waitpid(alive[victim], 0)
-        sys.stdout.write(f"{number} {os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.write(f"{number} {time.time():.3f} {os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
         alive[victim] = forked(url)
     for process in alive:

@@ -26,6 +26,7 @@ from runtara import (
     InstanceStatus,
     InvalidInstanceState,
     NotSerializable,
+    Queue,
     WorkflowCancelled,
     WorkflowFailed,
 )
@@ -169,3 +170,14 @@ async def test_a_delayed_one_waits_and_says_until_when(client: Client) -> None:
     await handle.cancel()
     with pytest.raises(WorkflowCancelled):
         await handle.result("30s")
+
+
+async def test_one_that_waits_in_its_queue_says_until_when(client: Client) -> None:
+    queue = Queue("slow", rate="1/1h")
+    assert await (await client.start(greet, queue=queue)).result("30s") == ["Hello, you!"]
+    handle = await client.start(greet, queue=queue)
+
+    [wait] = (await handle.status()).waiting_for
+    assert (wait.kind, wait.name, wait.reason) == ("queue", "slow", "1 of 1 starts within 3600 s")
+    assert wait.until is not None
+    await handle.cancel()

@@ -142,7 +142,11 @@ class Room:
     def queue_wait(
         self, instance: Instance, queue: str | None, launch_after: datetime | None, at: datetime
     ) -> Awaited | None:
-        """Tell what an instance without a launch waits for in its queue; None: it doesn't wait."""
+        """
+        Tell what an instance without a launch waits for in its queue; None: it doesn't wait.
+
+        A bound of each environment alone is not looked at: another may have a place.
+        """
         since = _due_since(instance, launch_after)
         limit = self._limits.get((Scope.QUEUE, instance.tenant_id, queue or ""))
         if limit is None or since is None or since > at:
