@@ -7,7 +7,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtara import Promise, TaskGroup, child, promise, serve, sleep, step, workflow
+from runtara import (
+    Promise,
+    TaskGroup,
+    child,
+    continue_as_new,
+    promise,
+    serve,
+    sleep,
+    step,
+    workflow,
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,14 @@ async def picky(takes: bool) -> None:
         raise ValueError("not today")
 
 
+@workflow
+async def countdown(number: int) -> str:
+    """Go on as another instance until nothing is left."""
+    if number:
+        await continue_as_new(number - 1)
+    return "over"
+
+
 @step
 def read(path: str) -> str:
     """Read a file that has to be there."""
@@ -155,7 +173,7 @@ async def large(size: int) -> int:
     return len(held)
 
 
-WORKFLOWS = (fulfil, nap, greet, steps, picky, reading, family, pid, deadly)
+WORKFLOWS = (fulfil, nap, greet, steps, picky, countdown, reading, family, pid, deadly)
 
 if __name__ == "__main__":
     asyncio.run(serve(*WORKFLOWS, concurrency=int(sys.argv[1]) if sys.argv[1:] else 50))

@@ -1,5 +1,7 @@
 """What a client does with instances, whichever way the core is reached."""
 
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.runtara.shop import (
     Declined,
     Order,
     Receipt,
+    countdown,
     family,
     fulfil,
     greet,
@@ -24,12 +27,15 @@ from runtara import (
     InstanceAlreadyExists,
     InstanceNotFound,
     InstanceStatus,
+    InstanceSummary,
     InvalidInstanceState,
     NotSerializable,
     Queue,
     WorkflowCancelled,
     WorkflowFailed,
+    connect,
 )
+from runtara_sdk.errors import ClientNotOpen
 
 
 def _is_paused(found: Instance) -> bool:
@@ -152,6 +158,38 @@ async def test_a_fork_goes_another_way_from_the_same_history(client: Client) -> 
     forked = await handle.fork(before="ship#1", id="order-20-again")
     assert "ship#1" in forked.repeated
     assert (await forked.handle.result("30s")).approved_by == "Ann"
+
+
+async def test_one_that_goes_on_as_another_is_followed_to_its_end(client: Client) -> None:
+    handle = await client.start(countdown, 2, id="countdown")
+
+    assert await handle.result("30s") == "over"
+    assert [one.instance_id async for one in client.list(countdown)] != ["countdown"]
+
+
+async def test_a_list_begins_where_it_is_asked_to(client: Client) -> None:
+    started = await client.start(nap, id="nap")
+    await started.result("30s")
+    begun = (await started.status()).created_at
+
+    def since(span: timedelta) -> AsyncIterator[InstanceSummary]:
+        return client.list(nap, since=begun + span)
+
+    assert [one.instance_id async for one in since(timedelta(hours=-1))] == ["nap"]
+    assert [one.instance_id async for one in since(timedelta(hours=1))] == []
+    with pytest.raises(ValueError, match="takes pending, running"):
+        await anext(client.list(nap, status="open"))
+
+
+async def test_a_client_goes_on_when_another_user_of_its_connection_ends(
+    client: Client, where: str
+) -> None:
+    async with connect(where) as other:
+        handle = await other.start(greet, "Ann", id="greeting")
+    with pytest.raises(ClientNotOpen, match="not open"):
+        await other.start(greet, "Ann", id="greeting")
+
+    assert await client.handle(greet, handle.id).result("30s") == ["Hello, Ann!"]
 
 
 async def test_an_unknown_one_is_not_found(client: Client) -> None:

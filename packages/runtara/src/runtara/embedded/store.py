@@ -1,7 +1,6 @@
 """The engine's store on the core's operations themselves: one run of one instance."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from runtara.embedded.core import EmbeddedCore
+from runtara.successor import start_of
 from runtara_domain import values
 from runtara_domain.error import (
     CoreError,
@@ -29,15 +29,14 @@ from runtara_domain.model import (
     Sleep,
 )
 from runtara_domain.model.launches import InstanceStart
-from runtara_domain.status import Condition, State
 from runtara_domain.status import SignalType as CoreSignal
+from runtara_domain.status import State
 from runtara_domain.use_cases.signals import MAX_WAIT
 from runtara_management_sdk.errors import refusal
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.records import SignalType
 from runtara_sdk.errors import InstanceNotFound
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
@@ -49,7 +48,6 @@ T = TypeVar("T")
 _FOR_NOW = (DatabaseError, Overloaded)
 _LONGEST_TEXT = 1000
 _LONGEST_REASON = values.MAX_REASON_BYTES
-_PENDING: Condition = frozenset({State.PENDING})
 _PAGE = 1000
 _LOOK = 0.25
 _OUTCOMES = {
@@ -225,25 +223,17 @@ class EmbeddedStore:
                 return True
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        """Keep it PENDING for workers of its workflow, which see it with its checkpoint."""
-        operations, stored = self._embedded.operations, self._embedded.persistence
+        """Start it for the workers of its workflow."""
+        workflow, given = start_of(key, state)
         start = self._checked(
             lambda: InstanceStart(
                 instance_id=instance_id,
                 tenant_id=self._run.tenant_id,
-                workflow=json.loads(records.decode(key, state).value)["workflow"],
-                launch_after=_now() + values.MAX_SLEEP,
+                workflow=workflow,
+                input=given or None,
             )
         )
-        await self._persist(lambda: operations.start(start))
-        write = self._checked(lambda: CheckpointWrite(key, state))
-        saved = await self._persist(
-            lambda: stored.checkpoints.save(
-                Caller(instance_id), write, when=_PENDING, at=operations.now()
-            )
-        )
-        if saved.before is not None and saved.before.state in _PENDING:
-            await self._persist(lambda: operations.resume(instance_id))
+        await self._persist(lambda: self._embedded.operations.start(start))
 
     async def report(self, waits: str | None, progress: bytes | None) -> None:
         report = self._checked(lambda: Report(waits, progress))

@@ -1,13 +1,13 @@
 """The stores of the runs of this process, over one connection to the core's port."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 from runtara.core import Order
 from runtara.remote.core import RemoteCore
+from runtara.successor import start_of
 from runtara_sdk.client import requests
 from runtara_sdk.client.calls import Calls
 from runtara_sdk.client.client import Client
@@ -16,11 +16,8 @@ from runtara_sdk.client.retry import Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.loggers import get_logger
-from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.store import DurableStore
-from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
-from runtara_sdk.workflow.values.form import Form
 
 logger = get_logger(__name__)
 
@@ -95,17 +92,7 @@ class RemoteStore(CoreStore):
         self._tenant_id = settings.tenant_id
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        record = records.decode(key, state)
-        saved = json.loads(record.value)
-        if record.form is not Form.ALIASES:
-            raise NotSerializable(
-                f"an argument of continue_as_new() in workflow {saved['workflow']!r} does not come"
-                " back equal from JSON by its aliases: let its type take what it writes"
-            )
-        text = json.dumps(saved["input"], ensure_ascii=False) if "input" in saved else ""
+        workflow, given = start_of(key, state)
         await self._management.instances.start(
-            self._tenant_id,
-            workflow=saved["workflow"],
-            instance_id=instance_id,
-            input=text.encode(errors="backslashreplace"),
+            self._tenant_id, workflow=workflow, instance_id=instance_id, input=given
         )
