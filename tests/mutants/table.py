@@ -2,10 +2,20 @@
 
 from tests.mutants.domain import DOMAIN
 from tests.mutants.engine import WORKFLOW
+from tests.mutants.own_process import OWN_PROCESS
 from tests.mutants.persistence import PERSISTENCE
 from tests.mutants.postgres import POSTGRES
 from tests.mutants.telling import TELLING
 from tests.mutants.wire import WIRE
 from tests.mutants.worker import WORKER
 
-MUTANTS = (*DOMAIN, *PERSISTENCE, *POSTGRES, *TELLING, *WIRE, *WORKER, *WORKFLOW)
+MUTANTS = (
+    *DOMAIN,
+    *OWN_PROCESS,
+    *PERSISTENCE,
+    *POSTGRES,
+    *TELLING,
+    *WIRE,
+    *WORKER,
+    *WORKFLOW,
+)

@@ -14,7 +14,7 @@ from runtara_domain.model import Standing
 from runtara_domain.ports.instances import Instances
 from runtara_domain.status import State
 
-LONG = timedelta(seconds=60)
+LONG = timedelta(seconds=20)
 
 
 class Rows:
