@@ -1,10 +1,14 @@
 """A worker in the process of its clients."""
 
+import logging
+
 import pytest
+from tests.runtara.conftest import until
 from tests.runtara.shop import greet
 
 from runtara import Worker, connect
 from runtara_domain.launching import endings
+from runtara_domain.launching.launcher import Launcher
 
 
 async def test_an_end_in_this_process_is_heard_without_a_look(
@@ -17,3 +21,17 @@ async def test_an_end_in_this_process_is_heard_without_a_look(
     async with connect(where) as client, Worker(greet, where=where):
         handle = await client.start(greet, delay="100ms")
         assert await handle.result("20s") == ["Hello, you!"]
+
+
+async def test_a_worker_that_fails_says_so_at_once_and_at_the_end_of_its_block(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The block may be that of a web application, which goes on without a worker."""
+
+    async def claim(self: Launcher) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(Launcher, "_claim", claim)
+    with caplog.at_level(logging.ERROR), pytest.RaisesGroup(ZeroDivisionError):
+        async with Worker(greet, where="sqlite::memory:"):
+            await until(lambda: "the worker has failed" in caplog.text)

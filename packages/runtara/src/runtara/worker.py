@@ -16,9 +16,12 @@ from runtara.locating import Place, Way
 from runtara.running import Runs
 from runtara.threads import limit_threads
 from runtara_sdk.errors import ConfigurationError
+from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api.workflows import Workflow
 from runtara_sdk.workflow.duration import Duration, duration
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
+
+logger = get_logger(__name__)
 
 Isolation = Literal["none", "shared", "process"]
 """Where a worker's instances run."""
@@ -32,7 +35,8 @@ class Worker:
 
     `concurrency`: how many at once. At the end it takes no more, lets steps under way end for
     `grace`, and gives up the rest, which other workers go on with at once. `where` and `tenant` are
-    as for `connect`. Raises ConfigurationError for what it can't serve.
+    as for `connect`. Raises ConfigurationError for what it can't serve. A failure of its own
+    is logged at once, and raised by `wait` and the end of the block.
 
     `isolate` says where instances run: "shared", in a child process that another one replaces
     before it grows; "process", each in one of its own; or "none", in this process, which is the
@@ -77,6 +81,7 @@ class Worker:
         await asyncio.wait({ready, self._life}, return_when=asyncio.FIRST_COMPLETED)
         if self._life.done():
             await self._life
+        self._life.add_done_callback(self._log_failure)
         return self
 
     async def __aexit__(
@@ -96,6 +101,14 @@ class Worker:
         """Return when the worker has ended; raises what it failed with."""
         if self._life is not None:
             await asyncio.shield(self._life)
+
+    def _log_failure(self, life: "asyncio.Task[None]") -> None:
+        error = None if life.cancelled() else life.exception()
+        if error is not None and not self._end.is_set():
+            # The block goes on, and may for days: it hears of the failure at its end alone.
+            logger.error(
+                "the worker has failed, and runs nothing until it is begun anew", exc_info=error
+            )
 
     async def _live(self, ready: "asyncio.Future[None]") -> None:
         async with AsyncExitStack() as exits:
