@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from runtara_domain.ports.instances import Instances
@@ -21,11 +21,9 @@ class _GivenUp(Exception):
 class _Waiter:
     """One that waits. due: its next look, by the loop's time; span: from one look to the next."""
 
-    end: "asyncio.Future[State | None]" = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    end: "asyncio.Future[State | None]"
+    span: float
     due: float = 0.0
-    span: float = _FIRST_LOOK
 
     def fail(self, error: Exception) -> None:
         if not self.end.done():
@@ -75,7 +73,7 @@ class Endings:
 
     @contextmanager
     def _waiter(self, instance_id: str) -> Iterator[_Waiter]:
-        waiter = _Waiter()
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), _FIRST_LOOK)
         self._waiters.setdefault(instance_id, set()).add(waiter)
         self._changed.set()
         if self._looking is None or self._looking.done():
