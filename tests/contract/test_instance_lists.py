@@ -77,6 +77,9 @@ async def test_lists_are_narrowed_by_each_thing_that_is_asked(
         found = await names(persistence, which)
         assert sorted(found) == sorted(expected.strip()), which
         assert await persistence.launches.count_instances(which) == len(found)
+        for limit in (0, 2):
+            counted = await persistence.launches.count_instances(which, limit=limit)
+            assert counted == min(limit, len(found))
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,40 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for inner in plan.get("Plans", ()):
         yield from nodes(inner)
+
+
+LISTS: list[tuple[dict[str, str], tuple[str, ...]]] = [
+    ({}, ("idx_instances_created",)),
+    ({"tenant_id": "t1"}, ("idx_instances_tenant",)),
+    ({"status": "running"}, ("idx_instances_status",)),
+    ({"error": "needle"}, ("idx_instances_error",)),
+    ({"blocked": "true"}, ("idx_instances_blocked",)),
+    ({"since": "2026-01-01"}, ("idx_instances_created",)),
+    ({"workflow": "rare"}, ("idx_instances_workflow", "idx_instances_unnamed")),
+]
+
+
+async def test_lists_for_operators_go_along_an_index(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """And a page begins where the one before has ended."""
+    await connection.execute(
+        "UPDATE instances SET workflow = 'w' || n % 50 FROM generate_series(10, 10000) AS n"
+        " WHERE instance_id = 'i' || n;"
+        "UPDATE instances SET error = 'broken' WHERE tenant_id = 't4'"
+    )
+    await connection.execute("VACUUM ANALYZE instances")
+    page = load("runtara_persistence.postgres", "instance_lists.sql")["page.created_at_desc"]
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
+    await connection.execute(f"PREPARE explained AS {page}")
+    names = ("tenant_id", "status", "", "", "workflow", "", "", "error", "blocked", "since")
+
+    for asked, indexes in LISTS:
+        values = [f"'{asked[name]}'" if name in asked else "NULL" for name in names]
+        given = ", ".join([*values, *["NULL"] * 3, "now()", "'i5'", "50", "0"])
+        rows = await connection.fetch(f"EXPLAIN EXECUTE explained({given})")
+        explained = "\n".join(line for (line,) in rows)
+
+        assert "Seq Scan on instances" not in explained, explained
+        assert all(index in explained for index in indexes), explained
+        assert "(created_at <= '" in explained, explained

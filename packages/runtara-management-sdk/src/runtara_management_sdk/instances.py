@@ -115,6 +115,7 @@ class Instances:
         after: str | None = None
         while True:
             request = _listing(which, order_by)
+            request.count_limit = 0
             if after is not None:
                 request.after = after
             answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
@@ -124,10 +125,12 @@ class Instances:
             if after is None:
                 return
 
-    async def count(self, which: InstanceFilter = ANY) -> int:
-        """Count instances."""
+    async def count(self, which: InstanceFilter = ANY, *, limit: int | None = None) -> int:
+        """Count instances, up to `limit`: an older environment counts all of them."""
         request = _listing(which, None)
         request.limit = 1
+        if limit is not None:
+            request.count_limit = limit
         answer = await self._transport.ask(pb.RpcRequest(list_instances=request))
         return int(answer.total_count)
 

@@ -220,8 +220,8 @@ class Launches(Protocol):
         """Read a part of a list of instances; behind `after`, however far that is, at no cost."""
         ...
 
-    async def count_instances(self, which: InstanceQuery) -> int:
-        """Count instances."""
+    async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
+        """Count instances, up to `limit`: however many there are, that costs no more."""
         ...
 
     async def metrics(

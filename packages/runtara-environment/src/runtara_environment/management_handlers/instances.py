@@ -150,7 +150,9 @@ async def list_instances(
     return pb.RpcResponse(
         list_instances=pb.ListInstancesResponse(
             instances=map(translation.listed, page),
-            total_count=await launches.count_instances(which),
+            total_count=await launches.count_instances(
+                which, limit=message.count_limit if message.HasField("count_limit") else None
+            ),
             next=_cursor(page[-1], order) if len(page) == limit else None,
         )
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from runtara_domain import values
 from runtara_domain.model import FormerEnding
@@ -254,9 +255,9 @@ class MemoryLaunches:
         await self._store.turn()
         return instance_lists.page(self._store, which, order, after, offset, limit)
 
-    async def count_instances(self, which: InstanceQuery) -> int:
+    async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
         await self._store.turn()
-        return len(list(instance_lists.chosen(self._store, which)))
+        return len(list(islice(instance_lists.chosen(self._store, which), limit)))
 
     async def metrics(
         self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta

@@ -52,9 +52,10 @@ async def page(
     return [_listed(row) for row in await _search(database, "list instances", _PAGE[order], asked)]
 
 
-async def count(database: Database, which: InstanceQuery) -> int:
+async def count(database: Database, which: InstanceQuery, limit: int | None) -> int:
     """Count instances."""
-    [row] = await _search(database, "count instances", _SQL["count"], _asked(which))
+    asked = (*_asked(which), limit)
+    [row] = await _search(database, "count instances", _SQL["count"], asked)
     return int(row["count"])
 
 

@@ -196,8 +196,8 @@ class PostgresLaunches:
         values.check_limit(limit)
         return await instance_lists.page(self._database, which, order, after, offset, limit)
 
-    async def count_instances(self, which: InstanceQuery) -> int:
-        return await instance_lists.count(self._database, which)
+    async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
+        return await instance_lists.count(self._database, which, limit)
 
     async def metrics(
         self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta

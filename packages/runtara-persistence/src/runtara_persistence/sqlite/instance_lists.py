@@ -92,9 +92,10 @@ def page(
     return [_listed(row) for row in connection.execute(_PAGE[order], asked)]
 
 
-def count(connection: sqlite3.Connection, which: InstanceQuery) -> int:
+def count(connection: sqlite3.Connection, which: InstanceQuery, limit: int | None) -> int:
     """Count instances."""
-    [found] = connection.execute(_SQL["count"], _asked(which)).fetchone()
+    asked = {**_asked(which), "limit": -1 if limit is None else limit}
+    [found] = connection.execute(_SQL["count"], asked).fetchone()
     return int(found)
 
 

@@ -232,8 +232,10 @@ class SqliteLaunches:
         return instance_lists.page(connection, which, order, after, offset, limit)
 
     @read("count instances")
-    def count_instances(self, connection: sqlite3.Connection, which: InstanceQuery) -> int:
-        return instance_lists.count(connection, which)
+    def count_instances(
+        self, connection: sqlite3.Connection, which: InstanceQuery, *, limit: int | None = None
+    ) -> int:
+        return instance_lists.count(connection, which, limit)
 
     @read("sum up a tenant's instances")
     def metrics(

@@ -425,7 +425,7 @@ class Waiting(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., since_ms: _Optional[int] = ..., until_ms: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ListInstancesRequest(_message.Message):
-    __slots__ = ("tenant_id", "status", "limit", "offset", "image_id", "created_after_ms", "created_before_ms", "finished_after_ms", "finished_before_ms", "order_by", "image_name_prefix", "workflow", "error_contains", "blocked", "queue", "after", "parent_id")
+    __slots__ = ("tenant_id", "status", "limit", "offset", "image_id", "created_after_ms", "created_before_ms", "finished_after_ms", "finished_before_ms", "order_by", "image_name_prefix", "workflow", "error_contains", "blocked", "queue", "after", "parent_id", "count_limit")
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
@@ -443,6 +443,7 @@ class ListInstancesRequest(_message.Message):
     QUEUE_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_LIMIT_FIELD_NUMBER: _ClassVar[int]
     tenant_id: str
     status: InstanceStatus
     limit: int
@@ -460,7 +461,8 @@ class ListInstancesRequest(_message.Message):
     queue: str
     after: str
     parent_id: str
-    def __init__(self, tenant_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., image_id: _Optional[str] = ..., created_after_ms: _Optional[int] = ..., created_before_ms: _Optional[int] = ..., finished_after_ms: _Optional[int] = ..., finished_before_ms: _Optional[int] = ..., order_by: _Optional[str] = ..., image_name_prefix: _Optional[str] = ..., workflow: _Optional[str] = ..., error_contains: _Optional[str] = ..., blocked: _Optional[bool] = ..., queue: _Optional[str] = ..., after: _Optional[str] = ..., parent_id: _Optional[str] = ...) -> None: ...
+    count_limit: int
+    def __init__(self, tenant_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., image_id: _Optional[str] = ..., created_after_ms: _Optional[int] = ..., created_before_ms: _Optional[int] = ..., finished_after_ms: _Optional[int] = ..., finished_before_ms: _Optional[int] = ..., order_by: _Optional[str] = ..., image_name_prefix: _Optional[str] = ..., workflow: _Optional[str] = ..., error_contains: _Optional[str] = ..., blocked: _Optional[bool] = ..., queue: _Optional[str] = ..., after: _Optional[str] = ..., parent_id: _Optional[str] = ..., count_limit: _Optional[int] = ...) -> None: ...
 
 class ListInstancesResponse(_message.Message):
     __slots__ = ("instances", "total_count", "next")

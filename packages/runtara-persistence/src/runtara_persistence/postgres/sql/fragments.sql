@@ -204,10 +204,11 @@ i.launch_after;
     AND ($2::text IS NULL OR i.status = $2::text::instance_status)
     AND ($3::text IS NULL OR coalesce(i.image_id, a.image_id) = $3)
     AND ($4::text IS NULL OR starts_with(m.name, $4))
-    AND ($5::text IS NULL OR coalesce(i.workflow, m.name) = $5)
+    -- Each of the two by an index: coalesce() would have none.
+    AND ($5::text IS NULL OR i.workflow = $5 OR (i.workflow IS NULL AND m.name = $5))
     AND ($6::text IS NULL OR i.queue = $6)
     AND ($7::text IS NULL OR i.parent_id = $7)
-    AND ($8::text IS NULL OR strpos(i.error, $8) > 0)
+    AND ($8::text IS NULL OR (i.error IS NOT NULL AND strpos(i.error, $8) > 0))
     AND (
         $9::boolean IS NULL
         OR $9 = (i.status = 'suspended' AND i.sleep_until IS NULL AND i.error IS NOT NULL)

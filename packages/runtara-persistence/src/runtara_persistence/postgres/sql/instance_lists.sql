@@ -6,12 +6,8 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE
     -- include: meant
-    AND i.created_at IS NOT NULL
-    AND (
-        $14::timestamptz IS NULL
-        OR i.created_at < $14
-        OR (i.created_at = $14 AND i.instance_id COLLATE "C" > $15::text)
-    )
+    AND i.created_at <= coalesce($14::timestamptz, 'infinity')
+    AND ($14 IS NULL OR i.created_at < $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.created_at DESC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
@@ -23,12 +19,8 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE
     -- include: meant
-    AND i.created_at IS NOT NULL
-    AND (
-        $14::timestamptz IS NULL
-        OR i.created_at > $14
-        OR (i.created_at = $14 AND i.instance_id COLLATE "C" > $15::text)
-    )
+    AND i.created_at >= coalesce($14::timestamptz, '-infinity')
+    AND ($14 IS NULL OR i.created_at > $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.created_at ASC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
@@ -40,12 +32,8 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE
     -- include: meant
-    AND i.finished_at IS NOT NULL
-    AND (
-        $14::timestamptz IS NULL
-        OR i.finished_at < $14
-        OR (i.finished_at = $14 AND i.instance_id COLLATE "C" > $15::text)
-    )
+    AND i.finished_at <= coalesce($14::timestamptz, 'infinity')
+    AND ($14 IS NULL OR i.finished_at < $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.finished_at DESC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
@@ -57,22 +45,22 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE
     -- include: meant
-    AND i.finished_at IS NOT NULL
-    AND (
-        $14::timestamptz IS NULL
-        OR i.finished_at > $14
-        OR (i.finished_at = $14 AND i.instance_id COLLATE "C" > $15::text)
-    )
+    AND i.finished_at >= coalesce($14::timestamptz, '-infinity')
+    AND ($14 IS NULL OR i.finished_at > $14 OR i.instance_id COLLATE "C" > $15::text)
 ORDER BY i.finished_at ASC, i.instance_id COLLATE "C"
 LIMIT $16 OFFSET $17;
 
 -- name: count
 SELECT count(*)
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant;
+FROM (
+    SELECT
+    FROM instances AS i
+    LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+    LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+    WHERE
+        -- include: meant
+    LIMIT $14
+) AS found;
 
 -- name: view
 SELECT

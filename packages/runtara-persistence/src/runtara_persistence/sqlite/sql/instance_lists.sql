@@ -68,11 +68,15 @@ LIMIT :limit OFFSET :offset;
 
 -- name: count
 SELECT count(*)
-FROM instances AS i
-LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
-LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
-WHERE
-    -- include: meant;
+FROM (
+    SELECT 1
+    FROM instances AS i
+    LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
+    LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
+    WHERE
+        -- include: meant
+    LIMIT :limit
+) AS found;
 
 -- name: view
 SELECT
