@@ -8,6 +8,8 @@ from runtara_cli import codes, documents, words
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from runtara_management_sdk import Instance
 
 _PAUSE = 0.2
@@ -39,6 +41,20 @@ async def logs(session: Session, instance_id: str) -> None:
         if found is None or (found.status.is_final and len(shown) >= len(launches)):
             return
         await asyncio.sleep(_PAUSE)
+
+
+async def end(session: Session, instance_id: str, within: "timedelta | None" = None) -> int:
+    """Wait for an instance's end, print how it ended, and give the exit code that says so."""
+    from runtara_sdk.errors import ConnectionFailed
+
+    try:
+        return ended(session, await session.client.instances.wait(instance_id, within))
+    except ConnectionFailed:
+        session.out.note(
+            f"{instance_id} is not lost: an environment goes on with it, and"
+            f" `runtara wait {instance_id}` waits for it again"
+        )
+        raise
 
 
 def ended(session: Session, found: "Instance") -> int:

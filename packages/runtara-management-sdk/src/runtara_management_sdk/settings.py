@@ -51,10 +51,15 @@ class ManagementSettings:
                 ca_path=self.tls_ca,
                 verify=not self.skip_cert_verification,
                 connect_timeout=self.connect_timeout_ms / 1000,
+                keep_alive=_KEEP_ALIVE,
+                idle_timeout=_IDLE,
             )
             for address in Address.parse_all(self.environment_addr)
         ]
 
+
+# Whoever waits for an instance's end hears soon that the environment has died.
+_KEEP_ALIVE, _IDLE = 3.0, 15.0
 
 _SOME_MS = f"milliseconds, 1 to {DAY_MS} (a day)"
 

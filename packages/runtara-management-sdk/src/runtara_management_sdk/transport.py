@@ -25,7 +25,8 @@ class Transport:
     """
     Asks an environment; any number of tasks may ask at once.
 
-    A request that is as good carried out twice is asked again until its time is up. Without any
+    A request that is as good carried out twice is asked again until its time is up. The time for
+    which the server may hold the answer back counts while there is a connection. Without any
     connection yet the first failure to connect is raised at once.
     """
 
@@ -77,12 +78,17 @@ class Transport:
         failures = 0
         repeated_after = TRANSIENT if is_repeatable else NOT_CARRIED_OUT
         try:
-            async with asyncio.timeout(None if hold is None else self._timeout + hold):
+            async with asyncio.timeout(None if hold is None else self._timeout + hold) as limit:
                 while True:
                     try:
-                        return read_answer(request, await self._once(exchange))
+                        connection = await self._connection.connected()
+                        if failure is not None and hold:
+                            limit.reschedule(_now() + self._timeout + hold)
+                        return read_answer(request, await self._once(connection, exchange))
                     except ConnectionFailed as error:
                         failure = error
+                        if hold:
+                            limit.reschedule(min(limit.when() or 0.0, _now() + self._timeout))
                         is_unsent = not isinstance(error.__cause__, ConnectionLost)
                         if not (is_repeatable or is_unsent) or not self._was_connected:
                             raise
@@ -96,8 +102,11 @@ class Transport:
                 " it did what was asked is unknown"
             ) from None
 
-    async def _once(self, exchange: Callable[[ClientConnection], Awaitable[bytes]]) -> bytes:
-        connection = await self._connection.connected()
+    async def _once(
+        self,
+        connection: ClientConnection,
+        exchange: Callable[[ClientConnection], Awaitable[bytes]],
+    ) -> bytes:
         self._was_connected = True
         try:
             data = await exchange(connection)
@@ -107,6 +116,10 @@ class Transport:
             raise await self._connection.lost(connection, error) from error
         self._connection.answered()
         return data
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _greet(connection: ClientConnection) -> None:

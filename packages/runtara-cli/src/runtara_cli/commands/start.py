@@ -66,7 +66,7 @@ async def command(
     session.out.note(f"started {started.instance_id}")
     if follow:
         await following.logs(session, started.instance_id)
-    return following.ended(session, await session.client.instances.wait(started.instance_id))
+    return await following.end(session, started.instance_id)
 
 
 async def _found(session: Session, tenant_id: str, name: str) -> tuple[str | None, str | None]:

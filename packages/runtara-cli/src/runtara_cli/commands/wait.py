@@ -16,5 +16,4 @@ from runtara_cli.session import Session
 )
 async def command(session: Session, instance_id: str, limit: timedelta | None) -> int:
     """Wait until the instance is final, and print what it returned."""
-    found = await session.client.instances.wait(instance_id, limit)
-    return following.ended(session, found)
+    return await following.end(session, instance_id, limit)
