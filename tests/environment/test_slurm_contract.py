@@ -42,7 +42,7 @@ async def rig(
             places=LocalSettings(
                 data_dir=folder / "data", core_addr=core.address, skip_cert_verification=True
             ),
-            booking_wait=timedelta(seconds=5),
+            booking_wait=timedelta(seconds=20),
         )
 
         def make() -> SlurmPlacement:

@@ -27,6 +27,7 @@ VARIABLES = {
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": "a-token-of-the-tests-0123456789abcdef",
 }
+_TRIES = 3
 NODE = {
     "node_ip_address": "127.0.0.1",
     "object_store_memory": 80_000_000,
@@ -60,8 +61,28 @@ class RayCluster:
 @contextmanager
 def ray_cluster(nodes: int = 2) -> Iterator[RayCluster]:
     """Run a cluster; its variables are to be those of whatever connects to it."""
+    for _ in range(_TRIES):
+        process = _started(nodes)
+        try:
+            cluster = RayCluster(process)
+        except ValueError:
+            # Ray gives a node half a minute to come up, which a busy machine may not make.
+            process.wait(60)
+        else:
+            break
+    else:
+        raise AssertionError("Ray has made no cluster; its reason is on standard error")
+    try:
+        yield cluster
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(60)
+
+
+def _started(nodes: int) -> "subprocess.Popen[str]":
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "tests.support.ray_cluster", str(nodes)],
         cwd=ROOT,
         env={**variables, **VARIABLES},
@@ -70,12 +91,6 @@ def ray_cluster(nodes: int = 2) -> Iterator[RayCluster]:
         text=True,
         start_new_session=True,
     )
-    try:
-        yield RayCluster(process)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(60)
 
 
 def main(nodes: int) -> None:

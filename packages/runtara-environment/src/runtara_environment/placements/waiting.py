@@ -42,7 +42,7 @@ class WaitingLine:
         self._given_back[launch_id] = instance_id
 
     async def go_on(self, instance_id: str) -> None:
-        """Note that an instance waits for no room any more: it has it, or cannot get it."""
+        """Note that an instance waits for no room: it has it, or an end of a launch makes none."""
         self._tried.pop(instance_id, None)
         if self._called.pop(instance_id, None) is not None:
             await self._call()

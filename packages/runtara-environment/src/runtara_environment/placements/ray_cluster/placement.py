@@ -152,7 +152,7 @@ class RayPlacement:
                 "book", launch_id=launch_id, bundle=booked(image), wait_s=wait_s
             )
         except (TimeoutError, SpawnerLost, SpawnerRefused) as error:
-            self._line.give_back(launch_id, instance_id)
+            await self._line.go_on(instance_id)
             reason = f"the Ray cluster at {self.settings.address} can't be asked"
             raise LaunchFailed(Cause.WAITING, reason) from error
         if "waiting" in answer:
