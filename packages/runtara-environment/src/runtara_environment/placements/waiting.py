@@ -65,7 +65,7 @@ class WaitingLine:
         first = untried[: _AT_ONCE - len(self._called)]
         for instance_id in first:
             self._called[instance_id] = now + _ON_ITS_WAY_S
-            self._line[instance_id] = self._freed
+            del self._line[instance_id]
         try:
             if first:
                 await self.launches.end_waits(first)

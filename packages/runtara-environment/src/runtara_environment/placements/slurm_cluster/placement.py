@@ -310,6 +310,8 @@ class SlurmPlacement:
                 end = await self._judged(launch_id, submitted, jobs.get(safe_name(launch_id)))
             if end is not None and launch_id in self._submitted and self._ended is not None:
                 self._told.add(launch_id)
+                if end.cause is not Cause.WAITING:
+                    await self._line.go_on(submitted.instance_id)
                 self._ended(launch_id, end)
 
     def _written(self, submitted: _Submitted) -> LaunchEnd | None:
