@@ -134,7 +134,7 @@ LISTS: dict[tuple[str, ...], int] = {
     ("list", "--error", "needle"): 10,
     ("list", "--error", "charge"): 50,
     ("list", "--blocked"): 50,
-    ("list", "--tenant", "tenant-3", "--status", "suspended", "--since", "1d"): 30,
+    ("list", "--tenant", "tenant-3", "--status", "suspended", "--since", "40d"): 50,
 }
 """Commands, and how many rows each shows."""
 ONE = (("show", f"i-{COUNT // 2}"), ("explain", f"i-{COUNT // 2 + 10}"), ("explain", "i-3"))
