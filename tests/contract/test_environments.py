@@ -12,6 +12,7 @@ from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import SignalType, State
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> None:
@@ -45,6 +46,20 @@ async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> 
     assert (one.environment_id, one.machine, one.capacity) == ("e", "here", 9)
     assert (one.lease_until, one.open_launches) == (drained.until, 0)
     assert (worker.workflows, worker.tenant_id) == (("a", "b"), TENANT)
+
+
+async def test_environments_that_are_long_gone_are_forgotten(persistence: Persistence) -> None:
+    """When another opens: those whose lease has been over for a day and that left no launch."""
+    await launch(persistence)
+    for name, gone in (("e", 2 * DAY), ("empty", 2 * DAY), ("late", DAY - HOUR)):
+        await hold_lease(persistence, name, ttl=-gone)
+    await hold_lease(persistence, "gone", ttl=-2 * DAY)
+    before = await persistence.environments.page(gone_for=9 * DAY)
+    await hold_lease(persistence, "other")
+    after = await persistence.environments.page(gone_for=9 * DAY)
+
+    assert [one.environment_id for one in before] == ["e", "gone", "late"]
+    assert [one.environment_id for one in after] == ["e", "late", "other"]
 
 
 async def test_a_drain_of_an_unknown_environment_is_told(persistence: Persistence) -> None:

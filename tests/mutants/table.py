@@ -2,6 +2,7 @@
 
 from tests.mutants.domain import DOMAIN
 from tests.mutants.engine import WORKFLOW
+from tests.mutants.launching import LAUNCHING
 from tests.mutants.own_process import OWN_PROCESS
 from tests.mutants.persistence import PERSISTENCE
 from tests.mutants.postgres import POSTGRES
@@ -11,6 +12,7 @@ from tests.mutants.worker import WORKER
 
 MUTANTS = (
     *DOMAIN,
+    *LAUNCHING,
     *OWN_PROCESS,
     *PERSISTENCE,
     *POSTGRES,

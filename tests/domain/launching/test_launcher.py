@@ -9,6 +9,7 @@ from tests.contract.launching import put_image
 from tests.domain.launching.place import TENANT, World
 
 from runtara_domain.launching.attention import Patience
+from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.interventions import Stop
@@ -284,6 +285,26 @@ async def test_a_silent_process_is_killed(world: World) -> None:
 
         assert quiet.sent == [StopSignal.KILL]
         assert asleep.sent == []
+
+
+async def test_an_instance_that_fails_by_silence_says_so(world: World) -> None:
+    """Its error has for how long nothing was heard, not the signal that ended its process."""
+    silence = Patience(silence=timedelta(seconds=33))
+    once = CrashPolicy(maximum=1)
+    async with world.launcher(patience=silence, crashes=once) as launcher:
+        await start(world, launcher, "i")
+        await world.register(world.place().of("i"))
+        await world.pass_time(34)
+
+        instance = await world.persistence.instances.get("i")
+        assert instance is not None
+        assert (instance.state, instance.error) == (
+            State.FAILED,
+            "crashed 1 times in a row without progress, the last time: killed because nothing was"
+            " heard of it for 33 s",
+        )
+        [launch] = await world.launches("i")
+        assert (launch.cause, launch.exit_signal) == ("killed", 9)
 
 
 async def test_a_process_that_lives_on_while_its_instance_is_due_is_ended(world: World) -> None:
