@@ -85,12 +85,12 @@ async def put(
     imported = CopiedEvent(
         event_type=EventType.CUSTOM.value, created_at=at, subtype=IMPORTED, payload=source.encode()
     )
-    for query, kind, copied in (
-        ("put.checkpoints", CopiedCheckpoint, copy.checkpoints),
-        ("put.events", CopiedEvent, [*copy.events, imported]),
-        ("put.signals", CopiedSignal, copy.signals),
+    for statement, kind, copied in (
+        (_SQL["put.checkpoints"], CopiedCheckpoint, copy.checkpoints),
+        (_SQL["put.events"], CopiedEvent, [*copy.events, imported]),
+        (_SQL["put.signals"], CopiedSignal, copy.signals),
     ):
-        await connection.execute(_SQL[query], one.instance_id, *_arrays(kind, copied))
+        await connection.execute(statement, one.instance_id, *_arrays(kind, copied))
     return PutCopy(created=True)
 
 

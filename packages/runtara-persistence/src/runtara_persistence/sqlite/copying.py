@@ -30,7 +30,7 @@ _MOMENTS = {"created_at", "started_at", "finished_at", "last_activity_at", "wake
 
 def take(connection: sqlite3.Connection, instance_id: str) -> Copied | None:
     """Carry out `launches.copy`."""
-    found = _read(connection, "take", instance_id)
+    found = _read(connection, _SQL["take"], instance_id)
     if not found:
         return None
     [row] = found
@@ -42,13 +42,15 @@ def take(connection: sqlite3.Connection, instance_id: str) -> Copied | None:
             instance=_record(CopiedInstance, row),
             checkpoints=[
                 _record(CopiedCheckpoint, one | {"is_retry_attempt": bool(one["is_retry_attempt"])})
-                for one in _read(connection, "take.checkpoints", instance_id)
+                for one in _read(connection, _SQL["take.checkpoints"], instance_id)
             ],
             events=[
-                _record(CopiedEvent, one) for one in _read(connection, "take.events", instance_id)
+                _record(CopiedEvent, one)
+                for one in _read(connection, _SQL["take.events"], instance_id)
             ],
             signals=[
-                _record(CopiedSignal, one) for one in _read(connection, "take.signals", instance_id)
+                _record(CopiedSignal, one)
+                for one in _read(connection, _SQL["take.signals"], instance_id)
             ],
         ),
         state=state,
@@ -82,21 +84,21 @@ def put(
     imported = CopiedEvent(
         event_type=EventType.CUSTOM.value, created_at=at, subtype=IMPORTED, payload=source.encode()
     )
-    _put_all(connection, "put.checkpoint", one.instance_id, copy.checkpoints)
-    _put_all(connection, "put.event", one.instance_id, [*copy.events, imported])
-    _put_all(connection, "put.signal", one.instance_id, copy.signals)
+    _put_all(connection, _SQL["put.checkpoint"], one.instance_id, copy.checkpoints)
+    _put_all(connection, _SQL["put.event"], one.instance_id, [*copy.events, imported])
+    _put_all(connection, _SQL["put.signal"], one.instance_id, copy.signals)
     return PutCopy(created=True)
 
 
 def _put_all(
-    connection: sqlite3.Connection, query: str, instance_id: str, copied: Sequence[object]
+    connection: sqlite3.Connection, statement: str, instance_id: str, copied: Sequence[object]
 ) -> None:
     key = {"instance_id": instance_id}
-    connection.executemany(_SQL[query], (_columns(one) | key for one in copied))
+    connection.executemany(statement, (_columns(one) | key for one in copied))
 
 
-def _read(connection: sqlite3.Connection, query: str, instance_id: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(_SQL[query], {"instance_id": instance_id})
+def _read(connection: sqlite3.Connection, statement: str, instance_id: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(statement, {"instance_id": instance_id})
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
