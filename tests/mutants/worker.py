@@ -7,12 +7,12 @@ _LAUNCHER = "tests/domain/launching/test_launcher.py"
 
 WORKER = (
     Mutant(
-        "A step begins in a run that leaves.",
+        "A call begins in a run that leaves.",
         "runtara_sdk/workflow/engine/execution.py",
         "Execution._recorded",
         "await self.departure.hold()",
         "pass",
-        (f"{_DEPARTURE}::test_code_between_two_calls_begins_no_step",),
+        (f"{_DEPARTURE}::test_code_between_two_calls_starts_no_child",),
     ),
     Mutant(
         "Code goes on with what was saved while its run leaves.",

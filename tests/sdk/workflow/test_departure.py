@@ -8,7 +8,7 @@ import pytest
 from tests.sdk.workflow.memory_store import Core, MemoryStore, lives
 from tests.sdk.workflow.probe import probe
 
-from runtara_sdk import Outcome, Promise, Retry, TaskGroup, sleep, step, workflow
+from runtara_sdk import Outcome, Promise, Retry, TaskGroup, sleep, start_child, step, workflow
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow import Workflow, execute
 from runtara_sdk.workflow.engine.departure import Departure
@@ -159,6 +159,31 @@ async def test_code_between_two_calls_begins_no_step() -> None:
     await left(running)
 
     assert probe.seen == ["charge", "went on"]
+
+
+async def test_code_between_two_calls_starts_no_child() -> None:
+    going_on = asyncio.Event()
+
+    @workflow
+    async def order() -> None:
+        async with TaskGroup() as group:
+            group.create_task(charge(), name="charge")
+            group.create_task(shipping(), name="ship")
+
+    async def shipping() -> None:
+        await going_on.wait()
+        await start_child(order.bind(), id="child")
+
+    core = Core()
+    departure, running = departing(order, core)
+    await probe.events["begun"].wait()
+    departure.ask(Asked())
+    going_on.set()
+    await asyncio.sleep(0)
+    probe.events["may_end"].set()
+    await left(running)
+
+    assert core.children == {}
 
 
 async def test_no_further_attempt_is_made() -> None:
