@@ -5,6 +5,7 @@ from tests.mutants.engine import WORKFLOW
 from tests.mutants.launching import LAUNCHING
 from tests.mutants.own_process import OWN_PROCESS
 from tests.mutants.persistence import PERSISTENCE
+from tests.mutants.placements import PLACEMENTS
 from tests.mutants.postgres import POSTGRES
 from tests.mutants.telling import TELLING
 from tests.mutants.wire import WIRE
@@ -15,6 +16,7 @@ MUTANTS = (
     *LAUNCHING,
     *OWN_PROCESS,
     *PERSISTENCE,
+    *PLACEMENTS,
     *POSTGRES,
     *TELLING,
     *WIRE,
