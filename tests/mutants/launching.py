@@ -27,14 +27,6 @@ LAUNCHING = (
         (_SEQUENCES + "test_an_environment_that_renews_before_it_forks",),
     ),
     Mutant(
-        "An environment that was cut off itself takes the others for lost.",
-        _ENGINE + "lease.py",
-        "LeaseKeeper.may_take_over",
-        "since is not None and self._clock.uptime() - since >= self._times.steady",
-        "True",
-        (_SEQUENCES + "test_an_outage_of_the_database_that_is_longer_than_all_leases",),
-    ),
-    Mutant(
         "An instance's next process is started beside the one before.",
         _ENGINE + "supervisor.py",
         "Supervisor._launch",
@@ -93,27 +85,11 @@ LAUNCHING = (
         ),
     ),
     Mutant(
-        "An ending is forgotten before it is confirmed.",
-        _SPAWNER + "service.py",
-        "Spawner._hello",
-        "child.ended is not None",
-        "False",
-        (_PROCESSES + "test_an_ending_is_kept_until_it_is_confirmed",),
-    ),
-    Mutant(
         "A launch that is asked for twice has two processes.",
         _SPAWNER + "service.py",
         "Spawner._start",
         "launch_id in self._children",
         "False",
         (_PROCESSES + "test_a_launch_is_started_once",),
-    ),
-    Mutant(
-        "Another process that has the pid by now is taken for the launch's.",
-        _SPAWNER + "children.py",
-        "adopt",
-        "child.start_time != started",
-        "False",
-        (_PROCESSES + "test_a_pid_that_was_used_again_is_not_taken_over",),
     ),
 )
