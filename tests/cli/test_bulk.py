@@ -174,8 +174,13 @@ def test_a_deletion_that_was_interrupted_goes_on(
 
 
 def test_what_has_ended_is_deleted_with_its_children(many: Many) -> None:
-    """One whose parent has gone before it is gone; one that is open is refused, and named."""
+    """
+    One whose parent has gone before it is gone; one that is open is refused, and named.
+
+    The question says that children go, too, and they are counted.
+    """
     many.asked("UPDATE instances SET parent_id = 'i-0' WHERE instance_id IN ('i-1', 'i-2')")
+    many.asked("UPDATE instances SET workflow = 'child' WHERE instance_id = 'i-2'")
     many.asked(
         "UPDATE instances SET status = 'running', finished_at = NULL WHERE instance_id = 'other'"
     )
@@ -186,7 +191,33 @@ def test_what_has_ended_is_deleted_with_its_children(many: Many) -> None:
     assert (refused.exit_code, "cancel or stop it first" in refused.stderr) == (codes.REFUSED, True)
     assert unknown.exit_code == codes.REFUSED
     assert (done.exit_code, done.stdout) == (codes.DONE, "40\n")
+    assert "rm: 39 instances with all their children (workflow pay): 39 failed" in done.stderr
     assert many.names() == {"other"}
+
+
+def test_what_has_changed_since_it_was_chosen_is_not_deleted(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in later batches: such as one that was retried, and has completed."""
+    delete, deleted = Instances.delete, list[str]()
+
+    async def noted(instances: Instances, instance_id: str) -> int:
+        if not deleted:
+            many.asked(
+                "UPDATE instances SET status = 'completed',"
+                " finished_at = '2099-01-01T00:00:00.000Z'"
+            )
+        deleted.append(instance_id)
+        return await delete(instances, instance_id)
+
+    monkeypatch.setattr(Instances, "delete", noted)
+    result = many.give("rm", "--workflow", "pay", "--yes")
+
+    left = MANY - len(deleted)
+    assert left >= MANY - 16
+    assert (result.exit_code, result.stdout) == (codes.DONE, f"{len(deleted)}\n")
+    assert f"passed over: {left}, gone or changed" in result.stderr
+    assert len(many.names()) == left + 1
 
 
 def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:

@@ -28,7 +28,7 @@ from runtara_cli.session import Session
 if TYPE_CHECKING:
     from runtara_management_sdk import InstanceFilter, InstanceSummary
 
-Act = Callable[[str], Awaitable[None]]
+Act = Callable[[str], Awaitable[int | None]]
 
 _BATCH = 16
 _SHOWN = 5
@@ -37,11 +37,20 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """name: the command's. of: the statuses of instances that it can change. act: changes one."""
+    """
+    How one instance is changed.
+
+    name: the command's. of: the statuses of instances that it can change. act: changes one, and
+    tells how many instances that changed; None is one. also: what is changed with them. looks: each
+    is looked at before it is changed, and passed over if it is not as it was planned; else only
+    those that a kill may have left half done.
+    """
 
     name: str
     of: tuple[str, ...]
     act: Act
+    also: str = ""
+    looks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ async def change(
 
 
 class Plan:
-    """The file of a plan, and of how much of it is done."""
+    """The file of a plan, and of how much of it is done: how many of its lines, and changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -99,8 +108,20 @@ class Plan:
 
     @property
     def done(self) -> int:
-        """How many are done."""
-        return int(self._progress.read_text()) if self.is_begun else 0
+        """How many of the planned are done."""
+        return self._noted()[0]
+
+    @property
+    def changed(self) -> int:
+        """How many instances that has changed."""
+        return self._noted()[1]
+
+    def _noted(self) -> tuple[int, int]:
+        if not self.is_begun:
+            return 0, 0
+        done, _, changed = self._progress.read_text().partition(" ")
+        # An older version has noted only how many are done.
+        return int(done), int(changed or done)
 
     async def make(self, found: AsyncIterator["InstanceSummary"]) -> None:
         """Write down which instances are to be changed."""
@@ -118,10 +139,10 @@ class Plan:
             for line in islice(file, done, None):
                 yield Planned(*json.loads(line))
 
-    def note(self, done: int) -> None:
-        """Keep how many are done."""
+    def note(self, done: int, changed: int) -> None:
+        """Keep how many are done, and how many instances that has changed."""
         temporary = self._progress.with_suffix(".new")
-        temporary.write_text(str(done))
+        temporary.write_text(f"{done} {changed}")
         temporary.replace(self._progress)
 
     def discard(self) -> None:
@@ -170,7 +191,8 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
         session.out.note(f"goes on: {plan.done:,} of {total:,} are done")
         return True
     by_status = ", ".join(f"{count:,} {status}" for status, count in counts.items())
-    session.out.note(f"{verb.name}: {total:,} instances ({said}){by_status and f': {by_status}'}")
+    what = f"{total:,} instances{verb.also}"
+    session.out.note(f"{verb.name}: {what} ({said}){by_status and f': {by_status}'}")
     if total == 0:
         return False
     if not is_agreed:
@@ -178,7 +200,7 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
             raise click.UsageError("there is no terminal to ask on: pass --yes to agree")
         if not click.confirm("Go on?", err=True):
             return False
-    plan.note(0)
+    plan.note(0, 0)
     return True
 
 
@@ -189,28 +211,39 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
     from runtara_sdk.errors import ServerError
 
     refused: list[str] = []
+    passed_over: list[str] = []
 
-    async def act(one: Planned, *, looks: bool) -> None:
+    async def act(one: Planned, *, looks: bool) -> int:
         try:
-            if not looks or await _is_as_planned(session, one):
-                await verb.act(one.instance_id)
+            if looks and not await _is_as_planned(session, one):
+                if not verb.looks:
+                    # It was changed before the kill.
+                    return 1
+                passed_over.append(one.instance_id)
+                return 0
+            count = await verb.act(one.instance_id)
         except ServerError as error:
             refused.append(f"{one.instance_id}: {error}")
+            return 0
+        return 1 if count is None else count
 
     # A batch that was begun before a kill may be done in part.
-    done, looks = plan.done, True
+    done, changed, looks = plan.done, plan.changed, True
     total = plan.counts().total()
     planned = plan.rest(done)
     while batch := list(islice(planned, _BATCH)):
-        await asyncio.gather(*(act(one, looks=looks) for one in batch))
-        done, looks = done + len(batch), False
-        plan.note(done)
+        changed += sum(await asyncio.gather(*(act(one, looks=looks) for one in batch)))
+        done, looks = done + len(batch), verb.looks
+        plan.note(done, changed)
         _progress(done, total)
     plan.discard()
-    changed = total - len(refused)
     session.out.result(
         {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
     )
+    if passed_over:
+        session.out.note(
+            f"passed over: {len(passed_over):,}, gone or changed since they were chosen"
+        )
     for text in refused[:_SHOWN]:
         session.out.note(f"refused: {text}")
     if len(refused) > _SHOWN:
