@@ -25,6 +25,7 @@ TTL = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
 _LONGEST_WAIT = timedelta(minutes=1)
 _MAX_CLAIMED = 1000
+"""Launches that are claimed, or reported, by a message."""
 
 
 async def open_worker(
@@ -145,17 +146,28 @@ async def _renewed(
 async def report_launches(
     core: Management, request: ManagementRequest, message: pb.ReportLaunchesRequest
 ) -> pb.RpcResponse:
-    """Close launches with their verdicts."""
+    """
+    Close launches with their verdicts.
+
+    When closing one fails, the others are closed and told; then its error is raised. The same
+    report again closes what is left.
+    """
+    values.check_range("ends", len(message.ends), 0, _MAX_CLAIMED)
     closings = [Closing(one.launch_id, _end(one), random.random()) for one in message.ends]
     judge, at = partial(_verdict, core.crashes), core.launcher.now()
     # At once, so that they share commits.
-    all_closed = await asyncio.gather(
-        *(core.persistence.launches.close(closing, judge, at=at) for closing in closings)
+    outcomes = await asyncio.gather(
+        *(core.persistence.launches.close(closing, judge, at=at) for closing in closings),
+        return_exceptions=True,
     )
-    pairs = zip(closings, all_closed, strict=True)
-    already_closed = [closing.launch_id for closing, closed in pairs if not closed.is_closed]
+    all_closed = [one for one in outcomes if not isinstance(one, BaseException)]
     core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
     core.launcher.look()
+    for one in outcomes:
+        if isinstance(one, BaseException):
+            raise one
+    pairs = zip(closings, all_closed, strict=True)
+    already_closed = [closing.launch_id for closing, closed in pairs if not closed.is_closed]
     return pb.RpcResponse(report_launches=pb.ReportLaunchesResponse(already_closed=already_closed))
 
 
