@@ -1,15 +1,18 @@
 """Taking a copy of an instance, and putting it in again."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database, Row
-from tests.contract.launching import launch, put_image, start
+from tests.contract.launching import claim, hold_lease, launch, put_image, start
 from tests.contract.states import EARLIER, TENANT, put_checkpoint, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Ending, Registration
+from runtara_domain.error import InvalidValue
+from runtara_domain.model import Caller, Ending, Registration, instance_copies
 from runtara_domain.model.instance_copies import Copied, PutCopy
+from runtara_domain.model.launches import LONGEST_TIMEOUT
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, OPEN, SignalType, State
 
@@ -174,3 +177,33 @@ async def test_what_goes_on_with_it_is_told(persistence: Persistence, database: 
     assert (found.open_parent_id, found.open_child_id) == ("p", "c")
     assert (ending.pending_signal, found.pending_signal) == (None, SignalType.CANCEL)
     assert await persistence.launches.copy("unknown") is None
+
+
+async def test_a_history_that_is_too_large_is_not_read(
+    persistence: Persistence, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each record counts besides its state or payload."""
+    await put_all(database, State.COMPLETED)
+    size = 3 * 100 + len(b"firstfirst") + 2 * 100 + len(b"x") + 2 * 100 + len(b"firstsecond")
+    monkeypatch.setattr(instance_copies, "MOST_COPIED", size)
+    assert await persistence.launches.copy("i") is not None
+    monkeypatch.setattr(instance_copies, "MOST_COPIED", size - 1)
+    with pytest.raises(InvalidValue, match=f"at most {size - 1} bytes, got {size}: let it end"):
+        await persistence.launches.copy("i")
+
+
+@pytest.mark.parametrize("timeout_ms", [10**17, -(10**17)])
+async def test_a_timeout_out_of_range_is_clamped(
+    persistence: Persistence, database: Database, timeout_ms: int
+) -> None:
+    """One that another program has stored neither ends a claim nor hides the instance."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e")
+    columns: Row = {"image_id": image.image_id, "timeout_ms": timeout_ms}
+    await put_instance(database, State.PENDING, run=0, **columns)
+
+    shown = await persistence.launches.view("i", at=START)
+    [claimed] = await claim(persistence)
+
+    assert shown is not None
+    assert claimed.timeout == shown.timeout == (LONGEST_TIMEOUT if timeout_ms > 0 else timedelta(0))

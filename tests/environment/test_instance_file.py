@@ -1,7 +1,10 @@
 """The file of an exported instance: damage, newer formats and other files are told apart."""
 
 import json
+import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,9 @@ from runtara_environment import instance_file
 from runtara_environment.instance_file import decode, encode
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+KEPT = CopiedCheckpoint(checkpoint_id="a", state=b"", created_at=NOW, wake_at=NOW)
+EVENT = CopiedEvent(event_type="custom", created_at=NOW, payload=b"{}")
+SIGNAL = CopiedSignal(checkpoint_id="s", created_at=NOW)
 COPY = InstanceCopy(
     instance=CopiedInstance(
         instance_id="order-\u00e9",
@@ -29,7 +35,7 @@ COPY = InstanceCopy(
         input=b"\0\xff",
     ),
     checkpoints=[
-        CopiedCheckpoint(checkpoint_id="a", state=b"", created_at=NOW, wake_at=NOW),
+        KEPT,
         CopiedCheckpoint(
             checkpoint_id="a::retry::1",
             state=b"x",
@@ -38,8 +44,8 @@ COPY = InstanceCopy(
             attempt_number=1,
         ),
     ],
-    events=[CopiedEvent(event_type="custom", created_at=NOW, payload=b"{}")],
-    signals=[CopiedSignal(checkpoint_id="s", created_at=NOW)],
+    events=[EVENT],
+    signals=[SIGNAL],
 )
 
 
@@ -77,6 +83,18 @@ def test_a_file_that_is_newer_or_none_is_told(line: object, told: str) -> None:
     "change",
     [
         {"tenant_id": ""},
+        {"queue": ""},
+        {"workflow": "w" * 1025},
+        {"image_id": ""},
+        {"checkpoint_id": ""},
+        {"run_epoch": -1},
+        {"run_epoch": 2**53 + 1},
+        {"priority": 2**31},
+        {"timeout_ms": 0},
+        {"timeout_ms": 2**32 * 1000},
+        {"memory_peak_bytes": 2**63},
+        {"cpu_usage_usec": -1},
+        {"created_at": "0001-01-01T00:00:00+14:00"},
         {"run_epoch": "3"},
         {"created_at": "2026-01-01T00:00:00"},
         {"status": "asleep"},
@@ -87,15 +105,53 @@ def test_a_file_that_is_newer_or_none_is_told(line: object, told: str) -> None:
 def test_content_that_is_no_instance_is_refused(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
 ) -> None:
-    """Also with a checksum that fits."""
+    """Also with a checksum that fits; the field is named."""
     plain = instance_file._plain
     monkeypatch.setattr(
         instance_file,
         "_plain",
         lambda copied: plain(copied) | (change if isinstance(copied, CopiedInstance) else {}),
     )
-    with pytest.raises(InvalidValue):
-        decode(encode(COPY))
+    data = encode(COPY)
+    with pytest.raises(InvalidValue, match="data: |" + "|".join(f"^{name}: " for name in change)):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        ({"events": [EVENT, replace(EVENT, event_type="x")]}, r"events\[1\].event_type: .*custom"),
+        ({"events": [replace(EVENT, subtype="s" * 1025)]}, r"events\[0\].subtype: "),
+        ({"checkpoints": [KEPT, KEPT]}, r"checkpoints\[1\].checkpoint_id: .*got 'a'"),
+        ({"checkpoints": [replace(KEPT, attempt_number=2**31)]}, r"\[0\].attempt_number: "),
+        ({"signals": [SIGNAL, SIGNAL]}, r"signals\[1\].checkpoint_id: .*got 's'"),
+    ],
+)
+def test_a_history_that_no_database_can_keep_is_refused(
+    monkeypatch: pytest.MonkeyPatch, history: dict[str, Any], told: str
+) -> None:
+    """Where it would be written as well as where it is read."""
+    copy = replace(COPY, **history)
+    with pytest.raises(InvalidValue, match=told):
+        encode(copy)
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(instance_file, "_check", lambda copy: None)
+        data = encode(copy)
+    with pytest.raises(InvalidValue, match=told):
+        decode(data)
+
+
+def test_what_would_be_too_much_unpacked_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor read; what has just that many bytes is both."""
+    data = encode(COPY)
+    size = len(zlib.decompress(data.partition(b"\n")[2]))
+    monkeypatch.setattr(instance_file, "_MOST_UNPACKED", size)
+    assert decode(encode(COPY)).copy == COPY
+    monkeypatch.setattr(instance_file, "_MOST_UNPACKED", size - 1)
+    with pytest.raises(InvalidValue, match=f"at most {size - 1} bytes, got {size}: let it end"):
+        encode(COPY)
+    with pytest.raises(InvalidValue, match=f"at most {size - 1} bytes when unpacked"):
+        decode(data)
 
 
 def test_a_file_that_fits_no_frame_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,9 @@
 """Instances as files, over the management port."""
 
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +12,7 @@ from tests.contract.states import put_instance
 from tests.environment.management.conftest import Port
 
 from runtara_domain.status import OPEN, SignalType, State
+from runtara_environment import instance_file
 from runtara_management_sdk import ImageNotFound, Imported, Runner
 from runtara_sdk.errors import (
     InstanceAlreadyExists,
@@ -74,6 +79,33 @@ async def test_what_binds_it_to_its_database_is_told(port: Port) -> None:
     for name, why in (("told", "hear of a cancel"), ("p-i", "parent 'p'"), ("i", "child 'c'")):
         with pytest.raises(InvalidInstanceState, match=why):
             await instances.export(name)
+
+
+async def test_one_at_a_time_is_in_memory(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export waits for another, and an import for an export."""
+    await put_instance(port.database, State.COMPLETED, workflow="orders")
+    data = await port.client.instances.export("i")
+    meeting = threading.Barrier(2, timeout=0.2)
+    met = []
+
+    def meets(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def meet(given: Any) -> Any:
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait()
+                met.append(step)
+            return step(given)
+
+        return meet
+
+    for name in ("encode", "decode"):
+        monkeypatch.setattr(instance_file, name, meets(getattr(instance_file, name)))
+    exports = [port.client.instances.export("i") for _ in range(2)]
+    importing = port.client.instances.import_(data)
+    outcomes = await asyncio.gather(*exports, importing, return_exceptions=True)
+
+    assert outcomes[:2] == [data, data]
+    assert isinstance(outcomes[2], InstanceAlreadyExists)
+    assert met == []
 
 
 async def test_it_runs_what_there_is(port: Port) -> None:

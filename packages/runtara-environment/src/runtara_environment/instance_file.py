@@ -9,14 +9,15 @@ import hashlib
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar, get_args
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
+from runtara_domain.model.events import EventType
 from runtara_domain.model.instance_copies import (
     CopiedCheckpoint,
     CopiedEvent,
@@ -24,13 +25,25 @@ from runtara_domain.model.instance_copies import (
     CopiedSignal,
     InstanceCopy,
 )
+from runtara_domain.model.launches import HIGHEST_PRIORITY, LONGEST_TIMEOUT, LOWEST_PRIORITY
 
 FORMAT = 1
 MOST = 60 << 20
 """Bytes of a file: it fits a frame."""
-_MOST_UNPACKED = 1 << 30
+_MOST_UNPACKED = 192 << 20
+"""Bytes of the document: what is made of it takes many times as many."""
 _LONGEST_LINE = 1000
 _NAME = "runtara_instance"
+
+_IDS = ("instance_id", "tenant_id", "workflow", "queue", "image_id", "checkpoint_id")
+_EVENT_TYPES = frozenset(EventType)
+_RANGES = {
+    "run_epoch": (0, 2**53),
+    "priority": (LOWEST_PRIORITY, HIGHEST_PRIORITY),
+    "timeout_ms": (1, LONGEST_TIMEOUT // timedelta(milliseconds=1)),
+    "memory_peak_bytes": (0, values.MAX_INTEGER),
+    "cpu_usage_usec": (0, values.MAX_INTEGER),
+}
 
 T = TypeVar("T")
 
@@ -44,31 +57,49 @@ class InstanceFile:
 
 
 def encode(copy: InstanceCopy) -> bytes:
-    """Write a file; raises InvalidValue for one of more than 60 MiB."""
+    """
+    Write a file.
+
+    Raises InvalidValue for one of more than 60 MiB (192 MiB unpacked), and for what `decode` would
+    refuse.
+    """
+    _check(copy)
     document = {
         "instance": _plain(copy.instance),
         "checkpoints": [_plain(one) for one in copy.checkpoints],
         "events": [_plain(one) for one in copy.events],
         "signals": [_plain(one) for one in copy.signals],
     }
-    body = zlib.compress(json.dumps(document, ensure_ascii=False).encode())
+    text = json.dumps(document, ensure_ascii=False).encode()
+    _check_size("content", len(text), _MOST_UNPACKED)
+    body = zlib.compress(text)
     line = json.dumps({_NAME: FORMAT, "sha256": hashlib.sha256(body).hexdigest()})
     data = line.encode() + b"\n" + body
-    if len(data) > MOST:
-        raise InvalidValue(
-            f"instance_id: takes an instance whose file has at most {MOST} bytes, got {len(data)}"
-        )
+    _check_size("file", len(data), MOST)
     return data
 
 
+def _check_size(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise InvalidValue(
+            f"instance_id: takes an instance whose {what} has at most {most} bytes, got {size}:"
+            " let it end where it is"
+        )
+
+
 def decode(data: bytes) -> InstanceFile:
-    """Read a file; raises InvalidValue for one that is damaged, newer, or none."""
+    """
+    Read a file.
+
+    Raises InvalidValue for one that is damaged, newer, or none, and for one that holds what a
+    database could not keep or an environment could not run.
+    """
     line, _, body = data.partition(b"\n")
     sha256 = _checked(line, body)
     unpacking = zlib.decompressobj()
     try:
-        text = unpacking.decompress(body, _MOST_UNPACKED)
-        if unpacking.unconsumed_tail:
+        text = unpacking.decompress(body, _MOST_UNPACKED + 1)
+        if len(text) > _MOST_UNPACKED:
             raise InvalidValue(f"data: takes at most {_MOST_UNPACKED} bytes when unpacked")
         document = json.loads(text)
         copy = InstanceCopy(
@@ -77,11 +108,43 @@ def decode(data: bytes) -> InstanceFile:
             events=[_record(CopiedEvent, one) for one in document["events"]],
             signals=[_record(CopiedSignal, one) for one in document["signals"]],
         )
-    except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (zlib.error, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidValue(f"data: its content is no instance ({error})") from error
-    for name in ("instance_id", "tenant_id"):
-        values.check_id(name, getattr(copy.instance, name))
+    _check(copy)
     return InstanceFile(copy, sha256)
+
+
+def _check(copy: InstanceCopy) -> None:
+    for name in _IDS:
+        if (text := getattr(copy.instance, name)) is not None:
+            values.check_id(name, text)
+    for name, (low, high) in _RANGES.items():
+        if (number := getattr(copy.instance, name)) is not None:
+            values.check_range(name, number, low, high)
+    _check_ids("checkpoints", [one.checkpoint_id for one in copy.checkpoints])
+    _check_ids("signals", [one.checkpoint_id for one in copy.signals])
+    for place, kept in enumerate(copy.checkpoints):
+        if kept.attempt_number is not None:
+            name = f"checkpoints[{place}].attempt_number"
+            values.check_range(name, kept.attempt_number, 0, values.MAX_ATTEMPT)
+    for place, said in enumerate(copy.events):
+        if said.event_type not in _EVENT_TYPES:
+            raise InvalidValue(
+                f"events[{place}].event_type: takes one of {', '.join(EventType)}, got"
+                f" {said.event_type!r}"
+            )
+        values.check_text(f"events[{place}].checkpoint_id", said.checkpoint_id or "")
+        values.check_text(f"events[{place}].subtype", said.subtype or "")
+
+
+def _check_ids(part: str, ids: Sequence[str]) -> None:
+    known = set[str]()
+    for place, one in enumerate(ids):
+        name = f"{part}[{place}].checkpoint_id"
+        values.check_id(name, one)
+        if one in known:
+            raise InvalidValue(f"{name}: takes an id that none before it has, got {one!r}")
+        known.add(one)
 
 
 def _checked(line: bytes, body: bytes) -> str:
@@ -124,7 +187,7 @@ def _read(name: str, value: Any, kinds: tuple[Any, ...]) -> Any:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError(f"{name} has no time zone")
-        return moment
+        return moment.astimezone(UTC)
     if bytes in kinds:
         return b64decode(value, validate=True)
     if issubclass(kinds[0], Enum):

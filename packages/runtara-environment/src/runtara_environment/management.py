@@ -1,5 +1,6 @@
 """What the handlers of the management protocol work with."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,7 +36,8 @@ class Management:
     instances have left on this machine, by their tenant and ids. obstacle: why an image can't be
     run here, None if it can. image_max_bytes: how large an image may be. tenant_limit: of tenants
     without one of their own. offers: of the workers that have opened their lease here, by their
-    ids. ending: tells that the environment ends.
+    ids. ending: tells that the environment ends. copying: held while an exported or imported
+    instance is in memory, so that there is one at a time.
     """
 
     persistence: Persistence
@@ -54,6 +56,7 @@ class Management:
     tenant_limit: int | None = None
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
+    copying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @cached_property
     def operations(self) -> InstanceOperations:

@@ -8,9 +8,11 @@ from runtara_domain.error import InvalidValue
 from runtara_domain.model.images import Image, NewImage
 from runtara_domain.model.instance_views import MetricsBucket
 from runtara_domain.model.instances import InstanceSummary
-from runtara_domain.model.launches import InstanceStart
+from runtara_domain.model.launches import LONGEST_TIMEOUT, InstanceStart
 
 _TIMEOUT = "timeout_s"
+_MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_MS = LONGEST_TIMEOUT // _MILLISECOND
 
 
 def metadata(text: str | None) -> Mapping[str, object]:
@@ -28,12 +30,18 @@ def env(text: str | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
+def start_timeout(started_with_ms: int | None) -> timedelta | None:
+    """Read a start's bound of a launch; what another program stored out of range is clamped."""
+    if started_with_ms is None:
+        return None
+    return min(max(started_with_ms, 0), _LONGEST_MS) * _MILLISECOND
+
+
 def timeout(started_with_ms: int | None, image: Image | None) -> timedelta | None:
     """Tell how long a launch may take: the smaller of the start's and the image's bound."""
     seconds = None if image is None else image.metadata.get(_TIMEOUT)
-    bounds = []
-    if started_with_ms is not None:
-        bounds.append(timedelta(milliseconds=started_with_ms))
+    given = start_timeout(started_with_ms)
+    bounds = [] if given is None else [given]
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0:
         bounds.append(timedelta(seconds=min(seconds, _LONGEST_S)))
     return min(bounds, default=None)

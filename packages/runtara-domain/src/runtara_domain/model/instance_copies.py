@@ -4,10 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from runtara_domain.error import InvalidValue
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 IMPORTED = "runtara.imported"
 """The subtype of the custom event that names the file from which an instance was imported."""
+MOST_COPIED = 144 << 20
+"""
+Bytes of an instance's history that are copied; each record counts 100 besides its state or payload.
+"""
+
+
+def check_copied(size: int) -> None:
+    """
+    Refuse a history that is too large to be copied.
+
+    Raises InvalidValue.
+    """
+    if size > MOST_COPIED:
+        raise InvalidValue(
+            f"instance_id: takes an instance whose history has at most {MOST_COPIED} bytes, got"
+            f" {size}: let it end where it is"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ KEPT_LAUNCHES = 100
 """How many launches of an instance are remembered."""
 MAX_STDERR_BYTES = 64 * 1024
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -(2**31), 2**31 - 1
+LONGEST_TIMEOUT = timedelta(seconds=2**32 - 1)
+"""Of a launch: the longest that the protocol can name."""
 
 Judge: TypeAlias = Callable[[LaunchEnd, LaunchedInstance], Verdict]
 """Gives the verdict on a launch; pure, because it runs inside a transaction."""

@@ -175,7 +175,11 @@ class Launches(Protocol):
         ...
 
     async def copy(self, instance_id: str) -> Copied | None:
-        """Take an instance with its history, all as of one moment; None if it is unknown."""
+        """
+        Take an instance with its history, all as of one moment; None if it is unknown.
+
+        Raises InvalidValue, before it reads the history, for one of more than MOST_COPIED bytes.
+        """
         ...
 
     async def put_copy(

@@ -13,8 +13,9 @@ async def export_instance(
     core: Management, request: ManagementRequest, message: pb.ExportInstanceRequest
 ) -> pb.RpcResponse:
     """Give an instance as a file."""
-    copy = await core.operations.export(message.instance_id, as_copy=message.as_copy)
-    data = await asyncio.to_thread(instance_file.encode, copy)
+    async with core.copying:
+        copy = await core.operations.export(message.instance_id, as_copy=message.as_copy)
+        data = await asyncio.to_thread(instance_file.encode, copy)
     return pb.RpcResponse(export_instance=pb.ExportInstanceResponse(data=data))
 
 
@@ -24,9 +25,10 @@ async def import_instance(
     """Keep the instance that a file holds; the same file again changes nothing."""
     if not message.data:
         raise InvalidValue("data is required")
-    file = await asyncio.to_thread(instance_file.decode, message.data)
     image_id = translation.optional(message, "image_id")
-    kept, put = await core.operations.import_copy(file.copy, file.sha256, image_id)
+    async with core.copying:
+        file = await asyncio.to_thread(instance_file.decode, message.data)
+        kept, put = await core.operations.import_copy(file.copy, file.sha256, image_id)
     return pb.RpcResponse(
         import_instance=pb.ImportInstanceResponse(
             instance_id=kept.instance_id,

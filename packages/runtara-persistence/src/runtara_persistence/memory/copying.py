@@ -14,6 +14,7 @@ from runtara_domain.model.instance_copies import (
     CopiedSignal,
     InstanceCopy,
     PutCopy,
+    check_copied,
 )
 from runtara_domain.status import State
 from runtara_persistence.memory import launching
@@ -31,6 +32,8 @@ def take(store: Store, instance_id: str) -> Copied | None:
     checkpoints = sorted(_of(instance_id, store.checkpoints), key=lambda one: one.id)
     signals = sorted(_of(instance_id, store.pending_checkpoint_signals), key=lambda one: one.id)
     events = [one for one in store.instance_events if one.instance_id == instance_id]
+    said = [one.payload or b"" for one in (*events, *signals)]
+    check_copied(sum(len(one) + 100 for one in (*(kept.state for kept in checkpoints), *said)))
     copy = InstanceCopy(
         instance=_instance(store, row),
         checkpoints=[_copied(CopiedCheckpoint, one) for one in checkpoints],

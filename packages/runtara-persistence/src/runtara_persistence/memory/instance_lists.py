@@ -46,7 +46,7 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         priority=row.priority,
         queue=row.queue,
         env=launching.env_of(store, row),
-        timeout=None if row.timeout_ms is None else timedelta(milliseconds=row.timeout_ms),
+        timeout=stored.start_timeout(row.timeout_ms),
         stop_at=row.stop_at,
         stop_reason=row.stop_reason,
         pending_signal=None if pending is None else pending.type,

@@ -18,6 +18,7 @@ from runtara_domain.model.instance_copies import (
     CopiedSignal,
     InstanceCopy,
     PutCopy,
+    check_copied,
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence import queries
@@ -41,6 +42,8 @@ async def take(connection: Connection, instance_id: str) -> Copied | None:
     if not found:
         return None
     row = dict(found[0])
+    [sizes] = await connection.fetch(_SQL["take.size"], instance_id)
+    check_copied(sizes["size"])
     status = row["status"] = InstanceStatus(row["status"])
     checkpoints = await connection.fetch(_SQL["take.checkpoints"], instance_id)
     events = await connection.fetch(_SQL["take.events"], instance_id)

@@ -109,7 +109,7 @@ async def _view(
         priority=row["priority"],
         queue=row["queue"],
         env=stored.env(row["env"]),
-        timeout=None if timeout_ms is None else timeout_ms * _MILLISECOND,
+        timeout=stored.start_timeout(timeout_ms),
         stop_at=row["stop_at"],
         stop_reason=row["stop_reason"],
         pending_signal=None if pending is None else SignalType(pending),

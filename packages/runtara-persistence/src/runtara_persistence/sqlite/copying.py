@@ -16,6 +16,7 @@ from runtara_domain.model.instance_copies import (
     CopiedSignal,
     InstanceCopy,
     PutCopy,
+    check_copied,
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_persistence import queries
@@ -34,6 +35,8 @@ def take(connection: sqlite3.Connection, instance_id: str) -> Copied | None:
     if not found:
         return None
     [row] = found
+    [sizes] = _read(connection, _SQL["take.size"], instance_id)
+    check_copied(sizes["size"])
     state = rows.state(row["status"], row["sleep_until"])
     row["status"] = InstanceStatus(row["status"])
     pending = row["pending_signal"]

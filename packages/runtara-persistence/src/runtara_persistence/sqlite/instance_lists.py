@@ -57,7 +57,7 @@ def view(
         priority=priority,
         queue=queue,
         env=stored.env(env),
-        timeout=None if timeout_ms is None else timeout_ms * _MILLISECOND,
+        timeout=stored.start_timeout(timeout_ms),
         stop_at=from_optional(stop_at),
         stop_reason=stop_reason,
         pending_signal=None if pending is None else SignalType(pending),

@@ -281,7 +281,10 @@ taken AS (
         coalesce(
             i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
         ) AS env,
-        i.timeout_ms,
+        -- Another program may have stored what no moment can be so far away.
+        CASE WHEN i.timeout_ms IS NOT NULL THEN
+            greatest(0, least(i.timeout_ms, 4294967295000))
+        END AS timeout_ms,
         i.crashes,
         i.priority,
         i.queue,

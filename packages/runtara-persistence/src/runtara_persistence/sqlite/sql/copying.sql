@@ -53,6 +53,23 @@ LEFT JOIN instance_images AS a ON a.instance_id = i.instance_id
 LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE i.instance_id = :instance_id;
 
+-- name: take.size
+SELECT (
+    (
+        SELECT coalesce(sum(length(state) + 100), 0)
+        FROM checkpoints
+        WHERE instance_id = :instance_id
+    ) + (
+        SELECT coalesce(sum(coalesce(length(payload), 0) + 100), 0)
+        FROM instance_events
+        WHERE instance_id = :instance_id
+    ) + (
+        SELECT coalesce(sum(coalesce(length(payload), 0) + 100), 0)
+        FROM pending_checkpoint_signals
+        WHERE instance_id = :instance_id
+    )
+) AS size;
+
 -- name: take.checkpoints
 SELECT
     checkpoint_id,
