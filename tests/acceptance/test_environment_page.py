@@ -10,7 +10,7 @@ from tests.support.postgres import empty_database
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/environment.md"
-ALONE = ("runtara-domain", "runtara-migrations", "runtara-persistence")
+ALONE = ("runtara-domain", "runtara-migrations[postgres]", "runtara-persistence[postgres]")
 
 EXPECTED = """\
 created: True
@@ -18,7 +18,7 @@ created: True
 0 None 0 0
 pause stands: True
 first to approve: True
-hint: None
+hint: instance 'order-17' has not begun, and does not wait for 'approval' yet
 claim again by itself: False
 it was pending
 reopened after run 0

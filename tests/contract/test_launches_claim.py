@@ -22,6 +22,7 @@ from tests.support.clock import START
 
 from runtara_domain.model import Registration
 from runtara_domain.model.environments import EnvironmentKind
+from runtara_domain.model.interventions import Retry
 from runtara_domain.model.launch_ends import Cause, LaunchEnd, OutputStatus, ProcessOutput
 from runtara_domain.model.launches import Assignment, Offer
 from runtara_domain.model.limits import Hold, Limit, Scope
@@ -160,6 +161,17 @@ async def test_one_that_has_suspended_is_suspect_no_more(persistence: Persistenc
     [third] = await claim(persistence, at=START + 20 * SECOND)
 
     assert (second.is_suspect, third.is_suspect) == (True, False)
+
+
+async def test_one_that_an_operator_tries_again_is_not_suspect(persistence: Persistence) -> None:
+    """What ended its launch before is forgotten, as its back-off is."""
+    first = await launch(persistence)
+    await close(persistence, first.launch_id, LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True))
+    await persistence.launches.retry(Retry("i"), at=START)
+
+    [again] = await claim(persistence, at=START)
+
+    assert again.last_cause is None
 
 
 async def test_the_highest_priority_comes_first_then_the_longest_wait(

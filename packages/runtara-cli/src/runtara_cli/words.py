@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from runtara_management_sdk import Instance, InstanceSummary, Waiting
 
 _STEP = re.compile(
-    r"step '[^']*' \((?P<key>\S+)\) failed after \d+ attempts?"
-    r"(?:: (?P<cause>.*?)(?: \(raised as .*)?)?$",
+    # An error may be cut anywhere after the number.
+    r"step '[^']*' \((?P<key>\S+)\) failed after \d+"
+    r"(?: attempts?(?:: (?P<cause>.*?)(?: \(raised as .*)?)?$)?",
     re.MULTILINE,
 )
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

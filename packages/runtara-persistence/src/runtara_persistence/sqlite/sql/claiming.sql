@@ -169,8 +169,9 @@ RETURNING
     crashes,
     priority,
     queue,
-    -- Of one that is tried again; this launch is not put in yet.
-    CASE WHEN backoff_ms IS NOT NULL THEN (
+    -- Of one that is tried again; this launch is not put in yet. SQLite 3.40 takes IS NOT NULL for
+    -- true here, of any column of the row.
+    CASE WHEN typeof(backoff_ms) <> 'null' THEN (
         SELECT l.cause FROM launches AS l
         WHERE l.instance_id = instances.instance_id
         ORDER BY l.number DESC
