@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import cast
 
 import pytest
 
-from runtara_domain.error import DatabaseError
+from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching import endings as module
 from runtara_domain.launching.endings import Endings
 from runtara_domain.model import Standing
@@ -17,6 +18,7 @@ from runtara_domain.status import State
 GENEROUS = 30
 LONG = timedelta(seconds=1000)
 """Longer than a test may take: a wait that is over looks once more."""
+STEP = ContextVar("STEP", default="none")
 
 
 class Rows:
@@ -25,18 +27,21 @@ class Rows:
     def __init__(self, *names: str) -> None:
         self.states = dict.fromkeys(names, State.RUNNING)
         self.asked: list[list[str]] = []
+        self.steps: set[str] = set()
         self.answering = asyncio.Event()
         self.answering.set()
         self.error: DatabaseError | None = None
 
     async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
         self.asked.append(sorted(instance_ids))
-        if self.error is not None:
-            raise self.error
+        self.steps.add(STEP.get())
+        error = self.error
         found = {
             name: Standing(self.states[name], 1) for name in instance_ids if name in self.states
         }
         await self.answering.wait()
+        if error is not None:
+            raise error
         return found
 
     async def standing(self, instance_id: str) -> Standing | None:
@@ -162,3 +167,44 @@ async def test_a_failure_of_the_database_comes_to_each_that_waits() -> None:
     rows.error = None
     rows.states["one"] = State.FAILED
     assert await endings.until_final("one", LONG) is State.FAILED
+
+
+@pytest.mark.parametrize("error", [None, DatabaseError("it is away")])
+async def test_an_answer_is_for_those_that_waited_before_it_was_asked_for(
+    error: DatabaseError | None,
+) -> None:
+    """An instance that is started, or retried, meanwhile is neither unknown nor at its end."""
+    rows = Rows()
+    rows.error = error
+    endings = rows.endings()
+    rows.answering.clear()
+    [early] = waiting(endings, "one")
+    await until_asked(rows, 1)
+    rows.error, rows.states["one"] = None, State.COMPLETED
+    [late] = waiting(endings, "one")
+    await asyncio.sleep(0)
+    rows.answering.set()
+
+    async with asyncio.timeout(GENEROUS):
+        found = await asyncio.gather(*[early, late], return_exceptions=True)
+    assert found == [error, State.COMPLETED]
+
+
+@pytest.mark.parametrize("wait", [LONG, timedelta(0)])
+async def test_an_id_that_none_can_have_is_refused_before_it_is_asked_for(wait: timedelta) -> None:
+    """A database that refuses it would fail the waits of all others."""
+    rows = Rows()
+    with pytest.raises(InvalidValue, match="instance_id"):
+        await rows.endings().until_final("\0", wait)
+    assert rows.asked == []
+
+
+async def test_looks_are_nothing_of_the_step_that_waits_first() -> None:
+    """They go on for others when it is over."""
+    rows = Rows("one")
+    STEP.set("charge")
+    [task] = waiting(rows.endings(), "one")
+    await until_asked(rows, 1)
+    task.cancel()
+
+    assert rows.steps == {"none"}

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
 
+from runtara_domain import values
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.status import State
@@ -24,6 +26,10 @@ class _Waiter:
     end: "asyncio.Future[State | None]"
     span: float
     due: float = 0.0
+
+    def answer(self, state: State | None) -> None:
+        if not self.end.done():
+            self.end.set_result(state)
 
     def fail(self, error: Exception) -> None:
         if not self.end.done():
@@ -59,8 +65,11 @@ class Endings:
     ) -> State | None:
         """
         Return when an instance is final, the time is up, or the answer is given up; tells its
-        state, None if it is unknown. Raises DatabaseError.
+        state, None if it is unknown. Raises InvalidValue where no instance can have the id, and
+        DatabaseError.
         """
+        # One that the database refuses would fail the query that all waiters share.
+        values.check_id("instance_id", instance_id)
         if wait > timedelta(0):
             with self._waiter(instance_id) as waiter, on_abandoned(waiter.give_up):
                 try:
@@ -77,7 +86,10 @@ class Endings:
         self._waiters.setdefault(instance_id, set()).add(waiter)
         self._changed.set()
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_while_anything_waits())
+            # It looks for others, too, and outlives this waiter: it takes no context from it.
+            self._looking = asyncio.create_task(
+                self._look_while_anything_waits(), context=Context()
+            )
         try:
             yield waiter
         finally:
@@ -107,27 +119,25 @@ class Endings:
             pass
 
     async def _look(self, now: float) -> None:
-        asked = []
+        # An answer is for those that waited before it was asked for: it may be too old for others.
+        asked: dict[str, tuple[_Waiter, ...]] = {}
         for instance_id, waiters in self._waiters.items():
             due = [one for one in waiters if one.due <= now + one.span / 2]
             if due:
-                asked.append(instance_id)
+                asked[instance_id] = tuple(waiters)
             for one in due:
                 # Before it is asked for: what is told meanwhile is looked at once more.
                 one.span = min(one.span * 1.5, _LAST_LOOK)
                 one.due = now + one.span
         try:
-            found = await self._instances.standings(asked)
+            found = await self._instances.standings(list(asked))
         except Exception as error:
-            for one in self._waiting_for(asked):
-                one.fail(error)
+            for waited in asked.values():
+                for one in waited:
+                    one.fail(error)
             return
-        for instance_id in asked:
+        for instance_id, waited in asked.items():
             standing = found.get(instance_id)
             if standing is None or standing.state.is_final:
-                for one in self._waiting_for([instance_id]):
-                    if not one.end.done():
-                        one.end.set_result(None if standing is None else standing.state)
-
-    def _waiting_for(self, instance_ids: Collection[str]) -> list[_Waiter]:
-        return [one for each in instance_ids for one in self._waiters.get(each, ())]
+                for one in waited:
+                    one.answer(None if standing is None else standing.state)
