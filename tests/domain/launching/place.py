@@ -34,11 +34,12 @@ TENANT = "tenant"
 
 @dataclass(slots=True)
 class Process:
-    """One process; heeds: whether it ends at SIGTERM."""
+    """One process; heeds: whether it ends at SIGTERM; is_stuck: no signal ends it."""
 
     assignment: Assignment
     environment_id: str
     heeds: bool = True
+    is_stuck: bool = False
     sent: list[StopSignal] = field(default_factory=list)
     end: LaunchEnd | None = None
 
@@ -93,6 +94,8 @@ class Place:
         if process is None or process.end is not None:
             return
         process.sent.append(signal)
+        if process.is_stuck:
+            return
         if signal is StopSignal.KILL:
             self.events.append(("kill", process.assignment.instance_id))
             self.finish(launch_id, Cause.KILLED, signal=9)

@@ -8,6 +8,7 @@ import pytest
 from tests.contract.launching import put_image
 from tests.domain.launching.place import TENANT, World
 
+from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.launcher import Launcher
@@ -118,6 +119,42 @@ async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -
         await world.settle()
 
         assert world.place().living() == ["i"]
+
+
+async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another environment may have taken its launches over meanwhile."""
+    claim = world.persistence.launches.claim
+    claiming, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: object, **more: object) -> Claims:
+        found = await claim(*args, **more)  # type: ignore[arg-type]  # Passed on.
+        claiming.set()
+        await may_end.wait()
+        return found
+
+    async def fail(*args: object, **more: object) -> None:
+        raise DatabaseError("it is away")
+
+    async with world.launcher() as launcher:
+        image = await put_image(world.persistence, tenant_id=TENANT)
+        await world.pass_time(2)
+        monkeypatch.setattr(world.persistence.launches, "claim", slow)
+        started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
+        await world.persistence.launches.start(started, at=world.clock.now())
+        launcher.look()
+        await claiming.wait()
+        with monkeypatch.context() as away:
+            away.setattr(world.persistence.environments, "renew", fail)
+            await world.pass_time(40)
+        await world.pass_time(5)
+        may_end.set()
+        await world.settle()
+
+        assert world.place().started == []
+        [launch] = await world.launches("i")
+        assert launch.cause == "runner_failed"
 
 
 async def test_one_that_runs_by_hand_is_launched_once_it_is_silent(world: World) -> None:
@@ -429,6 +466,26 @@ async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: W
     async with world.launcher("next"):
         await world.settle()
         assert world.place("next").living() == ["i"]
+
+
+async def test_a_process_that_no_signal_ends_keeps_its_launch(world: World) -> None:
+    """The end of its environment neither waits for it for ever nor has it launched elsewhere."""
+
+    async def begin_and_end() -> None:
+        async with world.launcher(shutdown_grace=timedelta(0)) as launcher:
+            await start(world, launcher, "i")
+            world.place().of("i").is_stuck = True
+
+    ending = asyncio.create_task(begin_and_end())
+    await world.pass_time(30)
+    await ending
+
+    async with world.launcher("next"):
+        await world.pass_time(10)
+        assert world.place("next").living() == []
+    assert world.place().of("i").sent == [StopSignal.TERMINATE, StopSignal.KILL]
+    [launch] = await world.launches("i")
+    assert launch.cause is None
 
 
 async def test_processes_that_are_left_are_taken_up(world: World) -> None:

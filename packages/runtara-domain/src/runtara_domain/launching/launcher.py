@@ -148,10 +148,15 @@ class Launcher:
             return None
         return self._offer
 
-    def take(self, claims: Claims | None) -> None:
-        """Launch what was claimed with an offer of this launcher."""
+    def take(self, claims: Claims | None, has_held: Callable[[], bool] | None = None) -> None:
+        """
+        Launch what was claimed with an offer of this launcher.
+
+        has_held: tells whether the lease has held since the claim was asked for; without it: from
+        now on.
+        """
         for assignment in () if claims is None else claims.assignments:
-            self._supervisor.begin(assignment)
+            self._supervisor.begin(assignment, has_held or self._lease.unbroken())
 
     def look(self) -> None:
         """Look at what is launchable, and at the launches: something may have changed."""
@@ -232,10 +237,12 @@ class Launcher:
         known = self._known
         known.is_wanted = False
         known.next_at = known.again_at = None
+        # What is claimed is another's to launch if the lease runs out before the answer is here.
+        has_held = self._lease.unbroken()
         claims = await self._persistence.launches.claim(
             self._offer, limit=limit, at=self._lease.now()
         )
-        self.take(claims)
+        self.take(claims, has_held)
         known.next_at, known.again_at = claims.next_at, claims.again_at
         known.is_waiting = len(claims.assignments) == limit
         # What it was told of meanwhile may have come too late for this claim.

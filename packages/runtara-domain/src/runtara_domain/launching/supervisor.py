@@ -103,10 +103,10 @@ class Supervisor:
 
     # Beginning
 
-    def begin(self, assignment: Assignment) -> None:
-        """Launch what was claimed, unless the lease runs out before."""
+    def begin(self, assignment: Assignment, may_start: Callable[[], bool]) -> None:
+        """Launch what was claimed, if it may still be started then."""
         watched = self._watch(assignment.launch_id, assignment.instance_id, assignment.image)
-        self.spawn(self._launch(watched, assignment, self.lease.unbroken()))
+        self.spawn(self._launch(watched, assignment, may_start))
 
     async def take_up(self) -> None:
         """Go on with the open launches that an environment of this id has left."""
@@ -305,14 +305,19 @@ class Supervisor:
 
     async def give_back(self) -> None:
         """
-        Close what is still open when nothing runs here any more; raises DatabaseError.
+        Close what is open and was never begun here; raises DatabaseError.
 
-        A claim that was cut off may have been carried out, with its answer lost.
+        A claim that was cut off may have been carried out, with its answer lost. What is still
+        watched may have a living process, which can't be killed or reached: its launch stays open,
+        and is lost with the lease.
         """
         rows = await self.persistence.launches.open_launches(
             self.environment_id, at=self.lease.now()
         )
         for row in rows:
+            if row.launch_id in self.watched:
+                logger.warning("launch %s has no end yet: it is lost with the lease", row.launch_id)
+                continue
             end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason=LEFT)
             closing = Closing(row.launch_id, end, chance=random.random())
             await self.persistence.launches.close(closing, self._verdict, at=self.lease.now())
