@@ -12,6 +12,7 @@ from tests.environment.management.conftest import HERE, Port
 from tests.environment.management.test_instances import BROKEN, DONE, image, launched, start
 
 from runtara_domain.model import Caller, CheckpointWrite, Event, EventType
+from runtara_domain.model.launches import Claims, Offer, OpenLaunch
 from runtara_domain.status import OPEN
 from runtara_environment.spawner.output import OutputLog
 from runtara_management_sdk import Conflict, Granularity, NotFound, Queue, Scope
@@ -249,7 +250,9 @@ async def test_what_this_server_does_not_have_is_told(port: Port) -> None:
     await transport.aclose()
 
 
-async def test_a_worker_claims_reports_and_leaves(port: Port) -> None:
+async def test_a_worker_claims_reports_and_leaves(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It serves workflows by name: what it claims is its own until it reports how it ended."""
     transport = Transport(port.settings())
     served = [pb.ServedWorkflow(name="flow")]
@@ -283,14 +286,37 @@ async def test_a_worker_claims_reports_and_leaves(port: Port) -> None:
     # What it has claimed and not reported is closed with it, and launchable at once.
     await port.client.instances.start("acme", workflow="flow", instance_id="j")
     await transport.ask(pb.RpcRequest(claim_launches=claim))
+    late = await claim_late(port, "w", monkeypatch)
     await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id="w")))
+    assert [claims.has_lease for claims in late] == [False]
     [launch] = [one async for one in port.client.launches.list(instance_id="j")]
     left = await port.client.instances.get("j")
     assert left is not None
     assert (launch.cause, left.status, left.crashes) == ("stopped", "pending", 0)
     assert left.next_launch_at is not None
     assert left.next_launch_at <= datetime.now(UTC)
+    with pytest.raises(ServerError) as refused:
+        await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id=HERE)))
+    assert refused.value.code == "CONFLICT"
     await transport.aclose()
+
+
+async def claim_late(port: Port, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> list[Claims]:
+    """Have a worker claim right after its open launches are read; gives what that gave."""
+    launches = port.persistence.launches
+    read = launches.open_launches
+    late: list[Claims] = []
+    offer = Offer(environment_id=worker_id, workflows=frozenset({"flow"}), tenant_id="acme")
+    await port.client.instances.start("acme", workflow="flow", instance_id="k")
+
+    async def read_then_claim(environment_id: str, *, at: datetime) -> list[OpenLaunch]:
+        rows = await read(environment_id, at=at)
+        if environment_id == worker_id:
+            late.append(await launches.claim(offer, limit=1, at=at))
+        return list(rows)
+
+    monkeypatch.setattr(launches, "open_launches", read_then_claim)
+    return late
 
 
 async def test_an_image_that_waits_is_named(port: Port) -> None:

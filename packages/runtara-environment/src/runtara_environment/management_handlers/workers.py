@@ -16,7 +16,7 @@ from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnviron
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, Claims, Closing, Offer, OpenLaunch
 from runtara_domain.model.verdicts import LaunchedInstance, Verdict
-from runtara_environment.errors import LeaseLost
+from runtara_environment.errors import Conflict, LeaseLost
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
@@ -26,6 +26,7 @@ RENEW_EVERY = timedelta(seconds=3)
 _LONGEST_WAIT = timedelta(minutes=1)
 _MAX_CLAIMED = 1000
 """Launches that are claimed, or reported, by a message."""
+_EVER = timedelta(days=36_500)
 
 
 async def open_worker(
@@ -183,12 +184,27 @@ async def close_worker(
     core: Management, request: ManagementRequest, message: pb.CloseWorkerRequest
 ) -> pb.RpcResponse:
     """Give a worker's lease up; what it has not reported goes on elsewhere at once."""
-    values.check_id("environment_id", message.environment_id)
-    core.offers.pop(message.environment_id, None)
-    await _give_back(core, message.environment_id)
-    await core.persistence.environments.close(message.environment_id)
+    environment_id, environments = message.environment_id, core.persistence.environments
+    values.check_id("environment_id", environment_id)
+    await _check_is_worker(core, environment_id)
+    core.offers.pop(environment_id, None)
+    # Drained, it claims nothing more, and a claim in flight is over. Were it closed before that,
+    # another environment could take what is open for lost, and it would wait for its back-off.
+    if await environments.drain(environment_id, draining=True):
+        await _give_back(core, environment_id)
+        await environments.close(environment_id)
     core.launcher.look()
     return pb.RpcResponse(close_worker=pb.CloseWorkerResponse())
+
+
+async def _check_is_worker(core: Management, environment_id: str) -> None:
+    """Refuse an environment or a node: processes of its launches may be alive."""
+    for one in await core.persistence.environments.page(gone_for=_EVER):
+        if one.environment_id == environment_id and one.kind is not EnvironmentKind.WORKER:
+            raise Conflict(
+                f"environment_id: takes the id of a worker, and {environment_id!r} is the one of"
+                f" an {one.kind.value}: drain that, and end its process"
+            )
 
 
 async def _give_back(core: Management, environment_id: str) -> None:
