@@ -116,6 +116,24 @@ async def test_a_renewal_tells_what_becomes_launchable_next(
     assert both == (True, now + 6 * HOUR, now + 5 * HOUR)
 
 
+async def test_one_that_is_to_end_is_launchable_when_the_claim_on_its_sleep_is_over(
+    persistence: Persistence, database: Database
+) -> None:
+    """The server that held the sleep may have died; the sleep itself is over much later."""
+    lease = await hold_lease(persistence, "e")
+    now = lease.now.replace(microsecond=0)
+    held: Row = {"sleep_until": now + 9 * HOUR, "wake_claim_until": now + HOUR}
+    await put_instance(database, State.ASLEEP, **held, image_id="image")
+    await database.put_signal("i", SignalType.CANCEL, created_at=now - HOUR)
+
+    renewal = await persistence.environments.renew("e", ttl=HOUR)
+    claims = await persistence.launches.claim(Offer(environment_id="e"), limit=9, at=lease.now)
+
+    assert renewal is not None
+    assert not renewal.is_anything_launchable
+    assert renewal.next_launchable_at == claims.next_at == now + HOUR
+
+
 async def test_a_renewal_tells_when_one_that_runs_by_hand_falls_silent(
     persistence: Persistence, database: Database
 ) -> None:

@@ -63,7 +63,7 @@ class MemoryEnvironments:
             return None
         row.lease_until = now + ttl
         row.clock_offset_ms = clock_offset // timedelta(milliseconds=1)
-        moments = list(launching.moments(self._store, silence, lost_silence, now))
+        moments = list(launching.moments(self._store, silence, lost_silence))
         stops = (
             each.stop_at
             for each in self._store.instances.values()

@@ -87,16 +87,18 @@ def waits_since(row: InstanceRow) -> datetime | None:
     return max(moment for moment in moments if moment is not None)
 
 
-def told_since(store: Store, row: InstanceRow, at: datetime) -> datetime | None:
-    """Tell since when a suspended instance is launchable because of a signal; None if it isn't."""
+def told_since(store: Store, row: InstanceRow) -> datetime | None:
+    """Tell when a suspended instance became or becomes launchable by a signal; None if it isn't."""
     is_idle = row.launch_id is None and not (row.image_id is None and row.workflow is None)
     sent = store.unacknowledged(row.instance_id)
     suspended = row.state in (State.ASLEEP, State.PAUSED)
-    if sent is None or not is_idle or not suspended or row.is_claimed(at):
+    if sent is None or not is_idle or not suspended:
         return None
     if not store.is_sent_for(row):
         return None
-    return max(sent.created_at, row.launch_after or sent.created_at)
+    claimed_until = None if row.wake_claim_by is None else row.wake_claim_until
+    moments = (sent.created_at, row.launch_after, claimed_until)
+    return max(moment for moment in moments if moment is not None)
 
 
 def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -> datetime | None:
@@ -113,13 +115,11 @@ def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -
     return None if row.image_id is None or is_over else heard_at(row) + silence
 
 
-def moments(
-    store: Store, silence: timedelta, lost_silence: timedelta, now: datetime
-) -> Iterator[datetime]:
+def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterator[datetime]:
     """Tell when instances became or become launchable by themselves."""
     for row in store.instances.values():
         quiet = silent_from(row, silence, lost_silence)
-        for moment in (waits_since(row), told_since(store, row, now), quiet):
+        for moment in (waits_since(row), told_since(store, row), quiet):
             if moment is not None:
                 yield moment
 
@@ -160,7 +160,7 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
         _candidates(store, offer, at), _targets(store, offer, at), places, limit=limit, at=at
     )
     claimed = [_launch(store, offer, *one, at) for one in found.chosen]
-    later = (each for each in moments(store, offer.silence, offer.lost_silence, at) if each > at)
+    later = (each for each in moments(store, offer.silence, offer.lost_silence) if each > at)
     next_at = None if len(claimed) == limit else min(later, default=None)
     return Claims(tuple(claimed), again_at=found.again_at, next_at=next_at)
 
@@ -169,7 +169,7 @@ def _candidates(store: Store, offer: Offer, at: datetime) -> Iterator[Candidate]
     for row in store.instances.values():
         moments = (
             waits_since(row),
-            told_since(store, row, at),
+            told_since(store, row),
             silent_from(row, offer.silence, offer.lost_silence),
         )
         since = min((moment for moment in moments if moment is not None), default=None)

@@ -67,7 +67,11 @@ WHERE one.since <= $1::timestamptz;
 -- name: told
 SELECT
     i.instance_id,
-    greatest(s.created_at, i.launch_after) AS since,
+    greatest(
+        s.created_at,
+        i.launch_after,
+        CASE WHEN i.wake_claim_by IS NOT NULL THEN i.wake_claim_until END
+    ) AS since,
     i.launch_count,
     i.xmin::text AS version,
     i.tenant_id,

@@ -95,17 +95,20 @@ END;
 -- name: launchable_moments
 -- When instances become launchable by themselves, with a CTE `clock` of now and the silences.
 told AS MATERIALIZED (
-    SELECT greatest(s.created_at, i.launch_after) AS moment
+    SELECT
+        greatest(
+            s.created_at,
+            i.launch_after,
+            CASE WHEN i.wake_claim_by IS NOT NULL THEN i.wake_claim_until END
+        ) AS moment
     FROM pending_signals AS s
     JOIN instances AS i ON i.instance_id = s.instance_id
-    CROSS JOIN clock
     WHERE s.acknowledged_at IS NULL
         AND s.signal_type IN ('cancel', 'resume')
         AND i.launch_id IS NULL
         AND i.status = 'suspended'
         AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
         AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
-        AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > clock.now) IS NOT TRUE
 ),
 -- Running, and watched by no environment; one that is over waits for its back-off instead.
 silent_ones AS MATERIALIZED (

@@ -55,7 +55,7 @@ LIMIT :limit;
 -- name: told
 SELECT
     i.instance_id,
-    max(s.created_at, coalesce(i.launch_after, '')),
+    -- include: told_since,
     i.launch_count,
     i.tenant_id,
     i.image_id,

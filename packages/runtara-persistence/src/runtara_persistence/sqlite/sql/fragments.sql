@@ -56,6 +56,13 @@ CASE
     THEN max(created_at, coalesce(launch_after, ''))
 END;
 
+-- name: told_since
+max(
+    s.created_at,
+    coalesce(i.launch_after, ''),
+    CASE WHEN i.wake_claim_by IS NOT NULL THEN coalesce(i.wake_claim_until, '') ELSE '' END
+);
+
 -- name: may_launch
     launch_id IS NULL
     AND status IN ('pending', 'running', 'suspended')
@@ -110,7 +117,9 @@ FROM (
         LIMIT 1
     )
     UNION ALL
-    SELECT i.launch_after
+    SELECT
+        -- include: told_since
+        AS moment
     FROM pending_signals AS s
     CROSS JOIN instances AS i ON i.instance_id = s.instance_id
     WHERE s.acknowledged_at IS NULL
@@ -118,7 +127,7 @@ FROM (
         AND i.launch_id IS NULL
         AND i.status = 'suspended'
         AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
-        AND i.launch_after > :now
+        AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
     UNION ALL
     SELECT
         -- include: silent_from
