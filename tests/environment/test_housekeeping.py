@@ -5,11 +5,14 @@ import time
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.environment.conftest import TENANT, Here
 
 from runtara_domain.model.images import Image
+from runtara_domain.ports.placements import Placement
+from runtara_environment import container
 from runtara_environment.folders import LaunchFolder
 from runtara_environment.housekeeping import Housekeeping
 from runtara_environment.images.cache import ImageCache
@@ -59,6 +62,28 @@ async def test_a_finished_instance_goes_with_its_files(here: Here) -> None:
     assert not folder.instance.exists()
     assert kept.path.exists()
     assert kept.workspace.exists()
+
+
+async def test_folders_that_can_not_be_reached_hinder_no_other_placement(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A shared disk that is away says so in the log; what lies elsewhere is cleared away."""
+    placements = cast("dict[str, Placement]", {"away": Disk(OSError("stale")), "here": Disk(2)})
+
+    assert await container._sweep(placements, cast("Any", None), None) == 2
+    assert "folders of the placement 'away' stay: stale" in caplog.text
+
+
+class Disk:
+    """A placement that keeps folders; gives or raises this when it is to clear them away."""
+
+    def __init__(self, outcome: int | OSError) -> None:
+        self.outcome = outcome
+
+    async def sweep(self, is_known: object, older_than: timedelta | None) -> int:
+        if isinstance(self.outcome, OSError):
+            raise self.outcome
+        return self.outcome
 
 
 async def test_a_deleted_instance_leaves_no_files(

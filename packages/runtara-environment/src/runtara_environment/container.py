@@ -1,6 +1,7 @@
 """What an environment is made of, and how its parts fit; nothing in here opens anything."""
 
 import asyncio
+import logging
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -43,6 +44,8 @@ from runtara_migrations import location
 from runtara_persistence.connect import backend, postgres, sqlite
 from runtara_protocol.server.router import Router
 from runtara_schedules import CronCalendar
+
+logger = logging.getLogger(__name__)
 
 VERSION = version("runtara-environment")
 
@@ -188,9 +191,19 @@ async def _sweep(
     is_known: Callable[[str], Awaitable[bool]],
     older_than: timedelta | None,
 ) -> int:
-    """Have all placements remove folders that nothing needs; gives how many."""
-    found = [one for one in placements.values() if isinstance(one, KeepsFolders)]
-    return sum([await one.sweep(is_known, older_than) for one in found])
+    """
+    Have all placements remove folders that nothing needs; gives how many.
+
+    What one can't reach or remove is logged, and hinders no other. Raises DatabaseError.
+    """
+    removed = 0
+    for name, placement in placements.items():
+        if isinstance(placement, KeepsFolders):
+            try:
+                removed += await placement.sweep(is_known, older_than)
+            except OSError as error:
+                logger.warning("folders of the placement %r stay: %s", name, error)
+    return removed
 
 
 def _obstacle(
