@@ -202,8 +202,8 @@ async def _check_is_worker(core: Management, environment_id: str) -> None:
     for one in await core.persistence.environments.page(gone_for=_EVER):
         if one.environment_id == environment_id and one.kind is not EnvironmentKind.WORKER:
             raise Conflict(
-                f"environment_id: takes the id of a worker, and {environment_id!r} is the one of"
-                f" an {one.kind.value}: drain that, and end its process"
+                f"environment_id: takes the id of a worker, and {environment_id!r} is of the kind"
+                f" {one.kind.value}: drain it, and end its process"
             )
 
 
