@@ -1,8 +1,10 @@
 """An event loop in a thread, for code that has none."""
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from runtara_sdk.errors import ClientNotOpen
@@ -16,20 +18,26 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+        # Reentrant: the collector may close an iterator in a thread that holds it.
+        self._lock = threading.RLock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """
         Carry out work in the loop, and give what it gives or raise what it raises.
 
-        It is cancelled where waiting for it is interrupted. Raises ClientNotOpen before `start` and
-        after `stop`.
+        It is cancelled where waiting for it is interrupted. Raises ClientNotOpen before `start`,
+        after `stop`, and where `stop` comes before the work has ended; RuntimeError in the loop's
+        own thread.
         """
-        if self._running is None:
+        try:
+            result = self._submitted(work)
+        except BaseException:
             work.close()
-            raise ClientNotOpen("the client is not open: use it as `with ... as client:`")
-        result = asyncio.run_coroutine_threadsafe(work, self._running[0])
+            raise
         try:
             return result.result()
+        except concurrent.futures.CancelledError as error:
+            raise ClientNotOpen("the client was closed while a call was under way") from error
         except BaseException:
             result.cancel()
             raise
@@ -40,26 +48,63 @@ class LoopThread:
             while (one := self.run(_next(found))) is not None:
                 yield one
         finally:
-            # One that is left behind when the loop has ended is gone with it.
-            if isinstance(found, AsyncGenerator) and self._running is not None:
-                self.run(found.aclose())
+            # The loop closes by itself what its own thread collects.
+            if isinstance(found, AsyncGenerator) and not self._is_own_thread():
+                # One that is left behind when the loop has ended was closed with it.
+                with suppress(ClientNotOpen):
+                    self.run(found.aclose())
 
     def start(self) -> None:
-        """Begin to run."""
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
-        self._running = loop, thread
-        thread.start()
+        """Begin to run; raises ClientNotOpen where it runs already."""
+        with self._lock:
+            if self._running is not None:
+                raise ClientNotOpen("the client is open already: use one `with` at a time")
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
+            thread.start()
+            self._running = loop, thread
 
     def stop(self) -> None:
-        """End; what is under way is given up."""
-        assert self._running is not None, "it was started"
-        loop, thread = self._running
-        self._running = None
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        """End; what is under way is cancelled, and awaited."""
+        self._refuse_own_thread()
+        with self._lock:
+            assert self._running is not None, "it was started"
+            loop, thread = self._running
+            self._running = None
+        try:
+            asyncio.run_coroutine_threadsafe(_end_others(), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+    def _submitted(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
+        self._refuse_own_thread()
+        with self._lock:
+            if self._running is None:
+                raise ClientNotOpen("the client is not open: use it as `with ... as client:`")
+            return asyncio.run_coroutine_threadsafe(work, self._running[0])
+
+    def _is_own_thread(self) -> bool:
+        running = self._running
+        return running is not None and running[1] is threading.current_thread()
+
+    def _refuse_own_thread(self) -> None:
+        if self._is_own_thread():
+            raise RuntimeError(
+                f"a callback in the thread {self._name!r} can't wait for that thread: use the"
+                " client in a thread of your own"
+            )
 
 
 async def _next(found: AsyncIterator[T]) -> T | None:
     return await anext(found, None)
+
+
+async def _end_others() -> None:
+    """Cancel the loop's other tasks, wait until they have ended, and close its generators."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()

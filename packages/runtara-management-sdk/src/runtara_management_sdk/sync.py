@@ -6,7 +6,8 @@ The typed client for code without an event loop: the same names, arguments, resu
             print(instance.instance_id, instance.status)
 
 Each method is that of the async client, carried out in a thread and waited for; lists are
-iterators. Callbacks, as `on_progress` of an upload, are called in that thread.
+iterators. Callbacks, as `on_progress` of an upload, are called in that thread, and can't call the
+client.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -172,7 +173,8 @@ class ManagementClient(Face[client.ManagementClient]):
     A client of an environment's port, between `with` and its end; threads may share it.
 
     As the async ManagementClient: it connects at the first call, and takes the same settings. A
-    call outside of `with` raises ClientNotOpen.
+    call outside of `with` raises ClientNotOpen, and so does one under way when another thread
+    leaves it.
     """
 
     health = Waits(client.ManagementClient.health)

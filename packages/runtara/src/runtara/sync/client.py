@@ -23,7 +23,11 @@ def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
 
 
 class Client:
-    """Starts instances and finds them, between `with` and its end; threads may share it."""
+    """
+    Starts instances and finds them, between `with` and its end; threads may share it.
+
+    A call outside of `with`, and one under way when another thread leaves it, raises ClientNotOpen.
+    """
 
     def __init__(self, client: runtara.client.Client) -> None:
         self._client = client
