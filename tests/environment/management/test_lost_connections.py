@@ -7,7 +7,7 @@ import pytest
 
 from runtara_management_sdk import ManagementSettings
 from runtara_management_sdk.transport import Transport
-from runtara_protocol.frame import MessageType, encode
+from runtara_protocol.frame import HEADER_SIZE, MessageType, encode
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_protocol.quic.error import ConnectionLost
 from runtara_sdk.errors import ConnectionFailed
@@ -25,6 +25,7 @@ class Scripted:
     def __init__(self, *exchanges: Callable[[], Awaitable[bytes]]) -> None:
         self._exchanges = list(exchanges)
         self.attempts = 0
+        self.asked: list[pb.RpcRequest] = []
 
     async def connected(self) -> "Scripted":
         self.attempts += 1
@@ -34,6 +35,7 @@ class Scripted:
         return self
 
     async def exchange(self, request: bytes) -> bytes:
+        self.asked.append(pb.RpcRequest.FromString(request[HEADER_SIZE:]))
         return await self._exchanges.pop(0)()
 
     async def lost(self, connection: object, error: ConnectionLost) -> ConnectionFailed:
@@ -44,6 +46,11 @@ class Scripted:
 
 
 async def lost() -> bytes:
+    raise ConnectionLost("gone")
+
+
+async def soon_lost() -> bytes:
+    await asyncio.sleep(0.02)
     raise ConnectionLost("gone")
 
 
@@ -77,3 +84,17 @@ async def test_a_wait_goes_on_where_an_environment_comes_back() -> None:
 
     assert isinstance(answer, pb.WaitInstanceResponse)
     assert connection.attempts == 2
+
+
+async def test_a_wait_over_connections_that_are_lost_again_and_again_ends_in_time() -> None:
+    """Each time it asks for no more than what is left of its wait."""
+    connection = Scripted(*[soon_lost] * 10_000)
+    wait = pb.RpcRequest(wait_instance=pb.WaitInstanceRequest(instance_id="i", wait_ms=300))
+
+    async with asyncio.timeout(10):
+        with pytest.raises(ConnectionFailed):
+            await transport(connection).ask(wait, hold=0.3)
+    first, *others = [one.wait_instance.wait_ms for one in connection.asked]
+    assert first == 300
+    assert others == sorted(others, reverse=True)
+    assert others[-1] < first

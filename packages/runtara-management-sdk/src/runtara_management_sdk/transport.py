@@ -25,9 +25,10 @@ class Transport:
     """
     Asks an environment; any number of tasks may ask at once.
 
-    A request that is as good carried out twice is asked again until its time is up. The time for
-    which the server may hold the answer back counts while there is a connection. Without any
-    connection yet the first failure to connect is raised at once.
+    A request that is as good carried out twice is asked again until its time is up, which counts
+    from the first time on. The time for which the server may hold the answer back counts while
+    there is a connection; one that is asked again has what is left of it. Without any connection
+    yet the first failure to connect is raised at once.
     """
 
     def __init__(self, settings: ManagementSettings) -> None:
@@ -77,13 +78,15 @@ class Transport:
         failure: RuntaraError | None = None
         failures = 0
         repeated_after = TRANSIENT if is_repeatable else NOT_CARRIED_OUT
+        ends = None if hold is None else _now() + self._timeout + hold
         try:
-            async with asyncio.timeout(None if hold is None else self._timeout + hold) as limit:
+            async with asyncio.timeout_at(ends) as limit:
                 while True:
                     try:
                         connection = await self._connection.connected()
-                        if failure is not None and hold:
-                            limit.reschedule(_now() + self._timeout + hold)
+                        if failure is not None and hold and ends is not None:
+                            limit.reschedule(ends)
+                            _hold_for(request, ends - self._timeout - _now())
                         return read_answer(request, await self._once(connection, exchange))
                     except ConnectionFailed as error:
                         failure = error
@@ -120,6 +123,13 @@ class Transport:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _hold_for(request: RpcRequest, seconds: float) -> None:
+    """Let the server hold the answer back for no longer than this, where a request says it."""
+    asked = getattr(request, request.WhichOneof("request") or "")
+    if "wait_ms" in asked.DESCRIPTOR.fields_by_name:
+        asked.wait_ms = min(asked.wait_ms, max(0, int(seconds * 1000)))
 
 
 async def _greet(connection: ClientConnection) -> None:
