@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -250,3 +251,34 @@ async def test_one_that_falls_asleep_just_then_sleeps() -> None:
     )
 
     assert getattr(ended, "outcome", None) is Outcome.SUSPENDED
+
+
+async def test_code_after_a_group_whose_end_is_being_saved_does_not_go_on() -> None:
+    @workflow
+    async def order() -> None:
+        async with TaskGroup() as group:
+            group.create_task(ship(), name="ship")
+        await asyncio.sleep(3600)
+
+    ended = await left_at(
+        order, Core(), lambda call, is_done: call.startswith("save group") and not is_done
+    )
+
+    assert isinstance(ended, Asked)
+
+
+async def test_code_that_has_cancelled_a_call_does_not_go_on() -> None:
+    """Its cancellation is being saved when the run is asked to leave."""
+
+    @workflow
+    async def order() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await WORD.get()
+        await asyncio.sleep(3600)
+
+    ended = await left_at(
+        order, Core(), lambda call, is_done: call.startswith("save get:word") and not is_done
+    )
+
+    assert isinstance(ended, Asked)

@@ -209,6 +209,7 @@ class BranchGroup:
                 await self._record(Record(Kind.RESULT, count.encode()))
             if self._recorded_end is not None and is_by_code(self._recorded_end):
                 await self._cancelled_again()
+        await self._execution.departure.hold()
         return self._cancelled_by_code or cancelled
 
     async def _wait_for(self, wait: Wait) -> str | None:

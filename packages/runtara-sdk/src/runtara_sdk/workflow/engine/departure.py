@@ -15,9 +15,10 @@ class Departure:
     """
     Lets one run leave when it is asked to.
 
-    From then on no durable call and no attempt begins. Attempts under way end, and what came of
-    them is saved; the code that awaits them doesn't go on. The run is over when all its calls wait.
-    Code between two calls is not waited for. A departure may be asked for before the run begins.
+    From then on no durable call begins, and no attempt but one whose intent is being saved: it
+    would be in doubt. Attempts under way end, and what came of them is saved; the code that awaits
+    them doesn't go on. The run is over when all its calls wait. Code between two calls is not
+    waited for. A departure may be asked for before the run begins.
     """
 
     def __init__(self) -> None:

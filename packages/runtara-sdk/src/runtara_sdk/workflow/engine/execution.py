@@ -154,7 +154,7 @@ class Execution:
         except asyncio.CancelledError:
             ending, _ = await self.live.let_end(self._cancelled_by_code(call, record))
             on_record(record := ending.result())
-            await self.order.wait_for_lower(record.nth)
+            await self._wait_to_raise(record)
             if is_by_code(record):
                 raise
         if record.kind is Kind.CANCELLED:
@@ -210,6 +210,10 @@ class Execution:
             if record.nth is not None:
                 await self.order.handed_over(record.nth, at_once=True)
         return record
+
+    async def _wait_to_raise(self, record: Record) -> None:
+        await self.order.wait_for_lower(record.nth)
+        await self.departure.hold()
 
     async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         if record is None and call.made is not None:
