@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.templating import Jinja2Templates
 from steps import Decision, Order, Report
-from workflows import APPROVAL, fulfil, nightly, parcel
+from workflows import APPROVAL, fulfil, nightly, undo
 
 from runtara import RuntaraError, Worker, connect
 
@@ -16,8 +16,11 @@ REFUSALS = {
     "INSTANCE_NOT_FOUND": 404,
     "INSTANCE_ALREADY_EXISTS": 409,
     "INVALID_INSTANCE_STATE": 409,
+    "VALIDATION_ERROR": 422,
+    "NOT_SERIALIZABLE": 422,
 }
 
+ORDER = "order-"  # Begins the ids of orders: so a customer's id names no other instance.
 client = connect()
 templates = Jinja2Templates(Path(__file__).parent / "templates")
 
@@ -25,7 +28,7 @@ templates = Jinja2Templates(Path(__file__).parent / "templates")
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Be a client and a worker for as long as the application runs."""
-    async with client, Worker(fulfil, parcel, nightly):
+    async with client, Worker(fulfil, undo, nightly):
         yield
 
 
@@ -42,20 +45,20 @@ async def refused(request: Request, error: RuntaraError) -> JSONResponse:
 async def page(request: Request) -> Response:
     """Show the orders of a day, with buttons."""
     orders = [one async for one in client.list(fulfil, since="1d")]
-    return templates.TemplateResponse(request, "orders.html", {"orders": orders})
+    return templates.TemplateResponse(request, "orders.html", {"orders": orders, "prefix": ORDER})
 
 
 @app.post("/orders", status_code=202)
 async def place(order: Order) -> dict[str, object]:
     """Take an order; the same one again is the same order."""
-    handle = await client.start(fulfil, order, id=order.id)
-    return {"id": handle.id, "is_new": handle.created}
+    handle = await client.start(fulfil, order, id=ORDER + order.id)
+    return {"id": order.id, "is_new": handle.created}
 
 
 @app.get("/orders/{order_id}")
 async def show(order_id: str) -> dict[str, object]:
     """Say how an order stands, with its receipt or why there is none."""
-    handle = client.handle(fulfil, order_id)
+    handle = client.handle(fulfil, ORDER + order_id)
     found = await handle.status()
     return {
         "status": found.status,
@@ -69,14 +72,14 @@ async def show(order_id: str) -> dict[str, object]:
 @app.post("/orders/{order_id}/decision")
 async def decide(order_id: str, decision: Decision) -> dict[str, object]:
     """Approve or decline a large order; the first decision stands."""
-    sent = await client.handle(fulfil, order_id).send(APPROVAL, decision)
+    sent = await client.handle(fulfil, ORDER + order_id).send(APPROVAL, decision)
     return {"stands": sent.is_first, "warning": sent.warning}
 
 
 @app.delete("/orders/{order_id}", status_code=202)
 async def cancel(order_id: str) -> None:
     """Have an order undone that is under way."""
-    await client.handle(fulfil, order_id).cancel("the customer's wish")
+    await client.handle(fulfil, ORDER + order_id).cancel("the customer's wish")
 
 
 @app.get("/reports")

@@ -10,11 +10,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from runtara import Retry, current, step
 
 RETRY = Retry(attempts=5, on=sqlite3.OperationalError, wait="100ms")
+BERLIN = "Europe/Berlin"
+"""Where the shop is, and its days begin."""
 NOT_IN_STOCK = "unicorn"
 REFUSED_CARD = "stolen"
 
@@ -71,14 +74,14 @@ def charge(order: Order) -> str:
     """Take the money; gives the payment's number."""
     if order.card == REFUSED_CARD:
         raise CardRefused(f"the bank refuses the card of {order.id}")
-    _enter("charge", order.id, order.cents)
+    _enter("charge", order.id, "", order.cents)
     return f"payment-{order.id}"
 
 
 @step(retry=RETRY)
-def refund(order: Order) -> None:
-    """Give the money back."""
-    _enter("refund", order.id, -order.cents)
+def refund(order_id: str) -> None:
+    """Give back the money that an order has brought, if it has."""
+    _reverse("charge", "refund", order_id)
 
 
 @step(retry=RETRY, raises=SoldOut)
@@ -86,34 +89,52 @@ def pack(order_id: str, item: str) -> str:
     """Take an item from its shelf; gives the parcel's number."""
     if item == NOT_IN_STOCK:
         raise SoldOut(f"there is no {item} left for {order_id}")
-    parcel = f"{order_id}/{item}"
-    _enter("pack", parcel, 0)
-    return parcel
+    _enter("pack", order_id, item, 0)
+    return f"{order_id}/{item}"
 
 
 @step(retry=RETRY)
-def unpack(parcel: str) -> None:
-    """Put what is in a parcel back on its shelf."""
-    _enter("unpack", parcel, 0)
+def unpack(order_id: str) -> None:
+    """Put back on their shelves the items that are packed of an order."""
+    _reverse("pack", "unpack", order_id)
 
 
 @step(retry=RETRY)
-def takings(until: datetime) -> Report:
-    """Sum up the day that ends then."""
-    since = (until - timedelta(days=1)).isoformat()
+def takings(moment: datetime) -> Report:
+    """Sum up the day before that of the moment, in Berlin."""
+    since, until = day_before(moment)
     with _books() as books:
         [(orders, cents)] = books.execute(
             "SELECT count(DISTINCT CASE kind WHEN 'charge' THEN of END), coalesce(sum(cents), 0)"
-            " FROM entries WHERE at > ? AND at <= ?",
-            (since, until.isoformat()),
+            " FROM entries WHERE at >= ? AND at < ?",
+            (since.astimezone(UTC).isoformat(), until.astimezone(UTC).isoformat()),
         )
-    return Report(f"{until:%Y-%m-%d}", orders, cents)
+    return Report(f"{since:%Y-%m-%d}", orders, cents)
 
 
-def _enter(kind: str, of: str, cents: int) -> None:
-    entry = (current().idempotency_key, kind, of, cents, datetime.now(UTC).isoformat())
+def day_before(moment: datetime) -> tuple[datetime, datetime]:
+    """Give the midnights between which it lies: 23 hours apart once a year, and 25 once."""
+    zone = ZoneInfo(BERLIN)
+    until = datetime.combine(moment.astimezone(zone), time.min, zone)
+    return until - timedelta(days=1), until
+
+
+def _enter(kind: str, of: str, item: str, cents: int) -> None:
+    entry = (current().idempotency_key, kind, of, item, cents, datetime.now(UTC).isoformat())
     with _books() as books, books:
-        books.execute("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entry)
+        books.execute("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)", entry)
+
+
+def _reverse(kind: str, reversal: str, of: str) -> None:
+    """Enter the opposite of what the books have; a step that was cut off may have entered it."""
+    key, now = current().idempotency_key, datetime.now(UTC).isoformat()
+    with _books() as books, books:
+        books.execute(
+            "INSERT OR IGNORE INTO entries"
+            " SELECT ? || '/' || key, ?, of, item, -cents, ? FROM entries"
+            " WHERE kind = ? AND of = ?",
+            (key, reversal, now, kind, of),
+        )
 
 
 @contextmanager
@@ -122,6 +143,6 @@ def _books() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path)) as books:
         books.execute(
             "CREATE TABLE IF NOT EXISTS entries"
-            " (key TEXT PRIMARY KEY, kind TEXT, of TEXT, cents INTEGER, at TEXT)"
+            " (key TEXT PRIMARY KEY, kind TEXT, of TEXT, item TEXT, cents INTEGER, at TEXT)"
         )
         yield books

@@ -1,8 +1,9 @@
-"""The shop's workflows: an order, its parcels, and the report of each night."""
+"""The shop's workflows: an order, its undoing, and the report of each night."""
 
 import asyncio
 
 from steps import (
+    BERLIN,
     CardRefused,
     Decision,
     Declined,
@@ -26,42 +27,35 @@ APPROVAL = Promise("approval", Decision)
 
 @workflow(raises=(CardRefused, Declined, SoldOut))
 async def fulfil(order: Order) -> Receipt:
-    """Charge, have a large order approved, pack; undo it all if that fails or is cancelled."""
-    payment = await charge(order)
-    parcels: list[str] = []
+    """
+    Charge, have a large order approved, pack; undo it all if that fails or is cancelled.
+
+    A step under way is let end first. A cancel that comes with the last item is too late.
+    """
     try:
+        payment = await charge(order)
         if order.cents >= LARGE:
             report("waiting for approval")
             decision = await APPROVAL.get(timeout="7d")
             if not decision.approved:
                 raise Declined(decision.by)
         report("packing")
-        ended = await asyncio.gather(
-            *(
-                child(parcel.bind(order.id, item), id=f"{order.id}-parcel-{number}")
-                for number, item in enumerate(order.items)
-            ),
-            return_exceptions=True,
-        )
-        parcels += [one for one in ended if isinstance(one, str)]
-        for one in ended:
-            if isinstance(one, BaseException):
-                raise one
+        return Receipt(payment, [await pack(order.id, item) for item in order.items])
     except (Exception, asyncio.CancelledError):
-        for packed in parcels:
-            await unpack(packed)
-        await refund(order)
+        await child(undo.bind(order.id), id=f"undo-{order.id}")
         raise
-    return Receipt(payment, parcels)
 
 
-@workflow(raises=SoldOut)
-async def parcel(order_id: str, item: str) -> str:
-    """Pack one item."""
-    return await pack(order_id, item)
+@workflow
+async def undo(order_id: str) -> None:
+    """Put back what is packed of an order; give its money back, even where that fails."""
+    try:
+        await unpack(order_id)
+    finally:
+        await refund(order_id)
 
 
-@workflow(cron="0 3 * * *", tz="Europe/Berlin")
+@workflow(cron="0 3 * * *", tz=BERLIN)
 async def nightly(tick: Tick) -> Report:
-    """Report a day's takings, every night."""
+    """Report the takings of the day before, every night."""
     return await takings(tick.at)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import runpy
 import signal
 import socket
 import sqlite3
@@ -72,10 +73,7 @@ class Shop:
     def entries(self, order_id: str) -> list[str]:
         """Give what the books have of an order, in its order."""
         with closing(sqlite3.connect(self.folder / "books.db")) as books:
-            rows = books.execute(
-                "SELECT kind FROM entries WHERE of = ? OR of LIKE ? || '/%' ORDER BY at",
-                (order_id, order_id),
-            )
+            rows = books.execute("SELECT kind FROM entries WHERE of = ? ORDER BY at", (order_id,))
             return [kind for (kind,) in rows]
 
     def processes(self) -> list[int]:
@@ -181,16 +179,56 @@ def test_a_declined_and_a_cancelled_order_are_refunded(shop: Shop) -> None:
     assert shop.http.get("/orders/unknown").status_code == 404
 
 
+def test_a_cancel_while_an_item_is_packed_undoes_that_too(shop: Shop) -> None:
+    shop.order("half-packed", 25000, items=["book", "pen"])
+    shop.until_waiting("half-packed")
+    with closing(sqlite3.connect(shop.folder / "books.db")) as books:
+        # The step that packs waits for the books.
+        books.execute("BEGIN IMMEDIATE")
+        shop.http.post("/orders/half-packed/decision", json=APPROVED)
+        shop.until("half-packed", lambda found: found["progress"] == "packing")
+        shop.http.delete("/orders/half-packed").raise_for_status()
+
+    assert shop.ended("half-packed")["status"] == "cancelled"
+    done = shop.entries("half-packed")
+    assert done.count("unpack") == done.count("pack") < 2
+    assert (done[0], done[-1]) == ("charge", "refund")
+
+
+def test_ids_of_customers_name_orders_alone(shop: Shop) -> None:
+    """Not the child that undoes one; and one that is too long is refused as a customer's fault."""
+    shop.order("undone", card="stolen")
+    shop.ended("undone")
+
+    assert shop.http.get("/orders/undo-undone").status_code == 404
+    assert shop.http.post("/orders", json={"id": "x" * 5000, "cents": 1}).status_code == 422
+
+
+def test_the_day_before_is_one_of_berlin() -> None:
+    """The cron strikes at 03:00 there, an hour earlier in UTC from spring to autumn."""
+    day_before = runpy.run_path(str(ROOT / "examples/shop/steps.py"))["day_before"]
+    spring = datetime(2026, 3, 30, 1, tzinfo=UTC)
+    autumn = datetime(2026, 10, 26, 2, tzinfo=UTC)
+
+    assert [
+        [midnight.astimezone(UTC).isoformat() for midnight in day_before(moment)]
+        for moment in (spring, autumn)
+    ] == [
+        ["2026-03-28T23:00:00+00:00", "2026-03-29T22:00:00+00:00"],
+        ["2026-10-24T22:00:00+00:00", "2026-10-25T23:00:00+00:00"],
+    ]
+
+
 async def test_the_nightly_report_sums_up_the_day(shop: Shop) -> None:
     """Every process declares the schedule; its tick is carried out once."""
     with closing(sqlite3.connect(shop.folder / "books.db")) as books, books:
         books.execute("DELETE FROM entries")
     shop.order("of-the-day", 777)
     shop.ended("of-the-day")
-    # A tick is a whole minute, which began before the order.
+    # A tick reports the day before.
     with closing(sqlite3.connect(shop.folder / "books.db")) as books, books:
-        an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-        books.execute("UPDATE entries SET at = ? WHERE of = 'of-the-day'", (an_hour_ago,))
+        a_day_ago = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+        books.execute("UPDATE entries SET at = ? WHERE of = 'of-the-day'", (a_day_ago,))
     async with database_at(f"sqlite:{shop.folder}/shop.db") as stored:
         await stored.schedules.pause("default", "nightly")
         [paused] = await stored.schedules.page()
