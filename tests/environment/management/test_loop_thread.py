@@ -20,7 +20,7 @@ def loop() -> Iterator[LoopThread]:
     made.start()
     yield made
     if made._running is not None:
-        made.stop()
+        in_thread(made.stop).result(GENEROUS)
 
 
 def in_thread(work: Callable[[], object]) -> "Future[object]":
