@@ -152,7 +152,7 @@ def _drawn(name: str, shown: list[tuple[str, str]]) -> str:
 
 
 class Terminal:
-    """What a program has written to its terminal so far; it would wait if nobody read."""
+    """What a program has written to its terminal so far; without a reader it would wait."""
 
     def __init__(self, terminal: int) -> None:
         self.shown = ""

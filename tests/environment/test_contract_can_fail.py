@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -228,10 +228,15 @@ BROKEN: dict[str, tuple[type[Whole], Callable[[Rig], Awaitable[None]]]] = {
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Have a spawner that all of them share."""
+    """Have a spawner that all of them share, and end what the broken placements leave running."""
     folder = tmp_path_factory.mktemp("broken")
     yield folder
     os.kill(Here(folder, MemoryPersistence()).spawner_pid(), signal.SIGKILL)
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        # A process may end while it is looked at.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if bytes(folder) in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,4 +1,4 @@
-"""Why an instance does not move: in one sentence, who must act, and the command that helps."""
+"""Why an instance does not move: in a sentence, which party must act, and what helps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ QUEUE = "an instance of its queue"
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """
-    sentence: why it stands as it does. actor: who moves it next. command: what helps, "" if nothing
-    is to be done. is_stuck: whether nothing that is there will move it.
+    sentence: why it stands as it does. actor: the party that moves it next. command: what helps, ""
+    if nothing is to be done. is_stuck: whether nothing that is there will move it.
     """
 
     instance_id: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("instance_id", metavar="ID")
 async def command(session: Session, instance_id: str) -> int:
     """
-    Say in one sentence why an instance does not move, who must act, and which command helps.
+    Say in one sentence why an instance does not move, which party must act, and what helps.
 
     The exit code is 1 if nothing that is there will move it.
     """
