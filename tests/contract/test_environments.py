@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.contract.database import Database, Row
 from tests.contract.launching import SECOND, hold_lease, launch, put_image
 from tests.contract.states import TENANT, put_instance
 
+from runtara_domain.error import InvalidValue
 from runtara_domain.model.environments import EnvironmentKind
 from runtara_domain.model.launches import Offer
 from runtara_domain.ports.persistence import Persistence
@@ -46,6 +48,18 @@ async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> 
     assert (one.environment_id, one.machine, one.capacity) == ("e", "here", 9)
     assert (one.lease_until, one.open_launches) == (drained.until, 0)
     assert (worker.workflows, worker.tenant_id) == (("a", "b"), TENANT)
+
+
+async def test_an_id_is_of_one_kind(persistence: Persistence) -> None:
+    """A worker that is opened with an environment's id changes nothing of it, and the reverse."""
+    await hold_lease(persistence, "e", tenant_id=None)
+    await hold_lease(persistence, "w", kind=EnvironmentKind.WORKER, tenant_id=TENANT)
+    before = await persistence.environments.page()
+    with pytest.raises(InvalidValue, match="environment_id: 'e' is taken by what is no worker"):
+        await hold_lease(persistence, "e", kind=EnvironmentKind.WORKER, tenant_id=TENANT)
+    with pytest.raises(InvalidValue, match="environment_id: 'w' is taken by what is no env"):
+        await hold_lease(persistence, "w")
+    assert await persistence.environments.page() == before
 
 
 async def test_environments_that_are_long_gone_are_forgotten(persistence: Persistence) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from tests.contract.launching import put_image
@@ -15,7 +16,7 @@ from runtara_domain.launching.launcher import Launcher
 from runtara_domain.launching.lease import LeaseTimes
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause
-from runtara_domain.model.launches import Claims, InstanceStart, Offer
+from runtara_domain.model.launches import Claims, InstanceStart, Offer, OpenLaunch
 from runtara_domain.model.limits import Limit, Scope
 from runtara_domain.ports.placements import LaunchFailed, StopSignal
 from runtara_domain.status import State
@@ -466,6 +467,26 @@ async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: W
     async with world.launcher("next"):
         await world.settle()
         assert world.place("next").living() == ["i"]
+
+
+async def test_a_claim_that_is_still_under_way_at_the_end_takes_nothing(world: World) -> None:
+    """One that was cut off may be carried out after what is open was read."""
+    launches = world.persistence.launches
+    read = launches.open_launches
+    late: list[Claims] = []
+    offer = Offer(environment_id="here", can_run=lambda image: True)
+
+    async def read_then_claim(environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
+        rows = await read(environment_id, at=at)
+        late.append(await launches.claim(offer, limit=1, at=at))
+        return rows
+
+    async with world.launcher(capacity=0) as launcher:
+        await start(world, launcher, "i")
+        launches.open_launches = read_then_claim  # type: ignore[method-assign]  # A claim comes late.
+
+    assert [claims.has_lease for claims in late] == [False]
+    assert await world.launches("i") == []
 
 
 async def test_a_process_that_no_signal_ends_keeps_its_launch(world: World) -> None:

@@ -298,6 +298,10 @@ async def test_a_worker_claims_reports_and_leaves(
     with pytest.raises(ServerError) as refused:
         await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id=HERE)))
     assert refused.value.code == "CONFLICT"
+    opening = pb.OpenWorkerRequest(environment_id=HERE, tenant_id="acme", workflows=served)
+    with pytest.raises(ServerError, match="is taken by what is no worker") as refused:
+        await transport.ask(pb.RpcRequest(open_worker=opening))
+    assert refused.value.code == "VALIDATION_ERROR"
     await transport.aclose()
 
 

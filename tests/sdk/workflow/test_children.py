@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.memory_store import Core, MemoryStore, life
 from tests.sdk.workflow.outcomes_got import (
     all_got,
     dying_at,
@@ -199,6 +199,54 @@ async def _cancelled_run(how: str, core: Core, dies_at: int = 0) -> Core:
             await core.tell(SignalType.CANCEL)
         core.now = max(core.now, core.wake or core.now)
     return core
+
+
+@workflow(suspend_after="0s")
+async def starting(how: str) -> str:
+    try:
+        async with asyncio.timeout(None if how == "cancel" else 0.01):
+            if how == "whole":
+                return await result(1)
+            return (await start_child(ship.bind(Parcel(1)), id="ship-1")).id
+    except TimeoutError:
+        return "in no time"
+
+
+async def test_a_start_that_is_cancelled_leaves_no_child() -> None:
+    """A process died when the child was started, and before that was recorded."""
+    core = Core()
+    given = json.dumps("cancel").encode()
+    await life(starting, core, given, lambda call, is_done: is_done and call == "start ship-1")
+    await core.tell(SignalType.CANCEL)
+    ended = await life(starting, core, given)
+
+    assert ended is not None
+    assert ended.outcome is Outcome.CANCELLED
+    assert list(core.children) == ["ship-1"]
+    assert core.cancelled_children == {"ship-1"}
+
+
+@pytest.mark.parametrize("how", ["start", "whole"])
+async def test_a_start_that_code_cuts_off_leaves_no_child(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request may have been carried out, with an answer that never came."""
+    start = MemoryStore.start_child
+
+    async def start_without_answer(
+        self: MemoryStore, child_id: str, workflow: str, input: bytes | None
+    ) -> None:
+        await start(self, child_id, workflow, input)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MemoryStore, "start_child", start_without_answer)
+    core = Core()
+    ended = await life(starting, core, json.dumps(how).encode())
+
+    assert ended is not None
+    assert ended.output == b'"in no time"'
+    assert list(core.children) == ["ship-1"]
+    assert core.cancelled_children == {"ship-1"}
 
 
 async def test_a_cancelled_child_raises_workflow_cancelled() -> None:

@@ -155,14 +155,26 @@ async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher
     assert error in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_process_can_be_run_again(
-    launcher: Launcher, number: signal.Signals
-) -> None:
+async def test_a_process_that_is_to_end_lets_its_step_end(launcher: Launcher) -> None:
+    """After SIGTERM what came of it is saved, no other step begins, and the process ends with 4."""
+    process = await launcher.start("counting", 1, PACE="0.5")
+    await launcher.noted(1)
+    process.terminate()
+    code, _, said = await ended(process)
+    left = await launcher.noted(1)
+    again = await launcher.run("counting", 1)
+
+    assert (code, "run the instance again" in said) == (4, True)
+    assert left == ["ten 0"]
+    assert again[:2] == (0, '["<0>"]\n')
+    assert await launcher.noted(2) == ["ten 0", "label 0"]
+
+
+async def test_an_interrupted_process_can_be_run_again(launcher: Launcher) -> None:
     """It ends with 4, and the instance has not failed."""
     process = await launcher.start("counting", 1, PACE="20")
     await launcher.noted(1)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     code, _, said = await ended(process)
 
     assert (code, "run the instance again" in said) == (4, True)

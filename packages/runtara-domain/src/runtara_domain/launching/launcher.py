@@ -209,6 +209,8 @@ class Launcher:
                 task.cancel()
             await self._stack.__aexit__(kind, error, traceback)
         if is_whole:
+            # Drained, it has nothing more claimed, and a claim that was cut off is over.
+            await self._lease.drain()
             await self._supervisor.give_back()
             await self._lease.close()
 

@@ -107,6 +107,10 @@ class LeaseKeeper:
             else:
                 await self._clock.pause(self._times.after_failure)
 
+    async def drain(self) -> None:
+        """Have nothing more claimed under it; raises DatabaseError."""
+        await self._environments.drain(self._new.environment_id, draining=True)
+
     async def close(self) -> None:
         """Give the lease up; raises DatabaseError."""
         self._good_until = timedelta(0)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from runtara_domain import values
+from runtara_domain.error import InvalidValue
 
 
 class EnvironmentKind(StrEnum):
@@ -50,6 +51,13 @@ class NewEnvironment:
             values.check_id("tenant_id", self.tenant_id)
         for workflow in self.workflows:
             values.check_id("workflows", workflow)
+
+    def another_kind(self) -> InvalidValue:
+        """Give the error of an id that is stored as something else."""
+        return InvalidValue(
+            f"environment_id: {self.environment_id!r} is taken by what is no {self.kind.value}:"
+            " give another id"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

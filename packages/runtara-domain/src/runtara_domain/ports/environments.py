@@ -22,7 +22,7 @@ class Environments(Protocol):
         Open launches of the environment stay its own, unless its lease was over and another has
         closed them. A drain is taken back. Associations of instances with images that a Rust
         environment made are taken over. Rows of others are forgotten whose lease has been over for
-        a day and that have no open launch.
+        a day and that have no open launch. Raises InvalidValue if the id is of another kind.
         """
         ...
 

@@ -30,6 +30,9 @@ class MemoryEnvironments:
         await self._store.turn()
         now = self._clock.now()
         self._forget_gone(now)
+        known = self._store.environments.get(new.environment_id)
+        if known is not None and known.kind != new.kind:
+            raise new.another_kind()
         self._adopt_associations()
         self._store.environments[new.environment_id] = EnvironmentRow(
             environment_id=new.environment_id,

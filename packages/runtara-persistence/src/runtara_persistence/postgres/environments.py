@@ -85,7 +85,7 @@ class PostgresEnvironments:
 async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> Lease:
     await connection.execute(_SQL["open.forget"])
     await connection.execute(_SQL["open.adopt"])
-    [row] = await connection.fetch(
+    found = await connection.fetch(
         _SQL["open"],
         new.environment_id,
         new.kind.value,
@@ -97,6 +97,9 @@ async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> 
         json.dumps(sorted(new.workflows)),
         ttl,
     )
+    if not found:
+        raise new.another_kind()
+    [row] = found
     if new.kind is EnvironmentKind.WORKER:
         await connection.execute(_SQL["tell"])
     return Lease(now=row["now"], until=row["lease_until"])

@@ -46,7 +46,8 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
         }
-        connection.execute(_SQL["open"], opened)
+        if connection.execute(_SQL["open"], opened).rowcount == 0:
+            raise new.another_kind()
         if new.kind is EnvironmentKind.WORKER:
             connection.execute(_SQL["tell"])
         return Lease(now=now, until=now + ttl)

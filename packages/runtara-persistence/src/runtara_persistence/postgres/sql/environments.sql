@@ -45,6 +45,7 @@ SET kind = excluded.kind,
     clock_offset_ms = 0,
     is_draining = FALSE,
     closed_at = NULL
+WHERE environments.kind = excluded.kind
 RETURNING started_at AS now, lease_until;
 
 -- name: tell

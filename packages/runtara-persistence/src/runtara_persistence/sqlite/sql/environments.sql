@@ -38,7 +38,8 @@ SET kind = excluded.kind,
     lease_until = excluded.lease_until,
     clock_offset_ms = 0,
     is_draining = FALSE,
-    closed_at = NULL;
+    closed_at = NULL
+WHERE environments.kind = excluded.kind;
 
 -- name: open.forget
 DELETE FROM environments

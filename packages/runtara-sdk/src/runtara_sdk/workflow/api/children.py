@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -106,8 +106,7 @@ class _Child(Generic[R]):
         """Start the child; raises ChildNotStarted."""
 
         async def live() -> Record:
-            await self.execution.cancellation.check(self.call)
-            return await self._started(self.call)
+            return await self._unless_cancelled(lambda: self._started(self.call))
 
         record = await self.execution.durable(self.call, live)
         if record.kind is Kind.FAILURE:
@@ -125,17 +124,26 @@ class _Child(Generic[R]):
         begun = self.call.part("started")
         record = await self.execution.recorder.recorded_under(self.call, "started")
         if record is None:
-            try:
-                await self.execution.cancellation.check(self.call)
-            except CallCancelled:
-                # A process may have died between the child's start and its record.
-                await self._cancel()
-                raise
-            record = await self._started(begun)
-            await self.execution.recorder.record(begun.key, record)
+
+            async def begin() -> Record:
+                started = await self._started(begun)
+                await self.execution.recorder.record(begun.key, started)
+                return started
+
+            record = await self._unless_cancelled(begin)
         if record.kind is Kind.FAILURE:
             return self.call.record(Kind.FAILURE, record.value)
         return await self._wait()
+
+    async def _unless_cancelled(self, start: Callable[[], Awaitable[Record]]) -> Record:
+        """Start the child; a call that is cancelled before that is recorded leaves none."""
+        try:
+            await self.execution.cancellation.check(self.call)
+            return await start()
+        except (CallCancelled, asyncio.CancelledError):
+            # A process that died before the record may have started it, or the request just sent.
+            await self.execution.live.let_end(self._cancel())
+            raise
 
     async def _started(self, call: DurableCall) -> Record:
         store = self.execution.store

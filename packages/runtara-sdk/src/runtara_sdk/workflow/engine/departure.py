@@ -51,6 +51,11 @@ class Departure:
             suspending.add_done_callback(lambda _: self.look())
 
     @property
+    def has_run(self) -> bool:
+        """Whether there is a run that leaves when it is asked to."""
+        return self._live is not None
+
+    @property
     def is_asked(self) -> bool:
         """Whether the run is to leave."""
         return self._error is not None

@@ -22,6 +22,7 @@ from runtara_sdk.errors import (
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.api import logs
 from runtara_sdk.workflow.api.workflows import Workflow
+from runtara_sdk.workflow.engine.departure import Departure
 from runtara_sdk.workflow.engine.outcome import Awaited, Ended, Outcome
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.errors import (
@@ -74,6 +75,10 @@ _CODES = {
     Outcome.SUSPENDED: SUSPENDED,
     Outcome.CANCELLED: CANCELLED,
 }
+
+
+class _Interrupted(Exception):
+    """The run was told to leave by SIGTERM, and no step of it is under way any more."""
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -174,10 +179,20 @@ async def _run(
     options: argparse.Namespace,
     interrupts: Interrupts,
 ) -> Leave:
-    interrupts.cancel(asyncio.current_task())
+    departure, task = Departure(), asyncio.current_task()
+    assert task is not None
+
+    def leave() -> None:
+        # Without a run there is nothing to let end, and the core may be out of reach.
+        if departure.has_run:
+            departure.ask(_Interrupted())
+        else:
+            task.cancel()
+
+    interrupts.act(task.cancel, leave)
     try:
-        ended = await _run_chain(workflow, _settings(options), given)
-    except asyncio.CancelledError:
+        ended = await _run_chain(workflow, _settings(options), given, departure)
+    except (asyncio.CancelledError, _Interrupted):
         return Leave(INFRASTRUCTURE, Manner.NONE, INTERRUPTED)
     except RuntaraError as error:
         code = _code_of(error)
@@ -195,14 +210,17 @@ def _bug(error: Exception) -> Leave:
 
 
 async def _run_chain(
-    workflow: Workflow[..., Any], settings: "Settings", given: bytes | None
+    workflow: Workflow[..., Any],
+    settings: "Settings",
+    given: bytes | None,
+    departure: Departure,
 ) -> Ended:
     """Run an instance, and those that it restarts as."""
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
         async with connected(settings, workflow.options.core_timeout) as store:
-            ended = await execute(workflow, store, given)
+            ended = await execute(workflow, store, given, departure=departure)
         if ended.outcome is not Outcome.RESTARTED:
             return ended
         logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)

@@ -20,14 +20,16 @@ class Interrupts:
     """
     Heeds SIGINT and SIGTERM from now on.
 
-    The first cancels the task that was given, so that connections are closed; before there is one,
-    and from the second signal on, the process ends at once, with `code`. Python's KeyboardInterrupt
-    would be thrown in user code, and run the clean-up there with what is durable in it.
+    The first SIGINT cancels the task that was given, so that connections are closed; the first
+    SIGTERM has its run leave. Before there is one, and from the second signal on, the process ends
+    at once, with `code`. Python's KeyboardInterrupt would be thrown in user code, and run the
+    clean-up there with what is durable in it.
     """
 
     def __init__(self, code: int) -> None:
         self._code = code
-        self._task: asyncio.Task[object] | None = None
+        self._acts: Mapping[int, Callable[[], object]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._said = f"{INTERRUPTED}\n"
         for number in _USUAL:
             signal.signal(number, self._heed)
@@ -39,13 +41,14 @@ class Interrupts:
                 after_in_child=self._leave,
             )
 
-    def cancel(self, task: "asyncio.Task[object] | None") -> None:
-        """Let the next signal cancel a task of the running loop."""
-        self._task = task
+    def act(self, cancel: Callable[[], object], leave: Callable[[], object]) -> None:
+        """Let the next signal call one of these in the running loop: `leave` is for SIGTERM."""
+        self._loop = asyncio.get_running_loop()
+        self._acts = {signal.SIGINT: cancel, signal.SIGTERM: leave}
 
     def end_with(self, code: int) -> None:
         """Let the next signal end the process with this code: the run is over, and has said so."""
-        self._code, self._task, self._said = code, None, ""
+        self._code, self._loop, self._said = code, None, ""
 
     def _leave(self) -> None:
         """Let a forked process of the user's end as it would elsewhere."""
@@ -56,13 +59,12 @@ class Interrupts:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _USUAL)
 
     def _heed(self, number: int, frame: FrameType | None) -> None:
-        task, self._task = self._task, None
-        if task is None:
+        loop, self._loop = self._loop, None
+        if loop is None:
             self._end()
         else:
-            task.cancel()
             # The loop may sleep, and a handler of signals doesn't wake it.
-            task.get_loop().call_soon_threadsafe(lambda: None)
+            loop.call_soon_threadsafe(self._acts[number])
 
     def _end(self) -> None:
         with suppress(OSError):
