@@ -66,7 +66,7 @@ WORKER = (
         "What a worker claimed at its end is left for its lease to run out.",
         "runtara_environment/management_handlers/workers.py",
         "close_worker",
-        "await _give_back(core, environment_id)",
+        'await _give_back(core, [row.launch_id for row in left], "the worker has ended")',
         "pass",
         (
             "tests/environment/management/test_operators.py"

@@ -305,6 +305,45 @@ async def test_a_worker_claims_reports_and_leaves(
     await transport.aclose()
 
 
+async def test_what_an_abandoned_claim_takes_is_given_back(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client gives it up while it is carried out: it would be launched by nothing."""
+    claim_at_once = port.persistence.launches.claim
+    has_claimed, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def claim_slowly(offer: Offer, *, limit: int, at: datetime) -> Claims:
+        claims = await claim_at_once(offer, limit=limit, at=at)
+        if offer.environment_id == "w" and claims.assignments:
+            has_claimed.set()
+            await may_go_on.wait()
+        return claims
+
+    monkeypatch.setattr(port.persistence.launches, "claim", claim_slowly)
+    transport = Transport(port.settings())
+    served = [pb.ServedWorkflow(name="flow")]
+    opening = pb.OpenWorkerRequest(
+        environment_id="w", tenant_id="acme", workflows=served, capacity=1
+    )
+    await transport.ask(pb.RpcRequest(open_worker=opening))
+    await port.client.instances.start("acme", workflow="flow", instance_id="i")
+    asked = pb.ClaimLaunchesRequest(environment_id="w", limit=1, wait_ms=5000)
+    claiming = asyncio.create_task(transport.ask(pb.RpcRequest(claim_launches=asked)))
+    await has_claimed.wait()
+    claiming.cancel()
+    # Once this is answered, the server has heard of it.
+    await transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
+    may_go_on.set()
+    async with asyncio.timeout(10):
+        while (left := await port.client.instances.get("i")) is None or not left.next_launch_at:
+            await asyncio.sleep(0.01)
+
+    [launch] = [one async for one in port.client.launches.list(instance_id="i")]
+    assert (launch.cause, left.status, left.crashes) == ("stopped", "pending", 0)
+    assert left.next_launch_at <= datetime.now(UTC)
+    await transport.aclose()
+
+
 async def claim_late(port: Port, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> list[Claims]:
     """Have a worker claim right after its open launches are read; gives what that gave."""
     launches = port.persistence.launches

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -68,15 +68,19 @@ async def claim_launches(
         raise LeaseLost("open the worker first: its lease is not known here")
     values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
-    bell, over = Bell(core.clock), asyncio.Event()
+    bell, over, abandoned = Bell(core.clock), asyncio.Event(), asyncio.Event()
 
     def end() -> None:
         over.set()
         bell.ring()
 
+    def abandon() -> None:
+        abandoned.set()
+        end()
+
     assignments: tuple[Assignment, ...] = ()
     with (
-        request.on_abandoned(end),
+        request.on_abandoned(abandon),
         core.ending.told(end),
         core.launcher.launchable.told(bell.ring),
     ):
@@ -89,6 +93,10 @@ async def claim_launches(
             if assignments or left <= timedelta(0):
                 break
             await bell.wait(min([left, *_moments(core, claims)]))
+    if abandoned.is_set() and assignments:
+        await _give_back(core, [one.launch_id for one in assignments], "the worker has gone")
+        core.launcher.look()
+        assignments = ()
     return pb.RpcResponse(
         claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
     )
@@ -191,7 +199,9 @@ async def close_worker(
     # Drained, it claims nothing more, and a claim in flight is over. Were it closed before that,
     # another environment could take what is open for lost, and it would wait for its back-off.
     if await environments.drain(environment_id, draining=True):
-        await _give_back(core, environment_id)
+        # A claim that was cut off may have been carried out.
+        left = await core.persistence.launches.open_launches(environment_id, at=core.launcher.now())
+        await _give_back(core, [row.launch_id for row in left], "the worker has ended")
         await environments.close(environment_id)
     core.launcher.look()
     return pb.RpcResponse(close_worker=pb.CloseWorkerResponse())
@@ -207,13 +217,13 @@ async def _check_is_worker(core: Management, environment_id: str) -> None:
             )
 
 
-async def _give_back(core: Management, environment_id: str) -> None:
-    """Close what is open still: a claim that was cut off may have been carried out."""
-    launches, at = core.persistence.launches, core.launcher.now()
-    end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason="the worker has ended")
-    for row in await launches.open_launches(environment_id, at=at):
-        closing = Closing(row.launch_id, end, random.random())
-        await launches.close(closing, partial(_verdict, core.crashes), at=at)
+async def _give_back(core: Management, launch_ids: Iterable[str], reason: str) -> None:
+    """Close launches that nothing has begun, or goes on with."""
+    end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason=reason)
+    judge, at = partial(_verdict, core.crashes), core.launcher.now()
+    for launch_id in launch_ids:
+        closing = Closing(launch_id, end, random.random())
+        await core.persistence.launches.close(closing, judge, at=at)
 
 
 def _end(ended: pb.LaunchEnd) -> LaunchEnd:

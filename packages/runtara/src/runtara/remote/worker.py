@@ -24,6 +24,7 @@ _WAIT = timedelta(seconds=20)
 _BATCH = 100
 _AFTER_FAILURE = 1.0
 _GRACE_OF_TIMEOUT = 10.0
+_LEFT = (Cause.STOPPED, "the worker has ended")
 
 
 @asynccontextmanager
@@ -34,15 +35,18 @@ async def serving(management: ManagementClient, plan: Plan, runs: OpenRuns) -> A
     await scheduling.declare(management, plan)
     async with runs(worker.ended) as opened:
         worker.runs = opened
-        tasks = [
+        claiming, *tasks = [
             asyncio.create_task(work)
-            for work in (worker.claim_for_ever(), worker.renew_for_ever(), worker.report_for_ever())
+            for work in (
+                worker.claim_until_it_leaves(),
+                worker.renew_for_ever(),
+                worker.report_for_ever(),
+            )
         ]
         try:
             yield
         finally:
-            tasks.pop(0).cancel()
-            await worker.leave()
+            await worker.leave(claiming)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -65,7 +69,7 @@ class _RemoteWorker:
         """Why launches are ended here, where that isn't what their runs say."""
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._changed, self._has_ends = asyncio.Event(), asyncio.Event()
-        self._is_draining = False
+        self._is_draining = self._is_leaving = False
         self._good_until = 0.0
         self._renew_every = 1.0
         self._work: set[asyncio.Task[None]] = set()
@@ -103,28 +107,47 @@ class _RemoteWorker:
         self._ends[end.launch_id] = end
         self._has_ends.set()
 
-    async def leave(self) -> None:
+    async def leave(self, claiming: "asyncio.Task[None]") -> None:
         """Ask all runs to leave, end those that don't within the grace, and report them all."""
+        self._is_leaving = True
         for launch_id in list(self._launches):
-            self._causes[launch_id] = (Cause.STOPPED, "the worker has ended")
+            self._causes[launch_id] = _LEFT
             self.runs.leave(launch_id)
-        await self._until_reported(self._plan.grace.total_seconds())
+        claiming.add_done_callback(lambda _: self._changed.set())
+        draining = asyncio.create_task(self._drain(claiming))
+        await self._until_reported(self._plan.grace.total_seconds(), claiming)
+        for task in (claiming, draining):
+            task.cancel()
         for launch_id in list(self._launches):
             self.runs.kill(launch_id)
-        await self._until_reported(_GRACE_OF_TIMEOUT)
+        await self._until_reported(_GRACE_OF_TIMEOUT, claiming)
+        await asyncio.wait([claiming, draining])
 
-    async def _until_reported(self, seconds: float) -> None:
+    async def _drain(self, claiming: "asyncio.Task[None]") -> None:
+        """
+        Have its claim that waits answered, and take nothing that was just released.
+
+        What a claim takes that is cut off would stand still until the lease is given up.
+        """
+        self._changed.set()
+        try:
+            await self._management.environments.drain(self._id)
+        except RuntaraError as error:
+            logger.warning("the worker can't be drained: %s", error)
+            claiming.cancel()
+
+    async def _until_reported(self, seconds: float, claiming: "asyncio.Task[None]") -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._launches:
+                while self._launches or not claiming.done():
                     self._changed.clear()
                     await self._changed.wait()
 
     # Its loops
 
-    async def claim_for_ever(self) -> None:
-        """Claim launches whenever there is room, until cancelled."""
-        while True:
+    async def claim_until_it_leaves(self) -> None:
+        """Claim launches whenever there is room."""
+        while not self._is_leaving:
             self._changed.clear()
             free = self._plan.capacity - len(self._launches)
             if free <= 0 or self._is_draining:
@@ -135,6 +158,8 @@ class _RemoteWorker:
                     self._id, min(free, _BATCH), wait=_WAIT
                 )
             except LeaseLost:
+                if self._is_leaving:
+                    return
                 await self._after_failure("the lease has to be taken again", self._open_again())
             except RuntaraError as error:
                 logger.warning("nothing can be claimed, trying again: %s", error)
@@ -144,7 +169,7 @@ class _RemoteWorker:
                     self._begin(assignment)
 
     async def _open_again(self) -> None:
-        if not self._is_draining:
+        if not (self._is_draining or self._is_leaving):
             await self.open()
 
     async def _after_failure(self, what: str, mend: Coroutine[Any, Any, None]) -> None:
@@ -200,6 +225,11 @@ class _RemoteWorker:
 
     def _begin(self, assignment: Assignment) -> None:
         launch_id = assignment.launch_id
+        if self._is_leaving:
+            cause, reason = _LEFT
+            self._launches[launch_id] = assignment.instance_id
+            self._report(Ended(launch_id, cause, error=reason))
+            return
         for other, instance_id in self._launches.items():
             if instance_id == assignment.instance_id:
                 # What it still asks would pass for the newer run's, on their one connection.
