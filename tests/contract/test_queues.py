@@ -116,13 +116,25 @@ async def test_a_view_tells_that_an_instance_waits_in_its_queue(persistence: Per
         assert view is not None
         return view.awaits
 
-    narrow = Awaited("queue", "narrow", START, None, "1 of 1 places are taken")
+    await start(persistence, "narrow 3", image_id=image.image_id, queue="narrow")
+    await start(persistence, "narrow 4", image_id=image.image_id, queue="narrow", priority=1)
+    await start(persistence, "narrow 5", workflow="other", queue="narrow", priority=1)
+    await start(persistence, "elsewhere", workflow="other", priority=1)
+
+    def narrow(number: int) -> Awaited:
+        reason = f"1 of 1 places are taken, and it is number {number} in line"
+        return Awaited("queue", "narrow", START, None, reason)
+
     until = START + 10 * SECOND
     assert await awaits("narrow 1") == ()
-    assert await awaits("narrow 2") == (narrow,)
-    assert await awaits("slow 2") == (
-        Awaited("queue", "slow", START, until, "1 of 1 starts within 10 s"),
-    )
+    assert await awaits("narrow 4") == (narrow(1),)
+    assert await awaits("narrow 5") == (narrow(2),)
+    assert await awaits("narrow 2") == (narrow(3),)
+    assert await awaits("narrow 3") == (narrow(4),)
+    slow = "1 of 1 starts within 10 s, and it is number 1 in line"
+    assert await awaits("slow 2") == (Awaited("queue", "slow", START, until, slow),)
     assert await awaits("slow 2", at=until) == ()
     assert await awaits("delayed") == ()
-    assert await awaits("delayed", at=START + SECOND) == (replace(narrow, since=START + SECOND),)
+    assert await awaits("delayed", at=START + SECOND) == (
+        replace(narrow(5), since=START + SECOND),
+    )

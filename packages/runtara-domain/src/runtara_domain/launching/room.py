@@ -74,6 +74,13 @@ class Candidate:
         return -self.lane.priority, self.since, self.instance_id
 
 
+def queued(instance: Instance, queue: str | None, priority: int, wait: Awaited) -> Candidate:
+    """Give an instance that waits in its queue with its place in the line."""
+    lane = Lane(instance.tenant_id, None, instance.workflow, queue, priority)
+    assert wait.since is not None, "a place in a line is waited for since a moment"
+    return Candidate(instance.instance_id, lane, wait.since)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """

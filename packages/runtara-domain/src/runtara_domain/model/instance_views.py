@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,9 @@ from runtara_domain.status import InstanceStatus, SignalType
 
 MAX_LISTED_ERROR = 1024
 """Characters of an error that a list shows."""
+
+LONGEST_LINE = 1000
+"""So many that come first in a queue are counted."""
 
 _DECISION = re.compile(r"!decision#[0-9.]+\Z")
 """Ends the custom signal by which an operator settles whether an effect has happened."""
@@ -172,7 +175,7 @@ class Awaited:
     kind: `promise`, `child`, `decision` (whether an effect has happened), `sleep`, `retry` or
     `queue` (a place in it). until: when the wait ends by itself, of a queue when its rate lets the
     next one start; None: never, or not known. reason: why a step is tried again, or what fills the
-    queue.
+    queue and what its place in the line is.
     """
 
     kind: str
@@ -180,6 +183,11 @@ class Awaited:
     since: datetime | None = None
     until: datetime | None = None
     reason: str = ""
+
+    def in_line(self, ahead: int) -> "Awaited":
+        """Add the place in the line; ahead: how many come first, LONGEST_LINE at most."""
+        number = f"number {ahead + 1}" if ahead < LONGEST_LINE else f"behind {LONGEST_LINE} or more"
+        return replace(self, reason=f"{self.reason}, and it is {number} in line")
 
 
 def awaited(text: str | None) -> tuple[Awaited, ...]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from runtara_domain.launching.room import queued
 from runtara_domain.model.instance_views import (
+    LONGEST_LINE,
     MAX_LISTED_ERROR,
     InstanceOrder,
     InstancePlace,
@@ -36,6 +38,11 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
     ]
     places = launching.room(store, tenant_limit, None, at)
     instance = records.instance(row)
+    queue_wait = places.queue_wait(instance, row.queue, row.launch_after, at) if is_waiting else None
+    if queue_wait is not None:
+        one = queued(instance, row.queue, row.priority, queue_wait)
+        ahead = launching.ahead(store, one, at)
+        queue_wait = queue_wait.in_line(min(ahead, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=row.input,
@@ -55,9 +62,7 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         progress=row.progress,
-        queue_wait=places.queue_wait(instance, row.queue, row.launch_after, at)
-        if is_waiting
-        else None,
+        queue_wait=queue_wait,
     )
 
 

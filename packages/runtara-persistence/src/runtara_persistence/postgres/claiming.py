@@ -90,6 +90,28 @@ async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list
     ]
 
 
+async def ahead(connection: Connection, candidate: Candidate, at: datetime, limit: int) -> int:
+    """Count those of its queue, up to a limit, that are launched before one that waits."""
+    asked = candidate.lane
+    lanes = [
+        (row["lane"], row["priority"])
+        for row in await connection.fetch(_SQL["lanes"], at)
+        if (row["tenant_id"], row["queue"]) == (asked.tenant_id, asked.queue)
+        and row["priority"] >= asked.priority
+    ]
+    [row] = await connection.fetch(
+        _SQL["ahead"],
+        [lane for lane, _ in lanes],
+        [priority for _, priority in lanes],
+        asked.priority,
+        at,
+        candidate.since,
+        candidate.instance_id,
+        limit,
+    )
+    return int(row["ahead"])
+
+
 async def _claim(claiming: _Claiming, limit: int) -> Claims:
     await _find(claiming)
     every = {*claiming.lanes, *(each.lane for each in claiming.others)}

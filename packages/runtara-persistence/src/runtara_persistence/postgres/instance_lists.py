@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from runtara_domain.launching.room import queued
 from runtara_domain.model.instance_views import (
+    LONGEST_LINE,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
@@ -99,6 +101,12 @@ async def _view(
     limits = await claiming.limits_of(connection, [instance.tenant_id])
     room = await claiming.room(connection, limits, tenant_limit, None, at)
     timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
+    queue_wait = None
+    if is_waiting:
+        queue_wait = room.queue_wait(instance, row["queue"], row["launch_after"], at)
+    if queue_wait is not None:
+        one = queued(instance, row["queue"], row["priority"], queue_wait)
+        queue_wait = queue_wait.in_line(await claiming.ahead(connection, one, at, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=row["input"],
@@ -118,9 +126,7 @@ async def _view(
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         progress=row["progress"],
-        queue_wait=room.queue_wait(instance, row["queue"], row["launch_after"], at)
-        if is_waiting
-        else None,
+        queue_wait=queue_wait,
     )
 
 

@@ -87,6 +87,29 @@ def room(
     return Room(limits, places, holds, tenant_limit)
 
 
+def ahead(
+    connection: sqlite3.Connection, candidate: Candidate, at: datetime, limit: int
+) -> int:
+    """Count those of its queue, up to a limit, that are launched before one that waits."""
+    asked, found = candidate.lane, 0
+    for lane, key in _lanes(connection):
+        is_meant = (lane.tenant_id, lane.queue) == (asked.tenant_id, asked.queue)
+        if not is_meant or lane.priority < asked.priority:
+            continue
+        first = {
+            "lane": key,
+            "priority": lane.priority,
+            "is_first": lane.priority > asked.priority,
+            "at": to_text(at),
+            "since": to_text(candidate.since),
+            "instance_id": candidate.instance_id,
+            "limit": limit - found,
+        }
+        [number] = connection.execute(_SQL["ahead"], first).fetchone()
+        found += number
+    return found
+
+
 def _limits(connection: sqlite3.Connection) -> Iterator[Limit]:
     return (launch_rows.limit(row) for row in connection.execute(_SQL["limits"]))
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from runtara_domain.launching.room import queued
 from runtara_domain.model.instance_views import (
+    LONGEST_LINE,
     MAX_LISTED_ERROR,
     InstanceOrder,
     InstancePlace,
@@ -47,6 +49,12 @@ def view(
     )
     covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
     room = claiming.room(connection, tenant_limit, None, at)
+    queue_wait = None
+    if is_waiting:
+        queue_wait = room.queue_wait(instance, queue, from_optional(launch_after), at)
+    if queue_wait is not None:
+        one = queued(instance, queue, priority, queue_wait)
+        queue_wait = queue_wait.in_line(claiming.ahead(connection, one, at, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=given,
@@ -66,9 +74,7 @@ def view(
         attempt=attempt,
         max_attempts=max_attempts,
         progress=progress,
-        queue_wait=room.queue_wait(instance, queue, from_optional(launch_after), at)
-        if is_waiting
-        else None,
+        queue_wait=queue_wait,
     )
 
 

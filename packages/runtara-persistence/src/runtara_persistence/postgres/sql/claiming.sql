@@ -220,6 +220,29 @@ CROSS JOIN LATERAL (
     LIMIT l.places
 ) AS c;
 
+-- name: ahead
+-- How many of these lanes come before one that waits so long, up to a limit.
+SELECT count(*) AS ahead
+FROM (
+    SELECT
+    FROM unnest($1::bigint[], $2::integer[]) AS l (lane, priority)
+    JOIN instances ON
+        -- include: may_launch
+        AND
+        -- include: lane
+        = l.lane
+        AND instances.priority = l.priority
+        AND
+        -- include: waits_since
+        <= CASE WHEN l.priority > $3::integer THEN $4::timestamptz ELSE $5::timestamptz END
+    WHERE l.priority > $3
+        OR
+        -- include: waits_since
+        < $5
+        OR instance_id COLLATE "C" < $6::text
+    LIMIT $7
+) AS found;
+
 -- name: keep_images
 -- An image that is found by name now is the instance's from now on: it can't be deleted meanwhile.
 SELECT image_id

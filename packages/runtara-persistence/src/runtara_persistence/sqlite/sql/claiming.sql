@@ -52,6 +52,31 @@ WHERE
 ORDER BY since, instance_id
 LIMIT :limit;
 
+-- name: ahead
+-- How many of a lane come before one that waits so long, up to a limit.
+SELECT count(*)
+FROM (
+    SELECT 1
+    FROM instances INDEXED BY idx_instances_launchable
+    WHERE
+        -- include: may_launch
+        AND
+        -- include: lane
+        = :lane
+        AND priority = :priority
+        AND
+        -- include: waits_since
+        <= CASE WHEN :is_first THEN :at ELSE :since END
+        AND (
+            :is_first
+            OR
+            -- include: waits_since
+            < :since
+            OR instance_id < :instance_id
+        )
+    LIMIT :limit
+);
+
 -- name: told
 SELECT
     i.instance_id,
