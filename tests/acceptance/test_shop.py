@@ -195,6 +195,24 @@ def test_a_cancel_while_an_item_is_packed_undoes_that_too(shop: Shop) -> None:
     assert (done[0], done[-1]) == ("charge", "refund")
 
 
+def test_the_money_goes_back_even_where_items_can_not(shop: Shop) -> None:
+    """The step that puts them back fails for good, and the workflow that undoes the order with it."""
+    shop.order("shelved")
+    shop.ended("shelved")
+    with closing(sqlite3.connect(shop.folder / "books.db")) as books:
+        books.execute(
+            "CREATE TRIGGER locked BEFORE INSERT ON entries"
+            " WHEN new.kind = 'unpack' AND new.of = 'locked'"
+            " BEGIN SELECT raise(ABORT, 'the warehouse is locked'); END"
+        )
+    shop.order("locked", items=["book", "unicorn"])
+
+    found = shop.ended("locked")
+    assert found["status"] == "failed"
+    assert "the warehouse is locked" in found["error"]
+    assert shop.entries("locked") == ["charge", "pack", "refund"]
+
+
 def test_ids_of_customers_name_orders_alone(shop: Shop) -> None:
     """Not the child that undoes one; and one that is too long is refused as a customer's fault."""
     shop.order("undone", card="stolen")
