@@ -12,7 +12,6 @@ from runtara import (
     TaskGroup,
     child,
     continue_as_new,
-    promise,
     serve,
     sleep,
     step,
@@ -163,14 +162,6 @@ async def deadly() -> None:
     """Kill the process that it runs in."""
     note("deadly")
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@workflow(suspend_after="0s")
-async def large(size: int) -> int:
-    """Wait for ever with so many bytes in hand."""
-    held = os.urandom(size)
-    await promise("never", int)
-    return len(held)
 
 
 WORKFLOWS = (fulfil, nap, greet, steps, picky, countdown, reading, family, pid, deadly)

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from tests.runtara.conftest import Shop, Ways, until
-from tests.runtara.shop import WORKFLOWS, deadly, greet, large, pid, steps
+from tests.runtara.shop import WORKFLOWS, deadly, greet, pid, steps
+from tests.runtara.waiting import wait
 
 from runtara import ConfigurationError, Worker, WorkflowFailed, workflow
 
 pytestmark = pytest.mark.slow
+
+SUSPENDED = 200
+"""Each leaves some kilobytes in its process."""
 
 
 @workflow
@@ -47,21 +51,22 @@ async def test_a_death_harms_no_other_instance(shop: Shop) -> None:
     assert [one for one in shop.noted() if one == "deadly"] == ["deadly"] * 3
 
 
-@pytest.mark.long
 async def test_a_child_that_has_grown_is_replaced(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What suspended runs leave is gone with the process that they were in."""
-    monkeypatch.setattr("runtara.children.GROWTH", 32 << 20)
-    async with shop.client() as client, Worker(large, pid, where=shop.where):
+    """What suspended runs leave is gone with the process that they were in; none is unwound."""
+    monkeypatch.setenv("FINALLY", str(tmp_path / "finally"))
+    monkeypatch.setattr("runtara.children.GROWTH", 1 << 20)
+    async with shop.client() as client, Worker(wait, pid, where=shop.where):
         before = await (await client.start(pid)).result("60s")
-        for number in range(3):
-            handle = await client.start(large, 16 << 20, id=f"large-{number}")
+        handles = await asyncio.gather(*(client.start(wait, number) for number in range(SUSPENDED)))
+        for handle in handles:
             await Ways.until_waiting(handle)
         after = await (await client.start(pid)).result("60s")
+        await until(lambda: not os.path.exists(f"/proc/{before}"))
 
     assert before != after
-    assert not os.path.exists(f"/proc/{before}")  # noqa: ASYNC240
+    assert not (tmp_path / "finally").exists()
 
 
 async def test_what_no_module_holds_is_refused_by_name(shop: Shop) -> None:
