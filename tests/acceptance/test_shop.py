@@ -196,7 +196,7 @@ def test_a_cancel_while_an_item_is_packed_undoes_that_too(shop: Shop) -> None:
 
 
 def test_the_money_goes_back_even_where_items_can_not(shop: Shop) -> None:
-    """The step that puts them back fails for good, and the workflow that undoes the order with it."""
+    """The step that puts them back fails for good."""
     shop.order("shelved")
     shop.ended("shelved")
     with closing(sqlite3.connect(shop.folder / "books.db")) as books:

@@ -135,6 +135,4 @@ async def test_a_view_tells_that_an_instance_waits_in_its_queue(persistence: Per
     assert await awaits("slow 2") == (Awaited("queue", "slow", START, until, slow),)
     assert await awaits("slow 2", at=until) == ()
     assert await awaits("delayed") == ()
-    assert await awaits("delayed", at=START + SECOND) == (
-        replace(narrow(5), since=START + SECOND),
-    )
+    assert await awaits("delayed", at=START + SECOND) == (replace(narrow(5), since=START + SECOND),)

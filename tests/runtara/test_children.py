@@ -14,7 +14,7 @@ from runtara import ConfigurationError, Worker, WorkflowFailed, workflow
 
 pytestmark = pytest.mark.slow
 
-SUSPENDED = 200
+SUSPENDED = 100
 """Each leaves some kilobytes in its process."""
 
 

@@ -335,7 +335,9 @@ async def test_what_an_abandoned_claim_takes_is_given_back(
     await transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
     may_go_on.set()
     async with asyncio.timeout(10):
-        while (left := await port.client.instances.get("i")) is None or not left.next_launch_at:
+        while not (  # noqa: ASYNC110
+            (left := await port.client.instances.get("i")) and left.next_launch_at
+        ):
             await asyncio.sleep(0.01)
 
     [launch] = [one async for one in port.client.launches.list(instance_id="i")]

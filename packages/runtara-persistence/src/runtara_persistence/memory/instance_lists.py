@@ -38,7 +38,9 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
     ]
     places = launching.room(store, tenant_limit, None, at)
     instance = records.instance(row)
-    queue_wait = places.queue_wait(instance, row.queue, row.launch_after, at) if is_waiting else None
+    queue_wait = (
+        places.queue_wait(instance, row.queue, row.launch_after, at) if is_waiting else None
+    )
     if queue_wait is not None:
         one = queued(instance, row.queue, row.priority, queue_wait)
         ahead = launching.ahead(store, one, at)

@@ -87,9 +87,7 @@ def room(
     return Room(limits, places, holds, tenant_limit)
 
 
-def ahead(
-    connection: sqlite3.Connection, candidate: Candidate, at: datetime, limit: int
-) -> int:
+def ahead(connection: sqlite3.Connection, candidate: Candidate, at: datetime, limit: int) -> int:
     """Count those of its queue, up to a limit, that are launched before one that waits."""
     asked, found = candidate.lane, 0
     for lane, key in _lanes(connection):
