@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from runtara_domain.launching.room import queued
+from runtara_domain.launching.room import Room, queued
 from runtara_domain.model.instance_views import (
     LONGEST_LINE,
     MAX_LISTED_ERROR,
+    Awaited,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
@@ -14,6 +15,7 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
+from runtara_domain.model.instances import Instance
 from runtara_domain.status import InstanceStatus, State
 from runtara_persistence import stored
 from runtara_persistence.memory import launching, records
@@ -38,13 +40,6 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
     ]
     places = launching.room(store, tenant_limit, None, at)
     instance = records.instance(row)
-    queue_wait = (
-        places.queue_wait(instance, row.queue, row.launch_after, at) if is_waiting else None
-    )
-    if queue_wait is not None:
-        one = queued(instance, row.queue, row.priority, queue_wait)
-        ahead = launching.ahead(store, one, at)
-        queue_wait = queue_wait.in_line(min(ahead, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=row.input,
@@ -64,8 +59,24 @@ def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None)
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         progress=row.progress,
-        queue_wait=queue_wait,
+        queue_wait=_queue_wait(store, row, instance, places, at) if is_waiting else None,
     )
+
+
+def _queue_wait(
+    store: Store, row: InstanceRow, instance: Instance, room: Room, at: datetime
+) -> Awaited | None:
+    wait = room.queue_wait(instance, row.queue, row.launch_after, at)
+    if wait is None:
+        return None
+    place = queued(instance, row.queue, row.priority, wait).place
+    ahead = sum(
+        since <= at and (-one.priority, since, one.instance_id) < place
+        for one in store.instances.values()
+        if (one.tenant_id, one.queue) == (row.tenant_id, row.queue)
+        and (since := launching.waits_since(one)) is not None
+    )
+    return wait.in_line(min(ahead, LONGEST_LINE))
 
 
 def page(

@@ -149,17 +149,6 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
     return Room(limits, places, holds, tenant_limit)
 
 
-def ahead(store: Store, candidate: Candidate, at: datetime) -> int:
-    """Count those of its queue that are launched before one that waits."""
-    asked = candidate.lane
-    return sum(
-        since <= at and (-row.priority, since, row.instance_id) < candidate.place
-        for row in store.instances.values()
-        if (row.tenant_id, row.queue) == (asked.tenant_id, asked.queue)
-        and (since := waits_since(row)) is not None
-    )
-
-
 def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
     environment = store.environments.get(offer.environment_id)

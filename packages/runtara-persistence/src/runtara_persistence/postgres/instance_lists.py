@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from runtara_domain.launching.room import queued
+from runtara_domain.launching.room import Room, queued
 from runtara_domain.model.instance_views import (
     LONGEST_LINE,
+    Awaited,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
@@ -15,6 +16,7 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
+from runtara_domain.model.instances import Instance
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming, launch_rows, rows
@@ -101,12 +103,6 @@ async def _view(
     limits = await claiming.limits_of(connection, [instance.tenant_id])
     room = await claiming.room(connection, limits, tenant_limit, None, at)
     timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
-    queue_wait = None
-    if is_waiting:
-        queue_wait = room.queue_wait(instance, row["queue"], row["launch_after"], at)
-    if queue_wait is not None:
-        one = queued(instance, row["queue"], row["priority"], queue_wait)
-        queue_wait = queue_wait.in_line(await claiming.ahead(connection, one, at, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=row["input"],
@@ -126,8 +122,18 @@ async def _view(
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         progress=row["progress"],
-        queue_wait=queue_wait,
+        queue_wait=await _queue_wait(connection, instance, row, room, at) if is_waiting else None,
     )
+
+
+async def _queue_wait(
+    connection: Connection, instance: Instance, row: asyncpg.Record, room: Room, at: datetime
+) -> Awaited | None:
+    wait = room.queue_wait(instance, row["queue"], row["launch_after"], at)
+    if wait is None:
+        return None
+    one = queued(instance, row["queue"], row["priority"], wait)
+    return wait.in_line(await claiming.ahead(connection, one, at, LONGEST_LINE))
 
 
 def _listed(row: asyncpg.Record) -> ListedInstance:

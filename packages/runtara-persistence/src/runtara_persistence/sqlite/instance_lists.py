@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from runtara_domain.launching.room import queued
+from runtara_domain.launching.room import Room, queued
 from runtara_domain.model.instance_views import (
     LONGEST_LINE,
     MAX_LISTED_ERROR,
+    Awaited,
     InstanceOrder,
     InstancePlace,
     InstanceQuery,
@@ -16,6 +17,7 @@ from runtara_domain.model.instance_views import (
     ListedInstance,
     MetricsBucket,
 )
+from runtara_domain.model.instances import Instance
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.sqlite import claiming, launch_rows, rows
@@ -49,12 +51,6 @@ def view(
     )
     covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
     room = claiming.room(connection, tenant_limit, None, at)
-    queue_wait = None
-    if is_waiting:
-        queue_wait = room.queue_wait(instance, queue, from_optional(launch_after), at)
-    if queue_wait is not None:
-        one = queued(instance, queue, priority, queue_wait)
-        queue_wait = queue_wait.in_line(claiming.ahead(connection, one, at, LONGEST_LINE))
     return InstanceView(
         instance=instance,
         input=given,
@@ -74,8 +70,25 @@ def view(
         attempt=attempt,
         max_attempts=max_attempts,
         progress=progress,
-        queue_wait=queue_wait,
+        queue_wait=_queue_wait(connection, instance, (queue, priority, launch_after), room, at)
+        if is_waiting
+        else None,
     )
+
+
+def _queue_wait(
+    connection: sqlite3.Connection,
+    instance: Instance,
+    queueing: tuple[str | None, int, str | None],
+    room: Room,
+    at: datetime,
+) -> Awaited | None:
+    queue, priority, launch_after = queueing
+    wait = room.queue_wait(instance, queue, from_optional(launch_after), at)
+    if wait is None:
+        return None
+    one = queued(instance, queue, priority, wait)
+    return wait.in_line(claiming.ahead(connection, one, at, LONGEST_LINE))
 
 
 def page(
