@@ -78,7 +78,7 @@ def database(name: str) -> Iterator[str]:
         if name == "sqlite":
             yield f"sqlite:{folder}/core.db"
             return
-        # PostgreSQL runs as somebody else where this is root.
+        # PostgreSQL runs as another user where this process is root's.
         Path(folder).chmod(0o755)
         server = PostgresServer("max_connections=200", kept_in=Path(folder, "postgres"))
         try:
@@ -188,7 +188,7 @@ async def _write_as_told(url: str) -> None:
             if writing is not None:
                 writing.cancel()
                 await asyncio.wait([writing])
-                # What was measured beside nothing is not to be told.
+                # What was measured without the writer is not to be reported.
                 if not writing.cancelled():
                     writing.result()
             if group:

@@ -3,7 +3,7 @@ Launches of an environment, beside the floor of a bare script; sleepers, and the
 
     launches   from due, signalled and started to a workflow's first line, and the same with an
                image whose import takes 3 s; the floor is measured between them
-    cpu        the CPU of a launch with one step, its process's and everybody's
+    cpu        the CPU of a launch with one step, of its process and of all processes
     alive      memory of launches that are alive at once
     sleepers   what instances that sleep cost an environment at rest
     waking     many that are due at once, beside as many forks of the floor
@@ -200,7 +200,7 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
         image = await here.image(WORKFLOWS, "short")
         # It has a warm interpreter started.
         await _short(here, image)
-        # By then a renewal of the lease has told of them.
+        # By then a renewal of the lease has brought them.
         due = datetime.now(UTC) + timedelta(seconds=12)
         names = await _put_to_sleep(url, image, options.waking, due)
         moments = await asyncio.gather(*(here.marks.moment(name, "started") for name in names))
@@ -209,7 +209,7 @@ async def waking(url: str, folder: Path, options: argparse.Namespace) -> Report:
         async with floor(here) as bare:
             beside = (await bare.launches(options.waking, 32))["all"]
     last, over = max(moments) - due.timestamp(), ended - due.timestamp()
-    print(f"{options.waking} due at once, 32 places")
+    print(f"{options.waking} due at once, 32 slots")
     print(f"  all at their first line after {last:.1f} s, all over after {over:.1f} s")
     print(f"  as many forks of the floor: {beside:.1f} s; {last / beside:.2f} and", end=" ")
     print(f"{over / beside:.2f} of it")

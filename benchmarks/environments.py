@@ -117,7 +117,7 @@ class Environment:
 
     async def at_rest(self) -> None:
         """Wait until no launch is open."""
-        while (await self.client.health()).open_launches:  # noqa: ASYNC110  # It tells nobody.
+        while (await self.client.health()).open_launches:  # noqa: ASYNC110  # It is only polled.
             await asyncio.sleep(0.02)
 
     def servers(self) -> list[int]:

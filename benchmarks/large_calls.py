@@ -52,8 +52,8 @@ async def _run(persistence: PostgresPersistence, me: Caller) -> None:
     assert found is not None, "of those filled in, one that was suspended"
     registration = Registration(me.instance_id, found.tenant_id, "step-4")
     await persistence.instances.register(registration, when=OPEN, at=datetime.now(UTC))
-    await persistence.instances.touch([me], at=datetime.now(UTC))
-    await persistence.instances.standings([me.instance_id])
+    await persistence.instances.mark_active([me], at=datetime.now(UTC))
+    await persistence.instances.run_states([me.instance_id])
 
 
 async def _work(persistence: PostgresPersistence, me: Caller) -> None:
@@ -94,11 +94,11 @@ async def _claim(persistence: PostgresPersistence) -> None:
 
 async def _look(persistence: PostgresPersistence, finished: str) -> None:
     now = datetime.now(UTC)
-    await persistence.instances.standing(finished)
+    await persistence.instances.run_state(finished)
     for tenant in (None, f"tenant-{random.randrange(200)}"):
         for status in (None, InstanceStatus.RUNNING):
             await persistence.instances.page(InstanceFilter(tenant, status), limit=100)
-    await persistence.instances.silent(now - 80 * DAY, limit=100)
+    await persistence.instances.inactive_since(now - 80 * DAY, limit=100)
     which = EventFilter(instance_id=finished, subtype="progress")
     await persistence.events.page(which, limit=100)
     await persistence.events.count(which)

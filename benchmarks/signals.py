@@ -78,7 +78,7 @@ async def working() -> None:
 
 @dataclass(slots=True)
 class Bench:
-    """A server under test, and who talks to it; times in seconds, by column."""
+    """A server under test and its clients; times in seconds, by column."""
 
     folder: Path
     url: str

@@ -160,7 +160,7 @@ def _engine(port: int) -> AbstractAsyncContextManager[Program]:
 
 
 async def compare(url: str, options: argparse.Namespace) -> dict[int, Rates]:
-    """Measure every load with all in turn, round after round; nobody else runs meanwhile."""
+    """Measure every load with all in turn, round after round, one at a time."""
     reports = {load: Rates() for load in options.loads}
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)

@@ -16,7 +16,7 @@ PATIENCE = "10m"
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody has decided about an order."""
+    """A person's decision about an order."""
 
     approved: bool
     by: str

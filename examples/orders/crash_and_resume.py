@@ -105,7 +105,7 @@ async def _demonstrate(options: argparse.Namespace, folder: Path) -> Outcome:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Import orders while everything crashes.")
     parser.add_argument("--seed", type=int, default=1, help="decides what fails and dies when")
-    parser.add_argument("--kills", type=int, default=7, help="how often SIGKILL strikes")
+    parser.add_argument("--kills", type=int, default=7, help="how many SIGKILLs are sent")
     parser.add_argument("--orders", type=int, help="make a file of so many instead of orders.csv")
     parser.add_argument("--json", action="store_true", help="print only the outcome, as JSON")
     parser.add_argument("--folder", type=Path, help="an empty folder to work in, and to keep")

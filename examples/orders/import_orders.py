@@ -70,7 +70,7 @@ async def charge(payments: httpx.AsyncClient, order: Order) -> bytes:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             response = await payments.post("/charges", json=body, headers=key)
-        except httpx.TransportError as error:  # no answer: charged or not, nobody knows
+        except httpx.TransportError as error:  # no answer: it may have charged or not
             trouble = repr(error)
         else:
             if response.status_code < 500:

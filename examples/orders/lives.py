@@ -42,13 +42,13 @@ class Ordeal:
         self._server: Process | None = None
 
     async def run(self) -> None:
-        """Run it all; raises ProcessFailed when a process does what nobody planned."""
+        """Run all lives; raises ProcessFailed when a process ends otherwise than planned."""
         self._server = await self._stage.start_server()
         while not self.lives or self.lives[-1].killed:
             await self._live()
         code = await self._server.end(signal.SIGTERM)
         if code != 0:
-            raise self._server.failure(f"ended with {code} when it was told to stop")
+            raise self._server.failure(f"ended with {code} at a request to stop")
 
     async def _live(self) -> None:
         life = Life(len(self.lives) + 1)
@@ -59,7 +59,7 @@ class Ordeal:
         while (said := await self._hear()) != Said("import", None):
             self._note(life, said)
             if self._plan and life.killed is None and _is_due(self._plan[0], said):
-                await self._strike(self._plan.pop(0), life, process)
+                await self._kill(self._plan.pop(0), life, process)
         code = await process.ended()
         life.seconds = time.monotonic() - began
         if code != 0 and not life.killed:
@@ -85,8 +85,8 @@ class Ordeal:
                 return
         self._watch(life, None)
 
-    async def _strike(self, kill: Kill, life: Life, process: Process) -> None:
-        """SIGKILL whom the plan names; a killed server is back when this returns."""
+    async def _kill(self, kill: Kill, life: Life, process: Process) -> None:
+        """Kill the processes that the plan names; a killed server is back when this returns."""
         assert self._server is not None  # Started before the first life.
         if kill.victim is Victim.SERVER:
             life.server_killed.append(kill)

@@ -123,7 +123,7 @@ def _order(line: int, row: Sequence[str]) -> Order:
 
 
 def _is_amount(text: str, decimals: int) -> bool:
-    # Not Decimal(text): it takes "NaN", "1e3" and Arabic digits; nobody should be charged those.
+    # Not Decimal(text): it takes "NaN", "1e3" and Arabic digits, which are no amounts here.
     match = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,4}))?", text)
     return (
         match is not None

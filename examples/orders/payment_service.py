@@ -5,8 +5,8 @@ A payment service with bad manners, and honest books.
 
 It takes `POST /charges` with an `Idempotency-Key` and a JSON body (order_id, amount, currency,
 description), and charges a key once, whatever happens: the same key again gets the same receipt.
-It often refuses, dawdles or hangs up; which requests suffer is decided by the seed. Its books are
-its own file, durable before anybody hears of a charge. On stdout, a line of JSON for each
+It often refuses, is slow or hangs up; the seed decides at which requests. Its books are a file, and
+a charge is durable before it is answered. On stdout, a line of JSON for each
 attempt (`asked`) and for each time a charge was in the books (`booked`).
 """
 
@@ -181,7 +181,7 @@ class PaymentHandler(BaseHTTPRequestHandler):
         self._answer(201 if is_new else 200, {"charge_id": charge_id, **asked})
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: each attempt is told as JSON already."""
+        """Log nothing: each attempt is printed as JSON already."""
 
     def _stall(self) -> None:
         threading.Event().wait(self.server.stall_s)

@@ -33,7 +33,7 @@ class Said:
 
 
 class Process:
-    """A child process: what it prints is told as it comes, and it is ready at its first line."""
+    """A child process: each line that it prints is passed on, and it is ready at the first one."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Process:
         return self._first_line.result()
 
     async def ended(self) -> int:
-        """Wait until it has ended and all it said is told; return its exit code, -9 if killed."""
+        """Wait until it has ended and its lines are passed on; return its exit code, -9: killed."""
         await self._reading
         return await self._child.wait()
 

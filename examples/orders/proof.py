@@ -148,5 +148,5 @@ def _never_again(file: OrdersFile, lives: Sequence[Life]) -> Check:
 
 
 def _killed_as_planned(lives: Sequence[Life], kills: int) -> Check:
-    struck = sum(len(life.server_killed) + (life.killed is not None) for life in lives)
-    return Check("and the kills did happen", struck == kills, f"{struck} of {kills}")
+    sent = sum(len(life.server_killed) + (life.killed is not None) for life in lives)
+    return Check("and the kills did happen", sent == kills, f"{sent} of {kills}")

@@ -55,7 +55,7 @@ class Screen:
         self._bar.stop()
 
     def watch(self, life: Life, kill: Kill | None) -> None:
-        """Show where a life is, or that somebody is being killed in it."""
+        """Show how far a life is, or which process is being killed in it."""
         done = len(life.replayed) + len(life.charged)
         if life.number != self._life:
             self._life = life.number
@@ -103,8 +103,8 @@ def _lives_table(lives: Sequence[Life]) -> Table:
 def _end(life: Life) -> str:
     if life.killed is None:
         return "[green]wrote the ledger, completed"
-    whom = "killed" if life.killed.victim is Victim.IMPORT else "both killed"
-    return f"[red]{whom}: {life.killed.order_id} {life.killed.moment}"
+    victims = "killed" if life.killed.victim is Victim.IMPORT else "both killed"
+    return f"[red]{victims}: {life.killed.order_id} {life.killed.moment}"
 
 
 def _rejected_table(file: OrdersFile) -> Table:

@@ -23,7 +23,7 @@ REFUSED_CARD = "stolen"
 
 
 class Declined(Exception):
-    """Somebody has declined a large order; its argument is the name."""
+    """A person has declined a large order; the argument is the person's name."""
 
 
 class CardRefused(Exception):
@@ -46,7 +46,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody has decided about a large order."""
+    """A person's decision about a large order."""
 
     approved: bool
     by: str

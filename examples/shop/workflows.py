@@ -21,7 +21,7 @@ from steps import (
 from runtara import Promise, Tick, child, report, workflow
 
 LARGE = 100_00
-"""Cents from which on somebody is to approve an order."""
+"""Cents from which on an order needs an approval."""
 APPROVAL = Promise("approval", Decision)
 
 

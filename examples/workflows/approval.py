@@ -1,4 +1,4 @@
-"""An invoice that is paid once somebody has approved it, or not at all when the time is over."""
+"""An invoice that is paid once a person has approved it, and not at all after a deadline."""
 
 import os
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ async def approval(invoice: Invoice) -> str:
         async with timeout(invoice.deadline):
             decision = await promise("decision", Decision)
     except TimeoutError:
-        return f"{invoice.number}: nobody has decided in time"
+        return f"{invoice.number}: no decision came in time"
     if not decision.approved:
         return f"{invoice.number}: refused by {decision.by}"
     receipt = await pay(invoice, decision.by)

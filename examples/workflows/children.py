@@ -3,7 +3,7 @@ A parent that starts another workflow, awaits it, and takes it along when it is 
 
 `run_child` and the three steps that it is made of are to be copied. They speak to the core's
 database, as a launcher does: only there can an instance be created for a launcher to launch, and
-told to cancel. Nobody tells a parent that its child has ended: it looks, less and less often.
+be cancelled. The parent gets no message when its child ends: it polls, less and less often.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ LONGEST = timedelta(minutes=10)
 
 
 class ChildFailed(Exception):
-    """A child has failed, or was cancelled by somebody else; says which, how and why."""
+    """A child has failed, or was cancelled from outside; the text says which one, how and why."""
 
 
 @dataclass
@@ -73,7 +73,7 @@ async def look(child: str) -> str | None:
     async with opened() as core:
         found = await newest(core, child)
     if found is None:
-        raise ChildFailed(f"{child} was deleted: nobody can tell how it ended")
+        raise ChildFailed(f"{child} was deleted: how it ended is lost")
     if found.status in (InstanceStatus.FAILED, InstanceStatus.CANCELLED):
         raise ChildFailed(f"{child} has {found.status}: {found.error}")
     return (found.output or b"").decode() if found.status is InstanceStatus.COMPLETED else None
@@ -101,7 +101,7 @@ async def run_child(child: str, given: str, pause: timedelta) -> str:
     """
     first = pause
     try:
-        # Within: struck while it starts the child, it may have started it all the same.
+        # Inside `try`: a cancel may come while the child starts, and the child then exists.
         await start(child, given)
         while (output := await look(child)) is None:
             await sleep(pause)
@@ -145,7 +145,7 @@ async def call_off(item: str) -> None:
 @workflow(name="child", suspend_after="100ms")
 async def child(order: Order) -> int:
     try:
-        # Within: struck while it places the order, it may have placed it all the same.
+        # Inside `try`: a cancel may come while the order is placed, and the order then exists.
         number = await place(order.item)
         await sleep(order.delivery)
     except asyncio.CancelledError:

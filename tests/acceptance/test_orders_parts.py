@@ -35,7 +35,7 @@ def test_every_row_of_a_messy_file_is_an_order_or_rejected_for_its_reason(
 
 
 def test_the_committed_file_is_what_its_maker_makes() -> None:
-    """Nobody needs to guess how orders.csv came about, and it holds the mess it promises."""
+    """orders.csv is what its maker makes, and has each kind of bad record that is promised."""
     content = (EXAMPLE / "orders.csv").read_bytes()
 
     assert content == make_orders().content
@@ -85,7 +85,7 @@ def charge(client: httpx.Client, order_id: str, amount: int = 100) -> httpx.Resp
     return client.post("/charges", json=body, headers={"Idempotency-Key": order_id})
 
 
-def test_a_key_is_charged_once_by_all_who_ask_at_the_same_time(tmp_path: Path) -> None:
+def test_a_key_is_charged_once_by_concurrent_requests(tmp_path: Path) -> None:
     """Of eight requests at once one makes the charge, and all get its receipt."""
     with (
         serving(tmp_path / "books.sqlite") as client,
@@ -105,7 +105,7 @@ def test_a_key_is_charged_once_by_all_who_ask_at_the_same_time(tmp_path: Path) -
         (Fate.LATE, httpx.ReadTimeout, False),
     ],
 )
-def test_whoever_gets_no_answer_asks_again_and_is_charged_once(
+def test_a_repeated_request_without_an_answer_is_charged_once(
     tmp_path: Path, fate: Fate, trouble: type[Exception], is_charged: bool
 ) -> None:
     """200 says that the first attempt was charged already, 201 that it is only now."""
@@ -136,7 +136,7 @@ def test_a_key_is_not_for_two_different_charges(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_kills_are_planned_one_after_the_other_with_room_between(seed: int) -> None:
-    """So that no kill is missed because the one before struck a little late."""
+    """So that no kill is missed because the one before was sent a little late."""
     order_ids = [str(number) for number in range(10 * ORDERS_A_KILL)]
 
     plan = plan_kills(order_ids, 10, seed)

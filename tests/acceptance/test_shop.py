@@ -223,7 +223,7 @@ def test_ids_of_customers_name_orders_alone(shop: Shop) -> None:
 
 
 def test_the_day_before_is_one_of_berlin() -> None:
-    """The cron strikes at 03:00 there, an hour earlier in UTC from spring to autumn."""
+    """The cron's tick is at 03:00 there, an hour earlier in UTC from spring to autumn."""
     day_before = runpy.run_path(str(ROOT / "examples/shop/steps.py"))["day_before"]
     spring = datetime(2026, 3, 30, 1, tzinfo=UTC)
     autumn = datetime(2026, 10, 26, 2, tzinfo=UTC)

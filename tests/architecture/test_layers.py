@@ -1,4 +1,4 @@
-"""Arrows point inward only, and no room can appear that nobody named."""
+"""Imports point inward only, and each new package needs a contract."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.house import PACKAGES, ROOT, import_name, imported, modules, root_settings
 
 DOMAIN = ROOT / "packages/runtara-domain"
-# One module each, or made for nobody else to import.
+# One module each, or imported by no other package.
 FLAT = {"runtara_conformance"}
 
 

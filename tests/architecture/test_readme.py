@@ -49,6 +49,17 @@ def test_the_number_of_conformance_rules_is_the_kits() -> None:
     assert f"checks {len(RULES)} sentences" in (ROOT / "README.md").read_text()
 
 
+def test_the_picture_names_the_nouns_of_ports_and_adapters() -> None:
+    """A port that every adapter fits is a noun."""
+    ports = {path.stem for path in (ROOT / "packages").glob("*/src/runtara_domain/ports/*.py")}
+    adapters = {path.stem for path in (ROOT / "packages").glob("*/src/*/memory/*.py")}
+    page = (ROOT / "docs/architecture.md").read_text()
+    nouns = re.search(r"X is one of \w+ nouns: \*\*([^*]+)\*\*", page)
+
+    assert nouns is not None
+    assert set(re.findall(r"\w+", nouns[1])) == (ports & adapters) - {"__init__", "persistence"}
+
+
 def test_the_index_of_decisions_lists_every_record() -> None:
     folder = ROOT / "docs/decisions"
     records = sorted(path.name for path in folder.glob("0*.md"))

@@ -52,7 +52,7 @@ async def approve(order: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A folder in which commands are given, and what an environment there is known by."""
 
     folder: Path
@@ -77,7 +77,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
     """An environment with the workflows of SHOP, which are in `shop.py`."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "shop.py").write_text(SHOP)
@@ -98,7 +98,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 variables[export[1]] = export[2]
             if "RUNTARA_TENANT_ID" in variables:
                 break
-        one = Place(folder, variables)
+        one = Location(folder, variables)
         one.done("deploy", str(folder / "shop.py"))
         yield one
     finally:

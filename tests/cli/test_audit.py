@@ -257,7 +257,7 @@ def test_instances_that_no_environment_serves_are_found(database: Doctored) -> N
 
 
 def test_orphans_are_found_where_no_key_forbids_them(tmp_path: Path) -> None:
-    """SQLite's foreign keys hold only for those who switch them on."""
+    """SQLite's foreign keys hold only on connections that switch them on."""
     database = Doctored(f"sqlite:{tmp_path}/core.db")
     rows: dict[str, list[Row]] = {
         "checkpoints": [{"checkpoint_id": "c", "state": b""}],
@@ -371,7 +371,7 @@ def test_each_column_set_to_what_it_may_not_be_is_named(database: Doctored) -> N
 
 
 async def test_columns_that_say_when_or_name_another_row_are_all_decided_on() -> None:
-    """Who adds one says what it may not be."""
+    """A new column comes with the rule for its values."""
     with migrated_database() as url:
         connection = await asyncpg.connect(url)
         try:

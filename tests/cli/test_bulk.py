@@ -126,7 +126,7 @@ def test_a_change_that_was_killed_goes_on_and_changes_none_twice(many: Many) -> 
     assert many.retried() == {f"i-{number}": 1 for number in range(MANY)}
 
 
-def test_those_that_are_refused_are_told_and_the_rest_is_changed(many: Many) -> None:
+def test_refused_instances_are_listed_and_the_rest_is_changed(many: Many) -> None:
     """The exit code says that there were some."""
     many.asked(
         "UPDATE instances SET status = 'suspended', finished_at = NULL,"

@@ -4,21 +4,21 @@ import json
 import re
 
 import pytest
-from tests.cli.conftest import PATIENCE, Place
+from tests.cli.conftest import PATIENCE, Location
 
 from runtara_cli import codes
 
 pytestmark = pytest.mark.slow
 
 
-def waiting(place: Place, instance_id: str) -> None:
+def waiting(place: Location, instance_id: str) -> None:
     """Start an approval and wait until it is said to wait."""
     place.done("start", "approval", '"order-1"', "--id", instance_id)
     while "waiting for 'approved'" not in place.done("list", "--workflow", "approval"):
         assert place.run("wait", instance_id, "--timeout", "10ms").exit_code == codes.TIMED_OUT
 
 
-def test_a_deployed_file_is_an_image_for_each_workflow(place: Place) -> None:
+def test_a_deployed_file_is_an_image_for_each_workflow(place: Location) -> None:
     """The same code again makes no version, other code does."""
     again = place.done("deploy", str(place.folder / "shop.py"))
     images = place.json("images")
@@ -35,7 +35,7 @@ def test_a_deployed_file_is_an_image_for_each_workflow(place: Place) -> None:
     assert place.done("images", "p2") == ""
 
 
-def test_an_instance_is_started_waited_for_and_shown(place: Place) -> None:
+def test_an_instance_is_started_waited_for_and_shown(place: Location) -> None:
     """Its result is printed alone; what its process writes goes beside it."""
     result = place.run("start", "fulfil", '"order-17"', "--id", "order-17", "--follow")
     again = place.run("start", "fulfil", '"order-17"', "--id", "order-17")
@@ -60,7 +60,7 @@ def test_an_instance_is_started_waited_for_and_shown(place: Place) -> None:
     assert [one["cause"] for one in history["launches"]] == ["exited"]
 
 
-def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
+def test_a_failed_instance_says_where_and_is_retried(place: Location) -> None:
     """Its list line has the step and the command; each attempt is in its timeline."""
     result = place.run("start", "pay", '"order-9"', "--id", "order-9", "--wait")
     (row,) = (line.split("\t") for line in place.done("list", "--workflow", "pay").splitlines())
@@ -80,7 +80,7 @@ def test_a_failed_instance_says_where_and_is_retried(place: Place) -> None:
     assert len(place.json("show", "order-9")[0]["launches"]) == 2
 
 
-def test_an_instance_is_sent_what_it_waits_for(place: Place) -> None:
+def test_an_instance_is_sent_what_it_waits_for(place: Location) -> None:
     """The list says what it waits for and until when."""
     waiting(place, "a-1")
     (row,) = (line.split("\t") for line in place.done("list", "--status", "suspended").splitlines())
@@ -93,7 +93,7 @@ def test_an_instance_is_sent_what_it_waits_for(place: Place) -> None:
     assert second.exit_code == codes.REFUSED or "stands" in second.stderr
 
 
-def test_an_instance_is_paused_resumed_forked_cancelled_and_stopped(place: Place) -> None:
+def test_an_instance_is_paused_resumed_forked_cancelled_and_stopped(place: Location) -> None:
     """Each verb does what it says to the one that is named."""
     waiting(place, "a-2")
     place.done("pause", "a-2")
@@ -108,7 +108,7 @@ def test_an_instance_is_paused_resumed_forked_cancelled_and_stopped(place: Place
     assert place.run("resume", "a-2").exit_code == codes.REFUSED
 
 
-def test_an_operator_sees_and_sets_what_bounds_launches(place: Place) -> None:
+def test_an_operator_sees_and_sets_what_bounds_launches(place: Location) -> None:
     """Environments, holds, limits and queues."""
     (here,) = place.json("environments")
     place.done("environments", "--drain", here["environment_id"])
@@ -131,7 +131,7 @@ def test_an_operator_sees_and_sets_what_bounds_launches(place: Place) -> None:
     assert [(one["name"], one["rate"], one["rate_period"]) for one in queues] == [("slow", 5, 60)]
 
 
-def test_a_place_that_is_well_is_said_to_be_so(place: Place) -> None:
+def test_a_place_that_is_well_is_said_to_be_so(place: Location) -> None:
     """And what stands in the way otherwise, with what helps."""
     well = {one["name"]: one["remedy"] for one in place.json("doctor")}
     place.done("hold", "--workflow", "pay")
@@ -160,7 +160,7 @@ def test_a_place_that_is_well_is_said_to_be_so(place: Place) -> None:
     ],
 )
 def test_an_error_says_what_to_do_next(
-    place: Place, arguments: tuple[str, ...], code: int, said: str
+    place: Location, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """And its exit code says what kind it is."""
     result = place.run(*arguments)
@@ -170,7 +170,7 @@ def test_an_error_says_what_to_do_next(
     )
 
 
-def test_a_schedule_is_made_foretold_and_operated(place: Place) -> None:
+def test_a_schedule_is_made_foretold_and_operated(place: Location) -> None:
     """By its verbs; a workflow's own comes with its image."""
     ticks = place.json("schedules", "add", "nightly", "30 2 * * *", "--workflow", "fulfil",
         "--tz", "Europe/Paris", "--overlap", "allow", "--input", '"order-9"')  # fmt: skip
@@ -198,7 +198,7 @@ def test_a_schedule_is_made_foretold_and_operated(place: Place) -> None:
     assert place.json("schedules", "list") == []
 
 
-def test_a_workflow_is_deployed_with_its_schedule(place: Place) -> None:
+def test_a_workflow_is_deployed_with_its_schedule(place: Location) -> None:
     code = """
 from runtara_sdk import Tick, workflow
 

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from tests.cli.conftest import Place
+from tests.cli.conftest import Location
 
 from runtara_cli.ctl import main
 
@@ -37,13 +37,15 @@ class Ctl:
 
 
 @pytest.fixture
-def ctl(place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ctl:
+def ctl(
+    place: Location, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ctl:
     for name, value in place.variables.items():
         monkeypatch.setenv(name, value)
     return Ctl(monkeypatch, capsys)
 
 
-def test_a_script_for_the_originals_command_works(ctl: Ctl, place: Place) -> None:
+def test_a_script_for_the_originals_command_works(ctl: Ctl, place: Location) -> None:
     """Ids are printed alone, everything else is JSON over several lines."""
     binary = place.folder / "true"
     binary.write_text("#!/bin/sh\nexit 0\n")

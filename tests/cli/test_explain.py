@@ -85,8 +85,8 @@ def waits(kind: str, name: str, until: datetime | None = None) -> tuple[Waiting,
         ({"status": Status.PENDING, "not_launched": "the limit of tenant t is reached"}, "limit",
          explaining.OPERATOR, "runtara limits", True),
         ({"status": Status.PENDING, "not_launched": "the limit of queue q is reached",
-          "waiting_for": (Waiting("queue", "q", reason="5 of 5 places are taken"),)},
-         "waits for a place in the queue 'q': 5 of 5", explaining.QUEUE, "runtara queues", False),
+          "waiting_for": (Waiting("queue", "q", reason="5 of 5 slots are taken"),)},
+         "waits for a slot in the queue 'q': 5 of 5", explaining.QUEUE, "runtara queues", False),
         ({"status": Status.SUSPENDED,
           "waiting_for": (Waiting("queue", "q", until=NOW + HOUR, reason="9 of 9 starts"),)},
          "the next one starts in 1 h", explaining.TIME, "runtara queues", False),
@@ -97,7 +97,7 @@ def waits(kind: str, name: str, until: datetime | None = None) -> tuple[Waiting,
 def test_each_situation_has_a_sentence_an_actor_and_a_command(
     situation: dict[str, Any], said: str, actor: str, command: str, is_stuck: bool
 ) -> None:
-    """Whatever is not stuck is moved by somebody who is there."""
+    """An instance that is not stuck has a party that moves it."""
     found = told(**situation)
 
     assert said in found.sentence

@@ -170,7 +170,7 @@ def measured(url: str, *arguments: str) -> Figures:
 
 
 def tell(text: str) -> None:
-    """Show figures to whoever runs this without --capture."""
+    """Print figures, for a run with `-s`."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

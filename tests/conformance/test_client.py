@@ -48,7 +48,7 @@ async def test_an_error_is_a_message_like_others() -> None:
         assert await connection.request(GetCheckpointRequest("i", "c")) == error
 
 
-async def test_an_empty_end_is_told_from_a_frame() -> None:
+async def test_an_empty_end_is_distinguished_from_a_frame() -> None:
     async with serving(answer_with(b"")) as port, connect("127.0.0.1", port) as connection:
         assert await connection.request(SignalAck("i", 0, True)) == EmptyEnd()
 

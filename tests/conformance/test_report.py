@@ -202,7 +202,7 @@ def test_wrong_usage_is_two(arguments: list[str]) -> None:
         ("stored/a_heartbeat_adds_no_row", 3, "NOT RUN"),
     ],
 )
-async def test_the_command_tells_and_writes_what_came_out(
+async def test_the_command_prints_and_writes_the_outcome(
     selected: str, code: int, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = ["--json", f"{tmp_path / 'out.json'}", "--junit", f"{tmp_path / 'out.xml'}"]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from tests.contract.database import Database, Row
 from tests.support.clock import START
 
-from runtara_domain.model import Standing
+from runtara_domain.model import RunState
 from runtara_domain.status import State
 
 TENANT = "tenant"
@@ -48,7 +48,7 @@ STIRRED: Row = {
 
 async def put_instance(
     database: Database, state: State, instance_id: str = "i", *, run: int = 2, **columns: object
-) -> Standing:
+) -> RunState:
     """Insert an instance of the tenant in this state, in its second run, and tell how it stands."""
     row: Row = {
         "instance_id": instance_id,
@@ -60,7 +60,7 @@ async def put_instance(
         **columns,
     }
     await database.put("instances", row)
-    return Standing(state, run)
+    return RunState(state, run)
 
 
 async def put_checkpoint(

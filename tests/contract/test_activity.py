@@ -50,7 +50,7 @@ LIVING: dict[str, Step] = {
     "batch": lambda p: p.events.record_all([EventStep(ME, SAID, ANY)], at=START),
     "acknowledge": lambda p: p.signals.acknowledge(ME, SignalType.RESUME, at=START),
     "wake": lambda p: p.claims.wake(ME, token="somebody", when=MOVES[Move.WAKE].sources, at=START),
-    "touch": lambda p: p.instances.touch([ME], at=START),
+    "touch": lambda p: p.instances.mark_active([ME], at=START),
 }
 """Steps that show a live process; all apply to an instance asleep with a resume pending."""
 
@@ -70,7 +70,7 @@ OUTSIDE: dict[str, Step] = {
         Registration("i", TENANT, continue_run=2), when=OPEN, at=START
     ),
 }
-"""Steps of whoever looks on, and reads, whose activity is gathered."""
+"""Steps of observers, and reads, whose activity is gathered."""
 
 
 async def sleep(persistence: Persistence, asked: Sleep) -> object:
@@ -96,10 +96,10 @@ async def test_whatever_shows_a_live_process_moves_activity_forward(
 
 
 @pytest.mark.parametrize("step", OUTSIDE)
-async def test_whoever_looks_on_shows_no_life(
+async def test_an_observer_shows_no_life(
     persistence: Persistence, database: Database, step: str
 ) -> None:
-    """Or nobody would ever notice that an instance has fallen silent."""
+    """Otherwise an instance that fell silent would never be noticed."""
     await put_instance(database, State.ASLEEP)
     await put_checkpoint(database)
     await database.put_signal("i", SignalType.RESUME)

@@ -1,4 +1,4 @@
-"""Saving: the first state stands, is found again to the byte, and wakes who sleeps."""
+"""Saving: the first state stands, is found again to the byte, and wakes a sleeping instance."""
 
 from datetime import timedelta
 

@@ -43,7 +43,9 @@ async def test_checkpoints_come_in_the_order_they_were_saved(
     assert all(entry_id > 0 for entry_id in ids)
 
 
-async def test_an_entry_tells_the_checkpoint(persistence: Persistence, database: Database) -> None:
+async def test_an_entry_describes_the_checkpoint(
+    persistence: Persistence, database: Database
+) -> None:
     """With its deadline if it has one, and no attempts if there were none."""
     await put_instance(database, State.RUNNING)
     await put_checkpoint(database, "a", wake_at=WAKE)
@@ -129,7 +131,7 @@ async def test_what_is_saved_meanwhile_comes_on_a_later_page(
 async def test_behind_the_last_there_is_nothing(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whoever remembers the last id may ask on from it, however large."""
+    """A reader may go on from the last id it has seen, however large."""
     await put_instance(database, State.RUNNING)
     await put_checkpoint(database)
     last = (await persistence.checkpoints.page("i")).entries[0].id
@@ -180,7 +182,7 @@ async def put_attempt(
     )
 
 
-async def test_count_tells_how_many_there_are(persistence: Persistence, database: Database) -> None:
+async def test_count_gives_their_number(persistence: Persistence, database: Database) -> None:
     """Of this instance, attempts not counted."""
     await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "other")

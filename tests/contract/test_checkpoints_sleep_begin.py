@@ -153,7 +153,7 @@ async def test_more_than_a_hundred_years_count_as_a_hundred(
 
 @pytest.mark.parametrize("keep_running", [False, True])
 @pytest.mark.parametrize("state", sorted(WORKING))
-async def test_with_a_cancel_pending_nobody_falls_asleep(
+async def test_with_a_cancel_pending_no_instance_falls_asleep(
     persistence: Persistence, database: Database, state: State, keep_running: bool
 ) -> None:
     """The deadline is kept all the same, and the cancel is told and stays pending."""
@@ -173,7 +173,7 @@ async def test_with_a_cancel_pending_nobody_falls_asleep(
 
 
 @pytest.mark.parametrize("signal", [SignalType.PAUSE, SignalType.RESUME])
-async def test_another_signal_is_told_and_lets_it_sleep(
+async def test_another_signal_is_returned_and_lets_it_sleep(
     persistence: Persistence, database: Database, signal: SignalType
 ) -> None:
     """Only a cancel doesn't wait for a sleep."""

@@ -93,7 +93,7 @@ async def test_each_checkpoint_has_its_own_deadline(
 async def test_it_is_claimed_unless_another_owners_claim_runs(
     persistence: Persistence, database: Database, state: State, until: datetime, holder: str | None
 ) -> None:
-    """Whoever that is, is about to launch it anew: only another server's claim is taken over."""
+    """The owner of that claim is about to launch it: only another server's claim is taken over."""
     await put_instance(database, state, wake_claim_by=holder, wake_claim_until=until)
 
     slept = await fall_asleep(persistence, sleep_for(5))
@@ -109,7 +109,7 @@ async def test_it_is_claimed_unless_another_owners_claim_runs(
 async def test_keep_running_keeps_the_deadline_and_moves_no_state(
     persistence: Persistence, database: Database, taken: bool
 ) -> None:
-    """Other branches of the process work on: it is not asleep, and nobody's claim."""
+    """Other branches of the process work on: it is not asleep, and not claimed."""
     before = await put_instance(database, State.RUNNING)
     if taken:
         await put_checkpoint(database)
@@ -165,7 +165,7 @@ async def test_a_sleep_kept_running_may_be_slept_later(
 async def test_saving_and_sleeping_share_their_ids(
     persistence: Persistence, database: Database
 ) -> None:
-    """A sleep's checkpoint is found by whoever saves under its id, and wakes the instance."""
+    """A save under the id of a sleep's checkpoint finds it, and wakes the instance."""
     await put_instance(database, State.RUNNING)
     await fall_asleep(persistence, sleep_for(5))
 

@@ -292,7 +292,7 @@ async def test_an_ending_stands_without_a_parent_that_is_open(
 
 
 @pytest.mark.parametrize("columns", [{"tenant_id": "foreign"}, {"parent_id": "c"}])
-async def test_nobody_but_a_parent_of_the_tenant_hears(
+async def test_only_a_parent_of_the_tenant_hears(
     persistence: Persistence, database: Database, columns: Row
 ) -> None:
     """A row that names another tenant's instance, or itself, as its parent tells nothing."""
@@ -365,7 +365,7 @@ async def test_a_long_error_is_cut(persistence: Persistence, database: Database)
 
 
 @ways
-async def test_whoever_watches_is_told_of_the_parent(
+async def test_a_watch_reports_the_parent(
     persistence: Persistence, neighbour: Persistence, database: Database, name: str
 ) -> None:
     """A child's ending is told to watches in this process and in others, by the parent's id."""

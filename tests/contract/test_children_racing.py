@@ -46,7 +46,7 @@ async def cancelled(core: Persistence, caller: Caller) -> None:
 
 
 def names() -> Iterator[str]:
-    """Ids that sort before and after the parent's: whoever locks in that order only fails so."""
+    """Ids that sort before and after the parent's: a step that locks in id order fails with one."""
     for number in range(CHILDREN):
         yield f"{'az'[number % 2]}{number:02}"
 

@@ -42,7 +42,7 @@ async def claim(persistence: Persistence, limit: int = 100, mine: Claim = MINE) 
     return [one.instance_id for one in claimed]
 
 
-async def test_what_is_claimed_is_told_with_what_its_launch_needs(
+async def test_a_claim_gives_what_the_launch_needs(
     persistence: Persistence, database: Database
 ) -> None:
     """Only the claim is written: it stays asleep or paused until it registers."""
@@ -105,7 +105,7 @@ async def test_what_is_under_a_claim_that_runs_is_passed_over(
     until: datetime | None,
     free: bool,
 ) -> None:
-    """Anybody's, one's own too; one that has ended is anybody's to take."""
+    """A claim of any owner, the caller's too; an expired claim keeps no caller away."""
     await put_due(database, by=by, until=until)
     if signal is not None:
         await database.put_signal("i", signal)
@@ -200,7 +200,7 @@ async def test_one_given_back_is_free_and_at_the_back(
 async def test_what_was_given_back_is_free_though_the_clock_is_set_back(
     persistence: Persistence, database: Database, signal: SignalType | None, waits: int
 ) -> None:
-    """It belongs to nobody; its place is still behind those that were due before."""
+    """It is unclaimed; its position is still behind those that were due before."""
     await put_due(database, "poison", since=EARLIER, by="me", until=MINE.until)
     await put_due(database, "waits", since=START)
     if signal is not None:

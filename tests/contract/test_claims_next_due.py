@@ -36,7 +36,7 @@ def claimed(until: datetime) -> Row:
         ({"wake_claim_by": None, "wake_claim_until": SOON, "sleep_until": LATER}, LATER),
     ],
 )
-async def test_a_sleep_is_due_when_it_is_over_and_claimed_by_nobody(
+async def test_an_unclaimed_sleep_is_due_when_it_is_over(
     persistence: Persistence, database: Database, columns: Row, moment: datetime
 ) -> None:
     """The moment is the later one of sleep and claim, and never before the one asked for."""
@@ -87,7 +87,7 @@ async def test_nothing_else_is_due(
     assert await persistence.claims.next_due(at=START) is None
 
 
-async def test_of_many_the_earliest_is_told(persistence: Persistence, database: Database) -> None:
+async def test_of_many_the_earliest_is_given(persistence: Persistence, database: Database) -> None:
     """The moment is the first of all, whatever each one waits for."""
     sleeps = [START + number * SECOND for number in (50, 30, 40)]
     for number, sleep_until in enumerate(sleeps):

@@ -7,7 +7,7 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, WAKE, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, Claim, Ending, Registration, Standing, Woken
+from runtara_domain.model import Caller, Claim, Ending, Registration, RunState, Woken
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import MOVES, OPEN, Move, State
 
@@ -21,7 +21,7 @@ HALF = HOUR / 2
 
 async def put_asleep(
     database: Database, name: str = "i", *, by: str | None, until: datetime | None
-) -> Standing:
+) -> RunState:
     return await put_instance(
         database, State.ASLEEP, name, wake_claim_by=by, wake_claim_until=until
     )
@@ -47,7 +47,7 @@ async def put_asleep(
         ("environment", timedelta(0), True),
     ],
 )
-async def test_a_sleepers_instance_is_claimed_where_nobody_else_does(
+async def test_a_sleepers_instance_is_claimed_where_no_other_claim_runs(
     persistence: Persistence,
     database: Database,
     by: str | None,
@@ -58,10 +58,10 @@ async def test_a_sleepers_instance_is_claimed_where_nobody_else_does(
     before = await put_asleep(database, by=by, until=None if left is None else START + left)
     row = await database.row("i")
 
-    standings = await persistence.claims.renew(MINE, {ME: None}, at=START)
+    run_states = await persistence.claims.renew(MINE, {ME: None}, at=START)
 
     claimed = {"wake_claim_by": "core/me", "wake_claim_until": WAKE}
-    assert standings == {"i": before}
+    assert run_states == {"i": before}
     assert await database.row("i") == (row | claimed if is_taken else row)
 
 
@@ -90,20 +90,20 @@ async def test_only_what_is_asleep_and_of_the_sleepers_run_is_claimed(
     persistence: Persistence, database: Database
 ) -> None:
     """How all of them stand is told; one that is unknown is missing."""
-    standings = {
+    run_states = {
         state.value: await put_instance(database, state, state.value)
         for state in State
         if state is not State.ASLEEP
     }
-    standings["superseded"] = await put_asleep(database, "superseded", by=None, until=None)
+    run_states["superseded"] = await put_asleep(database, "superseded", by=None, until=None)
     stored = await database.snapshot()
     sleepers: dict[Caller, datetime | None] = {
-        Caller(name, 1 if name == "superseded" else 2): START + HALF for name in standings
+        Caller(name, 1 if name == "superseded" else 2): START + HALF for name in run_states
     }
 
     told = await persistence.claims.renew(MINE, {**sleepers, Caller("unknown", 1): START}, at=START)
 
-    assert told == standings
+    assert told == run_states
     assert await database.snapshot() == stored
 
 
@@ -111,7 +111,7 @@ async def test_only_what_is_asleep_and_of_the_sleepers_run_is_claimed(
 async def test_a_sleeper_of_the_newest_run_keeps_its_claim(
     persistence: Persistence, database: Database, run: int | None
 ) -> None:
-    """So does one whose run nobody knows; whoever is not named loses it in time."""
+    """So does one whose run is not given; a sleeper that is not named loses its claim in time."""
     await put_asleep(database, by="core/me", until=START + HALF)
     await put_asleep(database, "j", by="core/me", until=START + HALF)
     other = await database.row("j")
@@ -202,8 +202,8 @@ async def test_an_instance_is_woken_unless_another_owner_claims_it(
     running: bool,
 ) -> None:
     """
-    Whoever claims it is about to launch it; a claim that has expired doesn't count, nor one of the
-    same owner: it holds a sleep too, and that one goes on. One that was given back is nobody's.
+    The owner of that claim is about to launch it. An expired claim doesn't count, nor one of the
+    same owner: it holds a sleep too, and that one goes on. One that was given back has no owner.
     """
     before = await put_instance(
         database, State.ASLEEP, wake_claim_by=by, wake_claim_until=until, checkpoint_id="c"

@@ -58,7 +58,7 @@ async def test_a_database_in_memory_is_its_own(
 
 
 @pytest.mark.parametrize("url", ["sqlite:x.db", "sqlite://x.db", "sqlite::memory:"])
-def test_the_backend_is_told_by_the_url(url: str) -> None:
+def test_the_url_names_the_backend(url: str) -> None:
     """So that a container can choose before anything is built."""
     assert backend(url) == "sqlite"
 

@@ -76,16 +76,16 @@ async def test_environments_that_are_long_gone_are_forgotten(persistence: Persis
     assert [one.environment_id for one in after] == ["e", "late", "other"]
 
 
-async def test_a_drain_of_an_unknown_environment_is_told(persistence: Persistence) -> None:
+async def test_a_drain_of_an_unknown_environment_is_false(persistence: Persistence) -> None:
     """Nothing is made of it."""
     assert not await persistence.environments.drain("unknown", draining=True)
     assert await persistence.environments.page() == []
 
 
-async def test_a_renewal_tells_what_becomes_launchable_next(
+async def test_a_renewal_gives_what_becomes_launchable_next(
     persistence: Persistence, database: Database
 ) -> None:
-    """Apart from what is launchable by now, and apart from what nobody launches."""
+    """Without what is launchable by now, and what no environment launches."""
     lease = await hold_lease(persistence, "e")
     now = lease.now.replace(microsecond=0)
     free: Row = {"image_id": "image", "wake_claim_by": None, "wake_claim_until": None}
@@ -148,7 +148,7 @@ async def test_one_that_is_to_end_is_launchable_when_the_claim_on_its_sleep_is_o
     assert renewal.next_launchable_at == claims.next_at == now + HOUR
 
 
-async def test_a_renewal_tells_when_one_that_runs_by_hand_falls_silent(
+async def test_a_renewal_gives_when_one_that_runs_by_hand_falls_silent(
     persistence: Persistence, database: Database
 ) -> None:
     """With the bound that it is given; not of one without an image, nor of one that is over."""
@@ -184,7 +184,7 @@ async def test_launches_of_an_environment_that_forgot_itself_are_lost(
     assert (set(own.lost), set(other.lost)) == (set(), {"e"})
 
 
-async def test_a_renewal_tells_when_the_next_lease_is_over(persistence: Persistence) -> None:
+async def test_a_renewal_gives_when_the_next_lease_is_over(persistence: Persistence) -> None:
     """Of others that have open launches, whose leases are good."""
     await launch(persistence)
     await hold_lease(persistence, "idle", ttl=SECOND)

@@ -75,7 +75,7 @@ async def test_an_instance_that_does_not_run_cannot_end(
 async def test_the_same_ending_again_is_repeated_and_recorded_once(
     persistence: Persistence, database: Database, state: State, ending: Ending, run: int | None
 ) -> None:
-    """The answer was lost: whoever asks again is told it has happened."""
+    """The first answer was lost: the second says that it has happened."""
     before = await put_instance(database, state)
     stored = await database.snapshot()
 

@@ -41,7 +41,7 @@ async def found(persistence: Persistence, which: EventFilter) -> list[bytes]:
 
 
 @pytest.mark.parametrize("type", EventType)
-async def test_an_event_is_told_as_it_was_stored(
+async def test_an_event_is_read_as_it_was_stored(
     persistence: Persistence, database: Database, type: EventType
 ) -> None:
     """Of every type, those that only other programs store included."""
@@ -56,7 +56,7 @@ async def test_an_event_is_told_as_it_was_stored(
     assert events == [StoredEvent(ids[0], "i", type, b"\x00\xff", EARLIER, "c", "log")]
 
 
-async def test_an_event_without_anything_is_told(
+async def test_an_event_without_anything_is_read(
     persistence: Persistence, database: Database
 ) -> None:
     """No payload is an empty one; no checkpoint and no subtype are none."""

@@ -15,7 +15,7 @@ from runtara_domain.model import (
     EventType,
     Recorded,
     Registration,
-    Standing,
+    RunState,
 )
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import ANY, OPEN, InstanceStatus, SignalType, State, settle
@@ -45,12 +45,12 @@ async def test_suspended_leads_where_the_domain_settles_it(
 
     recorded = await persistence.events.suspend(ME, EVENT, at=START)
 
-    standing = await persistence.instances.standing("i")
+    run_state = await persistence.instances.run_state("i")
     assert recorded.before is not None
     assert (recorded.before.state, recorded.before.run) == (state, 2)
     assert (recorded.after, recorded.repeated) == (settle(state, signal), False)
-    assert standing is not None
-    assert standing.state is (recorded.after or state)
+    assert run_state is not None
+    assert run_state.state is (recorded.after or state)
 
 
 @pytest.mark.parametrize(("state", "signal"), REFUSED)
@@ -92,7 +92,7 @@ async def test_a_move_clears_what_would_wake_it(
 async def test_what_is_suspended_already_stays_as_it_is(
     persistence: Persistence, database: Database, state: State, signal: SignalType | None
 ) -> None:
-    """With its deadline and whoever claimed it; only a live process has shown."""
+    """With its deadline and its claim; only a live process has shown."""
     await put_signalled(database, state, signal)
     row = await database.row("i")
 
@@ -167,7 +167,7 @@ async def test_a_superseded_run_settles_nothing(
 async def test_what_settled_a_cancel_may_come_again_and_is_recorded_once(
     persistence: Persistence, database: Database, state: State, run: int | None
 ) -> None:
-    """The answer was lost: whoever asks again is told it has happened, whatever was said since."""
+    """The first answer was lost: the second says that it has happened, also after later events."""
     await put_signalled(database, state, SignalType.CANCEL)
     await persistence.events.suspend(ME, EVENT, at=EARLIER)
     late = Event(EventType.CUSTOM, b"late", EARLIER)
@@ -176,7 +176,7 @@ async def test_what_settled_a_cancel_may_come_again_and_is_recorded_once(
 
     recorded = await persistence.events.suspend(Caller("i", run), EVENT, at=START)
 
-    assert recorded == Recorded(Standing(State.CANCELLED, 2), repeated=True, after=State.CANCELLED)
+    assert recorded == Recorded(RunState(State.CANCELLED, 2), repeated=True, after=State.CANCELLED)
     assert await database.snapshot() == stored
 
 
@@ -208,7 +208,7 @@ async def test_another_one_changes_nothing(
     again = replace(EVENT, payload=payload)
     recorded = await persistence.events.suspend(Caller("i", run), again, at=START)
 
-    assert recorded == Recorded(Standing(State.CANCELLED, 2))
+    assert recorded == Recorded(RunState(State.CANCELLED, 2))
     assert await database.snapshot() == stored
 
 

@@ -243,7 +243,7 @@ async def test_rows_that_others_put_in_plainly_are_images(
 async def test_what_belongs_to_a_pruned_instance_goes_with_it(
     persistence: Persistence, database: Database
 ) -> None:
-    """Its launches, and the association with its image, which then is used by nobody."""
+    """Its launches, and the association with its image, which then has no user."""
     launched = await launch(persistence)
     ending = Ending(State.CANCELLED)
     await persistence.instances.finish(Caller("i"), ending, when=OPEN, at=START)

@@ -109,7 +109,7 @@ async def test_pages_follow_each_other_in_every_order(
     assert await names(persistence, every, order, after=after) == expected[2:]
 
 
-async def test_a_view_tells_of_the_limit_that_tenants_have_without_one(
+async def test_a_view_shows_the_default_limit_of_tenants(
     persistence: Persistence,
 ) -> None:
     """An environment's own bound counts as one that was put in."""
@@ -126,7 +126,7 @@ async def test_a_view_tells_of_the_limit_that_tenants_have_without_one(
     assert free.bounded_by is None
 
 
-async def test_a_view_tells_all_that_is_known(persistence: Persistence, database: Database) -> None:
+async def test_a_view_shows_all_that_is_known(persistence: Persistence, database: Database) -> None:
     """Where it comes from, how it is launched, and what keeps it back."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")

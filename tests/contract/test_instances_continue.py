@@ -35,7 +35,7 @@ async def test_continuing_moves_and_adds_nothing(
 async def test_an_unknown_instance_has_no_run_to_continue(
     persistence: Persistence, database: Database
 ) -> None:
-    """It is not created: a run that was remembered cannot be of an instance nobody knows."""
+    """It is not created: an unknown instance can't have had the run."""
     found = await persistence.instances.register(
         Registration("i", TENANT, continue_run=1), when=WHEN, at=START
     )
@@ -61,7 +61,7 @@ async def test_continuing_verifies_a_named_checkpoint(
     assert [outcome.checkpoint_exists for outcome in found] == [True, False]
 
 
-async def test_continuing_tells_another_tenant_whose_it_is(
+async def test_continuing_names_the_tenant_to_another_one(
     persistence: Persistence, database: Database
 ) -> None:
     """The tenant is judged as with a new run."""

@@ -5,7 +5,7 @@ from tests.contract.database import Database
 from tests.contract.states import TENANT, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import NewInstance, Registration, Standing
+from runtara_domain.model import NewInstance, Registration, RunState
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, State
 
@@ -31,7 +31,7 @@ async def test_a_new_instance_is_pending_with_its_input(
         "created_at": START,
     } | ({"input": input} if input else {})
     assert await persistence.instances.input("i") == input
-    assert await persistence.instances.standing("i") == Standing(State.PENDING, 0)
+    assert await persistence.instances.run_state("i") == RunState(State.PENDING, 0)
     assert await database.rows("instance_events") == []
 
 
@@ -40,7 +40,7 @@ async def test_a_new_instance_is_pending_with_its_input(
 async def test_a_taken_id_is_left_as_it_is(
     persistence: Persistence, database: Database, tenant_id: str, state: State
 ) -> None:
-    """In every state, whoever asks."""
+    """In every state, whichever the caller."""
     await put_instance(database, state, input=b"first")
     stored = await database.snapshot()
 
@@ -87,7 +87,7 @@ async def test_what_was_created_begins_its_first_run(
 
     found = await persistence.instances.register(Registration("i", TENANT), when=OPEN, at=START)
 
-    assert found.before == Standing(State.PENDING, 0)
+    assert found.before == RunState(State.PENDING, 0)
     assert (found.run, found.input) == (1, b"given")
 
 
@@ -101,10 +101,10 @@ async def test_standings_are_read_of_many_at_once(
     }
     stored = await database.snapshot()
 
-    found = await persistence.instances.standings([*stood, "unknown", "running", "Running"])
+    found = await persistence.instances.run_states([*stood, "unknown", "running", "Running"])
 
     assert found == stood
-    assert await persistence.instances.standings(frozenset({"running"})) == {
+    assert await persistence.instances.run_states(frozenset({"running"})) == {
         "running": stood["running"]
     }
     assert await database.snapshot() == stored
@@ -117,7 +117,7 @@ async def test_standings_of_none_or_very_many_are_answered(
     """No number of ids is too large for one read."""
     await put_instance(database, State.RUNNING)
 
-    assert await persistence.instances.standings(asked) == {}
+    assert await persistence.instances.run_states(asked) == {}
 
 
 async def test_a_new_instance_keeps_the_workflow_it_will_run(

@@ -53,7 +53,7 @@ async def test_an_open_instance_is_ended_from_outside(
     assert await database.snapshot() == stored
 
 
-async def test_get_tells_all_of_the_ending(persistence: Persistence, database: Database) -> None:
+async def test_get_gives_all_of_the_ending(persistence: Persistence, database: Database) -> None:
     """Output, error, stderr and metrics, to the byte."""
     await put_instance(database, State.RUNNING)
     await persistence.instances.finish(ME, FULL, when=OPEN, at=START)
@@ -80,7 +80,7 @@ async def test_get_tells_all_of_the_ending(persistence: Persistence, database: D
 async def test_a_finished_instance_stays_as_it_is(
     persistence: Persistence, database: Database, state: State, ending: Ending
 ) -> None:
-    """How it stood tells whoever asked that it came too late."""
+    """The state in the outcome says that the caller came too late."""
     before = await put_instance(database, state)
     stored = await database.snapshot()
 

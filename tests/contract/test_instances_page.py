@@ -19,7 +19,7 @@ def names(found: list[InstanceSummary]) -> list[str]:
 
 
 @pytest.mark.parametrize("state", sorted(State))
-async def test_a_list_tells_all_but_what_may_be_large(
+async def test_a_list_gives_all_but_what_may_be_large(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """In any state; reading moves nothing."""

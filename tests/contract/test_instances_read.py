@@ -40,15 +40,15 @@ async def test_get_gives_the_instance_in_any_state(
 
 
 @pytest.mark.parametrize("state", sorted(State))
-async def test_standing_gives_state_and_run(
+async def test_run_state_gives_state_and_run(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """The two faces of SUSPENDED are told apart."""
-    standing = await put_instance(database, state, run=7)
+    run_state = await put_instance(database, state, run=7)
 
-    found = await persistence.instances.standing("i")
+    found = await persistence.instances.run_state("i")
 
-    assert found == standing
+    assert found == run_state
 
 
 async def test_an_unknown_instance_is_none(persistence: Persistence, database: Database) -> None:
@@ -56,7 +56,7 @@ async def test_an_unknown_instance_is_none(persistence: Persistence, database: D
     await put_instance(database, State.RUNNING, "known")
 
     found = [
-        (await persistence.instances.get(name), await persistence.instances.standing(name))
+        (await persistence.instances.get(name), await persistence.instances.run_state(name))
         for name in ("know", "knowns", "KNOWN", "%")
     ]
 
@@ -69,7 +69,7 @@ async def test_reads_move_nothing(persistence: Persistence, database: Database) 
     stored = await database.snapshot()
 
     await persistence.instances.get("i")
-    await persistence.instances.standing("i")
+    await persistence.instances.run_state("i")
 
     assert await database.snapshot() == stored
 
@@ -111,7 +111,7 @@ async def test_touch_moves_activity_forward_and_nothing_else(
     await put_instance(database, state, last_activity_at=before)
     row = await database.row("i")
 
-    await persistence.instances.touch([Caller("i")], at=START)
+    await persistence.instances.mark_active([Caller("i")], at=START)
 
     assert await database.row("i") == row | {"last_activity_at": after}
 
@@ -124,7 +124,7 @@ async def test_touch_leaves_a_finished_instance_alone(
     await put_instance(database, state)
     stored = await database.snapshot()
 
-    await persistence.instances.touch([Caller("i"), Caller("i", 2)], at=START)
+    await persistence.instances.mark_active([Caller("i"), Caller("i", 2)], at=START)
 
     assert await database.snapshot() == stored
 
@@ -136,7 +136,7 @@ async def test_touch_is_not_for_a_superseded_caller(
     """A process thought dead must not make its successor look alive."""
     await put_instance(database, State.RUNNING)
 
-    await persistence.instances.touch([Caller("i", run)], at=START)
+    await persistence.instances.mark_active([Caller("i", run)], at=START)
 
     assert (await database.row("i"))["last_activity_at"] == (START if moves else None)
 
@@ -151,8 +151,8 @@ async def test_touch_takes_many_and_passes_over_the_unknown(
     await put_instance(database, State.RUNNING, "d")
     callers = [Caller("a"), Caller("?"), Caller("b", 1), Caller("b", 2), Caller("c"), Caller("a")]
 
-    await persistence.instances.touch(callers, at=START)
-    await persistence.instances.touch([], at=WAKE)
+    await persistence.instances.mark_active(callers, at=START)
+    await persistence.instances.mark_active([], at=WAKE)
 
     rows = await database.rows("instances")
     assert [row["last_activity_at"] for row in rows] == [START, START, None, None]

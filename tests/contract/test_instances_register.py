@@ -7,7 +7,7 @@ from tests.contract.database import Database
 from tests.contract.states import EARLIER, TENANT, put_instance
 from tests.support.clock import START, FrozenClock
 
-from runtara_domain.model import Registration, Standing
+from runtara_domain.model import Registration, RunState
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import FINAL, MOVES, OPEN, InstanceStatus, Move, SignalType, State
 
@@ -94,7 +94,7 @@ async def test_the_condition_handed_in_decides(
 
 
 @pytest.mark.parametrize("state", sorted(State))
-async def test_another_tenant_is_told_whose_it_is_and_changes_nothing(
+async def test_another_tenant_gets_the_owners_name_and_changes_nothing(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """An existing instance must belong to the same tenant."""
@@ -171,7 +171,7 @@ async def test_runs_are_counted_from_one_with_one_started_event_each(
         runs.append((found.before, found.run))
         clock.advance(timedelta(milliseconds=1))
 
-    assert runs == [(None, 1), (Standing(State.RUNNING, 1), 2), (Standing(State.RUNNING, 2), 3)]
+    assert runs == [(None, 1), (RunState(State.RUNNING, 1), 2), (RunState(State.RUNNING, 2), 3)]
     started = await database.rows("instance_events")
     assert [row["event_type"] for row in started] == ["started"] * 3
     assert [row["created_at"] for row in started] == [

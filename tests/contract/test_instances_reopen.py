@@ -20,7 +20,7 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     RetryAttempt,
-    Standing,
+    RunState,
 )
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import MOVES, OPEN, WORKING, Move, SignalType, State
@@ -243,7 +243,7 @@ async def test_a_late_ending_of_an_old_run_is_refused(
         Caller("i", run), FAILED, ending, when=WORKING, at=START
     )
 
-    assert recorded == Recorded(Standing(State.ASLEEP, 3))
+    assert recorded == Recorded(RunState(State.ASLEEP, 3))
     assert await database.snapshot() == stored
 
 

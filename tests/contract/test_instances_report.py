@@ -19,12 +19,12 @@ async def test_the_last_report_of_each_kind_stays(
     """What a report leaves out stays as it was."""
     await put_instance(database, State.RUNNING, "i", last_activity_at=EARLIER)
     reports = (Report("[]", b"one"), Report(WAITS), Report(progress=b"\xff two"))
-    standings = [
+    run_states = [
         await persistence.instances.report(ME, each, when=OPEN, at=START) for each in reports
     ]
     seen = await persistence.launches.view("i", at=START)
 
-    assert {None if one is None else one.state for one in standings} == {State.RUNNING}
+    assert {None if one is None else one.state for one in run_states} == {State.RUNNING}
     assert seen is not None
     assert (seen.instance.waits, seen.progress) == (WAITS, b"\xff two")
     assert seen.instance.last_activity_at == START

@@ -26,7 +26,7 @@ async def test_only_what_runs_can_be_silent(
     await put_instance(database, state)
     stored = await database.snapshot()
 
-    found = await persistence.instances.silent(START)
+    found = await persistence.instances.inactive_since(START)
 
     assert names(found) == (["i"] if state is State.RUNNING else [])
     assert await database.snapshot() == stored
@@ -47,19 +47,19 @@ async def test_the_last_known_sign_of_life_counts(
     for name, columns in signs.items():
         await put_instance(database, State.RUNNING, name, **columns)
 
-    found = await persistence.instances.silent(START - MILLISECOND)
+    found = await persistence.instances.inactive_since(START - MILLISECOND)
 
     assert sorted(names(found)) == ["active before", "created before", "started before"]
 
 
 @pytest.mark.parametrize(("offset", "silent"), [(-1, True), (0, False), (1, False)])
-async def test_whoever_was_heard_of_at_that_time_was_heard_of_since(
+async def test_a_sign_of_life_at_that_time_counts_as_since(
     persistence: Persistence, database: Database, offset: int, silent: bool
 ) -> None:
     """To the millisecond."""
     await put_instance(database, State.RUNNING, last_activity_at=START + offset * MILLISECOND)
 
-    found = await persistence.instances.silent(START)
+    found = await persistence.instances.inactive_since(START)
 
     assert names(found) == (["i"] if silent else [])
 
@@ -74,18 +74,18 @@ async def test_the_longest_silent_come_first(
     await put_instance(database, State.RUNNING, "third", last_activity_at=at[1])
     await put_instance(database, State.RUNNING, "first", started_at=None, created_at=at[3])
 
-    found = await persistence.instances.silent(START, limit=limit)
+    found = await persistence.instances.inactive_since(START, limit=limit)
 
     assert names(found) == ["first", "second", "third"][:limit]
 
 
-async def test_a_silent_instance_is_told_like_in_any_list(
+async def test_a_silent_instance_is_listed_as_in_any_list(
     persistence: Persistence, database: Database
 ) -> None:
-    """With the run it is silent in, so that whoever ends it ends no other."""
+    """With the run that is silent, so that a caller that ends it ends no later run."""
     await put_instance(database, State.RUNNING, run=7, checkpoint_id="c", last_activity_at=EARLIER)
 
-    found = await persistence.instances.silent(WAKE)
+    found = await persistence.instances.inactive_since(WAKE)
 
     assert found == [
         InstanceSummary(

@@ -1,4 +1,4 @@
-"""Who launches instances is told when there may be something to launch, and not all the time."""
+"""A watch calls `launchable` when something may have become launchable, and at no other time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -153,7 +153,7 @@ async def drain(database: Database, core: Persistence) -> None:
     await core.environments.drain("e", draining=True)
 
 
-async def free_a_place(database: Database, core: Persistence) -> None:
+async def free_a_slot(database: Database, core: Persistence) -> None:
     """End the launch of a finished instance that counted under a limit."""
     await core.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=1))
     launched = await launch(core, "launched")
@@ -189,13 +189,13 @@ WAYS: dict[str, tuple[Way, State, Row]] = {
     "a hold released": (release_a_hold, State.RUNNING, {}),
     "an image registered": (register_an_image, State.RUNNING, {}),
     "an environment drained": (drain, State.RUNNING, {}),
-    "a place free again": (free_a_place, State.RUNNING, {}),
+    "a slot free again": (free_a_slot, State.RUNNING, {}),
 }
 ways = pytest.mark.parametrize("name", WAYS)
 
 
 @ways
-async def test_whatever_may_be_launched_is_told(
+async def test_whatever_may_be_launched_calls_the_watch(
     persistence: Persistence, neighbour: Persistence, database: Database, name: str
 ) -> None:
     """A watch in the same process and one in another are called for each way to become so."""
@@ -214,7 +214,7 @@ async def test_whatever_may_be_launched_is_told(
 
 
 @pytest.mark.parametrize("signal", [SignalType.RESUME, SignalType.CANCEL])
-async def test_one_that_suspends_with_a_signal_pending_is_told(
+async def test_one_that_suspends_with_a_signal_pending_calls_the_watch(
     persistence: Persistence, database: Database, signal: SignalType
 ) -> None:
     """An instance that is sent a resume while RUNNING is launchable as soon as it suspends."""
@@ -253,7 +253,7 @@ async def register(database: Database, core: Persistence) -> None:
 
 
 async def tell_of_itself(database: Database, core: Persistence) -> None:
-    await core.instances.touch([ME], at=NOW)
+    await core.instances.mark_active([ME], at=NOW)
     await core.events.append(ME, Event(EventType.CUSTOM, b"", NOW), when=OPEN, at=NOW)
 
 
@@ -296,10 +296,10 @@ QUIET: dict[str, Way] = {
 
 
 @pytest.mark.parametrize("name", QUIET)
-async def test_nothing_is_told_of_what_nobody_may_launch(
+async def test_what_may_not_be_launched_calls_no_watch(
     persistence: Persistence, neighbour: Persistence, database: Database, name: str
 ) -> None:
-    """A saved checkpoint, a held sleep and all else of a run at work call nobody."""
+    """A saved checkpoint, a held sleep and all other steps of a run at work call no watch."""
     await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "marker")
     await put_instance(database, State.ASLEEP, "sleeper", **(CLAIMED | {"sleep_until": LATER}))
@@ -322,7 +322,9 @@ async def test_nothing_is_told_of_what_nobody_may_launch(
     assert (here.count, there.count) == (0, 0)
 
 
-async def test_whoever_has_left_is_not_told(persistence: Persistence, database: Database) -> None:
+async def test_a_watch_that_has_ended_is_not_called(
+    persistence: Persistence, database: Database
+) -> None:
     """A watch that has ended, and one that did not ask for it, hear nothing."""
     left, stays = Launches(), Launches()
     told = Told()
@@ -337,10 +339,10 @@ async def test_whoever_has_left_is_not_told(persistence: Persistence, database: 
     assert told.calls == []
 
 
-async def test_one_that_is_blocked_is_told_of_when_it_is_sent_something_again(
+async def test_a_new_signal_to_a_blocked_one_calls_the_watch(
     persistence: Persistence, database: Database
 ) -> None:
-    """The cancel that was pending as an instance blocked calls nobody, the next signal does."""
+    """The cancel that was pending as an instance blocked calls no watch, the next signal does."""
     await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.CANCEL, created_at=NOW)
     await put_instance(database, State.RUNNING, "marker")

@@ -1,4 +1,4 @@
-"""Claims of launches: what is launchable, who comes first, and what keeps an instance back."""
+"""Claims of launches: what is launchable, which comes first, and what keeps an instance back."""
 
 import asyncio
 from dataclasses import replace
@@ -132,7 +132,7 @@ async def test_what_a_lost_worker_ran_need_not_be_silent(
         (LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4), False),
     ],
 )
-async def test_a_claim_tells_what_may_have_killed_its_process(
+async def test_a_claim_says_what_may_have_killed_its_process(
     persistence: Persistence, end: LaunchEnd, is_suspect: bool
 ) -> None:
     """By whatever environment it is claimed next."""
@@ -313,7 +313,7 @@ async def test_nothing_that_is_held_is_launched(persistence: Persistence, hold: 
 async def test_environments_together_never_exceed_a_limit(
     persistence: Persistence, neighbour: Persistence, limit: Limit | None
 ) -> None:
-    """With 9 of 10 places taken, one of two environments that claim at once gets the last."""
+    """With 9 of 10 slots taken, one of two environments that claim at once gets the last."""
     image = await put_image(persistence)
     if limit is not None:
         await persistence.limits.put(limit)
@@ -342,7 +342,7 @@ async def test_a_limit_by_environment_bounds_each_of_them_alone(
     persistence: Persistence, neighbour: Persistence
 ) -> None:
     """Each takes as many of the queue as one may, also when they claim at once; all under its own
-    limit; a verdict frees the place of its environment.
+    limit; a verdict frees the slot of its environment.
     """
     image = await put_image(persistence)
     limit = Limit(Scope.QUEUE, TENANT, "q", max_concurrent=5, per_environment=2)
@@ -392,7 +392,7 @@ async def test_of_racing_environments_each_instance_goes_to_one(
 
 
 async def test_a_start_with_an_offer_is_claimed_in_the_same_step(persistence: Persistence) -> None:
-    """If the environment has a free place; what waits with a higher priority goes first."""
+    """If the environment has a free slot; what waits with a higher priority goes first."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e", capacity=2)
     offer = offer_all("e")

@@ -108,14 +108,14 @@ async def test_what_was_open_waits_to_be_resumed(
     await removed(database)
     await persistence.launches.put_copy(copied.copy, "file", image_id=None, at=START)
 
-    standing = await persistence.instances.standing("i")
+    run_state = await persistence.instances.run_state("i")
     resumed = await persistence.launches.resume("i", at=START)
     registered = await persistence.instances.register(
         Registration("i", TENANT), when=OPEN, at=START
     )
 
-    assert standing is not None
-    assert (standing.state, resumed) == (State.PAUSED, State.PAUSED)
+    assert run_state is not None
+    assert (run_state.state, resumed) == (State.PAUSED, State.PAUSED)
     assert registered.run == 3
 
 
@@ -159,7 +159,9 @@ async def test_it_runs_the_image_that_is_named(
     assert (await taken(persistence)).copy.instance.image_id == image.image_id
 
 
-async def test_what_goes_on_with_it_is_told(persistence: Persistence, database: Database) -> None:
+async def test_a_copy_has_what_goes_on_with_it(
+    persistence: Persistence, database: Database
+) -> None:
     """Its launch, a signal, and open relatives of its tenant."""
     launched = await launch(persistence)
     await persistence.instances.finish(Caller("i"), Ending(State.COMPLETED), when=OPEN, at=START)

@@ -50,7 +50,7 @@ async def test_an_open_instance_stays(
     assert await database.snapshot() == stored
 
 
-async def test_an_unknown_instance_is_told(persistence: Persistence) -> None:
+async def test_an_unknown_instance_is_reported(persistence: Persistence) -> None:
     assert await persistence.launches.delete("unknown") == Deleted(before=None)
 
 
@@ -130,8 +130,8 @@ async def test_a_deletion_and_a_new_child_leave_no_orphan(
     """A parent that ends is deleted with the child that it has just started, or not at all."""
     for number in range(8):
         parent, child = f"p{number}", f"c{number}"
-        standing = await put_instance(database, State.RUNNING, parent)
-        caller = Caller(parent, standing.run)
+        run_state = await put_instance(database, State.RUNNING, parent)
+        caller = Caller(parent, run_state.run)
         _, _, deleted = await asyncio.gather(
             persistence.instances.start_child(
                 caller, NewChild(child, "orders", b""), when=WORKING, at=START

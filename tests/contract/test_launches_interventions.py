@@ -48,7 +48,7 @@ async def running(persistence: Persistence) -> Assignment:
     return launched
 
 
-async def test_a_stop_of_a_running_instance_is_its_environments_to_carry_out(
+async def test_a_stop_of_a_running_instance_is_left_to_its_environment(
     persistence: Persistence, database: Database
 ) -> None:
     """It is told of the cancel, the grace's end and the reason; a longer grace changes nothing."""

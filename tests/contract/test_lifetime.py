@@ -28,27 +28,27 @@ from runtara_domain.status import ANY, OPEN, WORKING, SignalType, State
 
 ME = Caller("i")
 DEADLINE = START + timedelta(minutes=1)
-TURNS = pytest.mark.parametrize("turns", range(6))
+ITERATIONS = pytest.mark.parametrize("iterations", range(6))
 
 
-async def cancel_after(turns: int, task: asyncio.Task[object]) -> None:
+async def cancel_after(iterations: int, task: asyncio.Task[object]) -> None:
     """Cancel a caller when the loop has turned so often since it was started."""
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled() or task.exception() is None
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_registration_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """The runs are as many as the `started` events, and the next one follows."""
     task = asyncio.create_task(
         persistence.instances.register(Registration("i", TENANT), when=OPEN, at=START)
     )
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
     found = await persistence.instances.register(Registration("i", TENANT), when=OPEN, at=START)
 
@@ -56,9 +56,9 @@ async def test_a_cancelled_registration_is_whole_or_not_there(
     assert await database.events("i") == ["started"] * found.run
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_save_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """The checkpoint is there exactly if the pointer is at it, and other callers are unhurt."""
     await put_instance(database, State.ASLEEP)
@@ -70,10 +70,10 @@ async def test_a_cancelled_save_is_whole_or_not_there(
             Caller("nobody"), CheckpointWrite("c", b""), when=WORKING, at=START
         )
     )
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
     others = await other
-    await persistence.instances.touch([ME], at=START)
+    await persistence.instances.mark_active([ME], at=START)
 
     row = await database.row("i")
     assert others.before is None
@@ -84,9 +84,9 @@ async def test_a_cancelled_save_is_whole_or_not_there(
     )
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_ending_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """The event is there exactly if the instance has ended."""
     await put_instance(database, State.RUNNING)
@@ -96,17 +96,17 @@ async def test_a_cancelled_ending_is_whole_or_not_there(
             ME, event, Ending(State.COMPLETED, output=b""), when=WORKING, at=START
         )
     )
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
-    await persistence.instances.touch([ME], at=START)
+    await persistence.instances.mark_active([ME], at=START)
 
     status = (await database.row("i"))["status"]
     assert (status, await database.events("i")) in (("running", []), ("completed", ["completed"]))
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_sleep_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """The deadline is there exactly if the instance sleeps until it, under the claim."""
     await put_instance(database, State.RUNNING)
@@ -120,9 +120,9 @@ async def test_a_cancelled_sleep_is_whole_or_not_there(
             at=START,
         )
     )
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
-    await persistence.instances.touch([ME], at=START)
+    await persistence.instances.mark_active([ME], at=START)
 
     row = await database.row("i")
     kept = [found["wake_at"] for found in await database.rows("checkpoints")]
@@ -132,9 +132,9 @@ async def test_a_cancelled_sleep_is_whole_or_not_there(
     )
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_batch_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """All of its events, with the ending among them, or none."""
     await put_instance(database, State.RUNNING)
@@ -142,9 +142,9 @@ async def test_a_cancelled_batch_is_whole_or_not_there(
     done = Event(EventType.COMPLETED, b"", START)
     end = EventStep(ME, done, WORKING, Ending(State.COMPLETED, output=b""))
     task = asyncio.create_task(persistence.events.record_all([word, end, word], at=START))
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
-    await persistence.instances.touch([ME], at=START)
+    await persistence.instances.mark_active([ME], at=START)
 
     # A batch whose turn has come is carried out, perhaps between these looks.
     events = await database.events("i")
@@ -157,18 +157,18 @@ async def test_a_cancelled_batch_is_whole_or_not_there(
     )
 
 
-@TURNS
+@ITERATIONS
 async def test_a_cancelled_send_is_whole_or_not_there(
-    persistence: Persistence, database: Database, turns: int
+    persistence: Persistence, database: Database, iterations: int
 ) -> None:
     """The signal is there exactly if it has ended the instance that was never launched."""
     await put_instance(database, State.PENDING)
     task = asyncio.create_task(
         persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START)
     )
-    await cancel_after(turns, task)
+    await cancel_after(iterations, task)
 
-    await persistence.instances.touch([ME], at=START)
+    await persistence.instances.mark_active([ME], at=START)
 
     row = await database.row("i")
     signals = [found["acknowledged_at"] for found in await database.rows("pending_signals")]
@@ -198,7 +198,7 @@ async def test_what_was_stored_is_there_when_it_is_opened_again(database: Databa
 
 
 async def test_steps_under_way_are_finished_before_it_closes(database: Database) -> None:
-    """Whoever has asked gets an answer."""
+    """Each caller gets an answer."""
     async with database.connect() as persistence:
         steps = [
             asyncio.create_task(

@@ -20,7 +20,7 @@ Ask = Callable[[Persistence, int], Awaitable[object]]
     "ask",
     [
         lambda core, limit: core.instances.page(InstanceFilter(), limit=limit),
-        lambda core, limit: core.instances.silent(START, limit=limit),
+        lambda core, limit: core.instances.inactive_since(START, limit=limit),
         lambda core, limit: core.claims.claim_due(CLAIM, limit=limit, at=START),
         lambda core, limit: core.instances.prune(START, limit=limit),
         lambda core, limit: core.events.page(EventFilter("i"), limit=limit),
@@ -37,7 +37,7 @@ async def test_a_limit_that_is_no_count_is_refused(
 
 
 async def test_of_what_is_due_none_may_be_wanted(persistence: Persistence) -> None:
-    """By who has no room."""
+    """A caller without room asks for none."""
     assert await persistence.claims.claim_due(CLAIM, limit=0, at=START) == []
 
 

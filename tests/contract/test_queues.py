@@ -36,7 +36,7 @@ def names(claims: Claims) -> list[str]:
     return [each.instance_id for each in claims.assignments]
 
 
-async def test_a_full_window_tells_when_it_has_a_place_again(persistence: Persistence) -> None:
+async def test_a_full_window_says_when_it_allows_a_start_again(persistence: Persistence) -> None:
     """Others are claimed meanwhile."""
     image_id = await prepare(persistence, "a", "b", rate=2)
     first = await claim(persistence, START)
@@ -91,7 +91,7 @@ async def test_a_queue_goes_by_priority_and_delay(persistence: Persistence) -> N
     assert names(await claim(persistence, START + 2 * MINUTE)) == ["late"]
 
 
-async def test_a_view_tells_that_an_instance_waits_in_its_queue(persistence: Persistence) -> None:
+async def test_a_view_shows_that_an_instance_waits_in_its_queue(persistence: Persistence) -> None:
     """Once it is due: what fills the queue, and when its rate lets the next one start."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
@@ -122,7 +122,7 @@ async def test_a_view_tells_that_an_instance_waits_in_its_queue(persistence: Per
     await start(persistence, "elsewhere", workflow="other", priority=1)
 
     def narrow(number: int) -> Awaited:
-        reason = f"1 of 1 places are taken, and it is number {number} in line"
+        reason = f"1 of 1 slots are taken, and it is number {number} in line"
         return Awaited("queue", "narrow", START, None, reason)
 
     until = START + 10 * SECOND

@@ -15,7 +15,7 @@ ME = Caller("i")
 RACERS = 16
 
 
-async def test_of_racing_saves_exactly_one_is_told_it_saved(
+async def test_of_racing_saves_exactly_one_saves(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """The others get its state, through whichever adapter they came."""
@@ -38,7 +38,7 @@ async def test_of_racing_saves_exactly_one_is_told_it_saved(
     assert row["state"] == winner
 
 
-async def test_of_racing_saves_of_large_states_one_is_told_it_saved(
+async def test_of_racing_saves_of_large_states_one_saves(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """The others are told that there is one; which, they read."""
@@ -159,7 +159,7 @@ async def test_of_racing_saves_one_stirs(persistence: Persistence, database: Dat
 async def test_racing_registrations_begin_each_run_once(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Of an instance nobody knew one creates it; the runs are 1 to n, with an event each."""
+    """One of them creates an unknown instance; the runs are 1 to n, with an event each."""
     found = await asyncio.gather(
         *(
             (persistence, neighbour)[number % 2].instances.register(

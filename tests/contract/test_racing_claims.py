@@ -104,7 +104,7 @@ async def test_sleeping_and_saving_one_id_keep_one_state(
 async def test_what_is_sent_while_one_falls_asleep_is_read_after_it_or_makes_it_due(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """So whoever leaves looks once more when it is asleep, and nothing is slept through."""
+    """So a process that leaves reads once more when it is asleep, and misses nothing."""
     names = [f"i{number:02}" for number in range(4 * RACERS)]
     for name in names:
         await put_instance(database, State.RUNNING, name)

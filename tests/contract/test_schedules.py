@@ -137,7 +137,7 @@ async def test_a_paused_schedule_starts_nothing_until_it_is_resumed(
     assert not await schedules.pause(TENANT, "unknown")
 
 
-async def test_of_all_that_carry_out_a_tick_one_starts_its_instance(
+async def test_of_all_that_execute_a_tick_one_starts_its_instance(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     stored = await put(persistence, replace(NIGHTLY, queue="q", priority=7, jitter=HOUR))

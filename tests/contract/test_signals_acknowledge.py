@@ -26,10 +26,10 @@ async def test_it_leads_where_the_domain_says(
 
     done = await persistence.signals.acknowledge(ME, signal, at=START)
 
-    standing = await persistence.instances.standing("i")
+    run_state = await persistence.instances.run_state("i")
     assert done == Acknowledged(before, acknowledge(state, signal))
-    assert standing is not None
-    assert standing.state is (done.after or state)
+    assert run_state is not None
+    assert run_state.state is (done.after or state)
 
 
 @pytest.mark.parametrize(("state", "signal"), REFUSED)

@@ -56,7 +56,7 @@ async def test_the_first_one_stands(
 
 
 async def test_it_is_never_used_up(persistence: Persistence, database: Database) -> None:
-    """Saving its checkpoint and reading it over and over leave it standing against later ones."""
+    """Saving its checkpoint and reading it over and over keep it against later ones."""
     await put_instance(database, State.RUNNING)
     await persistence.signals.send_custom("i", CustomSignal("c", b"first"), when=OPEN, at=START)
     for _ in range(2):
@@ -101,7 +101,7 @@ async def test_each_checkpoint_of_each_instance_has_its_own(
 async def test_it_may_come_after_its_checkpoint_was_saved(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whoever waits for it has saved that it waits."""
+    """The waiting workflow has saved that it waits."""
     before = await put_instance(database, State.PAUSED)
     await put_checkpoint(database)
 
@@ -135,10 +135,10 @@ async def test_the_condition_handed_in_decides(
 
 @pytest.mark.parametrize("claimed_until", [None, EARLIER, START, WAKE])
 @pytest.mark.parametrize("due", [False, True])
-async def test_who_is_asleep_is_due_when_the_claim_on_it_ends(
+async def test_a_sleeping_instance_is_due_when_the_claim_on_it_ends(
     persistence: Persistence, database: Database, due: bool, claimed_until: datetime | None
 ) -> None:
-    """Whatever claim there was when it was sent: whoever had it may leave without having heard."""
+    """Under any claim: the claiming process may leave without having received the value."""
     await put_instance(
         database,
         State.ASLEEP,
@@ -179,7 +179,9 @@ async def test_a_sleep_begun_after_it_leaves_it_due(
     assert [one.sleep_until for one in due] == [START]
 
 
-async def test_a_later_one_makes_nobody_due(persistence: Persistence, database: Database) -> None:
+async def test_a_later_one_makes_no_instance_due(
+    persistence: Persistence, database: Database
+) -> None:
     """It is not the one that stands."""
     await put_instance(database, State.ASLEEP, wake_claim_until=None)
     await database.put_custom_signal("i", "c", b"first")
@@ -199,7 +201,7 @@ async def test_an_unknown_instance_takes_none(persistence: Persistence, database
     assert await database.rows("pending_checkpoint_signals") == []
 
 
-async def test_a_sender_is_told_what_the_instance_awaits(
+async def test_a_sender_learns_what_the_instance_awaits(
     persistence: Persistence, database: Database
 ) -> None:
     """First and later senders alike, until the instance runs again."""

@@ -17,7 +17,7 @@ PAYLOADS = pytest.mark.parametrize("payload", [None, b"", b"\x00why\xff"])
 @PAYLOADS
 @pytest.mark.parametrize("signal", sorted(SignalType))
 @pytest.mark.parametrize("state", sorted(OPEN))
-async def test_what_waits_is_told_again_and_again(
+async def test_a_pending_signal_is_returned_again_and_again(
     persistence: Persistence,
     database: Database,
     state: State,
@@ -51,7 +51,7 @@ async def test_nothing_waits_at_first(
 
 
 @pytest.mark.parametrize("signal", sorted(SignalType))
-async def test_an_acknowledged_signal_is_told_no_more(
+async def test_an_acknowledged_signal_is_returned_no_more(
     persistence: Persistence, database: Database, signal: SignalType
 ) -> None:
     """Its row stays."""
@@ -62,7 +62,7 @@ async def test_an_acknowledged_signal_is_told_no_more(
 
 
 @PAYLOADS
-async def test_a_custom_signal_is_told_to_whoever_names_its_checkpoint(
+async def test_a_custom_signal_is_returned_for_its_checkpoint(
     persistence: Persistence, database: Database, payload: bytes | None
 ) -> None:
     """Never used up; an empty one is one. Its checkpoint need not be saved, or have an own id."""
@@ -79,7 +79,7 @@ async def test_a_custom_signal_is_told_to_whoever_names_its_checkpoint(
     assert odd.custom_signals == {"c::retry::1": b"odd"}
 
 
-async def test_what_was_sent_for_each_named_checkpoint_is_told(
+async def test_the_value_for_each_named_checkpoint_is_returned(
     persistence: Persistence, database: Database
 ) -> None:
     """However many there are, and one that is named twice once."""
@@ -96,10 +96,10 @@ async def test_what_was_sent_for_each_named_checkpoint_is_told(
     assert told == Pending(before, None, {name: sent[name] for name in names if name in sent})
 
 
-async def test_of_much_that_was_sent_the_first_is_told(
+async def test_of_much_that_was_sent_the_first_is_returned(
     persistence: Persistence, database: Database
 ) -> None:
-    """What fits an answer; who asks without it is told the rest."""
+    """The first values that fit an answer; a poll without their names gets the rest."""
     await put_instance(database, State.RUNNING)
     half = bytes(values.MAX_POLLED_BYTES // 2)
     sent = {"z": half, "none": None, "empty": b"", "a": half, "m": b"1", "b": half + half}
@@ -119,7 +119,9 @@ async def test_of_much_that_was_sent_the_first_is_told(
     ]
 
 
-async def test_both_kinds_are_told_at_once(persistence: Persistence, database: Database) -> None:
+async def test_both_kinds_are_returned_together(
+    persistence: Persistence, database: Database
+) -> None:
     """One read is enough for a poll."""
     before = await put_instance(database, State.ASLEEP)
     await database.put_signal("i", SignalType.PAUSE, b"why")
@@ -130,7 +132,7 @@ async def test_both_kinds_are_told_at_once(persistence: Persistence, database: D
     assert told == Pending(before, Signal(SignalType.PAUSE, b"why"), {"c": b"answer"})
 
 
-async def test_payloads_over_the_limits_are_told(
+async def test_payloads_over_the_limits_are_returned(
     persistence: Persistence, database: Database
 ) -> None:
     """The limits are for what is sent: what other programs stored must be readable."""
@@ -145,7 +147,7 @@ async def test_payloads_over_the_limits_are_told(
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-async def test_a_finished_instance_is_told_nothing(
+async def test_a_finished_instance_gets_nothing(
     persistence: Persistence, database: Database, state: State
 ) -> None:
     """Whatever lies there for it."""
@@ -157,7 +159,7 @@ async def test_a_finished_instance_is_told_nothing(
 
 
 @pytest.mark.parametrize(("run", "admitted"), [(1, False), (2, True), (3, True), (None, True)])
-async def test_a_superseded_run_is_told_nothing(
+async def test_a_superseded_run_gets_nothing(
     persistence: Persistence, database: Database, run: int | None, admitted: bool
 ) -> None:
     """The signals are its successor's to hear."""
@@ -174,7 +176,7 @@ async def test_a_superseded_run_is_told_nothing(
     )
 
 
-async def test_an_unknown_instance_is_told_nothing(
+async def test_an_unknown_instance_gets_nothing(
     persistence: Persistence, database: Database
 ) -> None:
     """Nothing is created for it."""
@@ -182,7 +184,7 @@ async def test_an_unknown_instance_is_told_nothing(
     assert await database.rows("instances") == []
 
 
-async def test_what_a_neighbour_sent_is_told(
+async def test_what_a_neighbour_sent_is_returned(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """As soon as its call has returned."""

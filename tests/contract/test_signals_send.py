@@ -1,4 +1,4 @@
-"""Sending a signal: which one stands, and whom it makes due."""
+"""Sending a signal: which one stands, and which instances it makes due."""
 
 import pytest
 from tests.contract.database import Database
@@ -11,7 +11,7 @@ from runtara_domain.status import OPEN, Condition, SignalType, State
 
 SIGNALS = sorted(SignalType)
 ENDED = (State.PENDING, SignalType.CANCEL)
-"""What a cancel does to an instance nobody has launched."""
+"""What a cancel does to an instance that was never launched."""
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x00why\xff", bytes(512 * 1024)])
@@ -42,7 +42,7 @@ async def test_a_signal_for_an_open_instance_waits(
 async def test_a_cancel_ends_an_instance_that_was_never_launched(
     persistence: Persistence, database: Database
 ) -> None:
-    """At once, for nobody would ever acknowledge it; no event is added."""
+    """At once, because no process would acknowledge it; no event is added."""
     before = await put_instance(database, State.PENDING)
     row = await database.row("i")
 
@@ -125,11 +125,11 @@ async def test_an_unknown_instance_takes_none(
 
 async def test_signals_of_instances_never_mix(persistence: Persistence, database: Database) -> None:
     """Each has its own, whatever was sent to the others."""
-    standings = [await put_instance(database, State.RUNNING, name) for name in ("i", "I", "j")]
+    run_states = [await put_instance(database, State.RUNNING, name) for name in ("i", "I", "j")]
 
     await persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START)
     await persistence.signals.send("I", Signal(SignalType.PAUSE, b"I"), when=OPEN, at=START)
 
     told = [await persistence.signals.pending(Caller(name)) for name in ("i", "I", "j")]
     signals = [Signal(SignalType.CANCEL), Signal(SignalType.PAUSE, b"I"), None]
-    assert told == [Pending(*pair) for pair in zip(standings, signals, strict=True)]
+    assert told == [Pending(*pair) for pair in zip(run_states, signals, strict=True)]

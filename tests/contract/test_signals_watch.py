@@ -17,7 +17,7 @@ PATIENCE = 10.0  # seconds; a watch tells within one
 
 
 class Told:
-    """What a watch has told, and who waits to be told."""
+    """The calls of a watch, and the tasks that wait for one."""
 
     def __init__(self) -> None:
         self.calls: list[Collection[str] | None] = []
@@ -64,7 +64,7 @@ Way = Callable[[Database, Persistence], Awaitable[None]]
 
 
 @WAYS
-async def test_whatever_its_own_process_puts_in_is_told(
+async def test_whatever_its_own_process_puts_in_calls_the_watch(
     persistence: Persistence, database: Database, way: Way
 ) -> None:
     """In the event loop."""
@@ -79,7 +79,7 @@ async def test_whatever_its_own_process_puts_in_is_told(
 
 
 @WAYS
-async def test_whatever_anybody_else_puts_in_is_told(
+async def test_whatever_another_process_puts_in_calls_the_watch(
     persistence: Persistence, neighbour: Persistence, database: Database, way: Way
 ) -> None:
     """Another process through its own adapter, any program by plain SQL."""
@@ -91,7 +91,7 @@ async def test_whatever_anybody_else_puts_in_is_told(
         await told.of("i")
 
 
-async def test_every_signal_is_told_not_just_the_first(
+async def test_every_signal_calls_the_watch_not_just_the_first(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """One after the other, wherever each comes from."""
@@ -111,7 +111,7 @@ async def test_every_signal_is_told_not_just_the_first(
             await told.of(name)
 
 
-async def test_what_is_told_can_be_read(
+async def test_a_reported_signal_can_be_read(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """It is never told before it is there."""
@@ -126,7 +126,7 @@ async def test_what_is_told_can_be_read(
     assert [row["signal_type"] for row in rows] == [SignalType.CANCEL]
 
 
-async def test_all_who_watch_are_told_and_those_who_left_are_not(
+async def test_all_open_watches_are_called_and_ended_ones_are_not(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
     """The same callback may watch twice; leaving one watch leaves the others on."""
@@ -149,7 +149,7 @@ async def test_all_who_watch_are_told_and_those_who_left_are_not(
 
 
 async def test_it_may_be_watched_again(persistence: Persistence, database: Database) -> None:
-    """Watches come and go with those who wait."""
+    """Watches begin and end with the waits."""
     told = Told()
     for number in range(3):
         name = f"i{number}"
@@ -160,7 +160,7 @@ async def test_it_may_be_watched_again(persistence: Persistence, database: Datab
             await told.of(name)
 
 
-async def test_an_error_of_whoever_watches_passes_through(
+async def test_an_error_within_a_watch_passes_through(
     persistence: Persistence, database: Database
 ) -> None:
     """And ends the watch."""
@@ -170,7 +170,7 @@ async def test_an_error_of_whoever_watches_passes_through(
 
 
 async def test_what_is_closed_cannot_be_watched(database: Database) -> None:
-    """Whoever comes too late is told, and does not wait for ever."""
+    """A watch that begins too late raises, and does not wait for ever."""
     persistence = database.connect()
     async with persistence:
         pass

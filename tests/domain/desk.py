@@ -62,7 +62,7 @@ class Desk:
         self.token = token
         self.store = persistence.store
         self.clock = clock
-        self.places = InstanceSlots(limit)
+        self.slots = InstanceSlots(limit)
         self.activity = Activity(persistence.instances, clock)
         self.waits = Waits(persistence.watch, clock)
         self.save_checkpoint = SaveCheckpoint(persistence.checkpoints, self.activity, clock)
@@ -90,7 +90,7 @@ class Desk:
 
     def register_on(self, instances: Instances) -> None:
         """Let registrations go to another adapter."""
-        self.register_instance = RegisterInstance(instances, self.places, self.waits, self.clock)
+        self.register_instance = RegisterInstance(instances, self.slots, self.waits, self.clock)
 
     def sleep_on(self, persistence: Persistence) -> None:
         """Let sleeps, and what keeps their claims, go to another adapter."""
@@ -107,7 +107,7 @@ class Desk:
     def core(self) -> Core:
         """Put all of it together, as a transport is given it."""
         return Core(
-            places=self.places,
+            slots=self.slots,
             register_instance=self.register_instance,
             get_instance_status=self.get_instance_status,
             start_child=self.start_child,
@@ -136,7 +136,7 @@ class Desk:
             await asyncio.wait(work)
 
     def session(self) -> Session:
-        return self.places.open_session()
+        return self.slots.open_session()
 
     async def register(
         self,
@@ -266,7 +266,7 @@ class Desk:
         return self.store.instances[ID]
 
     def claimed_by(self) -> str | None:
-        """Tell who has claimed the right to wake it."""
+        """Return the owner of the claim on it."""
         return self.row.wake_claim_by
 
     def state(self) -> State:
@@ -278,7 +278,7 @@ class Desk:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Give the loop turns until something is true; on a frozen clock nothing else passes."""
+    """Let the loop iterate until something is true; on a frozen clock nothing else passes."""
     for _ in range(1000):
         if is_so():
             return
@@ -287,6 +287,6 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def settled() -> None:
-    """Give the loop so many turns that all that can happen at a frozen time has happened."""
+    """Let the loop iterate so often that all that can happen at a frozen time has happened."""
     for _ in range(50):
         await asyncio.sleep(0)

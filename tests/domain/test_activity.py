@@ -10,13 +10,13 @@ from tests.support.clock import START, FrozenClock
 
 from runtara_domain.activity import DELAY, Activity
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Caller, Instance, Registered, Registration, Standing
+from runtara_domain.model import Caller, Instance, Registered, Registration, RunState
 from runtara_domain.ports.instances import Instances
 from runtara_domain.status import Condition, State
 
 
 class TouchedInstances:
-    """An adapter that only knows when it was told that somebody lives, and can be out of order."""
+    """An adapter that only notes signs of life, and can be out of order."""
 
     def __init__(self) -> None:
         self.touches: list[tuple[set[Caller], datetime]] = []
@@ -24,7 +24,7 @@ class TouchedInstances:
         self.held_up: set[str] = set()
         self.touched = asyncio.Event()
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
+    async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         self.touches.append((set(callers), at))
         self.touched.set()
         if self.is_broken:
@@ -39,7 +39,7 @@ class TouchedInstances:
     async def get(self, instance_id: str) -> Instance | None:
         raise AssertionError("nobody is read here")
 
-    async def standing(self, instance_id: str) -> Standing | None:
+    async def run_state(self, instance_id: str) -> RunState | None:
         raise AssertionError("nobody is read here")
 
 
@@ -90,7 +90,7 @@ async def test_many_signs_of_many_instances_are_one_step(
     ]
 
 
-async def test_nothing_is_written_while_nobody_is_heard_of(
+async def test_nothing_is_written_without_a_sign_of_life(
     kept: Activity, instances: TouchedInstances, clock: FrozenClock
 ) -> None:
     kept.note(Caller(ID))
@@ -106,7 +106,7 @@ async def test_nothing_is_written_while_nobody_is_heard_of(
     assert len(instances.touches) == 1
 
 
-async def test_whoever_is_heard_later_is_written_later(
+async def test_a_later_sign_of_life_is_written_later(
     kept: Activity, instances: TouchedInstances, clock: FrozenClock
 ) -> None:
     for name in ("i-1", "i-2"):

@@ -1,4 +1,4 @@
-"""Turns by key, in the order they were asked for."""
+"""A turn under a key begins when all earlier ones are over."""
 
 import asyncio
 from collections.abc import Collection
@@ -36,7 +36,7 @@ class Line:
         await settle()
 
     async def cancel(self, name: str) -> None:
-        """Cancel who waits for a turn."""
+        """Cancel a caller that waits for a turn."""
         self._tasks[name].cancel()
         with suppress(asyncio.CancelledError):
             await self._tasks[name]
@@ -106,7 +106,7 @@ async def test_a_cancelled_turn_still_stands_between_its_neighbours() -> None:
 
 
 async def test_a_turn_that_does_not_come_in_time_fails_with_its_keys() -> None:
-    """Who waits for a turn gets the error made of its keys when patience ends."""
+    """A caller whose wait takes too long gets the error that is made of its keys."""
     line = Line()
     await line.ask("first", ["a"])
     line.patience.set()

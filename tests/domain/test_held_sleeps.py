@@ -138,7 +138,7 @@ async def test_a_stirred_sleeper_is_not_asked_about_by_itself(
 async def test_a_claim_lost_to_the_environment_is_taken_again_once_that_is_over(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """This server's claim had run out; whoever took it was killed before it launched."""
+    """This server's claim had run out; the next owner was killed before it launched."""
     sleep = await desk.asleep(session, seconds=HOUR)
     desk.row.claim(Claim("environment", clock.now() + CLAIM))
     steps.calls.clear()
@@ -180,7 +180,7 @@ async def test_claims_lost_in_an_outage_are_taken_again_in_one_statement(
 async def test_a_sleep_left_while_claims_are_renewed_is_unclaimed_all_the_same(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """The renewal may come to the database after the release: it would claim what nobody holds."""
+    """The renewal may reach the database after the release, and would claim an unheld sleep."""
     sleep = await desk.asleep(session, seconds=HOUR)
     steps.gates["renew"] = asyncio.Event()
     clock.advance(RENEWAL)

@@ -41,7 +41,7 @@ async def leave(session: Session, *sleeps: "asyncio.Task[None]") -> None:
 async def test_a_claim_of_which_the_answer_was_lost_is_given_back(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """Otherwise it would be renewed for as long as others sleep, and nobody would wake it."""
+    """Otherwise it would be renewed for as long as others sleep, and never woken."""
     await desk.register(session, "i-2")
     other = await desk.asleep(session, instance_id="i-2", seconds=HOUR)
     steps.unanswered.add("sleep")
@@ -71,7 +71,7 @@ async def test_a_sleep_the_database_does_not_end_is_answered_so_and_its_claim_gi
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
 
 
-async def test_a_sleep_told_to_look_while_the_database_fails_sleeps_on_and_looks_again(
+async def test_a_sleep_rechecked_while_the_database_fails_sleeps_on_and_rechecks(
     desk: Desk,
     session: Session,
     steps: Interposed,
@@ -82,7 +82,7 @@ async def test_a_sleep_told_to_look_while_the_database_fails_sleeps_on_and_looks
     sleep = await desk.asleep(session, seconds=HOUR)
     steps.failing.add("pending")
     desk.put_signal(SignalType.CANCEL)
-    desk.waits.tell([ID])
+    desk.waits.recheck([ID])
     for _ in range(3):
         await settled()
         clock.advance(RETRY)
@@ -103,7 +103,7 @@ async def test_a_sleep_that_cannot_look_is_left_at_once(
     """Its connection has gone."""
     sleep = await desk.asleep(session, seconds=HOUR)
     steps.failing.add("pending")
-    desk.waits.tell([ID])
+    desk.waits.recheck([ID])
     await settled()
 
     await leave(session, sleep)
@@ -247,12 +247,12 @@ async def test_a_claim_the_database_does_not_take_back_is_offered_again(
     assert desk.claimed_by() is None
 
 
-@pytest.mark.parametrize("turns", range(10))
+@pytest.mark.parametrize("iterations", range(10))
 async def test_a_caller_cancelled_at_any_moment_leaves_no_claim(
-    desk: Desk, session: Session, clock: FrozenClock, turns: int
+    desk: Desk, session: Session, clock: FrozenClock, iterations: int
 ) -> None:
     sleep = asyncio.create_task(desk.sleep(session))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     sleep.cancel()

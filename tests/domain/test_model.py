@@ -17,9 +17,9 @@ from runtara_domain.model import (
     NewInstance,
     Registration,
     RetryAttempt,
+    RunState,
     Signal,
     Sleep,
-    Standing,
 )
 from runtara_domain.status import FINAL, OPEN, WORKING, InstanceStatus, SignalType, State
 
@@ -116,23 +116,23 @@ def test_an_instance_ends_in_a_final_state(state: State) -> None:
 )
 def test_only_an_older_run_is_superseded(caller: int | None, newest: int, superseded: bool) -> None:
     """One that never registered may act for the instance: old clients reconnect so."""
-    standing = Standing(State.RUNNING, newest)
+    run_state = RunState(State.RUNNING, newest)
 
-    assert standing.supersedes(Caller("i", caller)) is superseded
-    assert standing.admits(Caller("i", caller), OPEN) is not superseded
+    assert run_state.supersedes(Caller("i", caller)) is superseded
+    assert run_state.admits(Caller("i", caller), OPEN) is not superseded
 
 
 @pytest.mark.parametrize("state", State)
 def test_a_step_applies_in_the_states_of_its_condition(state: State) -> None:
-    """In no other, whoever asks."""
-    standing = Standing(state, 1)
+    """In no other state, whichever the caller."""
+    run_state = RunState(state, 1)
 
-    assert standing.admits(Caller("i", 1), WORKING) is (state in WORKING)
-    assert standing.admits(Caller("i"), WORKING) is (state in WORKING)
+    assert run_state.admits(Caller("i", 1), WORKING) is (state in WORKING)
+    assert run_state.admits(Caller("i"), WORKING) is (state in WORKING)
 
 
 @pytest.mark.parametrize("sleep_until", [None, MOMENT])
-def test_an_instance_tells_its_state(sleep_until: datetime | None) -> None:
+def test_an_instance_gives_its_state(sleep_until: datetime | None) -> None:
     """The two faces of SUSPENDED apart."""
     instance = Instance(
         instance_id="i",

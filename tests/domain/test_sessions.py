@@ -39,11 +39,11 @@ async def test_an_instance_has_one_place_however_often_it_is_registered(desk: De
     first, second = await desk.registered(), await desk.registered()
     await desk.register(first)
 
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
     first.close()
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
     second.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_at_the_limit_an_instance_served_may_register_again(desk: Desk) -> None:
@@ -63,7 +63,7 @@ async def test_a_place_that_is_free_again_can_be_taken(desk: Desk) -> None:
     first.close()
 
     await desk.registered("i-3")
-    assert desk.places.taken == 2
+    assert desk.slots.taken == 2
 
 
 async def test_one_session_holds_a_place_for_each_of_its_instances(desk: Desk) -> None:
@@ -71,9 +71,9 @@ async def test_one_session_holds_a_place_for_each_of_its_instances(desk: Desk) -
     await desk.register(session, "i-1")
     await desk.register(session, "i-2")
 
-    assert desk.places.taken == 2
+    assert desk.slots.taken == 2
     session.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_closing_twice_gives_back_once(desk: Desk) -> None:
@@ -82,21 +82,21 @@ async def test_closing_twice_gives_back_once(desk: Desk) -> None:
     session.close()
     session.close()
 
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
     other.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_a_session_closed_while_it_registers_keeps_no_place(desk: Desk) -> None:
     session = desk.session()
     under_way = asyncio.create_task(desk.register(session))
     await asyncio.sleep(0)
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
 
     session.close()
     await under_way
 
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_a_session_closed_while_it_registers_again_leaves_the_others_place(
@@ -109,9 +109,9 @@ async def test_a_session_closed_while_it_registers_again_leaves_the_others_place
     session.close()
     await under_way
 
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
     other.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_a_registration_that_is_cancelled_gives_its_place_back(desk: Desk) -> None:
@@ -121,7 +121,7 @@ async def test_a_registration_that_is_cancelled_gives_its_place_back(desk: Desk)
     under_way.cancel()
     await asyncio.wait([under_way])
 
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 @pytest.mark.parametrize("ending", [EventType.COMPLETED, EventType.FAILED])
@@ -132,18 +132,18 @@ async def test_an_instance_that_ends_frees_its_place_for_every_session(
 
     await desk.say(other, ending)
 
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
     session.close()
     other.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_an_old_session_does_not_free_a_place_taken_anew(desk: Desk) -> None:
     """An id that was deleted and created again is another session's now."""
     old = await desk.registered()
-    desk.places.free(ID)
+    desk.slots.free(ID)
     await desk.registered()
 
     old.close()
 
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1

@@ -67,7 +67,7 @@ async def house(
 async def test_each_is_answered_at_its_own_time(
     house: House, seconds: tuple[int, int], keep_running: bool
 ) -> None:
-    """Whoever came first, and whose claim it is."""
+    """In any order of arrival, and under any owner of the claim."""
     one = await house.desks[0].asleep(house.sessions[0], "one", seconds[0])
     two = await house.desks[1].asleep(
         house.sessions[1], "two", seconds[1], keep_running=keep_running

@@ -90,7 +90,7 @@ def test_every_state_is_reached_and_every_open_one_left() -> None:
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """Everybody reads the same."""
+    """All readers share it."""
     with pytest.raises(TypeError):
         MOVES[Move.WAKE] = MOVES[Move.SLEEP]  # type: ignore[index]  # what is tested
 
@@ -106,9 +106,7 @@ def test_the_conditions_divide_the_states() -> None:
 
 @pytest.mark.parametrize("sleep_until", [None, MOMENT])
 @pytest.mark.parametrize("status", InstanceStatus)
-def test_a_state_is_told_by_two_columns(
-    status: InstanceStatus, sleep_until: datetime | None
-) -> None:
+def test_two_columns_give_a_state(status: InstanceStatus, sleep_until: datetime | None) -> None:
     """Only of a SUSPENDED instance the time to wake says something."""
     state = State.of(status, sleep_until)
 

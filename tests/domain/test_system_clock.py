@@ -8,7 +8,7 @@ from runtara_domain import system_clock
 from runtara_domain.system_clock import SystemClock
 
 
-def test_it_tells_the_time_in_whole_milliseconds_of_utc() -> None:
+def test_it_gives_the_time_in_whole_milliseconds_of_utc() -> None:
     before = datetime.now(UTC)
     now = SystemClock().now()
     after = datetime.now(UTC)

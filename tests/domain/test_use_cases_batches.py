@@ -32,7 +32,7 @@ async def test_events_are_kept_in_their_order_with_their_moves(desk: Desk) -> No
 
     assert [payload for _, payload in desk.said()][1:] == [b"one", b"two", b"done"]
     assert desk.state() is State.COMPLETED
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_bad_ones_are_skipped_and_logged_in_one_line_and_the_others_are_kept(
@@ -85,7 +85,7 @@ async def test_the_same_ending_twice_is_recorded_once(
     assert caplog.messages == []
 
 
-async def test_a_superseded_run_is_told_so_and_nothing_of_it_is_kept(desk: Desk) -> None:
+async def test_a_superseded_run_is_refused_and_nothing_of_it_is_kept(desk: Desk) -> None:
     """The events of others in the batch are kept all the same."""
     old = await desk.registered()
     await desk.register(old, "i-2")
@@ -115,7 +115,7 @@ async def test_a_heartbeat_in_it_shows_life_and_adds_nothing(desk: Desk) -> None
     assert desk.row.last_activity_at == desk.clock.now()
 
 
-async def test_a_heartbeat_of_an_older_run_in_it_is_told_so(desk: Desk) -> None:
+async def test_a_heartbeat_of_an_older_run_in_it_is_refused(desk: Desk) -> None:
     """A process that shows life by batches alone must learn that it has to stop."""
     older = (await desk.registered()).caller(ID)
     newer = await desk.registered()

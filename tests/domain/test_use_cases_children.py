@@ -28,7 +28,7 @@ async def test_a_run_starts_a_child_once(desk: Desk) -> None:
 
 
 async def test_starting_a_child_shows_life(desk: Desk) -> None:
-    """Whoever starts a child is alive, also when the child was there."""
+    """The parent that starts a child is alive, also when the child existed."""
     desk.put(State.RUNNING)
 
     await desk.start_child(caller=Caller(ID), child=CHILD)
@@ -56,7 +56,7 @@ async def test_the_same_id_for_another_child_is_refused(
         await desk.start_child(caller=Caller(ID), child=child)
 
 
-async def test_an_instance_of_somebody_else_is_no_child(desk: Desk) -> None:
+async def test_another_parents_instance_is_no_child(desk: Desk) -> None:
     """The refusal says nothing of what the other instance runs."""
     desk.put(State.RUNNING)
     await desk.registered("child")

@@ -161,7 +161,7 @@ async def test_suspended_that_settled_a_cancel_may_come_again(desk: Desk) -> Non
     for connection in (session, session, desk.session()):
         await desk.say(connection, EventType.SUSPENDED, b"why")
 
-    assert (desk.state(), desk.places.taken) == (State.CANCELLED, 0)
+    assert (desk.state(), desk.slots.taken) == (State.CANCELLED, 0)
     assert desk.said().count((EventType.SUSPENDED, b"why")) == 1
     with pytest.raises(InvalidInstanceState):
         await desk.say(session, EventType.SUSPENDED, b"another")
@@ -173,7 +173,7 @@ async def test_suspended_under_a_cancel_frees_the_place(desk: Desk) -> None:
 
     await desk.say(session, EventType.SUSPENDED)
 
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 @pytest.mark.parametrize("kind", KEPT)
@@ -192,7 +192,7 @@ async def test_an_older_run_is_superseded_and_keeps_its_successors_place(
     with pytest.raises(InstanceSuperseded):
         await desk.say(older, kind)
 
-    assert (desk.state(), desk.places.taken) == (State.RUNNING, 1)
+    assert (desk.state(), desk.slots.taken) == (State.RUNNING, 1)
 
 
 async def test_an_instance_cannot_say_that_it_started(desk: Desk) -> None:

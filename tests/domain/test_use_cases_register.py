@@ -79,8 +79,8 @@ async def refused(
     continue_run: int | None = None,
 ) -> str:
     """Register, expect a refusal that leaves nothing behind; give its message."""
-    rows = {key: row.standing for key, row in desk.store.instances.items()}
-    taken, events = desk.places.taken, desk.said()
+    rows = {key: row.run_state for key, row in desk.store.instances.items()}
+    taken, events = desk.slots.taken, desk.said()
 
     with pytest.raises(kind) as refusal:
         await desk.register(
@@ -90,8 +90,8 @@ async def refused(
             continue_run=continue_run,
         )
 
-    assert {key: row.standing for key, row in desk.store.instances.items()} == rows
-    assert (desk.places.taken, desk.said()) == (taken, events)
+    assert {key: row.run_state for key, row in desk.store.instances.items()} == rows
+    assert (desk.slots.taken, desk.said()) == (taken, events)
     return str(refusal.value)
 
 
@@ -197,7 +197,7 @@ async def test_the_place_of_an_instance_that_others_ended_is_free(desk: Desk) ->
 
     await desk.registered()
 
-    assert desk.places.instance_ids == {ID, "i-3"}
+    assert desk.slots.instance_ids == {ID, "i-3"}
 
 
 async def test_a_refusal_keeps_the_place_of_a_session_that_holds_it(desk: Desk) -> None:
@@ -206,9 +206,9 @@ async def test_a_refusal_keeps_the_place_of_a_session_that_holds_it(desk: Desk) 
     with pytest.raises(InstanceAlreadyExists):
         await desk.register(session, tenant_id="t-2")
 
-    assert desk.places.taken == 1
+    assert desk.slots.taken == 1
     session.close()
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 async def test_a_place_is_given_back_when_the_database_fails(clock: FrozenClock) -> None:
@@ -217,7 +217,7 @@ async def test_a_place_is_given_back_when_the_database_fails(clock: FrozenClock)
     with pytest.raises(DatabaseError, match="not open"):
         await desk.registered()
 
-    assert desk.places.taken == 0
+    assert desk.slots.taken == 0
 
 
 @pytest.mark.parametrize("continue_run", [None, 1])

@@ -69,9 +69,9 @@ async def acknowledge(
     )
 
 
-async def test_a_poll_that_does_not_wait_tells_what_is_pending_or_nothing(desk: Desk) -> None:
+async def test_a_poll_that_does_not_wait_returns_what_is_pending(desk: Desk) -> None:
     session = await desk.registered()
-    assert await desk.poll(session) == Pending(desk.row.standing)
+    assert await desk.poll(session) == Pending(desk.row.run_state)
 
     desk.put_signal(SignalType.PAUSE)
 
@@ -79,7 +79,7 @@ async def test_a_poll_that_does_not_wait_tells_what_is_pending_or_nothing(desk: 
         assert (await desk.poll(session)).signal == Signal(SignalType.PAUSE)
 
 
-async def test_a_poll_waits_for_a_signal_and_tells_it(desk: Desk, send: SendSignal) -> None:
+async def test_a_poll_waits_for_a_signal_and_returns_it(desk: Desk, send: SendSignal) -> None:
     poll = await polling(desk, await desk.registered())
 
     assert await send(instance_id=ID, signal=Signal(SignalType.RESUME, b"go"))
@@ -117,12 +117,12 @@ async def test_a_poll_with_something_to_say_says_it_at_once(desk: Desk) -> None:
     assert (await desk.poll(session, 60)).signal == Signal(SignalType.CANCEL)
 
 
-@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("iterations", range(6))
 async def test_a_signal_that_comes_while_a_poll_begins_is_not_missed(
-    desk: Desk, send: SendSignal, turns: int
+    desk: Desk, send: SendSignal, iterations: int
 ) -> None:
     poll = asyncio.create_task(desk.poll(await desk.registered(), 60))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     await send(instance_id=ID, signal=Signal(SignalType.PAUSE))
@@ -215,7 +215,7 @@ async def test_a_poll_that_is_cancelled_leaves_nothing(desk: Desk) -> None:
     assert desk.waits.held == 0
 
 
-async def test_a_waiting_poll_of_a_superseded_run_is_told(desk: Desk) -> None:
+async def test_a_waiting_poll_of_a_superseded_run_is_refused(desk: Desk) -> None:
     poll = await polling(desk, await desk.registered())
 
     await desk.registered()
@@ -232,7 +232,7 @@ async def test_a_waiting_poll_the_database_fails_is_answered_so(
     poll = await polling(desk, await desk.registered())
     steps.failing.add("pending")
 
-    desk.waits.tell([ID])
+    desk.waits.recheck([ID])
 
     with pytest.raises(DatabaseError):
         await poll
@@ -254,7 +254,7 @@ async def test_an_ack_of_a_cancel_ends_the_instance_and_frees_its_place(desk: De
 
     await acknowledge(desk, session, SignalType.CANCEL)
 
-    assert (desk.state(), desk.places.taken) == (State.CANCELLED, 0)
+    assert (desk.state(), desk.slots.taken) == (State.CANCELLED, 0)
 
 
 @pytest.mark.parametrize("accepted", [False, True])
@@ -319,7 +319,7 @@ async def test_a_finished_instance_takes_no_more_signals(
         await send_custom(instance_id=ID, signal=CustomSignal("c-1"))
 
 
-async def test_nobody_can_be_told_who_is_unknown(
+async def test_a_signal_to_an_unknown_instance_is_refused(
     send: SendSignal, send_custom: SendCustomSignal
 ) -> None:
     with pytest.raises(InstanceNotFound):
@@ -371,20 +371,20 @@ async def test_a_sender_hears_that_nothing_waits_for_the_name(
 @pytest.mark.parametrize(
     ("waits", "hint"),
     [
-        (None, "instance 'i' runs, and has not told that it waits for 'approval'"),
-        ("[]", "instance 'i' runs, and has not told that it waits for 'approval'"),
+        (None, "instance 'i' runs, and has not reported that it waits for 'approval'"),
+        ("[]", "instance 'i' runs, and has not reported that it waits for 'approval'"),
         (
             '[{"kind": "signal", "name": "price"}]',
-            "instance 'i' did not wait for 'approval' when it told last, but for 'price'",
+            "instance 'i' did not wait for 'approval' at its last report, but for 'price'",
         ),
         ('[{"kind": "signal", "name": "approval"}]', None),
         ("no JSON", None),
     ],
 )
-async def test_a_sender_hears_what_a_running_instance_told_last(
+async def test_a_sender_gets_the_last_report_of_a_running_instance(
     desk: Desk, send_custom: SendCustomSignal, waits: str | None, hint: str | None
 ) -> None:
-    """What it has waited for less than a second it has not told."""
+    """A wait of less than a second is not reported."""
     await desk.registered()
     desk.row.waits = waits
 

@@ -70,7 +70,7 @@ async def test_asked_again_only_what_is_left_is_slept(desk: Desk, clock: FrozenC
 async def test_it_says_when_it_is_stored_and_only_waited_for(
     desk: Desk, clock: FrozenClock
 ) -> None:
-    """From then on whoever asked may let go of what it asked with."""
+    """From then on the caller may free its request."""
     session = await desk.registered()
     seen: list[State] = []
     asked = Sleep("nap", bytes(1000), timedelta(seconds=60))
@@ -112,13 +112,13 @@ async def test_with_a_cancel_pending_a_sleep_is_answered_at_once(desk: Desk) -> 
     assert desk.state() is State.RUNNING
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("iterations", range(8))
 async def test_a_cancel_that_comes_while_a_sleep_begins_is_not_missed(
-    desk: Desk, persistence: MemoryPersistence, turns: int
+    desk: Desk, persistence: MemoryPersistence, iterations: int
 ) -> None:
     session = await desk.registered()
     sleep = asyncio.create_task(desk.sleep(session))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     await persistence.signals.send(ID, CANCEL, when=OPEN, at=desk.clock.now())
@@ -169,7 +169,7 @@ async def test_an_instance_not_at_work_does_not_sleep(desk: Desk, state: State) 
     assert desk.store.checkpoints == {}
 
 
-async def test_nobody_sleeps_for_an_unknown_instance(desk: Desk) -> None:
+async def test_a_sleep_of_an_unknown_instance_is_refused(desk: Desk) -> None:
     with pytest.raises(InstanceNotFound):
         await desk.sleep(desk.session())
 
@@ -205,7 +205,7 @@ async def test_keep_running_holds_the_answer_and_moves_nothing(
 
 
 async def test_of_several_sleeps_the_row_has_the_earliest(desk: Desk, clock: FrozenClock) -> None:
-    """Among them one that keeps running: who is relaunched later would miss its deadline."""
+    """Among them one that keeps running: an instance relaunched later would miss its deadline."""
     session = await desk.registered()
     first = await desk.asleep(session, "first", 30, keep_running=True)
     later = await desk.asleep(session, "later", 90)
@@ -248,7 +248,7 @@ async def test_the_longest_sleep_is_a_hundred_years(desk: Desk, clock: FrozenClo
     await sleep
 
 
-async def test_who_never_registered_may_sleep(
+async def test_a_caller_that_never_registered_may_sleep(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
     await desk.registered()

@@ -90,13 +90,13 @@ async def test_a_run_that_goes_on_elsewhere_sleeps_on(desk: Desk, clock: FrozenC
     await sleep
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("iterations", range(8))
 async def test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed(
-    desk: Desk, clock: FrozenClock, turns: int
+    desk: Desk, clock: FrozenClock, iterations: int
 ) -> None:
     session = await desk.registered()
     sleep = asyncio.create_task(desk.sleep(session))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     session.close()
@@ -107,16 +107,16 @@ async def test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed(
     assert desk.row.sleep_until == clock.now() + timedelta(seconds=60)
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("iterations", range(8))
 async def test_a_custom_signal_sent_while_a_sleeper_leaves_makes_it_due(
-    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock, turns: int
+    desk: Desk, persistence: MemoryPersistence, clock: FrozenClock, iterations: int
 ) -> None:
     """Also where its sleep was still held when it was sent, and its instance claimed."""
     session = await desk.registered()
     sleep = await desk.asleep(session)
     send = persistence.signals.send_custom
     sending = asyncio.create_task(send(ID, CustomSignal("c"), when=OPEN, at=clock.now()))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     session.close()
@@ -133,7 +133,7 @@ async def test_a_custom_signal_sent_while_a_sleeper_leaves_makes_it_due(
 async def test_a_custom_signal_ends_no_held_sleep(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
-    """Whoever holds it has its process there, which hears by its poll; nobody else takes it."""
+    """The process at the server that holds it gets the value by its poll; no other takes it."""
     sleep = await desk.asleep(await desk.registered(), seconds=60)
 
     await persistence.signals.send_custom(ID, CustomSignal("c"), when=OPEN, at=clock.now())
@@ -148,12 +148,12 @@ async def test_a_custom_signal_ends_no_held_sleep(
     assert desk.state() is State.RUNNING
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("iterations", range(8))
 async def test_a_shutdown_at_any_moment_leaves_it_asleep_and_unclaimed(
-    desk: Desk, turns: int
+    desk: Desk, iterations: int
 ) -> None:
     sleep = asyncio.create_task(desk.sleep(await desk.registered()))
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
 
     desk.waits.end()
@@ -163,10 +163,10 @@ async def test_a_shutdown_at_any_moment_leaves_it_asleep_and_unclaimed(
     assert (desk.state(), desk.claimed_by()) == (State.ASLEEP, None)
 
 
-async def test_one_whom_another_server_claimed_waits_until_that_claim_has_run_out(
+async def test_one_that_another_server_claimed_waits_until_that_claim_has_run_out(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
-    """Somebody may be launching it anew; only if nobody does, the sleeper is woken here."""
+    """The other server's environment may launch it; only if none does, it is woken here."""
     sleep = await desk.asleep(await desk.registered(), seconds=60)
     desk.row.claim(Claim("environment", clock.now() + timedelta(seconds=75)))
 
@@ -179,7 +179,7 @@ async def test_one_whom_another_server_claimed_waits_until_that_claim_has_run_ou
     assert desk.state() is State.RUNNING
 
 
-async def test_one_whom_another_server_launched_anew_is_told(
+async def test_one_that_another_server_launched_anew_is_refused(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
     sleep = await desk.asleep(await desk.registered(), seconds=60)
@@ -193,10 +193,10 @@ async def test_one_whom_another_server_launched_anew_is_told(
         await sleep
 
 
-async def test_one_whom_another_server_ended_is_told(
+async def test_one_that_another_server_ended_is_refused(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
-    """Within the time claims are renewed in: nobody told this process."""
+    """Within the period of renewals: no watch reports it to this process."""
     sleep = await desk.asleep(await desk.registered(), seconds=3600)
 
     await persistence.instances.finish(
@@ -210,7 +210,7 @@ async def test_one_whom_another_server_ended_is_told(
         await sleep
 
 
-async def test_one_that_was_deleted_meanwhile_is_told(desk: Desk, clock: FrozenClock) -> None:
+async def test_one_that_was_deleted_meanwhile_is_refused(desk: Desk, clock: FrozenClock) -> None:
     sleep = await desk.asleep(await desk.registered(), seconds=3600)
 
     desk.store.delete([ID])

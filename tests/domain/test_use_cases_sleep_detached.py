@@ -11,7 +11,7 @@ from runtara_domain.status import State
 
 
 async def test_it_is_answered_when_stored_and_nothing_is_held(desk: Desk) -> None:
-    """No wait, no claim: anybody may wake the instance."""
+    """No wait, no claim: any server or environment may wake the instance."""
     session = await desk.registered()
     sleep = Sleep("nap", b"", timedelta(hours=1), detach=True, waits="[]")
 

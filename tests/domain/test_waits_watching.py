@@ -7,7 +7,7 @@ from tests.domain.desk import ID, settled, until
 from tests.domain.waiting import ScriptedWatch, session, sleeping, woken
 from tests.support.clock import FrozenClock
 
-from runtara_domain.waits import Waits, Wake
+from runtara_domain.waits import Waits, WakeReason
 
 SECOND = timedelta(seconds=1)
 
@@ -32,7 +32,7 @@ async def keeping(waits: Waits) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @pytest.mark.usefixtures("keeping")
-async def test_it_watches_only_while_somebody_waits(waits: Waits, watch: ScriptedWatch) -> None:
+async def test_it_watches_only_while_there_are_waits(waits: Waits, watch: ScriptedWatch) -> None:
     await settled()
     assert watch.entered == 0
 
@@ -45,19 +45,19 @@ async def test_it_watches_only_while_somebody_waits(waits: Waits, watch: Scripte
 
 
 @pytest.mark.usefixtures("keeping")
-async def test_what_the_watch_says_is_told(waits: Waits, watch: ScriptedWatch) -> None:
+async def test_what_the_watch_reports_wakes_the_waits(waits: Waits, watch: ScriptedWatch) -> None:
     with waits.hold(session(), ID) as wait:
-        assert await woken(wait) is Wake.TOLD  # As the watch begins.
+        assert await woken(wait) is WakeReason.RECHECK  # As the watch begins.
         watch.told([ID])
 
-        assert await woken(wait) is Wake.TOLD
+        assert await woken(wait) is WakeReason.RECHECK
 
 
 @pytest.mark.usefixtures("keeping")
 async def test_a_watch_that_fails_is_tried_again_and_all_look_again(
     waits: Waits, watch: ScriptedWatch, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was put in while nobody watched is found: everybody is told when it is back."""
+    """Signals put in without a watch are found: all waits are woken when it is back."""
     watch.is_out = True
     with waits.hold(session(), ID) as wait:
         waiting = await sleeping(wait)
@@ -65,7 +65,7 @@ async def test_a_watch_that_fails_is_tried_again_and_all_look_again(
         watch.is_out = False
         clock.advance(SECOND)
 
-        assert await waiting is Wake.TOLD
+        assert await waiting is WakeReason.RECHECK
         assert watch.entered == 1
 
 
@@ -80,7 +80,7 @@ async def test_a_wait_that_begins_while_the_watch_fails_is_not_forgotten(
         watch.is_out = False
         clock.advance(SECOND)
 
-        assert await woken(wait) is Wake.TOLD
+        assert await woken(wait) is WakeReason.RECHECK
 
 
 async def test_moments_are_kept_while_the_watch_fails(
@@ -88,11 +88,11 @@ async def test_moments_are_kept_while_the_watch_fails(
 ) -> None:
     watch.is_out = True
     with waits.hold(session(), ID) as wait:
-        waits.ring(wait, clock.now() + SECOND / 2)
+        waits.fire_at(wait, clock.now() + SECOND / 2)
         await settled()
         clock.advance(SECOND / 2)
 
-        assert await woken(wait) is Wake.DUE
+        assert await woken(wait) is WakeReason.DUE
     assert not keeping.done()
 
 
@@ -101,7 +101,7 @@ async def test_when_its_keeper_ends_the_watch_and_the_timer_end(
 ) -> None:
     before = asyncio.all_tasks() - {keeping}
     with waits.hold(session(), ID) as wait:
-        waits.ring(wait, clock.now() + SECOND)
+        waits.fire_at(wait, clock.now() + SECOND)
         await until(lambda: watch.entered == 1)
         keeping.cancel()
         await asyncio.wait([keeping])

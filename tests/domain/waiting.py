@@ -8,7 +8,7 @@ from tests.domain.desk import settled
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.sessions import InstanceSlots, Session
-from runtara_domain.waits import Wait, Wake
+from runtara_domain.waits import Wait, WakeReason
 
 
 class ScriptedWatch:
@@ -40,13 +40,13 @@ def session() -> Session:
     return InstanceSlots(1).open_session()
 
 
-async def woken(wait: Wait) -> Wake:
+async def woken(wait: Wait) -> WakeReason:
     """Wait for its news."""
     async with asyncio.timeout(10):
         return await wait.next()
 
 
-async def sleeping(wait: Wait) -> "asyncio.Task[Wake]":
+async def sleeping(wait: Wait) -> "asyncio.Task[WakeReason]":
     """Wait for news, and see that none comes."""
     task = asyncio.create_task(wait.next())
     await settled()

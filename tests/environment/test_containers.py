@@ -1,4 +1,4 @@
-"""OCI images in containers of a real runc: what they see, how they end, who finds them again."""
+"""OCI images in containers of a real runc: what they see, how they end, how they are found."""
 
 import asyncio
 import os

@@ -175,7 +175,7 @@ def test_what_a_process_left_is_read_without_following_links(tmp_path: Path) -> 
 
 
 def test_an_environment_keeps_its_id_alone(tmp_path: Path) -> None:
-    """The folder gives the same id again; another process that wants it is told who has it."""
+    """The folder gives the same id again; a second process gets an error with the owner's pid."""
     with held_identity(tmp_path) as identity:
         script = (
             "import sys; from pathlib import Path;"

@@ -74,7 +74,7 @@ def test_a_damaged_file_is_refused() -> None:
         ([], "a file that `runtara export` has written"),
     ],
 )
-def test_a_file_that_is_newer_or_none_is_told(line: object, told: str) -> None:
+def test_a_file_that_is_newer_or_none_is_refused(line: object, told: str) -> None:
     with pytest.raises(InvalidValue, match=told):
         decode(json.dumps(line).encode() + b"\n")
 

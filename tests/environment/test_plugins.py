@@ -25,8 +25,8 @@ from runtara_environment.runners.process import ProcessRunner
 class Wasm(ProcessRunner):
     """Runs WASM images: here they are shell scripts without their first line."""
 
-    def spec(self, image, places, env, *, warm):
-        spec = super().spec(image, places, env, warm=warm)
+    def spec(self, image, folders, env, *, warm):
+        spec = super().spec(image, folders, env, warm=warm)
         return ProcessSpec(argv=["/bin/sh", *spec.argv], env=spec.env, cwd=spec.cwd)
 
 

@@ -136,7 +136,7 @@ async def test_a_second_environment_in_a_folder_is_refused_naming_the_first(
     assert (await client.health()).is_healthy
 
 
-async def test_the_command_tries_things_out_and_ends_when_told(tmp_path: Path) -> None:
+async def test_the_command_tries_things_out_and_ends_at_a_signal(tmp_path: Path) -> None:
     """`--dev` needs nothing but the command, and SIGTERM ends it with exit code 0."""
     variables = {name: value for name, value in os.environ.items() if "RUNTARA" not in name}
     variables |= {"RUNTARA_ENV_QUIC_PORT": "0", "RUNTARA_CORE_ADDR": "127.0.0.1:0"}

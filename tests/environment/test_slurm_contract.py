@@ -39,7 +39,7 @@ async def rig(
     async with running_core(f"sqlite:{folder}/core.db") as core:
         settings = SlurmSettings(
             environment_id="the-rig",
-            places=LocalSettings(
+            local=LocalSettings(
                 data_dir=folder / "data", core_addr=core.address, skip_cert_verification=True
             ),
             booking_wait=timedelta(seconds=20),

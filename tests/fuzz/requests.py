@@ -1,4 +1,4 @@
-"""Requests worth mutating, and whoever answers them: what both kinds of fuzzing share."""
+"""Requests worth mutating, and a server for them: what both kinds of fuzzing share."""
 
 import asyncio
 

@@ -222,7 +222,7 @@ def small_datagrams(port: int) -> Iterator[None]:
     return repeated(port, lambda: cycle([b"\x01\x00\x00\x00"]))
 
 
-def parked_streams(port: int) -> Iterator[None]:
+def waiting_streams(port: int) -> Iterator[None]:
     """A thousand streams with half a header each, walked by each packet that follows."""
     opened = packed([stream_frame(4 * number, 0, b"\0\0") for number in range(1000)])
     return repeated(port, lambda: iter([*opened, *[b"\x01\x00\x00\x00"] * 20_000]))
@@ -322,7 +322,7 @@ ATTACKS: dict[str, Callable[[int], Iterator[None]]] = {
         dear_frames,
         pings,
         small_datagrams,
-        parked_streams,
+        waiting_streams,
         uploads,
         connections,
         halves,

@@ -20,7 +20,7 @@ def delete(folder: Path) -> None:
 
 
 def replace(folder: Path) -> None:
-    """Put a copy in its place, as one who restores a backup does."""
+    """Put a copy in its place, as an operator who restores a backup does."""
     shutil.copy(folder / "core.db", folder / "copy.db")
     (folder / "copy.db").rename(folder / "core.db")
 

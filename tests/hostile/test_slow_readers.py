@@ -53,7 +53,7 @@ async def fetched(wire: Wire, checkpoint_id: str = "large") -> pb.GetCheckpointR
         assert answer.error.code == "OVERLOADED"
 
 
-async def test_slow_readers_keep_nobody_from_small_answers_nor_for_long_from_large_ones(
+async def test_slow_readers_keep_no_other_client_from_small_answers_nor_for_long_from_large_ones(
     tmp_path: Path,
 ) -> None:
     """Registrations and checkpoints go on; the slow one that holds most makes room."""

@@ -1,4 +1,4 @@
-"""Whoever reads the server's log may stop doing so: the server's clients don't notice."""
+"""The reader of the server's log may stop reading: the server's clients don't notice."""
 
 import asyncio
 import signal

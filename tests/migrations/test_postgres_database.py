@@ -52,7 +52,7 @@ async def test_a_failing_migration_leaves_nothing_of_itself(pool: Pool) -> None:
     assert await run_postgres(pool, [FIRST, SECOND]) == ("002_create_b",)
 
 
-async def test_a_failing_migration_is_told_in_one_line(pool: Pool) -> None:
+async def test_a_failing_migration_is_reported_in_one_line(pool: Pool) -> None:
     twice = "CREATE TABLE b (x int UNIQUE); INSERT INTO b VALUES (1), (1)"
 
     with pytest.raises(MigrationError, match=r"002_twice failed: .* Key \(x\)=\(1\)") as caught:
@@ -70,7 +70,7 @@ async def test_an_edited_or_missing_file_is_named(pool: Pool) -> None:
         await run_postgres(pool, [Migration(2, "002_create_b", "CREATE TABLE b (x int)")])
 
 
-async def test_who_may_only_use_the_tables_needs_no_more_rights(pool: Pool, url: str) -> None:
+async def test_the_right_to_use_the_tables_is_enough(pool: Pool, url: str) -> None:
     """A server whose schema is up to date creates nothing."""
     await run_postgres(pool)
     await pool.execute("CREATE ROLE lesser LOGIN; GRANT SELECT ON runtara_migrations TO lesser")
@@ -91,7 +91,7 @@ def test_of_ten_processes_at_once_one_applies_each(url: str) -> None:
     assert sorted(applied) == [f"applied {name}" for name in ALL]
 
 
-async def test_a_database_that_is_not_there_is_told_in_one_line(url: str) -> None:
+async def test_a_database_that_is_not_there_is_reported_in_one_line(url: str) -> None:
     missing = url.replace("@/", "@/no_")
 
     with pytest.raises(MigrationError, match=r'database "no_.*" does not exist') as caught:
@@ -100,7 +100,7 @@ async def test_a_database_that_is_not_there_is_told_in_one_line(url: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-async def test_nobody_listening_is_told_without_the_password() -> None:
+async def test_a_refused_connection_is_reported_without_the_password() -> None:
     with pytest.raises(MigrationError, match=r"PostgreSQL 127\.0\.0\.1:1, database 'x'") as caught:
         await migrate("postgresql://user:secret@127.0.0.1:1/x?sslmode=disable")
 
@@ -115,7 +115,7 @@ async def test_packaged_migrations_are_numbered_from_one_and_say_why() -> None:
 
 
 async def test_a_trigger_only_notifies(pool: Pool) -> None:
-    """Whoever puts in a signal by plain SQL needs nothing but the right to do so."""
+    """A program that inserts a signal by plain SQL needs only the right to insert."""
     await run_postgres(pool)
     heard: asyncio.Queue[object] = asyncio.Queue()
 

@@ -13,20 +13,20 @@ from tests.support.clock import START
 from runtara_domain.model import Caller, CheckpointWrite, Event, EventType, Registration
 from runtara_domain.status import OPEN, WORKING
 from runtara_migrations.ledger import MigrationError, packaged
-from runtara_migrations.postgres import Patience, Pool, run_postgres
+from runtara_migrations.postgres import LockWait, Pool, run_postgres
 from runtara_persistence.postgres.persistence import PostgresPersistence
 
 WORKERS = 8
 # The newest one adds no column: the code of after works on the schema of before.
 BEFORE = packaged("postgres")[:-1]
 SINCE = (packaged("postgres")[-1].name,)
-AT_ONCE = Patience(attempt=30.0, total=0.0)
+AT_ONCE = LockWait(attempt=30.0, total=0.0)
 WAITING = (
     "SELECT count(*) FROM pg_locks"
     " WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = 'instances'::regclass"
 )
 WAITS_LONG = f"{WAITING} AND waitstart < clock_timestamp() - interval '0.2 s'"
-SHORT = Patience(attempt=0.2, pause=0.05, total=60.0)
+SHORT = LockWait(attempt=0.2, pause=0.05, total=60.0)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ async def test_no_step_fails_while_servers_go_on(pool: Pool, server: PostgresPer
         for worker in workers:
             group.create_task(worker.work())
         await asyncio.gather(*(worker.stepped.wait() for worker in workers))
-        applied = await run_postgres(pool, patience=AT_ONCE)
+        applied = await run_postgres(pool, lock_wait=AT_ONCE)
         for worker in workers:
             worker.stepped.clear()
         await asyncio.gather(*(worker.stepped.wait() for worker in workers))
@@ -105,14 +105,14 @@ async def test_no_step_fails_while_servers_go_on(pool: Pool, server: PostgresPer
 async def test_a_backup_delays_it_and_not_the_servers(
     pool: Pool, server: PostgresPersistence, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody waits for longer than one of its attempts; two at once apply each migration once."""
+    """No server waits longer than one of its attempts; two at once apply each migration once."""
     async with pool.acquire() as backup:
         transaction = backup.transaction()
         await transaction.start()
         await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
         migrating = [
-            asyncio.create_task(run_postgres(pool, patience=SHORT)),
-            asyncio.create_task(run_postgres(pool, patience=SHORT)),
+            asyncio.create_task(run_postgres(pool, lock_wait=SHORT)),
+            asyncio.create_task(run_postgres(pool, lock_wait=SHORT)),
         ]
         for number in range(3):
             await until_it_waits(backup)
@@ -127,14 +127,14 @@ async def test_a_backup_delays_it_and_not_the_servers(
     assert f"migration {SINCE[0]} is waiting for its tables" in caplog.text
 
 
-async def test_between_two_attempts_nobody_waits_behind_it(
+async def test_between_two_attempts_no_statement_waits_behind_it(
     pool: Pool, server: PostgresPersistence, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Or what a backup holds up would crawl until its end."""
-    rare = Patience(attempt=0.05, pause=3600.0, total=36000.0)
+    rare = LockWait(attempt=0.05, pause=3600.0, total=36000.0)
     async with pool.acquire() as backup, backup.transaction():
         await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
-        migrating = asyncio.create_task(run_postgres(pool, patience=rare))
+        migrating = asyncio.create_task(run_postgres(pool, lock_wait=rare))
         while not caplog.records:
             await backup.execute("SELECT 1")
         waiting = [await backup.fetchval(WAITING) for _ in range(200)]
@@ -156,7 +156,7 @@ async def test_what_a_role_may_wait_for_does_not_bound_it(
         backup.transaction(),
     ):
         await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
-        migrating = group.create_task(run_postgres(hasty, patience=AT_ONCE))
+        migrating = group.create_task(run_postgres(hasty, lock_wait=AT_ONCE))
         while not (await backup.fetchval(WAITS_LONG) or migrating.done()):
             pass
 
@@ -168,13 +168,13 @@ async def until_it_waits(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.R
         pass
 
 
-async def test_a_backup_without_end_is_told_of_in_one_line(
+async def test_a_backup_without_end_is_reported_in_one_line(
     pool: Pool, server: PostgresPersistence
 ) -> None:
     async with pool.acquire() as backup, backup.transaction():
         await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")
         with pytest.raises(MigrationError, match=r"held its tables for 0\.1 s; end") as caught:
-            await run_postgres(pool, patience=Patience(attempt=0.05, pause=0.01, total=0.1))
+            await run_postgres(pool, lock_wait=LockWait(attempt=0.05, pause=0.01, total=0.1))
         await save(server, Caller("i-0"), "c")
 
     assert "\n" not in str(caught.value)

@@ -74,11 +74,11 @@ def _check_way(old: Row, new: Row, *, is_reopened: bool) -> None:
 
 def _check_will_be_woken(row: Row, told: str | None, tells: str | None) -> None:
     """
-    Nobody is left that will never be woken: PENDING is launched, RUNNING found when it is silent,
+    Every instance has something that wakes it: PENDING is launched, RUNNING found when silent,
     asleep due at a known time; paused waits for a resume or cancel, and with one it is due.
 
-    So what would make an instance due is never taken for heard while it goes to, or stays in,
-    pause. A pause that an operator sent later may have replaced a resume.
+    So a signal that would make an instance due is never acknowledged while the instance pauses, or
+    is paused. A pause that an operator sent later may have replaced a resume.
     """
     if state_of(row) == "paused" and told in ("cancel", "resume"):
         assert tells == "cancel" or (told == "resume" and tells is not None), "told, and lost"

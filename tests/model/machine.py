@@ -56,8 +56,8 @@ class ModelMachine(RuleBasedStateMachine):
 
     def caller(self, name: str, age: int | None) -> Caller:
         """Name a caller of no run, the newest (0), or one that is older or yet to come."""
-        standing = self.model.standings.get(name)
-        run = 0 if age is None or standing is None else standing.run + age
+        run_state = self.model.run_states.get(name)
+        run = 0 if age is None or run_state is None else run_state.run + age
         return Caller(name, run if run > 0 else None)
 
     def gather(self, count: int) -> None:
@@ -150,13 +150,13 @@ class ModelMachine(RuleBasedStateMachine):
         silent, or not yet launched.
         """
         adapter, at = self._adapters[0], self.now + AGES
-        standings = self.model.standings
-        for name in standings:
+        run_states = self.model.run_states
+        for name in run_states:
             await adapter.signals.send(name, Signal(SignalType.RESUME), when=OPEN, at=at)
         due = await adapter.claims.claim_due(Claim("last", at), limit=1000, at=at)
-        silent = await adapter.instances.silent(at, limit=1000)
+        silent = await adapter.instances.inactive_since(at, limit=1000)
         found = {one.instance_id for one in due} | {one.instance_id for one in silent}
-        awaited = {name for name, one in standings.items() if one.state in OPEN - {"pending"}}
+        awaited = {name for name, one in run_states.items() if one.state in OPEN - {"pending"}}
         assert found == awaited, "nobody is left that will never be woken"
 
 

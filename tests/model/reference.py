@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from tests.contract.database import TABLES, Row
 
-from runtara_domain.model import Standing
+from runtara_domain.model import RunState
 from runtara_persistence.memory import MemoryPersistence
 
 
@@ -22,10 +22,10 @@ class Reference:
         self.persistence.store.is_open = True
 
     @property
-    def standings(self) -> dict[str, Standing]:
+    def run_states(self) -> dict[str, RunState]:
         """State and run of every instance."""
         rows = self.persistence.store.instances
-        return {name: row.standing for name, row in rows.items()}
+        return {name: row.run_state for name, row in rows.items()}
 
     def tables(self) -> dict[str, list[Row]]:
         """All rows, by the tables' names."""

@@ -198,7 +198,7 @@ class PortsMachine(ModelMachine):
 
     @rule(name=names | kids, age=ages)
     def touch(self, name: str, age: int | None) -> None:
-        self.step("instances", "touch", [self.caller(name, age), Caller("nobody")])
+        self.step("instances", "mark_active", [self.caller(name, age), Caller("nobody")])
 
     @rule(name=mortals, age=ages, ending=finals)
     def finish(self, name: str, age: int | None, ending: Ending) -> None:
@@ -356,10 +356,10 @@ class PortsMachine(ModelMachine):
 
     @rule(name=names, checkpoint=checkpoints, span=spans, limit=limits)
     def read(self, name: str, checkpoint: str, span: timedelta, limit: int) -> None:
-        for method in ("get", "input", "standing"):
+        for method in ("get", "input", "run_state"):
             self.step("instances", method, name, at=False)
-        self.step("instances", "standings", [name, "nobody"], at=False)
-        self.step("instances", "silent", self.now - span, limit=limit, at=False)
+        self.step("instances", "run_states", [name, "nobody"], at=False)
+        self.step("instances", "inactive_since", self.now - span, limit=limit, at=False)
         self.step("checkpoints", "get", name, checkpoint, at=False)
 
     @precondition(lambda self: not self.is_gathering)  # A page a call.

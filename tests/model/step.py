@@ -46,7 +46,7 @@ class Step:
         was put in, by the state it found, before.
         """
         match self.method, self.arguments:
-            case "touch", (callers,):
+            case "mark_active", (callers,):
                 kept = [caller for caller in callers if caller.instance_id not in outcome]
                 return replace(self, arguments=(kept,)), set()
             case "release", (token, names):

@@ -16,7 +16,7 @@ from tests.support.sqlite import migrated_file
 # Examples a test: about as long for each but memory, which is the reference as well.
 ADAPTERS = {"memory": 20, "sqlite": 30, "postgres": 25}
 
-# A mutant is to be caught; the smallest example that does it interests nobody.
+# A mutant is only to be caught: the smallest example is not needed.
 _SHRINKS = os.environ.get("RUNTARA_TEST_SHRINK") != "no"
 
 QUICK = settings(

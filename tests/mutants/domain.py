@@ -23,7 +23,7 @@ DOMAIN = (
         ("tests/domain/test_status.py::test_suspended_settles_what_is_pending",),
     ),
     Mutant(
-        "A paused instance acknowledges a resume, and nobody wakes it any more.",
+        "A paused instance acknowledges a resume, and is never woken.",
         "runtara_domain/status.py",
         "acknowledge",
         "state in OPEN - {State.PAUSED}",
@@ -36,7 +36,7 @@ DOMAIN = (
     Mutant(
         "A step does not ask which run its caller is of.",
         "runtara_domain/model/caller.py",
-        "Standing.admits",
+        "RunState.admits",
         "return self.state in when and not self.supersedes(caller)",
         "return self.state in when",
         ("tests/contract/test_checkpoints.py::test_a_superseded_run_is_left_outside",),
@@ -44,7 +44,7 @@ DOMAIN = (
     Mutant(
         "The newest run is taken for superseded.",
         "runtara_domain/model/caller.py",
-        "Standing.supersedes",
+        "RunState.supersedes",
         "caller.run < self.run",
         "caller.run <= self.run",
         ("tests/domain/test_model.py::test_only_an_older_run_is_superseded",),
@@ -61,10 +61,10 @@ DOMAIN = (
         ),
     ),
     Mutant(
-        "A registration that fails keeps the place it took.",
+        "A registration that fails keeps the slot it took.",
         "runtara_domain/sessions.py",
-        "Session.place",
-        "self._places.give_back(instance_id, self)\nraise",
+        "Session.slot",
+        "self._slots.give_back(instance_id, self)\nraise",
         "raise",
         (
             "tests/domain/test_use_cases_register.py"
@@ -74,10 +74,10 @@ DOMAIN = (
         ),
     ),
     Mutant(
-        "A session that closes leaves its places taken.",
+        "A session that closes leaves its slots taken.",
         "runtara_domain/sessions.py",
         "Session.close",
-        "self._places.leave(self, self._runs)",
+        "self._slots.leave(self, self._runs)",
         "",
         ("tests/domain/test_sessions.py::test_a_place_that_is_free_again_can_be_taken",),
     ),
@@ -85,7 +85,7 @@ DOMAIN = (
         "An instance that ends keeps its place.",
         "runtara_domain/sessions.py",
         "Session.ended",
-        "self._places.free(instance_id)",
+        "self._slots.free(instance_id)",
         "",
         (
             "tests/domain/test_sessions.py"
@@ -101,7 +101,7 @@ DOMAIN = (
         ("tests/domain/test_use_cases_register.py::test_an_instance_of_another_tenant_is_refused",),
     ),
     Mutant(
-        "Whoever goes on with an older run is not told to stop.",
+        "A process that goes on with an older run gets no error.",
         "runtara_domain/use_cases/instances.py",
         "_refuse",
         "asked.continue_run != found.run",
@@ -144,13 +144,13 @@ DOMAIN = (
         "PollSignals.__call__",
         "not wait",
         "True",
-        ("tests/domain/test_use_cases_signals.py::test_a_poll_waits_for_a_signal_and_tells_it",),
+        ("tests/domain/test_use_cases_signals.py::test_a_poll_waits_for_a_signal_and_returns_it",),
     ),
     Mutant(
         "A waiting poll ends with the first stir, having nothing to say.",
         "runtara_domain/use_cases/signals.py",
         "PollSignals.__call__",
-        "case Wake.GONE | Wake.ENDING",
+        "case WakeReason.DISCONNECTED | WakeReason.ENDING",
         "case _",
         (
             "tests/domain/test_use_cases_signals.py"
@@ -176,7 +176,7 @@ DOMAIN = (
         "pass",
         (
             "tests/domain/test_use_cases_batches.py"
-            "::test_a_superseded_run_is_told_so_and_nothing_of_it_is_kept",
+            "::test_a_superseded_run_is_refused_and_nothing_of_it_is_kept",
         ),
     ),
     Mutant(
@@ -205,11 +205,11 @@ DOMAIN = (
         "A sleep that is over is answered as a success to a run that was superseded.",
         "runtara_domain/use_cases/sleep.py",
         "SleepDurably._wake",
-        "standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)",
-        "standing = woken.before\nassert standing is not None",
+        "run_state = require_admitted(sleeper, woken.before, WORKING, _ACTION)",
+        "run_state = woken.before\nassert run_state is not None",
         (
             "tests/domain/test_use_cases_sleep_broken_off.py"
-            "::test_one_whom_another_server_launched_anew_is_told",
+            "::test_one_that_another_server_launched_anew_is_refused",
         ),
     ),
     Mutant(
@@ -245,13 +245,13 @@ DOMAIN = (
     Mutant(
         "A poll waits by the wall clock, which may be set back.",
         "runtara_domain/waits.py",
-        "Waits.ring_after",
+        "Waits.fire_after",
         "self._spans.set(wait, self._clock.uptime() + span)",
         "self._moments.set(wait, self._clock.now() + span)",
         ("tests/domain/test_clock_that_is_set.py::test_set_back_a_poll_waits_no_longer",),
     ),
     Mutant(
-        "A late renewal claims what nobody holds any more.",
+        "A late renewal claims a sleep that is no longer held.",
         "runtara_domain/held_sleeps.py",
         "HeldSleeps._renew",
         "self.drop(sleeper.instance_id)",
@@ -265,7 +265,7 @@ DOMAIN = (
         "The place of an instance that others have ended is held until its connection goes.",
         "runtara_domain/use_cases/instances.py",
         "RegisterInstance._free_places",
-        "standing.state.is_final",
+        "run_state.state.is_final",
         "False",
         (
             "tests/domain/test_use_cases_register.py"
@@ -273,7 +273,7 @@ DOMAIN = (
         ),
     ),
     Mutant(
-        "A poll that is due in the turn it is told in answers that there is nothing.",
+        "A poll that is due in the iteration in which a signal comes answers that there is none.",
         "runtara_domain/use_cases/signals.py",
         "PollSignals.__call__",
         "self.activity.note(caller)\nreturn await self._read(caller, checkpoint_ids)",
@@ -284,7 +284,7 @@ DOMAIN = (
         "A claim whose row another step has in hand waits for the next round.",
         "runtara_domain/held_sleeps.py",
         "HeldSleeps._renew",
-        "self._missing = astray - standings.keys()",
+        "self._missing = astray - run_states.keys()",
         "self._missing = set()",
         (
             "tests/domain/test_held_sleeps_failing.py"

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 WORKFLOW = (
     Mutant(
-        "A timeout that struck hides whatever struck after it in its scope.",
+        "A timeout that has cancelled hides later cancellations in its scope.",
         "runtara_sdk/workflow/engine/cancel_scopes.py",
         "ScopeStack.exit",
         "self._move(scope, Event.CLOSE)",
@@ -15,7 +15,7 @@ WORKFLOW = (
         ),
     ),
     Mutant(
-        "A group whose branches fail hides the cancel that struck it.",
+        "A group whose branches fail hides the cancel that ended it.",
         "runtara_sdk/workflow/engine/cancel_scopes.py",
         "ScopeStack.request_again",
         "self._move(scope, Event.REPLACED)",
@@ -41,29 +41,29 @@ WORKFLOW = (
         "False",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
-            "::test_who_catches_a_cancel_and_goes_on_is_not_struck_again",
+            "::test_code_that_catches_a_cancel_and_goes_on_is_not_cancelled_again",
         ),
     ),
     Mutant(
-        "Of two timeouts that are over the later strikes.",
+        "Of two expired timeouts the later one cancels.",
         "runtara_sdk/workflow/engine/calls.py",
         "DurableCall.due_scope",
         "min(due, key=_due_since)",
         "max(due, key=_due_since)",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
-            "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
+            "::test_of_two_expired_timeouts_the_earlier_cancels",
         ),
     ),
     Mutant(
-        "Of two timeouts that were slept through the later strikes.",
+        "Of two timeouts that expired during a sleep the later one cancels.",
         "runtara_sdk/workflow/engine/calls.py",
         "DurableCall.expired_during",
         "min(own, key=_due_since)",
         "max(own, key=_due_since)",
         (
             "tests/sdk/workflow/test_cancellation_once.py"
-            "::test_of_two_timeouts_that_are_over_the_earlier_strikes",
+            "::test_of_two_expired_timeouts_the_earlier_cancels",
         ),
     ),
     Mutant(
@@ -86,7 +86,7 @@ WORKFLOW = (
         ("tests/sdk/workflow/test_deadlines.py::test_a_cancel_wins_over_a_value",),
     ),
     Mutant(
-        "A cancel that finds nothing to strike is forgotten.",
+        "A cancel that finds no live call is forgotten.",
         "runtara_sdk/workflow/engine/cancellation.py",
         "Cancellation.request",
         "scope.request()",
@@ -116,12 +116,12 @@ WORKFLOW = (
         ),
     ),
     Mutant(
-        "A resume is told again and again to who runs.",
+        "A running instance gets a resume again and again.",
         "runtara_sdk/workflow/engine/inbox.py",
         "SignalInbox.answer",
         "await self._end.call_core(lambda: self._store.acknowledge(SignalType.RESUME))",
         "pass",
-        ("tests/sdk/workflow/test_suspension.py::test_a_resume_is_acknowledged_by_who_runs",),
+        ("tests/sdk/workflow/test_suspension.py::test_a_running_instance_acknowledges_a_resume",),
     ),
     Mutant(
         "A race leaves those that lost running.",

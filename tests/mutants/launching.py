@@ -64,7 +64,7 @@ LAUNCHING = (
         "Launcher._claim_once",
         "known.is_wanted |= known.is_waiting",
         "known.is_wanted = known.is_waiting",
-        (_LAUNCHER + "test_what_it_is_told_of_during_a_claim_is_claimed_next",),
+        (_LAUNCHER + "test_what_becomes_launchable_during_a_claim_is_claimed_next",),
     ),
     Mutant(
         "The next moment that a claim tells is forgotten.",
@@ -75,7 +75,7 @@ LAUNCHING = (
         (_LAUNCHER + "test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then",),
     ),
     Mutant(
-        "A launch that is taken fills no place under its limits.",
+        "A launch that is taken fills no slot under its limits.",
         _ENGINE + "room.py",
         "Room.take",
         "counter[key] += 1",

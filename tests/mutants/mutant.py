@@ -1,6 +1,5 @@
 """What a mutant is, and how one comes to life."""
 
-import ast
 import re
 import shutil
 from dataclasses import dataclass
@@ -36,13 +35,6 @@ class Mutant:
         """The file it is a patch of."""
         package = Path(self.file).parts[0].replace("_", "-")
         return ROOT / "packages" / package / "src" / self.file
-
-    def find(self) -> None:
-        """Find the function or query that it changes; raises LookupError if there is none."""
-        if self.file.endswith(".sql"):
-            self._query()
-        else:
-            syntax.scope_of(ast.parse(self.source.read_text()), self.inside)
 
     def patched(self) -> str:
         """Give the file's text with the patch; raises LookupError unless it fits exactly once."""

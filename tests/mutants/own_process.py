@@ -19,8 +19,8 @@ OWN_PROCESS = (
         "The first user of a connection that ends closes it for all.",
         "runtara/connection.py",
         "connected",
-        "not shared.users and _shared.get((loop, place)) is shared",
-        "_shared.get((loop, place)) is shared",
+        "not shared.users and _shared.get((loop, location)) is shared",
+        "_shared.get((loop, location)) is shared",
         (f"{_CLIENT}::test_a_client_goes_on_when_another_user_of_its_connection_ends",),
     ),
     Mutant(
@@ -104,6 +104,6 @@ OWN_PROCESS = (
         "Endings.tell",
         "waiter.due = 0.0",
         "pass",
-        (f"{_ENDINGS}::test_an_end_that_is_told_while_it_is_looked_at_is_looked_at_again",),
+        (f"{_ENDINGS}::test_a_change_during_a_read_leads_to_another_read",),
     ),
 )

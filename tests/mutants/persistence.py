@@ -24,12 +24,12 @@ PERSISTENCE = (
         "runtara_persistence/sqlite/group_commit.py",
         "_transact",
         'connection.execute("BEGIN IMMEDIATE")\n'
-        "done = _carry_out(connection, steps)\n"
+        "done = _execute(connection, steps)\n"
         'connection.execute("COMMIT")',
         "if connection.in_transaction:\n"
         '    connection.execute("COMMIT")\n'
         'connection.execute("BEGIN IMMEDIATE")\n'
-        "done = _carry_out(connection, steps)",
+        "done = _execute(connection, steps)",
         (
             "tests/persistence/test_sqlite_processes.py"
             "::test_what_was_acknowledged_last_survives_sigkill",
@@ -64,7 +64,7 @@ PERSISTENCE = (
         "A group has no bound.",
         "runtara_persistence/batcher.py",
         "Batcher._next_group",
-        "self._waiting and len(group.turns) < self._most and size <= MAX_BYTES",
+        "self._waiting and len(group.members) < self._most and size <= MAX_BYTES",
         "self._waiting and size <= MAX_BYTES",
         ("tests/persistence/test_sqlite_group_commit.py::test_a_group_is_bounded",),
     ),
@@ -72,7 +72,7 @@ PERSISTENCE = (
         "The loop stands still for a step of any size.",
         "runtara_persistence/sqlite/step_thread.py",
         "StepThread._is_for_loop",
-        "return group.turns[0].is_small",
+        "return group.members[0].is_small",
         "return True",
         (
             "tests/persistence/test_sqlite_group_commit.py"
@@ -141,27 +141,27 @@ PERSISTENCE = (
         "wake_at <= at",
         (
             "tests/contract/test_checkpoints_sleep_begin.py"
-            "::test_with_a_cancel_pending_nobody_falls_asleep",
+            "::test_with_a_cancel_pending_no_instance_falls_asleep",
         ),
     ),
     Mutant(
         "A checkpoint that is found moves the instance's pointer.",
         "runtara_persistence/sqlite/saving.py",
         "save",
-        "connection.executemany(_POINT, group.kept.values())",
+        'connection.executemany(_SQL["save.point"], group.kept.values())',
         "for one in saves:\n"
         "    key = one.caller.instance_id, one.write.checkpoint_id\n"
         '    moved = dict(zip(("instance_id", "checkpoint_id"), key), at=to_text(one.at))\n'
-        "    connection.execute(_POINT, moved)",
+        '    connection.execute(_SQL["save.point"], moved)',
         ("tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",),
     ),
     Mutant(
-        "Of two who bring the same new checkpoint at once, both are told they saved it.",
+        "Of two concurrent saves of a new checkpoint, both report that they saved it.",
         "runtara_persistence/sqlite/saving.py",
         "_Group._keep",
         "return (None if is_large else state), is_large",
         "return None, False",
-        ("tests/contract/test_racing.py::test_of_racing_saves_exactly_one_is_told_it_saved",),
+        ("tests/contract/test_racing.py::test_of_racing_saves_exactly_one_saves",),
     ),
     Mutant(
         "An empty state is taken for none.",
@@ -183,7 +183,7 @@ PERSISTENCE = (
         ),
     ),
     Mutant(
-        "A retry attempt's audit row is a checkpoint to whoever asks for its id.",
+        "A retry attempt's audit row is read as a checkpoint by its id.",
         "runtara_persistence/sqlite/sql/checkpoints.sql",
         "get",
         "AND checkpoint_id = :checkpoint_id AND NOT is_retry_attempt;",
@@ -297,16 +297,16 @@ PERSISTENCE = (
         "owned = True",
         (
             "tests/contract/test_instances_register.py"
-            "::test_another_tenant_is_told_whose_it_is_and_changes_nothing",
+            "::test_another_tenant_gets_the_owners_name_and_changes_nothing",
         ),
     ),
     Mutant(
         "A run begins with two `started` events.",
         "runtara_persistence/sqlite/instances.py",
         "_begin_run",
-        "connection.execute(_REGISTER_ADD_STARTED, begun)",
-        "connection.execute(_REGISTER_ADD_STARTED, begun)\n"
-        "connection.execute(_REGISTER_ADD_STARTED, begun)",
+        'connection.execute(_SQL["register.add_started"], begun)',
+        'connection.execute(_SQL["register.add_started"], begun)\n'
+        'connection.execute(_SQL["register.add_started"], begun)',
         (
             "tests/contract/test_instances_register.py"
             "::test_runs_are_counted_from_one_with_one_started_event_each",
@@ -316,7 +316,7 @@ PERSISTENCE = (
         "Registering leaves a resume pending.",
         "runtara_persistence/sqlite/instances.py",
         "_begin_run",
-        "connection.execute(_REGISTER_SETTLE_RESUME, begun)",
+        'connection.execute(_SQL["register.settle_resume"], begun)',
         "",
         (
             "tests/contract/test_instances_register.py"

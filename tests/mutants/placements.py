@@ -14,7 +14,7 @@ PLACEMENTS = (
         ),
     ),
     Mutant(
-        "Freed room calls all that wait, who take every place.",
+        "Freed room calls all waiting launches, which take every slot.",
         "runtara_environment/placements/waiting.py",
         "WaitingLine._call",
         "untried[: _AT_ONCE - len(self._called)]",

@@ -25,7 +25,7 @@ POSTGRES = (
         ),
     ),
     Mutant(
-        "A row that somebody holds keeps all claims from being renewed.",
+        "A row that another transaction locks keeps all claims from being renewed.",
         "runtara_persistence/postgres/sql/claims.sql",
         "renew",
         "FOR NO KEY UPDATE OF i SKIP LOCKED",
@@ -33,7 +33,7 @@ POSTGRES = (
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_renewed",),
     ),
     Mutant(
-        "A row that somebody holds keeps all claims from being given back.",
+        "A row that another transaction locks keeps all claims from being given back.",
         "runtara_persistence/postgres/sql/claims.sql",
         "release",
         "= ANY ($2::text[]) FOR NO KEY UPDATE SKIP LOCKED",
@@ -41,18 +41,18 @@ POSTGRES = (
         ("tests/persistence/test_postgres_rows_held.py::test_claims_of_the_others_are_given_back",),
     ),
     Mutant(
-        "A row that somebody holds keeps all life from being noted.",
+        "A row that another transaction locks keeps all life from being noted.",
         "runtara_persistence/postgres/sql/instances.sql",
-        "touch",
+        "mark_active",
         "i.last_activity_at < $3) FOR NO KEY UPDATE OF i SKIP LOCKED",
         "i.last_activity_at < $3) FOR NO KEY UPDATE OF i",
         ("tests/persistence/test_postgres_rows_held.py::test_life_of_the_others_is_noted",),
     ),
     Mutant(
-        "A row that somebody holds keeps all that is due from being claimed.",
+        "A row that another transaction locks keeps all that is due from being claimed.",
         "runtara_persistence/postgres/sql/claims.sql",
         "claim_due",
-        "-- Somebody who holds a row is claiming it, waking it or "
+        "-- A step that has a row locked is claiming it, waking it or "
         "ending it. FOR NO KEY UPDATE SKIP LOCKED",
         "FOR NO KEY UPDATE",
         (
@@ -91,14 +91,14 @@ POSTGRES = (
         ("tests/migrations/test_postgres_under_load.py::test_no_step_fails_while_servers_go_on",),
     ),
     Mutant(
-        "A migration that others hold up leaves nobody through.",
+        "A migration that waits for a lock lets no other statement through.",
         "runtara_migrations/postgres.py",
         "_apply",
-        "await asyncio.sleep(patience.pause)",
+        "await asyncio.sleep(lock_wait.pause)",
         "",
         (
             "tests/migrations/test_postgres_under_load.py"
-            "::test_between_two_attempts_nobody_waits_behind_it",
+            "::test_between_two_attempts_no_statement_waits_behind_it",
         ),
     ),
     Mutant(

@@ -6,7 +6,7 @@ TELLING = (
     Mutant(
         "Activity moves backward when a sign of life comes late.",
         "runtara_persistence/sqlite/sql/instances.sql",
-        "touch",
+        "mark_active",
         "AND (:run IS NULL OR :run >= run_epoch) AND "
         "(last_activity_at IS NULL OR last_activity_at < :at);",
         "AND (:run IS NULL OR :run >= run_epoch);",
@@ -18,7 +18,7 @@ TELLING = (
     Mutant(
         "One never heard of is silent since its creation, not its start.",
         "runtara_persistence/sqlite/sql/instances.sql",
-        "silent",
+        "inactive_since",
         "AND coalesce(last_activity_at, started_at, created_at) < :since",
         "AND coalesce(last_activity_at, created_at) < :since",
         ("tests/contract/test_instances_silent.py::test_the_last_known_sign_of_life_counts",),
@@ -55,7 +55,7 @@ TELLING = (
         "False",
         (
             "tests/contract/test_signals_custom.py"
-            "::test_who_is_asleep_is_due_when_the_claim_on_it_ends",
+            "::test_a_sleeping_instance_is_due_when_the_claim_on_it_ends",
             "tests/contract/test_racing_claims.py"
             "::test_what_is_sent_while_one_falls_asleep_is_read_after_it_or_makes_it_due",
             "tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[sqlite]",
@@ -67,7 +67,7 @@ TELLING = (
         "SqliteSignals.send_custom",
         "is_first and before.state is State.ASLEEP",
         "before.state is State.ASLEEP",
-        ("tests/contract/test_signals_custom.py::test_a_later_one_makes_nobody_due",),
+        ("tests/contract/test_signals_custom.py::test_a_later_one_makes_no_instance_due",),
     ),
     Mutant(
         "A second signal takes the place of a cancel.",
@@ -115,7 +115,7 @@ TELLING = (
         ),
     ),
     Mutant(
-        "Nobody who waits is told of a custom signal of this process.",
+        "No wait learns of a custom signal of this process.",
         "runtara_persistence/sqlite/signals.py",
         "SqliteSignals.send_custom",
         "heard.append(instance_id)",
@@ -153,7 +153,7 @@ TELLING = (
         "`suspended` obeys a pause and leaves it pending.",
         "runtara_persistence/sqlite/events.py",
         "_suspend",
-        "connection.execute(_SUSPEND_SETTLE_SIGNAL, moved)",
+        'connection.execute(_SQL["suspend.settle_signal"], moved)',
         "",
         (
             "tests/contract/test_events_suspend.py"
@@ -168,7 +168,7 @@ TELLING = (
         "True",
         (
             "tests/contract/test_signals_pending.py"
-            "::test_of_much_that_was_sent_the_first_is_told[sqlite]",
+            "::test_of_much_that_was_sent_the_first_is_returned[sqlite]",
         ),
     ),
     Mutant(
@@ -180,7 +180,7 @@ TELLING = (
         ("tests/model/test_ports.py::test_an_adapter_does_what_the_model_does[memory]",),
     ),
     Mutant(
-        "What was given back is somebody's, once the clock is set back.",
+        "A claim that was given back has an owner again, once the clock is set back.",
         "runtara_persistence/sqlite/sql/claims.sql",
         "claim_due.find",
         "(i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at)",

@@ -26,13 +26,6 @@ def _short(value: Mutant | str) -> str:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.wrong)
-def test_what_a_mutant_changes_exists(mutant: Mutant) -> None:
-    """A mutant names a function, a class or a query that our code has."""
-    mutant.find()
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.wrong)
 def test_a_mutant_fits(mutant: Mutant) -> None:
     """The code that a mutant replaces is found once, and what it becomes is a program."""
     patched = mutant.patched()

@@ -55,7 +55,7 @@ WIRE = (
         ("tests/protocol/test_quic_streams.py::test_a_client_may_stop_reading_before_it_sends",),
     ),
     Mutant(
-        "A connection that is gone keeps its session, and with it its places.",
+        "A connection that is gone keeps its session, and with it its slots.",
         "runtara_server/runtime.py",
         "CoreRuntime._accept",
         "session.close",
@@ -101,9 +101,9 @@ WIRE = (
         "A heartbeat adds a row.",
         "runtara_server/instance_handlers/events.py",
         "instance_event",
-        "await core.heartbeat(caller=caller)",
+        "await core.heartbeat(caller=caller, report=_report(message))",
         "beat = Event(translation.event_type(4), b'', translation.moment(0))\n"
-        "await core.record_event(session=session, caller=caller, event=beat)",
+        "await core.record_event(session=request.session, caller=caller, event=beat)",
         ("tests/server/test_instance_handlers.py::test_a_heartbeat_adds_no_row",),
     ),
     Mutant(
@@ -126,10 +126,10 @@ WIRE = (
         ("tests/server/test_instance_handlers.py::test_a_batch_has_a_bound",),
     ),
     Mutant(
-        "A poll whose answer nobody wants is held to its end.",
+        "A poll of a client that has gone is held to its end.",
         "runtara_protocol/quic/stream.py",
         "Stream.drop",
-        "if self._told is not None:\n    self._told()",
+        "if self._on_stop_sending is not None:\n    self._on_stop_sending()",
         "",
         (
             "tests/server/test_hostile_departures.py"
@@ -186,7 +186,7 @@ WIRE = (
         "",
         (
             "tests/server/test_answers_that_fit.py"
-            "::test_values_that_fit_a_poll_only_one_by_one_are_told_one_by_one",
+            "::test_values_that_fit_a_poll_only_one_by_one_are_sent_one_by_one",
         ),
     ),
     Mutant(

@@ -34,12 +34,12 @@ class Statements:
 
 
 class Outage:
-    """While it lasts, nobody can ask for the version of a database."""
+    """While it lasts, the version of a database can't be read."""
 
     def __init__(self) -> None:
         self.lasts = False
 
-    def strike(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Reach all connections that are opened from now on."""
         outage = self
         connect = sqlite3.connect

@@ -16,7 +16,7 @@ from runtara_domain.model import (
     EventType,
     Recorded,
     Registration,
-    Standing,
+    RunState,
 )
 from runtara_domain.status import OPEN, WORKING, State
 from runtara_persistence.postgres.persistence import PostgresPersistence
@@ -44,14 +44,14 @@ VALUES ('i', 'custom', 'runtara.reopened')
 async def until_somebody_waits(url: str) -> None:
     onlooker = await asyncpg.connect(url)
     async with asyncio.timeout(10):
-        # A lock tells nobody who waits for it.
+        # A lock has no event for a waiting transaction.
         while not await onlooker.fetchval(WHO_WAITS):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await onlooker.close()
 
 
-async def test_who_fell_asleep_while_a_custom_signal_was_sent_is_due() -> None:
-    """Its process has looked before: nobody else would tell it."""
+async def test_an_instance_that_fell_asleep_while_a_custom_signal_was_sent_is_due() -> None:
+    """Its process has polled before: nothing else would wake it."""
     with migrated_database() as url:
         stranger = await asyncpg.connect(url)
         async with PostgresPersistence(url) as persistence:
@@ -67,11 +67,11 @@ async def test_who_fell_asleep_while_a_custom_signal_was_sent_is_due() -> None:
             due = await persistence.claims.claim_due(Claim("me", START), limit=1, at=START)
         await stranger.close()
 
-    assert delivered == Delivered(Standing(State.ASLEEP, 1), stands=True)
+    assert delivered == Delivered(RunState(State.ASLEEP, 1), stands=True)
     assert [one.sleep_until for one in due] == [START]
 
 
-async def test_who_was_reopened_while_a_late_ending_came_is_not_ended_by_it() -> None:
+async def test_an_instance_reopened_while_a_late_ending_came_is_not_ended_by_it() -> None:
     """Its connection never registered, and its snapshot lacks the event of the reopening."""
     event, ending = Event(EventType.FAILED, b"broken", START), Ending(State.FAILED, error="broken")
     with migrated_database() as url:
@@ -88,4 +88,4 @@ async def test_who_was_reopened_while_a_late_ending_came_is_not_ended_by_it() ->
             recorded = await saying
         await stranger.close()
 
-    assert recorded == Recorded(Standing(State.ASLEEP, 2))
+    assert recorded == Recorded(RunState(State.ASLEEP, 2))

@@ -43,7 +43,7 @@ async def save(persistence: PostgresPersistence, checkpoint_id: str) -> bool:
 
 
 async def test_a_primary_that_freezes_is_left_for_its_standby(pair: Pair) -> None:
-    """Whoever had asked it hears so in time; all others are served by the standby, in time too."""
+    """Callers of the primary get an error in time; the standby serves all others, in time too."""
     patience, step_timeout = 3.0, 1.0
     most = patience + step_timeout + 10.0  # and what a busy machine takes
     async with PostgresPersistence(
@@ -78,7 +78,7 @@ async def test_while_the_standby_is_away_nothing_is_acknowledged(pair: Pair) -> 
         assert await save(persistence, "afterwards")
 
 
-async def test_a_host_that_never_answers_keeps_nobody_from_the_next(
+async def test_a_host_that_never_answers_keeps_no_caller_from_the_next(
     server: PostgresServer,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -63,7 +63,7 @@ async def stored(persistence: PostgresPersistence, instance_id: str) -> list[int
     return [number for number in numbers if number >= 0]
 
 
-async def test_events_are_stored_in_the_order_they_were_told(
+async def test_events_are_stored_in_the_order_of_their_calls(
     persistence: PostgresPersistence,
 ) -> None:
     telling = [tell(persistence, each, n) for n in range(EVENTS) for each in ("i", "j")]
@@ -73,7 +73,7 @@ async def test_events_are_stored_in_the_order_they_were_told(
         assert await stored(persistence, instance_id) == list(range(EVENTS))
 
 
-async def test_very_many_events_told_at_once_are_all_stored(url: str) -> None:
+async def test_very_many_concurrent_events_are_all_stored(url: str) -> None:
     """In the order they were told, and what ends the instance behind them."""
     ended = Event(EventType.COMPLETED, b"", START)
     async with PostgresPersistence(url) as persistence:
@@ -109,7 +109,7 @@ async def test_one_that_cannot_be_stored_fails_alone(persistence: PostgresPersis
     assert await stored(persistence, "i") == [1, 2]
 
 
-async def test_who_gives_up_lets_nobody_pass(persistence: PostgresPersistence) -> None:
+async def test_a_caller_that_gives_up_lets_no_other_pass(persistence: PostgresPersistence) -> None:
     telling = [asyncio.create_task(tell(persistence, "i", n)) for n in range(EVENTS)]
     await asyncio.sleep(0)
     for given_up in telling[1::3]:
@@ -121,10 +121,10 @@ async def test_who_gives_up_lets_nobody_pass(persistence: PostgresPersistence) -
     assert {n for n in range(EVENTS) if n % 3 != 1} <= set(kept)
 
 
-async def test_nobody_waits_for_ever_for_those_before(
+async def test_no_caller_waits_for_ever_for_those_before(
     url: str, persistence: PostgresPersistence
 ) -> None:
-    """However many they are; and who comes later has its turn."""
+    """However many they are; and later ones have their turn."""
     stranger = await asyncpg.connect(url)
     async with stranger.transaction():
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")

@@ -65,8 +65,8 @@ INDEXES = {
     },
     "instances": {
         "register": "instances_pkey",
-        "standing": "instances_pkey",
-        "touch": "instances_pkey",
+        "run_state": "instances_pkey",
+        "mark_active": "instances_pkey",
         "finish": "instances_pkey",
         "prune": "idx_instances_finished",
         "page.any": "idx_instances_created",
@@ -76,7 +76,7 @@ INDEXES = {
         "page.of_workflow": "idx_instances_workflow",
         "page.blocked": "idx_instances_blocked",
         "count.of_parent": "idx_instances_parent",
-        "silent": "idx_instances_status",
+        "inactive_since": "idx_instances_status",
     },
     "reopening": {"children": "idx_instances_parent"},
     "signals": {

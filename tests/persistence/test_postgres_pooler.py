@@ -24,7 +24,7 @@ auth_type = any
 pool_mode = transaction
 ignore_startup_parameters = {ignored}
 """
-# What an operator would write who has read the first refusal, and the second.
+# The URL that an operator would write after the first refusal, and after the second.
 ALL_OURS = (
     "application_name,default_transaction_isolation,idle_in_transaction_session_timeout,jit,"
     "plan_cache_mode,statement_timeout"

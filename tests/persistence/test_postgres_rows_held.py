@@ -71,7 +71,7 @@ async def looker_on(url: str, made_so: str) -> AsyncIterator["asyncpg.Connection
 async def holder(
     url: str, looker_on: "asyncpg.Connection[asyncpg.Record]"
 ) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Give an operator who has changed a row, and not committed."""
+    """Give an operator's connection that has changed a row, and not committed."""
     connection = await asyncpg.connect(url)
     await connection.execute("BEGIN")
     await connection.execute("UPDATE instances SET error = '' WHERE instance_id = 'held'")
@@ -123,7 +123,7 @@ async def test_claims_of_the_others_are_given_back(
     looker_on: "asyncpg.Connection[asyncpg.Record]",
     holder: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """Which one was not is told, but not of what is another's or nobody's."""
+    """The outcome names the claim that was not, but none of another owner, and no unclaimed row."""
     names = [*NAMES, "unknown"]
 
     others = await persistence.claims.release("core/other", names, at=START)
@@ -142,21 +142,21 @@ async def test_life_of_the_others_is_noted(
     looker_on: "asyncpg.Connection[asyncpg.Record]",
     holder: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """Which one's was not is told, but not of those of whom nothing was to be noted."""
+    """The outcome names the caller that was not, but none for which nothing was to be noted."""
     callers = [Caller(name) for name in [*NAMES, "unknown"]]
 
-    superseded = await persistence.instances.touch([Caller("held", 0)], at=START)
-    left = await persistence.instances.touch(callers, at=START)
+    superseded = await persistence.instances.mark_active([Caller("held", 0)], at=START)
+    left = await persistence.instances.mark_active(callers, at=START)
     noted = await those(looker_on, "last_activity_at = created_at")
     await holder.execute("ROLLBACK")
-    left_later = await persistence.instances.touch(callers, at=START)
+    left_later = await persistence.instances.mark_active(callers, at=START)
 
     assert (superseded, left, left_later) == (set(), {"held"}, set())
     assert noted == OTHERS
     assert await those(looker_on, "last_activity_at = created_at") == set(NAMES)
 
 
-async def test_a_launch_that_somebody_holds_is_claimed_as_soon_as_it_is_free(
+async def test_a_locked_launch_is_claimed_as_soon_as_it_is_free(
     url: str, persistence: PostgresPersistence
 ) -> None:
     """The others are claimed meanwhile, and the claim says when to look again."""

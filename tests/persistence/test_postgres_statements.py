@@ -54,7 +54,7 @@ def steps(persistence: PostgresPersistence, name: str) -> Steps:
         "suspend": lambda: events.suspend(me, SUSPENDED, at=START),
         "claim_due": lambda: persistence.claims.claim_due(CLAIM, limit=1, at=START),
         "renew": lambda: persistence.claims.renew(CLAIM, {me: None}, at=START),
-        "touch": lambda: instances.touch([me], at=START),
+        "mark_active": lambda: instances.mark_active([me], at=START),
         "end": lambda: events.end(me, COMPLETED, Ending(State.COMPLETED), when=OPEN, at=START),
     }
 

@@ -45,7 +45,7 @@ def _write_certificate(authority: LocalAuthority, folder: Path) -> None:
     certificate = authority.issue()
     chain = b"".join(each.public_bytes(Encoding.PEM) for each in certificate.chain)
     key = certificate.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Whom the folder belongs to, and not anybody else, may read the key.
+    # Only the owner of the folder may read the key.
     owner = folder.stat()
     for name, content in (("server.crt", chain), ("server.key", key)):
         path = folder / name
@@ -65,7 +65,7 @@ async def is_encrypted(url: str) -> bool:
     return bool(found)
 
 
-async def test_a_server_is_taken_at_its_word_if_told_to(address: str) -> None:
+async def test_a_server_is_trusted_without_a_check_if_asked_to(address: str) -> None:
     assert await is_encrypted(f"postgresql://postgres@{address}/postgres?sslmode=require")
 
 
@@ -90,7 +90,7 @@ async def test_a_server_that_someone_else_vouches_for_is_refused(
 async def test_a_certificate_for_another_name_is_refused_in_one_line(
     address: str, authority: LocalAuthority
 ) -> None:
-    """Whoever signed it: any other host of theirs could pose as this one."""
+    """Also if the authority is trusted: any other host of its could pose as this one."""
     elsewhere = address.replace("localhost", ELSEWHERE)
     parameters = f"sslmode=verify-full&sslrootcert={authority.ca_path}"
 
@@ -122,14 +122,14 @@ async def test_of_several_hosts_each_is_verified(address: str, authority: LocalA
         await opened.check()
 
 
-async def test_a_missing_file_is_told(address: str) -> None:
+async def test_a_missing_file_is_reported(address: str) -> None:
     parameters = "sslmode=verify-full&sslrootcert=/nowhere/ca.pem"
 
     with pytest.raises(DatabaseError, match="a file that the URL names"):
         await is_encrypted(f"postgresql://postgres@{address}/postgres?{parameters}")
 
 
-async def test_a_file_without_certificates_is_told(address: str) -> None:
+async def test_a_file_without_certificates_is_reported(address: str) -> None:
     parameters = f"sslmode=verify-full&sslrootcert={__file__}"
 
     with pytest.raises(DatabaseError, match="see whether sslrootcert"):

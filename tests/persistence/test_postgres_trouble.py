@@ -35,7 +35,7 @@ WHERE wait_event_type = 'Lock' AND datname = current_database()
 
 
 async def waiting(stranger: "asyncpg.Connection[asyncpg.Record]") -> int:
-    """Count who waits for a lock now: within a transaction, the first answer is kept for good."""
+    """Count transactions that wait for a lock; in a transaction, the first count is kept."""
     await stranger.execute("SELECT pg_stat_clear_snapshot()")
     count: int = await stranger.fetchval(SOMEBODY_WAITS)
     return count
@@ -93,7 +93,7 @@ async def kill_others(stranger: "asyncpg.Connection[asyncpg.Record]") -> None:
 async def test_connections_that_were_ended_are_opened_again(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """Nobody who asks afterwards sees anything of it."""
+    """Later callers notice nothing of it."""
     await asyncio.gather(*(persistence.instances.get("i") for _ in range(4)))
 
     await kill_others(stranger)
@@ -145,10 +145,10 @@ async def test_a_server_restarted_under_load_is_used_again(
     assert set(acknowledged) <= {entry.checkpoint_id for entry in kept.entries}
 
 
-async def test_a_row_somebody_holds_keeps_nobody_else_waiting(
+async def test_a_locked_row_keeps_no_other_caller_waiting(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """Whoever needs it gets it when it is free, or is told in time why not."""
+    """A caller that needs it gets it when it is free, or an error in time."""
     other = Caller("other")
     await persistence.instances.register(Registration("other", "t"), when=OPEN, at=START)
 
@@ -164,7 +164,7 @@ async def test_a_row_somebody_holds_keeps_nobody_else_waiting(
     assert await save(persistence, "c")
 
 
-async def test_many_who_need_what_somebody_holds_leave_connections_to_the_others(
+async def test_many_that_need_a_locked_row_leave_connections_to_the_others(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     """More of them than there are connections; each is told in time, or gets it when it is free."""
@@ -199,7 +199,7 @@ async def test_many_who_need_what_somebody_holds_leave_connections_to_the_others
     assert {each.run for each in registered} == {2}
 
 
-async def test_a_pool_used_up_is_told_in_time(
+async def test_a_pool_used_up_is_reported_in_time(
     url: str, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     async with PostgresPersistence(url, pool_size=1, patience=0.3, step_timeout=2) as persistence:
@@ -236,7 +236,7 @@ async def test_deadlocks_are_repeated(
     assert all(recorded.after is not None for recorded in await told)
 
 
-async def test_one_who_may_not_be_stored_fails_alone(persistence: PostgresPersistence) -> None:
+async def test_one_that_may_not_be_stored_fails_alone(persistence: PostgresPersistence) -> None:
     """The others of the same statement are kept."""
     good = [save(persistence, f"c{number}") for number in range(4)]
     # Surrogates can't be written: such an id never comes from a client, which checks it.
@@ -251,7 +251,7 @@ async def test_one_who_may_not_be_stored_fails_alone(persistence: PostgresPersis
     assert isinstance(refused, (DatabaseError, UnicodeError))
 
 
-async def test_one_who_is_cancelled_leaves_no_connection_behind(
+async def test_a_cancelled_caller_leaves_no_connection_behind(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
     """And no half of a step: it is done or not, and the next caller gets its turn."""
@@ -275,7 +275,7 @@ async def test_one_who_is_cancelled_leaves_no_connection_behind(
 async def test_a_cancellation_stays_one_though_the_server_is_frozen(
     url: str, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """The server can't be told to stop: that is not what the caller hears."""
+    """The statement can't be cancelled at the server: the caller gets the first error."""
     async with PostgresPersistence(url, pool_size=1, patience=0.5) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
         async with stranger.transaction():
@@ -324,7 +324,7 @@ async def test_a_database_that_forgets_is_warned_of(
         ("postgresql://u:secret@/x?host=/nowhere", "open the database in PostgreSQL /nowhere"),
     ],
 )
-async def test_what_cannot_be_opened_is_told_in_one_line(url: str, message: str) -> None:
+async def test_what_cannot_be_opened_is_reported_in_one_line(url: str, message: str) -> None:
     """Where, and why; never the password."""
     with pytest.raises(DatabaseError, match=message) as refusal:
         async with PostgresPersistence(url):
@@ -344,7 +344,7 @@ async def test_a_database_that_holds_only_some_texts_is_refused() -> None:
             pass
 
 
-async def test_a_parameter_that_nobody_knows_is_told(url: str) -> None:
+async def test_an_unknown_parameter_is_reported(url: str) -> None:
     with pytest.raises(DatabaseError, match='"connect_timeout"; if the URL names it, remove it'):
         async with PostgresPersistence(f"{url}&connect_timeout=3"):
             pass

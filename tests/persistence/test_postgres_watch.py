@@ -48,7 +48,7 @@ async def test_a_listener_that_is_lost_is_replaced_and_says_so(
     assert "the connection was lost" in caplog.text
 
 
-async def test_nobody_listens_when_nobody_watches(url: str) -> None:
+async def test_without_a_watch_there_is_no_listener(url: str) -> None:
     listening = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
@@ -104,7 +104,7 @@ async def test_a_transaction_notifies_once_of_all_that_is_launchable(url: str) -
 
 
 async def test_a_listener_that_is_lost_says_that_something_may_be_launchable(url: str) -> None:
-    """What was notified while nobody listened may have been anything."""
+    """Any notification may have come while there was no listener."""
     told: asyncio.Queue[None] = asyncio.Queue()
     stranger = await asyncpg.connect(url)
     async with (

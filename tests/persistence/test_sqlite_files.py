@@ -1,4 +1,4 @@
-"""The files of a SQLite database: who may read them, how far they grow, what the system says."""
+"""The files of a SQLite database: access rights, growth, and the texts of the system's errors."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from tests.support.clock import START
 from runtara_domain.error import DatabaseError
 from runtara_domain.model import Caller, CheckpointWrite, Registration
 from runtara_domain.status import OPEN, WORKING
-from runtara_persistence.sqlite.failure import named
+from runtara_persistence.sqlite.driver_errors import named
 from runtara_persistence.sqlite.persistence import SqlitePersistence
 
 MIB = 1 << 20
@@ -26,7 +26,7 @@ async def save(persistence: SqlitePersistence, checkpoint_id: str, state: bytes)
     )
 
 
-async def test_nobody_else_may_read_the_files_or_enter_the_folder_that_it_makes(
+async def test_no_other_user_may_read_the_files_or_enter_the_folder_that_it_makes(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "data"

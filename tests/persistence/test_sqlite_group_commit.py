@@ -1,4 +1,4 @@
-"""Callers who wait at the same time share a transaction, and nothing else."""
+"""Concurrent callers share a transaction, and nothing else."""
 
 import asyncio
 import sqlite3
@@ -223,11 +223,11 @@ async def test_a_lock_taken_while_a_group_is_taken_apart_fails_the_rest(
 async def test_a_group_is_bounded(connection: sqlite3.Connection, thread: Thread) -> None:
     sizes: list[int] = []
 
-    def carry_out(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
+    def execute(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
         sizes.append(len(group))
         return commit_together(raw, group)
 
-    steps = StepThread(carry_out)
+    steps = StepThread(execute)
     steps.opened(connection, thread)
 
     values = await asyncio.gather(*(steps.run(keep(n)) for n in range(MAX_GROUP + 1)))
@@ -237,13 +237,13 @@ async def test_a_group_is_bounded(connection: sqlite3.Connection, thread: Thread
     await steps.close()
 
 
-async def test_who_comes_while_answers_go_out_joins_the_next_group(
+async def test_a_step_that_comes_while_answers_go_out_joins_the_next_group(
     connection: sqlite3.Connection,
     thread: Thread,
 ) -> None:
     sizes: list[int] = []
 
-    def carry_out(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
+    def execute(raw: sqlite3.Connection, group: Sequence[Step[Any]]) -> list[Outcome]:
         sizes.append(len(group))
         return commit_together(raw, group)
 
@@ -252,7 +252,7 @@ async def test_who_comes_while_answers_go_out_joins_the_next_group(
         await asyncio.sleep(0)
         await steps.run(keep(2))
 
-    steps, gate = StepThread(carry_out), Gate(1)
+    steps, gate = StepThread(execute), Gate(1)
     steps.opened(connection, thread)
     first = asyncio.create_task(one_after_the_other())
     await gate.begun()
@@ -474,7 +474,7 @@ async def test_a_step_that_fails_in_the_loop_fails_as_in_the_thread(
     assert kept(path) == list(range(1, CALM + 2))
 
 
-async def test_a_step_is_told_of_wherever_it_was_carried_out(quick: StepThread) -> None:
+async def test_a_step_calls_back_wherever_it_was_executed(quick: StepThread) -> None:
     told: list[str] = []
     of = Where()
 

@@ -53,7 +53,7 @@ def commits(path: Path) -> int:
     return sum(struct.unpack_from(">I", log, frame + 4) != (0,) for frame in frames)
 
 
-async def test_callers_who_wait_at_once_share_a_commit(path: Path) -> None:
+async def test_concurrent_callers_share_a_commit(path: Path) -> None:
     async with SqlitePersistence(str(path)) as persistence:
         for number in range(CALLERS):
             await register(persistence, f"i{number}")
@@ -67,7 +67,7 @@ async def test_callers_who_wait_at_once_share_a_commit(path: Path) -> None:
     assert all(outcome.kept is None for outcome in saved)
 
 
-async def test_callers_who_wait_at_once_are_looked_up_together(
+async def test_concurrent_callers_are_looked_up_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By one statement, or each of them would wait for the event loop's thread once more."""

@@ -24,7 +24,7 @@ EVERY = [
     )
 ]
 WALKS = {"count.any", "count.blocked"}
-"""What can't be told without looking at every row of an index."""
+"""Statements that must read every row of an index."""
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_a_page_is_read_in_order_from_its_first_row(
         ("claims", "claim_due.find", "COVERING INDEX idx_pending_signals_unacknowledged"),
         ("signals", "watch.pending", "COVERING INDEX idx_pending_signals_unacknowledged"),
         ("signals", "watch.custom", "INTEGER PRIMARY KEY (rowid>?)"),
-        ("instances", "silent", "idx_instances_status (status=?)"),
+        ("instances", "inactive_since", "idx_instances_status (status=?)"),
         ("instances", "page.of_parent", "idx_instances_parent (parent_id=?)"),
         ("instances", "count.of_parent", "idx_instances_parent (parent_id=?)"),
         ("instances", "count.of_workflow", "idx_instances_workflow (workflow=?)"),

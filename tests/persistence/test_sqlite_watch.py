@@ -1,4 +1,4 @@
-"""Watching a SQLite file for signals: who is heard, what it costs, what an outage does."""
+"""Watching a SQLite file for signals: which writers are noticed, costs, outages."""
 
 import asyncio
 import logging
@@ -98,7 +98,9 @@ async def test_another_process_is_heard(
 
 
 @pytest.mark.parametrize("put", [PUT, PUT_CUSTOM])
-async def test_only_the_news_is_told(persistence: SqlitePersistence, path: str, put: str) -> None:
+async def test_only_changes_are_reported(
+    persistence: SqlitePersistence, path: str, put: str
+) -> None:
     """What was there before is not, nor what was told."""
     put_running(path, "old", "first", "second")
     run_sql(path, put.format("old"))
@@ -164,7 +166,7 @@ async def test_a_commit_that_takes_the_disk_a_while_is_heard(
 async def test_at_rest_nothing_is_asked(
     path: str, monkeypatch: pytest.MonkeyPatch, is_link: bool
 ) -> None:
-    """However long somebody waits: fewer than 50 statements in ten seconds, on all connections."""
+    """However long a wait lasts: fewer than 50 statements in ten seconds, on all connections."""
     statements, looks = Statements(), Looks(monkeypatch)
     statements.watch(monkeypatch)
     if is_link:
@@ -247,7 +249,7 @@ async def test_an_outage_is_logged_once_and_nothing_is_lost(
 ) -> None:
     """What was put in meanwhile is told when the database answers again."""
     outage, looks, told = Outage(), Looks(monkeypatch), Told()
-    outage.strike(monkeypatch)
+    outage.begin(monkeypatch)
     with caplog.at_level(logging.WARNING):
         async with SqlitePersistence(path) as persistence:
             put_running(path, "i")
@@ -263,7 +265,7 @@ async def test_an_outage_is_logged_once_and_nothing_is_lost(
     assert message.startswith("signals not watched, will be tried again: Failed to watch")
 
 
-async def test_a_transaction_of_plain_sql_tells_once_of_what_is_launchable(
+async def test_a_transaction_of_plain_sql_reports_launchable_instances_once(
     persistence: SqlitePersistence, path: str
 ) -> None:
     """Rows put in together and a plain UPDATE are told of; a write of other columns is not."""

@@ -93,7 +93,7 @@ def test_another_certificates_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
-    """There is nobody to ask for the password."""
+    """A server has no one to ask for the password."""
     certificate = self_signed()
     cert_path, key_path = _save(certificate, tmp_path)
     key_path.write_bytes(_pem(certificate, serialization.BestAvailableEncryption(b"secret")))
@@ -110,7 +110,7 @@ def test_the_folder_that_is_made_for_an_authority_is_its_owners_alone(tmp_path: 
 
 
 def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
-    """Somebody who may write to the folder has put one there, to have the key elsewhere."""
+    """A user who may write to the folder has put one there, to have the key elsewhere."""
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "ca-key.pem").symlink_to(elsewhere)
 
@@ -132,7 +132,7 @@ def test_an_authority_ended_before_it_wrote_its_certificate_is_made_whole(tmp_pa
     again.issue().chain[0].verify_directly_issued_by(issuer)
 
 
-def test_those_who_make_an_authority_at_once_have_the_same(tmp_path: Path) -> None:
+def test_processes_that_make_an_authority_at_once_have_the_same(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(LocalAuthority.open, [tmp_path / "new"] * 8))
 

@@ -6,7 +6,7 @@ from time import thread_time
 import pytest
 
 from runtara_protocol.quic.datapath import BATCH, LARGEST_DATAGRAM, Datapath, Endpoint, bind
-from runtara_protocol.quic.turns import Address
+from runtara_protocol.quic.fair_queue import Address
 
 HOST = "127.0.0.1"
 
@@ -65,21 +65,21 @@ async def _received(sock: socket.socket, sent: list[bytes]) -> list[bytes]:
 
 
 async def test_one_datagram_waits_for_no_backlog_of_others(sock: socket.socket) -> None:
-    """However much one peer has sent before, another's is taken in within the first turn."""
+    """However much one peer has sent before, another's is taken in within the first iteration."""
     order = await _received(sock, [b"upload" * 20] * 150 + [b"call"])
 
     assert order.index(b"c") < BATCH
 
 
 async def test_all_of_a_backlog_is_taken_in(sock: socket.socket) -> None:
-    """A turn of the loop has an end, and what it leaves is taken in by the next."""
+    """An iteration of the loop is bounded; the next takes in what it leaves."""
     order = await _received(sock, [b"a" * 100] * 100 + [b"b" * 100] * 100)
 
     assert order.count(b"a") == order.count(b"b") == 100
 
 
 async def test_what_takes_long_leaves_the_rest_to_the_next_turn(sock: socket.socket) -> None:
-    """However few datagrams have come, timers wait for no more than fits a turn of the loop."""
+    """However few datagrams have come, timers wait for one iteration of the loop at most."""
 
     class Slow(Noting):
         def receive(self, data: bytes, address: Address, now: float) -> None:
@@ -93,25 +93,25 @@ async def test_what_takes_long_leaves_the_rest_to_the_next_turn(sock: socket.soc
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(3):
             sender.sendto(b"dear", sock.getsockname())
-    turns = [0]
+    iterations = [0]
     async with asyncio.timeout(10):
-        while turns[-1] < 3:
+        while iterations[-1] < 3:
             await asyncio.sleep(0)
-            turns.append(len(slow.notes))
+            iterations.append(len(slow.notes))
     datapath.close()
 
-    assert {0, 1, 2, 3} == set(turns)
+    assert {0, 1, 2, 3} == set(iterations)
 
 
 async def test_what_is_too_long_is_nobodys(sock: socket.socket) -> None:
-    """It is dropped before anybody is asked whose it is."""
+    """It is dropped before its connection is looked up."""
     order = await _received(sock, [b"x" * (LARGEST_DATAGRAM + 1), b"y" * LARGEST_DATAGRAM])
 
     assert order == [b"y"]
 
 
 async def test_all_that_are_scheduled_transmit_though_they_take_long(sock: socket.socket) -> None:
-    """A turn of the loop has an end for sending too; others follow in the next."""
+    """An iteration is bounded for sending too; the others follow in the next."""
 
     class Slow(Noting):
         def transmit(self, now: float) -> None:
@@ -124,10 +124,10 @@ async def test_all_that_are_scheduled_transmit_though_they_take_long(sock: socke
     slow = [Slow([]) for _ in range(3)]
     for endpoint in slow:
         datapath.schedule(endpoint)
-    turns = []
+    iterations = []
     for _ in range(5):
         await asyncio.sleep(0)
-        turns.append(sum(endpoint.has_transmitted for endpoint in slow))
+        iterations.append(sum(endpoint.has_transmitted for endpoint in slow))
     datapath.close()
 
-    assert turns[0] < turns[-1] == 3
+    assert iterations[0] < iterations[-1] == 3

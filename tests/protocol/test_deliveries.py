@@ -1,4 +1,4 @@
-"""Who has to go when clients leave too much unread."""
+"""Which connection is closed when clients leave too much unread."""
 
 import pytest
 
@@ -40,7 +40,7 @@ class Client:
 
 
 class Room:
-    """Ten MiB for everybody together, and five more for what can't be refused."""
+    """Ten MiB for all together, and five more for what can't be refused."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -63,7 +63,7 @@ def room() -> Room:
     return Room()
 
 
-def test_while_there_is_room_everybody_has_it(room: Room) -> None:
+def test_while_there_is_room_every_client_has_it(room: Room) -> None:
     greedy, other = room.client(), room.client()
     greedy.sends(10 * MIB)
 
@@ -92,7 +92,7 @@ def test_one_above_its_share_is_refused(room: Room) -> None:
     assert slow.reason == ""
 
 
-def test_nobody_goes_who_reads(room: Room) -> None:
+def test_no_client_that_reads_is_closed(room: Room) -> None:
     """Honest clients that fetch much together wait for each other."""
     readers, other = [room.client(), room.client()], room.client()
     for each in readers:
@@ -151,11 +151,11 @@ def test_one_that_takes_nothing_for_thirty_seconds_is_closed(room: Room, left: i
 
 def test_a_little_may_be_left_for_long(room: Room) -> None:
     """A process that stands in a debugger comes back to its connection."""
-    standing = room.client()
-    standing.sends(FLOOR)
+    idle = room.client()
+    idle.sends(FLOOR)
     room.passes(10 * STALLED_AFTER)
 
-    assert standing.reason == ""
+    assert idle.reason == ""
 
 
 def test_the_time_of_one_that_took_everything_begins_anew(room: Room) -> None:

@@ -213,7 +213,7 @@ def test_a_message_is_these_bytes(message: pb.RpcRequest | pb.RpcResponse, wire:
     assert type(message).FromString(bytes.fromhex(wire)) == message
 
 
-def test_a_number_nobody_listed_arrives_as_itself() -> None:
+def test_an_unlisted_number_arrives_as_itself() -> None:
     """An open enum never turns an unknown number into its first value."""
     ack = pb.SignalAck.FromString(bytes.fromhex("1063"))
 

@@ -129,7 +129,7 @@ async def test_the_bound_on_all_refuses_the_youngest_connections_request() -> No
 
 
 async def test_without_memory_the_client_that_holds_most_is_given_up() -> None:
-    """It goes with the one whose datagram found no memory; who holds little stays."""
+    """It goes with the one whose datagram found no memory; a client that holds little stays."""
     met: list[Connection] = []
 
     def make(connection: Connection) -> Holding:
@@ -154,7 +154,7 @@ async def test_without_memory_the_client_that_holds_most_is_given_up() -> None:
         assert [one.is_closed for one in met] == [True, False, True]
 
 
-async def test_who_waits_for_the_pool_goes_on_when_it_has_room() -> None:
+async def test_a_wait_for_the_pool_ends_when_it_has_room() -> None:
     """A request that found the pool full is taken in once another's is answered."""
     async with (
         serving(Holding, max_held=2 * MIB) as served,

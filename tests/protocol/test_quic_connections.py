@@ -73,8 +73,8 @@ async def test_a_server_that_vanishes_is_lost() -> None:
         handler.gate.set()
 
 
-async def test_closing_tells_the_client_why() -> None:
-    """The server's reason reaches who waits for an answer; closing again changes nothing."""
+async def test_closing_gives_the_client_the_reason() -> None:
+    """The server's reason reaches waiting callers; closing again changes nothing."""
     async with serving(Gated) as served:
         connection = await served.connect()
         exchange = asyncio.create_task(connection.exchange(b"held"))
@@ -177,7 +177,7 @@ async def test_a_bug_in_one_connection_hurts_no_other(caplog: pytest.LogCaptureF
     assert "LookupError: a bug" in caplog.text
 
 
-async def test_garbage_and_other_versions_hurt_nobody() -> None:
+async def test_garbage_and_other_versions_hurt_no_client() -> None:
     """What is no packet of a known connection is dropped, another version is answered."""
     async with serving(Echo) as served, await served.connect() as connection:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -124,7 +124,7 @@ async def test_gaps_are_counted_over_all_streams() -> None:
 
 
 async def test_gaps_that_are_filled_count_no_more() -> None:
-    """A path that swaps packets all day costs nobody its connection."""
+    """A path that swaps packets all day costs no client its connection."""
     most = MOST_GAPS // 2
     async with serving(Echo) as served, raw_client(served.port) as client:
         for stream_id in (0, 4, 8, 12):
@@ -201,7 +201,7 @@ async def test_datagrams_no_path_carries_are_dropped_and_the_bound_is_announced(
     assert parameters.max_udp_payload_size == LARGEST_DATAGRAM
 
 
-async def test_a_stream_that_nobody_reads_keeps_nothing_in_memory() -> None:
+async def test_an_unread_stream_keeps_nothing_in_memory() -> None:
     """What came after a gap is not kept, because its bytes are the client's to send again."""
     async with serving(Echo) as served, raw_client(served.port) as client:
         tracemalloc.start()

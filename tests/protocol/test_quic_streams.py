@@ -185,7 +185,7 @@ async def test_the_grace_bounds_the_wait_for_handlers(caplog: pytest.LogCaptureF
 
 
 async def test_leaving_waits_for_no_peer_that_fell_silent() -> None:
-    """An answer to a client that was killed keeps nobody up for the rest of the grace."""
+    """An answer to a client that was killed does not use up the grace."""
     async with (
         asyncio.timeout(30),
         serving(Gated, grace=3600.0) as served,
@@ -308,7 +308,7 @@ async def test_a_reset_in_a_request_is_raised(caplog: pytest.LogCaptureFixture) 
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_a_lost_connection_is_raised_to_who_still_reads() -> None:
+async def test_a_lost_connection_is_raised_to_open_reads() -> None:
     """`receive` raises ConnectionLost with the reason, and `closed` is called."""
     async with serving(Noting) as served:
         async with raw_client(served.port) as client:

@@ -30,14 +30,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about an order."""
+    """A person's decision about an order."""
 
     approved: bool
     by: str
 
 
 class Declined(Exception):
-    """Somebody has declined an order; its argument is who."""
+    """A person has declined an order; the argument is the name."""
 
 
 APPROVAL = Promise("approval", Decision)
@@ -78,7 +78,7 @@ async def ship(order: Order) -> str:
 
 @workflow(suspend_after="0s", raises=Declined)
 async def fulfil(order: Order) -> Receipt:
-    """Charge, wait for somebody's word, ship."""
+    """Charge, wait for a decision, ship."""
     cents = await charge(order)
     decision = await APPROVAL.get()
     if not decision.approved:

@@ -43,7 +43,7 @@ def _is_paused(found: Instance) -> bool:
 
 
 async def waiting(client: Client, order: Order) -> str:
-    """Start an order and return its id when it waits for somebody's word."""
+    """Start an order and return its id when it waits for a decision."""
     handle = await client.start(fulfil, order, id=f"order-{order.id}")
     await Ways.until_waiting(handle)
     return handle.id

@@ -81,7 +81,7 @@ def gaps(notes: list[Note]) -> list[float]:
     ]
 
 
-async def test_a_worker_that_is_told_to_end_hands_over(
+async def test_a_worker_that_ends_hands_over(
     storm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No leg that ends within the grace is run twice, and no runner waits for a lease."""

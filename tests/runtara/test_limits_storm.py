@@ -91,7 +91,7 @@ async def prepare(url: str) -> None:
 async def test_no_death_of_a_worker_breaks_a_limit(
     database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And soon after the last lease of the dead has run out, none of the places is theirs."""
+    """And soon after the last lease of the dead has run out, none of the slots is theirs."""
     await prepare(database)
     deaths, looks, most = 0, 0, 0
     async with looking(database) as look, working(database, capacity=1):
@@ -114,7 +114,7 @@ async def test_no_death_of_a_worker_breaks_a_limit(
                 await asyncio.sleep(0.01)
         freed = time.time() - float(said[-1].split()[1])
     with capsys.disabled():
-        said_at_last = f"the last places of the dead free {freed:.2f} s after the last death"
-        sys.stdout.write(f"\n{deaths} deaths, {looks} looks, {most} places; {said_at_last}\n")
+        said_at_last = f"the last slots of the dead free {freed:.2f} s after the last death"
+        sys.stdout.write(f"\n{deaths} deaths, {looks} looks, {most} slots; {said_at_last}\n")
     assert deaths == DEATHS
     assert most > 1

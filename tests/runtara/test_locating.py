@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtara import ConfigurationError, serve
-from runtara.locating import Place, Way, locate, tenant
+from runtara.locating import Location, Way, locate, tenant
 
 ADDRESS = {"RUNTARA_ENVIRONMENT_ADDR": "localhost:8002"}
 DATABASE = {"RUNTARA_DATABASE_URL": "sqlite:shop.db"}
@@ -14,14 +14,14 @@ DATABASE = {"RUNTARA_DATABASE_URL": "sqlite:shop.db"}
 @pytest.mark.parametrize(
     ("where", "variables", "expected"),
     [
-        ("host:1", DATABASE, Place(Way.ENVIRONMENT, "host:1", "host:1")),
-        ("sqlite:a.db", ADDRESS, Place(Way.DATABASE, "sqlite:a.db", "sqlite:a.db")),
-        (None, ADDRESS, Place(Way.ENVIRONMENT, "localhost:8002", "localhost:8002")),
-        (None, DATABASE, Place(Way.DATABASE, "sqlite:shop.db", "sqlite:shop.db")),
+        ("host:1", DATABASE, Location(Way.ENVIRONMENT, "host:1", "host:1")),
+        ("sqlite:a.db", ADDRESS, Location(Way.DATABASE, "sqlite:a.db", "sqlite:a.db")),
+        (None, ADDRESS, Location(Way.ENVIRONMENT, "localhost:8002", "localhost:8002")),
+        (None, DATABASE, Location(Way.DATABASE, "sqlite:shop.db", "sqlite:shop.db")),
     ],
 )
 def test_an_argument_wins_over_a_variable(
-    where: str | None, variables: dict[str, str], expected: Place, tmp_path: Path
+    where: str | None, variables: dict[str, str], expected: Location, tmp_path: Path
 ) -> None:
     (tmp_path / ".runtara").mkdir()
 
@@ -34,7 +34,7 @@ def test_a_folder_of_a_parent_comes_last(tmp_path: Path) -> None:
     (tmp_path / ".runtara").mkdir()
 
     url = f"sqlite:{tmp_path}/.runtara/core.db"
-    assert locate(variables={}, folder=below) == Place(Way.DATABASE, url, url)
+    assert locate(variables={}, folder=below) == Location(Way.DATABASE, url, url)
 
 
 def test_a_password_is_not_shown() -> None:

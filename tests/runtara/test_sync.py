@@ -40,7 +40,7 @@ async def test_a_plain_workflow_goes_on_where_it_was(client: Client) -> None:
     assert STEPS == ["charge 17", "declined"]
 
 
-async def test_what_it_raises_is_told_as_of_any_other(client: Client) -> None:
+async def test_what_it_raises_is_reported_as_of_any_other(client: Client) -> None:
     handle = await client.start(fulfil.bind("18"), id="plain-18")
     await handle.send(APPROVAL, Decision(False, "Bob"))
 

@@ -28,7 +28,7 @@ async def test_an_order_goes_on_after_its_worker_was_killed(shop: Shop) -> None:
     assert shop.noted().count("shipped 17") == 1
 
 
-async def test_a_worker_that_is_told_to_end_lets_its_step_end(shop: Shop) -> None:
+async def test_a_worker_that_ends_lets_its_step_end(shop: Shop) -> None:
     """SIGTERM: the step under way is saved and not run again; the next one runs elsewhere."""
     async with shop.client() as client:
         with shop.worker() as first:

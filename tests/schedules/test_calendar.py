@@ -1,4 +1,4 @@
-"""Ticks of cron expressions in zones whose clocks change, against one who walks all minutes."""
+"""Ticks of cron expressions in zones whose clocks change, against a search of all minutes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

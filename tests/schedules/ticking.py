@@ -21,9 +21,9 @@ async def main(url: str, epoch: float, speed: float) -> None:
         one = Scheduler(persistence.schedules, CronCalendar(), SystemClock(), now, lambda: None)
         print("attending", flush=True)  # noqa: T201
         while True:
-            one.bell.clear()
+            one.wake_up.clear()
             span = await one.attend()
-            await one.bell.wait(timedelta(seconds=1) if span is None else span / speed)
+            await one.wake_up.wait(timedelta(seconds=1) if span is None else span / speed)
 
 
 if __name__ == "__main__":

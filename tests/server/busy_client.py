@@ -9,7 +9,7 @@ from tests.support.postgres import PostgresServer
 
 from runtara_protocol.pb import instance_pb2 as pb
 
-ANSWERED_WITHIN = 15.0  # seconds: five to begin a step, ten for it; nobody here waits for a turn
+ANSWERED_WITHIN = 15.0  # seconds: five to begin a step, ten for it; no caller waits in a queue
 
 
 @dataclass

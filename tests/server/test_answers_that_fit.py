@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from tests.server.test_translation import STANDING, instance
+from tests.server.test_translation import RUN_STATE, instance
 from tests.support.clock import START
 
 from runtara_domain.model import CheckpointEntry, CheckpointPage, Pending, Saved, Signal
@@ -26,7 +26,7 @@ def size(answer: pb.RpcResponse) -> int:
 
 def test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_fit() -> None:
     """It is told until it is acknowledged; the custom one is what a replay must see again."""
-    outcome = Saved(STANDING, LARGEST, CANCEL, LARGEST_SIGNAL)
+    outcome = Saved(RUN_STATE, LARGEST, CANCEL, LARGEST_SIGNAL)
 
     message = translation.saved(ID, ID, outcome)
 
@@ -40,18 +40,18 @@ def test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_f
 
 
 @pytest.mark.parametrize("state", [LARGEST, LARGEST + bytes(500 * 1024)])
-def test_a_signal_that_is_alone_is_told_beside_the_largest_state(state: bytes) -> None:
+def test_a_single_signal_fits_beside_the_largest_state(state: bytes) -> None:
     """Also beside one that an older server took, whose limit was the frame itself."""
-    message = translation.saved(ID, ID, Saved(STANDING, state, CANCEL))
+    message = translation.saved(ID, ID, Saved(RUN_STATE, state, CANCEL))
 
     assert message.pending_signal.payload == LARGEST_SIGNAL
     assert size(pb.RpcResponse(checkpoint=message)) <= MAX_PAYLOAD
 
 
 @pytest.mark.parametrize(("spared", "is_told"), [(2000, False), (2200, True)])
-def test_the_pending_signal_is_told_as_soon_as_it_fits(spared: int, is_told: bool) -> None:
+def test_the_pending_signal_is_sent_as_soon_as_it_fits(spared: int, is_told: bool) -> None:
     """The ids and what is around them take some 2,100 bytes."""
-    outcome = Saved(STANDING, LARGEST[spared:], CANCEL, LARGEST_SIGNAL)
+    outcome = Saved(RUN_STATE, LARGEST[spared:], CANCEL, LARGEST_SIGNAL)
 
     message = translation.saved(ID, ID, outcome)
 
@@ -59,13 +59,13 @@ def test_the_pending_signal_is_told_as_soon_as_it_fits(spared: int, is_told: boo
     assert size(pb.RpcResponse(checkpoint=message)) <= MAX_PAYLOAD
 
 
-def test_a_state_that_no_signal_fits_beside_is_told_alone() -> None:
+def test_a_state_that_no_signal_fits_beside_is_sent_alone() -> None:
     """The largest that ever fitted a request, with ids of one byte."""
     request = pb.CheckpointRequest(instance_id="i", checkpoint_id="c", state=LARGEST)
     around = pb.RpcRequest(checkpoint=request).ByteSize() - len(LARGEST)
     state = bytes(MAX_PAYLOAD - around)
 
-    message = translation.saved("i", "c", Saved(STANDING, state, CANCEL, b"custom"))
+    message = translation.saved("i", "c", Saved(RUN_STATE, state, CANCEL, b"custom"))
 
     assert message == pb.CheckpointResponse(found=True, state=state)
     assert size(pb.RpcResponse(checkpoint=message)) <= MAX_PAYLOAD
@@ -73,7 +73,7 @@ def test_a_state_that_no_signal_fits_beside_is_told_alone() -> None:
 
 def test_a_custom_signal_too_large_for_us_does_not_hide_the_pending_one() -> None:
     """Other programs put in rows by plain SQL."""
-    outcome = Saved(STANDING, LARGEST, CANCEL, bytes(2 * 1024 * 1024))
+    outcome = Saved(RUN_STATE, LARGEST, CANCEL, bytes(2 * 1024 * 1024))
 
     message = translation.saved("i", "c", outcome)
 
@@ -99,7 +99,7 @@ def test_an_error_text_that_does_not_fit_beside_the_output_is_cut_and_says_so() 
     assert MAX_PAYLOAD - 100 < size(pb.RpcResponse(get_instance_status=message)) <= MAX_PAYLOAD
 
 
-def test_an_error_text_that_fits_is_told_whole() -> None:
+def test_an_error_text_that_fits_is_sent_whole() -> None:
     message = translation.status(ID, instance(output=b"", error=LARGEST_TEXT))
 
     assert message.error == LARGEST_TEXT
@@ -137,12 +137,12 @@ def test_every_other_answer_at_its_limits_fits(answer: pb.RpcResponse) -> None:
     assert size(answer) <= MAX_PAYLOAD
 
 
-def test_values_that_fit_a_poll_only_one_by_one_are_told_one_by_one() -> None:
+def test_values_that_fit_a_poll_only_one_by_one_are_sent_one_by_one() -> None:
     """What is left out is told by the next poll, which no longer names the first."""
     request = pb.PollSignalsRequest(instance_id="i-1", more_checkpoint_ids=["a", "b", "c"])
     half = bytes(MAX_PAYLOAD // 2)
 
-    told = translation.pending(request, Pending(STANDING, None, {"a": half, "b": half, "c": b"1"}))
+    told = translation.pending(request, Pending(RUN_STATE, None, {"a": half, "b": half, "c": b"1"}))
 
     assert [value.checkpoint_id for value in told.custom_signals] == ["a", "c"]
     assert size(pb.RpcResponse(poll_signals=told)) <= MAX_PAYLOAD
@@ -154,7 +154,7 @@ def test_a_value_too_large_for_a_poll_hides_no_cancel() -> None:
         instance_id="i-1", checkpoint_id="vast", more_checkpoint_ids=["small"]
     )
     found = Pending(
-        STANDING,
+        RUN_STATE,
         Signal(SignalType.CANCEL, b"why"),
         {"vast": bytes(MAX_PAYLOAD), "small": b"1"},
     )

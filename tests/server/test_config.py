@@ -157,7 +157,7 @@ def test_an_env_file_that_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> None:
-    """The first page of a process's memory is no one's to read, whoever runs the tests."""
+    """No user, root included, can read the first page of a process's memory."""
     (tmp_path / ".env").symlink_to("/proc/self/mem")
 
     assert refusal().startswith(".env cannot be read")

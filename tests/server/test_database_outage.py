@@ -111,10 +111,10 @@ async def test_a_database_stopped_under_load_is_used_again(
         assert not any("Traceback" in line for line in server.lines)
 
 
-async def test_what_waits_while_the_database_is_away_is_told_afterwards(
+async def test_what_waits_while_the_database_is_away_is_woken_afterwards(
     database: PostgresServer, servers: list[ServerProcess]
 ) -> None:
-    """Polls and sleeps that are held learn of signals put in before anybody listens again."""
+    """Held polls and sleeps get signals that were put in before there was a listener again."""
     async with all_connected([servers[0].port] * 2 + [servers[1].port] * 2) as wires:
         await asyncio.gather(*(wire.register(f"i-{n}") for n, wire in enumerate(wires)))
         held = [

@@ -59,7 +59,7 @@ async def test_the_pasted_lines_run_a_workflow(tmp_path: Path) -> None:
 
 
 async def test_a_file_of_that_name_is_left_as_it_is(tmp_path: Path) -> None:
-    """Somebody may have changed it, and want to see what becomes of it."""
+    """The user may have changed it, and want to see the effect."""
     (tmp_path / "hello.py").write_text("print('mine')\n")
     text = lines_to_paste(instructions("127.0.0.1", 1, tmp_path, "sqlite:x.db"))
     async with asyncio.timeout(PATIENCE), pasted(text, tmp_path) as printed:
@@ -68,7 +68,7 @@ async def test_a_file_of_that_name_is_left_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "hello.py").read_text() == "print('mine')\n"
 
 
-def test_the_readme_tells_the_same_story(tmp_path: Path) -> None:
+def test_the_readme_shows_the_same_commands(tmp_path: Path) -> None:
     """Its last line is the one that `--dev` prints, but for where Python is."""
     command = re.search(
         r"^echo .*--instance-id.*$",
@@ -147,7 +147,7 @@ async def test_an_exported_database_is_not_tried_things_on(tmp_path: Path) -> No
     assert not other.exists()
 
 
-async def test_a_server_told_of_its_own_database_says_nothing(tmp_path: Path) -> None:
+async def test_a_server_given_its_own_database_says_nothing(tmp_path: Path) -> None:
     """As in a shell into which its lines were pasted before."""
     own = tmp_path / ".runtara" / "core.db"
     async with running(tmp_path, "--dev", RUNTARA_DATABASE_URL=f"sqlite:{own}") as server:

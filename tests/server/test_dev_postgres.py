@@ -20,7 +20,7 @@ sys.exit(run(["--dev", "--postgres"]))
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the user can enter whom PostgreSQL runs as when we are root."""
+    """A folder that PostgreSQL's user can enter when the tests run as root."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

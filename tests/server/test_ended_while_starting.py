@@ -1,4 +1,4 @@
-"""A server that is told to end before it listens: it may have minutes to wait for a migration."""
+"""A signal before the server listens: the server may have minutes to wait for a migration."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT gra
 
 @asynccontextmanager
 async def waiting(folder: Path, url: str) -> AsyncIterator[ServerProcess]:
-    """A server that waits for somebody who migrates its database, for the block's length."""
+    """A server that waits while another process migrates its database, for the block's length."""
     migrating = await asyncpg.connect(url)
     await migrating.execute("SELECT pg_advisory_lock($1)", LOCK)
     server = ServerProcess(folder, {"RUNTARA_DATABASE_URL": url})
@@ -39,7 +39,7 @@ async def test_it_waits_no_longer_and_ends_with_0(tmp_path: Path, number: signal
 
         assert code == 0
         assert [line["level"] for line in server.log] == ["warning", "info"]
-        assert server.log[-1]["event"] == "told to end before it listened"
+        assert server.log[-1]["event"] == "ended by a signal before it listened"
 
 
 @pytest.mark.long
@@ -56,4 +56,4 @@ async def test_it_waits_for_no_database_that_is_frozen(tmp_path: Path) -> None:
         database.remove()
 
     assert code == 0
-    assert server.log[-1]["event"] == "told to end before it listened"
+    assert server.log[-1]["event"] == "ended by a signal before it listened"

@@ -33,13 +33,13 @@ class Family:
         self.members = [PARENT, *(f"child-{number}" for number in range(children))]
 
     async def open_members(self) -> list[str]:
-        """Tell who has not ended; a child that its parent has yet to start is not among them."""
-        standings = await self._core.instances.standings(self.members)
-        unknown = [] if PARENT in standings else [PARENT]
-        return unknown + [name for name, each in standings.items() if each.state not in FINAL]
+        """Return the instances that have not ended, without children that are yet to be started."""
+        run_states = await self._core.instances.run_states(self.members)
+        unknown = [] if PARENT in run_states else [PARENT]
+        return unknown + [name for name, each in run_states.items() if each.state not in FINAL]
 
     async def launch(self) -> bool:
-        """Launch who is open and has no process; tell whether somebody is open."""
+        """Launch open instances without a process; return whether an instance is open."""
         members = await self.open_members()
         for name in members:
             process = self._processes.get(name)
@@ -47,7 +47,7 @@ class Family:
                 self._processes[name] = await self._start(name)
         return bool(members)
 
-    def strike(self, chance: random.Random) -> None:
+    def kill(self, chance: random.Random) -> None:
         """Kill the process of some member."""
         running = [one for one in self._processes.values() if one.returncode is None]
         if running:
@@ -75,19 +75,19 @@ class Family:
         )
 
 
-async def storm(url: str, folder: Path, *, children: int, strikes: int) -> None:
-    """Strike so often, then leave them in peace until all have ended; check what was heard."""
-    chance = random.Random(f"{children} {strikes}")
+async def storm(url: str, folder: Path, *, children: int, kills: int) -> None:
+    """Send this many SIGKILLs, then wait until all have ended; check what the parent received."""
+    chance = random.Random(f"{children} {kills}")
     async with running(folder, RUNTARA_DATABASE_URL=url) as server, connect(url) as core:
         family = Family(server, core, children)
         try:
             while await family.launch():
                 await asyncio.sleep(chance.uniform(0.1, 0.6))
-                if strikes and not strikes % 4:
+                if kills and not kills % 4:
                     await server.restart()
-                elif strikes:
-                    family.strike(chance)
-                strikes = max(0, strikes - 1)
+                elif kills:
+                    family.kill(chance)
+                kills = max(0, kills - 1)
         finally:
             await family.end()
         await check(core, family.members[1:])
@@ -120,12 +120,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 async def test_a_parent_hears_of_each_ending_once(url: str, tmp_path: Path) -> None:
-    """Whoever is killed between two steps, no ending is lost, and none is heard twice."""
-    await storm(url, tmp_path, children=3, strikes=6)
+    """Whichever process is killed between two steps, each ending is received once."""
+    await storm(url, tmp_path, children=3, kills=6)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_a_large_family_hears_of_each_ending_once(url: str, tmp_path: Path) -> None:
-    """The same with more children, and far more strikes."""
-    await storm(url, tmp_path, children=12, strikes=60)
+    """The same with more children, and far more kills."""
+    await storm(url, tmp_path, children=12, kills=60)

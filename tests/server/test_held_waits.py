@@ -107,7 +107,7 @@ async def crowd(statements: Statements, settings: Made, tmp_path: Path) -> Async
         yield crowd
         await crowd.scatter()
         sleep = crowd.core.sleep
-        assert (crowd.core.places.taken, sleep.waits.held, sleep.held.held) == (0, 0, 0)
+        assert (crowd.core.slots.taken, sleep.waits.held, sleep.held.held) == (0, 0, 0)
         with closing(sqlite3.connect(tmp_path / "core.db")) as database:
             held = "SELECT count(*) FROM instances WHERE wake_claim_by IS NOT NULL"
             assert database.execute(held).fetchone() == (0,)
@@ -147,7 +147,7 @@ async def test_thousands_at_rest_cost_nothing_and_each_is_still_reached(
         )
         async with asyncio.timeout(2):
             told = [await crowd.polls["p-3"], await crowd.polls["p-4"]]
-        woken = await other.instances.standing("s-7")
+        woken = await other.instances.run_state("s-7")
 
     assert told[0].signal == Signal(SignalType.PAUSE)
     assert told[1].custom_signals == {"c-1": b"go"}

@@ -1,4 +1,4 @@
-"""Bytes no client should send: each costs its own stream, and nobody else anything."""
+"""Bytes no client should send: each costs its own stream, and no other client anything."""
 
 import asyncio
 import random
@@ -50,7 +50,7 @@ async def test_announcements_of_the_largest_frame_on_a_thousand_streams_hold_not
         assert complaints(server) == []
 
 
-async def test_half_frames_wait_without_holding_up_anybody(tmp_path: Path) -> None:
+async def test_half_frames_wait_without_holding_up_another_client(tmp_path: Path) -> None:
     """Ten halves of 2 MiB; then the connection goes, and what it made the server hold with it."""
     async with running(tmp_path) as server, neighbour_of(server) as neighbour:
         before = memory(server)

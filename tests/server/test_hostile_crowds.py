@@ -45,15 +45,15 @@ async def test_400_streams_at_once_each_get_their_own_answer(tmp_path: Path) -> 
 
 
 async def test_100_connections_at_once_are_served(tmp_path: Path) -> None:
-    everybody = asyncio.Barrier(100)
+    all_at_once = asyncio.Barrier(100)
 
     async def live(port: int, number: int) -> None:
         async with connect(HOST, port) as connection:
             await register(connection, f"i-{number}")
-            await everybody.wait()
+            await all_at_once.wait()
             reply = await connection.request(CheckpointRequest(f"i-{number}", "c-1", b"one"))
             assert reply == CheckpointResponse()
-            await everybody.wait()
+            await all_at_once.wait()
 
     async with (
         running(tmp_path, RUNTARA_MAX_CONCURRENT_INSTANCES="101") as server,
@@ -66,7 +66,7 @@ async def test_100_connections_at_once_are_served(tmp_path: Path) -> None:
 
 
 async def test_connections_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
-    """The one place is free again each time, whatever was under way."""
+    """The one slot is free again each time, whatever was under way."""
     async with running(tmp_path, RUNTARA_MAX_CONCURRENT_INSTANCES="2") as server:
         async with neighbour_of(server):
             for number in range(10):
@@ -80,7 +80,7 @@ async def test_connections_that_come_and_go_leave_nothing_behind(tmp_path: Path)
 async def test_handshakes_that_are_never_finished_are_refused_beyond_the_bound(
     tmp_path: Path,
 ) -> None:
-    """Who is connected is served meanwhile; what each costs is small, and ends by itself."""
+    """Connected clients are served meanwhile; what each costs is small, and ends by itself."""
     async with (
         running(tmp_path, RUNTARA_QUIC_MAX_INCOMING="50") as server,
         neighbour_of(server) as neighbour,

@@ -1,4 +1,4 @@
-"""Clients that go in the middle of any operation: no place, claim, task or wait outlives them."""
+"""Clients that go in the middle of any operation: no slot, claim, task or wait outlives them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -66,12 +66,12 @@ class Watched:
         self._tasks = len(asyncio.all_tasks())
 
     def kept(self) -> tuple[int, int, int]:
-        """Count the places, waits and held sleeps."""
+        """Count the slots, waits and held sleeps."""
         sleep = self._core.sleep
-        return self._core.places.taken, sleep.waits.held, sleep.held.held
+        return self._core.slots.taken, sleep.waits.held, sleep.held.held
 
     async def is_clean(self) -> None:
-        """Wait until nothing is kept for anybody."""
+        """Wait until nothing is kept for any client."""
         await self.keeps(0, 0, 0)
         async with asyncio.timeout(PATIENCE):
             # A task's end is no event to others.
@@ -123,11 +123,11 @@ async def test_a_client_that_closes_amid_an_operation_leaves_nothing(
     watched: Watched, operation: Message
 ) -> None:
     """At several moments: before it has arrived, while it is carried out, after it is."""
-    for turns in (0, 1, 3, 10, 30):
+    for iterations in (0, 1, 3, 10, 30):
         async with connect("127.0.0.1", watched.port) as connection:
             await connection.request(RegisterInstanceRequest(ID, TENANT))
             connection.start(operation)
-            for _ in range(turns):
+            for _ in range(iterations):
                 await asyncio.sleep(0)
 
     await watched.is_clean()
@@ -216,6 +216,6 @@ async def test_a_sleeper_that_vanishes_is_anybodys_to_wake(watched: Watched) -> 
 
     await watched.is_clean()
     assert not await watched.claimed()
-    standing = await watched.runtime.persistence.instances.standing(ID)
-    assert standing is not None
-    assert standing.state is State.ASLEEP
+    run_state = await watched.runtime.persistence.instances.run_state(ID)
+    assert run_state is not None
+    assert run_state.state is State.ASLEEP

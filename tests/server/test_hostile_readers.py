@@ -1,4 +1,4 @@
-"""Clients that ask for much and read little: bounded, told so, and nobody else's trouble."""
+"""Clients that ask for much and read little: bounded, refused, and no trouble for other clients."""
 
 import asyncio
 from collections.abc import Callable
@@ -175,7 +175,7 @@ class OneRequest:
     def hand_back(self) -> None:
         raise AssertionError("nothing is held")
 
-    def unread(self, told: Callable[[], None]) -> AbstractContextManager[None]:
+    def on_stop_sending(self, call: Callable[[], None]) -> AbstractContextManager[None]:
         return nullcontext()
 
 

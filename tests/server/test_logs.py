@@ -39,7 +39,7 @@ async def written(*, readable: bool) -> list[str]:
     return await output_of(SCRIPT.format(readable=readable))
 
 
-async def test_an_event_is_a_line_of_json_whoever_logged_it() -> None:
+async def test_an_event_of_any_logger_is_a_line_of_json() -> None:
     ours, theirs, failed = [json.loads(line) for line in await written(readable=False)]
 
     assert {"event": "listening", "port": 8001, "level": "info"}.items() <= ours.items()
@@ -125,7 +125,7 @@ input()
 """
 
 
-async def test_nobody_waits_for_a_reader_that_stalls_and_what_is_dropped_is_counted() -> None:
+async def test_no_request_waits_for_a_reader_that_stalls_and_what_is_dropped_is_counted() -> None:
     process = await started(STALLED)
     assert process.stdout is not None
     went_on = await process.stdout.readline()
@@ -149,7 +149,7 @@ sys.exit(1)
 """
 
 
-def test_a_process_ends_though_nobody_ever_reads() -> None:
+def test_a_process_ends_though_its_log_is_never_read() -> None:
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen([sys.executable, "-c", NEVER_READ], stderr=writing)
@@ -187,7 +187,7 @@ logging.getLogger("ours").error("goes on")
 """
 
 
-async def test_who_logs_what_cannot_be_formatted_is_not_failed() -> None:
+async def test_logging_what_cannot_be_formatted_does_not_fail() -> None:
     first, second = await output_of(BADLY_CALLED)
 
     assert "theirs can't be formatted" in first

@@ -1,4 +1,4 @@
-"""Without authentication the server says who can do what."""
+"""Without authentication the server says what any program can do."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ async def failed(folder: Path, **variables: str) -> tuple[int, list[str], bytes]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_ends_with_0_when_told_to(tmp_path: Path, number: signal.Signals) -> None:
+async def test_it_ends_with_0_at_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     async with running(tmp_path) as server:
         server.process.send_signal(number)
 
@@ -32,7 +32,7 @@ async def test_it_ends_with_0_when_told_to(tmp_path: Path, number: signal.Signal
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-async def test_being_told_twice_changes_nothing(tmp_path: Path, second: signal.Signals) -> None:
+async def test_a_second_signal_changes_nothing(tmp_path: Path, second: signal.Signals) -> None:
     async with running(tmp_path) as server:
         server.process.send_signal(signal.SIGTERM)
         server.process.send_signal(second)
@@ -40,7 +40,7 @@ async def test_being_told_twice_changes_nothing(tmp_path: Path, second: signal.S
         assert await server.ended() == 0
 
 
-async def test_being_told_until_it_is_gone_changes_nothing(tmp_path: Path) -> None:
+async def test_signals_until_it_is_gone_change_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         ended = asyncio.create_task(server.ended())
         while not ended.done():
@@ -120,7 +120,7 @@ async def test_files_that_hold_no_certificate_are_exit_code_2(tmp_path: Path) ->
 async def test_a_password_in_the_url_is_never_shown(
     tmp_path: Path, url: str, expected: int
 ) -> None:
-    """Not when it can't be used, and not when nobody answers there."""
+    """Not when it can't be used, and not when no server answers there."""
     code, lines, output = await failed(tmp_path, RUNTARA_DATABASE_URL=url)
 
     assert code == expected
@@ -128,7 +128,7 @@ async def test_a_password_in_the_url_is_never_shown(
     assert PASSWORD not in "".join(lines) + output.decode()
 
 
-async def test_the_log_is_json_lines_where_nobody_watches(tmp_path: Path) -> None:
+async def test_the_log_is_json_lines_without_a_terminal(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
         await server.terminate()
 

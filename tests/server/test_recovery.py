@@ -1,4 +1,4 @@
-"""What was acknowledged survives, whoever dies and whoever races."""
+"""What was acknowledged survives, whichever process dies or races."""
 
 import asyncio
 import sqlite3

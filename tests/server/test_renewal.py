@@ -38,7 +38,7 @@ async def connected_once_trusted(settings: ClientSettings) -> ClientConnection:
                 pass
 
 
-async def test_a_renewed_certificate_is_shown_to_whoever_connects_then(tmp_path: Path) -> None:
+async def test_a_renewed_certificate_is_shown_to_later_connections(tmp_path: Path) -> None:
     """A connection outlives the change; a broken pair changes nothing, and is logged once."""
     first = issue(tmp_path, "first")
     async with running(tmp_path, RUNTARA_TLS_CERT="cert.pem", RUNTARA_TLS_KEY="key.pem") as server:

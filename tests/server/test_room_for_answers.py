@@ -90,7 +90,7 @@ async def test_a_large_signal_is_asked_for_again_too() -> None:
     assert told.poll_signals.custom_signal.payload == MEDIUM
 
 
-async def test_what_was_done_is_told_whatever_waits() -> None:
+async def test_what_was_done_is_answered_whatever_waits() -> None:
     """Saved is saved; and a small answer is no more than its refusal."""
     async with MemoryPersistence() as persistence:
         asked = await begun(persistence)

@@ -91,7 +91,7 @@ class FailingOperations:
 
 
 class HugeOperations(FailingOperations):
-    """A core with a checkpoint that somebody else stored, larger than ours may be."""
+    """A core with a checkpoint that another program stored, larger than ours may be."""
 
     async def get_checkpoint(self, **_: object) -> Checkpoint | None:
         return Checkpoint("c-1", bytes(MAX_PAYLOAD), START)
@@ -202,7 +202,7 @@ async def test_bytes_that_are_no_request_are_not_answered(payload: bytes) -> Non
 
 
 @pytest.mark.parametrize("request_", [REGISTER, *REQUESTS], ids=name_of)
-async def test_a_bug_is_logged_with_its_traceback_and_nothing_of_it_is_told(
+async def test_a_bug_is_logged_with_its_traceback_and_not_sent_to_the_client(
     request_: pb.RpcRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     response = await answer(request_, ZeroDivisionError("a secret of ours"))
@@ -229,7 +229,7 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
     assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
 
 
-async def test_what_the_database_fails_with_is_in_the_log_and_told_to_no_client(
+async def test_a_database_error_is_in_the_log_and_sent_to_no_client(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     [kind] = [kind for kind in CoreError.__subclasses__() if kind.code == "DATABASE_ERROR"]

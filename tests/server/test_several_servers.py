@@ -59,7 +59,7 @@ class House:
         )
 
     async def until_claimed(self) -> str:
-        """Wait for a sleep to be held; tell by whom."""
+        """Wait for a sleep to be held; return the claim's owner."""
         await self.until("EXISTS (SELECT FROM instances WHERE wake_claim_by IS NOT NULL)")
         return str(await self.sql.fetchval("SELECT wake_claim_by FROM instances"))
 
@@ -141,7 +141,9 @@ async def test_of_checkpoints_raced_from_both_sides_exactly_one_is_saved(house: 
             assert kept == [b"%d" % saved] * (RACERS - 1)
 
 
-async def test_a_superseded_run_is_refused_where_nobody_saw_its_successor(house: House) -> None:
+async def test_a_superseded_run_is_refused_at_a_server_that_did_not_see_its_successor(
+    house: House,
+) -> None:
     """It may only read."""
     async with house.wires() as (first, second):
         await first.register("i-1")
@@ -167,7 +169,7 @@ async def test_a_superseded_run_is_refused_where_nobody_saw_its_successor(house:
 
 
 async def test_a_signal_reaches_a_poll_that_waits_at_a_server(house: House) -> None:
-    """Whoever put it in: another program through the library, or plain SQL."""
+    """Sent by another program through the library, or by plain SQL."""
     async with house.wires() as (first, second), connect(house.url) as persistence:
         await first.register("i-1")
         polling = asyncio.create_task(poll(second))
@@ -260,7 +262,7 @@ async def test_a_sleep_goes_on_at_the_other_server_after_a_kill(house: House) ->
 async def test_sleeps_held_by_both_are_answered_each_at_its_own_time(
     house: House, durations: tuple[int, int]
 ) -> None:
-    """Of one instance, whoever has the claim; meanwhile no environment ever gets it."""
+    """Both are sleeps of one instance, under either claim; meanwhile no environment gets it."""
     async with house.wires() as (first, second):
         await first.register("i-1")
         await second.register("i-1", continue_run=1)

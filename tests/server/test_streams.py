@@ -66,7 +66,7 @@ class ScriptedStream:
         pass
 
     @contextmanager
-    def unread(self, told: Callable[[], None]) -> Iterator[None]:
+    def on_stop_sending(self, call: Callable[[], None]) -> Iterator[None]:
         yield
 
 

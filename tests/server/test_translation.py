@@ -4,7 +4,7 @@ import pytest
 from tests.support.clock import START
 
 from runtara_domain.error import InvalidValue
-from runtara_domain.model import EventType, Instance, Saved, Signal, Standing
+from runtara_domain.model import EventType, Instance, RunState, Saved, Signal
 from runtara_domain.status import InstanceStatus, SignalType, State
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -24,7 +24,7 @@ EVENTS = {
     4: EventType.SUSPENDED,
     5: EventType.CUSTOM,
 }
-STANDING = Standing(State.RUNNING, 1)
+RUN_STATE = RunState(State.RUNNING, 1)
 
 
 def instance(**changes: object) -> Instance:
@@ -37,7 +37,7 @@ def instance(**changes: object) -> Instance:
     }
     rest = ("checkpoint_id", "started_at", "finished_at", "sleep_until", "last_activity_at")
     nothing = dict.fromkeys((*rest, "output", "error"))
-    return Instance(**(nothing | values | changes))  # type: ignore[arg-type]  # any field may be given
+    return Instance(**(nothing | values | changes))  # type: ignore[arg-type]  # Any field.
 
 
 @pytest.mark.parametrize("status", InstanceStatus)
@@ -121,7 +121,7 @@ def test_a_time_no_calendar_holds_is_1970(count: int) -> None:
 
 
 def test_a_checkpoint_saved_has_an_empty_state_and_nothing_else() -> None:
-    message = translation.saved("i-1", "c-1", Saved(STANDING))
+    message = translation.saved("i-1", "c-1", Saved(RUN_STATE))
 
     assert message == pb.CheckpointResponse(found=False, state=b"")
     assert not message.HasField("pending_signal")
@@ -130,7 +130,7 @@ def test_a_checkpoint_saved_has_an_empty_state_and_nothing_else() -> None:
 
 def test_a_checkpoint_found_brings_its_state_and_what_was_sent() -> None:
     message = translation.saved(
-        "i-1", "c-1", Saved(STANDING, b"", Signal(SignalType.PAUSE, b"p"), b"")
+        "i-1", "c-1", Saved(RUN_STATE, b"", Signal(SignalType.PAUSE, b"p"), b"")
     )
 
     assert message == pb.CheckpointResponse(

@@ -32,7 +32,7 @@ class FrozenClock:
             await over.wait()
 
     def advance(self, span: timedelta) -> None:
-        """Let time pass, and wake whoever waited for what has now come."""
+        """Let time pass, and wake the waits whose time has come."""
         self._uptime += span
         for end, over in self._pausing:
             if end <= self._uptime:

@@ -35,10 +35,10 @@ class Interposed:
 
     @property
     def port(self) -> Persistence:
-        """This, as whoever uses it knows it."""
+        """This object, typed as the port."""
         return cast(Persistence, self)
 
-    async def carry_out(self, name: str, step: Any, *values: Any, **named: Any) -> Any:
+    async def execute(self, name: str, step: Any, *values: Any, **named: Any) -> Any:
         """Do with a step as is laid down for it."""
         self.calls[name] += 1
         if name in self.gates:
@@ -78,6 +78,6 @@ class _Port:
         step = getattr(self._port, name)
 
         async def call(*values: Any, **named: Any) -> Any:
-            return await self._interposed.carry_out(name, step, *values, **named)
+            return await self._interposed.execute(name, step, *values, **named)
 
         return call

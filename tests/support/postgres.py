@@ -84,12 +84,12 @@ class PostgresServer:
         self._control("stop", "-w", f"--mode={mode}")
 
     def kill(self) -> None:
-        """End it as SIGKILL does, without a farewell to anybody."""
+        """End it as SIGKILL does, without closing a connection."""
         os.kill(self._process_id(), signal.SIGKILL)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let none of its processes run for the block's length: nobody is answered or refused."""
+        """Stop all of its processes for the block's length: it neither answers nor refuses."""
         postmaster = self._process_id()
         frozen = [postmaster]
         # First the one that makes the others.
@@ -202,7 +202,7 @@ def migrated_database() -> Iterator[str]:
     """
     Give the URL of a database of one's own, its schema up to date.
 
-    A clone is emptied and used again: whoever changes the schema takes an `empty_database`.
+    A clone is emptied and used again: a test that changes the schema takes an `empty_database`.
     """
     server = shared_server()
     name = _clean.pop() if _clean else server.create_database(_TEMPLATE)

@@ -39,7 +39,7 @@ Draw = Callable[[int, random.Random], Doom]
 
 class Launcher:
     """
-    Runs the examples on a server and a world; SIGKILL strikes up to `kills` times an instance.
+    Runs the examples on a server and a world; each instance gets up to `kills` SIGKILLs.
 
     The first time is certain for an instance that asks anything of the world.
     """
@@ -88,14 +88,14 @@ class Launcher:
     async def until_known(self, instance_id: str) -> None:
         """Wait until the core knows an instance."""
         async with asyncio.timeout(PATIENCE):
-            # A table tells nobody that it grows.
+            # A table has no event for a new row.
             while await self.core.instances.get(instance_id) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def until_status(self, instance_id: str, status: InstanceStatus) -> None:
         """Wait until an instance has a status."""
         async with asyncio.timeout(PATIENCE):
-            # A table tells nobody that it changes.
+            # A table has no event for a change.
             while (one := await self.last_of(instance_id)) is None or one.status is not status:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

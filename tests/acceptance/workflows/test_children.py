@@ -54,7 +54,7 @@ async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
         beside(family(launcher, "1h")) as running,
     ):
         async with asyncio.timeout(PATIENCE):
-            while not launcher.world.done("orders"):  # noqa: ASYNC110 - a list tells nobody that it grows
+            while not launcher.world.done("orders"):  # noqa: ASYNC110 - a list has no event
                 await asyncio.sleep(0.02)
         await launcher.cancel("p-1")
         parent, child = await running
@@ -73,7 +73,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return url
 
 
-async def test_a_parent_is_told_why_its_child_failed(url: str) -> None:
+async def test_a_parent_gets_the_error_of_its_child(url: str) -> None:
     """One that had ended before the parent looked for the first time."""
     async with connect(url) as core:
         now = SystemClock().now()

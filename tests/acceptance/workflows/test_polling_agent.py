@@ -15,7 +15,7 @@ async def test_each_message_is_answered_once_over_sleeps_and_restarts(tmp_path: 
         messages += ["one", "two", "three", "four"]
         async with beside(launcher.until_ended("polling_agent:agent", "agent", INPUT)) as running:
             async with asyncio.timeout(PATIENCE):
-                while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list tells nobody that it grows
+                while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list has no event
                     await asyncio.sleep(0.02)
             messages += ["five", "stop"]
             ended = await running

@@ -1,4 +1,4 @@
-"""The service that the examples act on: it keeps books, and kills who acts when told to."""
+"""The service that the examples act on: it keeps books, and kills processes on order."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Doom:
 
     @classmethod
     def certain(cls, pid: int, chance: random.Random) -> "Doom":
-        """Strike at its first request."""
+        """Kill the process at its first request."""
         return cls(pid, 1, chance.choice(MOMENTS[:2]))
 
     @classmethod
@@ -51,7 +51,7 @@ class Doom:
         """Decide by lot."""
         return cls(pid, chance.choice([1, 1, 2, 3]), chance.choice(MOMENTS), chance.random() / 10)
 
-    def strike(self) -> None:
+    def kill(self) -> None:
         """Kill it, unless it has ended."""
         if self.is_over:
             return
@@ -61,10 +61,10 @@ class Doom:
 
 class World(ThreadingHTTPServer):
     """
-    The service on a free port; `books` has what it did, in order: a kind and what was asked.
+    The service on a free port; `books` has its effects in order: a kind and the request.
 
-    `found` has the answers to who asked what became of an effect. Who books first waits a while for
-    as much `company` as there must have been at the same time.
+    `found` has the answers to workflows that ask what became of an effect. The first booking waits
+    a while for `company` others that must come at the same time.
     """
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class World(ThreadingHTTPServer):
             with self.lock:
                 self._dooms.remove(doom)
 
-    def struck(self) -> list[Doom]:
+    def carried_out(self) -> list[Doom]:
         """The dooms that a request fulfils."""
         with self.lock:
             for doom in self._dooms:
@@ -113,7 +113,7 @@ class World(ThreadingHTTPServer):
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count who is served at the same time."""
+        """Count the requests that are served at the same time."""
         with self._crowd:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
@@ -182,22 +182,22 @@ class _Handler(BaseHTTPRequestHandler):
         return [unquote(part) for part in self.path.strip("/").split("/")]
 
     def _handle(self, act: Callable[[], tuple[int, Any]]) -> None:
-        dooms = self.server.struck()
+        dooms = self.server.carried_out()
         first = min((MOMENTS.index(doom.moment) for doom in dooms), default=None)
         if first == 0:
-            self._strike(dooms)
+            self._kill(dooms)
             return
         status, body = act()
         if first == 1:
-            self._strike(dooms)
+            self._kill(dooms)
             return
         self._answer(status, body)
         for doom in dooms:
-            threading.Timer(doom.delay, doom.strike).start()
+            threading.Timer(doom.delay, doom.kill).start()
 
-    def _strike(self, dooms: list[Doom]) -> None:
+    def _kill(self, dooms: list[Doom]) -> None:
         for doom in dooms:
-            doom.strike()
+            doom.kill()
 
     def _answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()

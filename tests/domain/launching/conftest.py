@@ -1,7 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.domain.launching.place import World
+from tests.domain.launching.world import World
 
 
 @pytest.fixture

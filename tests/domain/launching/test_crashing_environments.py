@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.launching import put_image
-from tests.domain.launching.place import TENANT, Process, World
+from tests.domain.launching.world import TENANT, Process, World
 
 from runtara_domain.launching.launcher import Launcher
 from runtara_domain.model.interventions import Retry, Stop
@@ -37,7 +37,7 @@ class Fleet:
         self.launchers: dict[str, Launcher] = {}
         self.runs: dict[str, int] = {}
 
-    async def carry_out(self, event: str, what: str | float) -> None:
+    async def execute(self, event: str, what: str | float) -> None:
         await getattr(self, f"do_{event}")(what)
         await self.world.settle(30)
         self.check_twins()
@@ -47,7 +47,7 @@ class Fleet:
         living = [
             instance_id
             for environment_id in self.running
-            for instance_id in self.world.place(environment_id).living()
+            for instance_id in self.world.placement(environment_id).living()
         ]
         assert len(living) == len(set(living)), living
 
@@ -73,17 +73,17 @@ class Fleet:
     async def do_crash(self, instance_id: str) -> None:
         for environment_id in ENVIRONMENTS:
             with suppress(ValueError):
-                self.world.place(environment_id).crash(instance_id)
+                self.world.placement(environment_id).crash(instance_id)
 
     async def do_exit(self, instance_id: str) -> None:
         for environment_id in ENVIRONMENTS:
             with suppress(ValueError):
-                self.world.place(environment_id).exit(instance_id, 0)
+                self.world.placement(environment_id).exit(instance_id, 0)
 
     async def do_leave(self, instance_id: str) -> None:
         for environment_id in ENVIRONMENTS:
             with suppress(ValueError):
-                self.world.place(environment_id).exit(instance_id, 4)
+                self.world.placement(environment_id).exit(instance_id, 4)
 
     async def do_sleep(self, instance_id: str) -> None:
         for process in self.processes(instance_id):
@@ -133,7 +133,7 @@ class Fleet:
     async def do_machine(self, environment_id: str) -> None:
         """End an environment with its whole machine."""
         await self.do_kill(environment_id)
-        self.world.place(environment_id).processes.clear()
+        self.world.placement(environment_id).processes.clear()
 
     async def do_pass(self, seconds: float) -> None:
         await self.world.pass_time(seconds, step=max(seconds / 4, 0.5))
@@ -142,7 +142,7 @@ class Fleet:
         return [
             process
             for environment_id in ENVIRONMENTS
-            for process in self.world.place(environment_id).processes.values()
+            for process in self.world.placement(environment_id).processes.values()
             if process.assignment.instance_id == instance_id and process.end is None
         ]
 
@@ -152,19 +152,19 @@ class Fleet:
         await self.do_open("a")
         for _ in range(25):
             await self.do_pass(20)
-            for instance_id in self.world.place("a").living():
+            for instance_id in self.world.placement("a").living():
                 await self.do_register(instance_id)
                 await self.do_complete(instance_id)
                 await self.do_exit(instance_id)
                 await self.world.settle(30)
 
 
-async def _carry_out(events: list[tuple[str, str | float]]) -> None:
+async def _execute(events: list[tuple[str, str | float]]) -> None:
     async with World() as world:
         fleet = Fleet(world)
         try:
             for event, what in events:
-                await fleet.carry_out(event, what)
+                await fleet.execute(event, what)
             await fleet.come_to_rest()
             started = [one.instance_id for one in world.persistence.store.instances.values()]
             states = {instance_id: await world.state(instance_id) for instance_id in started}
@@ -183,6 +183,6 @@ def test_every_instance_is_launched_until_it_has_ended(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(EVENTS, min_size=3, max_size=25))
     def holds(events: list[tuple[str, str | float]]) -> None:
-        asyncio.run(_carry_out(events))
+        asyncio.run(_execute(events))
 
     holds()

@@ -11,7 +11,7 @@ import pytest
 from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching import endings as module
 from runtara_domain.launching.endings import Endings
-from runtara_domain.model import Standing
+from runtara_domain.model import RunState
 from runtara_domain.ports.instances import Instances
 from runtara_domain.status import State
 
@@ -32,21 +32,21 @@ class Rows:
         self.answering.set()
         self.error: DatabaseError | None = None
 
-    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
         self.asked.append(sorted(instance_ids))
         self.steps.add(STEP.get())
         error = self.error
         found = {
-            name: Standing(self.states[name], 1) for name in instance_ids if name in self.states
+            name: RunState(self.states[name], 1) for name in instance_ids if name in self.states
         }
         await self.answering.wait()
         if error is not None:
             raise error
         return found
 
-    async def standing(self, instance_id: str) -> Standing | None:
+    async def run_state(self, instance_id: str) -> RunState | None:
         state = self.states.get(instance_id)
-        return None if state is None else Standing(state, 1)
+        return None if state is None else RunState(state, 1)
 
     def endings(self) -> Endings:
         return Endings(cast("Instances", self))
@@ -70,7 +70,7 @@ def waiting(endings: Endings, *names: str, wait: timedelta = LONG) -> list["asyn
 
 
 @pytest.mark.usefixtures("rarely")
-async def test_those_that_wait_are_looked_at_together_and_again_when_told() -> None:
+async def test_waiting_instances_are_read_together_and_again_when_one_changes() -> None:
     names = [f"i-{number:02}" for number in range(50)]
     rows = Rows(*names)
     endings = rows.endings()
@@ -87,7 +87,7 @@ async def test_those_that_wait_are_looked_at_together_and_again_when_told() -> N
 
 
 @pytest.mark.usefixtures("rarely")
-async def test_an_end_that_is_told_while_it_is_looked_at_is_looked_at_again() -> None:
+async def test_a_change_during_a_read_leads_to_another_read() -> None:
     rows = Rows("one")
     endings = rows.endings()
     rows.answering.clear()
@@ -101,7 +101,7 @@ async def test_an_end_that_is_told_while_it_is_looked_at_is_looked_at_again() ->
         assert await task is State.CANCELLED
 
 
-async def test_an_end_that_nobody_tells_of_is_seen() -> None:
+async def test_an_end_without_a_notification_is_seen() -> None:
     rows = Rows("one", "other")
     [task] = waiting(rows.endings(), "one")
     await until_asked(rows, 3)
@@ -127,7 +127,7 @@ async def test_with_nothing_that_waits_nothing_is_asked() -> None:
         await looking
 
 
-async def test_the_unknown_and_what_goes_on_are_told_as_they_are() -> None:
+async def test_the_unknown_and_what_goes_on_are_returned_as_they_are() -> None:
     endings = Rows("one").endings()
 
     async with asyncio.timeout(GENEROUS):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.contract.launching import put_image
-from tests.domain.launching.place import TENANT, World
+from tests.domain.launching.world import TENANT, World
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
@@ -29,7 +29,7 @@ async def start(world: World, launcher: Launcher, instance_id: str, **metadata: 
         started, at=world.clock.now(), offer=launcher.offer()
     )
     launcher.take(found.claims)
-    launcher.look()
+    launcher.recheck()
     await world.settle()
 
 
@@ -37,16 +37,16 @@ async def test_a_started_instance_is_launched_and_judged(world: World) -> None:
     """Its process is started once; its launch is closed with what the process left behind."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         registered = await world.register(process)
         await world.complete(process, registered.run)
-        world.place().exit("i", 0)
+        world.placement().exit("i", 0)
         await world.settle()
 
         [launch] = await world.launches("i")
         assert (launch.cause, launch.exit_code, launcher.active) == ("exited", 0, 0)
         assert await world.state("i") is State.COMPLETED
-        assert world.place().confirmed == [launch.launch_id]
+        assert world.placement().confirmed == [launch.launch_id]
 
 
 async def test_a_crash_is_launched_again_after_its_back_off(world: World) -> None:
@@ -54,12 +54,12 @@ async def test_a_crash_is_launched_again_after_its_back_off(world: World) -> Non
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
         for _ in range(4):
-            world.place().crash("i")
+            world.placement().crash("i")
             await world.settle()
-            assert world.place().living() == []
+            assert world.placement().living() == []
             await world.pass_time(20)
-            assert world.place().living() == ["i"]
-        world.place().crash("i")
+            assert world.placement().living() == ["i"]
+        world.placement().crash("i")
         await world.pass_time(100, step=10)
 
         assert await world.state("i") is State.FAILED
@@ -86,17 +86,17 @@ async def test_a_launch_costs_no_renewal_of_the_lease(world: World) -> None:
         calls.clear()
         for name in ("a", "b", "c"):
             await start(world, launcher, name)
-            process = world.place().of(name)
+            process = world.placement().of(name)
             registered = await world.register(process)
             await world.fall_asleep(process, registered.run, 2)
-            world.place().exit(name, 75)
+            world.placement().exit(name, 75)
         await world.pass_time(4)
 
-        assert world.place().living() == ["a", "b", "c"]
+        assert world.placement().living() == ["a", "b", "c"]
         assert calls["renew"] == 0
 
 
-async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -> None:
+async def test_what_becomes_launchable_during_a_claim_is_claimed_next(world: World) -> None:
     """An instance that a claim came too early for does not wait for the lease's renewal."""
     claim = world.persistence.launches.claim
     claiming, may_end = asyncio.Event(), asyncio.Event()
@@ -110,7 +110,7 @@ async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -
     async with world.launcher() as launcher:
         await world.pass_time(2)
         world.persistence.launches.claim = slow  # type: ignore[method-assign]  # Slowed down.
-        launcher.look()
+        launcher.recheck()
         await claiming.wait()
         image = await put_image(world.persistence, tenant_id=TENANT)
         started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
@@ -119,7 +119,7 @@ async def test_what_it_is_told_of_during_a_claim_is_claimed_next(world: World) -
         may_end.set()
         await world.settle()
 
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
 
 
 async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothing(
@@ -144,7 +144,7 @@ async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothin
         monkeypatch.setattr(world.persistence.launches, "claim", slow)
         started = InstanceStart(instance_id="i", tenant_id=TENANT, image_id=image.image_id)
         await world.persistence.launches.start(started, at=world.clock.now())
-        launcher.look()
+        launcher.recheck()
         await claiming.wait()
         with monkeypatch.context() as away:
             away.setattr(world.persistence.environments, "renew", fail)
@@ -153,7 +153,7 @@ async def test_a_claim_whose_answer_comes_after_a_gap_in_the_lease_starts_nothin
         may_end.set()
         await world.settle()
 
-        assert world.place().started == []
+        assert world.placement().started == []
         [launch] = await world.launches("i")
         assert launch.cause == "runner_failed"
 
@@ -163,12 +163,12 @@ async def test_one_that_runs_by_hand_is_launched_once_it_is_silent(world: World)
     async with world.launcher(patience=Patience(silence=timedelta(seconds=33))) as launcher:
         await world.pass_time(2)
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         await world.register(process, by_hand=True)
         await world.pass_time(32.5)
-        assert world.place().living() == []
+        assert world.placement().living() == []
         await world.pass_time(0.5)
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
 
 
 async def test_a_back_off_of_an_environment_that_died_ends_in_time_elsewhere(world: World) -> None:
@@ -177,11 +177,11 @@ async def test_a_back_off_of_an_environment_that_died_ends_in_time_elsewhere(wor
         await world.pass_time(2)
         async with world.launcher("a", leaves_processes=True) as launcher:
             await start(world, launcher, "i")
-            world.place("a").crash("i")
+            world.placement("a").crash("i")
             await world.settle()
         await world.pass_time(2)
 
-        assert (other.active, world.place("b").living()) == (1, ["i"])
+        assert (other.active, world.placement("b").living()) == (1, ["i"])
 
 
 async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:
@@ -190,18 +190,18 @@ async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:
         for name in ("a", "b", "c"):
             await start(world, launcher, name)
         for name, seconds in (("a", 33), ("b", 35), ("c", 36.5)):
-            process = world.place().of(name)
+            process = world.placement().of(name)
             registered = await world.register(process)
             await world.fall_asleep(process, registered.run, seconds)
-            world.place().exit(name, 75)
+            world.placement().exit(name, 75)
         await world.pass_time(32.5)
-        assert world.place().living() == []
+        assert world.placement().living() == []
         await world.pass_time(1)
-        assert world.place().living() == ["a"]
+        assert world.placement().living() == ["a"]
         await world.pass_time(2)
-        assert world.place().living() == ["a", "b"]
+        assert world.placement().living() == ["a", "b"]
         await world.pass_time(1.5)
-        assert world.place().living() == ["a", "b", "c"]
+        assert world.placement().living() == ["a", "b", "c"]
 
 
 async def test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then(
@@ -210,22 +210,22 @@ async def test_a_sleeper_that_is_due_before_the_next_renewal_is_launched_then(
     """Its end tells that there is a moment to be known."""
     async with world.launcher() as launcher:
         await start(world, launcher, "a")
-        process = world.place().of("a")
+        process = world.placement().of("a")
         registered = await world.register(process)
         await world.pass_time(1)
         await world.fall_asleep(process, registered.run, 3)
-        world.place().exit("a", 75)
+        world.placement().exit("a", 75)
         await world.pass_time(2.5)
-        assert world.place().living() == []
+        assert world.placement().living() == []
         await world.pass_time(0.75)
-        assert world.place().living() == ["a"]
+        assert world.placement().living() == ["a"]
 
 
 async def test_a_stop_ends_the_process_after_its_grace(world: World) -> None:
     """SIGTERM at the end of the grace, SIGKILL a second later, CANCELLED with the reason."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         await world.register(process)
         process.heeds = False
         stopped = await world.persistence.launches.stop(
@@ -244,16 +244,16 @@ async def test_a_stop_ends_the_process_after_its_grace(world: World) -> None:
         assert process.sent == [StopSignal.TERMINATE, StopSignal.KILL]
 
 
-async def test_a_stop_of_what_nobody_runs_is_ended_two_seconds_later(world: World) -> None:
+async def test_a_stop_of_what_no_environment_runs_ends_two_seconds_later(world: World) -> None:
     """Any environment does it."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 1000)
-        world.place().exit("i", 75)
+        world.placement().exit("i", 75)
         await world.settle()
-        world.place().failure = LaunchFailed(Cause.RUNNER_FAILED, "no")
+        world.placement().failure = LaunchFailed(Cause.RUNNER_FAILED, "no")
         stopped = await world.persistence.launches.stop(
             Stop("i", timedelta(0), "enough"), at=world.clock.now()
         )
@@ -267,7 +267,7 @@ async def test_a_timeout_cancels_then_kills(world: World) -> None:
     """FAILED with the timeout if the process doesn't heed the cancel within its grace."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i", timeout_s=20, grace_s=3)
-        process = world.place().of("i")
+        process = world.placement().of("i")
         await world.register(process)
         await world.pass_time(20.5)
         instance = await world.persistence.instances.get("i")
@@ -287,12 +287,12 @@ async def test_a_timeout_of_one_that_never_registered_fails_its_instance(world: 
     async with world.launcher() as launcher:
         await start(world, launcher, "i", timeout_s=20, grace_s=3)
         await world.pass_time(20.5)
-        assert (world.place().living(), await world.state("i")) == (["i"], State.PENDING)
+        assert (world.placement().living(), await world.state("i")) == (["i"], State.PENDING)
         await world.pass_time(3)
 
         failed = await world.persistence.instances.get("i")
         assert failed is not None
-        assert (failed.state, world.place().living()) == (State.FAILED, [])
+        assert (failed.state, world.placement().living()) == (State.FAILED, [])
         assert "timed out after 20 s" in (failed.error or "")
 
 
@@ -301,7 +301,7 @@ async def test_a_process_that_never_registers_is_killed(world: World) -> None:
     async with world.launcher() as launcher:
         await start(world, launcher, "i", start_timeout_s=30)
         await world.pass_time(29.5)
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
         await world.pass_time(1)
 
         first, *_ = await world.launches("i")
@@ -313,7 +313,7 @@ async def test_a_silent_process_is_killed(world: World) -> None:
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
         await start(world, launcher, "asleep")
-        quiet, asleep = world.place().of("i"), world.place().of("asleep")
+        quiet, asleep = world.placement().of("i"), world.placement().of("asleep")
         await world.register(quiet)
         registered = await world.register(asleep)
         await world.fall_asleep(asleep, registered.run, 3600, holder="core")
@@ -331,7 +331,7 @@ async def test_an_instance_that_fails_by_silence_says_so(world: World) -> None:
     once = CrashPolicy(maximum=1)
     async with world.launcher(patience=silence, crashes=once) as launcher:
         await start(world, launcher, "i")
-        await world.register(world.place().of("i"))
+        await world.register(world.placement().of("i"))
         await world.pass_time(34)
 
         instance = await world.persistence.instances.get("i")
@@ -349,7 +349,7 @@ async def test_a_process_that_lives_on_while_its_instance_is_due_is_ended(world:
     """It has two seconds, then SIGTERM, a second, SIGKILL; then the instance is launched."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         process.heeds = False
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 20)
@@ -360,44 +360,44 @@ async def test_a_process_that_lives_on_while_its_instance_is_due_is_ended(world:
         await world.pass_time(1.5)
 
         assert process.sent == [StopSignal.TERMINATE, StopSignal.KILL]
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
 
 
 async def test_a_superseded_process_is_killed(world: World) -> None:
     """As soon as it is noticed that a run without a launch has the instance."""
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
-        process = world.place().of("i")
+        process = world.placement().of("i")
         await world.register(process)
         await world.register(process, by_hand=True)
         await world.pass_time(11)
 
-        assert world.place().living() == []
+        assert world.placement().living() == []
         [launch] = await world.launches("i")
         assert launch.cause == "superseded"
 
 
-async def test_no_more_is_launched_than_there_are_places(world: World) -> None:
-    """The rest waits; a process in a held sleep leaves its place to another."""
+async def test_no_more_is_launched_than_there_are_slots(world: World) -> None:
+    """The rest waits; a process in a held sleep leaves its slot to another."""
     async with world.launcher(capacity=2) as launcher:
         for name in ("a", "b", "c", "d"):
             await start(world, launcher, name)
-        assert len(world.place().living()) == 2
-        process = world.place().of("a")
+        assert len(world.placement().living()) == 2
+        process = world.placement().of("a")
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 1000, holder="core")
         await world.pass_time(11)
-        assert world.place().living() == ["a", "b", "c"]
-        world.place().exit("b", 1)
+        assert world.placement().living() == ["a", "b", "c"]
+        world.placement().exit("b", 1)
         await world.settle()
 
-        assert world.place().living() == ["a", "c", "d"]
+        assert world.placement().living() == ["a", "c", "d"]
 
 
 async def test_an_image_that_can_not_run_blocks_its_instances(world: World) -> None:
     """With what is wrong with it; they are not crashed one time after the other."""
     problem = "Traceback: no module"
-    world.place().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
+    world.placement().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
 
@@ -415,7 +415,7 @@ async def test_a_line_of_the_log_is_short_whatever_an_image_says(
 ) -> None:
     """All of it is stored with the launch."""
     problem = "x" * 50_000
-    world.place().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
+    world.placement().failure = LaunchFailed(Cause.REFUSED, problem, problem=problem)
     with caplog.at_level(logging.INFO):
         async with world.launcher() as launcher:
             await start(world, launcher, "i")
@@ -428,15 +428,15 @@ async def test_a_line_of_the_log_is_short_whatever_an_image_says(
 
 async def test_what_a_placement_raises_costs_one_launch(world: World) -> None:
     """The instance is launched again after a back-off that counts for nothing."""
-    world.place().failure = ZeroDivisionError()
+    world.placement().failure = ZeroDivisionError()
     async with world.launcher() as launcher:
         await start(world, launcher, "i")
         [launch] = await world.launches("i")
         assert (launch.cause, launch.verdict) == ("runner_failed", "relaunch")
-        world.place().failure = None
+        world.placement().failure = None
         await world.pass_time(3)
 
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
 
 
 async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: World) -> None:
@@ -445,13 +445,13 @@ async def test_the_end_of_an_environment_asks_its_processes_to_leave(world: Worl
         async with world.launcher(shutdown_grace=timedelta(0)) as launcher:
             await start(world, launcher, "i")
             await start(world, launcher, "j")
-            world.place().of("j").heeds = False
+            world.placement().of("j").heeds = False
 
-        assert world.place().living() == []
+        assert world.placement().living() == []
         assert await world.state("i") is State.PENDING
     async with world.launcher("next"):
         await world.settle()
-        assert world.place("next").living() == ["i", "j"]
+        assert world.placement("next").living() == ["i", "j"]
 
 
 async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: World) -> None:
@@ -466,7 +466,7 @@ async def test_what_an_environment_has_claimed_at_its_end_is_given_back(world: W
     assert launch.cause == "stopped"
     async with world.launcher("next"):
         await world.settle()
-        assert world.place("next").living() == ["i"]
+        assert world.placement("next").living() == ["i"]
 
 
 async def test_a_claim_that_is_still_under_way_at_the_end_takes_nothing(world: World) -> None:
@@ -495,7 +495,7 @@ async def test_a_process_that_no_signal_ends_keeps_its_launch(world: World) -> N
     async def begin_and_end() -> None:
         async with world.launcher(shutdown_grace=timedelta(0)) as launcher:
             await start(world, launcher, "i")
-            world.place().of("i").is_stuck = True
+            world.placement().of("i").is_stuck = True
 
     ending = asyncio.create_task(begin_and_end())
     await world.pass_time(30)
@@ -503,8 +503,8 @@ async def test_a_process_that_no_signal_ends_keeps_its_launch(world: World) -> N
 
     async with world.launcher("next"):
         await world.pass_time(10)
-        assert world.place("next").living() == []
-    assert world.place().of("i").sent == [StopSignal.TERMINATE, StopSignal.KILL]
+        assert world.placement("next").living() == []
+    assert world.placement().of("i").sent == [StopSignal.TERMINATE, StopSignal.KILL]
     [launch] = await world.launches("i")
     assert launch.cause is None
 
@@ -514,12 +514,12 @@ async def test_processes_that_are_left_are_taken_up(world: World) -> None:
     async with world.launcher(leaves_processes=True) as launcher:
         await start(world, launcher, "i")
         await start(world, launcher, "j")
-    world.place().crash("j")
+    world.placement().crash("j")
     async with world.launcher():
         await world.settle()
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
         assert [one.cause for one in await world.launches("j")] == ["killed"]
-        world.place().exit("i", 1)
+        world.placement().exit("i", 1)
         await world.settle()
         assert await world.state("i") is State.FAILED
 
@@ -528,15 +528,15 @@ async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> No
     """Only by one that has renewed well for a while, and a RUNNING instance must be silent."""
     async with world.launcher("lost", leaves_processes=True) as launcher:
         await start(world, launcher, "i")
-        await world.register(world.place("lost").of("i"))
+        await world.register(world.placement("lost").of("i"))
     async with world.launcher("other"):
         await world.pass_time(28)
-        assert world.place("other").living() == []
+        assert world.placement("other").living() == []
         [launch] = await world.launches("i")
         assert launch.cause is None
         await world.pass_time(60)
 
-        assert world.place("other").living() == ["i"]
+        assert world.placement("other").living() == ["i"]
         assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
 
 
@@ -582,6 +582,6 @@ async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -
     async with world.launcher():
         await world.settle()
         await world.pass_time(6.5)
-        assert world.place().living() == ["a"]
+        assert world.placement().living() == ["a"]
         await world.pass_time(0.5)
-        assert world.place().living() == ["a", "b"]
+        assert world.placement().living() == ["a", "b"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.domain.launching.place import World
+from tests.domain.launching.world import World
 from tests.support.clock import START
 
 from runtara_domain.launching.scheduler import Scheduler
@@ -120,7 +120,7 @@ async def test_a_buffered_tick_starts_when_the_earlier_instance_has_ended() -> N
 
 
 async def test_an_environment_carries_out_ticks_and_asks_for_nothing_at_rest() -> None:
-    """Its renewal tells it of a schedule that somebody else has put, too."""
+    """Its renewal also reports a schedule that another process has put."""
     async with World() as world:
         calls: Counter[str] = world.count_calls()
         async with world.launcher(calendar=Minutes()):
@@ -182,9 +182,9 @@ async def check(actions: list[tuple[str, int]]) -> None:
         assert found.next_tick_at == FIRST + MINUTE * len(names)
 
 
-async def killed(one: Scheduler, turns: int) -> None:
+async def killed(one: Scheduler, iterations: int) -> None:
     task = asyncio.ensure_future(one.attend())
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -148,7 +148,7 @@ def test_progress_begins_the_count_and_the_back_off_anew() -> None:
 
 
 def test_every_end_of_every_instance_has_a_verdict() -> None:
-    """An open instance whose launch is over is launched again, or somebody is told to act."""
+    """An open instance whose launch is over is launched again, or its view asks a person to act."""
     waits_for_its_launch = {Follow.RELAUNCH, Follow.CRASH}
     codes: tuple[int | None, ...] = (None, 0, 1, 2, 3, 4, 64, 65, 75, 78, 255)
     for cause, code, reports in product(Cause, codes, (True, False)):

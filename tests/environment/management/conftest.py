@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.database import Database
 from tests.contract.every_database import KINDS, empty
-from tests.domain.launching.place import Place, World
+from tests.domain.launching.world import FakePlacement, World
 from tests.support.quic_handlers import serving
 
 from runtara_domain.launching.crashes import CrashPolicy
@@ -44,7 +44,7 @@ class Port:
 
     database: Database
     persistence: Persistence
-    place: Place
+    placement: FakePlacement
     launcher: Launcher
     client: ManagementClient
     folder: Path
@@ -64,14 +64,14 @@ class Port:
 
     def run_folder(self, instance_id: str) -> Path:
         """Make the folder of an instance's newest launch."""
-        assignment = self.place.of(instance_id).assignment
+        assignment = self.placement.of(instance_id).assignment
         made = launch_folder(self.folder, assignment.tenant_id, assignment)
         made.make(None)
         return made.path
 
     async def run(self, instance_id: str) -> int:
         """Let a launched process register; gives its run."""
-        assignment = self.place.of(instance_id).assignment
+        assignment = self.placement.of(instance_id).assignment
         registration = Registration(
             instance_id, assignment.tenant_id, launch_id=assignment.launch_id
         )
@@ -89,7 +89,7 @@ class Port:
         await self.persistence.events.end(
             Caller(instance_id, run), event, ending, when=OPEN, at=now
         )
-        self.place.exit(instance_id, 0 if ending.state is State.COMPLETED else 1)
+        self.placement.exit(instance_id, 0 if ending.state is State.COMPLETED else 1)
 
 
 def _everywhere(kind: str) -> object:
@@ -117,7 +117,7 @@ def launch_folder(folder: Path, tenant_id: str, launch: Launch | Assignment) -> 
 async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
     """Serve an environment's port, and connect to it."""
     clock = SystemClock()
-    place = Place(HERE)
+    placement = FakePlacement(HERE)
     checked: list[tuple[bytes, RunnerType, Mapping[str, object]]] = []
     forgotten: list[tuple[str, tuple[str, ...]]] = []
     is_checking, may_check = threading.Event(), threading.Event()
@@ -138,7 +138,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
             Launcher(
                 persistence,
                 clock,
-                {"local": place},
+                {"local": placement},
                 LauncherSettings(environment=environment),
                 CronCalendar(),
             )
@@ -161,7 +161,7 @@ async def opened(folder: Path, database: Database) -> AsyncIterator[Port]:
         served = await stack.enter_async_context(serving(lambda _: streams(router)))
         looks = (checked, forgotten, is_checking, may_check)
         client = ManagementClient()
-        one = Port(database, persistence, place, launcher, client, folder, served.port, *looks)
+        one = Port(database, persistence, placement, launcher, client, folder, served.port, *looks)
         one.client = await stack.enter_async_context(ManagementClient(one.settings()))
         yield one
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tests.contract.launching import put_image
-from tests.domain.launching.place import TENANT, World
+from tests.domain.launching.world import TENANT, World
 
 from runtara_domain.error import ShuttingDown
 from runtara_domain.launching.crashes import CrashPolicy

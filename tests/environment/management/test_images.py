@@ -117,7 +117,7 @@ async def test_a_refused_upload_leaves_nothing(
     assert await port.database.rows("image_chunks") == []
 
 
-async def test_a_long_look_at_an_image_holds_up_nobody(port: Port) -> None:
+async def test_a_long_check_of_an_image_holds_up_no_other_call(port: Port) -> None:
     """A zip is read to its end while others are answered, and the lease is renewed."""
     port.may_check.clear()
     registering = asyncio.create_task(port.client.images.register("t", "n", b"one", Runner.OCI))

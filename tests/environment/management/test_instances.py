@@ -45,7 +45,7 @@ async def start(port: Port, instance_id: str, **more: object) -> str:
 
 async def launched(port: Port, instance_id: str) -> None:
     async with asyncio.timeout(20):
-        while instance_id not in port.place.living():  # noqa: ASYNC110  # The place tells nothing.
+        while instance_id not in port.placement.living():  # noqa: ASYNC110  # The placement tells nothing.
             await asyncio.sleep(0.01)
 
 
@@ -197,7 +197,7 @@ async def test_a_stop_ends_the_process_and_waits_for_it(port: Port) -> None:
     """Grace 0 ends it at once, as CANCELLED with the reason; a finished instance is refused."""
     await start(port, "i")
     await launched(port, "i")
-    process = port.place.of("i")
+    process = port.placement.of("i")
     process.heeds = False
     await port.run("i")
 
@@ -290,7 +290,7 @@ async def test_an_instance_says_why_it_can_not_be_launched_here(port: Port) -> N
 async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -> None:
     """It is tried again, which counts for nothing, and goes on once there is room."""
     reason = "no node has free what its image asks for, 64 CPUs"
-    port.place.failure = LaunchFailed(Cause.WAITING, reason)
+    port.placement.failure = LaunchFailed(Cause.WAITING, reason)
     await port.client.instances.start("acme", instance_id="i", image_id=await image(port))
 
     found = None
@@ -301,7 +301,7 @@ async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -
     assert found is not None
     assert (found.status, found.not_launched) == (Status.PENDING, reason)
     assert found.crashes == 0
-    port.place.failure = None
+    port.placement.failure = None
     await port.client.instances.resume("i")
     await launched(port, "i")
     found = await port.client.instances.get("i")

@@ -21,7 +21,7 @@ from runtara_protocol.pb import environment_pb2 as pb
 from runtara_sdk.errors import RequestNotKnown, ServerError, ValidationFailed
 
 
-async def test_health_tells_what_runs_here(port: Port) -> None:
+async def test_health_says_what_runs_here(port: Port) -> None:
     """Version, uptime and open launches."""
     await start(port, "i")
     await launched(port, "i")
@@ -216,7 +216,7 @@ async def test_queues_and_limits_bound_what_runs(port: Port) -> None:
     assert (shown.concurrency, shown.running, shown.waiting) == (1, 1, 1)
     with pytest.raises(Conflict, match="2 open instances"):
         await queues.delete("acme", "mail")
-    [first] = port.place.living()
+    [first] = port.placement.living()
     await port.end(first, DONE)
     [second] = {"a", "b"} - {first}
     await launched(port, second)
@@ -232,7 +232,7 @@ async def test_queues_and_limits_bound_what_runs(port: Port) -> None:
         await queues.delete("acme", "mail")
 
 
-async def test_what_this_server_does_not_have_is_told(port: Port) -> None:
+async def test_what_this_server_does_not_have_is_empty(port: Port) -> None:
     """Agents and capabilities are none; an operation it does not know is an empty request."""
     transport = Transport(port.settings())
     agents = await transport.ask(pb.RpcRequest(list_agents=pb.ListAgentsRequest()))

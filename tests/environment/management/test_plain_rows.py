@@ -1,8 +1,8 @@
 """
-Rows that other programs put in and delete plainly, and the port as a client that knows no SDK.
+Rows that other programs insert and delete by plain SQL, and the port for a client without our SDK.
 
-Images are put in with a runner that nobody has and a file that does not exist, and are used like
-any other: what can't be run waits, and says why.
+Images are put in with a runner that no environment has and a file that does not exist. They are
+used like any other: an instance that can't be run waits, and its view says why.
 """
 
 import json
@@ -87,7 +87,7 @@ async def test_an_image_that_was_put_in_plainly_is_shown_started_and_deleted(
     port: Port, caller: Caller, database: Database
 ) -> None:
     """Its unknown runner shows as OCI; nothing looks for its file before it is launched."""
-    port.place.can_run = lambda image: False  # type: ignore[method-assign]  # As no place can.
+    port.placement.can_run = lambda image: False  # type: ignore[method-assign]  # As no placement can.
     await put_mock(database)
 
     shown = await caller.ask("get_image", image_id="mock", tenant_id="acme")
@@ -140,7 +140,7 @@ async def test_rows_that_are_deleted_plainly_are_gone(
     port: Port, caller: Caller, database: Database
 ) -> None:
     """An instance without its row is unknown; its image is no longer used, and the id is free."""
-    port.place.can_run = lambda image: False  # type: ignore[method-assign]  # As no place can.
+    port.placement.can_run = lambda image: False  # type: ignore[method-assign]  # As no placement can.
     await put_mock(database)
     await caller.ask("start_instance", image_id="mock", tenant_id="acme", instance_id="i")
     await database.delete("instance_images", "instance_id", "i")
@@ -273,7 +273,7 @@ async def test_every_refusal_has_its_letters(port: Port, caller: Caller) -> None
     assert nothing.error.code == "EMPTY_REQUEST"
 
 
-async def test_what_is_finished_is_told_nothing_more(port: Port, caller: Caller) -> None:
+async def test_what_is_finished_takes_no_signal(port: Port, caller: Caller) -> None:
     """The refusals name the state; a start of the same id says that it exists."""
     image = await caller.ask("register_image", tenant_id="acme", name="a", binary=b"one")
     await caller.ask("start_instance", image_id=image.image_id, tenant_id="acme", instance_id="i")

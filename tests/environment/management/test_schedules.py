@@ -129,7 +129,7 @@ async def test_a_tick_starts_an_instance_that_is_launched(port: Port) -> None:
     await port.persistence.schedules.put(
         stored.schedule, next_tick_at=overdue, at=datetime.now(UTC)
     )
-    port.launcher.look_at_schedules()
+    port.launcher.recheck_schedules()
 
     async def started() -> bool:
         return stored.schedule.instance_id(overdue) in [

@@ -21,7 +21,7 @@ def report(*launch_ids: str) -> pb.RpcRequest:
     return pb.RpcRequest(report_launches=pb.ReportLaunchesRequest(environment_id="w", ends=ends))
 
 
-async def test_a_report_closes_and_tells_what_can_be_closed(
+async def test_a_report_closes_and_names_what_can_be_closed(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first error is answered then; the same report again closes the rest."""

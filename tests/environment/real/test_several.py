@@ -28,10 +28,10 @@ async def drain(fleet: Fleet, environment: EnvironmentProcess) -> None:
     await environment.said("drained")
 
 
-async def test_two_environments_at_a_limit_of_which_nine_of_ten_places_are_taken(
+async def test_two_environments_at_a_limit_of_which_nine_of_ten_slots_are_taken(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    """One gets the last place; whoever's process ends, one more is launched, never two."""
+    """One environment gets the last slot; when a process ends, one more is launched, never two."""
     await fleet.persistence.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=10))
     names = [f"i{number}" for number in range(15)]
     for name in names:

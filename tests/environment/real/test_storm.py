@@ -166,7 +166,7 @@ async def nothing_is_left(fleet: Fleet) -> None:
         assert spawner is not None
 
 
-async def carry_out(fleet: Fleet, folder: Path, count: int, seed: int, kinds: list[str]) -> None:
+async def execute(fleet: Fleet, folder: Path, count: int, seed: int, kinds: list[str]) -> None:
     storm = Storm(fleet, random.Random(seed))
     made = [fleet.environment(name, RUNTARA_ENV_CAPACITY="6") for name in ("a", "b")]
     await asyncio.gather(*(each.start() for each in made))
@@ -196,7 +196,7 @@ async def on_sqlite(tmp_path: Path) -> AsyncIterator[Fleet]:
 async def test_a_few_workflows_outlive_a_death_of_each_kind(on_sqlite: Fleet, notes: Path) -> None:
     """Each ends once with its result, each death has its cause, and nothing is left over."""
     kinds = ["process", "environment", "spawner", "process"]
-    await carry_out(on_sqlite, notes, 6, 1, kinds)
+    await execute(on_sqlite, notes, 6, 1, kinds)
 
 
 @pytest.mark.long
@@ -206,4 +206,4 @@ async def test_two_hundred_workflows_outlive_a_storm(fleet: Fleet, notes: Path, 
     chance = random.Random(seed)
     weights = {"process": 8, "environment": 3, "spawner": 2, "machine": 1}
     kinds = chance.choices(list(weights), list(weights.values()), k=40)
-    await carry_out(fleet, notes, 200, seed, kinds)
+    await execute(fleet, notes, 200, seed, kinds)

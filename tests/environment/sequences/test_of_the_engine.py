@@ -7,11 +7,11 @@ start, and a fork of an instance with an unfinished child.
 from datetime import timedelta
 
 import pytest
-from tests.domain.launching.place import TENANT, World
+from tests.domain.launching.world import TENANT, World
 from tests.environment.sequences.worlds import (
     Gate,
     Gated,
-    GatedPlace,
+    GatedPlacement,
     WrongClock,
     launcher,
     living,
@@ -32,10 +32,10 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
     """The core that holds the sleep wakes it; the run that slept is over, so it is launched."""
     async with launcher(world, "a"):
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 20, holder="core")
-        world.place("a").crash("i")
+        world.placement("a").crash("i")
         await world.pass_time(19.5)
         assert (living(world), await world.state("i")) == ([], State.ASLEEP)
         world.clock.advance(timedelta(seconds=0.5))
@@ -56,12 +56,12 @@ async def test_a_process_that_dies_before_it_registers_while_its_instance_is_due
     """It is judged a crash, and the instance, which is still due, launched after its back-off."""
     async with launcher(world, "a"):
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 20)
-        world.place("a").exit("i", 75)
+        world.placement("a").exit("i", 75)
         await world.pass_time(20)
-        world.place("a").crash("i")
+        world.placement("a").crash("i")
         await world.settle()
         assert (living(world), await world.state("i")) == ([], State.ASLEEP)
         await world.pass_time(1.5)
@@ -73,7 +73,7 @@ async def test_a_process_that_dies_before_it_registers_while_its_instance_is_due
 async def test_an_environment_that_stalls_between_claim_and_fork(world: World) -> None:
     """It starts nothing after its lease: the other one has closed the launch, and runs it."""
     before_fork, database = Gate(), Gate()
-    world.places["a"] = GatedPlace("a", before_fork)
+    world.placements["a"] = GatedPlacement("a", before_fork)
     stalled = launcher(world, "a", persistence=Gated(world.persistence, database))
     async with stalled:
         before_fork.shut()
@@ -82,12 +82,12 @@ async def test_an_environment_that_stalls_between_claim_and_fork(world: World) -
         assert [one.environment_id for one in await world.launches("i")] == ["a"]
         async with launcher(world, "b"):
             await world.pass_time(70)
-            assert world.place("b").living() == ["i"]
+            assert world.placement("b").living() == ["i"]
             before_fork.open()
             database.open()
             await world.pass_time(5)
 
-            assert world.place("a").started == []
+            assert world.placement("a").started == []
             assert living(world) == ["i"]
             assert [one.cause for one in await world.launches("i")] == ["environment_lost", None]
 
@@ -95,7 +95,7 @@ async def test_an_environment_that_stalls_between_claim_and_fork(world: World) -
 async def test_an_environment_that_renews_before_it_forks(world: World) -> None:
     """A claim of the lease before is given back: the instance may be another's meanwhile."""
     before_fork, database = Gate(), Gate()
-    world.places["a"] = GatedPlace("a", before_fork)
+    world.placements["a"] = GatedPlacement("a", before_fork)
     async with launcher(world, "a", persistence=Gated(world.persistence, database)):
         before_fork.shut()
         await start(world, "i")
@@ -105,7 +105,7 @@ async def test_an_environment_that_renews_before_it_forks(world: World) -> None:
         await world.pass_time(2)
         before_fork.open()
         await world.settle()
-        assert world.place("a").started == []
+        assert world.placement("a").started == []
         [launch] = await world.launches("i")
         assert (launch.cause, launch.verdict) == ("runner_failed", "relaunch")
         await world.pass_time(3)
@@ -117,12 +117,12 @@ async def test_a_verdict_that_comes_after_a_run_by_hand(world: World) -> None:
     """It changes nothing: the instance is another's, and has ended."""
     async with launcher(world, "a"):
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         process.heeds = False
         await world.register(process)
         by_hand = await world.register(process, by_hand=True)
         await world.complete(process, by_hand.run)
-        world.place("a").crash("i")
+        world.placement("a").crash("i")
         await world.pass_time(30)
 
         assert (living(world), await world.state("i")) == ([], State.COMPLETED)
@@ -130,10 +130,10 @@ async def test_a_verdict_that_comes_after_a_run_by_hand(world: World) -> None:
         assert launch.verdict in (None, "nothing")
 
 
-async def test_two_environments_at_a_limit_of_which_nine_of_ten_places_are_taken(
+async def test_two_environments_at_a_limit_of_which_nine_of_ten_slots_are_taken(
     world: World,
 ) -> None:
-    """One gets the last place; whoever's process ends, one more is launched, never two."""
+    """One environment gets the last slot; when a process ends, one more is launched, never two."""
     await world.persistence.limits.put(Limit(Scope.TENANT, TENANT, max_concurrent=10))
     async with launcher(world, "a"):
         for number in range(9):
@@ -146,9 +146,9 @@ async def test_two_environments_at_a_limit_of_which_nine_of_ten_places_are_taken
             assert len(living(world)) == 10
             for _ in range(4):
                 ended = living(world)[0]
-                for place in world.places.values():
-                    if ended in place.living():
-                        place.exit(ended, 1)
+                for placement in world.placements.values():
+                    if ended in placement.living():
+                        placement.exit(ended, 1)
                 await world.settle()
                 assert len(living(world)) == 10
 
@@ -159,15 +159,15 @@ async def test_a_clock_that_is_sixty_seconds_off(world: World, off: int) -> None
     wrong = WrongClock(world.clock, timedelta(seconds=off))
     async with launcher(world, "b", capacity=0), launcher(world, "a", clock=wrong):
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         registered = await world.register(process)
         await world.fall_asleep(process, registered.run, 40)
-        world.place("a").exit("i", 75)
+        world.placement("a").exit("i", 75)
         await world.pass_time(39)
         assert living(world) == []
         await world.pass_time(1)
         assert living(world) == ["i"]
-        world.place("a").crash("i")
+        world.placement("a").crash("i")
         await world.pass_time(3)
 
         assert living(world) == ["i"]
@@ -187,19 +187,19 @@ async def test_an_outage_of_the_database_that_is_longer_than_all_leases(world: W
         await world.pass_time(40)
         for name in ("i", "j", "k"):
             await start(world, name)
-        before = {name: place.living() for name, place in world.places.items()}
+        before = {name: placement.living() for name, placement in world.placements.items()}
         assert sorted(before["a"] + before["b"]) == ["i", "j", "k"]
         gate.is_broken = True
         await world.pass_time(90, step=1)
         ended = before["a"][0]
-        world.place("a").exit(ended, 1)
+        world.placement("a").exit(ended, 1)
         await world.pass_time(10)
         assert await world.state(ended) is State.PENDING
         gate.is_broken = False
         await world.pass_time(20)
 
         assert await world.state(ended) is State.FAILED
-        assert {name: place.living() for name, place in world.places.items()} == {
+        assert {name: placement.living() for name, placement in world.placements.items()} == {
             **before,
             "a": before["a"][1:],
         }
@@ -211,7 +211,7 @@ async def test_a_stop_of_an_instance_that_another_environment_runs(world: World)
     """The one that runs it carries the stop out, wherever it was put in."""
     async with launcher(world, "a"):
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         await world.register(process)
         async with launcher(world, "b") as other:
             stop = Stop("i", timedelta(seconds=3), "enough")
@@ -231,7 +231,7 @@ async def test_a_reopened_instance_whose_old_process_lives(world: World) -> None
     """The old process is killed before the instance is launched again."""
     async with launcher(world, "a") as here:
         await start(world, "i")
-        process = world.place("a").of("i")
+        process = world.placement("a").of("i")
         process.heeds = False
         registered = await world.register(process)
         await world.persistence.events.end(
@@ -242,12 +242,12 @@ async def test_a_reopened_instance_whose_old_process_lives(world: World) -> None
             at=world.clock.now(),
         )
         await world.persistence.launches.retry(Retry(instance_id="i"), at=world.clock.now())
-        here.look()
+        here.recheck()
         await world.pass_time(2)
 
         assert process.sent == [StopSignal.KILL]
         assert living(world) == ["i"]
-        events = world.place("a").events
+        events = world.placement("a").events
         assert events.index(("kill", "i")) < events.index(("start", "i"), 1)
         assert [one.cause for one in await world.launches("i")] == [Cause.SUPERSEDED, None]
 
@@ -256,9 +256,9 @@ async def test_a_reopened_instance_whose_old_process_lives(world: World) -> None
 async def test_a_process_that_is_to_end_while_it_is_being_started(
     world: World, is_stopped: bool
 ) -> None:
-    """It is ended as soon as it is there: what was sent before has reached nobody."""
+    """It is ended as soon as it exists: an earlier signal has reached no process."""
     before_fork = Gate()
-    world.places["a"] = GatedPlace("a", before_fork)
+    world.placements["a"] = GatedPlacement("a", before_fork)
     async with launcher(world, "a") as here:
         before_fork.shut()
         await start(world, "i")

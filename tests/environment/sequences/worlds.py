@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.contract.launching import put_image
-from tests.domain.launching.place import TENANT, Place, World
+from tests.domain.launching.world import TENANT, FakePlacement, World
 from tests.support.clock import FrozenClock
 
 from runtara_domain.error import DatabaseError
@@ -67,8 +67,8 @@ class Gated:
         return getattr(self._persistence, name)
 
 
-class GatedPlace(Place):
-    """A place in which a launch passes a gate before its process is started."""
+class GatedPlacement(FakePlacement):
+    """A placement in which a launch passes a gate before its process is started."""
 
     def __init__(self, environment_id: str, gate: Gate) -> None:
         super().__init__(environment_id)
@@ -115,7 +115,7 @@ def launcher(
     return Launcher(
         persistence or world.persistence,
         clock or world.clock,
-        {"local": world.place(environment_id)},
+        {"local": world.placement(environment_id)},
         LauncherSettings(environment=environment),
     )
 
@@ -131,4 +131,4 @@ async def start(world: World, instance_id: str) -> str:
 
 def living(world: World) -> list[str]:
     """Give the instances that have a living process anywhere, one for each."""
-    return sorted(one for place in world.places.values() for one in place.living())
+    return sorted(one for placement in world.placements.values() for one in placement.living())

@@ -17,7 +17,7 @@ from runtara_environment.spawner.output import OutputLog
 MIB = 1024 * 1024
 
 
-def test_a_process_over_its_memory_is_killed_and_told_so(
+def test_a_process_over_its_memory_is_killed_and_its_end_says_so(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
     """The kernel's kill at the launch's own limit is told apart from any other SIGKILL."""
@@ -32,7 +32,7 @@ def test_a_process_over_its_memory_is_killed_and_told_so(
     assert 50 * MIB < ended["memory_peak_bytes"] <= 100 * MIB
 
 
-def test_a_grandchild_over_the_memory_is_told_too(
+def test_a_grandchild_over_the_memory_is_reported_too(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
     """The launch's own process may end well."""

@@ -23,7 +23,9 @@ def ends(pid: int, within_s: float = 60) -> bool:
 
 
 @pytest.mark.parametrize("code", [0, 1, 75, 255])
-def test_an_exit_code_is_told(spawner: SpawnerProcess, client: SpawnerClient, code: int) -> None:
+def test_an_exit_code_is_reported(
+    spawner: SpawnerProcess, client: SpawnerClient, code: int
+) -> None:
     """The code is the process's own, with what it used."""
     spawner.launch(client, "a", "/bin/sh", "-c", f"exit {code}")
 
@@ -36,7 +38,7 @@ def test_an_exit_code_is_told(spawner: SpawnerProcess, client: SpawnerClient, co
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-def test_a_signal_that_ends_a_process_is_told(
+def test_a_signal_that_ends_a_process_is_reported(
     spawner: SpawnerProcess, client: SpawnerClient, number: signal.Signals
 ) -> None:
     """Told as a signal, and not as an exit code of 128 and more."""

@@ -103,7 +103,7 @@ async def test_a_found_checkpoint_brings_the_first_state(
         (WireSignalType.SIGNAL_RESUME, SignalType.RESUME),
     ],
 )
-async def test_a_checkpoint_brings_what_the_instance_was_told(
+async def test_a_checkpoint_brings_the_pending_signal(
     server: FakeServer, client: Client, number: WireSignalType, word: SignalType
 ) -> None:
     """The pending signal, and the payload sent to this very checkpoint."""
@@ -145,7 +145,7 @@ async def test_a_signal_of_an_unknown_number_is_not_taken_for_another(
         (GetCheckpointResponse(found=False), None),
     ],
 )
-async def test_get_checkpoint_tells_an_empty_state_from_none(
+async def test_get_checkpoint_distinguishes_an_empty_state_from_none(
     server: FakeServer, client: Client, answer: GetCheckpointResponse, state: bytes | None
 ) -> None:
     """An empty state is a state."""
@@ -192,7 +192,7 @@ async def test_a_blocked_instance_says_why(server: FakeServer, client: Client) -
     assert 60_000 < len(long.blocked_reason.encode()) <= 64 * 1024
 
 
-async def test_a_failure_is_told_whatever_its_text(server: FakeServer, client: Client) -> None:
+async def test_a_failure_is_raised_whatever_its_text(server: FakeServer, client: Client) -> None:
     """What no UTF-8 can say is spelled out: an instance must not stay open for that."""
     await client.failed("no file \udcff")
 

@@ -98,7 +98,7 @@ async def test_a_superseded_heartbeat_stops_the_next_call(
 async def test_heartbeats_of_no_use_end(
     server: FakeServer, beating: Client, log: LogWatch, code: str
 ) -> None:
-    """An instance that somebody ended, or deleted, needs no sign of life; calls go on."""
+    """An instance that was ended from outside, or deleted, needs no sign of life; calls go on."""
     server.script("instance_event", refuse(code, "gone"))
     await beating.register()
     await log.seen("heartbeats end: gone")

@@ -191,7 +191,7 @@ async def test_a_server_that_is_gone_without_a_word_is_left_while_it_holds(
 
 
 @each_held_call
-async def test_a_run_superseded_while_it_waits_is_told_so(
+async def test_a_run_superseded_while_it_waits_gets_an_error(
     server: FakeServer, client: Client, kind: str, call: Held
 ) -> None:
     """By the answer that was held; nothing is asked any more."""
@@ -265,7 +265,7 @@ async def test_what_is_held_for_the_run_before_ends_alone(
     await client.checkpoint("step-1", b"")
 
 
-async def test_a_pause_under_a_held_sleep_is_told(server: FakeServer, client: Client) -> None:
+async def test_a_pause_under_a_held_sleep_is_returned(server: FakeServer, client: Client) -> None:
     """The server's word for it, at once."""
     paused = asyncio.Event()
     server.script("sleep", hold_until(paused, refuse("INVALID_INSTANCE_STATE", "it is paused")))

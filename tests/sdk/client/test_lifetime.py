@@ -118,7 +118,7 @@ async def test_closing_ends_the_calls_under_way(
 async def test_closing_ends_a_connection_being_opened(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
-    """Who waits for it is told."""
+    """A caller that waits for it gets an error."""
     async with Client(settings()) as client:
         await client.register()
         server.hang_up()

@@ -78,7 +78,7 @@ async def test_a_connection_lost_while_it_is_checked_is_simply_lost(
 
 
 async def test_a_check_ends_with_the_connection_it_checks(server: FakeServer) -> None:
-    """Whoever hears of the loss first."""
+    """Whichever of the two notices the loss first."""
     server.script("nothing", hang_up)
 
     async with server.listen() as listener:

@@ -33,7 +33,7 @@ async def test_a_poll_that_does_not_wait_is_asked_once(server: FakeServer, clien
     ]
 
 
-async def test_a_poll_brings_what_the_instance_was_told(server: FakeServer, client: Client) -> None:
+async def test_a_poll_brings_the_signals(server: FakeServer, client: Client) -> None:
     """The pending signal, and what was sent to the checkpoint it names."""
     answer = PollSignalsResponse(
         signal=PAUSE.poll_signals.signal,
@@ -111,7 +111,7 @@ async def test_a_server_that_cannot_wait_is_asked_once_a_second(
 
 
 async def test_the_last_look_is_when_the_wait_is_over(server: FakeServer, client: Client) -> None:
-    """A signal that comes while nobody holds the answer is not missed."""
+    """A signal that comes while no server holds the answer is not missed."""
     empty = reply(RpcResponse(poll_signals=PollSignalsResponse()))
     server.script("poll_signals", empty, reply(PAUSE))
 
@@ -162,7 +162,7 @@ async def test_one_poll_waits_for_many_checkpoints(server: FakeServer, client: C
     assert not third.HasField("wait_ms")
 
 
-async def test_what_the_first_question_brings_is_told_at_once(
+async def test_what_the_first_question_brings_is_returned_at_once(
     server: FakeServer, client: Client
 ) -> None:
     """Though it was not to be held."""

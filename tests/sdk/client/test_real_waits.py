@@ -142,7 +142,7 @@ async def test_a_poll_hears_a_signal_as_it_is_sent(client: Client, send: SendSig
 async def test_a_custom_signal_is_for_its_checkpoint_and_for_good(
     client: Client, persistence: Persistence
 ) -> None:
-    """It ends the wait of whoever names the checkpoint, every time."""
+    """It ends each wait that names the checkpoint."""
     poll = asyncio.create_task(client.poll_signals("approval", wait=30))
     await client.heartbeat()
     await SendCustomSignal(persistence.signals, SystemClock())(

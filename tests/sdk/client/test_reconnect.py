@@ -1,4 +1,4 @@
-"""A lost connection: opened again by whoever needs it, for the same run."""
+"""A lost connection: the next call opens another, for the same run."""
 
 import asyncio
 import gc
@@ -129,7 +129,7 @@ async def test_calls_at_the_same_time_share_a_reconnect(server: FakeServer, clie
 async def test_a_registration_whose_answer_is_lost_begins_another_run(
     server: FakeServer, client: Client
 ) -> None:
-    """The lost one's number is known to nobody, so it cannot be continued."""
+    """No process knows the number of the lost run, so it cannot be continued."""
     await client.register()
     server.script("register_instance", hang_up, granted(3))
 
@@ -141,7 +141,9 @@ async def test_a_registration_whose_answer_is_lost_begins_another_run(
     )
 
 
-async def test_a_superseded_run_is_told_so_from_then_on(server: FakeServer, client: Client) -> None:
+async def test_a_superseded_run_gets_an_error_from_then_on(
+    server: FakeServer, client: Client
+) -> None:
     """By the new connection's registration, and then without asking."""
     await client.register()
     server.script("checkpoint", hang_up)
@@ -239,7 +241,7 @@ async def test_a_cancelled_call_leaves_the_client_usable(
 async def test_a_cancelled_call_leaves_the_others_their_reconnect(
     server: FakeServer, client: Client
 ) -> None:
-    """Whoever asked for it first."""
+    """Whichever call began it."""
     gate = asyncio.Event()
 
     async def wait_for_gate(stream: Stream) -> None:
@@ -270,7 +272,7 @@ async def give_up_at_once(client: Client) -> None:
             await client.get_status()
 
 
-async def test_an_attempt_nobody_waits_for_fails_in_silence(
+async def test_an_unawaited_attempt_fails_in_silence(
     settings: Callable[..., Settings], log: LogWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Asyncio would report it as an exception that was never retrieved."""

@@ -83,7 +83,7 @@ async def test_an_entry_brings_what_is_known(server: FakeServer, client: Client)
     ]
 
 
-async def test_a_server_without_lists_is_told_by_its_own_class(
+async def test_a_server_without_lists_raises_an_error_of_its_own(
     server: FakeServer, client: Client
 ) -> None:
     """So that the caller reads one checkpoint at a time instead."""
@@ -178,7 +178,7 @@ async def test_another_answer_than_the_end_is_a_protocol_error(
 
 
 @each_answered_by_the_end
-async def test_a_superseded_run_is_told_by_an_error_before_the_end(
+async def test_a_superseded_run_gets_an_error_before_the_end(
     server: FakeServer,
     client: Client,
     kind: str,

@@ -107,7 +107,7 @@ async def test_a_call_the_server_gave_up_is_repeated(
     assert len(server.requests) == 2
 
 
-async def test_a_request_always_given_up_is_told_when_the_time_is_up(
+async def test_a_request_always_given_up_raises_when_the_time_is_up(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
     """With the code it was given up with."""
@@ -196,7 +196,7 @@ async def test_repeats_take_no_more_than_the_time_of_one_call(
     assert len(server.requests) > 1
 
 
-async def test_a_server_that_is_not_there_is_told_with_its_address(
+async def test_a_server_that_is_not_there_is_reported_with_its_address(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
     """And with the variable to look at."""

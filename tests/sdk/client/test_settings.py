@@ -37,7 +37,7 @@ def pem(tmp_path: Path) -> Path:
 
 
 def test_the_defaults_are_those_of_a_server_on_this_machine() -> None:
-    """Only who the instance is must be said."""
+    """Only the instance's id must be given."""
     assert asdict(Settings()) == {
         "instance_id": "i-1",
         "tenant_id": "t-1",
@@ -152,7 +152,7 @@ def test_a_long_value_is_cut(environment: pytest.MonkeyPatch) -> None:
     assert str(raised.value) == (f"RUNTARA_INSTANCE_ID: takes {ID}, got '{'é' * 79}… of 1026 bytes")
 
 
-def test_all_that_is_wrong_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
+def test_all_that_is_wrong_is_reported_together(environment: pytest.MonkeyPatch) -> None:
     """A line each, what is missing among them."""
     environment.delenv("RUNTARA_INSTANCE_ID")
     environment.delenv("RUNTARA_TENANT_ID")

@@ -87,7 +87,7 @@ class Launcher:
     async def noted(self, count: int) -> list[str]:
         """Wait for so many lines of notes."""
         async with asyncio.timeout(PATIENCE):
-            # A file tells nobody that it grows.
+            # A file has no event.
             while len(lines := self.notes.read_text().splitlines()) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             return lines

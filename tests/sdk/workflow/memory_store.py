@@ -44,12 +44,12 @@ class Core:
         return datetime.now(UTC) if self.clock_runs else self.now
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait for something to be true of who listens."""
+        """Wait for something to be true of the polls."""
         async with asyncio.timeout(10), self.stir:
             await self.stir.wait_for(is_so)
 
     async def listening(self, number: int) -> None:
-        """Count who listens."""
+        """Count the polls."""
         self.listeners += number
         self.stir.notify_all()
 

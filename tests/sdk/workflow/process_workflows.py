@@ -226,7 +226,7 @@ async def find_undone(booked: str) -> str | NotDone:
 
 @workflow(name="trip", suspend_after="100ms")
 async def trip(towns: list[str]) -> list[str]:
-    """A saga: what was booked is undone, the last first, when nobody approves in time."""
+    """A saga: what was booked is undone, the last first, when no approval comes in time."""
     booked = await map_steps(book, towns, key=str, limit=3)
     try:
         async with timeout("1s"):

@@ -15,7 +15,7 @@ SUSPENDED = Ended(Outcome.SUSPENDED)
 
 
 class Times(Core):
-    """A core whose time, for those who ask, is that of the loop: timers and clock agree."""
+    """A core whose clock is the loop's: timers and clock agree."""
 
     def clock(self) -> datetime:
         return datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
@@ -113,8 +113,8 @@ async def test_a_step_that_ends_beside_a_sleep_releases_the_process() -> None:
         assert await life(gathering, Core()) == SUSPENDED
 
 
-@pytest.mark.parametrize("turns", range(12))
-async def test_a_run_can_be_ended_in_any_iteration_of_the_loop(turns: int) -> None:
+@pytest.mark.parametrize("iterations", range(12))
+async def test_a_run_can_be_ended_in_any_iteration_of_the_loop(iterations: int) -> None:
     """This includes the iterations in which it begins to poll."""
     begun = asyncio.Event()
 
@@ -130,7 +130,7 @@ async def test_a_run_can_be_ended_in_any_iteration_of_the_loop(turns: int) -> No
     core = Core()
     running = asyncio.create_task(execute(asking, MemoryStore(core), clock=core.clock))
     await begun.wait()
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
     running.cancel()
 

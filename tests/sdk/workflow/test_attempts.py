@@ -328,8 +328,8 @@ async def test_a_decision_is_for_one_crash() -> None:
 
 
 @pytest.mark.parametrize("name", ["pay_asked", "pay"])
-@pytest.mark.parametrize("strikes", ["cancel", "timeout"])
-async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) -> None:
+@pytest.mark.parametrize("cause", ["cancel", "timeout"])
+async def test_a_cancellation_waits_until_the_doubt_is_settled(cause: str, name: str) -> None:
     """The doubt is settled and its outcome saved before the cancellation is raised."""
     probe.asked.clear()
 
@@ -344,12 +344,12 @@ async def test_what_strikes_does_not_pass_a_doubt_by(strikes: str, name: str) ->
     core = await in_doubt(limited, name)
     core.sent[f"{name}#1!decision#1"] = b'{"done": "found"}'
     core.now += timedelta(minutes=5)
-    if strikes == "cancel":
+    if cause == "cancel":
         await core.tell(SignalType.CANCEL)
     ended = await lives(limited, core)
 
     assert json.loads(core.states[f"{name}#1"])["value"] == "found"
-    assert ended.outcome is (Outcome.CANCELLED if strikes == "cancel" else Outcome.DONE)
+    assert ended.outcome is (Outcome.CANCELLED if cause == "cancel" else Outcome.DONE)
     assert len(probe.numbers) == 1
 
 
@@ -380,7 +380,7 @@ async def test_a_plain_function_is_asked_in_a_thread() -> None:
     assert asked_in != threading.get_ident()
 
 
-async def test_who_cannot_be_asked_leaves_it_to_a_person() -> None:
+async def test_a_service_that_cannot_be_asked_leaves_it_to_a_person() -> None:
     """A function that raises is asked as often as the step is tried, then an operator decides."""
     asks: list[int] = []
 

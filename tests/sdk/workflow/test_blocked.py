@@ -93,7 +93,7 @@ async def test_another_workflow_blocks_the_instance() -> None:
     assert core.blocked is not None
 
 
-async def test_a_dead_core_is_told_again_by_the_next_run() -> None:
+async def test_a_dead_core_is_reported_again_by_the_next_run() -> None:
     """The reason is not lost with the process that had it."""
     core = Core()
     await life(counting, core)

@@ -149,7 +149,7 @@ async def test_a_declared_group_has_its_declared_errors() -> None:
     assert type(error.exceptions[0]) is Declined
 
 
-async def test_any_other_error_is_told_by_its_parts() -> None:
+async def test_any_other_error_is_described_by_its_parts() -> None:
     call = fulfil.bind(Order("broken"))
     core = await ended(call)
     assert core.ended is not None
@@ -175,14 +175,14 @@ async def test_the_failure_of_a_step_says_its_step() -> None:
 
 
 @pytest.mark.parametrize("failure", [None, b"", b"{}", b'{"made": "by another"}'])
-def test_what_was_ended_by_others_is_told_by_its_text(failure: bytes | None) -> None:
+def test_what_was_ended_by_others_is_described_by_its_text(failure: bytes | None) -> None:
     error = fulfil.bind(Order("1")).decode_failure("timed out after 5 s", failure)
 
     assert isinstance(error, WorkflowFailed)
     assert (error.message, error.cause) == ("timed out after 5 s", "")
 
 
-async def test_a_declared_error_that_is_gone_is_told_by_its_parts() -> None:
+async def test_a_declared_error_that_is_gone_is_described_by_its_parts() -> None:
     core = await ended(fulfil.bind(Order("declined")))
     assert core.ended is not None
 

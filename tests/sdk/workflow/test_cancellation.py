@@ -1,4 +1,4 @@
-"""Cancels and timeouts strike at durable calls alone, and a replay strikes there again."""
+"""Cancels and timeouts are raised only at durable calls, and again there on replay."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,7 +58,7 @@ async def paying() -> str:
     try:
         await note("after")
     except asyncio.CancelledError:
-        await note("struck after it")
+        await note("cancelled after it")
         raise
     return paid
 
@@ -96,11 +96,11 @@ async def test_an_effect_is_not_ended_by_a_cancel() -> None:
     probe.events["opened"].set()
 
     assert await task == Ended(Outcome.CANCELLED)
-    assert probe.seen == ["struck after it"]
+    assert probe.seen == ["cancelled after it"]
     assert b'"paid"' in core.states["pay#1"]
 
 
-async def test_during_a_replay_nothing_strikes() -> None:
+async def test_a_replay_cancels_nothing() -> None:
     """A pending cancel is raised at the first call that is live."""
 
     @workflow(suspend_after="0s")
@@ -110,7 +110,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
         try:
             await sleep("1d")
         except asyncio.CancelledError:
-            await note("struck")
+            await note("cancelled")
             raise
 
     core = Core()
@@ -119,7 +119,7 @@ async def test_during_a_replay_nothing_strikes() -> None:
     ended = await lives(walking, core)
 
     assert ended == Ended(Outcome.CANCELLED)
-    assert probe.seen == ["one", "two", "struck"]
+    assert probe.seen == ["one", "two", "cancelled"]
 
 
 async def test_a_timeout_counts_from_its_first_entry() -> None:
@@ -145,7 +145,7 @@ async def test_a_timeout_counts_from_its_first_entry() -> None:
     assert ended == await lives(limited, core) == Ended(Outcome.DONE, b'"2"')
 
 
-async def test_an_inner_and_an_outer_timeout_are_told_apart() -> None:
+async def test_an_inner_and_an_outer_timeout_are_distinguished() -> None:
     """Each of the two raises TimeoutError where it was entered."""
 
     @workflow(suspend_after="0s")

@@ -1,4 +1,4 @@
-"""A strike is thrown once at each branch, and is not lost where something hides it."""
+"""A cancellation is raised once in each branch, and is not lost where another error hides it."""
 
 import asyncio
 import itertools
@@ -174,7 +174,7 @@ async def test_gather_hides_no_cancel() -> None:
     assert (ended, probe.seen) == (CANCELLED, [])
 
 
-async def test_a_cancel_that_gather_shows_does_not_strike_again() -> None:
+async def test_a_cancel_that_gather_shows_is_not_raised_again() -> None:
     """Clean-up may make durable calls, in handlers and behind them."""
 
     async def cleaned(text: str) -> None:
@@ -217,7 +217,7 @@ async def test_gather_hides_no_timeout() -> None:
     assert ended == Ended(Outcome.DONE, b'["late","late"]')
 
 
-async def test_a_cancel_thrown_in_a_task_of_asyncio_strikes_the_workflow_too() -> None:
+async def test_a_cancel_raised_in_a_task_of_asyncio_reaches_the_workflow_too() -> None:
     """The next durable call is cancelled even if the workflow never awaits the task."""
 
     @workflow
@@ -243,7 +243,7 @@ async def failing() -> None:
     raise ValueError("failed")
 
 
-async def test_a_group_strikes_its_body_though_it_struck_a_step_handed_to_it() -> None:
+async def test_a_group_cancels_its_body_though_it_cancelled_a_step_handed_to_it() -> None:
     """Each branch is cancelled once, and so is the branch that has the group."""
 
     @workflow(suspend_after="0s")
@@ -287,7 +287,7 @@ async def test_a_step_handed_over_with_its_clean_up_is_struck_once() -> None:
     assert (ended.outcome, probe.seen) == (Outcome.FAILED, ["one", "two"])
 
 
-async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
+async def test_a_timeout_in_the_branch_cancels_a_step_handed_to_it() -> None:
     """The timeout cancels the step as it cancels the branch's own calls."""
 
     async def limited(call: Coroutine[Any, Any, int]) -> str:
@@ -307,7 +307,7 @@ async def test_a_timeout_in_the_branch_strikes_a_step_handed_to_it() -> None:
 
 
 @pytest.mark.parametrize("wait", [lambda: promise("never", int), lambda: sleep("10d")])
-async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
+async def test_of_two_expired_timeouts_the_earlier_cancels(
     wait: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
     """The earlier deadline wins, however late a process runs."""
@@ -329,7 +329,7 @@ async def test_of_two_timeouts_that_are_over_the_earlier_strikes(
     assert await life(flow, core) == Ended(Outcome.DONE, b'"inner"')
 
 
-async def test_who_catches_a_cancel_and_goes_on_is_not_struck_again() -> None:
+async def test_code_that_catches_a_cancel_and_goes_on_is_not_cancelled_again() -> None:
     """A cancel is raised once in a branch, and a replay goes the same way."""
 
     @workflow(suspend_after="0s")

@@ -172,7 +172,7 @@ async def test_a_step_is_not_called_where_nothing_awaits_it(
 
 
 async def test_outside_of_workflows_a_step_is_called_in_any_thread() -> None:
-    """Whoever calls it there has a loop of its own for it."""
+    """Each caller there has an event loop of its own."""
     assert await asyncio.to_thread(lambda: asyncio.run(halve(4))) == 2
     with ThreadPoolExecutor() as threads:
         assert threads.submit(lambda: asyncio.run(double(4))).result() == 8

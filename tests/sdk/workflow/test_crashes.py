@@ -157,7 +157,7 @@ async def failing_group(number: int) -> None:
 
 
 @workflow(suspend_after="0s")
-async def struck() -> list[str]:
+async def timed_out() -> list[str]:
     seen: list[str] = []
     try:
         async with timeout("1h"):
@@ -252,7 +252,7 @@ async def test_dying_at_any_call_of_a_cancel_changes_nothing() -> None:
 
 async def test_dying_at_any_call_hides_no_timeout() -> None:
     """A timeout is raised once, whatever the run dies at."""
-    whole = await check_all_deaths(struck)
+    whole = await check_all_deaths(timed_out)
 
     assert whole.ended == Ended(Outcome.DONE, b'["inner","outer","gathered","grouped"]')
     assert sorted(whole.effects.values()) == [1, 1, 1, 1]
@@ -263,15 +263,15 @@ async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
     An outer timeout may be over before an inner one is entered; what was raised is raised
     again.
     """
-    _, calls = await story(struck, None, None)
+    _, calls = await story(timed_out, None, None)
     for number, is_done in itertools.product(range(calls), (False, True)):
         world.clear()
         core = Core()
-        ended = await lives(struck, core, None, dying_at(number, is_done=is_done), LONG)
+        ended = await lives(timed_out, core, None, dying_at(number, is_done=is_done), LONG)
         core.ended, core.now = None, core.now + LONG
 
         assert ended.output.endswith(b'"outer","gathered","grouped"]'), (number, is_done)
-        assert await lives(struck, core) == ended
+        assert await lives(timed_out, core) == ended
         assert set(world.values()) == {1}
 
 
@@ -284,7 +284,7 @@ async def test_dying_at_any_call_hides_no_cancel() -> None:
 
 
 @pytest.mark.long
-async def test_dying_for_long_at_any_call_lets_no_timeout_strike_the_past() -> None:
+async def test_dying_for_long_at_any_call_lets_no_timeout_cancel_the_past() -> None:
     """What passed before a deadline passes again in a replay behind it."""
     _, calls = await story(everything, b"4", None)
     for number, is_done in itertools.product(range(calls), (False, True)):

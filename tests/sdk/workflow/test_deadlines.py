@@ -155,7 +155,7 @@ async def test_a_sleep_over_a_deadline_is_struck_by_the_clock_alone() -> None:
             await sleep(0.02)
             seen.append("slept")
         except asyncio.CancelledError:
-            seen.append("struck")
+            seen.append("cancelled")
             raise
         finally:
             opened.set()
@@ -175,4 +175,4 @@ async def test_a_sleep_over_a_deadline_is_struck_by_the_clock_alone() -> None:
     core.ended = None
 
     assert await life(flow, core) == Ended(Outcome.DONE, b'"late"')
-    assert seen == ["struck", "struck"]
+    assert seen == ["cancelled", "cancelled"]

@@ -190,7 +190,7 @@ async def test_a_deadline_stands_as_it_was_when_it_was_set() -> None:
 
 
 @pytest.mark.parametrize("past", [0, -1, timedelta.min, -math.inf])
-async def test_a_timeout_that_is_over_strikes_the_first_durable_call(past: Any) -> None:
+async def test_an_expired_timeout_cancels_the_first_durable_call(past: Any) -> None:
     """asyncio's timeout does the same."""
 
     @workflow

@@ -64,7 +64,7 @@ async def test_what_has_ended_is_not_run(end: Ended, given: bytes | None) -> Non
     assert (again, probe.seen) == (end, ["one"])
 
 
-async def test_what_has_ended_tells_nothing_to_others() -> None:
+async def test_what_has_ended_reports_nothing_to_others() -> None:
     """Another input or workflow under its id is refused, as while it was open."""
     core = Core()
     await life(noting, core, b'"one"')
@@ -76,7 +76,7 @@ async def test_what_has_ended_tells_nothing_to_others() -> None:
     assert probe.seen == ["one"]
 
 
-async def test_what_ended_before_its_first_start_tells_how() -> None:
+async def test_what_ended_before_its_first_start_says_how() -> None:
     """There is nothing to compare it with."""
     end = Ended(Outcome.CANCELLED)
 
@@ -84,7 +84,7 @@ async def test_what_ended_before_its_first_start_tells_how() -> None:
 
 
 async def test_what_has_restarted_names_its_successor_again() -> None:
-    """What names another is the output of whoever returned it."""
+    """A workflow's own output that names an instance stays an output."""
     core = Core()
     first = await life(agent, core, b"1")
 
@@ -110,7 +110,7 @@ async def test_a_run_of_what_is_done_prints_its_output(launcher: Launcher) -> No
     assert await launcher.noted(2) == ["ten 0", "label 0"]
 
 
-async def test_a_run_of_what_has_failed_tells_its_error(launcher: Launcher) -> None:
+async def test_a_run_of_what_has_failed_gives_its_error(launcher: Launcher) -> None:
     """It ends with 1."""
     assert (await launcher.run("broken", 1))[0] == 1
     code, output, said = await launcher.run("broken")

@@ -87,7 +87,7 @@ async def told(called: Workflow[[], int]) -> str:
 
 
 @pytest.mark.parametrize("one", [looking, looking_in_a_thread], ids=["task", "thread"])
-async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
+async def test_a_failed_step_is_reported_with_user_frames_and_its_cause(
     one: Step[[int], int],
 ) -> None:
     """
@@ -115,7 +115,7 @@ async def test_a_failed_step_is_told_with_user_frames_and_what_caused_it(
     assert places == sorted(places)
 
 
-async def test_an_answer_that_nobody_takes_tells_where_it_came_from() -> None:
+async def test_an_unusable_answer_says_where_it_came_from() -> None:
     """It is raised as itself, and the step's frames are a note."""
     report = await told(calling(declining))
 
@@ -143,7 +143,7 @@ async def test_a_timeout_of_the_users_own_stays_what_it_was() -> None:
     assert "TimeoutError: mine" in (await told(calling(hurrying))).splitlines()[0]
 
 
-async def test_branches_are_told_of_with_user_frames() -> None:
+async def test_branches_are_reported_with_user_frames() -> None:
     """Each error of the group has the frames of user code."""
 
     @workflow
@@ -222,7 +222,7 @@ async def test_an_error_that_fails_to_say_what_it_is_fails_the_workflow() -> Non
     assert "LookupError" not in own + of_a_step
 
 
-async def test_a_cancel_that_nobody_sent_is_told_with_where_it_came_from() -> None:
+async def test_a_cancel_without_a_sender_is_reported_with_its_origin() -> None:
     @workflow
     async def cancelling() -> int:
         raise asyncio.CancelledError("by a library")

@@ -123,7 +123,7 @@ async def test_what_a_failed_gather_leaves_is_ended_with_its_branch() -> None:
     )
 
 
-async def test_what_its_end_strikes_is_nothing_to_a_branch() -> None:
+async def test_what_its_end_cancels_is_nothing_to_a_branch() -> None:
     """A replay raises that cancellation before the branch has ended, and it hides no timeout."""
 
     @workflow(suspend_after="0s")
@@ -197,7 +197,7 @@ async def test_clean_up_that_waits_saves_nothing_while_it_does() -> None:
     before = len(core.calls)
     running = asyncio.create_task(life(flow, core))
     await waits.wait()
-    for _ in range(100):  # Turns in which it could ask.
+    for _ in range(100):  # Iterations in which it could ask.
         await asyncio.sleep(0)
     await core.send("done", b'"yes"')
 

@@ -1,4 +1,4 @@
-"""Branches are begun by who opened their group, while it is open, and are waited for."""
+"""Only the branch that opened a group begins its branches, and the group waits for them."""
 
 import asyncio
 
@@ -204,7 +204,7 @@ async def test_a_branch_begun_where_another_has_failed_does_nothing() -> None:
             async with TaskGroup() as group:
                 group.create_task(fail(), name="fails")
                 await failed.wait()
-                # Its end is told to the group in the next turn of the loop, at the latest.
+                # The group learns of its end in the next iteration of the loop at the latest.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 group.create_task(work(1), name="late")

@@ -34,7 +34,7 @@ assert set(runtara_sdk.__all__) <= set(dir(runtara_sdk))
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_name_that_is_none_is_told() -> None:
+def test_a_name_that_is_none_is_reported() -> None:
     code = "from runtara_sdk import stp"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 

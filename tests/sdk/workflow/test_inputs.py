@@ -119,7 +119,7 @@ async def test_fields_that_are_not_known_are_named_at_any_depth() -> None:
     assert await life(grow, begun) == Ended(Outcome.DONE, output=b"1")
 
 
-async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:
+async def test_a_missing_input_is_reported_with_its_shape() -> None:
     """The error says where to give it."""
     assert await refusal(fulfil, None) == [
         "workflow 'fulfil' takes order, and there is no input: give it with --input FILE (- for"
@@ -128,7 +128,7 @@ async def test_an_input_that_is_missing_is_told_with_its_shape() -> None:
     ]
 
 
-async def test_an_input_that_nobody_takes_is_refused() -> None:
+async def test_an_input_without_a_parameter_is_refused() -> None:
     """The error says to leave it out."""
     assert await refusal(bare, b'{"id": 1}') == [
         "the input does not fit workflow 'bare', which takes none, and got {\"id\": 1}: leave it"

@@ -134,7 +134,7 @@ async def test_a_process_forked_between_steps_is_no_run(launcher: Launcher) -> N
     ("kind", "numbers", "is_unbuffered"),
     [("pipe", (1, 2), ""), ("pipe", (1, 2), "1"), ("pipe", (1,), ""), ("disk", (1, 2), "")],
 )
-async def test_outputs_that_nobody_reads_harm_no_run(
+async def test_unread_outputs_harm_no_run(
     launcher: Launcher, kind: str, numbers: tuple[int, ...], is_unbuffered: str
 ) -> None:
     """What is printed to a broken pipe or a full disk is dropped; instance and exit code stay."""

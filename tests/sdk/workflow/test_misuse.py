@@ -110,7 +110,7 @@ async def durable(call: str) -> None:
                 pass
 
 
-async def test_a_foreign_task_is_told_of_task_groups() -> None:
+async def test_the_error_of_a_foreign_task_names_task_groups() -> None:
     """A helper with several steps would get another key there on every replay."""
 
     async def helper(number: int) -> int:

@@ -97,7 +97,7 @@ async def test_a_second_value_changes_nothing() -> None:
     assert ended.output == b'["Ann","Ann"]'
 
 
-async def test_one_of_many_is_told_by_its_key() -> None:
+async def test_one_of_many_is_found_by_its_key() -> None:
     one, other = APPROVAL.keyed("order/17"), APPROVAL.keyed("18")
 
     @workflow(suspend_after="0s")

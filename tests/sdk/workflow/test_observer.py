@@ -56,7 +56,7 @@ def failing_once() -> Workflow[[], str]:
     return paying
 
 
-async def test_each_event_is_told_when_it_happens(told: Told) -> None:
+async def test_each_event_is_observed_when_it_happens(told: Told) -> None:
     """A run tells what it begins, records and replays, and last how it ended or suspended."""
     core, paying = Core(), failing_once()
 
@@ -115,7 +115,7 @@ async def test_the_last_attempt_has_none_after_it(told: Told) -> None:
     assert ended.outcome is Outcome.FAILED
 
 
-async def test_a_run_that_cannot_go_on_tells_why(told: Told) -> None:
+async def test_a_run_that_cannot_go_on_says_why(told: Told) -> None:
     """A run that raises tells its error as the end."""
     core = Core()
 

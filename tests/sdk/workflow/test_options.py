@@ -49,7 +49,9 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize(("make", "said"), WRONG.values(), ids=WRONG)
-def test_a_wrong_option_is_told_with_the_right_one(make: Callable[[], object], said: str) -> None:
+def test_a_wrong_option_is_refused_with_the_right_one(
+    make: Callable[[], object], said: str
+) -> None:
     """The error comes where the option is given, in the SDK's own words."""
     with pytest.raises((TypeError, ValueError), match=said) as refusal:
         make()

@@ -90,7 +90,7 @@ async def test_a_certificate_that_is_not_trusted_ends_the_run_at_once(tmp_path: 
     assert "set RUNTARA_TLS_CA to the PEM file" in line
 
 
-async def test_trusting_anybody_is_warned_of_once(tmp_path: Path) -> None:
+async def test_trusting_any_server_is_warned_of_once(tmp_path: Path) -> None:
     """There is one warning although heartbeats have a connection of their own."""
     async with running(tmp_path) as server:
         launcher = Launcher(tmp_path, server)
@@ -157,7 +157,7 @@ async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(
 
 @pytest.fixture
 def dead() -> Iterator[str]:
-    """An address whose packets nobody answers, as behind a firewall."""
+    """An address whose packets get no answer, as behind a firewall."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"

@@ -142,7 +142,7 @@ async def test_an_agent_that_restarts_itself_runs_on(launcher: Launcher) -> None
     assert (await launcher.instance("i-1~3")).output == b"3"
 
 
-async def test_a_failure_is_told_with_the_frames_of_user_code(launcher: Launcher) -> None:
+async def test_a_failure_is_printed_with_the_frames_of_user_code(launcher: Launcher) -> None:
     """The process ends with 1."""
     code, _, said = await launcher.run("broken", 1)
     error = (await launcher.instance()).error
@@ -206,7 +206,7 @@ async def test_the_result_is_the_last_line_of_the_output(launcher: Launcher) -> 
     )
 
 
-async def test_an_output_that_nobody_reads_changes_no_exit_code(launcher: Launcher) -> None:
+async def test_an_unread_output_changes_no_exit_code(launcher: Launcher) -> None:
     """The instance is done, and the exit code says so to a launcher."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -309,7 +309,7 @@ async def test_code_that_ends_the_process_blocks_the_instance(
     assert (instance.status, instance.sleep_until) == (InstanceStatus.SUSPENDED, None)
 
 
-async def test_what_nobody_expects_is_no_failure_of_the_instance(
+async def test_an_unexpected_error_is_no_failure_of_the_instance(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     """After an exit code of 1 a launcher would never run it again."""

@@ -36,7 +36,7 @@ async def test_a_wait_that_is_given_up_is_for_the_same_name_again() -> None:
     """A value sent to the name after three rounds is received in the fourth, on every replay."""
     core = Core(clock_runs=True)
     running = asyncio.create_task(life(in_rounds, core, b"5"))
-    # A dictionary tells nobody that it grows.
+    # A dictionary has no event.
     while "promise:done#3" not in core.states:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await core.send("done", b'"yes"')
@@ -107,9 +107,9 @@ async def test_records_of_before_count_as_they_did() -> None:
     for number in (1, 2):
         at, deadline = 2 * number - 1, f"2026-01-01T00:00:0{number}+00:00"
         until = {"kind": "until", "at": at, "value": deadline}
-        struck = {"kind": "struck", "at": at + 1, "value": f"timeout#{number}"}
+        cancelled = {"kind": "struck", "at": at + 1, "value": f"timeout#{number}"}
         core.states[f"timeout#{number}"] = json.dumps(until).encode()
-        core.states[f"promise:done#{number}"] = json.dumps(struck).encode()
+        core.states[f"promise:done#{number}"] = json.dumps(cancelled).encode()
 
     assert await life(in_rounds, core) == Ended(Outcome.DONE, b'["-","-","yes","-"]')
     assert json.loads(core.states["promise:done#3"])["signal"] == "done#3"

@@ -30,7 +30,7 @@ async def asking_twice() -> int:
     return number or 0
 
 
-async def test_what_is_none_of_the_type_is_told_on_every_replay() -> None:
+async def test_a_value_of_another_type_raises_on_every_replay() -> None:
     """A later cancel is raised where the workflow is then, not at that promise."""
     seen.clear()
     core = Core(sent={"number": b'"x"', "another number": b"7"})

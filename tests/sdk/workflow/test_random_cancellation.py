@@ -73,8 +73,8 @@ class Maker:
         leaves = (self.sleeping, self.noting, self.promised, self.gathered, self.left)
         if depth == 0:
             return self._random.choice(leaves)()
-        striking = (self.limited, self.grouped, self.mapped, self.raced)
-        holding = (*striking, self.cleaned, self.in_turn)
+        cancelling = (self.limited, self.grouped, self.mapped, self.raced)
+        holding = (*cancelling, self.cleaned, self.in_turn)
         kind = self._random.choice((None, *holding, *holding))
         return self.part(0) if kind is None else kind(depth - 1)
 
@@ -229,6 +229,6 @@ async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
         left = itertools.count()
 
         def dies(_: str, after: bool) -> bool:
-            return after == is_done and next(left) == number  # noqa: B023 - asked in this turn
+            return after == is_done and next(left) == number  # noqa: B023 - asked in this iteration
 
         assert await lives(flow, Core(), dies=dies) == whole, (number, is_done)

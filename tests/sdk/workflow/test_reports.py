@@ -42,7 +42,7 @@ def in_thread() -> None:
     report("in a thread")
 
 
-async def test_the_last_report_is_told_before_the_run_ends() -> None:
+async def test_the_last_report_is_sent_before_the_run_ends() -> None:
     """However many there were, about one a second is."""
 
     @workflow
@@ -59,7 +59,7 @@ async def test_the_last_report_is_told_before_the_run_ends() -> None:
     assert len(core.reports) < 50
 
 
-async def test_a_report_is_told_before_the_process_leaves() -> None:
+async def test_a_report_is_sent_before_the_process_leaves() -> None:
     @workflow(suspend_after="0s")
     async def flow() -> str:
         report("waiting for news")
@@ -91,7 +91,7 @@ async def test_what_a_replay_passes_again_is_not_reported_again() -> None:
 
 
 @pytest.mark.usefixtures("quickly")
-async def test_a_run_that_stays_tells_what_it_awaits_and_when_it_goes_on() -> None:
+async def test_a_run_that_stays_reports_what_it_awaits_and_when_it_goes_on() -> None:
     @workflow
     async def flow() -> str:
         return await NEWS.get(timeout="1d")
@@ -137,7 +137,7 @@ async def test_a_retry_says_why_and_a_step_at_work_that_nothing_is_awaited() -> 
     assert core.reports[1] == ("[]", None)
 
 
-async def test_a_run_of_steps_alone_tells_nothing() -> None:
+async def test_a_run_of_steps_alone_reports_nothing() -> None:
     @step
     async def silent() -> None: ...
 
@@ -152,7 +152,7 @@ async def test_a_run_of_steps_alone_tells_nothing() -> None:
     assert core.reports == []
 
 
-def test_what_can_not_be_told_is_refused_and_outside_nothing_is_told() -> None:
+def test_an_unusable_report_is_refused_and_outside_nothing_is_sent() -> None:
     report("outside")
     with pytest.raises(NotSerializable, match=r"report\(\) gave"):
         report(object())

@@ -178,7 +178,7 @@ async def test_a_promise_that_begins_beside_a_held_poll_is_heard_at_once() -> No
     assert await running == Ended(Outcome.DONE, b"1")
 
 
-async def test_a_resume_is_acknowledged_by_who_runs() -> None:
+async def test_a_running_instance_acknowledges_a_resume() -> None:
     """Otherwise every poll would return the resume at once."""
 
     @workflow
@@ -325,7 +325,7 @@ async def test_an_endless_workflow_goes_on_as_another_instance() -> None:
     assert successor_of("i-1~2") == "i-1~3"
 
 
-async def test_a_suspended_run_tells_the_core_what_it_awaits() -> None:
+async def test_a_suspended_run_reports_to_the_core_what_it_awaits() -> None:
     """Each promise and sleep is named with its deadline, the earliest first."""
 
     @workflow(suspend_after="0s")

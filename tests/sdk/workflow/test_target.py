@@ -70,7 +70,7 @@ def test_a_workflow_is_found_by_its_function(module: Module) -> None:
         ("lib/shop.py:refund", "did you mean lib.shop:refund?"),
     ],
 )
-def test_what_is_no_workflow_is_told_with_those_there_are(
+def test_what_is_no_workflow_is_refused_with_those_there_are(
     module: Module, asked: str, told: str
 ) -> None:
     """The error says what it is instead."""
@@ -79,7 +79,7 @@ def test_what_is_no_workflow_is_told_with_those_there_are(
     assert told.format("shop:charge_all, shop:refund") in refusal(asked)
 
 
-def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(
+def test_a_missing_module_is_reported_with_where_it_was_sought(
     module: Module, tmp_path: Path
 ) -> None:
     """Most run the command in another folder."""
@@ -89,7 +89,7 @@ def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(
     )
 
 
-def test_a_module_that_a_module_needs_is_told_apart(module: Module) -> None:
+def test_a_module_that_a_module_needs_is_distinguished(module: Module) -> None:
     """The error has the line that needs it, and the Python in which it is missing."""
     module("shop_needy", "import no_such_library\n")
 

@@ -212,7 +212,7 @@ async def test_an_external_effect_is_not_in_doubt_for_its_result() -> None:
     assert made == [1]
 
 
-async def test_a_doubt_that_shows_is_told_before_the_effect() -> None:
+async def test_a_doubt_that_shows_is_reported_before_the_effect() -> None:
     """A secret that must be there is one; one that may be there is taken while it is not."""
     certain, possible = giving(None, SecretStr), giving(Token(), Token)
 

@@ -29,7 +29,7 @@ from runtara_sdk.workflow.process.core_store import connected
 pytestmark = pytest.mark.slow
 
 PATIENCE = 25
-"""Seconds: less than the 30 that a claim lasts if nobody gives it back."""
+"""Seconds: less than the 30 that a claim lasts if it is not given back."""
 
 
 @workflow(suspend_after="0s")
@@ -112,7 +112,7 @@ class Life:
 
     async def until_due(self) -> None:
         async with asyncio.timeout(PATIENCE):
-            # A row tells nobody that it is due.
+            # A row has no event.
             while not await self.is_due():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -146,7 +146,7 @@ async def test_a_value_sent_at_any_moment_is_heard_or_makes_the_instance_due(
     left, calls = await life("left").run()
     assert (left, await life("left").is_due()) == (Ended(Outcome.SUSPENDED), False)
 
-    # The first call begins the run: before it there is nobody to send to.
+    # The first call begins the run: before it the instance does not exist.
     meetings = [(call, moment) for moment in Moment for call in range(2, calls + 1)]
     for call, moment in [(1, Moment.AFTER), *meetings]:
         one = life(f"{moment}-{call}")
@@ -159,7 +159,7 @@ async def test_a_value_sent_at_any_moment_is_heard_or_makes_the_instance_due(
         assert ended == Ended(Outcome.DONE, b"4"), f"{moment} call {call} of {calls}"
 
 
-async def test_who_waits_for_nothing_that_was_sent_sleeps_what_is_left(
+async def test_an_instance_that_awaits_something_else_sleeps_what_is_left(
     life: Callable[[str], Life],
 ) -> None:
     """A run that is launched early polls, and suspends again with the deadline that it had."""

@@ -71,7 +71,7 @@ def _carried_out(
     try:
         return asyncio.run(connected()) or codes.DONE
     except RuntaraError as error:
-        text, code = errors.told(error, way)
+        text, code = errors.described(error, way)
         click.echo(text, err=True)
         return code
     except KeyboardInterrupt:

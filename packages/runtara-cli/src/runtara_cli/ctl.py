@@ -44,7 +44,7 @@ def main() -> NoReturn:
 
 @runtara_ctl.command("health")
 def health() -> None:
-    """Tell whether the environment is well."""
+    """Return whether the environment is well."""
     _print(lambda client: client.health())
 
 
@@ -142,7 +142,9 @@ def status(instance_id: str) -> None:
 
 @runtara_ctl.command("wait")
 @click.argument("instance_id")
-@click.option("--poll", type=click.IntRange(1), help="Taken, and not needed: the end is told.")
+@click.option(
+    "--poll", type=click.IntRange(1), help="Accepted and ignored: the environment reports the end."
+)
 def wait(instance_id: str, poll: int | None) -> None:
     """Wait for an instance's end, and show it."""
     _print(lambda client: client.instances.wait(instance_id))

@@ -2,7 +2,7 @@
 A database without servers: requests are carried out here, by the environment's own handlers.
 
 A role that may only read suffices for reading. What is started or resumed is launched by whatever
-environment uses the database: it is told by the database.
+environment uses the database: the database notifies it.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
@@ -131,10 +131,10 @@ class _Bystander:
     def stopping(self, stopped: Stopped) -> None:
         """An environment carries it out."""
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """The database tells environments."""
 
-    def look_at_schedules(self) -> None:
+    def recheck_schedules(self) -> None:
         """Environments hear of them with the next renewal of their leases."""
 
 

@@ -4,7 +4,7 @@ Which workflows there are in modules: `python discovery.py ROOT MODULE... [-- RE
 It is run by its path, by the interpreter that is to run the workflows, which need not have this
 package: so it imports the standard library, the SDK and the modules alone. It prints a line of JSON
 behind a line feed: the workflows, the files of the root that were imported, and the requirements
-that are not met. An import that fails is told as `problem`, with its traceback.
+that are not met. An import that fails is reported as `problem`, with its traceback.
 """
 
 import importlib
@@ -90,7 +90,7 @@ def _is_met(requirement: str) -> bool:
 
 
 def _is_for_others(requirement: str) -> bool:
-    """Tell whether a marker says that this interpreter does without it."""
+    """Return whether a marker says that this interpreter does without it."""
     if ";" not in requirement:
         return False
     try:

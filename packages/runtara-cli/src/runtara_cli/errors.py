@@ -27,7 +27,7 @@ _NEXT: dict[type[RuntaraError], str] = {
 }
 
 
-def told(error: RuntaraError, way: Access) -> tuple[str, int]:
+def described(error: RuntaraError, way: Access) -> tuple[str, int]:
     """Say what has gone wrong and what to do next, and how the command ends."""
     if isinstance(error, ConfigurationError):
         return f"Error: {error}", codes.USAGE

@@ -161,7 +161,7 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
 
 
 def _queued(one: "Instance", wait: "Waiting", around: Surroundings) -> Explanation:
-    said = f"it waits for a place in the queue {wait.name!r}: {wait.reason}"
+    said = f"it waits for a slot in the queue {wait.name!r}: {wait.reason}"
     if wait.until is None:
         return Explanation(one.instance_id, said, QUEUE, "runtara queues")
     said += f"; the next one starts in {words.span(wait.until - around.now)}"

@@ -171,7 +171,7 @@ def _modules(files: Iterable[Path]) -> list[str]:
 
 
 def _mentions_workflow(root: Path, module: str) -> bool:
-    """Tell whether a module may define a workflow: others are not imported to find out."""
+    """Return whether a module may define a workflow: others are not imported to find out."""
     return b"workflow" in _file(root, module).read_bytes()
 
 

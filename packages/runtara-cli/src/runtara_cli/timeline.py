@@ -30,7 +30,7 @@ class Moment:
 
 
 def timeline(history: History) -> list[Moment]:
-    """Tell all that is known, the oldest first."""
+    """Return all that is known, the oldest first."""
     one = history.instance
     found = [Moment(one.created_at, "started", colour="bright_black")]
     for launch in history.launches:
@@ -43,7 +43,7 @@ def timeline(history: History) -> list[Moment]:
 
 
 def _is_look(one: Recorded) -> bool:
-    """Tell whether it only says when a waiting instance is looked at again."""
+    """Return whether it only says when a waiting instance is looked at again."""
     return one.checkpoint_id.startswith("~look/")
 
 

@@ -97,7 +97,7 @@ def waiting(one: "Waiting") -> str:
 
 
 def since(one: "InstanceSummary | Instance") -> datetime:
-    """Tell since when an instance stands as it does, as far as it is known."""
+    """Return since when an instance stands as it does, as far as it is known."""
     if one.finished_at is not None:
         return one.finished_at
     if one.waiting_for and one.waiting_for[0].since is not None:

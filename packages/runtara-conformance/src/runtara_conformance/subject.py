@@ -137,7 +137,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it listens, and its database if we were told of it."""
+    """The server's address, and its database's URL if one was given."""
 
     host: str
     port: int

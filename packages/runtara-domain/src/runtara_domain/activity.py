@@ -47,7 +47,7 @@ class Activity:
         if not heard:
             return
         try:
-            left = await self._instances.touch(heard, at=self._clock.now())
+            left = await self._instances.mark_active(heard, at=self._clock.now())
         except BaseException as error:
             self._keep(heard)
             if not isinstance(error, DatabaseError):

@@ -1,4 +1,4 @@
-"""Turns by key: steps of an instance begin one after another, as they were asked for."""
+"""Queues by key: the steps of an instance begin one after another, first come, first served."""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
@@ -10,8 +10,8 @@ class Fifo:
     """
     First come, first served for each key; different keys don't wait for each other.
 
-    give_up: returns when a turn has been waited for long enough. late: makes the error of a caller
-    that waited so long, from the keys of its turn.
+    give_up: returns when a caller has waited long enough. late: makes that caller's error from the
+    keys of its turn.
     """
 
     def __init__(
@@ -24,23 +24,23 @@ class Fifo:
         self._last: dict[str, Turn] = {}
 
     def turn(self, keys: Collection[str]) -> "Turn":
-        """Take the place behind all that asked before for any of these keys; it must be entered."""
+        """Return a turn behind all earlier ones of any of these keys; the caller must enter it."""
         return Turn(self, self._last, keys)
 
     def is_busy(self, key: str) -> bool:
-        """Whether there is a turn for this key that is not over."""
+        """Return whether a turn under this key is not over."""
         return key in self._last
 
     def is_last(self, turn: "Turn") -> bool:
-        """Whether no turn was asked for since for any of this one's keys."""
+        """Return whether no later turn has one of its keys."""
         return all(self._last.get(each) is turn for each in turn.keys)
 
 
 class Turn:
     """
-    A place in the order of some keys: it comes on entry and is over on exit.
+    A turn under some keys: it begins on entry and is over on exit.
 
-    Entering raises `Fifo.late` if it has not come in time.
+    Entering raises `Fifo.late` if the turn has not begun in time.
     """
 
     def __init__(self, fifo: Fifo, last: "dict[str, Turn]", keys: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.fifo import Fifo, Turn
-from runtara_domain.model import Caller, Claim, Standing
+from runtara_domain.model import Caller, Claim, RunState
 from runtara_domain.ports.claims import Claims
 from runtara_domain.ports.clock import Clock
 from runtara_domain.status import WORKING
@@ -54,7 +54,7 @@ class HeldSleeps:
         return Claim(self.token, self._clock.now() + CLAIM)
 
     def earliest(self, instance_id: str) -> datetime | None:
-        """Tell the first deadline held for an instance that is still to come; None if none is."""
+        """Return the first deadline held for an instance that is still to come; None if none is."""
         now = self._clock.now()
         deadlines = self._deadlines.get(instance_id, ())
         return min((each for each in deadlines if each > now), default=None)
@@ -151,7 +151,7 @@ class HeldSleeps:
 
     async def _renew(self, sleepers: Mapping[Caller, datetime | None]) -> None:
         try:
-            standings = await self._claims.renew(self.claim(), sleepers, at=self._clock.now())
+            run_states = await self._claims.renew(self.claim(), sleepers, at=self._clock.now())
         finally:
             # One that was released meanwhile may have been claimed anew.
             for sleeper in sleepers:
@@ -160,16 +160,16 @@ class HeldSleeps:
         astray = {
             sleeper.instance_id
             for sleeper in sleepers
-            if not _sleeps_on(sleeper, standings.get(sleeper.instance_id))
+            if not _sleeps_on(sleeper, run_states.get(sleeper.instance_id))
         }
-        # To look once is enough until the next round, however long another has it in hand.
-        self._waits.tell(astray - (self._missing - standings.keys()))
-        self._missing = astray - standings.keys()
+        # One recheck an instance until the next round, though another server keeps its claim.
+        self._waits.recheck(astray - (self._missing - run_states.keys()))
+        self._missing = astray - run_states.keys()
 
 
-def _sleeps_on(sleeper: Caller, standing: Standing | None) -> bool:
-    """Whether a held sleep is as it should be: asleep or, stirred or told to keep on, RUNNING."""
-    return standing is not None and standing.admits(sleeper, WORKING)
+def _sleeps_on(sleeper: Caller, run_state: RunState | None) -> bool:
+    """Return whether the held sleep goes on: its instance is asleep, or RUNNING beside it."""
+    return run_state is not None and run_state.admits(sleeper, WORKING)
 
 
 def _late(instance_ids: Collection[str]) -> DatabaseError:

@@ -11,8 +11,8 @@ from runtara_domain.model import Caller
 class Session:
     """One connection: the runs it has registered, until it is closed."""
 
-    def __init__(self, places: "InstanceSlots") -> None:
-        self._places = places
+    def __init__(self, slots: "InstanceSlots") -> None:
+        self._slots = slots
         self._runs: dict[str, int] = {}
         self._closing: set[Callable[[], None]] = set()
         self.is_closed = False
@@ -22,57 +22,57 @@ class Session:
         return Caller(instance_id, self._runs.get(instance_id))
 
     @contextmanager
-    def place(self, instance_id: str) -> Iterator[None]:
+    def slot(self, instance_id: str) -> Iterator[None]:
         """
-        Hold a place for the instance while it is being registered, and keep it if that succeeds.
+        Hold a slot for the instance while it is being registered, and keep it if that succeeds.
 
         Raises TooManyInstances before anything is done. Given back when the block raises, or the
         session was closed meanwhile.
         """
-        self._places.take(instance_id, self)
+        self._slots.take(instance_id, self)
         try:
             yield
         except BaseException:
-            self._places.give_back(instance_id, self)
+            self._slots.give_back(instance_id, self)
             raise
         if self.is_closed:
-            self._places.give_back(instance_id, self)
+            self._slots.give_back(instance_id, self)
 
     def bind(self, instance_id: str, run: int) -> None:
         """Speak for this run of the instance from now on, unless a newer one is bound already."""
         self._runs[instance_id] = max(run, self._runs.get(instance_id, 0))
 
     def ended(self, instance_id: str) -> None:
-        """Free the instance's place, here and for every session: it will not run again."""
+        """Free the instance's slot, here and for every session: it will not run again."""
         self._runs.pop(instance_id, None)
-        self._places.free(instance_id)
+        self._slots.free(instance_id)
 
     @contextmanager
-    def closing(self, told: Callable[[], None]) -> Iterator[None]:
-        """Call `told` when the session is closed within the block; at once if it is already."""
-        self._closing.add(told)
+    def closing(self, call: Callable[[], None]) -> Iterator[None]:
+        """Make this call when the session is closed within the block; at once if it is already."""
+        self._closing.add(call)
         try:
             if self.is_closed:
-                told()
+                call()
             yield
         finally:
-            self._closing.discard(told)
+            self._closing.discard(call)
 
     def close(self) -> None:
-        """Give back every place that only this session held; a second call does nothing."""
+        """Give back every slot that only this session held; a second call does nothing."""
         if not self.is_closed:
             self.is_closed = True
-            self._places.leave(self, self._runs)
+            self._slots.leave(self, self._runs)
             self._runs.clear()
-            for told in self._closing:
-                told()
+            for call in self._closing:
+                call()
 
 
 class InstanceSlots:
     """
     The instances with a live registered connection, at most `limit` of them.
 
-    An instance has one place, however many sessions registered it, and however often.
+    An instance has one slot, however many sessions registered it, and however often.
     """
 
     def __init__(self, limit: int) -> None:
@@ -81,21 +81,21 @@ class InstanceSlots:
 
     @property
     def taken(self) -> int:
-        """How many places are held."""
+        """How many slots are held."""
         return len(self._holders)
 
     @property
     def is_full(self) -> bool:
-        """Whether no place is left."""
+        """Whether no slot is left."""
         return len(self._holders) >= self._limit
 
     @property
     def instance_ids(self) -> frozenset[str]:
-        """Whose places are held."""
+        """Whose slots are held."""
         return frozenset(self._holders)
 
     def holds(self, instance_id: str) -> bool:
-        """Whether the instance has a place."""
+        """Whether the instance has a slot."""
         return instance_id in self._holders
 
     def open_session(self) -> Session:
@@ -103,10 +103,10 @@ class InstanceSlots:
         return Session(self)
 
     def take(self, instance_id: str, session: Session) -> None:
-        """Count the session among the place's holders; raises TooManyInstances if none is left."""
+        """Count the session among the slot's holders; raises TooManyInstances if none is left."""
         if self.is_full and not self.holds(instance_id):
             raise TooManyInstances(
-                f"This server serves {self._limit} instances at most, and all places are taken:"
+                f"This server serves {self._limit} instances at most, and all slots are taken:"
                 " try again later, or raise RUNTARA_MAX_CONCURRENT_INSTANCES"
             )
         self._holders.setdefault(instance_id, Counter())[session] += 1
@@ -124,7 +124,7 @@ class InstanceSlots:
             self._drop(instance_id, session)
 
     def free(self, instance_id: str) -> None:
-        """Forget the instance, whichever session held its place."""
+        """Forget the instance, whichever session held its slot."""
         self._holders.pop(instance_id, None)
 
     def _drop(self, instance_id: str, session: Session) -> None:

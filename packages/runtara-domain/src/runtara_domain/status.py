@@ -21,7 +21,7 @@ class InstanceStatus(StrEnum):
 
 class State(StrEnum):
     """
-    A status with the two faces of SUSPENDED told apart: asleep has a time to wake, paused none.
+    A status, with SUSPENDED divided: an asleep instance has a time to wake, a paused one has none.
     """
 
     PENDING = "pending"
@@ -34,7 +34,7 @@ class State(StrEnum):
 
     @classmethod
     def of(cls, status: InstanceStatus, sleep_until: datetime | None) -> Self:
-        """Tell the state from the two columns that hold it."""
+        """Return the state from the two columns that hold it."""
         if status is InstanceStatus.SUSPENDED:
             return cls("paused" if sleep_until is None else "asleep")
         return cls(status.value)
@@ -117,7 +117,7 @@ MOVES: Mapping[Move, Rule] = MappingProxyType(
 
 
 class SignalType(StrEnum):
-    """What an instance can be told; at most one of them is pending at a time."""
+    """A signal to an instance; at most one is pending at a time."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
@@ -126,7 +126,7 @@ class SignalType(StrEnum):
 
 def acknowledge(state: State, pending: SignalType) -> State | None:
     """
-    Tell where acknowledging the pending signal leads an instance in this state.
+    Return where acknowledging the pending signal leads an instance in this state.
 
     None: nothing is done, the signal stays pending. So it is with a resume while paused: only
     registering settles it, or nothing would ever wake the instance.
@@ -149,7 +149,7 @@ def replaces(sent: SignalType, pending: SignalType | None) -> bool:
 
 def settle(state: State, pending: SignalType | None) -> State | None:
     """
-    Tell where `suspended` leads an instance in this state with this signal pending.
+    Return where `suspended` leads an instance in this state with this signal pending.
 
     None: it is refused. A pending cancel or pause is acknowledged by it, a resume stays pending
     (so that a suspended instance is due at once).

@@ -1,4 +1,4 @@
-"""Everything that waits, sleeps and polls alike: one timer each, and one watch for all of it."""
+"""The waits of held sleeps and polls: they share timers, and one watch of the database."""
 
 import asyncio
 import logging
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from runtara_domain.alarms import Alarms
 from runtara_domain.error import DatabaseError
 from runtara_domain.ports.clock import Clock
 from runtara_domain.sessions import Session
+from runtara_domain.timers import Timers
 
 Watch = Callable[[Callable[[Collection[str] | None], None]], AbstractAsyncContextManager[None]]
 
@@ -20,56 +20,56 @@ _RETRY = timedelta(seconds=1)
 _log = logging.getLogger(__name__)
 
 
-class Wake(Enum):
-    """Why a wait came to its end, or has to look again."""
+class WakeReason(Enum):
+    """Why a wait ended, or must read its instance again."""
 
-    TOLD = auto()
-    """Something may have changed for its instance; the wait goes on until it is left."""
+    RECHECK = auto()
+    """The instance may have changed: the caller reads it again, and goes on waiting."""
     DUE = auto()
-    """Its moment has come."""
-    GONE = auto()
-    """Its session was closed: the answer would reach no client."""
+    """The moment given to `fire_at` or `fire_after` has come."""
+    DISCONNECTED = auto()
+    """The session was closed: an answer would reach no client."""
     ENDING = auto()
     """The core is shutting down."""
 
 
 class Wait:
-    """One wait that is held, for an instance and until a moment."""
+    """A held wait of one instance."""
 
-    __slots__ = ("_news", "_waiter", "instance_id", "is_left")
+    __slots__ = ("_reason", "_waiter", "instance_id", "is_left")
 
     def __init__(self, instance_id: str) -> None:
         self.instance_id = instance_id
         self.is_left = False
-        self._news: Wake | None = None
+        self._reason: WakeReason | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    async def next(self) -> Wake:
-        """Return what woke it since the last call, or wait for it; the last ends are repeated."""
-        if self._news is None:
+    async def next(self) -> WakeReason:
+        """Return the pending reason, or wait for one. DISCONNECTED and ENDING are sticky."""
+        if self._reason is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        news = self._news
-        assert news is not None
-        if news in (Wake.TOLD, Wake.DUE):
-            self._news = None
-        return news
+        reason = self._reason
+        assert reason is not None
+        if reason in (WakeReason.RECHECK, WakeReason.DUE):
+            self._reason = None
+        return reason
 
-    def wake(self, news: Wake) -> None:
-        """Let `next` return; of several reasons it hears the later one of `Wake`."""
-        if self._news is None or self._news.value < news.value:
-            self._news = news
+    def wake(self, reason: WakeReason) -> None:
+        """Let `next` return. Of several reasons, the one declared last in `WakeReason` wins."""
+        if self._reason is None or self._reason.value < reason.value:
+            self._reason = reason
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def ring(self) -> None:
-        """Let it hear that its moment has come."""
-        self.wake(Wake.DUE)
+    def fire(self) -> None:
+        """Wake the wait with DUE."""
+        self.wake(WakeReason.DUE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reminder:
-    """Has a wait look again."""
+    """A timer that wakes a wait with RECHECK."""
 
     wait: Wait
 
@@ -77,23 +77,23 @@ class _Reminder:
     def is_left(self) -> bool:
         return self.wait.is_left
 
-    def ring(self) -> None:
-        self.wait.wake(Wake.TOLD)
+    def fire(self) -> None:
+        self.wait.wake(WakeReason.RECHECK)
 
 
 class Waits:
     """
-    The waits held, each costing a future and a place in a heap: no task, timer or query of its own.
+    The held waits. Each costs a future and an entry in a heap: no task, timer or query of its own.
 
-    `keep` must be running for anything but shutdown and closed sessions to be noticed.
+    Without a running `keep`, only shutdown and closed sessions wake a wait.
     """
 
     def __init__(self, watch: Watch, clock: Clock) -> None:
         self._watch = watch
         self._clock = clock
         self._held: dict[str, set[Wait]] = {}
-        self._moments = Alarms(clock.now, clock.sleep_until)
-        self._spans = Alarms(clock.uptime, self._pause_until)
+        self._moments = Timers(clock.now, clock.sleep_until)
+        self._spans = Timers(clock.uptime, self._pause_until)
         self._count = 0
         self._is_ending = False
         self._changed = asyncio.Event()
@@ -108,42 +108,42 @@ class Waits:
         """
         Hold a wait for the time of the block.
 
-        Enter first, then read what is waited for: what changes from then on is told.
+        Enter first, then read the instance: every change after that wakes the wait.
         """
         wait = Wait(instance_id)
         self._add(wait)
         try:
-            with session.closing(lambda: wait.wake(Wake.GONE)):
+            with session.closing(lambda: wait.wake(WakeReason.DISCONNECTED)):
                 if self._is_ending:
-                    wait.wake(Wake.ENDING)
+                    wait.wake(WakeReason.ENDING)
                 yield wait
         finally:
             self._leave(wait)
 
-    def ring(self, wait: Wait, moment: datetime) -> None:
-        """Wake it with DUE at this moment, by the wall clock."""
+    def fire_at(self, wait: Wait, moment: datetime) -> None:
+        """Wake the wait with DUE at this moment, by the wall clock."""
         self._moments.set(wait, moment)
 
-    def ring_after(self, wait: Wait, span: timedelta) -> None:
-        """Wake it with DUE when so much time has passed, whatever becomes of the wall clock."""
+    def fire_after(self, wait: Wait, span: timedelta) -> None:
+        """Wake the wait with DUE when this time has passed, by a clock that is never set."""
         self._spans.set(wait, self._clock.uptime() + span)
 
-    def tell_after(self, wait: Wait, span: timedelta) -> None:
-        """Let it look again, with TOLD, when so much time has passed."""
+    def recheck_after(self, wait: Wait, span: timedelta) -> None:
+        """Wake the wait with RECHECK when this time has passed."""
         self._spans.set(_Reminder(wait), self._clock.uptime() + span)
 
-    def tell(self, instance_ids: Collection[str] | None) -> None:
-        """Let the waits of these instances look again; None: all of them."""
+    def recheck(self, instance_ids: Collection[str] | None) -> None:
+        """Wake the waits of these instances with RECHECK; None: all waits."""
         for instance_id in list(self._held) if instance_ids is None else instance_ids:
             for wait in self._held.get(instance_id, ()):
-                wait.wake(Wake.TOLD)
+                wait.wake(WakeReason.RECHECK)
 
     def end(self) -> None:
-        """Wake every wait with ENDING, those to come at once."""
+        """Wake every wait with ENDING; later waits are woken as they begin."""
         self._is_ending = True
         for waits in self._held.values():
             for wait in waits:
-                wait.wake(Wake.ENDING)
+                wait.wake(WakeReason.ENDING)
 
     async def keep(self) -> None:
         """Watch for signals while a request waits, until cancelled."""
@@ -157,8 +157,8 @@ class Waits:
 
     async def _watch_once(self) -> None:
         try:
-            async with self._watch(self.tell):
-                self.tell(None)  # What came before the watch began was not told.
+            async with self._watch(self.recheck):
+                self.recheck(None)  # The watch tells of no change before it began.
                 await self._until(lambda: self._count == 0)
         except DatabaseError as error:
             _log.warning("signals not watched, will be tried again: %s", error)

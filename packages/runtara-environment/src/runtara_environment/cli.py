@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="runtara-environment",
         description="Store workflow code, launch its processes, wake them and learn how they ended."
         " Settings come from the environment (RUNTARA_DATABASE_URL and others, see the README) and"
-        " from a .env file. There is no authentication: whoever reaches the port runs code.",
+        " from a .env file. There is no authentication: a client of the port can run code.",
     )
     parser.add_argument(
         "--dev",

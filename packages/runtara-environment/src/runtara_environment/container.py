@@ -104,7 +104,7 @@ def _placements(
             without_containers(local.runners),
             SlurmSettings(
                 environment_id=identity.environment_id,
-                places=replace(local.settings, data_dir=settings.slurm_data_dir.absolute()),
+                local=replace(local.settings, data_dir=settings.slurm_data_dir.absolute()),
                 slurm=Slurm(shlex.split(settings.slurm_options or "")),
             ),
         )
@@ -112,7 +112,7 @@ def _placements(
         environment_id=identity.environment_id,
         persistence=persistence,
         runners=local.runners,
-        places=local.settings,
+        local=local.settings,
     )
     return {**found, **other_placements(setup)}
 
@@ -209,7 +209,7 @@ async def _sweep(
 def _obstacle(
     image: Image, local: LocalPlacement, placements: Mapping[str, Placement]
 ) -> str | None:
-    """Tell why an image can't be run by this environment; None if it can."""
+    """Return why an image can't be run by this environment; None if it can."""
     placement = placements.get(image.placement)
     if placement is None:
         return f"there is no placement {image.placement!r} here"

@@ -127,7 +127,7 @@ def streams(router: ManagementRouter, **bounds: Any) -> RequestStreams[Managemen
 
 
 def _request(stream: Stream, rest: bytes) -> ManagementRequest:
-    return ManagementRequest(stream.unread, Upload(stream, rest))
+    return ManagementRequest(stream.on_stop_sending, Upload(stream, rest))
 
 
 def _closed() -> None:

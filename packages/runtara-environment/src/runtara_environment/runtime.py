@@ -35,7 +35,9 @@ from runtara_server.runtime import Settings as CoreSettings
 
 __all__ = ["EnvironmentRuntime", "EnvironmentSettings", "StartError"]
 
-_OPEN_DOOR = "there is no authentication: whoever reaches the port runs code on this machine"
+_OPEN_DOOR = (
+    "there is no authentication: any program that reaches the port runs code on this machine"
+)
 _AUTHORITY = "authority"
 
 _log = logging.getLogger(__name__)
@@ -156,8 +158,8 @@ class EnvironmentRuntime:
             quic_host=host,
             quic_port=port,
         )
-        places = max(core.max_concurrent_instances, settings.env_capacity)
-        core = core.model_copy(update={"max_concurrent_instances": places})
+        slots = max(core.max_concurrent_instances, settings.env_capacity)
+        core = core.model_copy(update={"max_concurrent_instances": slots})
         return CoreRuntime(core, self._issued())
 
     def _certificate(self) -> Certificate:

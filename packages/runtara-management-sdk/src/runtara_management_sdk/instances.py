@@ -283,12 +283,12 @@ class Instances:
     async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
         """Read an instance's checkpoints in the order of saving; None: one of over 64 KiB."""
         newest = [one async for one in self.checkpoints(instance_id)]
-        turns = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(_AT_ONCE)
 
         async def state(one: Checkpoint) -> bytes | None:
             if one.size_bytes > _LARGE:
                 return None
-            async with turns:
+            async with slots:
                 return await self.checkpoint(instance_id, one.checkpoint_id)
 
         states = await asyncio.gather(*(state(one) for one in reversed(newest)))

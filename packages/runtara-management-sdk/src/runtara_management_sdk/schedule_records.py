@@ -1,4 +1,4 @@
-"""What is told of schedules, and what makes one."""
+"""Schedules as an environment describes them, and the options of a new one."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -87,7 +87,7 @@ class Schedules:
         return [_tick(message) for message in answer.ticks]
 
     async def next_ticks(self, tenant_id: str, name: str, *, limit: int = 10) -> Sequence[Tick]:
-        """Tell the ticks to come, also of a schedule that is paused."""
+        """Return the ticks to come, also of a schedule that is paused."""
         request = pb.NextTicksRequest(tenant_id=tenant_id, name=name, limit=limit)
         answer = await self._transport.ask(pb.RpcRequest(next_ticks=request))
         return [_tick(message) for message in answer.ticks]

@@ -58,7 +58,7 @@ class ManagementSettings:
         ]
 
 
-# Whoever waits for an instance's end hears soon that the environment has died.
+# A client that waits for an instance's end notices soon that the environment has died.
 _KEEP_ALIVE, _IDLE = 3.0, 15.0
 
 _SOME_MS = f"milliseconds, 1 to {DAY_MS} (a day)"

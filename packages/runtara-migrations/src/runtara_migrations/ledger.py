@@ -65,7 +65,7 @@ def read_folder(folder: Traversable) -> tuple[Migration, ...]:
 
 def pending(known: Sequence[Migration], applied: Iterable[Entry]) -> list[Migration]:
     """
-    Tell what a database still needs, in order.
+    Return what a database still needs, in order.
 
     What it has had beyond the newest known one is taken to be of a newer program, and to only have
     added what this one need not know. Raises MigrationError if it has had another than the known

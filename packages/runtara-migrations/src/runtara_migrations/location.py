@@ -1,4 +1,4 @@
-"""Where a database is, told by its URL."""
+"""Where a database is, by its URL."""
 
 import os
 import sqlite3
@@ -58,7 +58,7 @@ class PostgresLocation:
 
 def parse(url: str) -> SqliteLocation | PostgresLocation:
     """
-    Tell the database a URL names, SQLite's spelled as sqlx does; nothing is opened.
+    Return the database a URL names, SQLite's spelled as sqlx does; nothing is opened.
 
     Raises InvalidLocation. What it says repeats nothing of the URL but its scheme and parameter
     names, for a URL may hold a password.
@@ -130,7 +130,7 @@ def _parameters(query: str) -> Mapping[str, str]:
 
 
 def _addresses(hosts: str, ports: str) -> Iterator[Address]:
-    """Tell hosts that are divided by commas; each brings its port, or has it from those."""
+    """Return hosts that are divided by commas; each brings its port, or has it from those."""
     names = hosts.split(",") if hosts else []
     theirs = ports.split(",")
     if len(theirs) not in (1, len(names)) and names:

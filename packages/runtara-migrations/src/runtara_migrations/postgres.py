@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LockWait:
     """
     Seconds a migration waits for other users of the tables, such as a backup.
 
@@ -65,7 +65,7 @@ async def run_postgres(
     pool: Pool,
     migrations: Sequence[Migration] | None = None,
     *,
-    patience: Patience = Patience(),
+    lock_wait: LockWait = LockWait(),
 ) -> tuple[str, ...]:
     """
     Apply what the database has not had yet, and tell the names of it.
@@ -74,12 +74,12 @@ async def run_postgres(
     wait. A database of the Rust server 1.4.1 is adopted: it counts as having had the first. Takes
     the migrations that come with this program unless others are given. A failing one is rolled
     back; those before it stay. Raises MigrationError, also when others hold the tables for longer
-    than the patience, or the driver's error if the database can't be asked.
+    than `lock_wait` allows, or the driver's error if the database can't be read.
     """
     known = packaged("postgres") if migrations is None else migrations
     applied: list[str] = []
     async with pool.acquire() as connection:
-        while (name := await _apply_next(connection, known, patience)) is not None:
+        while (name := await _apply_next(connection, known, lock_wait)) is not None:
             applied.append(name)
     return tuple(applied)
 
@@ -104,7 +104,7 @@ async def check_postgres(pool: Pool) -> None:
 
 
 async def _apply_next(
-    connection: _Connection, known: Sequence[Migration], patience: Patience
+    connection: _Connection, known: Sequence[Migration], lock_wait: LockWait
 ) -> str | None:
     async with connection.transaction():
         await connection.execute(_NO_TIMEOUTS)
@@ -113,7 +113,7 @@ async def _apply_next(
         waiting = pending(known, await _applied(connection, known))
         if not waiting:
             return None
-        await _apply(connection, waiting[0], patience)
+        await _apply(connection, waiting[0], lock_wait)
         return waiting[0].name
 
 
@@ -130,29 +130,29 @@ async def _applied(connection: _Connection, known: Sequence[Migration]) -> list[
     return [known[0].entry]
 
 
-async def _apply(connection: _Connection, migration: Migration, patience: Patience) -> None:
+async def _apply(connection: _Connection, migration: Migration, lock_wait: LockWait) -> None:
     time = asyncio.get_running_loop().time
-    deadline = time() + patience.total
+    deadline = time() + lock_wait.total
     is_told = False
-    while not await _is_applied(connection, migration, patience):
-        if time() + patience.pause > deadline:
+    while not await _is_applied(connection, migration, lock_wait):
+        if time() + lock_wait.pause > deadline:
             raise MigrationError(
-                f"Migration {migration.name} failed: others held its tables for {patience.total:g}"
+                f"Migration {migration.name} failed: others held its tables for {lock_wait.total:g}"
                 " s; end long transactions, backups too (in pg_stat_activity those of the oldest"
                 " xact_start), and start again"
             )
         if not is_told:
-            _log.warning(_WAITING, migration.name, patience.total)
+            _log.warning(_WAITING, migration.name, lock_wait.total)
             is_told = True
-        await asyncio.sleep(patience.pause)
+        await asyncio.sleep(lock_wait.pause)
     await _record(connection, migration)
 
 
-async def _is_applied(connection: _Connection, migration: Migration, patience: Patience) -> bool:
+async def _is_applied(connection: _Connection, migration: Migration, lock_wait: LockWait) -> bool:
     try:
         # Only a savepoint: the advisory lock stays, so that of many processes one at a time tries.
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = {int(patience.attempt * 1000)}")
+            await connection.execute(f"SET LOCAL lock_timeout = {int(lock_wait.attempt * 1000)}")
             await _lock_out_servers(connection)
             await connection.execute(migration.sql)
     except _HELD:

@@ -1,4 +1,4 @@
-"""Steps that wait at the same time, gathered so that they share a trip and a commit."""
+"""Concurrent steps, gathered into groups that share a round trip and a commit."""
 
 import asyncio
 from collections import deque
@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 Step = TypeVar("Step")
 Outcome = TypeVar("Outcome")
-Turn = TypeVar("Turn", bound="Waiting[Any, Any]")
+Member = TypeVar("Member", bound="Waiting[Any, Any]")
 
-Begin: TypeAlias = "Callable[[Group[Turn]], None]"
-CarryOut: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome]]]"
+Begin: TypeAlias = "Callable[[Group[Member]], None]"
+Execute: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome]]]"
 
 MAX_BYTES = 8 * 1024 * 1024
 """How much the steps of a group bring together, unless one alone brings more."""
@@ -42,39 +42,39 @@ class Waiting(Generic[Step, Outcome]):
             self.future.set_exception(error)
 
 
-class Batcher(Generic[Turn]):
+class Batcher(Generic[Member]):
     """
-    Gathers steps into groups, so many of them at once; never two of the same key.
+    Gathers steps into groups; two steps of one key are never under way at once.
 
-    Steps keep the order in which they came. begin: sets about carrying out a group, which it must
-    end in the event loop, at once or later; it raises only if it has not begun. most: how many
-    steps a group has at most, so that the first of them doesn't wait for ever more. lead: how many
-    turns of the loop a step waits for others when no group is under way. pause: how many turns lie
-    between two groups, for those just answered to join the next; one if a single caller is there.
+    Steps keep their order. begin: starts a group, which it must end in the event loop, at once or
+    later; if it raises, the group has not begun. most: the most steps of a group, so that its first
+    step does not wait without bound. groups: how many groups may be under way at once. lead: for
+    how many iterations of the event loop a step waits for others when no group is under way.
+    pause: how many iterations lie between two groups, so that callers just answered can join the
+    next; one if there is a single caller.
     """
 
     def __init__(
-        self, begin: "Begin[Turn]", *, most: int, groups: int = 1, lead: int = 1, pause: int = 1
+        self, begin: "Begin[Member]", *, most: int, groups: int = 1, lead: int = 1, pause: int = 1
     ) -> None:
         self._begin = begin
         self._most = most
         self._groups = groups
         self._lead = lead
         self._pause = pause
-        self._waiting: deque[Turn] = deque()
+        self._waiting: deque[Member] = deque()
         self._under_way: set[Hashable] = set()
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def add(self, turn: Turn) -> None:
+    def add(self, member: Member) -> None:
         """
-        Have a step carried out; its future tells what has come of it.
+        Execute a step; its future gets the outcome.
 
-        If its caller is cancelled and the step has not begun, it is dropped; otherwise it is
-        carried out.
+        If the caller is cancelled before the step has begun, the step is dropped.
         """
-        self._waiting.append(turn)
+        self._waiting.append(member)
         if self._busy < self._groups:
             self._busy += 1
             self._idle.clear()
@@ -85,21 +85,21 @@ class Batcher(Generic[Turn]):
         """Return when each step that was added has its outcome."""
         await self._idle.wait()
 
-    def ended(self, group: "Group[Turn]") -> None:
-        """Go on with those that wait; groups call this themselves."""
+    def ended(self, group: "Group[Member]") -> None:
+        """Begin the next group; an ended group calls this."""
         self._under_way -= group.keys
-        is_alone = len(group.turns) == 1 and not self._waiting
+        is_alone = len(group.members) == 1 and not self._waiting
         self._begin_after(1 if is_alone else self._pause)
 
-    def _begin_after(self, turns: int) -> None:
-        if turns:
-            asyncio.get_running_loop().call_soon(self._begin_after, turns - 1)
+    def _begin_after(self, iterations: int) -> None:
+        if iterations:
+            asyncio.get_running_loop().call_soon(self._begin_after, iterations - 1)
         else:
             self._begin_next()
 
     def _begin_next(self) -> None:
         group = self._next_group()
-        if not group.turns:
+        if not group.members:
             self._busy -= 1
             if not self._busy:
                 self._idle.set()
@@ -110,65 +110,65 @@ class Batcher(Generic[Turn]):
         except Exception as error:
             group.fail(error)
 
-    def _next_group(self) -> "Group[Turn]":
+    def _next_group(self) -> "Group[Member]":
         group = Group(self)
-        left: list[Turn] = []
+        left: list[Member] = []
         size = 0
-        while self._waiting and len(group.turns) < self._most and size <= MAX_BYTES:
-            turn = self._waiting.popleft()
-            if turn.future.done():
+        while self._waiting and len(group.members) < self._most and size <= MAX_BYTES:
+            member = self._waiting.popleft()
+            if member.future.done():
                 continue
-            if turn.key in group.keys or turn.key in self._under_way:
-                left.append(turn)
+            if member.key in group.keys or member.key in self._under_way:
+                left.append(member)
                 continue
-            if group.turns and size + turn.size > MAX_BYTES:
-                left.append(turn)
+            if group.members and size + member.size > MAX_BYTES:
+                left.append(member)
                 break
-            if turn.key is not None:
-                group.keys.add(turn.key)
-            size += turn.size
-            group.turns.append(turn)
+            if member.key is not None:
+                group.keys.add(member.key)
+            size += member.size
+            group.members.append(member)
         self._waiting.extendleft(reversed(left))
         return group
 
 
 @dataclass(slots=True, eq=False)
-class Group(Generic[Turn]):
-    """Steps that are carried out together, and the callers that wait for them; ended once."""
+class Group(Generic[Member]):
+    """Steps that are executed together, and the callers that wait for them; ended once."""
 
-    batcher: Batcher[Turn]
-    turns: list[Turn] = field(default_factory=list)
+    batcher: Batcher[Member]
+    members: list[Member] = field(default_factory=list)
     keys: set[Hashable] = field(default_factory=set)
 
     def end(self, outcomes: Sequence[Any]) -> None:
         """Give each step its outcome, in order."""
-        for turn, outcome in zip(self.turns, outcomes, strict=True):
-            turn.end(outcome)
+        for member, outcome in zip(self.members, outcomes, strict=True):
+            member.end(outcome)
         self.batcher.ended(self)
 
     def fail(self, error: Exception) -> None:
         """Give each an error in place of its outcome."""
-        for turn in self.turns:
-            turn.fail(error)
+        for member in self.members:
+            member.fail(error)
         self.batcher.ended(self)
 
 
 class InTasks(Generic[Step, Outcome]):
-    """Carries out each group in a task of its own."""
+    """Executes each group in a task of its own."""
 
-    def __init__(self, carry_out: "CarryOut[Step, Outcome]") -> None:
-        self._carry_out = carry_out
+    def __init__(self, execute: "Execute[Step, Outcome]") -> None:
+        self._execute = execute
         self._work: set[asyncio.Task[None]] = set()
 
     def __call__(self, group: Group[Waiting[Step, Outcome]]) -> None:
         """Begin with a group."""
-        work = asyncio.create_task(self._carry_out_group(group))
+        work = asyncio.create_task(self._execute_group(group))
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 
-    async def _carry_out_group(self, group: Group[Waiting[Step, Outcome]]) -> None:
+    async def _execute_group(self, group: Group[Waiting[Step, Outcome]]) -> None:
         try:
-            outcomes = await self._carry_out([turn.step for turn in group.turns])
+            outcomes = await self._execute([member.step for member in group.members])
         except Exception as error:
             group.fail(error)
         else:

@@ -24,7 +24,7 @@ class Row(Protocol):
 
 
 def columns(stored: StoredSchedule) -> dict[str, object]:
-    """Tell what the columns hold, moments as such."""
+    """Return what the columns hold, moments as such."""
     schedule = stored.schedule
     return {
         "tenant_id": schedule.tenant_id,

@@ -38,7 +38,7 @@ def start_timeout(started_with_ms: int | None) -> timedelta | None:
 
 
 def timeout(started_with_ms: int | None, image: Image | None) -> timedelta | None:
-    """Tell how long a launch may take: the smaller of the start's and the image's bound."""
+    """Return how long a launch may take: the smaller of the start's and the image's bound."""
     seconds = None if image is None else image.metadata.get(_TIMEOUT)
     given = start_timeout(started_with_ms)
     bounds = [] if given is None else [given]
@@ -61,7 +61,7 @@ _LONGEST_S = 36_525 * 86_400
 
 
 def is_same_image(known: Image, new: NewImage) -> bool:
-    """Tell whether an image has these bytes, this runner and this metadata."""
+    """Return whether an image has these bytes, this runner and this metadata."""
     return (known.sha256, known.size_bytes, known.runner_type, known.metadata) == (
         new.sha256,
         new.size_bytes,
@@ -80,7 +80,7 @@ def differences(
     image_tenant_id: str | None,
     image_name: str | None,
 ) -> tuple[str, ...]:
-    """Tell in what an instance that there is differs from a start; names are of their images."""
+    """Return in what an instance that there is differs from a start; names are of their images."""
     if asked.image_id is None:
         runs_same = workflow == asked.workflow
     else:
@@ -96,7 +96,7 @@ def differences(
 
 
 def next_at(summary: InstanceSummary, launch_after: datetime | None) -> datetime | None:
-    """Tell when something happens to an instance by itself: a launch after a delay, or a wake."""
+    """Return when something happens to an instance by itself: a launch after a delay, or a wake."""
     is_waiting = summary.launch_id is None and not summary.state.is_final
     moments = [summary.sleep_until, launch_after if is_waiting else None]
     return max((each for each in moments if each is not None), default=None)

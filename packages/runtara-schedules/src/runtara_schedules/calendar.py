@@ -76,7 +76,7 @@ def _ticks(timing: Timing, after: datetime) -> Iterator[datetime]:
 
 
 def _rules(timing: Timing, cron: Cron) -> tuple[bool, bool]:
-    """Tell whether skipped times come with the change, and repeated ones a second time."""
+    """Return whether skipped times come with the change, and repeated ones a second time."""
     takes_missing = timing.missing is LocalTimeRule.FIRST
     takes_second = timing.duplicate is LocalTimeRule.BOTH
     if timing.missing is LocalTimeRule.AS_CRON:
@@ -87,7 +87,7 @@ def _rules(timing: Timing, cron: Cron) -> tuple[bool, bool]:
 
 
 def _is_second(zone: ZoneInfo, wall: datetime, offset: timedelta) -> bool:
-    """Tell whether a time on the wall has been there before, with another offset."""
+    """Return whether a time on the wall has been there before, with another offset."""
     first = wall.replace(tzinfo=zone, fold=0).utcoffset()
     second = wall.replace(tzinfo=zone, fold=1).utcoffset()
     return first != second and first != offset

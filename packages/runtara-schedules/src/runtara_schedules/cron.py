@@ -47,5 +47,5 @@ class Cron:
             )
 
     def after(self, wall: datetime) -> datetime | None:
-        """Tell the first match after a time without a zone; None if there is none in 50 years."""
+        """Return the first match after a time without a zone; None if there is none in 50 years."""
         return next(CronSim(self._text, wall), None)

@@ -196,8 +196,8 @@ _OF_CLIENT = dict.fromkeys(_RECORDS, "runtara_sdk.client.records") | {
 }
 
 if not TYPE_CHECKING:
-    # Whoever knows only errors, as a client of an environment, needs neither QUIC nor the engine
-    # of workflows: each is imported with the first name that is its own.
+    # A program that needs only errors loads neither QUIC nor the engine of workflows: each is
+    # imported with the first name that is its own.
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

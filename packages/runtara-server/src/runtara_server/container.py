@@ -55,7 +55,7 @@ class Container(containers.DeclarativeContainer):
             providers.Callable(location.parse, settings.provided.database_url).provided.path,
         ),
     )
-    places = providers.Singleton(InstanceSlots, settings.provided.max_concurrent_instances)
+    slots = providers.Singleton(InstanceSlots, settings.provided.max_concurrent_instances)
     activity = providers.Singleton(Activity, persistence.provided.instances, clock)
     waits = providers.Singleton(Waits, persistence.provided.watch, clock)
     held_sleeps = providers.Singleton(
@@ -74,8 +74,8 @@ class Container(containers.DeclarativeContainer):
 
     core = providers.Singleton(
         Core,
-        places=places,
-        register_instance=providers.Singleton(RegisterInstance, instances, places, waits, clock),
+        slots=slots,
+        register_instance=providers.Singleton(RegisterInstance, instances, slots, waits, clock),
         get_instance_status=providers.Singleton(GetInstanceStatus, instances, activity),
         start_child=providers.Singleton(StartChild, instances, activity, clock),
         cancel_child=providers.Singleton(CancelChild, instances, signals, activity, clock),

@@ -61,4 +61,4 @@ def router(core: Operations) -> InstanceRouter:
 
 def requests_of(session: Session) -> Callable[[Stream, bytes], Request]:
     """Build what makes the requests of a session of its streams."""
-    return lambda stream, _: Request(session, stream.unread, stream.hand_back)
+    return lambda stream, _: Request(session, stream.on_stop_sending, stream.hand_back)

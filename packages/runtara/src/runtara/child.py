@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from runtara.children import Loading
 from runtara.connection import connected
 from runtara.core import Order
-from runtara.locating import Place, Way
+from runtara.locating import Location, Way
 from runtara.running import SUSPENDED, Runs
 from runtara.threads import limit_threads
 from runtara_domain.model.launch_ends import LaunchEnd
@@ -42,9 +42,9 @@ def main() -> NoReturn:
         channel.sendall(_message({"refused": f"{type(error).__name__}: {error}"}))
         os._exit(CANNOT_LOAD)
     limit_threads(told["threads"])
-    place = Place(Way(told["way"]), told["place"], told["shown"])
+    location = Location(Way(told["way"]), told["location"], told["shown"])
     with suppress(ConnectionError):
-        asyncio.run(_serve(channel, place, workflows))
+        asyncio.run(_serve(channel, location, workflows))
     # Nothing of the user's is unwound: instances go on in other processes.
     os._exit(0)
 
@@ -75,28 +75,28 @@ def _found(target: str) -> Workflow[..., Any]:
 
 
 async def _serve(
-    channel: socket.socket, place: Place, workflows: dict[str, Workflow[..., Any]]
+    channel: socket.socket, location: Location, workflows: dict[str, Workflow[..., Any]]
 ) -> None:
     reader, writer = await asyncio.open_connection(sock=channel)
-    parked = 0
+    suspended = 0
 
     def tell(message: dict[str, object]) -> None:
         writer.write(_message(message))
 
     def ended(launch_id: str, end: LaunchEnd) -> None:
-        nonlocal parked
-        parked += end.exit_code == SUSPENDED
+        nonlocal suspended
+        suspended += end.exit_code == SUSPENDED
         tell(
             {
                 "ended": launch_id,
                 "end": _written(end),
                 "grown": _memory() - before,
-                "parked": parked,
+                "suspended": suspended,
             }
         )
 
     async with AsyncExitStack() as exits:
-        connection = await exits.enter_async_context(connected(place))
+        connection = await exits.enter_async_context(connected(location))
         stores = await exits.enter_async_context(connection.stores())
         watch = exits.enter_context(HeartbeatThread())
         watch.begin()
@@ -127,7 +127,7 @@ def _message(content: dict[str, object]) -> bytes:
 
 
 def _memory() -> int:
-    """Tell how many bytes of memory this process holds."""
+    """Return how many bytes of memory this process holds."""
     with suppress(OSError), open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

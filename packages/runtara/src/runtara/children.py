@@ -20,7 +20,7 @@ from multiprocessing import spawn
 from typing import Any
 
 from runtara.core import HasEnded, Order
-from runtara.locating import Place
+from runtara.locating import Location
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_sdk.errors import ConfigurationError
 from runtara_sdk.loggers import get_logger
@@ -58,7 +58,7 @@ class Loading:
 
 
 def targets(workflows: Mapping[str, Workflow[..., Any]]) -> dict[str, str]:
-    """Tell where a child finds them; raises ConfigurationError for one that no module holds."""
+    """Return where a child finds them; raises ConfigurationError for one that no module holds."""
     found = {}
     for name, workflow in workflows.items():
         function = workflow.function
@@ -164,7 +164,7 @@ class Child:
                 exit_code=end["exit_code"],
                 reason=end["reason"],
             )
-            if message["grown"] > GROWTH and message["parked"] and not self.is_retired:
+            if message["grown"] > GROWTH and message["suspended"] and not self.is_retired:
                 logger.info("child %d has grown, and another one takes its place", self.number)
                 self._pool.replace(self)
             self._pool.ended(message["ended"], found)
@@ -190,7 +190,7 @@ class ChildRuns:
 
     def __init__(
         self,
-        place: Place,
+        location: Location,
         workflows: Mapping[str, Workflow[..., Any]],
         ended: HasEnded,
         *,
@@ -199,9 +199,9 @@ class ChildRuns:
     ) -> None:
         data = spawn.get_preparation_data("runtara-worker")
         self.preparation: dict[str, object] = {
-            "way": place.way,
-            "place": place.value,
-            "shown": place.shown,
+            "way": location.way,
+            "location": location.value,
+            "shown": location.shown,
             "workflows": targets(workflows),
             "threads": threads,
             "preparation": {name: data[name] for name in _PREPARED if data.get(name) is not None},
@@ -246,11 +246,11 @@ class ChildRuns:
             self._current = self._child(is_alone=False)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
-        """Tell of the end of a run in order."""
+        """Report the end of a run whose process is well."""
         self._has_ended(launch_id, end)
 
     def died(self, order: Order, code: int, *, is_alone: bool) -> None:
-        """Tell of a run whose process has died, or never came to be."""
+        """Report a run whose process has died, or could not be started."""
         if is_alone:
             end = _death(code)
         else:
@@ -289,7 +289,7 @@ def _death(code: int) -> LaunchEnd:
 
 @asynccontextmanager
 async def child_runs(
-    place: Place,
+    location: Location,
     workflows: Mapping[str, Workflow[..., Any]],
     ended: HasEnded,
     *,
@@ -297,7 +297,7 @@ async def child_runs(
     threads: int,
 ) -> AsyncIterator[ChildRuns]:
     """Open the runs of a worker in children; raises ConfigurationError where none can start."""
-    runs = ChildRuns(place, workflows, ended, isolated=isolated, threads=threads)
+    runs = ChildRuns(location, workflows, ended, isolated=isolated, threads=threads)
     try:
         await runs.ready()
         yield runs

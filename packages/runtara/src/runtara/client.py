@@ -51,8 +51,8 @@ class StartOptions(TypedDict, total=False):
 class Client:
     """Starts instances and finds them, between `async with` and its end; tasks may share it."""
 
-    def __init__(self, place: locating.Place, tenant: str) -> None:
-        self._place = place
+    def __init__(self, location: locating.Location, tenant: str) -> None:
+        self._place = location
         self.tenant = tenant
         self._exits = AsyncExitStack()
         self._connection: Connection | None = None
@@ -188,7 +188,7 @@ class Client:
             yield one
 
     async def _queue(self, queue: Queue | str | None) -> str | None:
-        """Tell a queue's name, of a Queue once its bounds are known to the core."""
+        """Return a queue's name, of a Queue once its bounds are known to the core."""
         if not isinstance(queue, Queue):
             return queue
         if queue not in self._queues:

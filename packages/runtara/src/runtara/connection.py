@@ -13,7 +13,7 @@ from runtara.embedded.core import EmbeddedCore
 from runtara.embedded.instances import EmbeddedInstances
 from runtara.embedded.queues import put_queue
 from runtara.embedded.stores import EmbeddedStores
-from runtara.locating import Place, Way
+from runtara.locating import Location, Way
 from runtara_domain.error import InvalidValue
 from runtara_management_sdk import Queue as QueueRecord
 from runtara_persistence.connect import connect as persistence_at
@@ -104,54 +104,54 @@ class _Shared:
     users: int = 0
 
 
-_shared: dict[tuple[asyncio.AbstractEventLoop, Place], _Shared] = {}
+_shared: dict[tuple[asyncio.AbstractEventLoop, Location], _Shared] = {}
 
 
 @asynccontextmanager
-async def connected(place: Place) -> AsyncIterator[Connection]:
+async def connected(location: Location) -> AsyncIterator[Connection]:
     """
-    Give the loop's connection to a place, opened by the first that asks, closed by the last.
+    Give the loop's connection to a location, opened by the first that asks, closed by the last.
 
     One process has one writer of a SQLite file then, and `sqlite::memory:` is one database.
     """
     loop = asyncio.get_running_loop()
-    shared = _shared.get((loop, place))
+    shared = _shared.get((loop, location))
     if shared is None:
-        shared = _shared[loop, place] = _Shared(loop.create_future())
+        shared = _shared[loop, location] = _Shared(loop.create_future())
         shared.users += 1
-        await _open(shared, place)
+        await _open(shared, location)
     else:
         shared.users += 1
     try:
         yield await asyncio.shield(shared.connection)
     finally:
         shared.users -= 1
-        if not shared.users and _shared.get((loop, place)) is shared:
-            del _shared[loop, place]
+        if not shared.users and _shared.get((loop, location)) is shared:
+            del _shared[loop, location]
             await shared.exits.aclose()
 
 
-async def _open(shared: _Shared, place: Place) -> None:
+async def _open(shared: _Shared, location: Location) -> None:
     try:
-        shared.connection.set_result(await _opened(shared.exits, place))
+        shared.connection.set_result(await _opened(shared.exits, location))
     except BaseException as error:
-        _shared.pop((asyncio.get_running_loop(), place), None)
+        _shared.pop((asyncio.get_running_loop(), location), None)
         shared.connection.set_exception(error)
         shared.connection.exception()  # Taken note of, should nothing else wait for it.
         raise
 
 
-async def _opened(exits: AsyncExitStack, place: Place) -> Connection:
-    if place.way is Way.DATABASE:
+async def _opened(exits: AsyncExitStack, location: Location) -> Connection:
+    if location.way is Way.DATABASE:
         try:
-            core = EmbeddedCore(persistence_at(place.value, migrates=True))
+            core = EmbeddedCore(persistence_at(location.value, migrates=True))
         except InvalidValue as error:
             raise ConfigurationError(str(error)) from error
         await exits.enter_async_context(core)
-        return _Embedded(core, place.value)
+        return _Embedded(core, location.value)
     # Only here: QUIC and TLS take long to import.
     from runtara.remote.core import RemoteCore
 
-    remote = RemoteCore.at(place.value)
+    remote = RemoteCore.at(location.value)
     await exits.enter_async_context(remote.management)
     return _Remote(remote)

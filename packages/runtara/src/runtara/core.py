@@ -102,8 +102,10 @@ class Order:
 class RunStores(Protocol):
     """The engine's stores of the runs of one process, which show that they live."""
 
-    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
-        """Open the store of one run; while the core is out of reach calls repeat for `budget`."""
+    def open(
+        self, order: Order, core_timeout: timedelta
+    ) -> AbstractAsyncContextManager[DurableStore]:
+        """Open the store of one run; its calls repeat for `core_timeout` during an outage."""
         ...
 
 
@@ -126,10 +128,10 @@ class RunsOfWorker(Protocol):
 
 
 HasEnded = Callable[[str, LaunchEnd], None]
-"""Is told a launch's id and how its run ended; neither blocks nor raises."""
+"""Called with a launch's id and the end of its run; neither blocks nor raises."""
 
 OpenRuns = Callable[[HasEnded], AbstractAsyncContextManager[RunsOfWorker]]
-"""Opens the runs of a worker, whose ends are told."""
+"""Opens the runs of a worker; calls back at the end of each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class Handle(Generic[R]):
             instance_id = successor
 
     async def status(self) -> Instance:
-        """Tell how it stands: what it waits for, since when and until when, progress, error."""
+        """Return how it stands: what it waits for, since when and until when, progress, error."""
         found = await self._instances.get(self.id)
         if found is None:
             raise InstanceNotFound(f"Instance {self.id!r} not found")

@@ -37,7 +37,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """
     Where the core is.
 
@@ -54,16 +54,16 @@ def locate(
     *,
     variables: Mapping[str, str] = os.environ,
     folder: Path | None = None,
-) -> Place:
+) -> Location:
     """
     Find the core: as given, else by a variable, else in `.runtara/` of the folder or a parent.
 
     Raises ConfigurationError where both variables are set, where nothing says it, and for what is
     neither an address nor a database's URL. The choice is logged once a process.
     """
-    place, reason = _located(where, variables, folder or Path.cwd())
-    _log_once(f"the core is {place.shown} ({reason})")
-    return place
+    location, reason = _located(where, variables, folder or Path.cwd())
+    _log_once(f"the core is {location.shown} ({reason})")
+    return location
 
 
 def tenant(given: str | None, variables: Mapping[str, str] = os.environ) -> str:
@@ -76,21 +76,23 @@ def tenant(given: str | None, variables: Mapping[str, str] = os.environ) -> str:
     return found
 
 
-def _located(where: str | None, variables: Mapping[str, str], folder: Path) -> tuple[Place, str]:
+def _located(where: str | None, variables: Mapping[str, str], folder: Path) -> tuple[Location, str]:
     if where is not None:
-        return _place("connect()", where), "given to connect()"
+        return _location("connect()", where), "given to connect()"
     named = [each for each in (ADDRESS_VARIABLE, DATABASE_VARIABLE) if variables.get(each)]
     if len(named) == 2:
         raise ConfigurationError(
             f"{ADDRESS_VARIABLE} and {DATABASE_VARIABLE} are both set, and the core is in one"
-            " place: unset one of them, or say connect(...) which"
+            " location: unset one of them, or say connect(...) which"
         )
     if named:
-        return _place(named[0], variables[named[0]]), named[0]
+        return _location(named[0], variables[named[0]]), named[0]
     for parent in (folder, *folder.parents):
         if (parent / FOLDER).is_dir():
             path = parent / FOLDER / _FILE
-            return Place(Way.DATABASE, f"sqlite:{path}", f"sqlite:{path}"), f"the folder {FOLDER}"
+            return Location(
+                Way.DATABASE, f"sqlite:{path}", f"sqlite:{path}"
+            ), f"the folder {FOLDER}"
     raise ConfigurationError(
         f"nothing says where the core is: set {DATABASE_VARIABLE}=sqlite:shop.db to keep workflows"
         f" in a file, or {ADDRESS_VARIABLE}=host:8002 to use an environment, or make a folder"
@@ -98,14 +100,14 @@ def _located(where: str | None, variables: Mapping[str, str], folder: Path) -> t
     )
 
 
-def _place(name: str, value: str) -> Place:
+def _location(name: str, value: str) -> Location:
     if _SCHEME.match(value):
-        return Place(Way.DATABASE, value, _shown(name, value))
+        return Location(Way.DATABASE, value, _shown(name, value))
     try:
         addresses = ",".join(map(str, Address.parse_all(value)))
     except ValueError:
         raise ConfigurationError(f"{name}: {_TAKES}, got {value[:80]!r}") from None
-    return Place(Way.ENVIRONMENT, addresses, addresses)
+    return Location(Way.ENVIRONMENT, addresses, addresses)
 
 
 def _shown(name: str, url: str) -> str:

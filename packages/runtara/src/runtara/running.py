@@ -55,15 +55,15 @@ class _Run:
         except asyncio.CancelledError:
             end = LaunchEnd(cause=Cause.KILLED, reports=True)
         except Exception as error:
-            # What it is of cannot be told from user code's: it costs this launch, not the worker.
+            # The error may be user code's or ours: it ends this launch, and not the worker.
             logger.exception("the run of %r broke off", self._order.instance_id)
             end = _end(INFRASTRUCTURE, f"{type(error).__name__}: {error}")
         self._ended(end)
 
     async def _executed(self) -> LaunchEnd:
-        budget = self._workflow.options.core_timeout
+        core_timeout = self._workflow.options.core_timeout
         try:
-            async with self._stores.open(self._order, budget) as store:
+            async with self._stores.open(self._order, core_timeout) as store:
                 ended = await execute(self._workflow, store, departure=self._departure)
         except (Superseded, InstanceSuperseded) as error:
             return LaunchEnd(cause=Cause.SUPERSEDED, reports=True, reason=str(error))

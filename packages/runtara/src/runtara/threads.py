@@ -3,7 +3,7 @@ Plain functions as workflows: the code runs in a thread, what is durable in the 
 
 The thread hands each durable call to the task and waits for its result, so that to the engine the
 workflow is like any other. A run that suspends leaves its thread where it waits, as it leaves a
-task: nothing of user code is unwound. Such a thread takes none of the places that `limit_threads`
+task: nothing of user code is unwound. Such a thread takes none of the slots that `limit_threads`
 bounds.
 """
 
@@ -27,14 +27,14 @@ class _Limit:
     """How many threads of workflows may be at work at once, in each loop of this process."""
 
     size: int = 40
-    places: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(default_factory=dict)
+    slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = field(default_factory=dict)
 
     def here(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
-        if loop not in self.places:
-            self.places = {each: it for each, it in self.places.items() if not each.is_closed()}
-            self.places[loop] = asyncio.Semaphore(self.size)
-        return self.places[loop]
+        if loop not in self.slots:
+            self.slots = {each: it for each, it in self.slots.items() if not each.is_closed()}
+            self.slots[loop] = asyncio.Semaphore(self.size)
+        return self.slots[loop]
 
 
 _limit = _Limit()
@@ -44,7 +44,7 @@ def limit_threads(size: int) -> None:
     """Bound how many threads of workflows are at work at once in this process; 40 unless set."""
     if size < 1:
         raise ValueError(f"threads= takes 1 or more, got {size}")
-    _limit.size, _limit.places = size, {}
+    _limit.size, _limit.slots = size, {}
 
 
 def is_in_workflow() -> bool:
@@ -92,8 +92,8 @@ class _Bridge:
     async def run(
         self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> T:
-        places = _limit.here()
-        await places.acquire()
+        slots = _limit.here()
+        await slots.acquire()
         context = contextvars.copy_context()
         thread = threading.Thread(
             target=context.run,
@@ -103,20 +103,20 @@ class _Bridge:
         )
         thread.start()
         while (asked := await self._next()) is not None:
-            places.release()
-            await self._answer(asked, places)
-        places.release()
+            slots.release()
+            await self._answer(asked, slots)
+        slots.release()
         result: T = self._result.result()
         return result
 
-    async def _answer(self, asked: _Asked, places: asyncio.Semaphore) -> None:
+    async def _answer(self, asked: _Asked, slots: asyncio.Semaphore) -> None:
         try:
             value = await asked.make()
         except BaseException as error:
-            await places.acquire()
+            await slots.acquire()
             asked.answer.set_exception(error)
         else:
-            await places.acquire()
+            await slots.acquire()
             asked.answer.set_result(value)
 
     async def _next(self) -> _Asked | None:

@@ -12,7 +12,7 @@ from runtara import locating
 from runtara.children import Loading, child_runs, targets
 from runtara.connection import Connection, connected
 from runtara.core import Declaration, HasEnded, Plan, RunsOfWorker
-from runtara.locating import Place, Way
+from runtara.locating import Location, Way
 from runtara.running import Runs
 from runtara.threads import limit_threads
 from runtara_sdk.errors import ConfigurationError
@@ -194,8 +194,8 @@ def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:
     return named
 
 
-def _isolation(asked: Isolation | None, place: Place) -> Isolation:
-    is_here = place.way is Way.DATABASE and place.value.partition("?")[0].endswith(":memory:")
+def _isolation(asked: Isolation | None, location: Location) -> Isolation:
+    is_here = location.way is Way.DATABASE and location.value.partition("?")[0].endswith(":memory:")
     if asked is None:
         return "none" if is_here else "shared"
     if asked not in get_args(Isolation):
@@ -204,6 +204,7 @@ def _isolation(asked: Isolation | None, place: Place) -> Isolation:
         )
     if is_here and asked != "none":
         raise ConfigurationError(
-            f'isolate=: takes "none" for {place.shown}, which no other process sees, got {asked!r}'
+            f'isolate=: takes "none" for {location.shown}, which no other process sees,'
+            f" got {asked!r}"
         )
     return asked

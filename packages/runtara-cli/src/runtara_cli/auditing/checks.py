@@ -70,7 +70,7 @@ CHECKS = (
         " AND l.closed_at IS NOT NULL)",
     ),
     _instances(
-        "launch_unknown", "it has an open launch that it doesn't name: a place is lost", _RETRY,
+        "launch_unknown", "it has an open launch that it doesn't name: a slot is lost", _RETRY,
         "l.closed_at IS NULL AND (i.launch_id IS NULL OR i.launch_id <> l.launch_id)",
         "launches AS l JOIN instances AS i ON i.instance_id = l.instance_id",
     ),

@@ -33,7 +33,7 @@ async def _list(session: Session, tenant: str | None) -> None:
     def cells(record: object) -> list[Cell]:
         one = cast("Schedule", record)
         started = one.workflow or one.image_id or ""
-        return [one.name, one.tenant_id, started, one.cron, one.time_zone, _standing(one)]
+        return [one.name, one.tenant_id, started, one.cron, one.time_zone, _run_state(one)]
 
     headings = ("NAME", "TENANT", "STARTS", "CRON", "TIME ZONE", "NEXT")
     schedules = await session.client.schedules.list(tenant)
@@ -196,7 +196,7 @@ def _print_ticks(session: Session, ticks: "Sequence[Tick]") -> None:
     session.out.table(("LOCAL TIME", "UTC", "INSTANCE"), ticks, cells, empty="No tick comes.")
 
 
-def _standing(one: "Schedule") -> Cell:
+def _run_state(one: "Schedule") -> Cell:
     if one.is_paused:
         return (f"paused: {one.pause_reason}" if one.pause_reason else "paused"), "yellow"
     coming = "none" if one.next_tick_at is None else f"in {words.span(_from_now(one.next_tick_at))}"

@@ -49,7 +49,7 @@ class Source:
                 self._say(_told(workflow.name, self._name, image), "green")
 
     def has_changed(self) -> bool:
-        """Tell whether a file differs from when it was loaded."""
+        """Return whether a file differs from when it was loaded."""
         return self._look() != self._seen
 
     def _look(self) -> dict[Path, tuple[int, int]]:

@@ -28,7 +28,7 @@ async def running(
     database_url: SQLite in `.runtara/` if None.
 
     They take the ports that they had before, so that processes which outlived them find them again.
-    Gives None if it was told to end before they listened. Raises StartError, DatabaseError,
+    Gives None if a signal ended it before they listened. Raises StartError, DatabaseError,
     CertificateError, ConfigurationError.
     """
     authority = dev.authority()

@@ -23,7 +23,7 @@ class CrashPolicy:
         return self.first if last is None else min(last * 2, self.longest)
 
     def is_exceeded(self, crashes: int) -> bool:
-        """Tell whether an instance with this many crashes in a row is given up."""
+        """Return whether an instance with this many crashes in a row is given up."""
         return crashes >= self.maximum
 
 

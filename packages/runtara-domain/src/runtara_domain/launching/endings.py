@@ -77,7 +77,7 @@ class Endings:
                         return await waiter.end
                 except (TimeoutError, _GivenUp):
                     pass  # Its state may have changed since it was last looked at.
-        found = await self._instances.standing(instance_id)
+        found = await self._instances.run_state(instance_id)
         return None if found is None else found.state
 
     @contextmanager
@@ -126,18 +126,18 @@ class Endings:
             if due:
                 asked[instance_id] = tuple(waiters)
             for one in due:
-                # Before it is asked for: what is told meanwhile is looked at once more.
+                # Before the read: a change that comes during it leads to another read.
                 one.span = min(one.span * 1.5, _LAST_LOOK)
                 one.due = now + one.span
         try:
-            found = await self._instances.standings(list(asked))
+            found = await self._instances.run_states(list(asked))
         except Exception as error:
             for waited in asked.values():
                 for one in waited:
                     one.fail(error)
             return
         for instance_id, waited in asked.items():
-            standing = found.get(instance_id)
-            if standing is None or standing.state.is_final:
+            run_state = found.get(instance_id)
+            if run_state is None or run_state.state.is_final:
                 for one in waited:
-                    one.answer(None if standing is None else standing.state)
+                    one.answer(None if run_state is None else run_state.state)

@@ -11,13 +11,13 @@ from typing import Any, Self
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.attention import Patience
-from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.lease import LeaseKeeper, LeaseTimes
 from runtara_domain.launching.listeners import Listeners
 from runtara_domain.launching.scheduler import Scheduler
 from runtara_domain.launching.supervisor import Supervisor
 from runtara_domain.launching.takeover import TakeOver
+from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.environments import NewEnvironment, Renewal
 from runtara_domain.model.images import Image
 from runtara_domain.model.interventions import Stopped
@@ -56,11 +56,11 @@ class LauncherSettings:
 @dataclass(slots=True)
 class _Known:
     """
-    What is known of what is launchable.
+    What is known of launchable instances.
 
-    is_wanted: something may have become so since the last claim. next_at, again_at: the moments at
-    which something does by itself, as the last claim told, or the last renewal after it.
-    is_waiting: more than was claimed may be launchable already.
+    is_wanted: some may have become launchable since the last claim. next_at, again_at: the moments
+    at which one becomes so by itself, from the last claim or renewal. is_waiting: more than were
+    claimed may be launchable already.
     """
 
     is_wanted: bool = True
@@ -112,7 +112,7 @@ class Launcher:
         )
         self._take_over = TakeOver(persistence, self._lease, settings.crashes)
         self._scheduler = None if calendar is None else self._scheduling(calendar)
-        self._bell = Bell(clock)
+        self._wake_up = TimedEvent(clock)
         self._known = _Known()
         self._offer = Offer(
             environment_id=environment.environment_id,
@@ -133,7 +133,7 @@ class Launcher:
     # What others ask and tell
 
     def now(self) -> datetime:
-        """Tell the database's time: the `at` of all steps of this environment."""
+        """Return the database's time: the `at` of all steps of this environment."""
         return self._lease.now()
 
     @property
@@ -158,22 +158,22 @@ class Launcher:
         for assignment in () if claims is None else claims.assignments:
             self._supervisor.begin(assignment, has_held or self._lease.unbroken())
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Look at what is launchable, and at the launches: something may have changed."""
         self._want()
-        self._supervisor.bell.ring()
+        self._supervisor.wake_up.set()
         self.launchable.tell()
 
-    def look_at_schedules(self) -> None:
+    def recheck_schedules(self) -> None:
         """Look at what schedules have due: one has changed."""
         if self._scheduler is not None:
-            self._scheduler.look()
+            self._scheduler.recheck()
 
     def stopping(self, stopped: Stopped) -> None:
         """Carry out a stop that was just put in, wherever the instance's launch is."""
         if stopped.stop_at is not None:
             self._take_over.end_at(stopped.stop_at)
-        self.look()
+        self.recheck()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -181,14 +181,14 @@ class Launcher:
             self._tasks = await stack.enter_async_context(asyncio.TaskGroup())
             for placement in self._placements.values():
                 await stack.enter_async_context(placement.watch(self._supervisor.ended))
-            watch = self._persistence.watch(self._changed, launchable=self.look)
+            watch = self._persistence.watch(self._changed, launchable=self.recheck)
             await stack.enter_async_context(watch)
             await self._supervisor.take_up()
             self._spawn(self._lease.keep())
-            self._spawn(self._for_ever(self._bell, self._claim))
-            self._spawn(self._for_ever(self._supervisor.bell, self._attend))
+            self._spawn(self._for_ever(self._wake_up, self._claim))
+            self._spawn(self._for_ever(self._supervisor.wake_up, self._attend))
             if self._scheduler is not None:
-                self._spawn(self._for_ever(self._scheduler.bell, self._scheduler.attend))
+                self._spawn(self._for_ever(self._scheduler.wake_up, self._scheduler.attend))
             self._lease.ask()
             self._stack = stack.pop_all()
         return self
@@ -216,16 +216,18 @@ class Launcher:
 
     # Its loops
 
-    async def _for_ever(self, bell: Bell, act: Callable[[], Awaitable[timedelta | None]]) -> None:
+    async def _for_ever(
+        self, wake_up: TimedEvent, act: Callable[[], Awaitable[timedelta | None]]
+    ) -> None:
         while True:
-            bell.clear()
+            wake_up.clear()
             try:
                 span = await act()
             except DatabaseError as error:
                 logger.warning("the database can't be asked, trying again: %s", error)
                 self._known.is_wanted = True
                 span = _AFTER_FAILURE
-            await bell.wait(span)
+            await wake_up.wait(span)
 
     async def _claim(self) -> timedelta | None:
         """Claim all that there is room for; gives when to claim again."""
@@ -247,7 +249,7 @@ class Launcher:
         self.take(claims, has_held)
         known.next_at, known.again_at = claims.next_at, claims.again_at
         known.is_waiting = len(claims.assignments) == limit
-        # What it was told of meanwhile may have come too late for this claim.
+        # What has changed meanwhile may have come too late for this claim.
         known.is_wanted |= known.is_waiting
         if not claims.has_lease:
             self._lease.ask()
@@ -269,7 +271,7 @@ class Launcher:
         spans = [max(moment - now, timedelta(0)) for moment in moments if moment is not None]
         return min(spans, default=None)
 
-    # What it is told
+    # What comes from the database
 
     def _renewed(self, renewal: Renewal) -> None:
         was_draining, self._known.is_draining = self._known.is_draining, renewal.is_draining
@@ -280,26 +282,26 @@ class Launcher:
             self._scheduler.heard(renewal.next_tick_at)
         if renewal.is_anything_launchable:
             self._want()
-        self._bell.ring()
+        self._wake_up.set()
         if renewal.next_stop_at is not None:
             self._take_over.end_at(renewal.next_stop_at)
         if renewal.lost and self._lease.may_take_over():
             self._spawn(self._take_over.close_launches_of(renewal.lost))
         if self._supervisor.watched or renewal.next_stop_at is not None:
-            self._supervisor.bell.ring()
+            self._supervisor.wake_up.set()
         self.launchable.tell()
 
     def _changed(self, instance_ids: Collection[str] | None) -> None:
         if instance_ids is None or self._supervisor.takes(list(instance_ids)):
-            self._supervisor.bell.ring()
+            self._supervisor.wake_up.set()
 
     def _want(self) -> None:
         self._known.is_wanted = True
-        self._bell.ring()
+        self._wake_up.set()
 
     def _scheduling(self, calendar: Calendar) -> Scheduler:
         schedules, now = self._persistence.schedules, self._lease.now
-        return Scheduler(schedules, calendar, self._clock, now, self.look)
+        return Scheduler(schedules, calendar, self._clock, now, self.recheck)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None, "launches begin inside the block"

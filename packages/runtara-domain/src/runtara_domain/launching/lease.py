@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError
-from runtara_domain.launching.bell import Bell
+from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.environments import Lease, NewEnvironment, Renewal
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.environments import Environments
@@ -42,10 +42,9 @@ class LeaseKeeper:
     """
     Holds a lease and renews it.
 
-    `renewed` is told of each renewal; silence: after how much of it a RUNNING instance with an
-    image, which no environment watches, is launchable. The lease is reckoned from before it was
-    asked for, on the clock that nothing sets: so it is never believed good longer than the database
-    does.
+    `renewed` is called with each renewal. silence: how long a RUNNING instance with an image, which
+    no environment watches, must be silent to be launchable. The lease counts from before its
+    request, on the monotonic clock: so it is never believed good for longer than the database does.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class LeaseKeeper:
     ) -> None:
         self._environments, self._clock, self._new, self._times = environments, clock, new, times
         self._silence, self._renewed = silence, renewed
-        self._bell = Bell(clock)
+        self._wake_up = TimedEvent(clock)
         self._good_until = self._answered_at = timedelta(0)
         self._database_now: datetime | None = None
         self._steady_since: timedelta | None = None
@@ -68,14 +67,14 @@ class LeaseKeeper:
         self._lapses = 0
 
     def now(self) -> datetime:
-        """Tell the time of the database, as far as it is known."""
+        """Return the time of the database, as far as it is known."""
         if self._database_now is None:
             return self._clock.now()
         gone = self._clock.uptime() - self._answered_at
         return self._database_now + gone // _MILLISECOND * _MILLISECOND
 
     def is_good(self) -> bool:
-        """Tell whether the lease holds at this moment."""
+        """Return whether the lease holds at this moment."""
         return self._clock.uptime() < self._good_until
 
     def unbroken(self) -> Callable[[], bool]:
@@ -84,7 +83,7 @@ class LeaseKeeper:
         return lambda: self.is_good() and self._lapses == lapses
 
     def may_take_over(self) -> bool:
-        """Tell whether renewals have gone well for so long that a silent environment is lost."""
+        """Return whether renewals have gone well for so long that a silent environment is lost."""
         since = self._steady_since
         return since is not None and self._clock.uptime() - since >= self._times.steady
 
@@ -94,16 +93,16 @@ class LeaseKeeper:
         self._hold(await self._environments.open(self._new, ttl=self._times.ttl), asked_at)
 
     def ask(self) -> None:
-        """Renew soon, to be told what is to be known at rest."""
-        self._bell.ring()
+        """Renew soon: a renewal also brings the next moments at which there is something to do."""
+        self._wake_up.set()
 
     async def keep(self) -> None:
         """Renew for ever."""
         while True:
-            self._bell.clear()
+            self._wake_up.clear()
             if await self._has_renewed():
                 await self._clock.pause(self._times.again)
-                await self._bell.wait(self._until_next())
+                await self._wake_up.wait(self._until_next())
             else:
                 await self._clock.pause(self._times.after_failure)
 
@@ -127,7 +126,7 @@ class LeaseKeeper:
         return self.is_good()
 
     def _until_next(self) -> timedelta:
-        """Tell how long to wait: until the next renewal, or until another's lease may be over."""
+        """Return how long to wait: until the next renewal, or until another's lease may be over."""
         every = self._times.every - self._times.again
         spans = [every]
         if self._next_lease_over_at is not None:

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 
 class Listeners:
-    """Those that want to hear of one kind of event; their calls may neither block nor raise."""
+    """The callbacks of one kind of event; none may block or raise."""
 
     def __init__(self) -> None:
         self._calls: list[Callable[[], None]] = []
 
     @contextmanager
-    def told(self, call: Callable[[], None]) -> Iterator[None]:
-        """Make this call for each event within the block."""
+    def calling(self, call: Callable[[], None]) -> Iterator[None]:
+        """Make this call at each event within the block."""
         self._calls.append(call)
         try:
             yield
@@ -20,6 +20,6 @@ class Listeners:
             self._calls.remove(call)
 
     def tell(self) -> None:
-        """Make all calls: it has happened."""
+        """Make all calls: the event has happened."""
         for call in list(self._calls):
             call()

@@ -32,7 +32,7 @@ class LaunchingHere(Protocol):
     """The engine of launches beside the operations, as `Launcher` is one."""
 
     def now(self) -> datetime:
-        """Tell the database's time."""
+        """Return the database's time."""
         ...
 
     def offer(self) -> Offer | None:
@@ -43,7 +43,7 @@ class LaunchingHere(Protocol):
         """Launch what was claimed with an offer of this engine."""
         ...
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Look at what is launchable: something may have changed."""
         ...
 
@@ -67,7 +67,7 @@ class LaunchingElsewhere:
     def take(self, claims: Claims | None) -> None:
         """Nothing is claimed without an offer."""
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """No launcher runs here."""
 
     def stopping(self, stopped: Stopped) -> None:
@@ -89,7 +89,7 @@ class InstanceOperations:
         self.endings = Endings(persistence.instances)
 
     def now(self) -> datetime:
-        """Tell the database's time, as far as it is known here."""
+        """Return the database's time, as far as it is known here."""
         return self.launching().now()
 
     async def start(self, start: InstanceStart) -> Started:
@@ -145,14 +145,14 @@ class InstanceOperations:
         _require_open(
             instance_id, await self.persistence.launches.resume(instance_id, at=here.now())
         )
-        here.look()
+        here.recheck()
 
     async def send_signal(self, instance_id: str, signal: Signal) -> None:
         """Put in a cancel or a pause; a resume makes the instance launchable."""
         here = self.launching()
         send = SendSignal(self.persistence.signals, here)
         await send(instance_id=instance_id, signal=signal)
-        here.look()
+        here.recheck()
 
     async def send(self, instance_id: str, signal: CustomSignal) -> Sent:
         """Send a value; the first one sent for a name stands."""
@@ -160,7 +160,7 @@ class InstanceOperations:
         # By the clock of the claim that follows: by another it might not be due yet.
         send = SendCustomSignal(self.persistence.signals, here)
         sent = await send(instance_id=instance_id, signal=signal)
-        here.look()
+        here.recheck()
         return sent
 
     async def retry(self, retry: Retry) -> None:
@@ -175,7 +175,7 @@ class InstanceOperations:
             raise InvalidInstanceState(
                 f"Instance {retry.instance_id!r} is completed: there is nothing to retry; fork it"
             )
-        here.look()
+        here.recheck()
 
     async def fork(self, fork: Fork) -> Forked:
         """Make an instance with a copy of another one's history."""
@@ -197,7 +197,7 @@ class InstanceOperations:
                 f"the child {forked.open_child_id!r} had not ended in that history: fork from a"
                 " point before it was started"
             )
-        here.look()
+        here.recheck()
         return forked
 
     async def delete(self, instance_id: str) -> Deleted:
@@ -283,7 +283,7 @@ class InstanceOperations:
                 f"Instance {instance_id!r} is being run by launch {moved.open_launch_id}:"
                 " pause it first"
             )
-        here.look()
+        here.recheck()
 
 
 def _require_open(instance_id: str, before: State | None) -> None:
@@ -291,13 +291,13 @@ def _require_open(instance_id: str, before: State | None) -> None:
         raise InstanceNotFound(instance_id)
     if before.is_final:
         raise InvalidInstanceState(
-            f"Instance {instance_id!r} is {before}: it can't be told anything any more; a failed or"
+            f"Instance {instance_id!r} is {before}: it takes no signals any more; a failed or"
             " cancelled one goes on with a retry"
         )
 
 
 def _under_way(found: Copied) -> str | None:
-    """Tell why an instance can't be taken along; None if it can."""
+    """Return why an instance can't be taken along; None if it can."""
     if found.state.is_final:
         return None
     if found.open_launch_id is not None:

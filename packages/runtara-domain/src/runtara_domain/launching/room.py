@@ -29,12 +29,12 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPlaces:
+class LimitUsage:
     """
     How many open launches count under the same limits.
 
-    is_here: they are the environment's own that claims. begun: those begun within the period of
-    their queue's rate, open or not. begun_at: when the first of these was.
+    is_here: they belong to the environment that claims. begun: how many began within the period of
+    their queue's rate, open or not. begun_at: when the first of these began.
     """
 
     tenant_id: str
@@ -69,8 +69,8 @@ class Candidate:
     launch_count: int = 0
 
     @property
-    def place(self) -> tuple[int, datetime, str]:
-        """Its place in the line: highest priority first, then the longest wait, then the id."""
+    def rank(self) -> tuple[int, datetime, str]:
+        """Sort key: highest priority first, then the longest wait, then the id."""
         return -self.lane.priority, self.since, self.instance_id
 
 
@@ -86,7 +86,7 @@ class Candidates:
     """
     What was chosen of them, and when more may be.
 
-    again_at: when the wait of one for a worker is over, or a place under a rate is free.
+    again_at: when an instance's wait for a worker is over, or a rate allows another start.
     """
 
     chosen: list[tuple[Candidate, Target]]
@@ -95,15 +95,15 @@ class Candidates:
 
 class Room:
     """
-    The free places under all limits, and the holds; a launch that is taken fills its places.
+    The free slots under all limits, and the holds; a launch that is taken fills its slots.
 
-    again_at: when a place is free under a rate that has left a lane none, once it was asked for.
+    again_at: when a rate allows another start of a lane for which `free` gave 0.
     """
 
     def __init__(
         self,
         limits: Iterable[Limit],
-        places: Iterable[OpenPlaces],
+        usage: Iterable[LimitUsage],
         holds: Collection[Hold],
         tenant_limit: int | None,
     ) -> None:
@@ -117,7 +117,7 @@ class Room:
         self._begun: Counter[LimitKey] = Counter()
         self._begun_at: dict[LimitKey, datetime] = {}
         self.again_at: datetime | None = None
-        for each in places:
+        for each in usage:
             for key in keys(each.tenant_id, each.image_name, each.queue):
                 self._open[key] += each.open
                 self._begun[key] += each.begun
@@ -126,7 +126,7 @@ class Room:
                     self._note_begun(key, each.begun_at)
 
     def free(self, lane: Lane, target: Target) -> int | None:
-        """Tell how many launches of a lane may begin; None: any number."""
+        """Return how many launches of a lane may begin; None: any number."""
         image = target.image
         image_name = None if image is None else image.name
         workflow = image.workflow if lane.workflow is None and image is not None else lane.workflow
@@ -139,7 +139,7 @@ class Room:
         return max(0, min(bounds)) if bounds else None
 
     def full(self, tenant_id: str, image_name: str | None, queue: str | None) -> Limit | None:
-        """Tell a limit under which no place is free."""
+        """Return a limit under which no slot is free; None: there is none."""
         for key in keys(tenant_id, image_name, queue):
             if any(bound <= 0 for bound in self._bounds(key)):
                 scope, tenant_id, name = key
@@ -150,9 +150,9 @@ class Room:
         self, instance: Instance, queue: str | None, launch_after: datetime | None, at: datetime
     ) -> Awaited | None:
         """
-        Tell what an instance without a launch waits for in its queue; None: it doesn't wait.
+        Return what an instance without a launch waits for in its queue; None: it doesn't wait.
 
-        A bound of each environment alone is not looked at: another may have a place.
+        Bounds of single environments are not considered: another environment may have a slot.
         """
         since = _due_since(instance, launch_after)
         limit = self._limits.get((Scope.QUEUE, instance.tenant_id, queue or ""))
@@ -160,7 +160,7 @@ class Room:
             return None
         key = Scope.QUEUE, limit.tenant_id, limit.name
         if limit.max_concurrent is not None and self._open[key] >= limit.max_concurrent:
-            reason = f"{self._open[key]} of {limit.max_concurrent} places are taken"
+            reason = f"{self._open[key]} of {limit.max_concurrent} slots are taken"
             return Awaited("queue", limit.name, since, reason=reason)
         if limit.rate is None or limit.rate_period is None or self._begun[key] < limit.rate:
             return None
@@ -219,7 +219,7 @@ class Targets:
     worked: Collection[tuple[str, str]] = frozenset()
 
     def of(self, lane: Lane) -> Target | None:
-        """Tell what a lane is launched with; None if not here, or not yet."""
+        """Return what a lane is launched with; None if not here, or not yet."""
         if lane.image_id is not None:
             image = self.images.get(lane.image_id)
             return Target(image) if image is not None and self._runs(image) else None
@@ -238,7 +238,7 @@ class Targets:
 
 
 def _due_since(instance: Instance, launch_after: datetime | None) -> datetime | None:
-    """Tell since when an instance without a launch is due by itself; None: it isn't."""
+    """Return since when an instance without a launch is due by itself; None: it isn't."""
     match instance.state:
         case State.PENDING | State.RUNNING:
             since = instance.created_at
@@ -250,7 +250,7 @@ def _due_since(instance: Instance, launch_after: datetime | None) -> datetime | 
 
 
 def keys(tenant_id: str, image_name: str | None, queue: str | None) -> list[LimitKey]:
-    """Tell the limits that a launch may count under."""
+    """Return the limits that a launch may count under."""
     found: list[LimitKey] = [(Scope.TENANT, tenant_id, "")]
     if image_name is not None:
         found.append((Scope.IMAGE, tenant_id, image_name))
@@ -269,7 +269,7 @@ def choose(
     """
     chosen: list[tuple[Candidate, Target]] = []
     again_at: datetime | None = None
-    for candidate in sorted(candidates, key=lambda each: each.place):
+    for candidate in sorted(candidates, key=lambda each: each.rank):
         if len(chosen) == limit:
             break
         target = targets.of(candidate.lane)

@@ -43,7 +43,7 @@ _WHILE_OPEN: Mapping[Overlap, Plan] = MappingProxyType(
 
 
 def is_as_read(firing: Firing, found: StoredSchedule | None) -> bool:
-    """Tell whether a tick is still to be carried out, by the row as it is locked."""
+    """Return whether a tick is still to be carried out, by the row as it is locked."""
     if found is None or found.paused_by is not None or found.revision != firing.read.revision:
         return False
     return firing.tick == (found.buffered_tick_at if firing.is_buffered else found.next_tick_at)
@@ -61,7 +61,7 @@ def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Pla
 
 
 def started(plan: Plan, found: Started) -> Plan:
-    """Tell what a tick does whose start found this; an instance of its id is its own."""
+    """Return what a tick does whose start found this; an instance of its id is its own."""
     if found.image_is_found:
         return plan
     return Plan(FireOutcome.REFUSED, problem="its image is gone: put it with another one")
@@ -73,8 +73,8 @@ def cancel_reason(firing: Firing) -> str:
     return f"the next tick of schedule {schedule.name!r} has come: {shown(firing.tick)}"
 
 
-def told(firing: Firing, found: StoredSchedule, plan: Plan) -> Fired:
-    """Tell what a tick did."""
+def outcome_of(firing: Firing, found: StoredSchedule, plan: Plan) -> Fired:
+    """Return what a tick did."""
     is_started = plan.outcome is FireOutcome.STARTED
     return Fired(
         outcome=plan.outcome,
@@ -119,7 +119,7 @@ def put(
 def declare(
     known: StoredSchedule | None, declaration: Declaration, at: datetime
 ) -> tuple[Declared, StoredSchedule | None]:
-    """Tell what a declaration does, and give the row if that changes."""
+    """Return what a declaration does, and give the row if that changes."""
     version, schedule = declaration.code_version, declaration.schedule
     if known is None:
         if schedule is None:

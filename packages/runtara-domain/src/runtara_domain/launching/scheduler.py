@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from runtara_domain.error import DatabaseError, InvalidValue
-from runtara_domain.launching.bell import Bell
+from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.model.schedules import Fired, FireOutcome, Firing, StoredSchedule, shown
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.schedules import Calendar, Schedules
@@ -38,41 +38,41 @@ class Scheduler:
         self._now, self._started = now, started
         self._next_at: datetime | None = None
         self._is_wanted = True
-        self.bell = Bell(clock)
+        self.wake_up = TimedEvent(clock)
 
     def heard(self, next_tick_at: datetime | None) -> None:
         """Take from a renewal of the lease when a schedule is to be looked at first."""
         if next_tick_at is not None and (self._next_at is None or next_tick_at < self._next_at):
             self._next_at = next_tick_at
-            self.bell.ring()
+            self.wake_up.set()
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Look at all schedules soon: one has changed."""
         self._is_wanted = True
-        self.bell.ring()
+        self.wake_up.set()
 
     async def attend(self) -> timedelta | None:
-        """Carry out what is due; gives when to do so again, None: only when the bell rings."""
+        """Carry out what is due; gives when to do so again, None: only when `wake_up` is set."""
         now = self._now()
         if self._is_wanted or (self._next_at is not None and self._next_at <= now):
             self._is_wanted, self._next_at = False, None
             try:
-                next_at = await self._carry_out(now)
+                next_at = await self._execute(now)
             except DatabaseError:
                 self._is_wanted = True
                 raise
-            # A renewal may have told of an earlier moment meanwhile.
+            # A renewal may have brought an earlier moment meanwhile.
             moments = [each for each in (next_at, self._next_at) if each is not None]
             self._next_at = min(moments, default=None)
         return None if self._next_at is None else max(self._next_at - self._now(), timedelta(0))
 
-    async def _carry_out(self, now: datetime) -> datetime | None:
+    async def _execute(self, now: datetime) -> datetime | None:
         after: StoredSchedule | None = None
         moments: list[datetime] = []
         while True:
             found = await self._schedules.due(at=now, after=after, limit=_PART)
             for schedule in found.due:
-                moments.extend(await self._carry_out_one(schedule, now))
+                moments.extend(await self._execute_one(schedule, now))
             if len(found.due) < _PART:
                 break
             after = found.due[-1]
@@ -80,7 +80,7 @@ class Scheduler:
             moments.append(found.next_at)
         return min(moments, default=None)
 
-    async def _carry_out_one(self, read: StoredSchedule, now: datetime) -> list[datetime]:
+    async def _execute_one(self, read: StoredSchedule, now: datetime) -> list[datetime]:
         """Carry out what a schedule has due; gives when it is to be looked at again."""
         again: list[datetime] = []
         if read.buffered_tick_at is not None:

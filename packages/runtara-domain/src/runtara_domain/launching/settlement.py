@@ -85,7 +85,7 @@ def decide(closing: Closing, found: FoundInstance, judge: Judge, at: datetime) -
 
 
 def _explanation(end: LaunchEnd, instance: LaunchedInstance) -> str | None:
-    """Tell why an instance is CANCELLED whose process heard of the stop, or of its timeout."""
+    """Return why an instance is CANCELLED whose process heard of the stop, or of its timeout."""
     if instance.state is not State.CANCELLED or instance.is_taken:
         return None
     timeout = end.reason if end.cause is Cause.TIMED_OUT else ""

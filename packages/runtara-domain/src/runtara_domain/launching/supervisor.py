@@ -17,9 +17,9 @@ from runtara_domain.launching.attention import (
     measures,
     with_measure,
 )
-from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.launching.lease import LeaseKeeper
+from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.images import LOCAL, Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
@@ -48,21 +48,21 @@ class Watched:
     A launch of this environment.
 
     row: as it was read last; None before the first look. taken: the measure that was taken last.
-    gone: rings when it is over.
+    gone: set when the launch has its verdict.
     """
 
     launch_id: str
     instance_id: str
     placement: Placement
     patience: Patience
-    gone: Bell
+    gone: TimedEvent
     row: OpenLaunch | None = None
     due_seen_at: datetime | None = None
     taken: Measure | None = None
 
     @property
     def counts(self) -> bool:
-        """Whether it takes a place: one in a held sleep doesn't."""
+        """Whether it takes a slot: a launch in a held sleep doesn't."""
         return self.row is None or not self.row.is_sleep_held
 
 
@@ -71,7 +71,7 @@ class Supervisor:
     """
     Starts processes, acts on them when their rows say so, and closes their launches.
 
-    freed: is called whenever a place may have become free. `spawn` runs a coroutine in the
+    freed: is called whenever a slot may have become free. `spawn` runs a coroutine in the
     background, and its failure ends the environment. Every method of it needs a running loop.
     """
 
@@ -87,18 +87,18 @@ class Supervisor:
     watched: dict[str, Watched] = field(default_factory=dict)
     leaving: Leaving | None = None
     _judging: set[str] = field(default_factory=set)
-    bell: Bell = field(init=False)
-    _emptied: Bell = field(init=False)
+    wake_up: TimedEvent = field(init=False)
+    _emptied: TimedEvent = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bell, self._emptied = Bell(self.clock), Bell(self.clock)
+        self.wake_up, self._emptied = TimedEvent(self.clock), TimedEvent(self.clock)
 
     def occupied(self) -> int:
-        """Count the places that are taken."""
+        """Count the slots that are taken."""
         return sum(one.counts for one in self.watched.values())
 
     def takes(self, instance_ids: Sequence[str]) -> bool:
-        """Tell whether a launch of one of these instances is open here."""
+        """Return whether a launch of one of these instances is open here."""
         return any(one.instance_id in instance_ids for one in self.watched.values())
 
     # Beginning
@@ -127,7 +127,7 @@ class Supervisor:
         name = LOCAL if image is None else image.placement
         placement = self.placements.get(name) or next(iter(self.placements.values()))
         watched = Watched(
-            launch_id, instance_id, placement, self.patience.of(image), Bell(self.clock)
+            launch_id, instance_id, placement, self.patience.of(image), TimedEvent(self.clock)
         )
         self.watched[launch_id] = watched
         return watched
@@ -185,7 +185,7 @@ class Supervisor:
         if watched.taken is not None and watched.taken.act in _SENT:
             # What was sent before the process was there has reached no process.
             await watched.placement.send(watched.launch_id, _SENT[watched.taken.act])
-        self.bell.ring()
+        self.wake_up.set()
 
     # While it runs
 
@@ -198,11 +198,11 @@ class Supervisor:
             self.environment_id, at=self.lease.now()
         )
         found = {row.launch_id: row for row in rows}
-        places, moments = self.occupied(), []
+        taken, moments = self.occupied(), []
         for watched in asked:
             moment = await self._attend_one(watched, found.get(watched.launch_id))
             moments += [] if moment is None else [moment]
-        if self.occupied() < places:
+        if self.occupied() < taken:
             self.freed()
         return max(min(moments) - self.lease.now(), timedelta(0)) if moments else None
 
@@ -283,10 +283,10 @@ class Supervisor:
             await placement.confirm(launch_id)
         self.watched.pop(launch_id, None)
         if watched is not None:
-            watched.gone.ring()
+            watched.gone.set()
         self._judging.discard(launch_id)
         if not self.watched:
-            self._emptied.ring()
+            self._emptied.set()
         self.freed()
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
@@ -298,7 +298,7 @@ class Supervisor:
     async def leave(self, grace: timedelta) -> None:
         """Ask all processes to leave; return once each has its verdict, or the last should have."""
         self.leaving = Leaving(since=self.lease.now(), grace=grace)
-        self.bell.ring()
+        self.wake_up.set()
         self._emptied.clear()
         if self.watched:
             await self._emptied.wait(grace + _AT_THE_END)

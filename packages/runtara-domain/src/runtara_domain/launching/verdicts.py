@@ -33,7 +33,7 @@ class Row:
     is_stopped: bool | None = None
 
     def matches(self, end: LaunchEnd, instance: LaunchedInstance) -> bool:
-        """Tell whether this row speaks of such an end of such an instance's launch."""
+        """Return whether this row speaks of such an end of such an instance's launch."""
         return (
             instance.state in self.states
             and end.cause in self.causes

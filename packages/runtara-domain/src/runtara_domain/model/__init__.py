@@ -1,6 +1,6 @@
 """The records of the core: what callers hand in (checked on construction), and what is stored."""
 
-from runtara_domain.model.caller import Caller, Standing
+from runtara_domain.model.caller import Caller, RunState
 from runtara_domain.model.checkpoints import (
     Checkpoint,
     CheckpointEntry,
@@ -79,12 +79,12 @@ __all__ = [
     "Reopening",
     "Report",
     "RetryAttempt",
+    "RunState",
     "Saved",
     "Sent",
     "Signal",
     "Sleep",
     "Slept",
-    "Standing",
     "StoredEvent",
     "Woken",
     "child_signal_id",

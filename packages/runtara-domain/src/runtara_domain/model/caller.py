@@ -23,7 +23,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunState:
     """How an instance stood when a step found it, before the step moved it."""
 
     state: State

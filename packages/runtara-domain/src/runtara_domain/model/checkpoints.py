@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtara_domain import values
-from runtara_domain.model.caller import Standing
+from runtara_domain.model.caller import RunState
 from runtara_domain.model.signals import Signal
 from runtara_domain.status import State
 
@@ -42,7 +42,7 @@ class Saved:
     `values.MAX_FOUND_STATE_BYTES` and must be read by itself; kept is None.
     """
 
-    before: Standing | None
+    before: RunState | None
     kept: bytes | None = None
     signal: Signal | None = None
     custom_signal: bytes | None = None
@@ -87,7 +87,7 @@ class Slept:
     the instance. after: the state it is in now.
     """
 
-    before: Standing | None
+    before: RunState | None
     wake_at: datetime | None = None
     signal: Signal | None = None
     after: State | None = None
@@ -149,7 +149,7 @@ class CheckpointFilter:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSummary:
-    """A checkpoint without its state, of which the size is told."""
+    """A checkpoint with the size of its state in place of the state."""
 
     checkpoint_id: str
     created_at: datetime

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.caller import Standing
+from runtara_domain.model.caller import RunState
 from runtara_domain.model.instances import Ending
 
 ENDED = "~child/"
@@ -46,29 +46,29 @@ class ChildStarted:
     for (parent, workflow, input); empty if it is the same child.
     """
 
-    before: Standing | None
+    before: RunState | None
     created: bool = False
     differs_in: tuple[str, ...] = ()
 
 
 def child_signal_id(child_id: str) -> str:
-    """Tell the checkpoint id under which a parent hears how this child has ended."""
+    """Return the checkpoint id of the signal that a parent gets for the end of this child."""
     return f"{ENDED}{child_id}"
 
 
 def ending_signal(child_id: str, ending: Ending) -> tuple[str, bytes]:
     """
-    Tell a parent how its child has ended: under which checkpoint id, and the payload.
+    Return the custom signal to a parent for the end of a child: checkpoint id and payload.
 
     The payload is a JSON object: `status`, `error` (text of at most 16,384 characters, or null) and
     `output` (base64, or null). An output of more than 64 KiB is left out: the child's status has
     it.
     """
     error = None if ending.error is None else ending.error[:_MAX_ERROR_LENGTH]
-    told: dict[str, str | None] = {"status": ending.state.value, "error": error}
+    ended: dict[str, str | None] = {"status": ending.state.value, "error": error}
     if ending.output is None:
-        told["output"] = None
+        ended["output"] = None
     elif len(ending.output) <= MAX_HEARD_OUTPUT_BYTES:
-        told["output"] = b64encode(ending.output).decode()
-    payload = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        ended["output"] = b64encode(ending.output).decode()
+    payload = json.dumps(ended, ensure_ascii=False, separators=(",", ":")).encode()
     return child_signal_id(child_id), payload

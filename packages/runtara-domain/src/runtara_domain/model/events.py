@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.caller import Caller, Standing
+from runtara_domain.model.caller import Caller, RunState
 from runtara_domain.model.instances import Ending
 from runtara_domain.status import Condition, State
 
@@ -71,7 +71,7 @@ class Recorded:
     was done. after: where the instance is now.
     """
 
-    before: Standing | None
+    before: RunState | None
     repeated: bool = False
     after: State | None = None
 

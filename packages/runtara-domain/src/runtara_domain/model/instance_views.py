@@ -35,7 +35,7 @@ class InstanceView:
     progress. next_launch_at: when back-off or delay are over; None if there is none. env: as it was
     started with. wake_at: when it is due by itself. held_by, bounded_by: a hold that covers it, and
     a limit under which no launch is free, while it has no open launch and is not finished.
-    queue_wait: that it is due, and waits for a place in its queue. progress: what the workflow
+    queue_wait: that it is due, and waits for a slot in its queue. progress: what the workflow
     reported last, None if nothing. attempt, max_attempts: the columns of the Rust server.
     """
 
@@ -61,7 +61,7 @@ class InstanceView:
 
     @property
     def awaits(self) -> "tuple[Awaited, ...]":
-        """What it waits for: a place in its queue, or what it said itself."""
+        """What the instance waits for: a slot in its queue, or what its run reported."""
         if self.queue_wait is not None and self.held_by is None:
             return (self.queue_wait,)
         return awaited(self.instance.waits)
@@ -173,7 +173,7 @@ class Awaited:
     What an instance waits for.
 
     kind: `promise`, `child`, `decision` (whether an effect has happened), `sleep`, `retry` or
-    `queue` (a place in it). until: when the wait ends by itself, of a queue when its rate lets the
+    `queue` (a slot in it). until: when the wait ends by itself, of a queue when its rate lets the
     next one start; None: never, or not known. reason: why a step is tried again, or what fills the
     queue and what its place in the line is.
     """

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.model.caller import Standing
+from runtara_domain.model.caller import RunState
 from runtara_domain.status import InstanceStatus, State
 
 
@@ -38,7 +38,7 @@ class InstanceSummary:
 
     @property
     def state(self) -> State:
-        """The status, with the two faces of SUSPENDED told apart."""
+        """The status, with SUSPENDED divided into asleep and paused."""
         return State.of(self.status, self.sleep_until)
 
 
@@ -163,7 +163,7 @@ class Claim:
 
 
 def owner(token: str) -> str:
-    """Tell the owner of what the holder of this token claims."""
+    """Return the owner of what the holder of this token claims."""
     return token.partition("/")[0]
 
 
@@ -187,7 +187,7 @@ class Woken:
     owner's claim on it ends, None if there is none.
     """
 
-    before: Standing | None
+    before: RunState | None
     woken: bool
     claimed_until: datetime | None = None
 
@@ -236,7 +236,7 @@ class Registered:
     created with, if anything.
     """
 
-    before: Standing | None
+    before: RunState | None
     tenant_id: str
     checkpoint_exists: bool
     run: int

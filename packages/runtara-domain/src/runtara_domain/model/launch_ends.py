@@ -77,7 +77,7 @@ class LaunchEnd:
     cpu_usage_usec: int | None = None
 
     def describe(self) -> str:
-        """Tell the cause in words, with the exit code or signal where there is one."""
+        """Return the cause in words, with the exit code or signal where there is one."""
         if self.reason:
             return self.reason
         match self.cause, self.exit_code, self.signal:

@@ -141,7 +141,7 @@ class Offer:
     worker_grace: timedelta = timedelta(seconds=5)
 
     def silence_of(self, image_id: str | None, *, is_lost: bool) -> timedelta:
-        """Tell how long a RUNNING instance that no environment watches must have been silent."""
+        """Return how long a RUNNING instance that no environment watches must have been silent."""
         if image_id is None:
             return timedelta(0)
         return self.lost_silence if is_lost else self.silence

@@ -94,7 +94,7 @@ class Hold:
         values.check_note("reason", self.reason)
 
     def covers(self, tenant_id: str, image_name: str | None, workflow: str | None) -> bool:
-        """Tell whether an instance of these is held."""
+        """Return whether an instance of these is held."""
         if self.tenant_id not in ("", tenant_id):
             return False
         match self.scope:

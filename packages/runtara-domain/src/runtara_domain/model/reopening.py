@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model.caller import Standing
+from runtara_domain.model.caller import RunState
 from runtara_domain.model.events import Event, EventType
 from runtara_domain.status import State
 
@@ -45,7 +45,7 @@ class Reopened:
     checkpoints that there were.
     """
 
-    before: Standing | None
+    before: RunState | None
     run: int = 0
     set_aside: frozenset[str] = frozenset()
 
@@ -85,5 +85,5 @@ def aside(checkpoint_id: str, run: int, number: int) -> str:
 
 
 def aside_suffix(run: int) -> str:
-    """Tell what such a row's id has behind the checkpoint's, before the number."""
+    """Return what such a row's id has behind the checkpoint's, before the number."""
     return f"::reopened{run}::retry::"

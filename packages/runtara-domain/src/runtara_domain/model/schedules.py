@@ -122,15 +122,15 @@ class Schedule:
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 
     def instance_id(self, tick: datetime) -> str:
-        """Tell the id of the instance of a tick, which no other schedule's tick has."""
+        """Return the id of the instance of a tick, which no other schedule's tick has."""
         return f"{self._prefix}{shown(tick)}"
 
     def triggered_id(self, unique: str) -> str:
-        """Tell the id of an instance that is started beside the ticks."""
+        """Return the id of an instance that is started beside the ticks."""
         return f"{self._prefix}{unique}"
 
     def delay(self, tick: datetime) -> timedelta:
-        """Tell how long after its tick an instance is launched at the earliest."""
+        """Return how long after its tick an instance is launched at the earliest."""
         digest = hashlib.sha256(self.instance_id(tick).encode()).digest()
         milliseconds = self.jitter // timedelta(milliseconds=1)
         return timedelta(milliseconds=int.from_bytes(digest[:8]) * milliseconds >> 64)
@@ -235,8 +235,8 @@ class Fired:
     """
     What a tick did.
 
-    instance_id: of its instance, if it started one. cancelled_instance_id: of the earlier one, if
-    it was told to end.
+    instance_id: the instance that it started, if any. cancelled_instance_id: the earlier instance,
+    if the tick cancelled it.
     """
 
     outcome: FireOutcome

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtara_domain import values
-from runtara_domain.model.caller import Standing
+from runtara_domain.model.caller import RunState
 from runtara_domain.status import SignalType, State
 
 
@@ -31,13 +31,13 @@ class CustomSignal:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    What an instance has been told and not yet acknowledged.
+    The signals of an instance that it has not acknowledged.
 
     before: None if the instance is unknown. custom_signals: the payloads sent for the checkpoints
     that were asked for, by their ids.
     """
 
-    before: Standing | None
+    before: RunState | None
     signal: Signal | None = None
     custom_signals: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class Acknowledged:
     before: None if the instance is unknown. after: the state it led to, None if nothing was done.
     """
 
-    before: Standing | None
+    before: RunState | None
     after: State | None = None
 
 
@@ -64,7 +64,7 @@ class Delivered:
     the instance said that it waits for, as JSON; None if it said nothing, as while it runs.
     """
 
-    before: Standing | None
+    before: RunState | None
     stands: bool = False
     waits: str | None = None
 

@@ -13,10 +13,10 @@ from runtara_domain.model import (
     CheckpointWrite,
     Claim,
     RetryAttempt,
+    RunState,
     Saved,
     Sleep,
     Slept,
-    Standing,
 )
 from runtara_domain.status import Condition
 
@@ -31,9 +31,9 @@ class Checkpoints(Protocol):
         Keep the state unless the id is taken, and move the instance's pointer to it.
 
         Of concurrent callers, in this process or another, exactly one saves it (`is_found` False);
-        the others get the state it kept, or are told that it `is_large`: steps of many callers are
-        carried out together, and must not hold all their states at once. Saving moves the pointer
-        and `last_activity_at`; finding moves neither (a replay doesn't take an instance back). An
+        the others get the kept state, or `is_large` in its place: steps of many callers run
+        together, and must not hold all their states at once. Saving moves the pointer and
+        `last_activity_at`; finding moves neither (a replay doesn't take an instance back). An
         instance that was asleep moves to RUNNING, whether it saves or finds: `sleep_until` and the
         wake claim are cleared. All of this is one step. An audit row of a retry attempt is no
         checkpoint. An instance that does not admit the caller is left alone.
@@ -71,7 +71,7 @@ class Checkpoints(Protocol):
 
     async def record_retry(
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         """
         Keep an audit row of a failed attempt under `attempt.row_id`; the same again overwrites it.
 

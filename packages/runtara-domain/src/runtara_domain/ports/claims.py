@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken
+from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken
 from runtara_domain.status import Condition
 
 
@@ -25,7 +25,7 @@ class Claims(Protocol):
 
     async def next_due(self, *, at: datetime) -> datetime | None:
         """
-        Tell the earliest moment from `at` on at which `claim_due` may give an instance.
+        Return the earliest moment from `at` on at which `claim_due` may give an instance.
 
         `at` itself if one is due now, None if nothing is going to be by itself. A sleep that
         begins later, a claim that is given back or a signal may make it earlier.
@@ -34,7 +34,7 @@ class Claims(Protocol):
 
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
-    ) -> Mapping[str, Standing]:
+    ) -> Mapping[str, RunState]:
         """
         Claim what sleepers hold, or go on claiming it, in one statement; tells how all stand.
 

@@ -8,7 +8,7 @@ class TellsTime(Protocol):
     """A clock that is only read: this machine's, or the database's as a launcher knows it."""
 
     def now(self) -> datetime:
-        """Tell the time: aware, UTC, whole milliseconds."""
+        """Return the time: aware, UTC, whole milliseconds."""
         ...
 
 
@@ -20,7 +20,7 @@ class Clock(TellsTime, Protocol):
     """
 
     def uptime(self) -> timedelta:
-        """Tell the time gone by since some moment; setting the clock doesn't move it."""
+        """Return the time gone by since some moment; setting the clock doesn't move it."""
         ...
 
     async def sleep_until(self, moment: datetime) -> None:

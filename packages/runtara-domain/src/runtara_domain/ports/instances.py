@@ -18,7 +18,7 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Report,
-    Standing,
+    RunState,
 )
 from runtara_domain.status import Condition
 
@@ -53,11 +53,11 @@ class Instances(Protocol):
         """Read one; None if there is none."""
         ...
 
-    async def standing(self, instance_id: str) -> Standing | None:
+    async def run_state(self, instance_id: str) -> RunState | None:
         """Read state and run alone; None if there is none."""
         ...
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
+    async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         """
         Move `last_activity_at` forward to `at` for callers that are open and not superseded.
 
@@ -68,7 +68,7 @@ class Instances(Protocol):
 
     async def report(
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         """
         Keep what a caller says of itself, if it admits that; tells how it stood before.
 
@@ -94,7 +94,7 @@ class Instances(Protocol):
         """Read what an instance was created with; None if nothing, or if it is unknown."""
         ...
 
-    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
         """Read state and run of many at once; unknown ones are missing from the answer."""
         ...
 
@@ -108,7 +108,7 @@ class Instances(Protocol):
         """Count instances."""
         ...
 
-    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+    async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         """
         Find RUNNING instances not heard of since then, the longest silent first.
 
@@ -118,7 +118,7 @@ class Instances(Protocol):
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         """
         End an instance from outside, if it admits the caller; None if it is unknown.
 
@@ -129,7 +129,7 @@ class Instances(Protocol):
 
     async def block(
         self, caller: Caller, reason: str, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         """
         Pause an instance whose code can't go on, with the reason, if it admits the caller.
 

@@ -58,7 +58,7 @@ class Launches(Protocol):
         again is the same start, and nothing is changed. The image is looked for among the tenant's,
         not at its bytes or runner. Then an open instance with the deduplication key is looked for;
         if there is one, nothing is done: of concurrent callers with one key one creates. With an
-        offer whose environment has a free place, what the offer
+        offer whose environment has a free slot, what the offer
         can launch first is claimed in the same step, which need not be this instance.
         """
         ...

@@ -12,7 +12,7 @@ class Limits(Protocol):
     Limits of open launches, and holds.
 
     A claim under a limit locks its row and counts, so that no two environments together exceed it.
-    Whatever lets more be launched is told to watches.
+    A change that allows more launches calls the watches.
     """
 
     async def put(self, limit: Limit) -> bool:
@@ -23,7 +23,7 @@ class Limits(Protocol):
         """
         Take a limit away; None if there was none, else 0.
 
-        A queue with open instances stays, and their number is told.
+        A queue with open instances stays; the result is then their number.
         """
         ...
 

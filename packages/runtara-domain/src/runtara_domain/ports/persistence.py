@@ -18,7 +18,7 @@ from runtara_domain.ports.schedules import Schedules
 from runtara_domain.ports.signals import Signals
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
-"""How early watches are told of a sleep or claim that ends: ask for later ones more often."""
+"""How early watches tell of a sleep or claim that ends; ask `Claims.next_due` for later ones."""
 
 
 class Persistence(Protocol):
@@ -71,17 +71,19 @@ class Persistence(Protocol):
         launchable: Callable[[], None] | None = None,
     ) -> AbstractAsyncContextManager[None]:
         """
-        Be told, within the block, of signals: of this process, of others, and of plain SQL.
+        Watch, within the block, for signals: of this process, of other processes and of plain SQL.
 
-        `changed` is called in the event loop with the ids of the instances they are for, or with
-        None if any may be meant. `launchable` is called when instances may have become launchable
-        that could not be launched before: put in as PENDING, asleep and over, given back, sent a
-        cancel or a resume while suspended, or without the launch they had. It is told of what is
-        launchable within LAUNCHABLE_WITHIN; `Claims.next_due` tells what is due later. One call
-        may stand for many instances, and for none that is left. Neither may block or raise.
+        `changed` is called in the event loop with the ids of the instances that have signals, or
+        with None if any instance may have one.
 
-        What was put in before the block is entered may go untold: enter first, then read. Being
-        told costs nothing while no block runs.
+        `launchable` is called when instances may have become launchable: they were put in as
+        PENDING, their sleep is over, a claim was given back, a suspended one got a cancel or a
+        resume, or their launch has ended. It is called for instances that are launchable within
+        LAUNCHABLE_WITHIN; `Claims.next_due` gives the later moments. One call may stand for many
+        instances, and for none that is left. Neither callback may block or raise.
+
+        Changes before the block is entered may go unnoticed: enter first, then read. While no block
+        runs, the watch costs nothing.
         """
         ...
 

@@ -12,7 +12,7 @@ from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Assignment, OpenLaunch
 
 HasEnded: TypeAlias = Callable[[str, LaunchEnd], None]
-"""Is told a launch's id and how its process ended; neither blocks nor raises."""
+"""Called with a launch's id and the end of its process; neither blocks nor raises."""
 
 
 class StopSignal(StrEnum):
@@ -48,18 +48,18 @@ class Placement(Protocol):
     """
 
     def can_run(self, image: Image) -> bool:
-        """Tell whether it can run an image, from what is known; quick, and always the same."""
+        """Return whether it can run an image, from what is known; quick, and always the same."""
         ...
 
     def sends_launch_id(self, image: Image) -> bool:
-        """Tell whether processes of an image register with their launch id."""
+        """Return whether processes of an image register with their launch id."""
         ...
 
     def watch(self, ended: HasEnded) -> AbstractAsyncContextManager[None]:
         """
-        Be told, within the block, of each process that ends, and of those not yet confirmed.
+        Call `ended`, within the block, for each process that ends, and for unconfirmed ends.
 
-        One end may be told several times.
+        It may be called several times for one end.
         """
         ...
 
@@ -82,7 +82,7 @@ class Placement(Protocol):
         """
         Watch the processes of these launches again; end all others of this environment.
 
-        The end of one that is gone is told, with as much as is known.
+        `ended` is called for a process that is gone, with as much as is known of its end.
         """
         ...
 

@@ -96,9 +96,9 @@ class Calendar(Protocol):
         ...
 
     def next_tick(self, timing: Timing, after: datetime) -> datetime | None:
-        """Tell the first tick after a moment, in UTC; None if none ever comes."""
+        """Return the first tick after a moment, in UTC; None if none ever comes."""
         ...
 
     def local(self, timing: Timing, tick: datetime) -> datetime:
-        """Tell a tick in the time zone of its timing."""
+        """Return a tick in the time zone of its timing."""
         ...

@@ -1,29 +1,29 @@
 """Why a step did not apply, as an error for its caller."""
 
 from runtara_domain.error import InstanceNotFound, InstanceSuperseded, InvalidInstanceState
-from runtara_domain.model import Caller, Standing
+from runtara_domain.model import Caller, RunState
 from runtara_domain.status import Condition
 
 
 def require_admitted(
-    caller: Caller, before: Standing | None, when: Condition, action: str
-) -> Standing:
+    caller: Caller, before: RunState | None, when: Condition, action: str
+) -> RunState:
     """
     Give how the instance stood when it admitted the step.
 
     Raises InstanceNotFound, InstanceSuperseded or InvalidInstanceState otherwise, in this order.
     """
-    standing = require_current(caller, before)
-    if standing.state not in when:
+    run_state = require_current(caller, before)
+    if run_state.state not in when:
         allowed = " or ".join(sorted(when))
         raise InvalidInstanceState(
-            f"Instance {caller.instance_id!r} is {standing.state}:"
+            f"Instance {caller.instance_id!r} is {run_state.state}:"
             f" to {action}, it must be {allowed}"
         )
-    return standing
+    return run_state
 
 
-def require_current(caller: Caller, before: Standing | None) -> Standing:
+def require_current(caller: Caller, before: RunState | None) -> RunState:
     """
     Give how an instance stood that exists and whose newest run is the caller's, as far as known.
 

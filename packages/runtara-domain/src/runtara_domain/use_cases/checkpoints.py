@@ -54,7 +54,7 @@ class GetCheckpoint:
     async def __call__(self, *, caller: Caller, checkpoint_id: str) -> Checkpoint | None:
         values.check_id("checkpoint_id", checkpoint_id)
         checkpoint = await self.checkpoints.get(caller.instance_id, checkpoint_id)
-        if checkpoint is None and await self.instances.standing(caller.instance_id) is None:
+        if checkpoint is None and await self.instances.run_state(caller.instance_id) is None:
             raise InstanceNotFound(caller.instance_id)
         self.activity.note(caller)
         return checkpoint

@@ -24,7 +24,7 @@ from runtara_domain.use_cases.sleep import SleepDurably
 class Core:
     """What `ports.transport.Operations` promises, each by its use case."""
 
-    places: InstanceSlots
+    slots: InstanceSlots
     register_instance: RegisterInstance
     get_instance_status: GetInstanceStatus
     start_child: StartChild
@@ -41,4 +41,4 @@ class Core:
     acknowledge_signal: AcknowledgeSignal
 
     def open_session(self) -> Session:
-        return self.places.open_session()
+        return self.slots.open_session()

@@ -21,7 +21,7 @@ from runtara_domain.model import (
     EventType,
     Recorded,
     Report,
-    Standing,
+    RunState,
 )
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.events import Events
@@ -46,13 +46,13 @@ class Heartbeat:
 
     async def __call__(self, *, caller: Caller, report: Report | None = None) -> None:
         if report is None:
-            hear(self.activity, caller, await self.instances.standing(caller.instance_id))
+            hear(self.activity, caller, await self.instances.run_state(caller.instance_id))
             return
         before = await self.instances.report(caller, report, when=OPEN, at=self.clock.now())
         require_admitted(caller, before, OPEN, "report")
 
 
-def hear(activity: Activity, caller: Caller, before: Standing | None) -> None:
+def hear(activity: Activity, caller: Caller, before: RunState | None) -> None:
     """Take a heartbeat as a sign of life, or raise why it is none."""
     require_admitted(caller, before, OPEN, "send a heartbeat")
     activity.note(caller)
@@ -132,10 +132,10 @@ class RecordEvents:
         refusals: list[CoreError] = []
         if not heartbeats:
             return refusals
-        standings = await self.instances.standings({each.instance_id for each in heartbeats})
+        run_states = await self.instances.run_states({each.instance_id for each in heartbeats})
         for caller in heartbeats:
             try:
-                hear(self.activity, caller, standings.get(caller.instance_id))
+                hear(self.activity, caller, run_states.get(caller.instance_id))
             except CoreError as error:
                 refusals.append(error)
         return refusals
@@ -164,10 +164,10 @@ def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
 
 def judge(step: EventStep, recorded: Recorded) -> None:
     """Raise InstanceNotFound, InstanceSuperseded or InvalidInstanceState if it was not kept."""
-    standing = require_current(step.caller, recorded.before)
+    run_state = require_current(step.caller, recorded.before)
     if recorded.repeated:
         return
-    require_admitted(step.caller, standing, step.when, f"record the event {step.event.type}")
+    require_admitted(step.caller, run_state, step.when, f"record the event {step.event.type}")
     if recorded.after is None and step.ending is not None:
         raise InstanceSuperseded(
             f"Instance {step.caller.instance_id!r} was reopened and waits for its next run: this"
@@ -175,7 +175,7 @@ def judge(step: EventStep, recorded: Recorded) -> None:
         )
     if recorded.after is None:
         raise InvalidInstanceState(
-            f"Instance {step.caller.instance_id!r} is {standing.state}: to suspend, it must be"
+            f"Instance {step.caller.instance_id!r} is {run_state.state}: to suspend, it must be"
             " running"
         )
 
@@ -186,12 +186,12 @@ def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) 
         return
     if recorded.after is not None and recorded.after.is_final:
         session.ended(step.caller.instance_id)
-    waits.tell([step.caller.instance_id])
+    waits.recheck([step.caller.instance_id])
 
 
 def ending_of(event: Event) -> Ending:
     """
-    Tell how an instance has ended that says so: the payload is the output, or the error text.
+    Return how an instance has ended that says so: the payload is the output, or the error text.
 
     What programs read of a failure is its output.
     """

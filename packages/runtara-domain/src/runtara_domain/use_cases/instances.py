@@ -35,28 +35,28 @@ class RegisterInstance:
     """Begin a run of an instance, or go on with it on a new connection."""
 
     instances: Instances
-    places: InstanceSlots
+    slots: InstanceSlots
     waits: Waits
     clock: Clock
 
     async def __call__(self, *, session: Session, registration: Registration) -> Registered:
-        if self.places.is_full and not self.places.holds(registration.instance_id):
+        if self.slots.is_full and not self.slots.holds(registration.instance_id):
             await self._free_places()
-        with session.place(registration.instance_id):
+        with session.slot(registration.instance_id):
             found = await self.instances.register(
                 registration, when=MOVES[Move.REGISTER].sources, at=self.clock.now()
             )
             _refuse(registration, found)
             session.bind(registration.instance_id, found.run)
-        self.waits.tell([registration.instance_id])  # Older runs that wait must learn of it.
+        self.waits.recheck([registration.instance_id])  # Older runs that wait must learn of it.
         return found
 
     async def _free_places(self) -> None:
         """Notice instances that an operator, an environment or another server has ended."""
-        standings = await self.instances.standings(self.places.instance_ids)
-        for instance_id, standing in standings.items():
-            if standing.state.is_final:
-                self.places.free(instance_id)
+        run_states = await self.instances.run_states(self.slots.instance_ids)
+        for instance_id, run_state in run_states.items():
+            if run_state.state.is_final:
+                self.slots.free(instance_id)
 
 
 def _refuse(asked: Registration, found: Registered) -> None:
@@ -117,10 +117,10 @@ class StartChild:
 @dataclass(frozen=True, slots=True)
 class CancelChild:
     """
-    Tell a child of the instance that asks to cancel; a PENDING one is CANCELLED with that.
+    Send CANCEL to a child of the calling instance; a PENDING child is CANCELLED at once.
 
-    Returns whether it was told: False if it has ended. Raises InstanceNotFound for what is no child
-    of the caller's.
+    Returns False if the child has ended already. Raises InstanceNotFound for an id that is not a
+    child's of the caller.
     """
 
     instances: Instances
@@ -129,15 +129,15 @@ class CancelChild:
     clock: Clock
 
     async def __call__(self, *, caller: Caller, child_id: str) -> bool:
-        standing = await self.instances.standing(caller.instance_id)
-        require_admitted(caller, standing, OPEN, "cancel a child")
+        run_state = await self.instances.run_state(caller.instance_id)
+        require_admitted(caller, run_state, OPEN, "cancel a child")
         child = await self.instances.get(child_id)
         if child is None or child.parent_id != caller.instance_id:
             raise InstanceNotFound(child_id)
         cancel = Signal(SignalType.CANCEL)
-        told = await self.signals.send(child_id, cancel, when=OPEN, at=self.clock.now())
+        sent = await self.signals.send(child_id, cancel, when=OPEN, at=self.clock.now())
         self.activity.note(caller)
-        return told.before is not None and not told.before.state.is_final
+        return sent.before is not None and not sent.before.state.is_final
 
 
 def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:

@@ -89,7 +89,7 @@ class ManageSchedules:
     async def upcoming(
         self, tenant_id: str, name: str, *, limit: int, at: datetime
     ) -> Sequence[Upcoming] | None:
-        """Tell the ticks to come, also of one that is paused; None if there is none."""
+        """Return the ticks to come, also of one that is paused; None if there is none."""
         read = await self.schedules.get(tenant_id, name)
         if read is None:
             return None

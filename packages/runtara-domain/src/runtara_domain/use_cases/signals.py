@@ -22,7 +22,7 @@ from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.sessions import Session
 from runtara_domain.status import OPEN, InstanceStatus, SignalType
 from runtara_domain.use_cases.admission import require_current, superseded
-from runtara_domain.waits import Waits, Wake
+from runtara_domain.waits import Waits, WakeReason
 
 MAX_WAIT = timedelta(minutes=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -57,19 +57,20 @@ class PollSignals:
             return await self._read(caller, checkpoint_ids)
         with (
             self.waits.hold(session, caller.instance_id) as held,
-            on_abandoned(lambda: held.wake(Wake.GONE)),
+            on_abandoned(lambda: held.wake(WakeReason.DISCONNECTED)),
         ):
-            self.waits.ring_after(held, wait)
+            self.waits.fire_after(held, wait)
             while True:
                 pending = await self._read(caller, checkpoint_ids)
                 if pending.signal or pending.custom_signals:
                     return pending
                 match await held.next():
-                    case Wake.DUE:
+                    case WakeReason.DUE:
                         self.activity.note(caller)
-                        # Told in the same turn, it would say nothing of it.
+                        # A signal may have come in the same iteration of the loop.
                         return await self._read(caller, checkpoint_ids)
-                    case Wake.GONE | Wake.ENDING:  # No session shows that it lives.
+                    case WakeReason.DISCONNECTED | WakeReason.ENDING:
+                        # No session shows that the caller lives.
                         return pending
 
     async def _read(self, caller: Caller, checkpoint_ids: Collection[str]) -> Pending:
@@ -81,7 +82,7 @@ class PollSignals:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeSignal:
-    """Hear that an instance does what it was told."""
+    """Take an instance's acknowledgement of a signal."""
 
     signals: Signals
     waits: Waits
@@ -100,7 +101,7 @@ class AcknowledgeSignal:
         require_current(caller, done.before)
         if done.after is not None and done.after.is_final:
             session.ended(caller.instance_id)
-        self.waits.tell([caller.instance_id])
+        self.waits.recheck([caller.instance_id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,10 @@ class SendCustomSignal:
 
 def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
     """
-    Tell that an instance is not known to wait for this name, and what it waits for.
+    Say that an instance is not known to wait for this name, and what it waits for; None: it may.
 
-    A suspended one has said so for good. One that runs says it when a wait has lasted a second, so
-    that a shorter one is not known; what another program wrote tells nothing.
+    What a suspended instance waits for is known. A running one reports a wait that has lasted a
+    second, so shorter waits are unknown. Reports of other programs than our SDK are not read.
     """
     before, waits = delivered.before, delivered.waits
     if before is None:
@@ -162,10 +163,10 @@ def _hint(instance_id: str, name: str, delivered: Delivered) -> str | None:
     if awaited is None or name in awaited:
         return None
     if is_running and not awaited:
-        return f"instance {instance_id!r} runs, and has not told that it waits for {name!r}"
+        return f"instance {instance_id!r} runs, and has not reported that it waits for {name!r}"
     shown = [*map(repr, awaited[:_SHOWN]), *(["others"] if len(awaited) > _SHOWN else [])]
     others = ", ".join(shown) or "nothing that can be sent"
-    verb, when = ("did not wait", "when it told last") if is_running else ("does not wait", "now")
+    verb, when = ("did not wait", "at its last report") if is_running else ("does not wait", "now")
     return f"instance {instance_id!r} {verb} for {name!r} {when}, but for {others}"
 
 

@@ -18,7 +18,7 @@ from runtara_domain.ports.transport import ignore
 from runtara_domain.sessions import Session
 from runtara_domain.status import MOVES, WORKING, Move, SignalType, State
 from runtara_domain.use_cases.admission import require_admitted
-from runtara_domain.waits import Wait, Waits, Wake
+from runtara_domain.waits import Wait, Waits, WakeReason
 
 RETRY = timedelta(seconds=1)
 
@@ -75,12 +75,12 @@ class SleepDurably:
             wait = holding.enter_context(self.waits.hold(session, caller.instance_id))
             now = self.clock.now()
             slept = await self._begin(caller, sleep, now)
-            standing = require_admitted(caller, slept.before, WORKING, _ACTION)
+            run_state = require_admitted(caller, slept.before, WORKING, _ACTION)
             if slept.wake_at is None or slept.wake_at <= now or _is_cancel(slept.signal):
                 return None
-            sleeper = Caller(caller.instance_id, standing.run)
+            sleeper = Caller(caller.instance_id, run_state.run)
             holding.enter_context(self.held.hold(sleeper, slept.wake_at))
-        self.waits.ring(wait, slept.wake_at)
+        self.waits.fire_at(wait, slept.wake_at)
         return wait, sleeper
 
     async def _begin(self, caller: Caller, sleep: Sleep, now: datetime) -> Slept:
@@ -97,14 +97,14 @@ class SleepDurably:
         is_blind = False
         while True:
             match await wait.next():
-                case Wake.GONE | Wake.ENDING:
+                case WakeReason.DISCONNECTED | WakeReason.ENDING:
                     return False
-                case Wake.TOLD:
+                case WakeReason.RECHECK:
                     is_over = await self._is_over(sleeper, is_blind=is_blind)
                     is_blind = is_over is None
                     if is_blind:
-                        self.waits.tell_after(wait, RETRY)
-                case Wake.DUE:
+                        self.waits.recheck_after(wait, RETRY)
+                case WakeReason.DUE:
                     is_over = True
             if is_over and await self._wake(wait, sleeper):
                 return True
@@ -127,10 +127,10 @@ class SleepDurably:
             when=MOVES[Move.WAKE].sources,
             at=self.clock.now(),
         )
-        standing = require_admitted(sleeper, woken.before, WORKING, _ACTION)
-        if woken.claimed_until is not None and standing.state is State.ASLEEP:
+        run_state = require_admitted(sleeper, woken.before, WORKING, _ACTION)
+        if woken.claimed_until is not None and run_state.state is State.ASLEEP:
             # An environment is about to launch it anew; if it doesn't, it is ours again some time.
-            self.waits.ring_after(wait, RETRY)
+            self.waits.fire_after(wait, RETRY)
             return False
         return True
 

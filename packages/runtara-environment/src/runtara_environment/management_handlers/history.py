@@ -1,4 +1,4 @@
-"""What instances have saved and told, and figures of a tenant's."""
+"""Checkpoints and events of instances, and a tenant's metrics."""
 
 from datetime import UTC, datetime, timedelta
 

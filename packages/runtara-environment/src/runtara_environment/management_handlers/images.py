@@ -94,7 +94,7 @@ async def _registered(
         )
         registered = await _kept(core, new, file)
     await _declare_schedule(core, registered.image)
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(
         register_image=pb.RegisterImageResponse(
             success=True,
@@ -116,7 +116,7 @@ async def _declare_schedule(core: Management, image: Image) -> None:
     await manage.declare(
         image.tenant_id, image.workflow, image.image_id, schedule, at=core.launcher.now()
     )
-    core.launcher.look_at_schedules()
+    core.launcher.recheck_schedules()
 
 
 async def _following(request: ManagementRequest, size: int) -> AsyncIterator[bytes]:

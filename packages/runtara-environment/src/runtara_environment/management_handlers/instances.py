@@ -101,7 +101,7 @@ async def _status(
 
 
 def _may_wait(seen: InstanceView) -> bool:
-    """Tell whether a placement may have given the newest launch back for want of room."""
+    """Return whether a placement may have given the newest launch back for want of room."""
     one = seen.instance
     is_between = one.launch_id is None and seen.next_launch_at is not None
     return is_between and seen.launches > 0 and not one.state.is_final
@@ -122,14 +122,14 @@ async def wait_instance(
 
 
 def _given_up(core: Management, request: ManagementRequest) -> OnAbandoned:
-    """Tell when the wait is over: the client has given up, or the environment ends."""
+    """Return what calls back when the client gives up, or the environment ends."""
 
     @contextmanager
-    def told(call: Callable[[], None]) -> Iterator[None]:
-        with request.on_abandoned(call), core.ending.told(call):
+    def given_up(call: Callable[[], None]) -> Iterator[None]:
+        with request.on_abandoned(call), core.ending.calling(call):
             yield
 
-    return told
+    return given_up
 
 
 async def list_instances(

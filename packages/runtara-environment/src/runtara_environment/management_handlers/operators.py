@@ -117,7 +117,7 @@ async def drain_environment(
     environment_id = translation.required(message, "environment_id")
     if not await core.persistence.environments.drain(environment_id, draining=message.drain):
         raise NotFound(f"Environment {environment_id!r} not found")
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(drain_environment=pb.DrainEnvironmentResponse())
 
 
@@ -134,7 +134,7 @@ async def set_hold(
     ):
         raise NotFound(f"Hold of {scope} {message.name or message.tenant_id!r} not found")
     else:
-        core.launcher.look()
+        core.launcher.recheck()
     return pb.RpcResponse(set_hold=pb.SetHoldResponse())
 
 

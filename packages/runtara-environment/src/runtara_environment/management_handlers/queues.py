@@ -27,7 +27,7 @@ async def put_queue(
         None if period is None else timedelta(milliseconds=period),
     )
     created = await core.persistence.limits.put(limit)
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(put_queue=pb.PutQueueResponse(created=created))
 
 
@@ -71,7 +71,7 @@ async def put_limit(
         )
     else:
         await core.persistence.limits.remove(scope, tenant_id, message.name)
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(put_limit=pb.PutLimitResponse())
 
 

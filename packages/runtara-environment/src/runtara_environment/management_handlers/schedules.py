@@ -57,7 +57,7 @@ async def put_schedule(
         await _require_image(core, schedule)
         created = await _manage(core).put(schedule, at=now)
         answer = pb.PutScheduleResponse(created=created)
-    core.launcher.look_at_schedules()
+    core.launcher.recheck_schedules()
     return pb.RpcResponse(put_schedule=answer)
 
 
@@ -96,7 +96,7 @@ async def pause_schedule(
     else:
         is_there = await _manage(core).resume(*key, at=core.launcher.now())
     _known(is_there or None, message.name)
-    core.launcher.look_at_schedules()
+    core.launcher.recheck_schedules()
     return pb.RpcResponse(pause_schedule=pb.PauseScheduleResponse())
 
 
@@ -129,14 +129,14 @@ async def backfill_schedule(
         at=core.launcher.now(),
     )
     ticks = [_tick(each) for each in _known(found, message.name)]
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(backfill_schedule=pb.BackfillScheduleResponse(ticks=ticks))
 
 
 async def next_ticks(
     core: Management, request: ManagementRequest, message: pb.NextTicksRequest
 ) -> pb.RpcResponse:
-    """Tell the coming ticks, also of a schedule that is paused."""
+    """Return the coming ticks, also of a schedule that is paused."""
     values.check_range("limit", message.limit, 0, _MOST_SHOWN)
     limit = message.limit or _SHOWN
     found = await _manage(core).upcoming(*_key(message), limit=limit, at=core.launcher.now())
@@ -150,7 +150,7 @@ async def delete_schedule(
     """Delete a schedule; the instances that it started stay."""
     is_there = await core.persistence.schedules.remove(*_key(message))
     _known(is_there or None, message.name)
-    core.launcher.look_at_schedules()
+    core.launcher.recheck_schedules()
     return pb.RpcResponse(delete_schedule=pb.DeleteScheduleResponse())
 
 

@@ -25,7 +25,7 @@ def view(
 
     obstacle: why its image can't be run in this environment.
     """
-    response = _standing(seen.instance)
+    response = _state(seen.instance)
     response.waiting_for.extend(waiting(seen.awaits))
     response.MergeFrom(_launching(seen, obstacle))
     if seen.progress is not None:
@@ -45,8 +45,8 @@ def view(
     return response
 
 
-def _standing(one: Instance) -> pb.GetInstanceStatusResponse:
-    """Tell what the core knows of an instance."""
+def _state(one: Instance) -> pb.GetInstanceStatusResponse:
+    """Return what the core knows of an instance."""
     return pb.GetInstanceStatusResponse(
         found=True,
         instance_id=one.instance_id,
@@ -69,7 +69,7 @@ def _standing(one: Instance) -> pb.GetInstanceStatusResponse:
 
 
 def _launching(seen: InstanceView, obstacle: str | None) -> pb.GetInstanceStatusResponse:
-    """Tell what environments know of an instance."""
+    """Return what environments know of an instance."""
     stored = seen.image
     return pb.GetInstanceStatusResponse(
         image_id=stored.image_id if stored else "",

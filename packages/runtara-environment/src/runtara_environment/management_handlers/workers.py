@@ -9,8 +9,8 @@ from functools import partial
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.launching.bell import Bell
 from runtara_domain.launching.crashes import CrashPolicy
+from runtara_domain.launching.timed_event import TimedEvent
 from runtara_domain.launching.verdicts import judge
 from runtara_domain.model.environments import EnvironmentKind, Lease, NewEnvironment
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
@@ -68,11 +68,11 @@ async def claim_launches(
         raise LeaseLost("open the worker first: its lease is not known here")
     values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
-    bell, over, abandoned = Bell(core.clock), asyncio.Event(), asyncio.Event()
+    wake_up, over, abandoned = TimedEvent(core.clock), asyncio.Event(), asyncio.Event()
 
     def end() -> None:
         over.set()
-        bell.ring()
+        wake_up.set()
 
     def abandon() -> None:
         abandoned.set()
@@ -81,21 +81,21 @@ async def claim_launches(
     assignments: tuple[Assignment, ...] = ()
     with (
         request.on_abandoned(abandon),
-        core.ending.told(end),
-        core.launcher.launchable.told(bell.ring),
+        core.ending.calling(end),
+        core.launcher.launchable.calling(wake_up.set),
     ):
         # What would be claimed for a client that has gone would not be launched.
         while not over.is_set():
-            bell.clear()
+            wake_up.clear()
             claims = await _claim(core, offer, message.limit)
             assignments = claims.assignments
             left = until - core.clock.uptime()
             if assignments or left <= timedelta(0):
                 break
-            await bell.wait(min([left, *_moments(core, claims)]))
+            await wake_up.wait(min([left, *_moments(core, claims)]))
     if abandoned.is_set() and assignments:
         await _give_back(core, [one.launch_id for one in assignments], "the worker has gone")
-        core.launcher.look()
+        core.launcher.recheck()
         assignments = ()
     return pb.RpcResponse(
         claim_launches=pb.ClaimLaunchesResponse(assignments=map(_assigned, assignments))
@@ -171,7 +171,7 @@ async def report_launches(
     )
     all_closed = [one for one in outcomes if not isinstance(one, BaseException)]
     core.operations.endings.tell([closed.instance_id or "" for closed in all_closed])
-    core.launcher.look()
+    core.launcher.recheck()
     for one in outcomes:
         if isinstance(one, BaseException):
             raise one
@@ -203,7 +203,7 @@ async def close_worker(
         left = await core.persistence.launches.open_launches(environment_id, at=core.launcher.now())
         await _give_back(core, [row.launch_id for row in left], "the worker has ended")
         await environments.close(environment_id)
-    core.launcher.look()
+    core.launcher.recheck()
     return pb.RpcResponse(close_worker=pb.CloseWorkerResponse())
 
 

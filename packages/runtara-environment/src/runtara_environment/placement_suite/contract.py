@@ -59,7 +59,7 @@ class PlacementContract:
     # How launches end
 
     async def test_exit_codes_and_output(self, rig: Rig) -> None:
-        """A code is told with the end of what the process wrote, and what it used."""
+        """The end has the exit code, the last of the output, and what the process used."""
         fails = await rig.shell("echo words; echo more >&2; exit 7")
         ends = await rig.shell("exit 0")
 
@@ -70,13 +70,13 @@ class PlacementContract:
         assert (other.cause, other.exit_code, other.stderr) == (Cause.EXITED, 0, "")
 
     async def test_a_signal_of_its_own(self, rig: Rig) -> None:
-        """A process that a signal ended is told from one that left with a code."""
+        """The end of a process that a signal ended names the signal, and no exit code."""
         end = await rig.ended(await rig.shell("kill -SEGV $$"))
 
         assert (end.cause, end.exit_code, end.signal) == (Cause.KILLED, None, 11)
 
     async def test_input_and_output_json(self, rig: Rig) -> None:
-        """A process finds its input, and what it leaves is told."""
+        """A process finds its input, and its end has what it leaves."""
         script = (
             """printf '{"status": "completed", "result": %s}' "$(cat input.json)" > output.json"""
         )
@@ -146,7 +146,7 @@ class PlacementContract:
     async def test_a_signal_to_no_process_does_nothing(self, rig: Rig) -> None:
         """Neither to one that never was, nor to one that has ended."""
         launched = await rig.shell("exit 3")
-        await rig.told(launched)
+        await rig.end_of(launched)
         await rig.placement.send("no such launch", StopSignal.KILL)
         await rig.placement.send(launched.launch_id, StopSignal.KILL)
 
@@ -187,7 +187,7 @@ class PlacementContract:
             except LaunchFailed as failed:
                 end, problem = failed.end, failed.problem
             else:
-                end, problem = await rig.ended(launched), "told by its end"
+                end, problem = await rig.ended(launched), "reported with its end"
             assert problem
             # One that was started says so itself, by an exit code of our SDK.
             assert end.cause is Cause.REFUSED or (end.reports and end.exit_code in REFUSES)
@@ -238,13 +238,13 @@ class PlacementContract:
     # After the environment's death
 
     async def test_processes_are_found_again(self, rig: Rig) -> None:
-        """The next environment is told how they end, and how they ended meanwhile."""
+        """The next environment gets the ends of processes, also of those that ended meanwhile."""
         go, mark = rig.mark(), rig.mark()
         script = f"echo up > {mark}; while [ ! -e {go} ]; do sleep 0.05; done; echo end >&2; exit 5"
         lives = await rig.shell(script)
         ends = await rig.shell("echo over >&2; exit 6")
         await rig.until_there(mark)
-        await rig.told(ends)
+        await rig.end_of(ends)
 
         await rig.reopen([lives, ends])
 
@@ -256,9 +256,9 @@ class PlacementContract:
         assert (end.cause, end.exit_code, end.stderr) == (Cause.EXITED, 5, "end\n")
 
     async def test_what_was_confirmed_is_forgotten(self, rig: Rig) -> None:
-        """An end is told until then, and not after."""
+        """An end is reported again until it is confirmed, and not after that."""
         kept, confirmed = await rig.shell("exit 1"), await rig.shell("exit 2")
-        await rig.told(kept)
+        await rig.end_of(kept)
         await rig.ended(confirmed)
 
         await rig.reopen([kept])
@@ -284,7 +284,7 @@ class PlacementContract:
     # After the engine's death
 
     async def test_a_lost_engine_loses_no_launch(self, rig: Rig) -> None:
-        """What ran can still be killed, its end is told, and launches go on."""
+        """Running processes can still be killed, their ends are reported, and launches go on."""
         mark = rig.mark()
         launched = await rig.shell(LIVES.format(mark=mark))
         await rig.until_there(mark)

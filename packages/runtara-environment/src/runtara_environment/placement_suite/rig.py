@@ -200,11 +200,11 @@ class Rig:
 
     async def ended(self, launched: Launched) -> LaunchEnd:
         """Wait for a launch's end, and confirm it as the engine does once the verdict is stored."""
-        end = await self.told(launched)
+        end = await self.end_of(launched)
         await self.placement.confirm(launched.launch_id)
         return end
 
-    async def told(self, launched: Launched) -> LaunchEnd:
+    async def end_of(self, launched: Launched) -> LaunchEnd:
         """Wait for a launch's end."""
         async with asyncio.timeout(self.patience):
             while launched.launch_id not in self.ends:
@@ -213,7 +213,7 @@ class Rig:
         return self.ends[launched.launch_id]
 
     async def killed(self, launched: Launched) -> LaunchEnd:
-        """Kill a launch as often as the engine would, until its end is told; confirm that."""
+        """Kill a launch as often as the engine would, until its end is reported; confirm it."""
         async with asyncio.timeout(self.patience):
             while launched.launch_id not in self.ends:
                 await self.placement.send(launched.launch_id, StopSignal.KILL)

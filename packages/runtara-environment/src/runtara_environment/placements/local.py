@@ -29,7 +29,7 @@ from runtara_environment.placements.spawner import (
 from runtara_environment.placements.strays import end_strays
 from runtara_environment.placements.sweeping import Folders
 from runtara_environment.runners.oci import NO_RUNTIME
-from runtara_environment.runners.port import Places, ProcessSpec, Runner
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Runner
 from runtara_environment.runners.variables import base_variables, launch_variables
 from runtara_environment.spawner.frames import Message
 
@@ -109,7 +109,7 @@ class LocalPlacement:
         return self.obstacle(image) is None
 
     def obstacle(self, image: Image) -> str | None:
-        """Tell why an image can't be run here; None if it can."""
+        """Return why an image can't be run here; None if it can."""
         if image.sha256 is None and not Path(image.binary_path or "/").is_file():
             return f"there is no file {image.binary_path!r} on this machine"
         if image.runner_type in self.runners:
@@ -178,11 +178,11 @@ class LocalPlacement:
             await asyncio.to_thread(folder.make, given)
         except OSError as error:
             raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
-        places = Places(code=code, folder=folder.path, workspace=folder.workspace)
+        folders = LaunchFolders(code=code, folder=folder.path, workspace=folder.workspace)
         launched = _Launched(folder, runner.reports, image.image_id)
         self._launched[assignment.launch_id] = launched
         try:
-            return await self._start(assignment, image, runner, places, may_start)
+            return await self._start(assignment, image, runner, folders, may_start)
         except LaunchFailed:
             self._launched.pop(assignment.launch_id, None)
             raise
@@ -192,25 +192,25 @@ class LocalPlacement:
         assignment: Assignment,
         image: Image,
         runner: Runner,
-        places: Places,
+        folders: LaunchFolders,
         may_start: Callable[[], bool],
     ) -> str:
         variables = {
             **base_variables(self.settings.keeps_dont_write_bytecode),
-            **launch_variables(assignment, image, places, self.settings.core_variables()),
+            **launch_variables(assignment, image, folders, self.settings.core_variables()),
         }
         for left in reversed(range(_TRIES)):
             is_warm = image.image_id not in self._cold
-            spec = runner.spec(image, places, variables, warm=is_warm)
+            spec = runner.spec(image, folders, variables, warm=is_warm)
             if not may_start():
                 raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
             try:
-                return await self._ask_start(assignment.launch_id, places, spec)
+                return await self._ask_start(assignment.launch_id, folders, spec)
             except SpawnerRefused as refused:
                 self._learn(image, refused, left)
             except SpawnerLost as lost:
                 # It may have been started: nothing of it may live beside the next one.
-                await self._end_strays(assignment.launch_id, places.folder)
+                await self._end_strays(assignment.launch_id, folders.folder)
                 raise LaunchFailed(Cause.RUNNER_FAILED, str(lost)) from lost
         raise AssertionError("the last try has its answer")
 
@@ -235,8 +235,8 @@ class LocalPlacement:
         elif refused.problem != "ended" or not left:
             raise LaunchFailed(Cause.RUNNER_FAILED, text) from refused
 
-    async def _ask_start(self, launch_id: str, places: Places, spec: ProcessSpec) -> str:
-        order = start_order(launch_id, places, spec, container=self._container(launch_id))
+    async def _ask_start(self, launch_id: str, folders: LaunchFolders, spec: ProcessSpec) -> str:
+        order = start_order(launch_id, folders, spec, container=self._container(launch_id))
         client = await self._spawner()
         ok = await client.ask("start", max_log_bytes=self.settings.max_log_bytes, **order)
         launched = self._launched.get(launch_id)
@@ -259,7 +259,7 @@ class LocalPlacement:
             await (await self._spawner()).ask("confirm", launch_id=launch_id)
 
     def knows(self, launch_id: str) -> bool:
-        """Tell whether the spawner has, or had, a process of a launch, before it is taken up."""
+        """Return whether the spawner has, or had, a process of a launch, before it is taken up."""
         return launch_id in self._living or launch_id in self._unheard
 
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:

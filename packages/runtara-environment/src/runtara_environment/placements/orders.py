@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from runtara_environment.folders import safe_name
-from runtara_environment.runners.port import Places, ProcessSpec
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec
 
 
 def start_order(
-    launch_id: str, places: Places, spec: ProcessSpec, *, container: Path
+    launch_id: str, folders: LaunchFolders, spec: ProcessSpec, *, container: Path
 ) -> dict[str, Any]:
     """Give the fields that start a launch's process; container: the folder of one, if it is one."""
     return {
         "launch_id": launch_id,
-        "folder": str(places.folder),
+        "folder": str(folders.folder),
         "argv": list(spec.argv),
         "env": dict(spec.env),
         "cwd": str(spec.cwd),

@@ -19,13 +19,13 @@ class PlacementSetup:
     What a placement of an installed package is made with.
 
     persistence: open while the placement's watch is; it holds the images' bytes. runners: by runner
-    type. places: this environment's folder, and where processes find the core.
+    type. local: this environment's folder, and where processes find the core.
     """
 
     environment_id: str
     persistence: Persistence
     runners: Mapping[str, Runner]
-    places: LocalSettings
+    local: LocalSettings
 
 
 def other_placements(setup: PlacementSetup) -> Mapping[str, Placement]:

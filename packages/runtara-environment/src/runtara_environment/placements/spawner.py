@@ -44,7 +44,7 @@ class SpawnerClient:
     """
     A connection to a spawner.
 
-    `ended` is told of endings, `lost` once when the connection has ended.
+    `ended` is called for each end of a process, `lost` once when the connection has ended.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,7 +68,7 @@ class SpawnerClient:
         return ok
 
     async def greet(self) -> Greeting:
-        """Ask for what lives; endings that are not confirmed are told before the answer."""
+        """Ask for the living processes; unconfirmed ends are reported before the answer."""
         ok = await self.ask("hello")
         living = {one["launch_id"]: (one["pid"], one["start_time"]) for one in ok["launches"]}
         return Greeting(ok["boot_id"], living)

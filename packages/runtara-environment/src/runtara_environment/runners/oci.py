@@ -10,8 +10,8 @@ from runtara_domain.model.images import Image
 from runtara_environment.runners.oci_config import CA, DATA, WORKSPACE, config
 from runtara_environment.runners.port import (
     ContainerSpec,
+    LaunchFolders,
     NotRunnable,
-    Places,
     ProcessSpec,
     limits_of,
 )
@@ -71,7 +71,7 @@ class OciRunner:
         ProcessRunner().install(content, folder)
 
     def spec(
-        self, image: Image, places: Places, env: Mapping[str, str], *, warm: bool
+        self, image: Image, folders: LaunchFolders, env: Mapping[str, str], *, warm: bool
     ) -> ProcessSpec:
         memory_bytes, cpus = limits_of(image)
         own = {
@@ -84,11 +84,11 @@ class OciRunner:
         authority = own.get("RUNTARA_TLS_CA")
         if authority is not None:
             own["RUNTARA_TLS_CA"] = CA
-        program = places.code / PROGRAM
+        program = folders.code / PROGRAM
         return ProcessSpec(
             argv=[],
             env=own,
-            cwd=places.folder,
+            cwd=folders.folder,
             memory_bytes=memory_bytes,
             cpus=cpus,
             container=ContainerSpec(
@@ -97,7 +97,7 @@ class OciRunner:
                     own,
                     # An adopted image is a link to the file that a Rust environment has.
                     program=program.resolve(),
-                    places=places,
+                    folders=folders,
                     authority=None if authority is None else Path(authority),
                 ),
             ),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtara_environment.runners.port import Places
+from runtara_environment.runners.port import LaunchFolders
 
 PROGRAM, DATA, WORKSPACE, CA = "/program", "/data", "/workspace", "/run/runtara/ca.pem"
 """Where a container has its program, the launch's folder, the workspace, the core's authority."""
@@ -48,7 +48,7 @@ _Mount = Mapping[str, object]
 
 
 def config(
-    env: Mapping[str, str], *, program: Path, places: Places, authority: Path | None
+    env: Mapping[str, str], *, program: Path, folders: LaunchFolders, authority: Path | None
 ) -> dict[str, object]:
     """
     Give the `config.json` of a launch's container.
@@ -73,8 +73,8 @@ def config(
             *_SYSTEM,
             *(_read_only(Path(path), path) for path in (*_PROGRAMS, *_FILES) if _is_there(path)),
             _read_only(program, PROGRAM),
-            _writable(places.folder, DATA),
-            _writable(places.workspace, WORKSPACE),
+            _writable(folders.folder, DATA),
+            _writable(folders.workspace, WORKSPACE),
             *([] if authority is None else [_read_only(authority, CA)]),
         ],
         "linux": {

@@ -9,7 +9,7 @@ from runtara_domain.model.images import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class LaunchFolders:
     """
     The folders of a launch. code: as the runner installed the image. folder: the launch's own.
     workspace: kept over launches of the instance.
@@ -87,10 +87,10 @@ class Runner(Protocol):
         ...
 
     def spec(
-        self, image: Image, places: Places, env: Mapping[str, str], *, warm: bool
+        self, image: Image, folders: LaunchFolders, env: Mapping[str, str], *, warm: bool
     ) -> ProcessSpec:
         """
-        Tell the process of a launch. env: all its variables, but for the runner's own.
+        Return the process of a launch. env: all its variables, but for the runner's own.
 
         warm: False if the image can't be forked.
         """

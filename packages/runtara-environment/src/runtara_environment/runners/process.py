@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtara_domain.model.images import Image
-from runtara_environment.runners.port import Places, ProcessSpec, limits_of
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec, limits_of
 
 PROGRAM = "program"
 
@@ -22,13 +22,13 @@ class ProcessRunner:
         program.chmod(0o755)
 
     def spec(
-        self, image: Image, places: Places, env: Mapping[str, str], *, warm: bool
+        self, image: Image, folders: LaunchFolders, env: Mapping[str, str], *, warm: bool
     ) -> ProcessSpec:
         memory_bytes, cpus = limits_of(image)
         return ProcessSpec(
-            argv=[str(places.code / PROGRAM)],
+            argv=[str(folders.code / PROGRAM)],
             env=env,
-            cwd=places.folder,
+            cwd=folders.folder,
             memory_bytes=memory_bytes,
             cpus=cpus,
         )

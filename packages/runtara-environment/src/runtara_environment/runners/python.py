@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from runtara_domain.model.images import Image
-from runtara_environment.runners.port import Places, ProcessSpec, Warm, limits_of
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Warm, limits_of
 
 _PRELOADED = "?runtara_sdk.workflow.process.preloaded"
 """What the SDK imports late. The `?` says that an older SDK may not have it."""
@@ -25,7 +25,7 @@ class PythonRunner:
             archive.extractall(folder)
 
     def spec(
-        self, image: Image, places: Places, env: Mapping[str, str], *, warm: bool
+        self, image: Image, folders: LaunchFolders, env: Mapping[str, str], *, warm: bool
     ) -> ProcessSpec:
         memory_bytes, cpus = limits_of(image)
         python = str(image.metadata.get("python") or sys.executable)
@@ -34,27 +34,29 @@ class PythonRunner:
         command = ["runtara_sdk", "run", target]
         return ProcessSpec(
             argv=command if is_warm else [python, "-m", *command],
-            env={**env, "PYTHONPATH": _path(places.code, env)},
-            cwd=places.folder,
+            env={**env, "PYTHONPATH": _path(folders.code, env)},
+            cwd=folders.folder,
             memory_bytes=memory_bytes,
             cpus=cpus,
-            warm=_warm(image, places, python, target, env) if is_warm else None,
+            warm=_warm(image, folders, python, target, env) if is_warm else None,
         )
 
 
-def _warm(image: Image, places: Places, python: str, target: str, env: Mapping[str, str]) -> Warm:
+def _warm(
+    image: Image, folders: LaunchFolders, python: str, target: str, env: Mapping[str, str]
+) -> Warm:
     # What is a launch's own must not be there when the image is imported.
     named = image.metadata.get("env")
     own = named if isinstance(named, dict) else {}
     common = {name: value for name, value in env.items() if name in own or name in COMMON}
-    common["PYTHONPATH"] = _path(places.code, common)
+    common["PYTHONPATH"] = _path(folders.code, common)
     described = json.dumps([image.image_id, python, sorted(common.items())])
     return Warm(
         key=hashlib.sha256(described.encode()).hexdigest(),
         python=python,
         modules=[_PRELOADED, target.partition(":")[0]],
         env={**common, **{name: str(value) for name, value in own.items()}},
-        cwd=str(places.code),
+        cwd=str(folders.code),
     )
 
 

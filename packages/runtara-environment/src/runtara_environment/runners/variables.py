@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from runtara_domain.model.images import Image
 from runtara_domain.model.launches import Assignment
-from runtara_environment.runners.port import Places
+from runtara_environment.runners.port import LaunchFolders
 from runtara_environment.runners.python import COMMON
 
 
@@ -21,7 +21,7 @@ def base_variables(keeps_dont_write_bytecode: bool) -> dict[str, str]:
 
 
 def launch_variables(
-    assignment: Assignment, image: Image, places: Places, core: Mapping[str, str]
+    assignment: Assignment, image: Image, folders: LaunchFolders, core: Mapping[str, str]
 ) -> dict[str, str]:
     """Give a launch's own: the image's, then the start's, then what says which instance it is."""
     named = image.metadata.get("env")
@@ -31,7 +31,7 @@ def launch_variables(
     found["RUNTARA_INSTANCE_ID"] = assignment.instance_id
     found["RUNTARA_TENANT_ID"] = assignment.tenant_id
     found["RUNTARA_LAUNCH_ID"] = assignment.launch_id
-    found["RUNTARA_WORKSPACE_DIR"] = str(places.workspace)
+    found["RUNTARA_WORKSPACE_DIR"] = str(folders.workspace)
     if assignment.checkpoint_id is not None:
         found["RUNTARA_CHECKPOINT_ID"] = assignment.checkpoint_id
     return found

@@ -51,7 +51,7 @@ class Cgroup:
         return None if nanoseconds is None else nanoseconds // 1000
 
     def was_full(self) -> bool:
-        """Tell whether its processes have ever needed more memory than its limit."""
+        """Return whether its processes have ever needed more memory than its limit."""
         if self.is_v2:
             return bool(self._counter("memory", "memory.events", "oom"))
         # Not all kernels count failures here; a failed charge may be as large as a huge page.

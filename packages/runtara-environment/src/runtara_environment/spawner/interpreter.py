@@ -60,7 +60,7 @@ def _import(module: str) -> None:
 
 
 def _unforkable(ours: int) -> dict[str, Any] | None:
-    """Tell what the import has opened or begun that two processes can't share."""
+    """Return what the import has opened or begun that two processes can't share."""
     if len(os.listdir("/proc/self/task")) > 1:
         return {"problem": "threads", "text": "its import starts threads"}
     for name in os.listdir("/proc/self/fd"):

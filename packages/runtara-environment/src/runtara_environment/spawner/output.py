@@ -124,7 +124,7 @@ class OutputLog:
 
 
 def lost(folder: Path) -> int:
-    """Tell how many bytes a launch wrote before those that its log still has."""
+    """Return how many bytes a launch wrote before those that its log still has."""
     try:
         return int((folder / LOST_NAME).read_text())
     except (FileNotFoundError, ValueError):

@@ -3,7 +3,7 @@ The spawner's loop: serves environments on a Unix socket, and owns the processes
 
 One thread, no event loop of asyncio's: it forks, and it must outlive everything else. What a client
 sends is an object with `id` and `do`; the answer has the same `id`, and `ok` or `error`. Endings
-are told to every client as they come, and again to each that says hello, until one confirms them.
+are sent to every client as they come, and again to each that says hello, until one confirms them.
 """
 
 import logging
@@ -121,7 +121,7 @@ class Spawner:
             return
         try:
             for message in client.decoder.feed(data):
-                self._carry_out(client, message)
+                self._execute(client, message)
         except MalformedMessage as error:
             logger.warning("a client sent what is no message: %s", error)
             self._forget(client)
@@ -132,7 +132,7 @@ class Spawner:
             self._selector.unregister(client.connection)
             client.connection.close()
 
-    def _carry_out(self, client: Client, message: Message) -> None:
+    def _execute(self, client: Client, message: Message) -> None:
         operation = self._operations.get(str(message.get("do")))
         try:
             if operation is None:

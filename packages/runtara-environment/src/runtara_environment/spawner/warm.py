@@ -35,7 +35,7 @@ Answered = Callable[[int | NotWarm], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to fork: what the interpreter is told, its output, and where its pid goes."""
+    """A launch to fork: the order to the interpreter, the output, and where the pid goes."""
 
     content: Mapping[str, Any]
     output: int

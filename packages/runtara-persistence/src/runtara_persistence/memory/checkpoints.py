@@ -14,10 +14,10 @@ from runtara_domain.model import (
     CheckpointWrite,
     Claim,
     RetryAttempt,
+    RunState,
     Saved,
     Sleep,
     Slept,
-    Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence.memory.rows import CheckpointRow, InstanceRow
@@ -33,11 +33,11 @@ class MemoryCheckpoints:
     async def save(
         self, caller: Caller, write: CheckpointWrite, *, when: Condition, at: datetime
     ) -> Saved:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Saved(before=None)
-        before = row.standing
+        before = row.run_state
         if not before.admits(caller, when):
             return Saved(before)
         found = self._store.checkpoint(caller.instance_id, write.checkpoint_id)
@@ -55,7 +55,7 @@ class MemoryCheckpoints:
         )
 
     async def get(self, instance_id: str, checkpoint_id: str) -> Checkpoint | None:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.checkpoint(instance_id, checkpoint_id)
         if row is None:
             return None
@@ -71,11 +71,11 @@ class MemoryCheckpoints:
         earliest: datetime | None,
         at: datetime,
     ) -> Slept:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Slept(before=None)
-        before = row.standing
+        before = row.run_state
         if not before.admits(caller, when):
             return Slept(before)
         wake_at = self._deadline(row, sleep, at)
@@ -97,12 +97,12 @@ class MemoryCheckpoints:
 
     async def record_retry(
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
-    ) -> Standing | None:
-        await self._store.turn()
+    ) -> RunState | None:
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return None
-        before = row.standing
+        before = row.run_state
         if before.admits(caller, when):
             self._keep_attempt(caller.instance_id, attempt)
             row.show_life(at)
@@ -113,21 +113,21 @@ class MemoryCheckpoints:
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
-        await self._store.turn()
+        await self._store.yield_control()
         rows = [row for row in self._saved(instance_id) if row.id > after_id]
         shown = rows[:limit]
         entries = tuple(self._entry(row) for row in shown)
         return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
 
     async def count(self, which: CheckpointFilter) -> int:
-        await self._store.turn()
+        await self._store.yield_control()
         return len(self._chosen(which))
 
     async def newest(
         self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
-        await self._store.turn()
+        await self._store.yield_control()
         rows = self._chosen(which)[::-1][offset : offset + limit]
         return [
             CheckpointSummary(row.checkpoint_id, row.created_at, len(row.state)) for row in rows

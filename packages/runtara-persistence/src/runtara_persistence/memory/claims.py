@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken
+from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken
 from runtara_domain.status import MOVES, Condition, InstanceStatus, Move, SignalType
 from runtara_persistence.memory import records
 from runtara_persistence.memory.rows import InstanceRow
@@ -21,7 +21,7 @@ class MemoryClaims:
 
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         waiting = [
             (max(due, row.wake_claim_until or due), row.instance_id, row)
             for row in self._store.instances.values()
@@ -35,7 +35,7 @@ class MemoryClaims:
         return [records.claimed(row) for row in rows]
 
     async def next_due(self, *, at: datetime) -> datetime | None:
-        await self._store.turn()
+        await self._store.yield_control()
         moments = (
             self._due_from(row, at)
             for row in self._store.instances.values()
@@ -46,19 +46,19 @@ class MemoryClaims:
 
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
-    ) -> Mapping[str, Standing]:
-        await self._store.turn()
-        standings = {}
+    ) -> Mapping[str, RunState]:
+        await self._store.yield_control()
+        run_states = {}
         for sleeper, moment in sleepers.items():
             row = self._store.instances.get(sleeper.instance_id)
             if row is not None:
-                standings[row.instance_id] = row.standing
-                if row.standing.admits(sleeper, MOVES[Move.WAKE].sources):
+                run_states[row.instance_id] = row.run_state
+                if row.run_state.admits(sleeper, MOVES[Move.WAKE].sources):
                     _renew(row, claim, moment, at)
-        return standings
+        return run_states
 
     async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
-        await self._store.turn()
+        await self._store.yield_control()
         for instance_id in instance_ids:
             row = self._store.instances.get(instance_id)
             if row is not None and row.wake_claim_by == token:
@@ -67,11 +67,11 @@ class MemoryClaims:
         return set()
 
     async def wake(self, caller: Caller, *, token: str, when: Condition, at: datetime) -> Woken:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Woken(before=None, woken=False)
-        before = row.standing
+        before = row.run_state
         if row.is_anothers(token, at):
             return Woken(before, woken=False, claimed_until=row.wake_claim_until)
         woken = before.admits(caller, when)
@@ -82,7 +82,7 @@ class MemoryClaims:
         return Woken(before, woken)
 
     def _due_from(self, row: InstanceRow, at: datetime) -> datetime | None:
-        """Tell from when on it may be claimed; None: not before something else happens to it."""
+        """Return from when on it may be claimed; None: not before something else happens to it."""
         due = at if self._store.is_sent_for(row) else row.sleep_until
         if due is None or row.wake_claim_by is None or row.wake_claim_until is None:
             return due

@@ -27,7 +27,7 @@ class MemoryEnvironments:
         self._clock = clock
 
     async def open(self, new: NewEnvironment, *, ttl: timedelta) -> Lease:
-        await self._store.turn()
+        await self._store.yield_control()
         now = self._clock.now()
         self._forget_gone(now)
         known = self._store.environments.get(new.environment_id)
@@ -59,7 +59,7 @@ class MemoryEnvironments:
         silence: timedelta = timedelta(seconds=120),
         lost_silence: timedelta = timedelta(seconds=45),
     ) -> Renewal | None:
-        await self._store.turn()
+        await self._store.yield_control()
         now = self._clock.now()
         row = self._store.environments.get(environment_id)
         if row is None or row.closed_at is not None:
@@ -88,14 +88,14 @@ class MemoryEnvironments:
         )
 
     async def close(self, environment_id: str) -> None:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.environments.get(environment_id)
         if row is not None and row.closed_at is None:
             row.closed_at = self._clock.now()
             row.lease_until = min(row.lease_until, row.closed_at)
 
     async def drain(self, environment_id: str, *, draining: bool) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.environments.get(environment_id)
         if row is None:
             return False
@@ -104,7 +104,7 @@ class MemoryEnvironments:
         return True
 
     async def page(self, *, gone_for: timedelta = timedelta(days=1)) -> Sequence[Environment]:
-        await self._store.turn()
+        await self._store.yield_control()
         since = self._clock.now() - gone_for
         return [
             records.environment(row, launching.open_count(self._store, row.environment_id))

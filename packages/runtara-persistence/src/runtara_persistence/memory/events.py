@@ -30,33 +30,33 @@ class MemoryEvents:
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
-        await self._store.turn()
+        await self._store.yield_control()
         return self._append(caller, event, when, at)
 
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
     ) -> Recorded:
-        await self._store.turn()
+        await self._store.yield_control()
         return self._end(caller, event, ending, when, at)
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        await self._store.turn()
+        await self._store.yield_control()
         return self._suspend(caller, event, at)
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
-        await self._store.turn()
+        await self._store.yield_control()
         return [self._record(step, at) for step in steps]
 
     async def page(
         self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit, offset)
-        await self._store.turn()
+        await self._store.yield_control()
         rows = [row for row in self._chosen(which) if row.id > after_id]
         return [records.stored_event(row) for row in rows[offset : offset + limit]]
 
     async def count(self, which: EventFilter) -> int:
-        await self._store.turn()
+        await self._store.yield_control()
         return len(list(self._chosen(which)))
 
     def _record(self, step: EventStep, at: datetime) -> Recorded:
@@ -70,7 +70,7 @@ class MemoryEvents:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
-        before = row.standing
+        before = row.run_state
         if not before.admits(caller, when):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)
@@ -84,7 +84,7 @@ class MemoryEvents:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
-        before = row.standing
+        before = row.run_state
         if not before.supersedes(caller) and _ended_so(row, ending):
             return Recorded(before, repeated=True, after=before.state)
         if not before.admits(caller, when) or self._is_reopened(before.state, caller):
@@ -99,7 +99,7 @@ class MemoryEvents:
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Recorded(before=None)
-        before = row.standing
+        before = row.run_state
         if event.blocked_reason is not None:
             return self._block(row, caller, event, event.blocked_reason, at)
         signal = self._store.pending_signal(caller.instance_id)
@@ -123,7 +123,7 @@ class MemoryEvents:
     def _block(
         self, row: InstanceRow, caller: Caller, event: Event, reason: str, at: datetime
     ) -> Recorded:
-        before, block = row.standing, MOVES[Move.BLOCK]
+        before, block = row.run_state, MOVES[Move.BLOCK]
         if not before.admits(caller, block.sources):
             return Recorded(before)
         self._store.add_event(caller.instance_id, event)

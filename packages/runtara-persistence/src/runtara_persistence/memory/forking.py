@@ -95,7 +95,7 @@ def _copy(
 
 
 def _split(rows: list[CheckpointRow], fork: Fork) -> int | None:
-    """Tell how many of the checkpoints lie before the point; None if it is not among them."""
+    """Return how many of the checkpoints lie before the point; None if it is not among them."""
     names = [row.checkpoint_id for row in rows]
     if fork.through_checkpoint_id is not None:
         name = fork.through_checkpoint_id

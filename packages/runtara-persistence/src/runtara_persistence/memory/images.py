@@ -31,7 +31,7 @@ class MemoryImages:
         values.check_id("upload_id", upload_id)
         values.check_range("position", position, 0, values.MAX_LIMIT)
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
-        await self._store.turn()
+        await self._store.yield_control()
         known = self._store.image_chunks.get((upload_id, position))
         if known is not None and known.data != data:
             raise InvalidValue(f"position: {position} of the upload has other bytes already")
@@ -41,7 +41,7 @@ class MemoryImages:
     async def register(
         self, new: NewImage, upload_id: str | None, *, at: datetime
     ) -> RegisteredImage:
-        await self._store.turn()
+        await self._store.yield_control()
         versions = list(self._versions(new.tenant_id, new.name))
         newest = self._current(new.tenant_id, new.name)
         if newest is not None and stored.is_same_image(records.image(newest), new):
@@ -72,12 +72,12 @@ class MemoryImages:
         return RegisteredImage(records.image(row), created=True)
 
     async def discard(self, upload_id: str) -> None:
-        await self._store.turn()
+        await self._store.yield_control()
         self._forget(upload_id)
 
     async def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
         values.check_storable("image_id", image_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None or tenant_id not in (None, row.tenant_id):
             return None
@@ -85,7 +85,7 @@ class MemoryImages:
 
     async def current(self, tenant_id: str, name: str) -> Image | None:
         values.check_storable("name", name)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._current(tenant_id, name)
         return None if row is None else records.image(row)
 
@@ -94,18 +94,18 @@ class MemoryImages:
     ) -> Sequence[Image]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         rows = sorted(
             self._chosen(which), key=lambda row: (-row.created_at.timestamp(), row.image_id)
         )
         return [records.image(row) for row in rows[offset : offset + limit]]
 
     async def count(self, which: ImageFilter) -> int:
-        await self._store.turn()
+        await self._store.yield_control()
         return len(list(self._chosen(which)))
 
     async def chunk(self, image_id: str, position: int) -> bytes | None:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None or row.upload_id is None:
             return None
@@ -113,7 +113,7 @@ class MemoryImages:
         return None if found is None else found.data
 
     async def delete(self, image_id: str, tenant_id: str, *, at: datetime) -> DeletedImage:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None or row.tenant_id != tenant_id or row.deleted_at is not None:
             return DeletedImage(is_found=False)
@@ -137,7 +137,7 @@ class MemoryImages:
     async def set_problem(self, image_id: str, problem: str | None) -> bool:
         if problem is not None:
             values.check_note("problem", problem)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.images.get(image_id)
         if row is None:
             return False
@@ -152,7 +152,7 @@ class MemoryImages:
 
     async def sweep(self, before: datetime, *, limit: int = 100) -> int:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         owned = {row.upload_id for row in self._store.images.values()}
         begun = {
             upload_id

@@ -27,7 +27,7 @@ _BY_END = frozenset({InstanceOrder.FINISHED_DESC, InstanceOrder.FINISHED_ASC})
 
 
 def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None) -> InstanceView:
-    """Tell all that is known of an instance."""
+    """Return all that is known of an instance."""
     image = _image(store, row)
     pending = store.pending_signal(row.instance_id)
     is_waiting = row.launch_id is None and not row.state.is_final
@@ -69,9 +69,9 @@ def _queue_wait(
     wait = room.queue_wait(instance, row.queue, row.launch_after, at)
     if wait is None:
         return None
-    place = queued(instance, row.queue, row.priority, wait).place
+    rank = queued(instance, row.queue, row.priority, wait).rank
     ahead = sum(
-        since <= at and (-one.priority, since, one.instance_id) < place
+        since <= at and (-one.priority, since, one.instance_id) < rank
         for one in store.instances.values()
         if (one.tenant_id, one.queue) == (row.tenant_id, row.queue)
         and (since := launching.waits_since(one)) is not None
@@ -87,7 +87,7 @@ def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Tell a part of a list."""
+    """Return a part of a list."""
     sign = 1 if order in _ASCENDING else -1
 
     def place(moment: datetime, instance_id: str) -> tuple[float, str]:

@@ -21,7 +21,7 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Report,
-    Standing,
+    RunState,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
 from runtara_persistence.memory import launching, records
@@ -38,11 +38,11 @@ class MemoryInstances:
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
     ) -> Registered:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(registration.instance_id)
         if row is None:
             return self._register_unknown(registration, at)
-        before = row.standing
+        before = row.run_state
         checkpoint_exists = self._has_named_checkpoint(registration)
         owned = row.tenant_id == registration.tenant_id
         launch_is_open = registration.launch_id in (None, row.launch_id)
@@ -56,32 +56,32 @@ class MemoryInstances:
 
     async def get(self, instance_id: str) -> Instance | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else records.instance(row)
 
-    async def standing(self, instance_id: str) -> Standing | None:
-        await self._store.turn()
+    async def run_state(self, instance_id: str) -> RunState | None:
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
-        return None if row is None else row.standing
+        return None if row is None else row.run_state
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
-        await self._store.turn()
+    async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
+        await self._store.yield_control()
         for caller in callers:
             row = self._store.instances.get(caller.instance_id)
-            if row is None or row.state.is_final or row.standing.supersedes(caller):
+            if row is None or row.state.is_final or row.run_state.supersedes(caller):
                 continue
             row.show_life(at)
         return set()
 
     async def report(
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
-    ) -> Standing | None:
-        await self._store.turn()
+    ) -> RunState | None:
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return None
-        before = row.standing
+        before = row.run_state
         if before.admits(caller, when):
             row.waits = row.waits if report.waits is None else report.waits
             row.progress = row.progress if report.progress is None else report.progress
@@ -89,7 +89,7 @@ class MemoryInstances:
         return before
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         if new.instance_id in self._store.instances:
             return False
         row = InstanceRow(
@@ -105,11 +105,11 @@ class MemoryInstances:
     async def start_child(
         self, caller: Caller, child: NewChild, *, when: Condition, at: datetime
     ) -> ChildStarted:
-        await self._store.turn()
+        await self._store.yield_control()
         parent = self._store.instances.get(caller.instance_id)
         if parent is None:
             return ChildStarted(before=None)
-        before = parent.standing
+        before = parent.run_state
         if not before.admits(caller, when):
             return ChildStarted(before)
         known = self._store.instances.get(child.child_id)
@@ -128,20 +128,20 @@ class MemoryInstances:
 
     async def input(self, instance_id: str) -> bytes | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else row.input
 
-    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
-        await self._store.turn()
+    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
+        await self._store.yield_control()
         rows = self._store.instances
-        return {name: rows[name].standing for name in instance_ids if name in rows}
+        return {name: rows[name].run_state for name in instance_ids if name in rows}
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         places = sorted(
             (_place(row.created_at, row.instance_id), row) for row in self._chosen(which)
         )
@@ -150,12 +150,12 @@ class MemoryInstances:
         return [records.summary(row) for row in rows[:limit]]
 
     async def count(self, which: InstanceFilter) -> int:
-        await self._store.turn()
+        await self._store.yield_control()
         return len(list(self._chosen(which)))
 
-    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+    async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         running = (row for row in self._store.instances.values() if row.state is State.RUNNING)
         silent = (row for row in running if _heard_at(row) < since)
         rows = sorted(silent, key=lambda row: (_heard_at(row), row.instance_id))
@@ -163,12 +163,12 @@ class MemoryInstances:
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
-    ) -> Standing | None:
-        await self._store.turn()
+    ) -> RunState | None:
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return None
-        before = row.standing
+        before = row.run_state
         if before.admits(caller, when):
             row.output, row.error, row.stderr = ending.output, ending.error, ending.stderr
             row.memory_peak_bytes = ending.memory_peak_bytes
@@ -178,23 +178,23 @@ class MemoryInstances:
 
     async def block(
         self, caller: Caller, reason: str, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         values.check_note("reason", reason)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return None
-        before = row.standing
+        before = row.run_state
         if before.admits(caller, when):
             row.block(reason, self._store.unacknowledged(row.instance_id), at)
         return before
 
     async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(asked.instance_id)
         if row is None:
             return Reopened(before=None)
-        before = row.standing
+        before = row.run_state
         if before.state not in when:
             return Reopened(before, row.run_epoch)
         former = FormerEnding(before.state, row.finished_at, row.output, row.error)
@@ -209,7 +209,7 @@ class MemoryInstances:
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         old = sorted(
             (row.finished_at, row.instance_id)
             for row in self._store.instances.values()

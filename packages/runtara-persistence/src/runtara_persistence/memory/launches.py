@@ -67,18 +67,18 @@ class MemoryLaunches:
     async def start(
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
-        await self._store.turn()
+        await self._store.yield_control()
         return starting.start(self._store, start, at, offer)
 
     async def claim(self, offer: Offer, *, limit: int, at: datetime) -> Claims:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         return launching.claim(self._store, offer, limit, at)
 
     async def mark_started(
         self, launch_id: str, *, handle: str | None = None, at: datetime
     ) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.launches.get(launch_id)
         if row is None or row.closed_at is not None:
             return False
@@ -86,11 +86,11 @@ class MemoryLaunches:
         return True
 
     async def close(self, closing: Closing, judge: Judge, *, at: datetime) -> Closed:
-        await self._store.turn()
+        await self._store.yield_control()
         return launching.close(self._store, closing, judge, at)
 
     async def open_launches(self, environment_id: str, *, at: datetime) -> Sequence[OpenLaunch]:
-        await self._store.turn()
+        await self._store.yield_control()
         rows = [
             row
             for row in launching.open_rows(self._store)
@@ -100,14 +100,14 @@ class MemoryLaunches:
         return [self._open_launch(row, at) for row in rows]
 
     async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
-        await self._store.turn()
+        await self._store.yield_control()
         return intervening.stop(self._store, stop, at)
 
     async def end_stopped(
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
     ) -> Sequence[str]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         due = [
             (row.stop_at, row.instance_id, row)
             for row in self._store.instances.values()
@@ -123,7 +123,7 @@ class MemoryLaunches:
 
     async def resume(self, instance_id: str, *, at: datetime) -> State | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return None
@@ -139,7 +139,7 @@ class MemoryLaunches:
         return before
 
     async def end_waits(self, instance_ids: Collection[str]) -> None:
-        await self._store.turn()
+        await self._store.yield_control()
         rows = self._store.instances
         for launch in self._store.launches.values():
             row = rows.get(launch.instance_id) if launch.instance_id in instance_ids else None
@@ -151,7 +151,7 @@ class MemoryLaunches:
                 self._store.watchers.tell_launchable()
 
     async def retry(self, retry: Retry, *, at: datetime) -> Retried:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(retry.instance_id)
         if row is None:
             return Retried(before=None)
@@ -176,7 +176,7 @@ class MemoryLaunches:
     async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return Moved(before=None)
@@ -194,30 +194,30 @@ class MemoryLaunches:
         return Moved(before=before)
 
     async def fork(self, fork: Fork, *, at: datetime) -> Forked:
-        await self._store.turn()
+        await self._store.yield_control()
         return forking.fork(self._store, fork, at)
 
     async def delete(self, instance_id: str) -> Deleted:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         return deleting.delete(self._store, instance_id)
 
     async def copy(self, instance_id: str) -> Copied | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         return copying.take(self._store, instance_id)
 
     async def put_copy(
         self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
     ) -> PutCopy:
-        await self._store.turn()
+        await self._store.yield_control()
         return copying.put(self._store, copy, source, image_id, at)
 
     async def page(
         self, which: LaunchFilter, *, after: str | None = None, limit: int = 100
     ) -> Sequence[Launch]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         rows = sorted(
             (
                 row
@@ -237,7 +237,7 @@ class MemoryLaunches:
         self, instance_id: str, *, at: datetime, tenant_limit: int | None = None
     ) -> InstanceView | None:
         values.check_storable("instance_id", instance_id)
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         return None if row is None else instance_lists.view(self._store, row, at, tenant_limit)
 
@@ -252,18 +252,18 @@ class MemoryLaunches:
     ) -> Sequence[ListedInstance]:
         values.check_range("offset", offset, 0, values.MAX_INTEGER)
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         return instance_lists.page(self._store, which, order, after, offset, limit)
 
     async def count_instances(self, which: InstanceQuery, *, limit: int | None = None) -> int:
-        await self._store.turn()
+        await self._store.yield_control()
         return len(list(islice(instance_lists.chosen(self._store, which), limit)))
 
     async def metrics(
         self, tenant_id: str, *, since: datetime, until: datetime, period: timedelta
     ) -> Sequence[MetricsBucket]:
         values.check_storable("tenant_id", tenant_id)
-        await self._store.turn()
+        await self._store.yield_control()
         return instance_lists.metrics(self._store, tenant_id, since, until, period)
 
     def _open_launch(self, launch: LaunchRow, at: datetime) -> OpenLaunch:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from runtara_domain.launching.room import (
     Candidate,
     Lane,
-    OpenPlaces,
+    LimitUsage,
     Room,
     Target,
     Targets,
@@ -38,7 +38,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def image_of(store: Store, row: InstanceRow) -> str | None:
-    """Tell an instance's image, also one that a Rust environment gave it."""
+    """Return an instance's image, also one that a Rust environment gave it."""
     association = store.instance_images.get(row.instance_id)
     return row.image_id or (None if association is None else association.image_id)
 
@@ -54,24 +54,24 @@ def open_count(store: Store, environment_id: str) -> int:
 
 
 def limit_keys(launch: LaunchRow) -> list[tuple[str, str, str]]:
-    """Tell the limits that a launch counts under, as they are keyed here."""
+    """Return the limits that a launch counts under, as they are keyed here."""
     found = keys(launch.tenant_id, launch.image_name, launch.queue)
     return [(scope.value, tenant_id, name) for scope, tenant_id, name in found]
 
 
 def is_living(store: Store, environment_id: str, at: datetime) -> bool:
-    """Tell whether an environment's lease is good."""
+    """Return whether an environment's lease is good."""
     row = store.environments.get(environment_id)
     return row is not None and row.closed_at is None and row.lease_until > at
 
 
 def heard_at(row: InstanceRow) -> datetime:
-    """Tell when an instance last showed life."""
+    """Return when an instance last showed life."""
     return row.last_activity_at or row.started_at or row.created_at
 
 
 def waits_since(row: InstanceRow) -> datetime | None:
-    """Tell when an instance became or becomes launchable by itself; None if it doesn't."""
+    """Return when an instance became or becomes launchable by itself; None if it doesn't."""
     moments: list[datetime | None] = [row.launch_after]
     if row.launch_id is not None or (row.image_id is None and row.workflow is None):
         return None
@@ -88,7 +88,7 @@ def waits_since(row: InstanceRow) -> datetime | None:
 
 
 def told_since(store: Store, row: InstanceRow) -> datetime | None:
-    """Tell when a suspended instance became or becomes launchable by a signal; None if it isn't."""
+    """Return when a signal makes a suspended instance launchable; None if none does."""
     is_idle = row.launch_id is None and not (row.image_id is None and row.workflow is None)
     sent = store.unacknowledged(row.instance_id)
     suspended = row.state in (State.ASLEEP, State.PAUSED)
@@ -102,7 +102,7 @@ def told_since(store: Store, row: InstanceRow) -> datetime | None:
 
 
 def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -> datetime | None:
-    """Tell when a RUNNING instance that no environment watches is launchable; None if never."""
+    """Return when a RUNNING instance that no environment watches is launchable; None if never."""
     if row.launch_id is not None or row.state is not State.RUNNING:
         return None
     is_nameless = row.image_id is None and row.workflow is None
@@ -116,7 +116,7 @@ def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -
 
 
 def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterator[datetime]:
-    """Tell when instances became or become launchable by themselves."""
+    """Return when instances became or become launchable by themselves."""
     for row in store.instances.values():
         quiet = silent_from(row, silence, lost_silence)
         for moment in (waits_since(row), told_since(store, row), quiet):
@@ -125,17 +125,17 @@ def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterat
 
 
 def room(store: Store, tenant_limit: int | None, environment_id: str | None, at: datetime) -> Room:
-    """Tell what places limits and holds leave."""
+    """Return the slots that limits and holds leave."""
     limits = [records.limit(row) for row in store.limits.values()]
     periods = {(row.tenant_id, row.name): row.rate_period for row in limits if row.rate_period}
-    places = []
+    usage = []
     for row in store.launches.values():
         period = None if row.queue is None else periods.get((row.tenant_id, row.queue))
         begun = period is not None and row.created_at > at - period
         is_open = row.closed_at is None
         is_here = row.environment_id == environment_id
-        places.append(
-            OpenPlaces(
+        usage.append(
+            LimitUsage(
                 row.tenant_id,
                 row.image_name,
                 row.queue,
@@ -146,7 +146,7 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
             )
         )
     holds = [records.hold(row) for row in store.holds.values()]
-    return Room(limits, places, holds, tenant_limit)
+    return Room(limits, usage, holds, tenant_limit)
 
 
 def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
@@ -155,9 +155,9 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     is_good = is_living(store, offer.environment_id, at)
     if environment is None or not is_good or environment.is_draining:
         return Claims(has_lease=False)
-    places = room(store, offer.tenant_limit, offer.environment_id, at)
+    free = room(store, offer.tenant_limit, offer.environment_id, at)
     found = choose(
-        _candidates(store, offer, at), _targets(store, offer, at), places, limit=limit, at=at
+        _candidates(store, offer, at), _targets(store, offer, at), free, limit=limit, at=at
     )
     claimed = [_launch(store, offer, *one, at) for one in found.chosen]
     later = (each for each in moments(store, offer.silence, offer.lost_silence) if each > at)
@@ -241,12 +241,12 @@ def _launch(
 
 
 def env_of(store: Store, row: InstanceRow) -> dict[str, str]:
-    """Tell the variables that an instance was started with."""
+    """Return the variables that an instance was started with."""
     return stored.env(env_text(store, row))
 
 
 def env_text(store: Store, row: InstanceRow) -> str | None:
-    """Tell the variables as JSON; None if there are none."""
+    """Return the variables as JSON; None if there are none."""
     association = store.instance_images.get(row.instance_id)
     return row.env or (None if association is None else association.env)
 
@@ -282,7 +282,7 @@ def close_open_launch(store: Store, row: InstanceRow, at: datetime) -> str | Non
 
 
 def run_of_launch(row: InstanceRow) -> int | None:
-    """Tell the run of an instance's open launch; None if it has not registered."""
+    """Return the run of an instance's open launch; None if it has not registered."""
     return row.run_epoch if row.run_epoch > (row.ended_run or 0) else None
 
 

@@ -17,7 +17,7 @@ class MemoryLimits:
         self._store = store
 
     async def put(self, limit: Limit) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         key = (limit.scope.value, limit.tenant_id, limit.name)
         period = limit.rate_period
         is_new = key not in self._store.limits
@@ -34,7 +34,7 @@ class MemoryLimits:
         return is_new
 
     async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
-        await self._store.turn()
+        await self._store.yield_control()
         key = (scope.value, tenant_id, name)
         if key not in self._store.limits:
             return None
@@ -49,7 +49,7 @@ class MemoryLimits:
     async def page(self, tenant_id: str | None = None) -> Sequence[LimitUse]:
         if tenant_id is not None:
             values.check_storable("tenant_id", tenant_id)
-        await self._store.turn()
+        await self._store.yield_control()
         chosen = [
             row
             for _, row in sorted(self._store.limits.items())
@@ -58,20 +58,20 @@ class MemoryLimits:
         return [self._use(row) for row in chosen]
 
     async def hold(self, hold: Hold, *, at: datetime) -> None:
-        await self._store.turn()
+        await self._store.yield_control()
         key = (hold.scope.value, hold.tenant_id, hold.name)
         row = HoldRow(scope=key[0], tenant_id=key[1], name=key[2], created_at=at)
         self._store.holds.setdefault(key, row).reason = hold.reason
 
     async def release(self, scope: Scope, tenant_id: str, name: str = "") -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         if self._store.holds.pop((scope.value, tenant_id, name), None) is None:
             return False
         self._store.watchers.tell_launchable()
         return True
 
     async def holds(self) -> Sequence[Hold]:
-        await self._store.turn()
+        await self._store.yield_control()
         rows = sorted(
             self._store.holds.values(),
             key=lambda row: (row.created_at, row.scope, row.tenant_id, row.name),

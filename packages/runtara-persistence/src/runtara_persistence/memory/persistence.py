@@ -44,7 +44,7 @@ class MemoryPersistence:
         self.schedules = MemorySchedules(self.store)
 
     async def check(self) -> None:
-        await self.store.turn()
+        await self.store.yield_control()
 
     @asynccontextmanager
     async def watch(
@@ -67,6 +67,6 @@ class MemoryPersistence:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The steps under way wait in `Store.turn`, in front of this.
+        # The steps under way wait in `Store.yield_control`, in front of this.
         await asyncio.sleep(0)
         self.store.is_open = False

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from runtara_domain.model import Claim, EventType, Standing, owner
+from runtara_domain.model import Claim, EventType, RunState, owner
 from runtara_domain.status import InstanceStatus, SignalType, State
 
 
@@ -58,13 +58,13 @@ class InstanceRow:
 
     @property
     def state(self) -> State:
-        """The status, with the two faces of SUSPENDED told apart."""
+        """The status, with SUSPENDED divided into asleep and paused."""
         return State.of(self.status, self.sleep_until)
 
     @property
-    def standing(self) -> Standing:
+    def run_state(self) -> RunState:
         """How it stands now."""
-        return Standing(self.state, self.run_epoch)
+        return RunState(self.state, self.run_epoch)
 
     @property
     def blocked_reason(self) -> str | None:

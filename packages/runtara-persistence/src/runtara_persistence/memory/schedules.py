@@ -29,13 +29,13 @@ class MemorySchedules:
         self._store = store
 
     async def put(self, schedule: Schedule, *, next_tick_at: datetime | None, at: datetime) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         known = self._find(schedule.tenant_id, schedule.name)
         self._write(schedule_changes.put(known, schedule, next_tick_at, at))
         return known is None
 
     async def declare(self, declaration: Declaration, *, at: datetime) -> Declared:
-        await self._store.turn()
+        await self._store.yield_control()
         known = self._find(declaration.tenant_id, declaration.name)
         declared, changed = schedule_changes.declare(known, declaration, at)
         if changed is not None:
@@ -43,7 +43,7 @@ class MemorySchedules:
         return declared
 
     async def get(self, tenant_id: str, name: str) -> StoredSchedule | None:
-        await self._store.turn()
+        await self._store.yield_control()
         return self._find(tenant_id, name)
 
     async def page(
@@ -54,7 +54,7 @@ class MemorySchedules:
         limit: int = 100,
     ) -> Sequence[StoredSchedule]:
         values.check_limit(limit)
-        await self._store.turn()
+        await self._store.yield_control()
         return [
             found
             for key, found in sorted(self._store.schedules.items())
@@ -63,14 +63,14 @@ class MemorySchedules:
 
     async def pause(self, tenant_id: str, name: str, reason: str = "") -> bool:
         values.check_note("reason", reason)
-        await self._store.turn()
+        await self._store.yield_control()
         known = self._find(tenant_id, name)
         if known is not None:
             self._write(schedule_changes.pause(known, PausedBy.OPERATOR, reason))
         return known is not None
 
     async def resume(self, read: StoredSchedule, *, next_tick_at: datetime | None) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         known = self._find(read.schedule.tenant_id, read.schedule.name)
         if known is None or known.revision != read.revision:
             return False
@@ -78,13 +78,13 @@ class MemorySchedules:
         return True
 
     async def remove(self, tenant_id: str, name: str) -> bool:
-        await self._store.turn()
+        await self._store.yield_control()
         return self._store.schedules.pop((tenant_id, name), None) is not None
 
     async def due(
         self, *, at: datetime, after: StoredSchedule | None = None, limit: int = 100
     ) -> DueSchedules:
-        await self._store.turn()
+        await self._store.yield_control()
         behind = None if after is None else _place(after)
         places = sorted(
             (place, found)
@@ -102,7 +102,7 @@ class MemorySchedules:
         )
 
     async def fire(self, firing: Firing, *, at: datetime) -> Fired:
-        await self._store.turn()
+        await self._store.yield_control()
         schedule = firing.read.schedule
         found = self._find(schedule.tenant_id, schedule.name)
         if found is None or not schedule_changes.is_as_read(firing, found):
@@ -114,12 +114,12 @@ class MemorySchedules:
             start = schedule.start(schedule.instance_id(firing.tick), firing.tick)
             plan = schedule_changes.started(plan, starting.start(self._store, start, at))
         if plan.outcome is FireOutcome.WAITS:
-            return schedule_changes.told(firing, found, plan)
+            return schedule_changes.outcome_of(firing, found, plan)
         if plan.cancels and earlier is not None:
             reason = schedule_changes.cancel_reason(firing)
             intervening.stop(self._store, Stop(earlier.instance_id, CANCEL_GRACE, reason), at)
         self._write(schedule_changes.fired(firing, found, plan))
-        return schedule_changes.told(firing, found, plan)
+        return schedule_changes.outcome_of(firing, found, plan)
 
     def _find(self, tenant_id: str, name: str) -> StoredSchedule | None:
         return self._store.schedules.get((tenant_id, name))

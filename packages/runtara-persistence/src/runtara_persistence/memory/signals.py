@@ -24,11 +24,11 @@ class MemorySignals:
         self._store = store
 
     async def pending(self, caller: Caller, checkpoint_ids: Collection[str] = ()) -> Pending:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Pending(before=None)
-        before = row.standing
+        before = row.run_state
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
         signal = self._store.pending_signal(caller.instance_id)
@@ -38,11 +38,11 @@ class MemorySignals:
     async def acknowledge(
         self, caller: Caller, acknowledged: SignalType, *, at: datetime
     ) -> Acknowledged:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(caller.instance_id)
         if row is None:
             return Acknowledged(before=None)
-        before = row.standing
+        before = row.run_state
         signal = self._store.pending_signal(caller.instance_id)
         if before.supersedes(caller) or signal is None or signal.type is not acknowledged:
             return Acknowledged(before)
@@ -60,11 +60,11 @@ class MemorySignals:
     async def send(
         self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
     ) -> Delivered:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return Delivered(before=None)
-        before = row.standing
+        before = row.run_state
         if before.state not in when:
             return Delivered(before)
         if before.state is State.PAUSED and signal.type is not SignalType.PAUSE:
@@ -88,11 +88,11 @@ class MemorySignals:
     async def send_custom(
         self, instance_id: str, signal: CustomSignal, *, when: Condition, at: datetime
     ) -> Delivered:
-        await self._store.turn()
+        await self._store.yield_control()
         row = self._store.instances.get(instance_id)
         if row is None:
             return Delivered(before=None)
-        before = row.standing
+        before = row.run_state
         waits = row.waits
         taken = self._store.custom_signal(instance_id, signal.checkpoint_id) is not None
         if before.state not in when or taken:

@@ -35,7 +35,7 @@ class Store:
     """
     The tables, each keyed by what is unique in it, in order of insertion.
 
-    A step waits for `turn` once, then reads and writes without another await: so it is atomic.
+    A step calls `yield_control` once, then reads and writes without another await: so it is atomic.
     """
 
     instances: dict[str, InstanceRow] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Store:
     watchers: Watchers = field(default_factory=Watchers)
     _last_id: int = 0
 
-    async def turn(self) -> None:
+    async def yield_control(self) -> None:
         """Let other callers go first, as a database would; raises DatabaseError when closed."""
         self.require_open()
         await asyncio.sleep(0)
@@ -100,7 +100,7 @@ class Store:
         return None if row is None or row.is_retry_attempt else row
 
     def last_cause(self, row: InstanceRow) -> str | None:
-        """Tell why the launch before is over, of an instance that is tried again."""
+        """Return why the launch before is over, of an instance that is tried again."""
         over = (
             each
             for each in self.launches.values()
@@ -110,7 +110,7 @@ class Store:
         return None if last is None or row.backoff_ms is None else last.cause
 
     def pending_signal(self, instance_id: str) -> Signal | None:
-        """Tell the signal that waits to be acknowledged."""
+        """Return the signal that waits to be acknowledged."""
         row = self.unacknowledged(instance_id)
         return None if row is None else Signal(row.signal_type, row.payload or b"")
 
@@ -133,12 +133,12 @@ class Store:
             row.acknowledged_at = at
 
     def custom_signal(self, instance_id: str, checkpoint_id: str) -> bytes | None:
-        """Tell the payload that was sent for a checkpoint."""
+        """Return the payload that was sent for a checkpoint."""
         row = self.pending_checkpoint_signals.get((instance_id, checkpoint_id))
         return None if row is None else row.payload or b""
 
     def custom_signals(self, instance_id: str, checkpoint_ids: Iterable[str]) -> dict[str, bytes]:
-        """Tell the first payloads sent for these checkpoints, as many as are read at once."""
+        """Return the first payloads sent for these checkpoints, as many as are read at once."""
         keys = {(instance_id, checkpoint_id) for checkpoint_id in checkpoint_ids}
         rows = [self.pending_checkpoint_signals.get(key) for key in keys]
         told: dict[str, bytes] = {}

@@ -16,10 +16,10 @@ from runtara_domain.model import (
     CheckpointWrite,
     Claim,
     RetryAttempt,
+    RunState,
     Saved,
     Sleep,
     Slept,
-    Standing,
     owner,
 )
 from runtara_domain.status import MOVES, Condition, Move, State
@@ -36,10 +36,14 @@ _MOST_SAVES = 128
 _GROUPS = 2
 """How many groups of saves are under way at once: one is gathered while another is committed."""
 _LEAD = 2
-"""Turns of the loop a save waits for others: with one, sixteen callers made a fifteenth less."""
+"""
+For how many iterations of the loop a save waits for others.
+
+With one iteration, sixteen callers made a fifteenth fewer saves.
+"""
 
 
-_Turn: TypeAlias = Waiting[Save, Saved | None]
+_PendingSave: TypeAlias = Waiting[Save, Saved | None]
 
 
 class PostgresCheckpoints:
@@ -47,7 +51,7 @@ class PostgresCheckpoints:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saves = Batcher[_Turn](
+        self._saves = Batcher[_PendingSave](
             InTasks(self._save_together), most=_MOST_SAVES, groups=_GROUPS, lead=_LEAD
         )
 
@@ -98,7 +102,7 @@ class PostgresCheckpoints:
         if not found:
             return Slept(before=None)
         [row] = found
-        before = rows.standing(row)
+        before = rows.run_state(row)
         if not row["is_admitted"]:
             return Slept(before)
         if row["after"] is None:
@@ -110,7 +114,7 @@ class PostgresCheckpoints:
 
     async def record_retry(
         self, caller: Caller, attempt: RetryAttempt, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         found = await self._database.write(
             "record a retry attempt",
             _SQL["record_retry"],
@@ -124,7 +128,7 @@ class PostgresCheckpoints:
             at,
             is_repeatable=True,
         )
-        return rows.standing(found[0]) if found else None
+        return rows.run_state(found[0]) if found else None
 
     async def page(
         self, instance_id: str, *, after_id: int = 0, limit: int = 100

@@ -10,7 +10,7 @@ import asyncpg
 from runtara_domain.launching.room import (
     Candidate,
     Lane,
-    OpenPlaces,
+    LimitUsage,
     Room,
     Target,
     Targets,
@@ -56,7 +56,7 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
 
 
 async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:
-    """Claim one for an environment that has a free place."""
+    """Claim one for an environment that has a free slot."""
     found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or found[0]["open_count"] >= found[0]["capacity"]:
         return Claims(has_lease=bool(found))
@@ -70,16 +70,16 @@ async def room(
     environment_id: str | None,
     at: datetime,
 ) -> Room:
-    """Tell what places limits and holds leave."""
+    """Return the slots that limits and holds leave."""
     holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
-    places = [OpenPlaces(**row) for row in await connection.fetch(_SQL["places"], environment_id)]
+    usage = [LimitUsage(**row) for row in await connection.fetch(_SQL["usage"], environment_id)]
     for limit in limits:
         if limit.rate_period is not None:
             since = at - limit.rate_period
             [row] = await connection.fetch(_SQL["begun"], limit.tenant_id, limit.name, since)
             begun = (row["begun"], row["begun_at"])
-            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, *begun))
-    return Room(limits, places, holds, tenant_limit)
+            usage.append(LimitUsage(limit.tenant_id, None, limit.name, False, 0, *begun))
+    return Room(limits, usage, holds, tenant_limit)
 
 
 async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list[Limit]:
@@ -202,9 +202,9 @@ async def _waiting(
     asked: list[tuple[Lane, int, int, bool]] = []
     for lane, key in claiming.lanes.items():
         target = targets.of(lane)
-        places = 0 if target is None else free.free(lane, target)
-        if target is not None and places != 0:
-            most = limit if places is None else min(limit, places)
+        slots = 0 if target is None else free.free(lane, target)
+        if target is not None and slots != 0:
+            most = limit if slots is None else min(limit, slots)
             asked.append((lane, key, most, target.is_by_name))
     rows = await claiming.connection.fetch(
         _SQL["waiting"],

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken, owner
+from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
@@ -33,7 +33,7 @@ class PostgresClaims:
 
     async def renew(
         self, claim: Claim, sleepers: Mapping[Caller, datetime | None], *, at: datetime
-    ) -> Mapping[str, Standing]:
+    ) -> Mapping[str, RunState]:
         found = await self._database.write(
             "renew claims",
             _SQL["renew"],
@@ -47,7 +47,7 @@ class PostgresClaims:
             claim.until,
             is_repeatable=True,
         )
-        return {row["instance_id"]: rows.standing(row) for row in found}
+        return {row["instance_id"]: rows.run_state(row) for row in found}
 
     async def release(self, token: str, instance_ids: Collection[str], *, at: datetime) -> set[str]:
         left = await self._database.write(
@@ -69,4 +69,4 @@ class PostgresClaims:
         if not found:
             return Woken(before=None, woken=False)
         [row] = found
-        return Woken(rows.standing(row), row["woken"], row["claimed_until"])
+        return Woken(rows.run_state(row), row["woken"], row["claimed_until"])

@@ -9,7 +9,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from runtara_domain.error import DatabaseError
 from runtara_migrations.location import Address, PostgresLocation
-from runtara_persistence.postgres.failure import FAILURES, explain
+from runtara_persistence.postgres.driver_errors import FAILURES, explain
 
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {

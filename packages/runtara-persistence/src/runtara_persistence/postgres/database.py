@@ -13,7 +13,7 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
 from runtara_migrations.postgres import check_postgres, run_postgres
 from runtara_persistence.postgres.connection import SETTINGS, Opening, check_session
-from runtara_persistence.postgres.failure import FAILURES, explain, was_lost, was_rolled_back
+from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lost, was_rolled_back
 
 T = TypeVar("T")
 

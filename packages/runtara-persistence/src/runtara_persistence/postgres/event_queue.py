@@ -13,7 +13,7 @@ from runtara_persistence import queries
 from runtara_persistence.batcher import MAX_BYTES, Waiting
 from runtara_persistence.postgres import recording
 from runtara_persistence.postgres.database import Connection, Database
-from runtara_persistence.postgres.failure import is_of_one_step
+from runtara_persistence.postgres.driver_errors import is_of_one_step
 
 _SQL = queries.load("runtara_persistence.postgres", "events.sql")
 
@@ -102,12 +102,12 @@ class EventQueue:
         batch = _Batch(self._turns.turn(instance_ids))
         if is_open:
             self._open.update(dict.fromkeys(instance_ids, batch))
-        work = asyncio.create_task(self._carry_out(batch))
+        work = asyncio.create_task(self._execute(batch))
         self._work.add(work)
         work.add_done_callback(self._work.discard)
         return batch
 
-    async def _carry_out(self, batch: _Batch) -> None:
+    async def _execute(self, batch: _Batch) -> None:
         try:
             async with batch.turn:
                 self._close(batch)

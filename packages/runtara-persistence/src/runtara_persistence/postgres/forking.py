@@ -52,7 +52,7 @@ async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> b
 
 
 async def _last_id(connection: Connection, asked: Fork) -> int | None:
-    """Tell the id up to which checkpoints are copied; None if the point is not there."""
+    """Return the id up to which checkpoints are copied; None if the point is not there."""
     named = asked.through_checkpoint_id or asked.before_checkpoint_id
     if named is None:
         return values.MAX_INTEGER

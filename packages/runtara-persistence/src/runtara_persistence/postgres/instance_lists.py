@@ -33,7 +33,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 async def view(
     database: Database, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    """Tell all that is known of an instance."""
+    """Return all that is known of an instance."""
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -50,7 +50,7 @@ async def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Tell a part of a list."""
+    """Return a part of a list."""
     place = (None, None) if after is None else (after.moment, after.instance_id)
     asked = (*_asked(which), *place, limit, offset)
     return [_listed(row) for row in await _search(database, "list instances", _PAGE[order], asked)]

@@ -20,14 +20,14 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Report,
-    Standing,
+    RunState,
     ending_signal,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.postgres import reopening, rows
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.failure import took_too_long
+from runtara_persistence.postgres.driver_errors import took_too_long
 
 _SQL = queries.load("runtara_persistence.postgres", "instances.sql")
 # By what is asked for: each has an index, and looks through what it finds for the rest.
@@ -79,7 +79,7 @@ class PostgresInstances:
             if row["state"] is not None:
                 run = row["run_epoch"] if new_run is None else new_run
                 return Registered(
-                    rows.standing(row),
+                    rows.run_state(row),
                     row["tenant_id"],
                     row["checkpoint_exists"],
                     run,
@@ -100,13 +100,13 @@ class PostgresInstances:
         found = await self._database.read("read an instance", _SQL["get"], instance_id)
         return rows.instance(found[0]) if found else None
 
-    async def standing(self, instance_id: str) -> Standing | None:
+    async def run_state(self, instance_id: str) -> RunState | None:
         found = await self._database.read(
-            "read how an instance stands", _SQL["standing"], instance_id
+            "read how an instance stands", _SQL["run_state"], instance_id
         )
-        return rows.standing(found[0]) if found else None
+        return rows.run_state(found[0]) if found else None
 
-    async def touch(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
+    async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
         # One entry an instance: if any of its callers is current, so is the one of the newest run.
         newest: dict[str, int | None] = {}
         for caller in callers:
@@ -115,7 +115,7 @@ class PostgresInstances:
                 newest[caller.instance_id] = caller.run
         left = await self._database.write(
             "note signs of life",
-            _SQL["touch"],
+            _SQL["mark_active"],
             list(newest),
             list(newest.values()),
             at,
@@ -125,7 +125,7 @@ class PostgresInstances:
 
     async def report(
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         found = await self._database.write(
             "keep an instance's report",
             _SQL["report"],
@@ -137,7 +137,7 @@ class PostgresInstances:
             at,
             is_repeatable=True,
         )
-        return rows.standing(found[0]) if found else None
+        return rows.run_state(found[0]) if found else None
 
     async def create(self, new: NewInstance, *, at: datetime) -> bool:
         created = await self._database.write(
@@ -169,7 +169,7 @@ class PostgresInstances:
             if not found:
                 return ChildStarted(before=None)
             [row] = found
-            before = rows.standing(row)
+            before = rows.run_state(row)
             if row["is_created"] or not before.admits(caller, when):
                 return ChildStarted(before, created=row["is_created"])
             if row["is_known"]:
@@ -181,11 +181,11 @@ class PostgresInstances:
         found = await self._database.read("read an instance's input", _SQL["input"], instance_id)
         return found[0]["input"] if found else None
 
-    async def standings(self, instance_ids: Collection[str]) -> Mapping[str, Standing]:
+    async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
         found = await self._database.read(
-            "read how instances stand", _SQL["standings"], list(instance_ids)
+            "read how instances stand", _SQL["run_states"], list(instance_ids)
         )
-        return {row["instance_id"]: rows.standing(row) for row in found}
+        return {row["instance_id"]: rows.run_state(row) for row in found}
 
     async def page(
         self, which: InstanceFilter, *, after: InstanceSummary | None = None, limit: int = 100
@@ -201,14 +201,16 @@ class PostgresInstances:
         [row] = await self._database.read_much("count instances", query, *_of(which))
         return int(row["count"])
 
-    async def silent(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
+    async def inactive_since(self, since: datetime, *, limit: int = 100) -> list[InstanceSummary]:
         values.check_limit(limit)
-        found = await self._database.read("find silent instances", _SQL["silent"], since, limit)
+        found = await self._database.read(
+            "find silent instances", _SQL["inactive_since"], since, limit
+        )
         return [rows.summary(row) for row in found]
 
     async def finish(
         self, caller: Caller, ending: Ending, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         found = await self._database.write(
             "finish an instance",
             _SQL["finish"],
@@ -224,11 +226,11 @@ class PostgresInstances:
             at,
             *ending_signal(caller.instance_id, ending),
         )
-        return rows.standing(found[0]) if found else None
+        return rows.run_state(found[0]) if found else None
 
     async def block(
         self, caller: Caller, reason: str, *, when: Condition, at: datetime
-    ) -> Standing | None:
+    ) -> RunState | None:
         values.check_note("reason", reason)
         found = await self._database.write(
             "block an instance",
@@ -239,7 +241,7 @@ class PostgresInstances:
             reason,
             MOVES[Move.BLOCK].target.status,
         )
-        return rows.standing(found[0]) if found else None
+        return rows.run_state(found[0]) if found else None
 
     async def reopen(self, asked: Reopening, *, when: Condition, at: datetime) -> Reopened:
         return await reopening.reopen(self._database, asked, when, at)

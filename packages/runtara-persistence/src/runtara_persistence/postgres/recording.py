@@ -127,15 +127,15 @@ def _details(event: Event) -> tuple[object, ...]:
 def _appended(row: asyncpg.Record) -> Recorded:
     if row["state"] is None:
         return Recorded(before=None)
-    before = rows.standing(row)
+    before = rows.run_state(row)
     return Recorded(before, after=before.state if row["is_admitted"] else None)
 
 
 def _ended(row: asyncpg.Record, state: State) -> Recorded:
     is_ended = row["is_repeated"] or row["is_admitted"]
-    return Recorded(rows.standing(row), row["is_repeated"], state if is_ended else None)
+    return Recorded(rows.run_state(row), row["is_repeated"], state if is_ended else None)
 
 
 def _suspended(row: asyncpg.Record) -> Recorded:
     after = None if row["after"] is None else State(row["after"])
-    return Recorded(rows.standing(row), after=after)
+    return Recorded(rows.run_state(row), after=after)

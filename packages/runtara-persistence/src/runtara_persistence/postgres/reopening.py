@@ -40,7 +40,7 @@ async def reopen_on(
     if not found:
         return Reopened(before=None)
     [row] = found
-    before = rows.standing(row)
+    before = rows.run_state(row)
     if before.state not in when:
         return Reopened(before, before.run)
     former = FormerEnding(before.state, row["finished_at"], row["output"], row["error"])

@@ -11,8 +11,8 @@ from runtara_domain.model import (
     EventType,
     Instance,
     InstanceSummary,
+    RunState,
     Signal,
-    Standing,
     StoredEvent,
 )
 from runtara_domain.status import Condition, InstanceStatus, SignalType, State
@@ -28,9 +28,9 @@ def states_text(when: Condition) -> str:
     return ",".join(states(when))
 
 
-def standing(row: asyncpg.Record) -> Standing:
+def run_state(row: asyncpg.Record) -> RunState:
     """Build how an instance stood from the columns `state` and `run_epoch`."""
-    return Standing(State(row["state"]), row["run_epoch"])
+    return RunState(State(row["state"]), row["run_epoch"])
 
 
 def signal(row: asyncpg.Record) -> Signal | None:
@@ -52,7 +52,7 @@ def custom_signals(row: asyncpg.Record) -> dict[str, bytes]:
 
 
 def differences(row: asyncpg.Record) -> tuple[str, ...]:
-    """Tell in what an instance differs from a child that is to be started."""
+    """Return in what an instance differs from a child that is to be started."""
     names = ("parent", "workflow", "input")
     return tuple(name for name in names if not row[f"has_same_{name}"])
 

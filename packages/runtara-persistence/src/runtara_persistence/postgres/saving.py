@@ -8,12 +8,12 @@ import asyncpg
 
 from runtara_domain import values
 from runtara_domain.error import DatabaseError
-from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
+from runtara_domain.model import Caller, CheckpointWrite, RunState, Saved
 from runtara_domain.status import MOVES, Condition, Move, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import rows
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.failure import is_of_one_step
+from runtara_persistence.postgres.driver_errors import is_of_one_step
 
 _SQL = queries.load("runtara_persistence.postgres", "saving.sql")
 
@@ -57,12 +57,12 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
 
 async def save_alone(database: Database, save: Save) -> Saved:
     """Carry out `checkpoints.save` for one caller, waiting for held rows."""
-    before: Standing | None = None
+    before: RunState | None = None
     for _ in range(_MOST_READINGS):
         found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)
         if not found:
             return Saved(before=None)
-        before = before or rows.standing(found[0])
+        before = before or rows.run_state(found[0])
         if (outcome := _judged(found[0], before)) is not None:
             return outcome
     instance_id, checkpoint_id = save.key
@@ -79,7 +79,7 @@ def _in_turn(saves: Sequence[Save], outcomes: Sequence[Saved | None]) -> Iterato
         if outcome is None or outcome.before is None:
             yield outcome
         elif save.caller.instance_id in stirred:
-            before = Standing(_STIRRED, outcome.before.run)
+            before = RunState(_STIRRED, outcome.before.run)
             yield replace(outcome, before=before)
         else:
             if outcome.before.admits(save.caller, save.when) and outcome.before.state is _ASLEEP:
@@ -90,11 +90,11 @@ def _in_turn(saves: Sequence[Save], outcomes: Sequence[Saved | None]) -> Iterato
 def _outcome(row: asyncpg.Record) -> Saved | None:
     if row["is_held"]:
         return None
-    return Saved(None) if row["state"] is None else _judged(row, rows.standing(row))
+    return Saved(None) if row["state"] is None else _judged(row, rows.run_state(row))
 
 
-def _judged(row: asyncpg.Record, before: Standing) -> Saved | None:
-    """Tell the outcome; None if another was first, in a row this statement couldn't see yet."""
+def _judged(row: asyncpg.Record, before: RunState) -> Saved | None:
+    """Return the outcome; None if another was first, in a row this statement couldn't see yet."""
     if not row["is_admitted"]:
         return Saved(before)
     if not row["is_fresh"] and not row["is_found"]:

@@ -131,12 +131,12 @@ async def _fire(connection: Connection, firing: Firing, at: datetime) -> Fired:
         start = schedule.start(schedule.instance_id(firing.tick), firing.tick)
         plan = schedule_changes.started(plan, await starting.start(connection, start, at))
     if plan.outcome is FireOutcome.WAITS:
-        return schedule_changes.told(firing, found, plan)
+        return schedule_changes.outcome_of(firing, found, plan)
     if plan.cancels and earlier is not None:
         stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
         await intervening.stop(connection, stop, at)
     await _write(connection, schedule_changes.fired(firing, found, plan))
-    return schedule_changes.told(firing, found, plan)
+    return schedule_changes.outcome_of(firing, found, plan)
 
 
 def _check(tenant_id: str, name: str) -> None:

@@ -59,7 +59,7 @@ class PostgresSignals:
         if not found:
             return Pending(before=None)
         [row] = found
-        before = rows.standing(row)
+        before = rows.run_state(row)
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
         return Pending(before, rows.signal(row), rows.custom_signals(row))
@@ -83,7 +83,7 @@ class PostgresSignals:
             return Acknowledged(before=None)
         [row] = found
         after = None if row["after"] is None else State(row["after"])
-        return Acknowledged(rows.standing(row), after)
+        return Acknowledged(rows.run_state(row), after)
 
     async def send(
         self, instance_id: str, signal: Signal, *, when: Condition, at: datetime
@@ -121,4 +121,4 @@ def _told_if_cancelled(instance_id: str) -> tuple[str, bytes]:
 
 
 def _delivered(found: Records) -> Delivered:
-    return Delivered(rows.standing(found[0]), found[0]["stands"]) if found else Delivered(None)
+    return Delivered(rows.run_state(found[0]), found[0]["stands"]) if found else Delivered(None)

@@ -10,7 +10,7 @@ import asyncpg
 
 from runtara_domain.error import DatabaseError
 from runtara_persistence.postgres.database import Database
-from runtara_persistence.postgres.failure import FAILURES
+from runtara_persistence.postgres.driver_errors import FAILURES
 
 _SIGNALS = "runtara_signals"
 _LAUNCHABLE = "runtara_launchable"

@@ -14,11 +14,11 @@ from runtara_domain.model import (
     CheckpointWrite,
     Claim,
     RetryAttempt,
+    RunState,
     Saved,
     Signal,
     Sleep,
     Slept,
-    Standing,
     owner,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State
@@ -73,7 +73,7 @@ class SqliteCheckpoints:
         if row is None:
             return Slept(before=None)
         status, sleep_until, run, kept_id, kept_wake_at, signal_type, payload = row
-        before = rows.standing(status, sleep_until, run)
+        before = rows.run_state(status, sleep_until, run)
         if not before.admits(caller, when):
             return Slept(before)
         wake_at = from_optional(kept_wake_at)
@@ -102,7 +102,7 @@ class SqliteCheckpoints:
         *,
         when: Condition,
         at: datetime,
-    ) -> Standing | None:
+    ) -> RunState | None:
         recorded = {
             "instance_id": caller.instance_id,
             "row_id": attempt.row_id,
@@ -112,7 +112,7 @@ class SqliteCheckpoints:
             "at": to_text(at),
         }
         row = connection.execute(_SQL["record_retry.find"], recorded).fetchone()
-        before = None if row is None else rows.standing(*row)
+        before = None if row is None else rows.run_state(*row)
         if before is not None and before.admits(caller, when):
             connection.execute(_SQL["record_retry.put"], recorded)
             connection.execute(_SQL["record_retry.touch"], recorded)

@@ -18,8 +18,8 @@ def start(
     row = connection.execute(_SQL["start.find_parent"], key).fetchone()
     if row is None:
         return ChildStarted(before=None)
-    tenant_id, *standing = row
-    before = rows.standing(*standing)
+    tenant_id, *run_state = row
+    before = rows.run_state(*run_state)
     if not before.admits(caller, when):
         return ChildStarted(before)
     asked = {

@@ -9,7 +9,7 @@ from typing import Any
 from runtara_domain.launching.room import (
     Candidate,
     Lane,
-    OpenPlaces,
+    LimitUsage,
     Room,
     Target,
     Targets,
@@ -53,7 +53,7 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
 
 
 def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
-    """Claim one for an environment that has a free place."""
+    """Claim one for an environment that has a free slot."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
     row = connection.execute(_SQL["environment"], key).fetchone()
     [open_count] = connection.execute(_SQL["open_count"], key).fetchone()
@@ -68,13 +68,13 @@ def room(
     environment_id: str | None,
     at: datetime,
 ) -> Room:
-    """Tell what places limits and holds leave."""
+    """Return the slots that limits and holds leave."""
     limits = list(_limits(connection))
     holds = [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
-    places = [
-        OpenPlaces(tenant_id, image_name, queue, bool(is_here), number)
+    usage = [
+        LimitUsage(tenant_id, image_name, queue, bool(is_here), number)
         for tenant_id, image_name, queue, is_here, number in connection.execute(
-            _SQL["places"], {"environment_id": environment_id}
+            _SQL["usage"], {"environment_id": environment_id}
         )
     ]
     for limit in limits:
@@ -83,8 +83,8 @@ def room(
             key = {"tenant_id": limit.tenant_id, "queue": limit.name, "since": since}
             begun, begun_at = connection.execute(_SQL["begun"], key).fetchone()
             counted = (begun, from_optional(begun_at))
-            places.append(OpenPlaces(limit.tenant_id, None, limit.name, False, 0, *counted))
-    return Room(limits, places, holds, tenant_limit)
+            usage.append(LimitUsage(limit.tenant_id, None, limit.name, False, 0, *counted))
+    return Room(limits, usage, holds, tenant_limit)
 
 
 def ahead(connection: sqlite3.Connection, candidate: Candidate, at: datetime, limit: int) -> int:
@@ -137,15 +137,15 @@ def _waiting(
 ) -> Iterator[Candidate]:
     for lane, key in lanes.items():
         target = targets.of(lane)
-        places = 0 if target is None else free.free(lane, target)
-        if places == 0:
+        slots = 0 if target is None else free.free(lane, target)
+        if slots == 0:
             continue
         asked = {
             "lane": key,
             "priority": lane.priority,
             "at": to_text(at),
             "is_by_name": target is not None and target.is_by_name,
-            "limit": limit if places is None else min(limit, places),
+            "limit": limit if slots is None else min(limit, slots),
         }
         for instance_id, since, launch_count in connection.execute(_SQL["waiting"], asked):
             yield Candidate(instance_id, lane, from_text(since), launch_count)
@@ -173,7 +173,7 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
 
 
 def _next(connection: sqlite3.Connection, offer: Offer, at: datetime) -> datetime | None:
-    """Tell when the next one becomes launchable by itself."""
+    """Return when the next one becomes launchable by itself."""
     asked = {"now": to_text(at), **launch_rows.silences(offer.silence, offer.lost_silence)}
     [moment] = connection.execute(_SQL["next"], asked).fetchone()
     return from_optional(moment)
@@ -225,8 +225,8 @@ def _launch(
     assignment = _take(connection, offer, candidate, target, at)
     image = assignment.image
     name = None if image is None else image.name
-    places = keys(assignment.tenant_id, name, assignment.queue)
-    has_limit = offer.tenant_limit is not None or any(key in bounded for key in places)
+    bounds = keys(assignment.tenant_id, name, assignment.queue)
+    has_limit = offer.tenant_limit is not None or any(key in bounded for key in bounds)
     launched = {
         "launch_id": assignment.launch_id,
         "instance_id": assignment.instance_id,

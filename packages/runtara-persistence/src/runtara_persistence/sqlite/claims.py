@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from runtara_domain import values
-from runtara_domain.model import Caller, Claim, Claimed, Standing, Woken, owner
+from runtara_domain.model import Caller, Claim, Claimed, RunState, Woken, owner
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
@@ -50,7 +50,7 @@ class SqliteClaims:
         sleepers: Mapping[Caller, datetime | None],
         *,
         at: datetime,
-    ) -> Mapping[str, Standing]:
+    ) -> Mapping[str, RunState]:
         held = [
             (sleeper.instance_id, sleeper.run, None if moment is None else to_text(moment))
             for sleeper, moment in sleepers.items()
@@ -66,7 +66,7 @@ class SqliteClaims:
         connection.execute(_SQL["renew.take"], renewed)
         connection.execute(_SQL["renew.bring_forward"], renewed)
         found = connection.execute(_SQL["renew.find"], {"sleepers": renewed["sleepers"]}).fetchall()
-        return {instance_id: rows.standing(*standing) for instance_id, *standing in found}
+        return {instance_id: rows.run_state(*run_state) for instance_id, *run_state in found}
 
     @write("release claims")
     def release(
@@ -97,8 +97,8 @@ class SqliteClaims:
         row = connection.execute(_SQL["wake.find"], key).fetchone()
         if row is None:
             return Woken(before=None, woken=False)
-        *standing, others_claim_until = row
-        before = rows.standing(*standing)
+        *run_state, others_claim_until = row
+        before = rows.run_state(*run_state)
         claimed_until = from_optional(others_claim_until)
         if claimed_until is not None or not before.admits(caller, when):
             return Woken(before, woken=False, claimed_until=claimed_until)

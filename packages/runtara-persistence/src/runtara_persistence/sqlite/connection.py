@@ -94,7 +94,7 @@ class Files:
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether a file had gone when last checked."""
+        """Return whether a file had gone when last checked."""
         return bool(self._lost)
 
     def check(self) -> None:

@@ -19,7 +19,7 @@ from runtara_persistence.sqlite.connection import (
     set_up_reader,
     set_up_writer,
 )
-from runtara_persistence.sqlite.failure import diagnose, explain, named
+from runtara_persistence.sqlite.driver_errors import diagnose, explain, named
 from runtara_persistence.sqlite.group_commit import (
     Failed,
     Outcome,

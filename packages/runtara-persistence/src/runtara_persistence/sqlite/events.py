@@ -13,7 +13,7 @@ from runtara_domain.model import (
     EventStep,
     EventType,
     Recorded,
-    Standing,
+    RunState,
     StoredEvent,
 )
 from runtara_domain.model.reopening import REOPENED
@@ -195,7 +195,7 @@ def _suspend(
 
 
 def _block(
-    connection: sqlite3.Connection, before: Standing, caller: Caller, event: Event, at: str
+    connection: sqlite3.Connection, before: RunState, caller: Caller, event: Event, at: str
 ) -> Recorded:
     block = MOVES[Move.BLOCK]
     if before.state not in block.sources:
@@ -215,13 +215,13 @@ def _block(
 
 def _find(
     connection: sqlite3.Connection, caller: Caller
-) -> tuple[Standing | None, SignalType | None]:
+) -> tuple[RunState | None, SignalType | None]:
     row = connection.execute(_SQL["find"], {"instance_id": caller.instance_id}).fetchone()
     if row is None:
         return None, None
     status, sleep_until, run, signal_type = row
     pending = None if signal_type is None else SignalType(signal_type)
-    return rows.standing(status, sleep_until, run), pending
+    return rows.run_state(status, sleep_until, run), pending
 
 
 def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:

@@ -56,7 +56,7 @@ def _copied(connection: sqlite3.Connection, key: dict[str, object]) -> Forked:
 
 
 def _last_id(connection: sqlite3.Connection, asked: Fork) -> int | None:
-    """Tell the id up to which checkpoints are copied; None if the point is not there."""
+    """Return the id up to which checkpoints are copied; None if the point is not there."""
     named = asked.through_checkpoint_id or asked.before_checkpoint_id
     if named is None:
         return values.MAX_INTEGER

@@ -83,7 +83,7 @@ def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> lis
     try:
         # IMMEDIATE: a reader that becomes a writer fails at once, whatever the busy timeout.
         connection.execute("BEGIN IMMEDIATE")
-        done = _carry_out(connection, steps)
+        done = _execute(connection, steps)
         connection.execute("COMMIT")
     except BaseException:
         # A full disk, for one, has rolled back already.
@@ -93,7 +93,7 @@ def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> lis
     return done
 
 
-def _carry_out(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
+def _execute(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
     try:
         return [
             Done(outcome)

@@ -33,7 +33,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def view(
     connection: sqlite3.Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    """Tell all that is known of an instance."""
+    """Return all that is known of an instance."""
     key = {"instance_id": instance_id}
     row = connection.execute(_SQL["view"], key).fetchone()
     if row is None:
@@ -99,7 +99,7 @@ def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Tell a part of a list."""
+    """Return a part of a list."""
     asked = {
         **_asked(which),
         "shown": MAX_LISTED_ERROR,

@@ -20,7 +20,7 @@ from runtara_domain.model import (
     Reopened,
     Reopening,
     Report,
-    Standing,
+    RunState,
 )
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
@@ -92,7 +92,7 @@ class SqliteInstances:
             is_others,
             has_checkpoint,
         ) = row
-        before = rows.standing(status, sleep_until, run)
+        before = rows.run_state(status, sleep_until, run)
         checkpoint_exists = registration.checkpoint_id is None or bool(has_checkpoint)
         launch_is_open = registration.launch_id in (None, launch_id)
         owned = tenant_id == registration.tenant_id
@@ -111,11 +111,11 @@ class SqliteInstances:
         return None if row is None else rows.instance(row)
 
     @read("read how an instance stands")
-    def standing(self, connection: sqlite3.Connection, instance_id: str) -> Standing | None:
-        return _standing(connection, instance_id)
+    def run_state(self, connection: sqlite3.Connection, instance_id: str) -> RunState | None:
+        return _run_state(connection, instance_id)
 
     @write("note activity")
-    def touch(
+    def mark_active(
         self, connection: sqlite3.Connection, callers: Collection[Caller], *, at: datetime
     ) -> set[str]:
         moment = to_text(at)
@@ -123,7 +123,7 @@ class SqliteInstances:
             {"instance_id": caller.instance_id, "run": caller.run, "at": moment}
             for caller in callers
         ]
-        connection.executemany(_SQL["touch"], touched)
+        connection.executemany(_SQL["mark_active"], touched)
         return set()
 
     @write("keep an instance's report")
@@ -135,17 +135,17 @@ class SqliteInstances:
         *,
         when: Condition,
         at: datetime,
-    ) -> Standing | None:
+    ) -> RunState | None:
         said = {
             "instance_id": caller.instance_id,
             "waits": report.waits,
             "progress": report.progress,
             "at": to_text(at),
         }
-        found = connection.execute(_SQL["standing"], said).fetchone()
+        found = connection.execute(_SQL["run_state"], said).fetchone()
         if found is None:
             return None
-        before = rows.standing(*found)
+        before = rows.run_state(*found)
         if before.admits(caller, when):
             connection.execute(_SQL["report"], said)
         return before
@@ -180,12 +180,12 @@ class SqliteInstances:
         return None if row is None else row[0]
 
     @read("read how instances stand")
-    def standings(
+    def run_states(
         self, connection: sqlite3.Connection, instance_ids: Collection[str]
-    ) -> Mapping[str, Standing]:
+    ) -> Mapping[str, RunState]:
         asked = {"instance_ids": json.dumps(list(instance_ids))}
-        found = connection.execute(_SQL["standings"], asked)
-        return {instance_id: rows.standing(*columns) for instance_id, *columns in found}
+        found = connection.execute(_SQL["run_states"], asked)
+        return {instance_id: rows.run_state(*columns) for instance_id, *columns in found}
 
     @read("list instances")
     def page(
@@ -211,11 +211,13 @@ class SqliteInstances:
         return int(found)
 
     @read("find silent instances")
-    def silent(
+    def inactive_since(
         self, connection: sqlite3.Connection, since: datetime, *, limit: int = 100
     ) -> list[InstanceSummary]:
         values.check_limit(limit)
-        found = connection.execute(_SQL["silent"], {"since": to_text(since), "limit": limit})
+        found = connection.execute(
+            _SQL["inactive_since"], {"since": to_text(since), "limit": limit}
+        )
         return [rows.summary(row) for row in found]
 
     @write_and_tell("finish an instance")
@@ -228,8 +230,8 @@ class SqliteInstances:
         *,
         when: Condition,
         at: datetime,
-    ) -> Standing | None:
-        before = _standing(connection, caller.instance_id)
+    ) -> RunState | None:
+        before = _run_state(connection, caller.instance_id)
         if before is not None and before.admits(caller, when):
             finished = {
                 "instance_id": caller.instance_id,
@@ -256,9 +258,9 @@ class SqliteInstances:
         *,
         when: Condition,
         at: datetime,
-    ) -> Standing | None:
+    ) -> RunState | None:
         values.check_note("reason", reason)
-        before = _standing(connection, caller.instance_id)
+        before = _run_state(connection, caller.instance_id)
         if before is not None and before.admits(caller, when):
             blocked = {
                 "instance_id": caller.instance_id,
@@ -313,9 +315,9 @@ class SqliteInstances:
         return len(oldest), len(oldest) < most
 
 
-def _standing(connection: sqlite3.Connection, instance_id: str) -> Standing | None:
-    row = connection.execute(_SQL["standing"], {"instance_id": instance_id}).fetchone()
-    return None if row is None else rows.standing(*row)
+def _run_state(connection: sqlite3.Connection, instance_id: str) -> RunState | None:
+    row = connection.execute(_SQL["run_state"], {"instance_id": instance_id}).fetchone()
+    return None if row is None else rows.run_state(*row)
 
 
 def _register_unknown(

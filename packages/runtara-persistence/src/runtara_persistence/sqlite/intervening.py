@@ -18,7 +18,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 def stop(connection: sqlite3.Connection, heard: list[str], asked: Stop, at: datetime) -> Stopped:
     """Carry out `launches.stop`."""
-    row = connection.execute(_SQL["standing"], {"instance_id": asked.instance_id}).fetchone()
+    row = connection.execute(_SQL["run_state"], {"instance_id": asked.instance_id}).fetchone()
     if row is None:
         return Stopped(before=None)
     status, sleep_until, parent_id, launch_id, *_ = row
@@ -62,7 +62,7 @@ def end_stopped(
 def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> State | None:
     """Carry out `launches.resume`."""
     key = {"instance_id": instance_id, "at": to_text(at)}
-    row = connection.execute(_SQL["standing"], key).fetchone()
+    row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:
         return None
     before = rows.state(*row[:2])
@@ -78,7 +78,7 @@ def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> St
 def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried:
     """Carry out `launches.retry`."""
     key = {"instance_id": asked.instance_id}
-    row = connection.execute(_SQL["standing"], key).fetchone()
+    row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:
         return Retried(before=None)
     status, sleep_until, _, launch_id, tenant_id, image_id, *_ = row
@@ -103,7 +103,7 @@ def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried
 def move(connection: sqlite3.Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
     """Carry out `launches.move`."""
     key = {"instance_id": instance_id, "image_id": image_id}
-    row = connection.execute(_SQL["standing"], key).fetchone()
+    row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:
         return Moved(before=None)
     status, sleep_until, _, launch_id, tenant_id, *_ = row

@@ -29,7 +29,7 @@ def reopen(
     if row is None:
         return Reopened(before=None)
     status, sleep_until, run, finished_at, output, error = row
-    before = rows.standing(status, sleep_until, run)
+    before = rows.run_state(status, sleep_until, run)
     if before.state not in when:
         return Reopened(before, run)
     opened = {

@@ -12,8 +12,8 @@ from runtara_domain.model import (
     EventType,
     Instance,
     InstanceSummary,
+    RunState,
     Signal,
-    Standing,
     StoredEvent,
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
@@ -51,9 +51,9 @@ def state(status: str, sleep_until: str | None) -> State:
     return _STATES[status, sleep_until is not None]
 
 
-def standing(status: str, sleep_until: str | None, run: int) -> Standing:
-    """Build a standing from the columns that hold it."""
-    return Standing(state(status, sleep_until), run)
+def run_state(status: str, sleep_until: str | None, run: int) -> RunState:
+    """Build a state and run from the columns that hold it."""
+    return RunState(state(status, sleep_until), run)
 
 
 def summary(row: Sequence[Any]) -> InstanceSummary:

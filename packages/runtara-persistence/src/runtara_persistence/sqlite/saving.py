@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from runtara_domain import values
-from runtara_domain.model import Caller, CheckpointWrite, Saved, Standing
+from runtara_domain.model import Caller, CheckpointWrite, RunState, Saved
 from runtara_domain.status import MOVES, Condition, Move
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
@@ -66,15 +66,15 @@ class _Group:
     def __init__(self) -> None:
         self.kept: dict[_Key, dict[str, Any]] = {}
         self.stirred: list[dict[str, str]] = []
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, RunState] = {}
 
     def judge(self, asked: Save, found: _Found | None) -> Saved:
-        """Tell a caller's outcome."""
+        """Return a caller's outcome."""
         if found is None:
             return Saved(before=None)
         status, sleep_until, run, is_found, kept, signal_type, payload, custom_signal = found
         instance_id = asked.caller.instance_id
-        before = self._standings.get(instance_id) or rows.standing(status, sleep_until, run)
+        before = self._standings.get(instance_id) or rows.run_state(status, sleep_until, run)
         if not before.admits(asked.caller, asked.when):
             return Saved(before)
         is_large = is_found and kept is None
@@ -82,7 +82,7 @@ class _Group:
             kept, is_large = self._keep(asked)
         if before.state in _STIRRING.sources:
             self.stirred.append({"instance_id": instance_id, "status": _STIRRING.target.status})
-            self._standings[instance_id] = Standing(_STIRRING.target, run)
+            self._standings[instance_id] = RunState(_STIRRING.target, run)
         signal = rows.signal(signal_type, payload)
         return Saved(before, kept, signal, custom_signal, bool(is_large))
 

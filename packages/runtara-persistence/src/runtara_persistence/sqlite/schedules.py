@@ -154,12 +154,12 @@ class SqliteSchedules:
             start = schedule.start(schedule.instance_id(firing.tick), firing.tick)
             plan = schedule_changes.started(plan, starting.start(connection, start, at))
         if plan.outcome is FireOutcome.WAITS:
-            return schedule_changes.told(firing, found, plan)
+            return schedule_changes.outcome_of(firing, found, plan)
         if plan.cancels and earlier is not None:
             stop = Stop(earlier, CANCEL_GRACE, schedule_changes.cancel_reason(firing))
             intervening.stop(connection, heard, stop, at)
         _write(connection, schedule_changes.fired(firing, found, plan))
-        return schedule_changes.told(firing, found, plan)
+        return schedule_changes.outcome_of(firing, found, plan)
 
 
 def _key(tenant_id: str, name: str) -> dict[str, str]:

@@ -14,8 +14,8 @@ from runtara_domain.model import (
     Delivered,
     Ending,
     Pending,
+    RunState,
     Signal,
-    Standing,
 )
 from runtara_domain.status import MOVES, Condition, Move, SignalType, State, acknowledge, replaces
 from runtara_persistence import queries
@@ -46,7 +46,7 @@ class SqliteSignals:
         if row is None:
             return Pending(before=None)
         status, sleep_until, run, signal_type, payload = row
-        before = rows.standing(status, sleep_until, run)
+        before = rows.run_state(status, sleep_until, run)
         if before.state.is_final or before.supersedes(caller):
             return Pending(before)
         custom = _custom_signals(connection, caller.instance_id, checkpoint_ids)
@@ -123,8 +123,8 @@ class SqliteSignals:
         ).fetchone()
         if found is None:
             return Delivered(None)
-        *standing, waits = found
-        before = rows.standing(*standing)
+        *run_state, waits = found
+        before = rows.run_state(*run_state)
         if before.state not in when:
             return Delivered(before, waits=waits)
         put = {
@@ -166,13 +166,13 @@ def _custom_signals(
 
 def _find(
     connection: sqlite3.Connection, instance_id: str
-) -> tuple[Standing | None, SignalType | None]:
+) -> tuple[RunState | None, SignalType | None]:
     row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
     if row is None:
         return None, None
     status, sleep_until, run, signal_type = row
     pending = None if signal_type is None else SignalType(signal_type)
-    return rows.standing(status, sleep_until, run), pending
+    return rows.run_state(status, sleep_until, run), pending
 
 
 def _move(

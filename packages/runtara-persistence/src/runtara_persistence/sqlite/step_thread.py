@@ -24,14 +24,14 @@ from runtara_persistence.sqlite.group_commit import Done, Failed, Outcome, Step
 
 T = TypeVar("T")
 
-CarryOut: TypeAlias = Callable[[sqlite3.Connection, Sequence[Step[Any]]], list[Outcome]]
+Execute: TypeAlias = Callable[[sqlite3.Connection, Sequence[Step[Any]]], list[Outcome]]
 
 MAX_GROUP = 256
 """How many steps share a trip to the thread at most."""
 
 _PAUSE = 3
 """
-How many turns of the loop lie between two groups, unless one caller is alone.
+How many iterations of the loop lie between two groups, unless one caller is alone.
 
 In the first those just answered go on, in the second what they send goes out, and what came until
 then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
@@ -85,7 +85,7 @@ class Thread:
 
 
 @dataclass(slots=True, eq=False)
-class _Turn(Waiting[Step[Any], Outcome]):
+class _PendingStep(Waiting[Step[Any], Outcome]):
     then: Callable[[Any], None] | None = None
     is_small: bool = False
 
@@ -97,28 +97,28 @@ class _Turn(Waiting[Step[Any], Outcome]):
             self.future.set_result(outcome)
 
 
-_Group: TypeAlias = Group[_Turn]
+_Group: TypeAlias = Group[_PendingStep]
 
 
 class StepThread:
     """
-    Carries out steps on one connection, a group at a time: one trip to its thread, and one back.
+    Executes steps on one connection, a group at a time: one trip to its thread, and one back.
 
-    Open between `opened` and `close`. carry_out: raises nothing. diagnose: called in the thread
+    Open between `opened` and `close`. execute: raises nothing. diagnose: called in the thread
     with the error of a step that failed. follows_loop: the thread is kept on the loop's CPU.
     """
 
     def __init__(
         self,
-        carry_out: CarryOut,
+        execute: Execute,
         *,
         diagnose: Callable[[BaseException], None] = lambda error: None,
         follows_loop: bool = False,
     ) -> None:
-        self._carry_out = carry_out
+        self._execute = execute
         self._diagnose = diagnose
         self._follows_loop = follows_loop
-        self._steps = Batcher[_Turn](self._begin, most=MAX_GROUP, pause=_PAUSE)
+        self._steps = Batcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
         self._is_open = False
 
     def opened(
@@ -132,7 +132,7 @@ class StepThread:
         """
         self._connection = connection
         self._thread = thread
-        self._affinity = Affinity() if self._follows_loop else None
+        self._pinning = CpuPinning() if self._follows_loop else None
         self._loop = asyncio.get_running_loop()
         self._lock_timeout = lock_timeout
         self._waits_for_locks = True
@@ -157,9 +157,9 @@ class StepThread:
         """
         if not self._is_open:
             raise DatabaseError("The database is not open: it was closed, or never opened")
-        turn = _Turn(step, self._loop.create_future(), then=then, is_small=is_small)
-        self._steps.add(turn)
-        outcome = await turn.future
+        pending = _PendingStep(step, self._loop.create_future(), then=then, is_small=is_small)
+        self._steps.add(pending)
+        outcome = await pending.future
         if isinstance(outcome, Failed):
             # An error shared with others of the group must not gather their tracebacks.
             raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
@@ -172,14 +172,14 @@ class StepThread:
             if isinstance(outcome, Done):
                 group.end([outcome])
                 return
-        if self._affinity is not None:
-            self._affinity.follow()
+        if self._pinning is not None:
+            self._pinning.repin()
         self._thread.call(partial(self._in_thread, group))
 
     def _is_for_loop(self, group: _Group) -> bool:
-        if self._lock_timeout is None or self._calm < CALM or len(group.turns) > 1:
+        if self._lock_timeout is None or self._calm < CALM or len(group.members) > 1:
             return False
-        return group.turns[0].is_small
+        return group.members[0].is_small
 
     def _in_loop(self, group: _Group) -> Outcome:
         # It waits for no lock, nor looks into what is wrong: a step that fails here leaves nothing
@@ -196,7 +196,7 @@ class StepThread:
         try:
             outcomes = self._patiently(group)
         except BaseException as error:
-            outcomes = [Failed(error)] * len(group.turns)
+            outcomes = [Failed(error)] * len(group.members)
         while True:
             try:
                 self._loop.call_soon_threadsafe(group.end, outcomes)
@@ -210,8 +210,8 @@ class StepThread:
                 return
 
     def _patiently(self, group: _Group) -> list[Outcome]:
-        if self._affinity is not None:
-            self._affinity.adopt()
+        if self._pinning is not None:
+            self._pinning.register()
         if not self._waits_for_locks and self._lock_timeout is not None:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._lock_timeout * 1000)}")
             self._waits_for_locks = True
@@ -223,19 +223,19 @@ class StepThread:
 
     def _timed(self, group: _Group) -> list[Outcome]:
         began = time.monotonic()
-        outcomes = self._carry_out(self._connection, [turn.step for turn in group.turns])
+        outcomes = self._execute(self._connection, [pending.step for pending in group.members])
         is_fast = time.monotonic() - began <= FAST
         is_calm = is_fast and len(outcomes) == 1 and isinstance(outcomes[0], Done)
         self._calm = self._calm + 1 if is_calm else 0
         return outcomes
 
 
-class Affinity:
+class CpuPinning:
     """
     Keeps a thread on the CPU that another one, which is left free, was seen on last.
 
-    The two take turns with the interpreter's lock. On one CPU that is a switch of threads; across
-    two it is a wait for the other one to wake up, with what both use fetched from its cache.
+    The two threads alternate in holding the interpreter's lock. On one CPU that is a switch of
+    threads; across two, the other CPU must wake up, and shared data moves between their caches.
 
     Nothing but speed depends on it: it has no effect where the system knows no affinity or refuses
     this one, nor under a filter of system calls.
@@ -246,11 +246,11 @@ class Affinity:
         self._thread: int | None = None
         self._cpu: int | None = None
 
-    def adopt(self) -> None:
-        """Keep the calling thread, from the next `follow` on."""
+    def register(self) -> None:
+        """Keep the calling thread, from the next `repin` on."""
         self._thread = threading.get_native_id()
 
-    def follow(self) -> None:
+    def repin(self) -> None:
         """Let it run on the CPU that the calling thread runs on now; raises nothing."""
         if self._current_cpu is None or self._thread is None:
             return
@@ -282,7 +282,7 @@ def _lookup() -> Callable[[], int] | None:
 
 
 def _is_filtered() -> bool:
-    """Tell whether system calls are: one that is not allowed may end the process."""
+    """Return whether system calls are: one that is not allowed may end the process."""
     try:
         status = STATUS.read_text()
     except OSError:

@@ -33,7 +33,7 @@ class Pool:
         self._starved: dict[BudgetUser, None] = {}
 
     def take(self, claimant: BudgetUser, size: int) -> bool:
-        """Take it if there is as much; else the claimant is told when something comes back."""
+        """Take this many bytes if they are free; else call the claimant when some come back."""
         self._claimants.setdefault(claimant)
         if size > self._free:
             self._starved.setdefault(claimant)
@@ -97,17 +97,17 @@ class ReceiveWindow:
 
     @property
     def is_low(self) -> bool:
-        """Tell whether the client should soon be given more."""
+        """Return whether the client should soon be given more."""
         return self._granted - self.used < AHEAD // 2
 
     @property
     def is_exhausted(self) -> bool:
-        """Tell whether the client has to wait for more."""
+        """Return whether the client has to wait for more."""
         return self._granted - self.used < MARGIN
 
     @property
     def is_widest(self) -> bool:
-        """Tell whether it holds all that one connection may."""
+        """Return whether it holds all that one connection may."""
         return self._granted - self._released >= self._ceiling
 
     def advance(self) -> bool:

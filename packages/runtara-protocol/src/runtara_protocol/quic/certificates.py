@@ -167,7 +167,7 @@ def _key_pem(key: PrivateKeyTypes) -> bytes:
 
 def _write_once(path: Path, data: bytes, *, mode: int) -> None:
     """
-    Write a whole file, readable by whom the mode says from its first moment.
+    Write a whole file that has the given mode from its first moment.
 
     Nothing if there is one of this name, or a link of this name to anywhere.
     """

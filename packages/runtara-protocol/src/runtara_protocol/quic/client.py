@@ -28,7 +28,7 @@ from runtara_protocol.quic.error import (
     TrustFailure,
     UntrustedServer,
 )
-from runtara_protocol.quic.turns import Address
+from runtara_protocol.quic.fair_queue import Address
 
 UDP_BUFFER = 2 << 20
 UNACKNOWLEDGED = 2 << 20

@@ -15,9 +15,9 @@ from runtara_protocol.quic.datapath import Datapath
 from runtara_protocol.quic.delivery import Debt, Deliveries
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
+from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.machine import Machine, deafen
 from runtara_protocol.quic.stream import REFUSED, Stream
-from runtara_protocol.quic.turns import Address
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Connection(Driver):
 
     @property
     def is_delivered(self) -> bool:
-        """Tell whether the client has acknowledged all that was sent and ended, or reset."""
+        """Return whether the client has acknowledged all that was sent and ended, or reset."""
         return self.is_closed or not any(
             (stream.sender._buffer_fin is not None or stream.sender._reset_error_code is not None)
             and not stream.sender.is_finished
@@ -110,7 +110,7 @@ class Connection(Driver):
 
     @property
     def is_overloaded(self) -> bool:
-        """Tell whether the client leaves too much unread: it should be given nothing more now."""
+        """Return whether the client leaves too much unread: it should be given nothing more now."""
         # Counted up with each reply, and only counted anew when that is over the bound.
         most = self._owner.max_undelivered_each
         if self.debt.size > most:
@@ -119,7 +119,7 @@ class Connection(Driver):
 
     @property
     def has_room(self) -> bool:
-        """Tell whether a large reply may be sent; a slow client may be closed for it."""
+        """Return whether a large reply may be sent; a slow client may be closed for it."""
         return self._owner.deliveries.has_room(self)
 
     @property

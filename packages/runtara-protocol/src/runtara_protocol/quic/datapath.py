@@ -1,4 +1,4 @@
-"""The UDP socket: read in batches, written once a connection a loop turn."""
+"""The UDP socket: read in batches, written once a connection an iteration of the loop."""
 
 import asyncio
 import logging
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from time import monotonic, thread_time
 from typing import TypeAlias
 
-from runtara_protocol.quic.turns import BACKLOG, WAITING_EACH, Address, Source, Turns
+from runtara_protocol.quic.fair_queue import BACKLOG, WAITING_EACH, Address, FairQueue, Source
 
 logger = logging.getLogger(__name__)
 
-# More in one turn of the loop would let busy peers delay the timers and answers of all.
+# More in one iteration of the loop would let busy peers delay the timers and answers of all.
 BATCH = 64
 TURN = 0.005
 # As many datagrams are read before the next is taken in: what waits in the system's buffer waits
@@ -23,7 +23,7 @@ AT_ONCE = 256
 LARGEST_DATAGRAM = 2048
 
 
-# For whom, what, and where it came from.
+# The endpoint, the datagram, and the address it came from.
 Arrival: TypeAlias = "tuple[Endpoint, bytes, Address]"
 
 
@@ -53,11 +53,11 @@ class Endpoint(Source, ABC):
 
 class Datapath:
     """
-    Reads datagrams in batches and lets each connection send once a loop turn.
+    Reads datagrams in batches and lets each connection send once an iteration.
 
     The stock protocol tries to send after each datagram it receives. Here the events of a whole
     batch are acted on first, the tasks they woke run, and what those queued goes out together.
-    When there is more to do than a turn holds, endpoints have equal shares of the time.
+    When there is more to do than fits an iteration, endpoints have equal shares of the time.
     Its clock is the loop's, but not in whole milliseconds as uvloop's is: pacing needs finer.
     """
 
@@ -75,7 +75,7 @@ class Datapath:
         self._exhausted = exhausted
         self._scheduled: list[Endpoint] = []
         self._resumed: dict[Endpoint, None] = {}
-        self._turns = Turns[Endpoint]()
+        self._queue = FairQueue[Endpoint]()
         self._is_continuing = False
         self._loop.add_reader(sock.fileno(), self._read)
 
@@ -99,7 +99,7 @@ class Datapath:
         self._scheduled.append(endpoint)
 
     def resume(self, endpoint: Endpoint) -> None:
-        """Have it process what is left in the next turn of the loop; once, however often asked."""
+        """Have it process the rest in the next iteration; once, however often asked."""
         if not self._resumed:
             self._loop.call_soon(self._resume)
         self._resumed[endpoint] = None
@@ -112,15 +112,15 @@ class Datapath:
 
     def forget(self, endpoint: Endpoint) -> None:
         """Drop what waits for an endpoint that is gone."""
-        self._turns.forget(endpoint)
+        self._queue.forget(endpoint)
 
     def _read(self) -> None:
         arrived, failure = self._arrivals()
-        if self._turns or len(arrived) > BATCH:
+        if self._queue or len(arrived) > BATCH:
             for endpoint, data, address in arrived:
-                self._turns.put(endpoint, data, address)
+                self._queue.put(endpoint, data, address)
             if not self._is_continuing:
-                self._take_turns()
+                self._take_waiting()
         elif arrived:
             self._take_all(arrived)
         if failure is not None:
@@ -144,7 +144,7 @@ class Datapath:
         return arrived, failure
 
     def _take_all(self, arrived: list[Arrival]) -> None:
-        """Take in what fits one turn, in the order it came; if it takes long, the rest waits."""
+        """Take in what fits one iteration, in order of arrival; a rest waits if that takes long."""
         now = monotonic()
         touched: dict[Endpoint, None] = {}
         for done, (endpoint, data, address) in enumerate(arrived, start=1):
@@ -152,17 +152,17 @@ class Datapath:
             self._receive(endpoint, data, address, now)
             if monotonic() - now > TURN:
                 for late in arrived[done:]:
-                    self._turns.put(*late)
+                    self._queue.put(*late)
                 break
         self._process(touched, now)
 
-    def _take_turns(self) -> None:
-        """Take in what waits, for one turn of the loop; the rest in the next."""
+    def _take_waiting(self) -> None:
+        """Take in datagrams that wait, for one iteration; the rest in the next."""
         now = taken_in = monotonic()
-        since = self._turns_began()
+        since = self._share_began()
         touched: dict[Endpoint, None] = {}
         for _ in range(BATCH):
-            given = self._turns.take()
+            given = self._queue.take()
             if given is None:
                 break
             endpoint, data, address = given
@@ -182,14 +182,14 @@ class Datapath:
             self.crashed(endpoint)
 
     def _process(self, touched: Iterable[Endpoint], now: float) -> None:
-        since = self._turns_began()
+        since = self._share_began()
         for endpoint in touched:
             try:
                 endpoint.process(now)
             except Exception:
                 self.crashed(endpoint)
             since = self._charge(endpoint, since)
-        if self._turns and not self._is_continuing:
+        if self._queue and not self._is_continuing:
             self._is_continuing = True
             self._loop.call_soon(self._continue)
 
@@ -198,10 +198,10 @@ class Datapath:
         if self._sock.fileno() >= 0:
             self._read()
 
-    def _turns_began(self) -> float | None:
+    def _share_began(self) -> float | None:
         """Return the processor's time so far; None where only one endpoint uses it."""
         # Not what passed on the wall: other processes' work would be charged to an endpoint.
-        return thread_time() if self._turns.is_shared else None
+        return thread_time() if self._queue.is_shared else None
 
     def _resume(self) -> None:
         resumed, self._resumed = self._resumed, {}
@@ -209,10 +209,10 @@ class Datapath:
 
     def _charge(self, endpoint: Endpoint, since: float | None) -> float | None:
         """Count the processor's time since then as this endpoint's, if others wait for theirs."""
-        if since is None or not self._turns.is_shared:
+        if since is None or not self._queue.is_shared:
             return since
         spent = thread_time()
-        self._turns.charge(endpoint, spent - since)
+        self._queue.charge(endpoint, spent - since)
         return spent
 
     def _fail(self, error: OSError) -> None:
@@ -223,7 +223,7 @@ class Datapath:
 
     def _transmit(self) -> None:
         now = monotonic()
-        since = self._turns_began()
+        since = self._share_began()
         scheduled, self._scheduled = self._scheduled, []
         for done, endpoint in enumerate(scheduled, start=1):
             # Its timer may have been faster.
@@ -239,7 +239,7 @@ class Datapath:
                 return
 
     def _postpone(self, endpoints: list[Endpoint]) -> None:
-        """Let these transmit in the next turn, those first that have had least."""
+        """Let these transmit in the next iteration, those first that have used least."""
         if not self._scheduled:
             self._loop.call_soon(self._transmit)
         self._scheduled = sorted((*endpoints, *self._scheduled), key=lambda one: one.used)

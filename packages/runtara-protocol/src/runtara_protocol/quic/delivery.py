@@ -51,11 +51,11 @@ class Debt:
         self.size = self._counted = size
 
     def is_slow(self, now: float) -> bool:
-        """Tell whether too little was taken lately."""
+        """Return whether too little was taken lately."""
         return self._counted > 0 and now - self._fast_at >= SLOW_AFTER
 
     def is_stalled(self, now: float) -> bool:
-        """Tell whether nothing was taken for too long."""
+        """Return whether nothing was taken for too long."""
         return self._counted > FLOOR and now - self._took_at >= STALLED_AFTER
 
     def _begin(self, now: float) -> None:
@@ -106,7 +106,7 @@ class Deliveries:
                 self._close(max(self._debtors, key=_size), "left too much unread")
 
     def has_room(self, asker: Debtor) -> bool:
-        """Tell whether a large answer may be sent to this one; close a slow one if it must go."""
+        """Return whether a large answer may be sent to this one; close a slow one if it must go."""
         now = self._clock()
         if self._total > self._most and now >= self._counted_at + _PAUSE:
             self._count(now)

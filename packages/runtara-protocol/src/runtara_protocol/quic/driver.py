@@ -9,7 +9,7 @@ from aioquic.quic.events import ConnectionTerminated, QuicEvent
 from aioquic.tls import Epoch
 
 from runtara_protocol.quic.datapath import Datapath, Endpoint
-from runtara_protocol.quic.turns import Address
+from runtara_protocol.quic.fair_queue import Address
 
 # Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
 ACK_DELAY = 0.020
@@ -18,7 +18,7 @@ ACK_DELAY = 0.020
 BURST = 2048
 BURST_ACK_DELAY = 0.004
 ACK_EVERY = 10
-# A client may open a thousand streams at once: begun in one turn, they would keep all others
+# A client may open a thousand streams at once: begun in one iteration, they would keep all others
 # waiting until each has run up to its first pause.
 BEGUN_AT_ONCE = 64
 
@@ -40,7 +40,7 @@ class Driver(Endpoint):
         self._timer_at = 0.0
         self._unanswered = 0
         self._unanswered_bytes = 0
-        # Tasks begun in this turn of the loop.
+        # Tasks begun in this iteration of the loop.
         self._begun = 0
         # When a datagram last came, by the loop's clock.
         self.heard_at = self.loop.time()
@@ -57,7 +57,7 @@ class Driver(Endpoint):
         """Let go of everything: called once, whichever side closed, or after too long a silence."""
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
-        """Take in one datagram; `process` must follow in the same turn."""
+        """Take in one datagram; `process` must follow in the same iteration."""
         self.heard_at = now
         self._unanswered += 1
         self._unanswered_bytes += len(data)
@@ -115,7 +115,7 @@ class Driver(Endpoint):
 
     def _is_sending_due(self) -> bool:
         """
-        Tell whether anything but a delayed acknowledgement waits to be sent.
+        Return whether anything but a delayed acknowledgement waits to be sent.
 
         Asking is much cheaper than an attempt to build a packet with nothing in it.
         """
@@ -192,7 +192,7 @@ class Driver(Endpoint):
             self._timer = None
         self._datapath.forget(self)
         self._on_closed(reason)
-        # Not before this turn is over: the machine may be at work.
+        # Not before this iteration is over: the machine may be at work.
         self.loop.call_soon(_take_apart, self._quic)
 
 

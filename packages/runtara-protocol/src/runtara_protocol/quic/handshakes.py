@@ -11,8 +11,8 @@ from aioquic.quic.retry import QuicRetryTokenHandler
 from runtara_protocol.quic import incoming
 from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.datapath import Datapath, Endpoint
+from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.machine import Machine
-from runtara_protocol.quic.turns import Address
 
 REFUSAL = "refused: the server takes no more connections"
 TIMEOUT = 10.0

@@ -43,12 +43,12 @@ def first_header(data: bytes) -> tuple[QuicHeader, int]:
 
 
 def is_large_enough(data: bytes) -> bool:
-    """Tell whether a datagram is large enough to begin a connection, and to be worth an answer."""
+    """Return whether a datagram is large enough to begin a connection and to be answered."""
     return len(data) >= SMALLEST_MAX_DATAGRAM_SIZE
 
 
 def is_first_of_connection(header: QuicHeader) -> bool:
-    """Tell whether a packet may begin a connection."""
+    """Return whether a packet may begin a connection."""
     return (
         header.packet_type is QuicPacketType.INITIAL
         and len(header.destination_cid) >= SHORTEST_FIRST_CID
@@ -56,7 +56,7 @@ def is_first_of_connection(header: QuicHeader) -> bool:
 
 
 def is_authentic(header: QuicHeader, data: bytes, offset: int) -> bool:
-    """Tell whether it is a packet at all: its key is in its header, but random bytes don't fit."""
+    """Return whether it decrypts with the key in its header, as random bytes don't."""
     crypto = _initial_crypto(header)
     try:
         crypto.decrypt_packet(data[: header.packet_length], offset, 0)

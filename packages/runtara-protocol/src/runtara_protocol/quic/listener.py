@@ -18,9 +18,9 @@ from runtara_protocol.quic.certificates import Certificate
 from runtara_protocol.quic.connection import Connection, ConnectionHandler
 from runtara_protocol.quic.datapath import Datapath, Endpoint, bind
 from runtara_protocol.quic.delivery import FLOOR, Deliveries
+from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.handshakes import REFUSAL, Handshakes
 from runtara_protocol.quic.machine import Machine
-from runtara_protocol.quic.turns import Address
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ class Listener:
     # Datagrams.
 
     def _route(self, data: bytes, address: Address) -> Endpoint | None:
-        """Return whom this datagram is for; None if there is none."""
+        """Return the endpoint of this datagram; None if there is none."""
         cid = incoming.short_header_cid(data, self._configuration.connection_id_length)
         return self._routes.get(cid) if cid is not None else self._handshake(data, address)
 

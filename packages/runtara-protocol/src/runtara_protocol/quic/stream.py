@@ -46,8 +46,8 @@ class Stream:
         "_has_end",
         "_is_ended",
         "_is_unread",
+        "_on_stop_sending",
         "_owner",
-        "_told",
         "_waiter",
         "is_received",
         "is_served",
@@ -70,16 +70,16 @@ class Stream:
         self._is_ended = False
         # A client that wants no answer may say so before it asks.
         self._is_unread = quic.sender._reset_error_code is not None
-        self._told: Callable[[], None] | None = None
+        self._on_stop_sending: Callable[[], None] | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Tell whether its handler waits for more from the client."""
+        """Return whether its handler waits for more from the client."""
         return self._waiter is not None
 
     @property
     def is_ready(self) -> bool:
-        """Tell whether `receive` has something to say at once."""
+        """Return whether `receive` has something to say at once."""
         return bool(self._chunks) or self._has_end or self._failure is not None
 
     @property
@@ -122,21 +122,21 @@ class Stream:
         self._is_ended = True
 
     @contextmanager
-    def unread(self, told: Callable[[], None]) -> Iterator[None]:
-        """Call `told` when, within the block, the client drops its receiving half, or has."""
-        self._told = told
+    def on_stop_sending(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call `call` when, within the block, the client drops its receiving half, or has."""
+        self._on_stop_sending = call
         try:
             if self._is_unread:
-                told()
+                call()
             yield
         finally:
-            self._told = None
+            self._on_stop_sending = None
 
     def drop(self) -> None:
         """Take in that the client doesn't want what is sent."""
         self._is_unread = True
-        if self._told is not None:
-            self._told()
+        if self._on_stop_sending is not None:
+            self._on_stop_sending()
 
     def refuse(self) -> None:
         """Give both directions up with code 1, so that the client sees no clean end."""

@@ -40,7 +40,7 @@ def certificate_of(settings: ServerSettings) -> Certificate:
 def listener_settings(
     settings: ServerSettings, host: str, port: int, certificate: Certificate
 ) -> ListenerSettings:
-    """Build what a listener is told."""
+    """Build a listener's settings."""
     return ListenerSettings(
         host=host,
         port=port,

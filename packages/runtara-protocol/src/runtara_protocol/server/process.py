@@ -1,4 +1,4 @@
-"""A server's process: what it exits with, and how it is told to end."""
+"""A server's process: its exit codes, and the signals that end it."""
 
 import asyncio
 import logging
@@ -49,13 +49,13 @@ async def _until_ended(work: Coroutine[Any, Any, None], told_to_end: asyncio.Eve
     for number in _ENDING:
         loop.add_signal_handler(number, told_to_end.set)
     await work
-    # The loop takes its handlers along when it closes: told again after that, we would be killed.
+    # A loop that closes removes its signal handlers: a second signal would then kill the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
 
 @asynccontextmanager
 async def broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel the block once told to end, and go on behind it: a start may wait for minutes."""
+    """Cancel the block at a signal, and go on behind it: a start may wait for minutes."""
     try:
         async with asyncio.timeout(None) as block:
             watching = asyncio.create_task(_expire(block, told_to_end))
@@ -66,7 +66,7 @@ async def broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
     except TimeoutError:
         if not block.expired():
             raise
-        _log.info("told to end before it listened")
+        _log.info("ended by a signal before it listened")
 
 
 async def _expire(block: asyncio.Timeout, told_to_end: asyncio.Event) -> None:

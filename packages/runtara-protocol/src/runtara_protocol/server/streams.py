@@ -54,8 +54,8 @@ class RequestStreams(Generic[CallT]):
     """
     Serves one connection's streams until it is closed.
 
-    call: makes what handlers are told of a request beside its message, of its stream and of what
-    came in one piece with its end: nothing, unless keeps_rest. on_closed: called when the
+    call: makes the context that handlers get beside a request's message, from its stream and the
+    bytes that followed the frame: none, unless keeps_rest. on_closed: called when the
     connection is gone. progress_timeout: seconds an unfinished frame may go without another byte.
     is_overloaded: tells when so much waits for this client that nothing more is carried out.
     has_room: tells whether there is room for a large answer. max_under_way: how many requests may

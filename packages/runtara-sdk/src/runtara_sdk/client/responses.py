@@ -55,7 +55,7 @@ class Polled:
 
 
 def refused(response: RpcResponse) -> ServerError | None:
-    """Tell what the server refused the request with, wherever the response says so."""
+    """Return what the server refused the request with, wherever the response says so."""
     match response.WhichOneof("response"):
         case "error":
             return refusal(response.error.code, response.error.message)

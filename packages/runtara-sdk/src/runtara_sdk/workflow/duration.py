@@ -51,7 +51,7 @@ def signed(what: str, value: Duration) -> timedelta:
 
 
 def is_infinite(value: object) -> bool:
-    """Tell whether a duration has no end."""
+    """Return whether a duration has no end."""
     return isinstance(value, float) and value == math.inf
 
 

@@ -151,7 +151,7 @@ class StateUnreadable(Incompatible):
 
 
 class CoreUnavailable(WorkflowError):
-    """The core could not be reached within the budget; the instance goes on when run again."""
+    """The core was out of reach for the whole `core_timeout`; a later run goes on."""
 
     code = "CORE_UNAVAILABLE"
 

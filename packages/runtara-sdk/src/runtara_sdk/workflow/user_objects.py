@@ -45,5 +45,5 @@ def type_name(value: object) -> str:
 
 
 def is_a(error: BaseException | None, *kinds: type[BaseException]) -> bool:
-    """Tell whether `except` would take an error for one of these; none of its code runs."""
+    """Return whether `except` would take an error for one of these; none of its code runs."""
     return any(one is kind for kind in kinds for one in type(error).__mro__)

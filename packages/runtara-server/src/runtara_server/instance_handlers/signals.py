@@ -1,4 +1,4 @@
-"""What instances are told, and that they heard it."""
+"""Signals to instances, and their acknowledgements."""
 
 from datetime import timedelta
 

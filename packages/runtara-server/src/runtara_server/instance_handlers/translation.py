@@ -133,7 +133,7 @@ def custom_signal(checkpoint_id: str, payload: bytes | None) -> pb.CustomSignal 
 
 def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsResponse:
     """
-    Describe what an instance was told, beside what it asked.
+    Describe the pending signals of an instance, in the answer to its poll.
 
     A value that doesn't fit, which only plain SQL can put in, is left out: it hides no cancel.
     """

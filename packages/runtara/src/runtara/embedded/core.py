@@ -89,10 +89,10 @@ class EmbeddedCore:
         """Note that an instance's run goes on; written with all others within a second."""
         self.activity.note(Caller(instance_id, run))
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Have the workers of this process look at what is launchable."""
         for launcher in self.launchers:
-            launcher.look()
+            launcher.recheck()
 
     def _launching(self) -> LaunchingHere:
         return self.launchers[0] if self.launchers else self._elsewhere
@@ -100,10 +100,10 @@ class EmbeddedCore:
     def _core(self) -> Core:
         stored, clock, waits, activity = self.persistence, self.clock, self.waits, self.activity
         # Bounded by the capacity of the workers in this process, if by anything.
-        places = InstanceSlots(_ANY_NUMBER)
+        slots = InstanceSlots(_ANY_NUMBER)
         return Core(
-            places=places,
-            register_instance=RegisterInstance(stored.instances, places, waits, clock),
+            slots=slots,
+            register_instance=RegisterInstance(stored.instances, slots, waits, clock),
             get_instance_status=GetInstanceStatus(stored.instances, activity),
             start_child=StartChild(stored.instances, activity, clock),
             cancel_child=CancelChild(stored.instances, stored.signals, activity, clock),

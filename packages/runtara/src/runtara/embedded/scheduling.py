@@ -25,4 +25,4 @@ async def declare(embedded: EmbeddedCore, launcher: Launcher, plan: Plan) -> Non
         )
         if declared in (Declared.OLDER, Declared.OPERATORS):
             logger.warning("schedule %r is not as declared here: %s", each.workflow, declared)
-    launcher.look_at_schedules()
+    launcher.recheck_schedules()

@@ -68,9 +68,9 @@ class Run:
 
 class EmbeddedStore:
     """
-    One run on the core in this process; calls are repeated for `budget` while the database fails.
+    One run on the core in this process; calls repeat for `core_timeout` while the database fails.
 
-    registered: is called with the number of the run when it has begun. The store speaks for its own
+    registered: called with the number of the run when it has begun. The store speaks for its own
     run alone, whatever other runs of the instance this process has.
     """
 
@@ -78,14 +78,14 @@ class EmbeddedStore:
         self,
         embedded: EmbeddedCore,
         run: Run,
-        budget: timedelta,
+        core_timeout: timedelta,
         registered: Callable[[int], None] = lambda run: None,
     ) -> None:
         self.instance_id = run.instance_id
         self._embedded = embedded
         self._core = embedded.core
         self._run = run
-        self._budget = budget.total_seconds()
+        self._core_timeout = core_timeout.total_seconds()
         self._registered = registered
         self._session = embedded.core.open_session()
 
@@ -243,7 +243,7 @@ class EmbeddedStore:
         child = self._checked(lambda: NewChild(child_id, workflow, input))
         await self._persist(lambda: self._core.start_child(caller=self._caller, child=child))
         # As a start would: the child is launched without a detour by the database's watch.
-        self._embedded.look()
+        self._embedded.recheck()
 
     async def cancel_child(self, child_id: str) -> None:
         with suppress(InstanceNotFound):
@@ -281,8 +281,8 @@ class EmbeddedStore:
 
     async def _state(self) -> State | None:
         instances = self._embedded.persistence.instances
-        standing = await self._persist(lambda: instances.standing(self.instance_id))
-        return None if standing is None else standing.state
+        run_state = await self._persist(lambda: instances.run_state(self.instance_id))
+        return None if run_state is None else run_state.state
 
     def _checked(self, make: Callable[[], T]) -> T:
         """Make a record; raises ValidationFailed for what the core doesn't take."""
@@ -293,8 +293,8 @@ class EmbeddedStore:
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call the core until it answers; raises what ends a run as the workflow layer's errors."""
-        loop = asyncio.get_running_loop()
-        until, failures = loop.time() + self._budget, 0
+        loop, limit = asyncio.get_running_loop(), self._core_timeout
+        until, failures = loop.time() + limit, 0
         while True:
             try:
                 return await call()
@@ -303,8 +303,8 @@ class EmbeddedStore:
                 span = delay(failures)
                 if loop.time() + span > until:
                     raise CoreUnavailable(
-                        f"the database could not be used for {timedelta(seconds=self._budget)}:"
-                        f" {error}; the instance goes on when it is back: what was saved is saved"
+                        f"the database could not be used for {timedelta(seconds=limit)}: {error};"
+                        " the instance goes on when it is back: what was saved is saved"
                     ) from error
                 if failures == 1:
                     logger.warning("the database can't be used, trying again: %s", error)

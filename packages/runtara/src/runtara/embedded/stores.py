@@ -20,17 +20,19 @@ class EmbeddedStores:
         self._embedded = embedded
         self._runs: dict[EmbeddedStore, int] = {}
 
-    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
-        return self._opened(order, budget)
+    def open(
+        self, order: Order, core_timeout: timedelta
+    ) -> AbstractAsyncContextManager[DurableStore]:
+        return self._opened(order, core_timeout)
 
     @asynccontextmanager
-    async def _opened(self, order: Order, budget: timedelta) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[DurableStore]:
         run = Run(order.instance_id, order.tenant_id, order.launch_id)
 
         def registered(number: int) -> None:
             self._runs[store] = number
 
-        store = EmbeddedStore(self._embedded, run, budget, registered)
+        store = EmbeddedStore(self._embedded, run, core_timeout, registered)
         try:
             yield store
         finally:

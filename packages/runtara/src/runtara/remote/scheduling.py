@@ -1,4 +1,4 @@
-"""The schedules that served workflows declare, told to an environment."""
+"""Sends the schedules that served workflows declare to an environment."""
 
 from datetime import timedelta
 

@@ -33,13 +33,15 @@ class RemoteStores:
         self._common = CommonConnection(self._settings)
         self._living: dict[RemoteStore, str] = {}
 
-    def open(self, order: Order, budget: timedelta) -> AbstractAsyncContextManager[DurableStore]:
-        return self._opened(order, budget)
+    def open(
+        self, order: Order, core_timeout: timedelta
+    ) -> AbstractAsyncContextManager[DurableStore]:
+        return self._opened(order, core_timeout)
 
     @asynccontextmanager
-    async def _opened(self, order: Order, budget: timedelta) -> AsyncIterator[DurableStore]:
+    async def _opened(self, order: Order, core_timeout: timedelta) -> AsyncIterator[DurableStore]:
         settings = self._settings.of(order.instance_id, order.tenant_id, order.launch_id)
-        retry = retry_within(budget)
+        retry = retry_within(core_timeout)
         async with Client(settings, retry=retry, common=self._common) as client:
             store = RemoteStore(self._remote, client, settings, retry, self._begun)
             try:

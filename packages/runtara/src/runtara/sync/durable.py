@@ -96,7 +96,7 @@ def sleep(duration: Duration) -> None:
 
 
 def now() -> datetime:
-    """Tell the time, the same on every replay."""
+    """Return the time, the same on every replay."""
     return wait(sdk.now, "now()")
 
 

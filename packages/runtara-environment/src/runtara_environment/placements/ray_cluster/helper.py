@@ -77,11 +77,11 @@ class Helper:
             with suppress(ConnectionError):
                 while data := await reader.read(65536):
                     for message in decoder.feed(data):
-                        self._tasks.create_task(self._carry_out(message))
+                        self._tasks.create_task(self._execute(message))
             # What is under way is of no use any more.
             os._exit(0)
 
-    async def _carry_out(self, message: Message) -> None:
+    async def _execute(self, message: Message) -> None:
         try:
             ok = await self._operations[message["do"]](message)
         except (RayError, TimeoutError, KeyError, ValueError) as error:

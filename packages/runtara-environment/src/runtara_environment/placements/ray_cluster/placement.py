@@ -308,7 +308,7 @@ class RayPlacement:
             client = await self._helper()
             await client.ask("take_up", node=node, rows=packed(rows), starting=list(self._starting))
         except (SpawnerLost, SpawnerRefused) as error:
-            # A new agent is told of by another event.
+            # Another event reports a new agent.
             logger.warning("node %s: %s", node, error)
         else:
             self._ready[node].set()

@@ -52,7 +52,7 @@ class AgentSetup:
 
 
 def packed(record: object) -> str:
-    """Give a record as a text; those who read it trust those who wrote it."""
+    """Return a record as a text (a pickle: read only from trusted processes)."""
     return base64.b64encode(pickle.dumps(record)).decode()
 
 
@@ -76,7 +76,7 @@ def why_waiting(
     free: Mapping[str, float],
 ) -> dict[str, Any]:
     """
-    Tell why there is no room for what is booked, and whether the end of another launch makes some.
+    Return why a booking has no room, and whether the end of another launch makes room for it.
 
     nodes: what each living node has in all; free: what the cluster has free now, on all nodes.
     """

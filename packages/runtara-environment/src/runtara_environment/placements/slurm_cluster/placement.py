@@ -31,7 +31,7 @@ from runtara_environment.placements.slurm_cluster.commands import (
 from runtara_environment.placements.slurm_cluster.job import BEGUN, ENDED, KILL, ORDER
 from runtara_environment.placements.sweeping import Folders
 from runtara_environment.placements.waiting import WaitingLine
-from runtara_environment.runners.port import Places, ProcessSpec, Runner, limits_of
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Runner, limits_of
 from runtara_environment.runners.variables import base_variables, launch_variables
 
 SLURM = "slurm"
@@ -48,13 +48,13 @@ _MODULE = "runtara_environment.placements.slurm_cluster.job"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlurmSettings:
     """
-    places: where files lie; its `data_dir` is a folder that this machine and all nodes share.
+    local: where files lie; its `data_dir` is a folder that this machine and all nodes share.
     booking_wait: how long a job may wait for a node before the launch is given back. missed: for
     how long a job that Slurm doesn't know must not have been heard of to count as lost.
     """
 
     environment_id: str
-    places: LocalSettings
+    local: LocalSettings
     slurm: Slurm = field(default_factory=Slurm)
     booking_wait: timedelta = timedelta(seconds=60)
     missed: timedelta = timedelta(seconds=20)
@@ -100,7 +100,7 @@ class SlurmPlacement:
     _line: WaitingLine = field(init=False)
 
     def __post_init__(self) -> None:
-        folder = self.settings.places.data_dir / "images"
+        folder = self.settings.local.data_dir / "images"
         self._cache = ImageCache(self.persistence.images, folder)
         self._line = WaitingLine(self.persistence.launches)
 
@@ -123,7 +123,7 @@ class SlurmPlacement:
         """Remove what no launch needs any more from the shared folder; gives how many folders."""
         submitted = self._submitted.values()
         folders = Folders(
-            data_dir=self.settings.places.data_dir,
+            data_dir=self.settings.local.data_dir,
             cache=self._cache,
             launches={one.folder.path for one in submitted},
             containers=(),
@@ -175,8 +175,8 @@ class SlurmPlacement:
         try:
             code = await self._cache.installed(image, runner)
             await asyncio.to_thread(folder.make, given)
-            places = Places(code=code, folder=folder.path, workspace=folder.workspace)
-            spec = self._spec(assignment, image, runner, places)
+            folders = LaunchFolders(code=code, folder=folder.path, workspace=folder.workspace)
+            spec = self._spec(assignment, image, runner, folders)
             if spec.container is not None:
                 raise LaunchFailed(Cause.RUNNER_FAILED, "a job of Slurm runs no container")
             await asyncio.to_thread(self._write_order, folder, assignment.launch_id, spec)
@@ -199,14 +199,14 @@ class SlurmPlacement:
         self._watch(assignment, image)
 
     def _spec(
-        self, assignment: Assignment, image: Image, runner: Runner, places: Places
+        self, assignment: Assignment, image: Image, runner: Runner, folders: LaunchFolders
     ) -> ProcessSpec:
-        settings = self.settings.places
+        settings = self.settings.local
         variables = {
             **base_variables(settings.keeps_dont_write_bytecode),
-            **launch_variables(assignment, image, places, settings.core_variables()),
+            **launch_variables(assignment, image, folders, settings.core_variables()),
         }
-        return runner.spec(image, places, variables, warm=False)
+        return runner.spec(image, folders, variables, warm=False)
 
     def _write_order(self, folder: LaunchFolder, launch_id: str, spec: ProcessSpec) -> None:
         order = {
@@ -214,7 +214,7 @@ class SlurmPlacement:
             "argv": list(spec.argv),
             "env": dict(spec.env),
             "cwd": str(spec.cwd),
-            "max_log_bytes": self.settings.places.max_log_bytes,
+            "max_log_bytes": self.settings.local.max_log_bytes,
             "cgroup": safe_name(launch_id),
             "limits": {"memory_bytes": spec.memory_bytes, "cpus": spec.cpus},
         }
@@ -223,7 +223,7 @@ class SlurmPlacement:
             json.dump(order, file)
 
     def _folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
-        runs = self.settings.places.data_dir / "runs"
+        runs = self.settings.local.data_dir / "runs"
         return LaunchFolder(runs, tenant_id, instance_id, launch_id)
 
     def _watch(self, one: Assignment | OpenLaunch, image: Image | None) -> None:
@@ -254,7 +254,7 @@ class SlurmPlacement:
             else:
                 await self._signal(submitted.name, "--batch", "--signal=TERM")
         except OSError as error:
-            logger.warning("launch %s can't be told: %s", launch_id, error)
+            logger.warning("launch %s can't be signalled: %s", launch_id, error)
 
     async def _signal(self, name: str, *arguments: str) -> None:
         try:

@@ -177,7 +177,7 @@ SELECT scope, tenant_id, name, reason, created_at
 FROM holds
 ORDER BY created_at, scope COLLATE "C", tenant_id COLLATE "C", name COLLATE "C";
 
--- name: places
+-- name: usage
 SELECT
     tenant_id,
     image_name,
@@ -196,7 +196,7 @@ WHERE tenant_id = $1 AND queue = $2 AND created_at > $3;
 -- name: waiting
 SELECT l.place, c.instance_id, c.since, c.launch_count, c.version
 FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::boolean[])
-    WITH ORDINALITY AS l (lane, priority, places, is_by_name, place)
+    WITH ORDINALITY AS l (lane, priority, slots, is_by_name, place)
 CROSS JOIN LATERAL (
     SELECT
         instance_id,
@@ -217,7 +217,7 @@ CROSS JOIN LATERAL (
         AND (NOT l.is_by_name OR launch_count = 0)
         AND instance_id <> ALL ($6::text[])
     ORDER BY since, instance_id COLLATE "C"
-    LIMIT l.places
+    LIMIT l.slots
 ) AS c;
 
 -- name: ahead

@@ -110,14 +110,14 @@ SELECT
 FROM instances
 WHERE instance_id = $1;
 
--- name: standing
+-- name: run_state
 SELECT
     -- include: state,
     run_epoch
 FROM instances
 WHERE instance_id = $1;
 
--- name: touch
+-- name: mark_active
 WITH heard AS (
     SELECT * FROM unnest($1::text[], $2::bigint[]) AS h (instance_id, run)
 ),
@@ -209,7 +209,7 @@ SELECT input
 FROM instances
 WHERE instance_id = $1;
 
--- name: standings
+-- name: run_states
 SELECT
     instance_id,
     -- include: state,
@@ -467,7 +467,7 @@ WHERE parent_id = $4::text
     AND ($3::text IS NULL OR workflow = $3)
     AND (NOT $5::boolean OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
 
--- name: silent
+-- name: inactive_since
 SELECT
     -- include: summary
 FROM instances

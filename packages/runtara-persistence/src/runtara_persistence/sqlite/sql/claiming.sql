@@ -160,7 +160,7 @@ FROM limits;
 SELECT scope, tenant_id, name, reason, created_at
 FROM holds;
 
--- name: places
+-- name: usage
 SELECT tenant_id, image_name, queue, environment_id = :environment_id, count(*)
 FROM launches
 WHERE closed_at IS NULL

@@ -54,12 +54,12 @@ SELECT
 FROM instances
 WHERE instance_id = :instance_id;
 
--- name: standing
+-- name: run_state
 SELECT status, sleep_until, run_epoch
 FROM instances
 WHERE instance_id = :instance_id;
 
--- name: touch
+-- name: mark_active
 UPDATE instances
 SET last_activity_at = :at
 WHERE instance_id = :instance_id
@@ -84,7 +84,7 @@ SELECT CAST(input AS BLOB)
 FROM instances
 WHERE instance_id = :instance_id;
 
--- name: standings
+-- name: run_states
 SELECT instance_id, status, sleep_until, run_epoch
 FROM instances
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
@@ -196,7 +196,7 @@ WHERE parent_id = :parent_id
     AND (:workflow IS NULL OR workflow = :workflow)
     AND (NOT :blocked OR (status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL));
 
--- name: silent
+-- name: inactive_since
 SELECT
     -- include: summary
 FROM instances

@@ -105,7 +105,7 @@ LEFT JOIN pending_signals AS s
 WHERE l.environment_id = :environment_id AND l.closed_at IS NULL
 ORDER BY l.created_at, l.launch_id;
 
--- name: standing
+-- name: run_state
 SELECT
     i.status,
     i.sleep_until,

@@ -29,7 +29,7 @@ class InWorkflow:
 
 
 def current() -> StepInfo:
-    """Tell which instance, step and attempt this code runs for."""
+    """Return which instance, step and attempt this code runs for."""
     context = calls.code_context()
     if isinstance(context, Branch):
         instance_id = current_execution().instance_id
@@ -123,7 +123,7 @@ def check_outside(what: str, function: str = "") -> None:
 
 
 def is_in_loop(execution: Execution) -> bool:
-    """Tell whether this code runs in the loop of the run, and not in a thread."""
+    """Return whether this code runs in the loop of the run, and not in a thread."""
     try:
         return asyncio.get_running_loop() is execution.end.outcome.get_loop()
     except RuntimeError:

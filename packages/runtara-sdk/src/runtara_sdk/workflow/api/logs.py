@@ -15,7 +15,7 @@ class _Live(logging.Filter):
 
 
 def is_replaying(branch: Branch) -> bool:
-    """Tell whether calls further on in this branch were made by an earlier run."""
+    """Return whether calls further on in this branch were made by an earlier run."""
     return branch.position < current_execution().replay.last_position(branch.path)
 
 

@@ -52,7 +52,7 @@ class Promise(Generic[T]):
         return f"Promise({self._signal!r})"
 
     def keyed(self, key: str) -> "Promise[T]":
-        """One of many values of this name, told apart by a key that both sides know."""
+        """One of many values of this name, each with a key that both sides know."""
         if not isinstance(key, str):
             raise TypeError(f"{self!r}.keyed() takes a text, got {shown(key)}")
         one: Promise[T] = Promise(self._name, self._kind)

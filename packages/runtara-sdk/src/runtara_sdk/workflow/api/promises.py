@@ -138,7 +138,7 @@ async def _wait_for_value(
 
 
 async def _is_sent(execution: Execution, name: str) -> bool:
-    """Tell whether a value was sent before the deadline while no process ran."""
+    """Return whether a value was sent before the deadline while no process ran."""
     wait = execution.live.new_wait()
     with execution.inbox.expecting(name, wait):
         await execution.inbox.refresh()

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def now() -> Coroutine[Any, Any, datetime]:
-    """Tell the time, in UTC: that of the first run that came here."""
+    """Return the time, in UTC: that of the first run that came here."""
     return _recorded("now", datetime, required("now()").execution.clock)
 
 
@@ -37,7 +37,7 @@ def random() -> Coroutine[Any, Any, float]:
 
 def patched(name: str) -> Coroutine[Any, Any, bool]:
     """
-    Tell whether this instance takes the new way: it has not gone the old one past here.
+    Return whether this instance takes the new way: it has not gone the old one past here.
 
     The answer is the same on every replay. `if await patched("x"): new() else: old()` may lose
     its else once no instance that went the old way is under way, and the question itself once no

@@ -114,7 +114,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         return 1 if is_own else 0
 
     def _is_of(self, kind: object) -> bool:
-        """Tell whether it is a class method of a class: before 3.13 its class is bound to it."""
+        """Return whether it is a class method of a class: before 3.13 its class is bound to it."""
         if not isinstance(kind, type):
             return False
         own = (each for one in kind.__mro__ for each in vars(one).values())

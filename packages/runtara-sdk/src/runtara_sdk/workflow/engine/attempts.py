@@ -70,7 +70,7 @@ class Attempts:
             while isinstance(found, NotDone):
                 await self.execution.cancellation.check(self.call)
                 if self.execution.departure.is_asked:
-                    await self.execution.departure.hold(self.call)
+                    await self.execution.departure.block_if_leaving(self.call)
                 if self.options.is_external:
                     await self._intend()
                 if self.execution.observe is not None:

@@ -38,7 +38,7 @@ class BranchTask(Generic[T]):
         return self._task.result()
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
         return self._task.done()
 
     @property
@@ -209,7 +209,7 @@ class BranchGroup:
                 await self._record(Record(Kind.RESULT, count.encode()))
             if self._recorded_end is not None and is_by_code(self._recorded_end):
                 await self._cancelled_again()
-        await self._execution.departure.hold()
+        await self._execution.departure.block_if_leaving()
         return self._cancelled_by_code or cancelled
 
     async def _wait_for(self, wait: Wait) -> str | None:

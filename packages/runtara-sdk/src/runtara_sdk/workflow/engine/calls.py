@@ -264,7 +264,7 @@ class DurableCall:
         return whole.key if is_late and whole in self.active_scopes() else None
 
     def is_deadline(self, key: str) -> bool:
-        """Tell whether this is the key of a timeout, and not of the end of the branch."""
+        """Return whether this is the key of a timeout, and not of the end of the branch."""
         return any(scope.key == key and scope.deadline is not None for scope in self.scopes)
 
     def cancel(self, key: str) -> None:
@@ -329,5 +329,5 @@ def current_branch() -> Branch:
 
 
 def is_detached() -> bool:
-    """Tell whether this code runs in a task of asyncio's, and not in its branch's own."""
+    """Return whether this code runs in a task of asyncio's, and not in its branch's own."""
     return current_branch().task is not asyncio.current_task()

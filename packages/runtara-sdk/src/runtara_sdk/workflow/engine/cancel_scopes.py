@@ -106,13 +106,13 @@ class CancelScope:
         self.move(Event.REQUEST)
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether the scope shall cancel a call that is live now."""
+        """Return whether the scope shall cancel a call that is live now."""
         return self.state in (State.REQUESTED, State.UNSEEN) or (
             self.deadline is not None and self.deadline <= now
         )
 
     def expires_before(self, moment: datetime) -> bool:
-        """Tell whether its deadline comes before this moment."""
+        """Return whether its deadline comes before this moment."""
         return self.deadline is not None and self.deadline < moment
 
 

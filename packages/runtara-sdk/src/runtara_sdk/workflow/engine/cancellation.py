@@ -149,7 +149,7 @@ class Cancellation:
         await self.wait_while_paused(call)
 
     def is_made_again(self, record: Record) -> bool:
-        """Tell whether a cancellation is the code's, or the branch's at its end, to make again."""
+        """Return whether the code, or the end of its branch, cancels again on replay."""
         return json.loads(record.value) in (BY_CODE, current_branch().scopes.leftover.key)
 
     async def wait_to_be_cancelled_again(self, call: DurableCall) -> None:
@@ -199,5 +199,5 @@ class Cancellation:
 
 
 def is_by_code(record: Record) -> bool:
-    """Tell whether a record says that user code cancelled the call."""
+    """Return whether a record says that user code cancelled the call."""
     return record.kind is Kind.CANCELLED and json.loads(record.value) == BY_CODE

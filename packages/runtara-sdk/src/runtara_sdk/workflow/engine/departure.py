@@ -30,14 +30,14 @@ class Departure:
     def of(self, live: LiveCalls, end: RunEnd, suspending: Suspending) -> None:
         """Be the departure of the run that has these parts."""
         self._live, self._end, self._suspending = live, end, suspending
-        self.look()
+        self.finish_if_idle()
 
     def ask(self, error: Exception) -> None:
         """Let the run leave, and end with this error."""
         self._error = error
-        self.look()
+        self.finish_if_idle()
 
-    def look(self) -> None:
+    def finish_if_idle(self) -> None:
         """End the run if it leaves and all its calls wait."""
         if self._error is None or self._live is None or self._end is None:
             return
@@ -48,7 +48,7 @@ class Departure:
             self._end.finish(self._error)
         else:
             # A run that falls asleep polls once more for what was sent until then.
-            suspending.add_done_callback(lambda _: self.look())
+            suspending.add_done_callback(lambda _: self.finish_if_idle())
 
     @property
     def has_run(self) -> bool:
@@ -60,11 +60,11 @@ class Departure:
         """Whether the run is to leave."""
         return self._error is not None
 
-    async def hold(self, call: DurableCall | None = None) -> None:
+    async def block_if_leaving(self, call: DurableCall | None = None) -> None:
         """Return, unless the run leaves: block for ever then; call: is live, and works no more."""
         if self._error is None or self._live is None or self._end is None:
             return
         if call is not None:
             call.wait = self._live.new_wait()
-        self.look()
+        self.finish_if_idle()
         await self._end.block()

@@ -111,7 +111,7 @@ class Execution:
         self.departure.of(self.live, self.end, lambda: self.suspension.under_way)
 
     def _changed(self) -> None:
-        self.departure.look()
+        self.departure.finish_if_idle()
         self.suspension.reconsider()
         self.reporting.reconsider()
 
@@ -165,7 +165,7 @@ class Execution:
         """Give what is recorded for a call; None: it is live, and begins unless the run leaves."""
         record = await self.recorder.recorded(call)
         if record is None and self.departure.is_asked:
-            await self.departure.hold()
+            await self.departure.block_if_leaving()
         return record
 
     def _numbered(self, made: Record | None, *, is_outcome: bool) -> Record:
@@ -183,7 +183,7 @@ class Execution:
             raise call.cancelled_by_code
 
     def is_ordered(self) -> bool:
-        """Tell whether the outcome of a call that the running code awaits gets a number."""
+        """Return whether the outcome of a call that the running code awaits gets a number."""
         if not self.order.is_kept and is_detached():
             self.order.keep()
         return self.order.is_kept
@@ -198,7 +198,7 @@ class Execution:
         if record.nth is not None:
             with self.live.running(call):
                 await self.order.handed_over(record.nth)
-        await self.departure.hold()
+        await self.departure.block_if_leaving()
 
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         """Record that user code cancelled a call, unless it is cancelled; hand that over."""
@@ -213,7 +213,7 @@ class Execution:
 
     async def _wait_to_raise(self, record: Record) -> None:
         await self.order.wait_for_lower(record.nth)
-        await self.departure.hold()
+        await self.departure.block_if_leaving()
 
     async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         if record is None and call.made is not None:

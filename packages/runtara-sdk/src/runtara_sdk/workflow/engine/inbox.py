@@ -56,7 +56,7 @@ class SignalInbox:
         return self._waits.get(wait)
 
     def has(self, name: str) -> bool:
-        """Tell whether a value of this name has been received."""
+        """Return whether a value of this name has been received."""
         return name in self._values
 
     def value(self, name: str) -> bytes:

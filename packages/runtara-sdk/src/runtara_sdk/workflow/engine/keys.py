@@ -54,7 +54,7 @@ def child_signal(child_id: str) -> str:
 
 
 def is_of_child(name: str) -> bool:
-    """Tell whether a name is that of a child's ending, and not of a promise."""
+    """Return whether a name is that of a child's ending, and not of a promise."""
     return name.startswith(CHILD)
 
 

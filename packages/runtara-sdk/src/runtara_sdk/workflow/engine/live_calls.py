@@ -67,11 +67,11 @@ class LiveCalls:
         branch.release_task()
 
     def of(self, branch: Branch) -> bool:
-        """Tell whether calls that take a branch's time are under way."""
+        """Return whether calls that take a branch's time are under way."""
         return any(call.owner is branch for call in self.calls)
 
     def all_waiting(self) -> bool:
-        """Tell whether every branch has a call under way, and all calls wait."""
+        """Return whether every branch has a call under way, and all calls wait."""
         busy = {call.owner for call in self.calls}
         return busy >= self.branches and all(map(_waits, self.calls))
 

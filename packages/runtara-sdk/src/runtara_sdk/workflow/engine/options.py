@@ -72,7 +72,7 @@ class StepOptions:
         return not (self.is_thread or self.is_external)
 
 
-BUDGET = timedelta(minutes=5)
+CORE_TIMEOUT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,6 @@ class RunOptions:
     promises are read again, for values that do not wake the instance.
     """
 
-    core_timeout: timedelta = BUDGET
+    core_timeout: timedelta = CORE_TIMEOUT
     suspend_after: timedelta = timedelta(seconds=60)
     recheck_every: timedelta = timedelta(days=1)

@@ -62,7 +62,7 @@ class Recorder:
         return self._reads_each or self._replay.is_old
 
     def is_new(self, call: DurableCall) -> bool:
-        """Tell whether no earlier run can have recorded anything of a call."""
+        """Return whether no earlier run can have recorded anything of a call."""
         return not (self._reads_each or self._replay.has_begun(call.key))
 
     async def recorded(self, call: DurableCall) -> Record | None:

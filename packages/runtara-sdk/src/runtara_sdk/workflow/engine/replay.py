@@ -43,7 +43,7 @@ class Replay:
         self.is_old = any(record.version < NAMES for record in self._records.values())
 
     def has_begun(self, key: str) -> bool:
-        """Tell whether anything is recorded of the call of this key, if only beside it."""
+        """Return whether anything is recorded of the call of this key, if only beside it."""
         return key in self._begun
 
     def get(self, key: str) -> Record | None:
@@ -82,7 +82,7 @@ class Replay:
         self._given.add(call.key)
 
     def holds(self, path: str) -> bool:
-        """Tell whether anything was saved in a branch or below."""
+        """Return whether anything was saved in a branch or below."""
         below = f"{path}/"
         return any(
             key.startswith(below)

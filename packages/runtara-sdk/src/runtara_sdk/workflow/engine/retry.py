@@ -69,7 +69,7 @@ class Retry:
             )
 
     def takes(self, error: Exception) -> bool:
-        """Tell whether an error is one to try again after."""
+        """Return whether an error is one to try again after."""
         return is_a(error, *kinds("on", self.on))
 
     def next_attempt(

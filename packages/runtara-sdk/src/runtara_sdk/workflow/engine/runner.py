@@ -109,7 +109,7 @@ async def _execute(
 async def _ended_already(
     workflow: Definition, store: DurableStore, given: bytes | None
 ) -> Ended | None:
-    """Tell how an instance has ended: before this run began, or by another's word; None: not."""
+    """Return how an instance has ended: before this run began, or by another's word; None: not."""
     ended = await store.ended()
     if ended is None:
         return None

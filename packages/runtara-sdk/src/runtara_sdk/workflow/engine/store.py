@@ -43,10 +43,10 @@ class DurableStore(Protocol):
     """
     One instance, as the core keeps it. Keys are 1 to 1024 bytes of UTF-8.
 
-    A call that returns is durable. It is repeated while the core is out of reach; raises
-    CoreUnavailable when that lasts for the workflow's budget (what became of the call is unknown),
-    Superseded if a newer run has begun, InvalidInstanceState if the instance has ended or is
-    paused.
+    The effect of a call that returns is durable. A call is repeated while the core is out of reach.
+    It raises CoreUnavailable when that lasts for the workflow's `core_timeout` (the call may have
+    taken effect), Superseded if a newer run has begun, InvalidInstanceState if the instance has
+    ended or is paused.
     """
 
     @property
@@ -57,7 +57,7 @@ class DurableStore(Protocol):
         ...
 
     async def ended(self) -> Ended | None:
-        """Tell how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
+        """Return how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
         ...
 
     async def save(self, key: str, state: bytes) -> Saved:
@@ -127,7 +127,7 @@ class DurableStore(Protocol):
         ...
 
     async def ended_child(self, child_id: str) -> Ended | None:
-        """Tell how a child has ended, with all of its output; None: it has not, or is unknown."""
+        """Return how a child has ended, with all of its output; None: it has not, or is unknown."""
         ...
 
     async def complete(self, output: bytes) -> None:

@@ -23,7 +23,7 @@ from runtara_sdk.errors import (
 )
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.execution import utc_now
-from runtara_sdk.workflow.engine.options import BUDGET
+from runtara_sdk.workflow.engine.options import CORE_TIMEOUT
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
@@ -36,7 +36,7 @@ _TRANSIENT = (*TRANSIENT, InternalServerError, TooManyInstances)
 
 _OUT_OF_REACH = (*_TRANSIENT, ConnectionFailed, RequestTimeout)
 
-_LEAST_BUDGET = timedelta(seconds=1)
+_LEAST_CORE_TIMEOUT = timedelta(seconds=1)
 """A call to a core that is well takes some time, too."""
 
 _HELD = 1.0
@@ -184,7 +184,7 @@ class CoreStore:
         return found
 
     async def _is_stored(self, left: timedelta, key: str, state: bytes, waits: str) -> bool:
-        """Tell whether a sleep is answered: a server too old for `detach` does so at its end."""
+        """Return whether a sleep is answered: a server too old for `detach` does so at its end."""
         try:
             async with asyncio.timeout(_HELD):
                 await self._client.sleep(left, key, state, detach=True, waits=waits)
@@ -194,23 +194,25 @@ class CoreStore:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, budget: timedelta = BUDGET) -> AsyncIterator[CoreStore]:
+async def connected(
+    settings: Settings, core_timeout: timedelta = CORE_TIMEOUT
+) -> AsyncIterator[CoreStore]:
     """
     Open a store whose calls are repeated for so long while the core is out of reach.
 
     The instance shows life by a connection of its own.
     """
     quiet = replace(settings, heartbeat_interval_ms=0)
-    retry = retry_within(budget)
+    retry = retry_within(core_timeout)
     with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as liveness:
         async with Client(quiet, retry=retry) as client:
             yield CoreStore(client, quiet, liveness, retry)
 
 
-def retry_within(budget: timedelta) -> Retry:
+def retry_within(core_timeout: timedelta) -> Retry:
     """Let a run's calls be repeated for so long while the core is out of reach."""
     return Retry(
-        max(budget, _LEAST_BUDGET).total_seconds(),
+        max(core_timeout, _LEAST_CORE_TIMEOUT).total_seconds(),
         _TRANSIENT,
         caller="this run",
         afterwards=" (core_timeout= of @workflow), then the run ends and can be run again",
@@ -229,7 +231,7 @@ def _store_error(error: RuntaraError, within: float) -> RuntaraError:
 
 
 async def _has(client: Client, key: str) -> bool:
-    """Tell whether an instance has a checkpoint; a missing instance has none."""
+    """Return whether an instance has a checkpoint; a missing instance has none."""
     try:
         return await client.get_checkpoint(key) is not None
     except InstanceNotFound:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from runtara_sdk.workflow.values.describing import described, shortened
-from runtara_sdk.workflow.values.fingerprint import Fingerprint
+from runtara_sdk.workflow.values.first_form import FirstFormArguments
 
 
 @dataclass(slots=True)
@@ -34,11 +34,11 @@ class LiveCall:
     call: Call
     names: tuple[str, ...] = ()
     defaults: Callable[[], Mapping[str, str]] = dict
-    old: Fingerprint | None = None
+    old: FirstFormArguments | None = None
 
     def fits(self, saved: Call | str | None) -> bool:
         """
-        Tell whether this is the call that was saved; a text is one in form 1.
+        Return whether this is the call that was saved; a text is one in form 1.
 
         What was passed by position may have another name by now; what is left out is its default.
         """

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 
 
 def is_plain(value: object) -> bool:
-    """Tell whether a value can't change and holds no other; none of the user's code is asked."""
+    """Return whether a value can't change and holds no other; none of the user's code is asked."""
     kind = type(value)
     return kind is str or kind is int or kind is bool or kind is bytes or value is None
 

@@ -53,18 +53,18 @@ class Doubtful:
 
 
 def of_annotation(annotation: object) -> str | None:
-    """Tell why no value of an annotation can be saved, if that shows; None: it does not."""
+    """Return why no value of an annotation can be saved, if that shows; None: it does not."""
     found = _doubts(annotation)
     return next((one.text for one in found if one.is_certain), None)
 
 
 def perhaps_of_annotation(annotation: object) -> str | None:
-    """Tell why a value of an annotation may be none that can be saved, by what it may hold."""
+    """Return why a value of an annotation may be none that can be saved, by what it may hold."""
     return next((one.text for one in _doubts(annotation)), None)
 
 
 def of_value(value: object) -> str | None:
-    """Tell the first thing in a value that would be lost for good, and where; None: nothing."""
+    """Return the first thing in a value that would be lost for good, and where; None: nothing."""
     for path, part in walk(value):
         doubt = _lost_for_good(type(part))
         if doubt is not None:
@@ -73,7 +73,7 @@ def of_value(value: object) -> str | None:
 
 
 def unwritable(value: object) -> str:
-    """Tell why JSON can't hold a value at all: the innermost part of it that can't be written."""
+    """Return why JSON can't hold a value at all: the innermost part of it that can't be written."""
     found = None
     for path, part in _finite(value):
         try:

@@ -10,7 +10,7 @@ from runtara_sdk.workflow.user_objects import asked
 
 def strictly_equal(one: object, other: object) -> bool:
     """
-    Tell whether both are of the same types all the way down, and equal; NaN is like NaN.
+    Return whether both are of the same types all the way down, and equal; NaN is like NaN.
 
     Values that can't be compared, because comparing them raises, are not equal.
     """
@@ -44,7 +44,7 @@ def _are_equal(one: object, other: object) -> bool:
 
 
 def _is_fixed(moment: datetime | time) -> bool:
-    """Tell whether its offset is always the same: a zone's is not, which adding days shows."""
+    """Return whether its offset is always the same: a zone's is not, which adding days shows."""
     return moment.tzinfo is None or moment.tzinfo.utcoffset(None) is not None
 
 

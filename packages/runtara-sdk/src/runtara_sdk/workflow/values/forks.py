@@ -29,7 +29,7 @@ class EndsForks:
             _end(error)
 
     def is_forked(self) -> bool:
-        """Tell whether this is a process that was forked in the block."""
+        """Return whether this is a process that was forked in the block."""
         return os.getpid() != self._process
 
 

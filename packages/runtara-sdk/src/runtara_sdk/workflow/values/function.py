@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from runtara_sdk.workflow.errors import DurableCallInStep, NotSerializable
 from runtara_sdk.workflow.values.arguments import Call, LiveCall, positional, shown
 from runtara_sdk.workflow.values.contents import is_plain
-from runtara_sdk.workflow.values.fingerprint import Fingerprint
+from runtara_sdk.workflow.values.first_form import FirstFormArguments
 from runtara_sdk.workflow.values.forks import EndsForks
 from runtara_sdk.workflow.values.threads import in_thread
 
@@ -29,7 +29,7 @@ class Arguments:
     own: int = 0
 
     def may_change(self) -> bool:
-        """Tell whether any of them is an object that may change after the call."""
+        """Return whether any of them is an object that may change after the call."""
         return not all(map(is_plain, (*self.args[self.own :], *self.kwargs.values())))
 
 
@@ -61,7 +61,7 @@ class Function:
         return self
 
     def is_of(self, owner: type) -> bool:
-        """Tell whether it is defined in a class, and not elsewhere and only put there."""
+        """Return whether it is defined in a class, and not elsewhere and only put there."""
         return self._call.__qualname__ == f"{owner.__qualname__}.{self._call.__name__}"
 
     def live(self, given: Arguments, *, is_old: bool = False) -> LiveCall:
@@ -74,7 +74,7 @@ class Function:
         old = None
         if is_old or given.kwargs or len(given.args) not in self._counts:
             bound = self._signature.bind(*given.args, **given.kwargs).arguments
-            old = Fingerprint.of(bound, given.own) if is_old else None
+            old = FirstFormArguments.of(bound, given.own) if is_old else None
         return LiveCall(self.describe(given), self._names[given.own :], self._defaults, old)
 
     def describe(self, given: Arguments) -> Call:

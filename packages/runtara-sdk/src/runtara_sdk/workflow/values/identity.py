@@ -30,7 +30,7 @@ def qualified(function: Callable[..., Any]) -> str:
 
 
 def nearness(one: str, other: str) -> Nearness:
-    """Tell how near two qualified names are."""
+    """Return how near two qualified names are."""
     if one == other:
         return Nearness.ALL
     short, long = sorted((_parts(one), _parts(other)), key=len)
@@ -41,7 +41,7 @@ def nearness(one: str, other: str) -> Nearness:
 
 
 def is_named(saved: str, names: Iterable[str]) -> bool:
-    """Tell whether one of the names, perhaps less than its whole path, is the saved one."""
+    """Return whether one of the names, perhaps less than its whole path, is the saved one."""
     return any(nearness(saved, name) >= Nearness.PATH for name in names)
 
 
@@ -64,7 +64,7 @@ class Identity:
 
     def is_meant(self, saved: str | None) -> bool:
         """
-        Tell whether a call was saved by this step.
+        Return whether a call was saved by this step.
 
         That is asked only where others of this process have its name: it must be the nearest then.
         """

@@ -69,13 +69,13 @@ def _within(module: ModuleType, path: Sequence[str]) -> object:
 
 
 def _is_end(one: str, other: str) -> bool:
-    """Tell whether one dotted name is the end of the other."""
+    """Return whether one dotted name is the end of the other."""
     short, long = sorted((one, other), key=len)
     return f".{long}".endswith(f".{short}")
 
 
 def _is_alias(kind: type[E], name: str) -> bool:
-    """Tell whether the module of a class still has it under the end of this name."""
+    """Return whether the module of a class still has it under the end of this name."""
     module, path = sys.modules.get(kind.__module__), name.split(".")
     return module is not None and any(
         _within(module, path[number:]) is kind for number in range(len(path))

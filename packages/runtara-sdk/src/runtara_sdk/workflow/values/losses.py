@@ -71,7 +71,7 @@ def _passes(one: object, back: object) -> bool:
 
 
 def _has_more(one: object) -> bool:
-    """Tell whether one of a subclass carries attributes that are no fields."""
+    """Return whether one of a subclass carries attributes that are no fields."""
     return parts(one) is None and not isinstance(one, Enum) and bool(getattr(one, "__dict__", None))
 
 
@@ -106,7 +106,7 @@ def _moments(
 
 
 def _is_zoned(moment: datetime | time) -> bool:
-    """Tell whether its offset may change: a zone's does, which adding days shows."""
+    """Return whether its offset may change: a zone's does, which adding days shows."""
     return moment.tzinfo is not None and moment.tzinfo.utcoffset(None) is None
 
 

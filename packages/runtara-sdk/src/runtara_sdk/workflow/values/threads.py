@@ -27,12 +27,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 def are_at_work() -> bool:
-    """Tell whether a plain step is under way in this process."""
+    """Return whether a plain step is under way in this process."""
     return bool(_at_work)
 
 
 def is_ours(thread: threading.Thread) -> bool:
-    """Tell whether it is one in which plain steps run."""
+    """Return whether it is one in which plain steps run."""
     return thread.name.startswith(_NAME)
 
 

@@ -76,7 +76,7 @@ def format_traceback(error: BaseException) -> str:
 
 
 def _is_long(error: BaseException) -> bool:
-    """Tell whether an error's text would leave no room for its traceback."""
+    """Return whether an error's text would leave no room for its traceback."""
     return len(text_of(error)) > _LONGEST // 4
 
 
@@ -116,7 +116,7 @@ def stack(frame: FrameType) -> str:
 
 def in_user_code(frame: FrameType) -> bool:
     """
-    Tell whether the thread that stands here does the work of user code.
+    Return whether the thread that stands here does the work of user code.
 
     A library does the work of what called it: user code, this SDK, or the loop itself.
     """
@@ -131,7 +131,7 @@ def in_user_code(frame: FrameType) -> bool:
 
 
 def _is_loop(frame: FrameType) -> bool:
-    """Tell whether the frames before this one only run the loop."""
+    """Return whether the frames before this one only run the loop."""
     return frame.f_code.co_name == "_run_once" and frame.f_code.co_filename in _LOOPS
 
 

@@ -1,4 +1,4 @@
-"""Whose datagrams are taken in next: the processor's time is shared, whatever came first."""
+"""Which peer's datagrams are taken in next: peers share the processor's time equally."""
 
 from collections import deque
 from heapq import heappop, heappush, heapreplace
@@ -18,7 +18,7 @@ BACKLOG = 0.5
 # One datagram counts so little, because the system may stop this process while it is taken in.
 SMOOTHING = 1 / 32
 # A client that waits for each answer has less waiting than its share: without this, each of its
-# calls would wait for one turn of each client that sends without a pause.
+# calls would wait for a datagram of each client that sends without a pause.
 LIGHT = 4
 
 
@@ -37,7 +37,7 @@ class Source:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether more than waits already would take too much room, or too long."""
+        """Return whether more than waits already would take too much room, or too long."""
         backlog = self.cost * len(self.waiting)
         return self.waiting_bytes > self.most_waiting or backlog > self.most_backlog
 
@@ -49,13 +49,13 @@ class Source:
 SourceT = TypeVar("SourceT", bound=Source)
 
 
-class Turns(Generic[SourceT]):
+class FairQueue(Generic[SourceT]):
     """
     The datagrams of all sources, given out so that each source has the same time as any other.
 
     Next is always the source that has used least. A source that rested is set level with those at
     work: it has no claim to the time that it didn't want, so it is served at once, and then in
-    turn. A datagram over a bound is dropped, as it would be at any other hop that is too busy.
+    its order. A datagram over a bound is dropped, as it would be at any other hop that is too busy.
     """
 
     def __init__(self, most: int = WAITING) -> None:
@@ -69,7 +69,7 @@ class Turns(Generic[SourceT]):
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether more than one source waits."""
+        """Return whether more than one source waits."""
         return len(self._queue) > 1
 
     def put(self, source: SourceT, data: bytes, address: Address) -> None:

@@ -54,7 +54,7 @@ def diagnose(path: str, error: sqlite3.Error) -> None:
 
 
 def named(error: OSError) -> str:
-    """Tell a system's error by its name and in its words, without the path it came with."""
+    """Return a system's error by its name and in its words, without the path it came with."""
     return f"{errno.errorcode.get(error.errno or 0, type(error).__name__)} ({error.strerror})"
 
 

@@ -1,4 +1,4 @@
-"""A place whose processes end when a test says so, and environments that launch there."""
+"""A placement whose processes end when a test says so, and environments that launch there."""
 
 import asyncio
 from collections import Counter
@@ -44,7 +44,7 @@ class Process:
     end: LaunchEnd | None = None
 
 
-class Place:
+class FakePlacement:
     """
     Fits `runtara_domain.ports.placements.Placement`; outlives the environments that use it.
 
@@ -175,7 +175,7 @@ class World:
     def __init__(self) -> None:
         self.clock = FrozenClock()
         self.persistence = MemoryPersistence(clock=self.clock)
-        self.places: dict[str, Place] = {}
+        self.placements: dict[str, FakePlacement] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "World":
@@ -185,9 +185,9 @@ class World:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    def place(self, environment_id: str = "here") -> Place:
-        """Give the place of an environment."""
-        return self.places.setdefault(environment_id, Place(environment_id))
+    def placement(self, environment_id: str = "here") -> FakePlacement:
+        """Give the placement of an environment."""
+        return self.placements.setdefault(environment_id, FakePlacement(environment_id))
 
     def launcher(
         self,
@@ -202,8 +202,8 @@ class World:
             environment_id=environment_id, machine="machine", capacity=capacity
         )
         settings = LauncherSettings(environment=environment, **more)  # type: ignore[arg-type]  # Fields by name.
-        place = self.place(environment_id)
-        return Launcher(self.persistence, self.clock, {"local": place}, settings, calendar)
+        placement = self.placement(environment_id)
+        return Launcher(self.persistence, self.clock, {"local": placement}, settings, calendar)
 
     def count_calls(self) -> Counter[str]:
         """Count the calls of steps by name, for environments that are made from now on."""
@@ -213,9 +213,9 @@ class World:
             setattr(self.persistence, name, counted)
         return calls
 
-    async def settle(self, turns: int = 60) -> None:
+    async def settle(self, iterations: int = 60) -> None:
         """Let everything happen that needs no time to pass."""
-        for _ in range(turns):
+        for _ in range(iterations):
             await asyncio.sleep(0)
 
     async def pass_time(self, seconds: float, *, step: float = 0.5) -> None:

@@ -22,7 +22,7 @@ _TYPE = re.compile('"<[^"]*>"')
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
+class FirstFormArguments:
     """
     The arguments of a call, by name, as text.
 
@@ -35,14 +35,14 @@ class Fingerprint:
     own: int = 0
 
     @classmethod
-    def of(cls, arguments: Mapping[str, object], own: int = 0) -> "Fingerprint":
+    def of(cls, arguments: Mapping[str, object], own: int = 0) -> "FirstFormArguments":
         """Take it of the arguments, as they are now."""
         texts = tuple((name, _guarded(value)) for name, value in arguments.items())
         typed = (name for name, value in arguments.items() if _is_typed(value))
         return cls(texts, frozenset(typed), own)
 
     def fits(self, saved: str) -> bool:
-        """Tell whether it is what was saved, though parameters and types may have other names."""
+        """Return whether it is what was saved, though parameters and types may have other names."""
         found = _read(saved)
         names = [name for name, _ in found]
         return any(self._fits(saved, found, names, self.arguments[own:]) for own in {self.own, 0})
