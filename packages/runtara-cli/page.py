@@ -23,7 +23,8 @@ above it; 127.0.0.1:8002.
 
 Results go to standard output, everything else to standard error.
 
-- On a terminal, lists are tables with headings and colours.
+- On a terminal, lists are tables with headings and colours; what a narrow one has no room for is
+  below its row.
 - In a pipe, a row is its cells with tabs between, without headings; nothing is cut.
 - With `--json`, each result is one line of JSON: a list prints one line for each thing. The fields
   are those of `runtara_management_sdk`'s records, by their names. Times are ISO 8601 in UTC,

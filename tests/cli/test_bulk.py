@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -149,8 +150,8 @@ def test_a_deletion_that_was_interrupted_goes_on(
     """What was made again under the id of one that is gone stays."""
     delete, deleted = Instances.delete, list[str]()
 
-    async def interrupted(instances: Instances, instance_id: str) -> int:
-        count = await delete(instances, instance_id)
+    async def interrupted(instances: Instances, instance_id: str, **more: Any) -> int:
+        count = await delete(instances, instance_id, **more)
         deleted.append(instance_id)
         if len(deleted) == 20:
             raise KeyboardInterrupt
@@ -198,26 +199,35 @@ def test_what_has_ended_is_deleted_with_its_children(many: Many) -> None:
 def test_what_has_changed_since_it_was_chosen_is_not_deleted(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in later batches: such as one that was retried, and has completed."""
-    delete, deleted = Instances.delete, list[str]()
+    """However late: such as one that was retried, and has failed again."""
+    delete = Instances.delete
 
-    async def noted(instances: Instances, instance_id: str) -> int:
-        if not deleted:
-            many.asked(
-                "UPDATE instances SET status = 'completed',"
-                " finished_at = '2099-01-01T00:00:00.000Z'"
-            )
-        deleted.append(instance_id)
-        return await delete(instances, instance_id)
+    async def late(instances: Instances, instance_id: str, **more: Any) -> int:
+        many.asked(
+            "UPDATE instances SET finished_at = '2099-01-01T00:00:00.000Z'"
+            f" WHERE instance_id = '{instance_id}' AND instance_id <> 'i-7'"
+        )
+        return await delete(instances, instance_id, **more)
 
-    monkeypatch.setattr(Instances, "delete", noted)
+    monkeypatch.setattr(Instances, "delete", late)
     result = many.give("rm", "--workflow", "pay", "--yes")
 
-    left = MANY - len(deleted)
-    assert left >= MANY - 16
-    assert (result.exit_code, result.stdout) == (codes.DONE, f"{len(deleted)}\n")
-    assert f"passed over: {left}, gone or changed" in result.stderr
-    assert len(many.names()) == left + 1
+    assert (result.exit_code, result.stdout) == (codes.DONE, "1\n")
+    assert f"passed over: {MANY - 1}, gone or changed" in result.stderr
+    assert len(many.names()) == MANY
+
+
+def test_children_of_open_parents_are_refused_and_what_helps_is_said(many: Many) -> None:
+    many.asked("UPDATE instances SET parent_id = 'other' WHERE instance_id IN ('i-1', 'i-2')")
+    many.asked(
+        "UPDATE instances SET status = 'running', finished_at = NULL WHERE instance_id = 'other'"
+    )
+    result = many.give("rm", "--workflow", "pay", "--yes")
+
+    assert (result.exit_code, result.stdout) == (codes.REFUSED, "38\n")
+    assert "i-1: Instance 'i-1' can't be deleted: its parent 'other' is open" in result.stderr
+    assert "Next: what a parent or child keeps can go when that has ended" in result.stderr
+    assert many.names() == {"i-1", "i-2", "other"}
 
 
 def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
@@ -233,3 +243,33 @@ def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
     assert (pruned.exit_code, pruned.stdout) == (codes.DONE, "40\n")
     assert many.asked("SELECT instance_id, 1 FROM instances") == [("other", 1)]
     assert (again.exit_code, again.stdout) == (codes.DONE, "")
+
+
+def test_filters_choose_among_those_that_are_pruned(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with rm; also after a kill, though `1m` means another moment then."""
+    many.asked("UPDATE instances SET workflow = 'other' WHERE instance_id = 'i-1'")
+    many.asked(
+        "UPDATE instances SET finished_at = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-2'"
+    )
+    given = ("prune", "--before", "1m", "--workflow", "pay", "--error", "bank")
+    delete, begun = Instances.delete, list[str]()
+
+    async def interrupted(instances: Instances, instance_id: str, **more: Any) -> int:
+        begun.append(instance_id)
+        if len(begun) == 20:
+            raise KeyboardInterrupt
+        return await delete(instances, instance_id, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Instances, "delete", interrupted)
+        first = many.give(*given, "--yes")
+    second = many.give(*given)
+
+    assert "prune: 38 instances with all their children" in first.stderr
+    assert "(workflow pay, error bank, before 1m)" in first.stderr
+    assert (first.exit_code, second.exit_code) == (130, codes.DONE)
+    assert "goes on: 16 of 38 are done" in second.stderr
+    assert many.names() == {"i-1", "i-2", "other"}
+    assert many.give("prune", "--before", "1m", "--status", "running").exit_code == codes.USAGE

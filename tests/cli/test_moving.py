@@ -75,8 +75,12 @@ def test_a_workflow_goes_on_in_another_database(tmp_path: Path) -> None:
         taken = run("import", str(file), "--database-url", here)
         resumed = run("resume", "order-17", "--database-url", there)
         result = asyncio.run(to_its_end(there))
+    refused = run("rm", "order-17", "--database-url", here)
+    removed = run("rm", "--exported", "order-17", "--database-url", here)
+    gone = run("explain", "order-17", "--database-url", here)
 
     assert (exported.exit_code, exported.stdout) == (codes.DONE, f"{file}\n"), exported.output
+    assert "`runtara rm --exported order-17` deletes it" in exported.stderr
     assert (again.exit_code, "is there already" in again.stderr) == (codes.USAGE, True)
     assert (imported.exit_code, imported.stdout) == (codes.DONE, "order-17\n"), imported.output
     assert "Next: runtara resume order-17" in imported.stderr
@@ -86,6 +90,26 @@ def test_a_workflow_goes_on_in_another_database(tmp_path: Path) -> None:
     assert DONE == ["reserve 17", "charge 17"]
     assert file.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path).count(file.name) == 1
+    assert [one.exit_code for one in (refused, removed, gone)] == [
+        codes.REFUSED,
+        codes.DONE,
+        codes.REFUSED,
+    ]
+
+
+def test_what_was_exported_can_stay_after_all(tmp_path: Path) -> None:
+    """It is resumed, and goes on where it was."""
+    DONE.clear()
+    here = f"sqlite:{tmp_path}/core.db"
+    asyncio.run(half_done(here))
+    exported = run("export", "order-17", str(tmp_path / "file"), "--database-url", here)
+    resumed = run("resume", "order-17", "--database-url", here)
+    result = asyncio.run(to_its_end(here))
+
+    assert "`runtara resume order-17` keeps it here instead" in exported.stderr
+    assert (exported.exit_code, resumed.exit_code) == (codes.DONE, codes.DONE)
+    assert result == ["17 is reserved", "17 is charged", "True"]
+    assert DONE == ["reserve 17", "charge 17"]
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -236,3 +236,22 @@ async def test_the_newest_come_first_with_their_sizes(
     assert await newest(which) == [("c2", 2), ("c1", 1)]
     assert await newest(CheckpointFilter("i", checkpoint_id="c1")) == [("c1", 1)]
     assert await persistence.checkpoints.count(which) == 2
+
+
+async def test_small_states_come_along_where_they_are_asked_for(
+    persistence: Persistence, database: Database
+) -> None:
+    await put_instance(database, State.RUNNING)
+    for number in range(3):
+        at = START + timedelta(seconds=number)
+        await put_checkpoint(database, f"c{number}", state=bytes(number), created_at=at)
+
+    async def states(largest: int | None) -> list[bytes | None]:
+        which = CheckpointFilter("i")
+        page = await persistence.checkpoints.newest(which, largest_state=largest)
+        return [one.state for one in page]
+
+    assert await states(None) == [None, None, None]
+    assert await states(0) == [None, None, b""]
+    assert await states(1) == [None, b"\0", b""]
+    assert await states(2) == [b"\0\0", b"\0", b""]

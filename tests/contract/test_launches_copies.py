@@ -186,7 +186,7 @@ async def test_a_history_that_is_too_large_is_not_read(
 ) -> None:
     """Each record counts besides its state or payload."""
     await put_all(database, State.COMPLETED)
-    size = 3 * 100 + len(b"firstfirst") + 2 * 100 + len(b"x") + 2 * 100 + len(b"firstsecond")
+    size = 7 * 1000 + len(b"firstfirstxfirstsecond")
     monkeypatch.setattr(instance_copies, "MOST_COPIED", size)
     assert await persistence.launches.copy("i") is not None
     monkeypatch.setattr(instance_copies, "MOST_COPIED", size - 1)

@@ -1,6 +1,7 @@
 """Deleting an instance that has ended, with its children."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database
@@ -10,9 +11,11 @@ from tests.contract.test_instances_prune import names, put_belongings
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, Ending, NewChild
-from runtara_domain.model.interventions import Deleted, Retry
+from runtara_domain.model.interventions import Deleted, Deletion, Retry
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import FINAL, OPEN, WORKING, State
+from runtara_domain.status import FINAL, OPEN, WORKING, InstanceStatus, State
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
@@ -30,7 +33,7 @@ async def test_a_finished_instance_goes_with_all_that_belongs_to_it(
     for name in ("i", "child", "child's"):
         await put_belongings(database, name)
 
-    deleted = await persistence.launches.delete("i")
+    deleted = await persistence.launches.delete(Deletion("i"))
 
     assert deleted == Deleted(before=state, tenant_id=TENANT, deleted=("i", "child", "child's"))
     assert await database.snapshot() == others
@@ -44,14 +47,62 @@ async def test_an_open_instance_stays(
     await put_belongings(database, "i")
     stored = await database.snapshot()
 
-    found = await persistence.launches.delete("i")
+    found = await persistence.launches.delete(Deletion("i"))
 
     assert (found.before, found.deleted) == (state, ())
     assert await database.snapshot() == stored
 
 
+async def test_only_the_end_that_is_expected_is_deleted(
+    persistence: Persistence, database: Database
+) -> None:
+    """Not one that was retried and has ended anew since, nor one that goes on."""
+    run_state = await put_instance(database, State.RUNNING)
+    await persistence.instances.finish(
+        Caller("i", run_state.run), Ending(State.FAILED, error="no"), when=OPEN, at=START
+    )
+    early = await persistence.launches.delete(Deletion("i", ended_at=START - MILLISECOND))
+    await persistence.launches.retry(Retry("i"), at=START)
+    gone_on = await persistence.launches.delete(Deletion("i", ended_at=START))
+    await persistence.instances.finish(
+        Caller("i"), Ending(State.FAILED, error="no"), when=OPEN, at=START + MILLISECOND
+    )
+    anew = await persistence.launches.delete(Deletion("i", ended_at=START))
+    stays = await names(database)
+    late = START + MILLISECOND + timedelta(microseconds=999)
+    deleted = await persistence.launches.delete(Deletion("i", ended_at=late))
+
+    for found in (early, gone_on, anew):
+        assert (found.has_other_end, found.deleted) == (True, ())
+    assert stays == ["i"]
+    assert (deleted.has_other_end, deleted.deleted) == (False, ("i",))
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+async def test_a_suspended_instance_can_go_without_its_clean_up(
+    persistence: Persistence, database: Database, state: State
+) -> None:
+    """If that is asked for, and no launch, parent or child of it is open."""
+    await put_instance(database, State.RUNNING, "other")
+    others = await database.snapshot()
+    await put_instance(database, state)
+    await put_belongings(database, "i")
+    await put_instance(database, State.RUNNING, "child", parent_id="i")
+    kept = await persistence.launches.delete(Deletion("i", also_suspended=True))
+    child = Caller("child")
+    await persistence.instances.finish(child, Ending(State.COMPLETED), when=OPEN, at=START)
+    found = await persistence.launches.delete(Deletion("i", also_suspended=True))
+
+    assert (kept.before, kept.deleted) == (state, ())
+    if state.status is InstanceStatus.SUSPENDED:
+        assert (kept.open_child_id, found.deleted) == ("child", ("i", "child"))
+        assert await database.snapshot() == others
+    else:
+        assert (found.before, found.deleted) == (state, ())
+
+
 async def test_an_unknown_instance_is_reported(persistence: Persistence) -> None:
-    assert await persistence.launches.delete("unknown") == Deleted(before=None)
+    assert await persistence.launches.delete(Deletion("unknown")) == Deleted(before=None)
 
 
 async def test_an_open_relative_keeps_it(persistence: Persistence, database: Database) -> None:
@@ -63,8 +114,8 @@ async def test_an_open_relative_keeps_it(persistence: Persistence, database: Dat
     await put_instance(database, State.COMPLETED, "last", parent_id="low")
     stored = await database.snapshot()
 
-    top = await persistence.launches.delete("top")
-    last = await persistence.launches.delete("last")
+    top = await persistence.launches.delete(Deletion("top"))
+    last = await persistence.launches.delete(Deletion("last"))
 
     assert (top.open_parent_id, top.open_child_id, top.deleted) == (None, "low", ())
     assert (last.open_parent_id, last.open_child_id, last.deleted) == ("low", None, ())
@@ -79,9 +130,9 @@ async def test_one_whose_launch_is_not_over_stays_until_it_is(
     ending = Ending(State.COMPLETED, b"out")
     await persistence.instances.finish(Caller("i"), ending, when=OPEN, at=START)
 
-    early = await persistence.launches.delete("i")
+    early = await persistence.launches.delete(Deletion("i"))
     await close(persistence, launched.launch_id, KILLED)
-    deleted = await persistence.launches.delete("i")
+    deleted = await persistence.launches.delete(Deletion("i"))
 
     assert (early.open_launch_id, early.deleted) == (launched.launch_id, ())
     assert deleted.deleted == ("i",)
@@ -98,8 +149,8 @@ async def test_an_instance_that_is_its_own_parent_can_go(
     await put_instance(database, State.COMPLETED, "b", parent_id="a")
     await put_instance(database, State.COMPLETED, "self", parent_id="self")
 
-    both = await persistence.launches.delete("a")
-    own = await persistence.launches.delete("self")
+    both = await persistence.launches.delete(Deletion("a"))
+    own = await persistence.launches.delete(Deletion("self"))
 
     assert (both.deleted, own.deleted) == (("a", "b"), ("self",))
     assert await names(database) == []
@@ -116,7 +167,7 @@ async def test_a_deletion_and_a_retry_have_one_winner(
 
     for name in ids:
         deleted, retried = await asyncio.gather(
-            persistence.launches.delete(name),
+            persistence.launches.delete(Deletion(name)),
             persistence.launches.retry(Retry(name), at=START),
         )
         is_left = name in await names(database)
@@ -137,7 +188,7 @@ async def test_a_deletion_and_a_new_child_leave_no_orphan(
                 caller, NewChild(child, "orders", b""), when=WORKING, at=START
             ),
             persistence.instances.finish(caller, Ending(State.COMPLETED), when=OPEN, at=START),
-            persistence.launches.delete(parent),
+            persistence.launches.delete(Deletion(parent)),
         )
         left = set(await names(database)) & {parent, child}
         assert left in (set(), {parent}, {parent, child})

@@ -1,6 +1,8 @@
 """The file of an exported instance: damage, newer formats and other files are told apart."""
 
+import hashlib
 import json
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -139,6 +141,59 @@ def test_a_history_that_no_database_can_keep_is_refused(
         data = encode(copy)
     with pytest.raises(InvalidValue, match=told):
         decode(data)
+
+
+def made(document: bytes) -> bytes:
+    """Make a file of any document, with a checksum that fits."""
+    body = zlib.compress(document)
+    line = {"runtara_instance": 1, "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(line).encode() + b"\n" + body
+
+
+def document(**parts: object) -> bytes:
+    """Give the document of COPY with other parts."""
+    found = json.loads(zlib.decompress(encode(COPY).partition(b"\n")[2]))
+    return json.dumps(found | parts, indent=1).encode()
+
+
+def test_a_document_may_be_laid_out_in_any_way() -> None:
+    assert decode(made(document())).copy == COPY
+
+
+MUCH = 100_000
+KEPT_PLAIN = {"checkpoint_id": "a", "state": "", "created_at": NOW.isoformat()}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"[" * MUCH,
+        b'{"instance": ' + b"[" * MUCH,
+        b'{"instance": {"instance_id": ' + b"[]," * MUCH,
+        b'{"instance": {' + b",".join(b'"%d": 1' % number for number in range(MUCH)) + b"}",
+        document(checkpoints=[[]] * MUCH),
+        document(checkpoints=[{}] * MUCH),
+        document(checkpoints=[{**KEPT_PLAIN, "state": []}] * MUCH),
+        document(events=[]).replace(b'"events": []', b'"events": [' + b" " * MUCH),
+        document() + b"[]" * MUCH,
+        document(checkpoints=[{**KEPT_PLAIN, "state": "=" * MUCH}]),
+        document(checkpoints=[{**KEPT_PLAIN, "attempt_number": 1}] * MUCH),
+    ],
+)
+def test_what_is_no_instance_takes_no_memory(
+    monkeypatch: pytest.MonkeyPatch, hostile: bytes
+) -> None:
+    """However many things it holds, of which each would take many times its text."""
+    monkeypatch.setattr(instance_file, "MOST_RECORDS", 100)
+    data = made(hostile)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidValue, match="data: its content is no instance"):
+            decode(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(hostile) + 300_000
 
 
 def test_what_would_be_too_much_unpacked_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from tests.support.clock import START
 from tests.support.sqlite import migrated_file
 
 from runtara_domain.model import Caller, CheckpointWrite, Claim, Registration, Sleep
-from runtara_domain.model.interventions import Retry, Stop
+from runtara_domain.model.interventions import Deletion, Retry, Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing
 from runtara_domain.ports.persistence import Persistence
@@ -110,7 +110,7 @@ class World:
                 retried = await launches.retry(Retry(name), at=at)
                 return retried.before, retried.closed_launch_id is None
             case "delete":
-                deleted = await launches.delete(name)
+                deleted = await launches.delete(Deletion(name))
                 return replace(deleted, open_launch_id=deleted.open_launch_id and "")
             case "lose":
                 return await self._lose(name, returns=more)

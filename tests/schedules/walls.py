@@ -1,8 +1,8 @@
 """An oracle of ticks that knows neither cronsim nor our calendar: it walks through all minutes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 MINUTE = timedelta(minutes=1)
@@ -18,13 +18,12 @@ ZONES = (
     # It is 45 minutes off, and its clocks never change.
     "Asia/Kathmandu",
 )
-FIVE_YEARS = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC))
+FIVE_YEARS = range(2024, 2029)
 
 Matches = Callable[[datetime], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
+class Wall(NamedTuple):
     """
     A minute, and what the clock on the wall shows.
 
@@ -37,6 +36,11 @@ class Wall:
     is_second: bool = False
 
 
+def year(number: int) -> tuple[datetime, datetime]:
+    """Give the first moment of a year, and that of the next one."""
+    return datetime(number, 1, 1, tzinfo=UTC), datetime(number + 1, 1, 1, tzinfo=UTC)
+
+
 def walls(zone: str, since: datetime, until: datetime) -> Iterator[Wall]:
     """Walk through all minutes; until is not one of them."""
     info = ZoneInfo(zone)
@@ -44,8 +48,10 @@ def walls(zone: str, since: datetime, until: datetime) -> Iterator[Wall]:
     moment = since
     while moment < until:
         shown = _shown(info, moment)
-        gap = (shown - latest) // MINUTE - 1
-        skipped = tuple(latest + MINUTE * number for number in range(1, gap + 1))
+        skipped: tuple[datetime, ...] = ()
+        if shown > latest + MINUTE:
+            gap = (shown - latest) // MINUTE
+            skipped = tuple(latest + MINUTE * number for number in range(1, gap))
         yield Wall(moment, shown, skipped, shown <= latest)
         latest = max(latest, shown)
         moment += MINUTE
@@ -59,8 +65,9 @@ def matching(minutes: Iterable[Wall], each: Mapping[str, Matches]) -> dict[str, 
     """Give the minutes that match each of some conditions, by their names, in one walk."""
     found: dict[str, list[Match]] = {name: [] for name in each}
     for wall in minutes:
+        shown, skipped = wall.shown, wall.skipped
         for name, matches in each.items():
-            by_shown, by_skipped = matches(wall.shown), any(map(matches, wall.skipped))
+            by_shown, by_skipped = matches(shown), bool(skipped) and any(map(matches, skipped))
             if by_shown or by_skipped:
                 found[name].append((wall, by_shown, by_skipped))
     return found
@@ -75,10 +82,10 @@ def ticks(found: list[Match], *, takes_missing: bool, takes_second: bool) -> lis
     ]
 
 
-def around_changes(zone: str, year: int) -> list[tuple[datetime, datetime]]:
+def around_changes(zone: str, in_year: int) -> list[tuple[datetime, datetime]]:
     """Give a day and some hours around each change of a zone's clocks in a year."""
     info = ZoneInfo(zone)
-    days = [datetime(year, 1, 2, tzinfo=UTC) + timedelta(days=number) for number in range(362)]
+    days = [datetime(in_year, 1, 2, tzinfo=UTC) + timedelta(days=number) for number in range(362)]
     return [
         (day - timedelta(hours=3), day + timedelta(hours=28))
         for day in days

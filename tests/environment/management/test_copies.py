@@ -1,6 +1,7 @@
 """Instances as files, over the management port."""
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,8 @@ import pytest
 from tests.contract.states import put_instance
 from tests.environment.management.conftest import Port
 
-from runtara_domain.status import OPEN, SignalType, State
+from runtara_domain.model.instance_copies import CopiedCheckpoint, CopiedInstance, InstanceCopy
+from runtara_domain.status import OPEN, InstanceStatus, SignalType, State
 from runtara_environment import instance_file
 from runtara_management_sdk import ImageNotFound, Imported, Runner
 from runtara_sdk.errors import (
@@ -137,3 +139,35 @@ async def test_it_runs_what_there_is(port: Port) -> None:
         None,
     ]
     assert (same.workflow, served.workflow) == (None, "orders")
+
+
+@pytest.mark.long
+async def test_the_largest_file_goes_in_and_out(port: Port) -> None:
+    """In one frame each way; what it holds doesn't get smaller by compression."""
+    now, chance = datetime(2026, 1, 2, tzinfo=UTC), random.Random(1)
+    copy = InstanceCopy(
+        instance=CopiedInstance(
+            instance_id="i",
+            tenant_id="t",
+            status=InstanceStatus.COMPLETED,
+            created_at=now,
+            finished_at=now,
+            run_epoch=1,
+            priority=0,
+            workflow="orders",
+        ),
+        checkpoints=[
+            CopiedCheckpoint(
+                checkpoint_id=f"c{number}", state=chance.randbytes(1 << 16), created_at=now
+            )
+            for number in range(940)
+        ],
+    )
+    data = instance_file.encode(copy)
+
+    imported = await port.client.instances.import_(data)
+    exported = await port.client.instances.export("i")
+
+    assert instance_file.MOST - (1 << 20) < len(data) <= instance_file.MOST
+    assert imported.created
+    assert instance_file.decode(exported).copy.checkpoints == copy.checkpoints

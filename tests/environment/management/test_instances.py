@@ -71,16 +71,20 @@ async def test_what_has_ended_is_deleted_with_its_files(port: Port) -> None:
     with pytest.raises(InvalidInstanceState, match="pending: cancel or stop it first"):
         await port.client.instances.delete("i")
     await port.end("i", DONE)
-    await port.client.instances.wait("i")
+    found = await port.client.instances.wait("i")
     async with asyncio.timeout(20):
         [one] = [one async for one in port.client.launches.list(instance_id="i")]
         while one.ended_at is None:
             await asyncio.sleep(0.01)
             [one] = [one async for one in port.client.launches.list(instance_id="i")]
 
-    deleted = await port.client.instances.delete("i")
+    ended_at = found.finished_at
+    assert ended_at is not None
+    before = ended_at - timedelta(milliseconds=1)
+    kept = await port.client.instances.delete("i", ended_at=before)
+    deleted = await port.client.instances.delete("i", ended_at=ended_at)
 
-    assert (deleted, port.forgotten) == (1, [("acme", ("i",))])
+    assert (kept, deleted, port.forgotten) == (0, 1, [("acme", ("i",))])
     assert await port.client.instances.get("i") is None
     with pytest.raises(InstanceNotFound):
         await port.client.instances.delete("i")
@@ -285,6 +289,7 @@ async def test_an_instance_says_why_it_can_not_be_launched_here(port: Port) -> N
     assert found is not None
     assert (found.status, found.launches) == (Status.PENDING, 0)
     assert found.not_launched == "this environment can't run its image: it is far"
+    assert found.not_launched_kind == "environment"
 
 
 async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -> None:
@@ -300,7 +305,7 @@ async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -
 
     assert found is not None
     assert (found.status, found.not_launched) == (Status.PENDING, reason)
-    assert found.crashes == 0
+    assert (found.not_launched_kind, found.crashes) == ("room", 0)
     port.placement.failure = None
     await port.client.instances.resume("i")
     await launched(port, "i")

@@ -127,7 +127,11 @@ async def test_a_log_that_was_rotated_is_read_on_where_it_was(port: Port) -> Non
 
 
 async def test_history_is_listed(port: Port) -> None:
-    """Checkpoints come newest first with their sizes, events in order, and both by filters."""
+    """
+    Checkpoints come newest first with their sizes, events in order, and both by filters.
+
+    States of checkpoints come along in the same request, if they are small.
+    """
     await start(port, "i")
     await launched(port, "i")
     me = Caller("i", await port.run("i"))
@@ -140,6 +144,7 @@ async def test_history_is_listed(port: Port) -> None:
     instances = port.client.instances
 
     checkpoints = [one async for one in instances.checkpoints("i")]
+    small = [one async for one in instances.checkpoints("i", largest_state=1)]
     events = [one async for one in instances.events("i", subtype="progress")]
 
     assert [(one.checkpoint_id, one.size_bytes) for one in checkpoints] == [
@@ -147,6 +152,15 @@ async def test_history_is_listed(port: Port) -> None:
         ("step#1", 1),
         ("step#0", 0),
     ]
+    assert [one.state for one in checkpoints] == [None, None, None]
+    assert [one.state for one in small] == [None, b"\0", b""]
+    assert await instances.history("i") == [
+        ("step#0", b""),
+        ("step#1", b"\0"),
+        ("step#2", b"\0\0"),
+    ]
+    with pytest.raises(ValidationFailed, match="largest_data_bytes: "):
+        [one async for one in instances.checkpoints("i", largest_state=65_537)]
     assert await instances.checkpoint("i", "step#2") == bytes(2)
     assert await instances.checkpoint("i", "none") is None
     assert [(one.type, one.payload) for one in events] == [("custom", b"half done")]

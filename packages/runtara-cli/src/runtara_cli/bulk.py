@@ -28,8 +28,6 @@ from runtara_cli.session import Session
 if TYPE_CHECKING:
     from runtara_management_sdk import InstanceFilter, InstanceSummary
 
-Act = Callable[[str], Awaitable[int | None]]
-
 _BATCH = 16
 _SHOWN = 5
 """Refusals that are shown."""
@@ -41,25 +39,31 @@ class Verb:
     How one instance is changed.
 
     name: the command's. of: the statuses of instances that it can change. act: changes one, and
-    tells how many instances that changed; None is one. also: what is changed with them. looks: each
-    is looked at before it is changed, and passed over if it is not as it was planned; else only
-    those that a kill may have left half done.
+    tells how many instances that changed; None is one. also: what is changed with them. checks:
+    whether `act` itself leaves alone what is not as it was planned, and tells 0 then; else those
+    that a kill may have left half done are looked at before. help: what helps with refusals.
     """
 
     name: str
     of: tuple[str, ...]
-    act: Act
+    act: "Callable[[Planned], Awaitable[int | None]]"
     also: str = ""
-    looks: bool = False
+    checks: bool = False
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An instance as it was when the plan was made."""
+    """An instance as it was when the plan was made; one that was named has neither of the rest."""
 
     instance_id: str
-    status: str
-    finished_at: str | None
+    status: str = ""
+    finished_at: str | None = None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it had ended; None if it was open, or is not known."""
+        return None if self.finished_at is None else datetime.fromisoformat(self.finished_at)
 
 
 async def change(
@@ -80,11 +84,13 @@ async def change(
         raise click.UsageError("takes IDs or filters, not both")
     if instance_ids:
         for instance_id in instance_ids:
-            await verb.act(instance_id)
+            await verb.act(Planned(instance_id))
         return codes.DONE
     if not is_filtered:
         raise click.UsageError("name instances by their IDs, or choose them by filters")
-    said = ", ".join(f"{name} {value}" for name, value in values.items() if value)
+    # The text of a moment such as "2h" is the same when the command is given again.
+    texts = click.get_current_context().meta.get(options.TEXTS, {})
+    said = ", ".join(f"{name} {texts.get(name, value)}" for name, value in values.items() if value)
     with _taken(_key(session, verb, said)) as plan:
         if not plan.is_begun:
             await plan.make(_chosen(session, verb, options.chosen(values)))
@@ -216,25 +222,23 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
     async def act(one: Planned, *, looks: bool) -> int:
         try:
             if looks and not await _is_as_planned(session, one):
-                if not verb.looks:
-                    # It was changed before the kill.
-                    return 1
-                passed_over.append(one.instance_id)
-                return 0
-            count = await verb.act(one.instance_id)
+                # It was changed before the kill.
+                return 1
+            count = await verb.act(one)
         except ServerError as error:
             refused.append(f"{one.instance_id}: {error}")
             return 0
+        if count == 0:
+            passed_over.append(one.instance_id)
         return 1 if count is None else count
 
     # A batch that was begun before a kill may be done in part.
-    done, changed, looks = plan.done, plan.changed, True
-    total = plan.counts().total()
-    planned = plan.rest(done)
+    done, changed, looks = plan.done, plan.changed, not verb.checks
+    total, planned = plan.counts().total(), plan.rest(done)
     while batch := list(islice(planned, _BATCH)):
         changed += sum(await asyncio.gather(*(act(one, looks=looks) for one in batch)))
-        done, looks = done + len(batch), verb.looks
-        plan.note(done, changed)
+        plan.note(done := done + len(batch), changed)
+        looks = False
         _progress(done, total)
     plan.discard()
     session.out.result(
@@ -248,6 +252,8 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
         session.out.note(f"refused: {text}")
     if len(refused) > _SHOWN:
         session.out.note(f"and {len(refused) - _SHOWN:,} more")
+    if refused and verb.help:
+        session.out.note(f"Next: {verb.help}")
     return codes.REFUSED if refused else codes.DONE
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 OPERATOR, SENDER, TIME, PROCESS = "an operator", "a sender", "time", "its process"
 ENVIRONMENT, CHILD, NONE = "an environment", "a child", "nothing more"
-QUEUE = "an instance of its queue"
+QUEUE, LAUNCH = "an instance of its queue", "another launch, by its end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +134,7 @@ def _waiting(one: "Instance", first: "Waiting", around: Surroundings) -> Explana
 def _due(one: "Instance", around: Surroundings) -> Explanation:
     identity = one.instance_id
     if one.not_launched is not None:
-        command = "runtara limits"
-        if one.not_launched.startswith("held"):
-            command = "runtara hold, then with --release"
-        elif around.image is not None and around.image.problem is not None:
-            command = f"runtara deploy SOURCE, and runtara retry {identity} --with-image ID"
-        return Explanation(
-            identity, f"it is not launched: {one.not_launched}", OPERATOR, command, is_stuck=True
-        )
+        return _not_launched(one, one.not_launched, around)
     unserved = _if_served(one, around)
     if unserved is not None:
         return unserved
@@ -158,6 +151,28 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
         identity, "it is due, and an environment is about to launch it", ENVIRONMENT,
         "runtara environments",
     )  # fmt: skip
+
+
+def _not_launched(one: "Instance", why: str, around: Surroundings) -> Explanation:
+    identity, said = one.instance_id, f"it is not launched: {why}"
+    if one.not_launched_kind in ("room", "limit"):
+        return _if_served(one, around) or _without_room(one, why, around)
+    command = "runtara hold, then with --release"
+    if one.not_launched_kind == "image":
+        command = f"runtara deploy SOURCE, and runtara retry {identity} --with-image ID"
+    elif one.not_launched_kind != "hold":
+        command = "runtara environments: one that can run its image has to run"
+    return Explanation(identity, said, OPERATOR, command, is_stuck=True)
+
+
+def _without_room(one: "Instance", why: str, around: Surroundings) -> Explanation:
+    if one.not_launched_kind == "limit":
+        said = f"it waits until a launch under its limit ends: {why}"
+        return Explanation(one.instance_id, said, LAUNCH, "runtara limits")
+    said, again = f"it waits for room, which a launch frees that ends: {why}", one.next_launch_at
+    if again is not None and again > around.now:
+        said += f"; it is tried again in {words.span(again - around.now)}"
+    return Explanation(one.instance_id, said, LAUNCH, "runtara environments")
 
 
 def _queued(one: "Instance", wait: "Waiting", around: Surroundings) -> Explanation:

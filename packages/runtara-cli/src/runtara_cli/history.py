@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AT_ONCE = 16
 _LARGEST = 64 * 1024
 """Bytes of a checkpoint that is read."""
 
@@ -42,30 +41,14 @@ class History:
 
 async def read(client: "ManagementClient", instance: "Instance", limit: int) -> History:
     """Read the newest of each kind, `limit` at most."""
-    # Only now: --help needs no event loop.
-    import asyncio
-
     instance_id = instance.instance_id
     launches, more_launches = await _first(client.launches.list(instance_id=instance_id), limit)
-    saved, more_saved = await _first(client.instances.checkpoints(instance_id), limit)
-    events, more_events = await _first(client.instances.events(instance_id), limit)
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def content(checkpoint_id: str) -> bytes | None:
-        async with slots:
-            return await client.instances.checkpoint(instance_id, checkpoint_id)
-
-    texts = await asyncio.gather(
-        *(content(one.checkpoint_id) for one in saved if one.size_bytes <= _LARGEST)
+    saved, more_saved = await _first(
+        client.instances.checkpoints(instance_id, largest_state=_LARGEST), limit
     )
-    small = iter(texts)
+    events, more_events = await _first(client.instances.events(instance_id), limit)
     recorded = tuple(
-        Recorded(
-            one.checkpoint_id,
-            one.created_at,
-            one.size_bytes,
-            _record(next(small)) if one.size_bytes <= _LARGEST else None,
-        )
+        Recorded(one.checkpoint_id, one.created_at, one.size_bytes, _record(one.state))
         for one in saved
     )
     is_cut = more_launches or more_saved or more_events

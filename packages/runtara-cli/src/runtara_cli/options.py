@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +17,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-STATUSES = ("pending", "running", "suspended", "completed", "failed", "cancelled")
+TEXTS = "runtara_cli.texts"
+"""Where a command's context keeps what was given for moments, by the names of their options."""
+FINAL = ("completed", "failed", "cancelled")
+STATUSES = ("pending", "running", "suspended", *FINAL)
 
 
 class Span(click.ParamType[timedelta]):
@@ -46,6 +49,8 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
         if isinstance(value, datetime):
             return value
+        if ctx is not None and param is not None:
+            ctx.meta.setdefault(TEXTS, {})[param.name] = value
         try:
             return datetime.fromisoformat(value).astimezone(UTC)
         except ValueError:
@@ -103,25 +108,38 @@ def many(function: F) -> F:
 
 def filters(function: F) -> F:
     """Take which instances are meant."""
-    for option in reversed(_FILTERS):
-        function = option(function)
-    return function
+    blocked = "Whose code can't go on with their history."
+    return _filters(STATUSES)(click.option("--blocked", is_flag=True, help=blocked)(function))
 
 
-_FILTERS = (
-    click.option("--workflow", metavar="NAME", help="Of this workflow."),
-    click.option("--image", metavar="NAME", help="Of images whose name begins so."),
-    click.option("--status", type=click.Choice(STATUSES), help="That stand so."),
-    click.option("--tenant", metavar="NAME", help="Of this tenant; without it, of all."),
-    click.option("--queue", metavar="NAME", help="In this queue."),
-    click.option("--since", type=Moment(), help="Made since then: a time, or how long ago."),
-    click.option("--error", metavar="TEXT", help="With this text in their error."),
-    click.option("--blocked", is_flag=True, help="Whose code can't go on with their history."),
-)
+def filters_of_finished(function: F) -> F:
+    """Take which finished instances are meant."""
+    return _filters(FINAL)(function)
+
+
+def _filters(statuses: Sequence[str]) -> Callable[[F], F]:
+    def taken(function: F) -> F:
+        for option in reversed(given):
+            function = option(function)
+        return function
+
+    given = (
+        click.option("--workflow", metavar="NAME", help="Of this workflow."),
+        click.option("--image", metavar="NAME", help="Of images whose name begins so."),
+        click.option("--status", type=click.Choice(statuses), help="That stand so."),
+        click.option("--tenant", metavar="NAME", help="Of this tenant; without it, of all."),
+        click.option("--queue", metavar="NAME", help="In this queue."),
+        click.option("--since", type=Moment(), help="Made since then: a time, or how long ago."),
+        click.option("--error", metavar="TEXT", help="With this text in their error."),
+    )
+    return taken
 
 
 def chosen(values: dict[str, Any]) -> "InstanceFilter":
-    """Give what the options of `filters` say, and take them out of a command's values."""
+    """
+    Give what the options of `filters` or `filters_of_finished` say, and take them out of a
+    command's values; `before` of `prune`, too.
+    """
     from runtara_management_sdk import InstanceFilter, Status
 
     status = values.pop("status")
@@ -133,5 +151,6 @@ def chosen(values: dict[str, Any]) -> "InstanceFilter":
         queue=values.pop("queue"),
         created_after=values.pop("since"),
         error_contains=values.pop("error"),
-        is_blocked=values.pop("blocked") or None,
+        is_blocked=values.pop("blocked", None) or None,
+        finished_before=values.pop("before", None),
     )

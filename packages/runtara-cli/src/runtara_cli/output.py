@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeAlias
 
 import click
@@ -10,7 +11,7 @@ import click
 Cell: TypeAlias = "str | tuple[str, str | None]"
 """A text, or a text with its colour."""
 
-_GAP = "  "
+_GAP, _DIM = "  ", "bright_black"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Output:
     Where results go: standard output; `note` and progress go to standard error.
 
     is_json: every result is one line of JSON. is_terminal: tables have headings, colours and
-    columns of equal width; otherwise a row is its cells with tabs between.
+    columns of equal width, and what has no room beside the rest is below its row; otherwise a row
+    is its cells with tabs between.
     """
 
     is_json: bool
@@ -66,22 +68,44 @@ class Output:
     def _aligned(
         self, headings: Sequence[str], rows: Sequence[Sequence[tuple[str, str | None]]]
     ) -> None:
-        texts = [[*headings], *([_one_line(text) for text, _ in row] for row in rows)]
-        widths = [max(map(_width, column)) for column in zip(*texts, strict=True)]
-        colours: list[list[str | None]] = [
-            ["bright_black"] * len(headings),
-            *([each for _, each in row] for row in rows),
-        ]
-        for line, styles in zip(texts, colours, strict=True):
+        """Write columns; those for which the terminal is too narrow are below their row."""
+        # Only now: a pipe needs none of it.
+        import shutil
+
+        lines: list[list[tuple[str, str | None]]] = [[(heading, _DIM) for heading in headings]]
+        lines += [[(_one_line(text), colour) for text, colour in row] for row in rows]
+        columns = zip(*lines, strict=True)
+        widths = [max(_width(text) for text, _ in column) for column in columns]
+        shown = _fitting(widths, shutil.get_terminal_size().columns)
+        # Behind the last there is nothing to align.
+        widths[shown - 1] = 0
+        for number, line in enumerate(lines):
             padded = [
-                text + " " * (width - _width(text))
-                for text, width in zip(line, widths, strict=True)
+                _styled(text + " " * (width - _width(text)), colour)
+                for (text, colour), width in zip(line[:shown], widths, strict=False)
             ]
-            styled = [
-                click.style(text, fg=style) if style else text
-                for text, style in zip(padded, styles, strict=True)
-            ]
-            click.echo(_GAP.join(styled).rstrip())
+            click.echo(_GAP.join(padded).rstrip())
+            if number:
+                self._below(headings[shown:], line[shown:])
+
+    def _below(self, headings: Sequence[str], cells: Sequence[tuple[str, str | None]]) -> None:
+        told = [
+            f"{_styled(heading.lower(), _DIM)} {_styled(text, colour)}"
+            for heading, (text, colour) in zip(headings, cells, strict=True)
+            if text
+        ]
+        if told:
+            click.echo(f"    {_GAP.join(told)}")
+
+
+def _fitting(widths: Sequence[int], terminal: int) -> int:
+    """Tell how many columns, one at least, a terminal of this width has room for."""
+    ends = list(accumulate(width + len(_GAP) for width in widths))
+    return max(1, sum(end - len(_GAP) <= terminal for end in ends))
+
+
+def _styled(text: str, colour: str | None) -> str:
+    return click.style(text, fg=colour) if colour else text
 
 
 def _pair(cell: Cell) -> tuple[str, str | None]:

@@ -2,14 +2,17 @@
 The file of an exported instance: a line of JSON, then the instance as compressed JSON.
 
 The line has the format's number and the SHA-256 of what follows it. In the document, moments are
-ISO 8601, bytes are base64, and names are those of the records of `instance_copies`.
+ISO 8601, bytes are base64, and names are those of the records of `instance_copies`. A record holds
+texts, numbers, booleans and null, and it is read by itself: so whatever a file holds, to read it
+takes no more memory than its text and the records of an instance.
 """
 
 import hashlib
 import json
+import re
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -19,6 +22,7 @@ from runtara_domain import values
 from runtara_domain.error import InvalidValue
 from runtara_domain.model.events import EventType
 from runtara_domain.model.instance_copies import (
+    MOST_RECORDS,
     CopiedCheckpoint,
     CopiedEvent,
     CopiedInstance,
@@ -31,7 +35,7 @@ FORMAT = 1
 MOST = 60 << 20
 """Bytes of a file: it fits a frame."""
 _MOST_UNPACKED = 192 << 20
-"""Bytes of the document: what is made of it takes many times as many."""
+"""Bytes of the document."""
 _LONGEST_LINE = 1000
 _NAME = "runtara_instance"
 
@@ -47,6 +51,15 @@ _RANGES = {
 
 T = TypeVar("T")
 
+_SPACE = rb"[ \t\r\n]*+"
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FIELD = rb"%b%b:%b(?:%b|[-+.\w]++)%b" % (_STRING, _SPACE, _SPACE, _STRING, _SPACE)
+_RECORD = re.compile(
+    rb"\{%b(?:%b(?:,%b%b){0,40}+)?+\}" % (_SPACE, _FIELD, _SPACE, _FIELD), re.DOTALL
+)
+"""An object that holds no other."""
+_SPACES = re.compile(_SPACE)
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceFile:
@@ -61,7 +74,7 @@ def encode(copy: InstanceCopy) -> bytes:
     Write a file.
 
     Raises InvalidValue for one of more than 60 MiB (192 MiB unpacked), and for what `decode` would
-    refuse.
+    refuse. An instance has MOST_RECORDS records at most.
     """
     _check(copy)
     document = {
@@ -101,17 +114,78 @@ def decode(data: bytes) -> InstanceFile:
         text = unpacking.decompress(body, _MOST_UNPACKED + 1)
         if len(text) > _MOST_UNPACKED:
             raise InvalidValue(f"data: takes at most {_MOST_UNPACKED} bytes when unpacked")
-        document = json.loads(text)
-        copy = InstanceCopy(
-            instance=_record(CopiedInstance, document["instance"]),
-            checkpoints=[_record(CopiedCheckpoint, one) for one in document["checkpoints"]],
-            events=[_record(CopiedEvent, one) for one in document["events"]],
-            signals=[_record(CopiedSignal, one) for one in document["signals"]],
-        )
+        copy = _Document(text).copy()
     except (zlib.error, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidValue(f"data: its content is no instance ({error})") from error
     _check(copy)
     return InstanceFile(copy, sha256)
+
+
+class _Document:
+    """A document that is read from its beginning to its end, a record after another."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._place = 0
+        self._records = 0
+
+    def copy(self) -> InstanceCopy:
+        """Give what it holds; raises ValueError, KeyError or TypeError if that is no instance."""
+        self._skip(b"{")
+        self._part("instance")
+        copy = InstanceCopy(
+            instance=_record(CopiedInstance, self._plain()),
+            checkpoints=list(self._part_of("checkpoints", CopiedCheckpoint)),
+            events=list(self._part_of("events", CopiedEvent)),
+            signals=list(self._part_of("signals", CopiedSignal)),
+        )
+        self._skip(b"}")
+        self._past_spaces()
+        if self._place != len(self._text):
+            raise ValueError(f"something follows it at byte {self._place}")
+        return copy
+
+    def _part_of(self, name: str, kind: type[T]) -> Iterator[T]:
+        self._skip(b",")
+        self._part(name)
+        self._skip(b"[")
+        if self._is_at(b"]"):
+            return
+        while True:
+            self._records += 1
+            if self._records > MOST_RECORDS:
+                raise ValueError(f"it has more than {MOST_RECORDS} records")
+            yield _record(kind, self._plain())
+            if self._is_at(b"]"):
+                return
+            self._skip(b",")
+
+    def _part(self, name: str) -> None:
+        self._skip(b'"%b"' % name.encode())
+        self._skip(b":")
+
+    def _plain(self) -> Mapping[str, Any]:
+        self._past_spaces()
+        found = _RECORD.match(self._text, self._place)
+        if found is None:
+            raise ValueError(f"a record is missing at byte {self._place}")
+        self._place = found.end()
+        record: Mapping[str, Any] = json.loads(found[0])
+        return record
+
+    def _skip(self, mark: bytes) -> None:
+        if not self._is_at(mark):
+            raise ValueError(f"{mark.decode()} is missing at byte {self._place}")
+
+    def _is_at(self, mark: bytes) -> bool:
+        self._past_spaces()
+        is_there = self._text.startswith(mark, self._place)
+        self._place += len(mark) if is_there else 0
+        return is_there
+
+    def _past_spaces(self) -> None:
+        found = _SPACES.match(self._text, self._place)
+        self._place = found.end() if found else self._place
 
 
 def _check(copy: InstanceCopy) -> None:

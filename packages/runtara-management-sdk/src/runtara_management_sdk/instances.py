@@ -1,6 +1,5 @@
 """Instances: start them, look at them, tell them what to do."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +27,8 @@ HOLD = timedelta(seconds=30)
 """How long one request waits for an instance's end before it asks again."""
 
 _LARGE = 64 * 1024
-_AT_ONCE = 16
+_COPIED = 120.0
+"""Seconds that a file of 60 MiB may take besides what other requests may, with those before it."""
 
 ANY = InstanceFilter()
 
@@ -208,14 +208,27 @@ class Instances:
         request = pb.MoveInstanceRequest(instance_id=instance_id, image_id=image_id)
         await self._transport.ask(pb.RpcRequest(move_instance=request))
 
-    async def delete(self, instance_id: str) -> int:
+    async def delete(
+        self,
+        instance_id: str,
+        *,
+        ended_at: datetime | None = None,
+        also_suspended: bool = False,
+    ) -> int:
         """
         Delete a finished instance with all that belongs to it, and with its children and theirs.
 
         Tells how many instances are gone. Raises InvalidInstanceState, and deletes nothing, while
         its parent or one of those children is open, or a process of any of them is ending.
+        ended_at: as it was told; if it has gone on since, nothing is deleted, and 0 are gone.
+        also_suspended: also an open one that is suspended, without its clean-up: such as one that
+        was exported and goes on elsewhere.
         """
-        request = pb.DeleteInstanceRequest(instance_id=instance_id)
+        request = pb.DeleteInstanceRequest(
+            instance_id=instance_id,
+            expected_finished_at_ms=reading.to_milliseconds(ended_at),
+            also_suspended=also_suspended,
+        )
         answer = await self._transport.ask(
             pb.RpcRequest(delete_instance=request), is_repeatable=False
         )
@@ -229,7 +242,7 @@ class Instances:
         binds to its database. as_copy: take it as it stands nevertheless, and let it go on here.
         """
         request = pb.ExportInstanceRequest(instance_id=instance_id, as_copy=as_copy)
-        answer = await self._transport.ask(pb.RpcRequest(export_instance=request))
+        answer = await self._transport.ask(pb.RpcRequest(export_instance=request), hold=_COPIED)
         return bytes(answer.data)
 
     async def import_(self, data: bytes, *, image_id: str | None = None) -> Imported:
@@ -241,7 +254,7 @@ class Instances:
         InstanceAlreadyExists unless the instance of that id is from this file.
         """
         request = pb.ImportInstanceRequest(data=data, image_id=image_id)
-        answer = await self._transport.ask(pb.RpcRequest(import_instance=request))
+        answer = await self._transport.ask(pb.RpcRequest(import_instance=request), hold=_COPIED)
         return Imported(
             answer.instance_id,
             answer.created,
@@ -261,15 +274,30 @@ class Instances:
             if answer.deleted < PRUNED:
                 return deleted
 
-    async def checkpoints(self, instance_id: str) -> AsyncIterator[Checkpoint]:
-        """Give an instance's checkpoints without their bytes, newest first."""
+    async def checkpoints(
+        self, instance_id: str, *, largest_state: int = 0
+    ) -> AsyncIterator[Checkpoint]:
+        """
+        Give an instance's checkpoints, newest first.
+
+        largest_state: states of at most so many bytes, 65,536 at most, come along.
+        """
         offset = 0
         while True:
-            request = pb.ListCheckpointsRequest(instance_id=instance_id, limit=PAGE, offset=offset)
+            request = pb.ListCheckpointsRequest(
+                instance_id=instance_id,
+                limit=PAGE,
+                offset=offset,
+                largest_data_bytes=largest_state,
+            )
             answer = await self._transport.ask(pb.RpcRequest(list_checkpoints=request))
             for one in answer.checkpoints:
                 saved_at = reading.moment(one.created_at_ms)
-                yield Checkpoint(one.checkpoint_id, saved_at, one.data_size_bytes)
+                state = reading.field(one, "data")
+                if state is None and one.data_size_bytes <= largest_state > 0:
+                    # An older environment lists none with its state.
+                    state = await self.checkpoint(instance_id, one.checkpoint_id)
+                yield Checkpoint(one.checkpoint_id, saved_at, one.data_size_bytes, state)
             offset += len(answer.checkpoints)
             if not answer.checkpoints or offset >= answer.total_count:
                 return
@@ -282,18 +310,9 @@ class Instances:
 
     async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
         """Read an instance's checkpoints in the order of saving; None: one of over 64 KiB."""
-        newest = [one async for one in self.checkpoints(instance_id)]
-        slots = asyncio.Semaphore(_AT_ONCE)
-
-        async def state(one: Checkpoint) -> bytes | None:
-            if one.size_bytes > _LARGE:
-                return None
-            async with slots:
-                return await self.checkpoint(instance_id, one.checkpoint_id)
-
-        states = await asyncio.gather(*(state(one) for one in reversed(newest)))
-        ids = [one.checkpoint_id for one in reversed(newest)]
-        return list(zip(ids, states, strict=True))
+        found = self.checkpoints(instance_id, largest_state=_LARGE)
+        newest = [(one.checkpoint_id, one.state) async for one in found]
+        return newest[::-1]
 
     async def events(
         self, instance_id: str, *, event_type: str | None = None, subtype: str | None = None

@@ -154,6 +154,7 @@ def instance(message: pb.GetInstanceStatusResponse) -> Instance:
         next_launch_at=time(message, "next_launch_ms"),
         wake_at=time(message, "wake_at_ms"),
         not_launched=field(message, "not_launched"),
+        not_launched_kind=field(message, "not_launched_kind"),
         queue=field(message, "queue"),
         priority=field(message, "priority"),
         parent_id=field(message, "parent_id"),

@@ -122,7 +122,9 @@ class Instance:
     """
     All that is known of an instance.
 
-    not_launched: why it is not launched though it is due, None if it is or isn't due. attempt,
+    not_launched: why it is not launched though it is due, None if it is or isn't due;
+    not_launched_kind: `hold`, `limit`, `image`, `environment` (the one asked can't run its image)
+    or `room` (for its process, where it is to run), None of an older environment. attempt,
     max_attempts: what the instance's row holds, for programs of the original; nothing of ours
     counts by them. env: values whose names look secret are masked. progress: what it reported last,
     as `report_of` reads it.
@@ -154,6 +156,7 @@ class Instance:
     next_launch_at: datetime | None = None
     wake_at: datetime | None = None
     not_launched: str | None = None
+    not_launched_kind: str | None = None
     queue: str | None = None
     priority: int | None = None
     parent_id: str | None = None
@@ -228,11 +231,12 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A saved checkpoint without its bytes."""
+    """A saved checkpoint; state: its bytes, None unless they were asked for and are few."""
 
     checkpoint_id: str
     created_at: datetime
     size_bytes: int
+    state: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,59 +345,3 @@ class MetricsBucket:
     avg_memory_bytes: int | None = None
     max_memory_bytes: int | None = None
     success_rate_percent: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A worker's lease: for how long it is good from when it was answered, and when to renew."""
-
-    good_for: timedelta
-    renew_every: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """
-    A launch that a worker has claimed.
-
-    `timeout`: bounds it; `crashes`: without progress; `is_suspect`: it may have killed what ran it,
-    and is to have a process of its own.
-    """
-
-    launch_id: str
-    instance_id: str
-    tenant_id: str
-    workflow: str
-    crashes: int = 0
-    timeout: timedelta | None = None
-    is_suspect: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """An operator stops a launch: its run is to end within `left`."""
-
-    launch_id: str
-    left: timedelta
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """A renewed lease. closed: launches the worker has no more; is_draining: claim no more."""
-
-    good_for: timedelta
-    closed: frozenset[str] = frozenset()
-    stops: tuple[Stop, ...] = ()
-    is_draining: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a launch ended. cause: one of those of docs/wire.md; exit_code: the SDK's command's."""
-
-    launch_id: str
-    cause: str
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    error: str = ""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from runtara_management_sdk.answers import Asks
-from runtara_management_sdk.records import Assignment, Ended, Lease, Renewed, Stop
+from runtara_management_sdk.worker_records import Assignment, Ended, Lease, Renewed, Stop
 from runtara_protocol.pb import environment_pb2 as pb
 
 _MILLISECOND = timedelta(milliseconds=1)

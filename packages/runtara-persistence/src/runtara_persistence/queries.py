@@ -8,6 +8,7 @@ end with the comma or semicolon that follows it.
 import re
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 
 _HEADER = re.compile(r"^-- name:(.*)$", re.MULTILINE)
@@ -36,13 +37,17 @@ class Queries(dict[str, str]):
 
 def load(package: str, file: str) -> Queries:
     """Read the queries of a file in the folder `sql` of a package, with what they include."""
-    folder = resources.files(package).joinpath("sql")
-    fragments = Queries(
-        folder.joinpath("fragments.sql").read_text(encoding="utf-8"),
-        source=f"{package}/sql/fragments.sql",
-    )
-    text = include(folder.joinpath(file).read_text(encoding="utf-8"), fragments)
+    text = include(_read(package, file), _fragments(package))
     return Queries(text, source=f"{package}/sql/{file}")
+
+
+@cache
+def _fragments(package: str) -> Queries:
+    return Queries(_read(package, "fragments.sql"), source=f"{package}/sql/fragments.sql")
+
+
+def _read(package: str, file: str) -> str:
+    return resources.files(package).joinpath("sql", file).read_text(encoding="utf-8")
 
 
 def include(text: str, fragments: Queries) -> str:

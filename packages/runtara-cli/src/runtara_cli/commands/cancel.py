@@ -18,5 +18,9 @@ async def command(
     With filters instead of IDs, all that they choose: they are counted first, and you are asked.
     The same command goes on with what a kill has broken off.
     """
-    verb = bulk.Verb("cancel", ("pending", "running", "suspended"), session.client.instances.cancel)
+
+    async def cancel(one: bulk.Planned) -> None:
+        await session.client.instances.cancel(one.instance_id)
+
+    verb = bulk.Verb("cancel", ("pending", "running", "suspended"), cancel)
     return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)

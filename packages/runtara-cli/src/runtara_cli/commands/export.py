@@ -19,14 +19,21 @@ async def command(session: Session, instance_id: str, file: Path, as_copy: bool)
     signals, events and what it waits for.
 
     An open one must be paused (`runtara pause ID`), with no process, parent or child that is open.
-    It goes on where it is imported and resumed: never resume the one that is left here. With --copy
-    it is taken as it stands, and goes on in both places. FILE holds input, results and env in
-    plain: only its owner may read it.
+    It goes on where it is imported and resumed. The one that is left here stays paused: delete it
+    with `runtara rm --exported ID`, which runs nothing of it. To keep it here after all, `runtara
+    resume ID`, and never resume the other. With --copy it is taken as it stands, and goes on in
+    both places. FILE holds input, results and env in plain: only its owner may read it.
     """
     _check_free(file)
     data = await session.client.instances.export(instance_id, as_copy=as_copy)
     _write(file, data)
     session.out.result({"file": str(file), "bytes": len(data)}, lambda: str(file))
+    left = await session.client.instances.get(instance_id)
+    if not (as_copy or left is None or left.status.is_final):
+        session.out.note(
+            f"{instance_id} is left here, paused: `runtara rm --exported {instance_id}` deletes it"
+            f" once it is imported, `runtara resume {instance_id}` keeps it here instead"
+        )
 
 
 def _check_free(file: Path) -> None:

@@ -7,6 +7,8 @@ import click
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
+_MOST = 60 << 20
+
 
 @made("import", short_help="Take up an instance that `runtara export` has written.")
 @click.argument("file", type=click.File("rb"))
@@ -19,7 +21,10 @@ async def command(session: Session, file: BinaryIO, image: str | None) -> None:
     its workflow. Refused are a FILE that is damaged, or of a newer format, and an id that is taken;
     the same FILE again changes nothing.
     """
-    imported = await session.client.instances.import_(file.read(), image_id=image)
+    data = file.read(_MOST + 1)
+    if len(data) > _MOST:
+        raise click.UsageError("FILE: takes what `runtara export` has written, 60 MiB at most")
+    imported = await session.client.instances.import_(data, image_id=image)
     session.out.result(imported, lambda: imported.instance_id)
     found = await session.client.instances.get(imported.instance_id)
     if not imported.created:

@@ -2,10 +2,11 @@
 
 import sys
 from datetime import datetime
+from typing import Any
 
 import click
 
-from runtara_cli import options
+from runtara_cli import bulk, codes, options, removing
 from runtara_cli.command import command as made
 from runtara_cli.session import Session
 
@@ -17,14 +18,25 @@ from runtara_cli.session import Session
     required=True,
     help="Those that finished before: a time, or how long ago, as 30d.",
 )
+@options.filters_of_finished
 @click.option("--yes", "is_agreed", is_flag=True, help="Don't ask.")
-async def command(session: Session, before: datetime, is_agreed: bool) -> None:
+async def command(session: Session, before: datetime, is_agreed: bool, **values: Any) -> int:
     """
     Delete finished instances of all tenants, with their checkpoints, events and launches.
 
     Those whose parent is open stay. Environments do so by themselves after RUNTARA_RETENTION_DAYS.
-    `runtara rm` deletes those that other filters choose.
+    Filters choose among them; then it is as `runtara rm` with the same filters: children go with
+    their parents, and the same command goes on with what a kill has broken off.
     """
+    if any(values.values()):
+        verb = removing.verb(session, "prune", is_named=False)
+        chosen = {**values, "before": before}
+        return await bulk.change(session, verb, (), chosen, is_agreed=is_agreed)
+    await _all(session, before, is_agreed=is_agreed)
+    return codes.DONE
+
+
+async def _all(session: Session, before: datetime, *, is_agreed: bool) -> None:
     from runtara_management_sdk import InstanceFilter
 
     count = await session.client.instances.count(InstanceFilter(finished_before=before))

@@ -36,7 +36,8 @@ async def command(
     kill has broken off, and retries none twice.
     """
 
-    async def retry(instance_id: str) -> None:
+    async def retry(one: bulk.Planned) -> None:
+        instance_id = one.instance_id
         plan = await _planned(session, instance_id)
         gone = tuple(dict.fromkeys((*forget, *(plan.forget if plan else ()))))
         await session.client.instances.retry(instance_id, image_id=with_image, forget=gone)

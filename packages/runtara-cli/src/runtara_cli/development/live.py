@@ -9,10 +9,13 @@ import click
 
 from runtara_cli import words
 from runtara_cli.advice import next_of
+from runtara_cli.development.screen import Screen
 from runtara_management_sdk import InstanceSummary, ManagementClient
 from runtara_sdk.errors import RuntaraError
 
 _EVERY = 0.5
+_PATIENCE = 1.0
+"""Seconds that the end waits for the terminal."""
 _SHOWN = 12
 """Instances that have lines, the newest ones."""
 
@@ -26,15 +29,16 @@ class Live:
 
     def __init__(self, client: ManagementClient) -> None:
         self._client = client
-        self._is_terminal = sys.stdout.isatty()
-        self._drawn: list[str] = []
+        self._screen = Screen(sys.stdout.fileno(), is_terminal=sys.stdout.isatty())
         self._told: dict[str, str] = {}
 
     def say(self, text: str, colour: str | None = None) -> None:
-        """Write a line above those of instances."""
-        self._erase()
-        click.secho(text, fg=colour)
-        self._draw(self._drawn)
+        """Write a text above the lines of instances; raises OSError if the terminal is gone."""
+        self._screen.say(click.style(text, fg=colour) if self._screen.is_terminal else text)
+
+    def close(self) -> None:
+        """Write what waits, as far as the terminal takes it at once."""
+        self._screen.close(_PATIENCE)
 
     async def keep(self) -> None:
         """Go on until cancelled; a look that fails is tried again."""
@@ -52,16 +56,14 @@ class Live:
             found.append(one)
             if len(found) == _SHOWN:
                 break
-        if self._is_terminal:
-            lines = [await self._line(one, now) for one in reversed(found)]
-            self._erase()
-            self._draw(lines)
+        if self._screen.is_terminal:
+            self._screen.draw([await self._line(one, now) for one in reversed(found)])
             return
         for one in reversed(found):
             status = words.status(one)
             if self._told.get(one.instance_id) != status:
                 self._told[one.instance_id] = status
-                click.echo(f"{one.instance_id}\t{one.workflow or ''}\t{status}")
+                self.say(f"{one.instance_id}\t{one.workflow or ''}\t{status}")
 
     async def _line(self, one: InstanceSummary, now: datetime) -> str:
         status, begun = words.status(one), one.started_at or one.created_at
@@ -78,12 +80,3 @@ class Live:
         end = len(before) + len(mark)
         coloured = click.style(text[len(before) : end], fg=words.colour(one))
         return f"{text[: len(before)]}{coloured}{text[end:]}"
-
-    def _erase(self) -> None:
-        if self._is_terminal and self._drawn:
-            click.echo(f"\x1b[{len(self._drawn)}A\x1b[J", nl=False)
-
-    def _draw(self, lines: list[str]) -> None:
-        self._drawn = lines
-        for line in lines if self._is_terminal else ():
-            click.echo(line)

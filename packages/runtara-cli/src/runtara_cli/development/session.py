@@ -5,8 +5,6 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import click
-
 from runtara_cli.access import Access
 from runtara_cli.development import server
 from runtara_cli.development.live import Live
@@ -40,6 +38,20 @@ async def _developed(
     told_to_end: asyncio.Event, client: ManagementClient, access: Access, names: Sequence[str]
 ) -> None:
     live = Live(client)
+    try:
+        await _shown(told_to_end, client, access, names, live)
+        live.say("ending: what is open goes on at the next start")
+    finally:
+        live.close()
+
+
+async def _shown(
+    told_to_end: asyncio.Event,
+    client: ManagementClient,
+    access: Access,
+    names: Sequence[str],
+    live: Live,
+) -> None:
     sources = [Source(name, client, server.TENANT, live.say) for name in names]
     live.say(f"runtara dev: {access.environment_addr}, in {access.dev_folder}/.runtara")
     for source in sources:
@@ -58,4 +70,3 @@ async def _developed(
         for task in (*beside, ended):
             task.cancel()
         await asyncio.wait([*beside, ended])
-    click.echo("ending: what is open goes on at the next start")

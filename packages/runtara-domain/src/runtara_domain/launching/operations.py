@@ -17,7 +17,15 @@ from runtara_domain.launching.endings import Endings
 from runtara_domain.model import CustomSignal, Sent, Signal
 from runtara_domain.model.instance_copies import Copied, CopiedInstance, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import InstanceView
-from runtara_domain.model.interventions import Deleted, Fork, Forked, Retry, Stop, Stopped
+from runtara_domain.model.interventions import (
+    Deleted,
+    Deletion,
+    Fork,
+    Forked,
+    Retry,
+    Stop,
+    Stopped,
+)
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
@@ -200,21 +208,28 @@ class InstanceOperations:
         here.recheck()
         return forked
 
-    async def delete(self, instance_id: str) -> Deleted:
-        """Delete an instance that has ended, with its children and all that belongs to them."""
+    async def delete(self, deletion: Deletion) -> Deleted:
+        """
+        Delete an instance that has ended, with its children and all that belongs to them.
+
+        No error is raised for one that has not ended at the expected moment: nothing is done then.
+        """
+        instance_id = deletion.instance_id
         values.check_id("instance_id", instance_id)
-        found = await self.persistence.launches.delete(instance_id)
+        found = await self.persistence.launches.delete(deletion)
         if found.before is None:
             raise InstanceNotFound(instance_id)
+        if found.has_other_end:
+            return found
         why = None
-        if not found.before.is_final:
-            why = f"it is {found.before}: cancel or stop it first"
-        elif found.open_parent_id is not None:
+        if found.open_parent_id is not None:
             why = f"its parent {found.open_parent_id!r} is open: it can go when that has ended"
         elif found.open_child_id is not None:
             why = f"its child {found.open_child_id!r} is open: cancel or stop that first"
         elif found.open_launch_id is not None:
-            why = f"the process of launch {found.open_launch_id} is ending: try again in a moment"
+            why = f"launch {found.open_launch_id} is not over: try again when it is"
+        elif not found.deleted:
+            why = f"it is {found.before}: cancel or stop it first"
         if why is not None:
             raise InvalidInstanceState(f"Instance {instance_id!r} can't be deleted: {why}")
         return found

@@ -149,11 +149,12 @@ class CheckpointFilter:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSummary:
-    """A checkpoint with the size of its state in place of the state."""
+    """A checkpoint with the size of its state; state: None unless it was asked for, and small."""
 
     checkpoint_id: str
     created_at: datetime
     size_bytes: int
+    state: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,12 @@ IMPORTED = "runtara.imported"
 """The subtype of the custom event that names the file from which an instance was imported."""
 MOST_COPIED = 144 << 20
 """
-Bytes of an instance's history that are copied; each record counts 100 besides its state or payload.
+Bytes of an instance's history that are copied; each record counts RECORD besides its state or
+payload.
 """
+RECORD = 1000
+"""Bytes that a record takes in memory, about, and those that it counts."""
+MOST_RECORDS = MOST_COPIED // RECORD
 
 
 def check_copied(size: int) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.status import State
+from runtara_domain.status import InstanceStatus, State
 
 MAX_COPIED_CHECKPOINTS = 100_000
 
@@ -166,6 +166,34 @@ class Relative:
     launch_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """
+    A deletion of an instance.
+
+    ended_at: only if it has ended in this millisecond. also_suspended: also an open one that is
+    suspended, without its clean-up.
+    """
+
+    instance_id: str
+    ended_at: datetime | None = None
+    also_suspended: bool = False
+
+    def refusal(self, before: State, finished_at: datetime | None) -> "Deleted | None":
+        """Refuse an instance that stands so; None if only its relatives or launch may be why."""
+        if self.ended_at is not None and (
+            finished_at is None or _millisecond(finished_at) != _millisecond(self.ended_at)
+        ):
+            return Deleted(before=before, has_other_end=True)
+        is_left = self.also_suspended and before.status is InstanceStatus.SUSPENDED
+        return None if before.is_final or is_left else Deleted(before=before)
+
+
+def _millisecond(moment: datetime) -> datetime:
+    # Clients are told no more of a moment.
+    return moment.replace(microsecond=moment.microsecond // 1000)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
     """
@@ -173,8 +201,9 @@ class Deleted:
 
     before: None if the instance is unknown; an open state: nothing was done. open_parent_id,
     open_child_id: an open relative for which nothing was done; the child may be a child's child.
-    open_launch_id: likewise, a launch of any of them that is not over. deleted: the ids of those
-    that are gone, all of the tenant.
+    open_launch_id: likewise, a launch of any of them that is not over. has_other_end: nothing was
+    done because it has not ended when it was expected to have. deleted: the ids of those that are
+    gone, all of the tenant.
     """
 
     before: State | None
@@ -182,17 +211,16 @@ class Deleted:
     open_parent_id: str | None = None
     open_child_id: str | None = None
     open_launch_id: str | None = None
+    has_other_end: bool = False
     deleted: tuple[str, ...] = ()
 
     @classmethod
     def decide(
         cls, family: Sequence[Relative], tenant_id: str, *, open_parent_id: str | None
     ) -> "Deleted":
-        """Decide what a deletion of these does, the named instance first."""
-        before = family[0].state
-        if not before.is_final:
-            return cls(before=before)
-        open_child_id = next((one.instance_id for one in family if not one.state.is_final), None)
+        """Decide what a deletion of these does, the named instance first; that is not refused."""
+        before, below = family[0].state, family[1:]
+        open_child_id = next((one.instance_id for one in below if not one.state.is_final), None)
         open_launch_id = next((one.launch_id for one in family if one.launch_id is not None), None)
         is_refused = open_parent_id or open_child_id or open_launch_id
         return cls(

@@ -92,7 +92,16 @@ class Checkpoints(Protocol):
         ...
 
     async def newest(
-        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+        self,
+        which: CheckpointFilter,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
-        """Read checkpoints without their states, the one saved last first."""
+        """
+        Read checkpoints, the one saved last first.
+
+        largest_state: bytes of the states that come along; None: none does.
+        """
         ...

@@ -15,6 +15,7 @@ from runtara_domain.model.instance_views import (
 )
 from runtara_domain.model.interventions import (
     Deleted,
+    Deletion,
     Fork,
     Forked,
     Moved,
@@ -165,12 +166,12 @@ class Launches(Protocol):
         """
         ...
 
-    async def delete(self, instance_id: str) -> Deleted:
+    async def delete(self, deletion: Deletion) -> Deleted:
         """
         Delete a finished instance with all that belongs to it, and with its children and theirs.
 
         Nothing is done while its parent or any of those children is open, or a launch of any of
-        them is.
+        them is; nor unless it has ended as the deletion says.
         """
         ...
 

@@ -12,6 +12,10 @@ from runtara_protocol.pb import environment_pb2 as pb
 _PERIODS = {pb.GRANULARITY_HOURLY: timedelta(hours=1), pb.GRANULARITY_DAILY: timedelta(days=1)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_BUCKETS = 10_000
+_LARGEST_LISTED = 64 * 1024
+"""Bytes of a checkpoint that a list brings along."""
+_MOST_LISTED = 100
+"""Checkpoints of a list that brings their bytes along."""
 
 
 async def get_checkpoint(
@@ -61,7 +65,7 @@ async def list_events(
 async def list_checkpoints(
     core: Management, request: ManagementRequest, message: pb.ListCheckpointsRequest
 ) -> pb.RpcResponse:
-    """List an instance's checkpoints without their bytes, newest first."""
+    """List an instance's checkpoints, newest first, with the bytes of small ones if asked for."""
     await _require(core, message.instance_id)
     which = CheckpointFilter(
         message.instance_id,
@@ -69,9 +73,14 @@ async def list_checkpoints(
         since=translation.moment(message, "created_after_ms"),
         until=translation.moment(message, "created_before_ms"),
     )
-    limit = translation.limit(message)
+    limit, largest = translation.limit(message), message.largest_data_bytes
+    if largest:
+        values.check_range("largest_data_bytes", largest, 0, _LARGEST_LISTED)
+        limit = min(limit, _MOST_LISTED)
     checkpoints = core.persistence.checkpoints
-    page = await checkpoints.newest(which, offset=message.offset, limit=limit)
+    page = await checkpoints.newest(
+        which, offset=message.offset, limit=limit, largest_state=largest or None
+    )
     return pb.RpcResponse(
         list_checkpoints=pb.ListCheckpointsResponse(
             checkpoints=[
@@ -80,6 +89,7 @@ async def list_checkpoints(
                     instance_id=message.instance_id,
                     created_at_ms=translation.milliseconds(one.created_at),
                     data_size_bytes=one.size_bytes,
+                    data=one.state,
                 )
                 for one in page
             ],

@@ -19,7 +19,7 @@ from runtara_domain.model.instance_views import (
     InstanceView,
     ListedInstance,
 )
-from runtara_domain.model.interventions import Fork, Retry, Stop
+from runtara_domain.model.interventions import Deletion, Fork, Retry, Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import InstanceStart, LaunchFilter
 from runtara_domain.ports.transport import OnAbandoned
@@ -97,6 +97,7 @@ async def _status(
         [newest] = await core.persistence.launches.page(LaunchFilter(instance_id), limit=1)
         if newest.cause == Cause.WAITING:
             response.not_launched = newest.stderr or "its placement has no room for it"
+            response.not_launched_kind = "room"
     return response
 
 
@@ -285,8 +286,14 @@ async def delete_instance(
     core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
 ) -> pb.RpcResponse:
     """Delete an instance that has ended, and what its launches have left on this machine."""
-    found = await core.operations.delete(message.instance_id)
-    await asyncio.to_thread(core.forget_files, found.tenant_id, found.deleted)
+    deletion = Deletion(
+        message.instance_id,
+        ended_at=translation.moment(message, "expected_finished_at_ms"),
+        also_suspended=message.also_suspended,
+    )
+    found = await core.operations.delete(deletion)
+    if found.deleted:
+        await asyncio.to_thread(core.forget_files, found.tenant_id, found.deleted)
     answer = pb.DeleteInstanceResponse(deleted=len(found.deleted))
     return pb.RpcResponse(delete_instance=answer)
 

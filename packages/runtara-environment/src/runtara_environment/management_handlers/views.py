@@ -71,6 +71,7 @@ def _state(one: Instance) -> pb.GetInstanceStatusResponse:
 def _launching(seen: InstanceView, obstacle: str | None) -> pb.GetInstanceStatusResponse:
     """Return what environments know of an instance."""
     stored = seen.image
+    kind, why = _not_launched(seen, obstacle) or (None, None)
     return pb.GetInstanceStatusResponse(
         image_id=stored.image_id if stored else "",
         image_name=stored.name if stored else "",
@@ -81,27 +82,29 @@ def _launching(seen: InstanceView, obstacle: str | None) -> pb.GetInstanceStatus
         launches=seen.launches,
         crashes=seen.crashes,
         next_launch_ms=optional_milliseconds(seen.next_launch_at),
-        not_launched=_not_launched(seen, obstacle),
+        not_launched=why,
+        not_launched_kind=kind,
         pending_signal=SIGNALS[seen.pending_signal] if seen.pending_signal else None,
         queue=seen.queue,
         priority=seen.priority,
     )
 
 
-def _not_launched(seen: InstanceView, obstacle: str | None) -> str | None:
+def _not_launched(seen: InstanceView, obstacle: str | None) -> tuple[str, str] | None:
+    """Tell the kind of what keeps it from being launched, and say it; None if nothing does."""
     if seen.held_by is not None:
-        return f"held: {seen.held_by.scope} {seen.held_by.name or seen.held_by.tenant_id}" + (
-            f" ({seen.held_by.reason})" if seen.held_by.reason else ""
-        )
+        why = f" ({seen.held_by.reason})" if seen.held_by.reason else ""
+        name = seen.held_by.name or seen.held_by.tenant_id
+        return "hold", f"held: {seen.held_by.scope} {name}{why}"
     if seen.bounded_by is not None:
         bound = seen.bounded_by
-        return f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
+        return "limit", f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
     if seen.image is not None and seen.image.problem is not None:
-        return f"its image can't be run: {seen.image.problem}"
+        return "image", f"its image can't be run: {seen.image.problem}"
     if (
         obstacle is not None
         and seen.instance.launch_id is None
         and not seen.instance.state.is_final
     ):
-        return f"this environment can't run its image: {obstacle}"
+        return "environment", f"this environment can't run its image: {obstacle}"
     return None

@@ -124,13 +124,24 @@ class MemoryCheckpoints:
         return len(self._chosen(which))
 
     async def newest(
-        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+        self,
+        which: CheckpointFilter,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
         await self._store.yield_control()
-        rows = self._chosen(which)[::-1][offset : offset + limit]
+        largest = -1 if largest_state is None else largest_state
         return [
-            CheckpointSummary(row.checkpoint_id, row.created_at, len(row.state)) for row in rows
+            CheckpointSummary(
+                row.checkpoint_id,
+                row.created_at,
+                len(row.state),
+                row.state if len(row.state) <= largest else None,
+            )
+            for row in self._chosen(which)[::-1][offset : offset + limit]
         ]
 
     def _chosen(self, which: CheckpointFilter) -> list[CheckpointRow]:

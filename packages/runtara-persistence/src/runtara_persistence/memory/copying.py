@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from runtara_domain.model import Event, EventType
 from runtara_domain.model.instance_copies import (
     IMPORTED,
+    RECORD,
     Copied,
     CopiedCheckpoint,
     CopiedEvent,
@@ -33,7 +34,7 @@ def take(store: Store, instance_id: str) -> Copied | None:
     signals = sorted(_of(instance_id, store.pending_checkpoint_signals), key=lambda one: one.id)
     events = [one for one in store.instance_events if one.instance_id == instance_id]
     said = [one.payload or b"" for one in (*events, *signals)]
-    check_copied(sum(len(one) + 100 for one in (*(kept.state for kept in checkpoints), *said)))
+    check_copied(sum(len(one) + RECORD for one in (*(kept.state for kept in checkpoints), *said)))
     copy = InstanceCopy(
         instance=_instance(store, row),
         checkpoints=[_copied(CopiedCheckpoint, one) for one in checkpoints],

@@ -1,16 +1,18 @@
 """Deleting an instance in memory, with its children."""
 
-from runtara_domain.model.interventions import Deleted, Relative
+from runtara_domain.model.interventions import Deleted, Deletion, Relative
 from runtara_persistence.memory.rows import InstanceRow
 from runtara_persistence.memory.store import Store
 
 
-def delete(store: Store, instance_id: str) -> Deleted:
+def delete(store: Store, deletion: Deletion) -> Deleted:
     """Carry out `launches.delete`."""
-    row = store.instances.get(instance_id)
+    row = store.instances.get(deletion.instance_id)
     if row is None:
         return Deleted(before=None)
-    family = _family(store, row) if row.state.is_final else [row]
+    if refused := deletion.refusal(row.state, row.finished_at):
+        return refused
+    family = _family(store, row)
     found = Deleted.decide(
         [Relative(one.instance_id, one.state, one.launch_id) for one in family],
         row.tenant_id,

@@ -17,6 +17,7 @@ from runtara_domain.model.instance_views import (
 )
 from runtara_domain.model.interventions import (
     Deleted,
+    Deletion,
     Fork,
     Forked,
     Moved,
@@ -197,10 +198,10 @@ class MemoryLaunches:
         await self._store.yield_control()
         return forking.fork(self._store, fork, at)
 
-    async def delete(self, instance_id: str) -> Deleted:
-        values.check_storable("instance_id", instance_id)
+    async def delete(self, deletion: Deletion) -> Deleted:
+        values.check_storable("instance_id", deletion.instance_id)
         await self._store.yield_control()
-        return deleting.delete(self._store, instance_id)
+        return deleting.delete(self._store, deletion)
 
     async def copy(self, instance_id: str) -> Copied | None:
         values.check_storable("instance_id", instance_id)

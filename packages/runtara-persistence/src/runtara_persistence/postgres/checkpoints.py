@@ -153,15 +153,19 @@ class PostgresCheckpoints:
         return int(row["count"])
 
     async def newest(
-        self, which: CheckpointFilter, *, offset: int = 0, limit: int = 100
+        self,
+        which: CheckpointFilter,
+        *,
+        offset: int = 0,
+        limit: int = 100,
+        largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
         asked = (which.instance_id, which.checkpoint_id, which.since, which.until)
-        found = await self._database.read("list checkpoints", _SQL["newest"], *asked, limit, offset)
-        return [
-            CheckpointSummary(row["checkpoint_id"], row["created_at"], row["size_bytes"])
-            for row in found
-        ]
+        found = await self._database.read(
+            "list checkpoints", _SQL["newest"], *asked, limit, offset, largest_state
+        )
+        return [CheckpointSummary(**row) for row in found]
 
     async def _save_together(self, saves: Sequence[Save]) -> Sequence[Saved | None]:
         return await save_together(self._database, saves)

@@ -1,6 +1,6 @@
 """Deleting an instance with its children, within one transaction."""
 
-from runtara_domain.model.interventions import Deleted, Relative
+from runtara_domain.model.interventions import Deleted, Deletion, Relative
 from runtara_domain.status import State
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
@@ -9,17 +9,18 @@ from runtara_persistence.postgres.database import Connection
 _SQL = queries.load("runtara_persistence.postgres", "deleting.sql")
 
 
-async def delete(connection: Connection, instance_id: str) -> Deleted:
+async def delete(connection: Connection, deletion: Deletion) -> Deleted:
     """Carry out `launches.delete`."""
+    instance_id = deletion.instance_id
     await closing.lock_parent(connection, instance_id)
     found = await connection.fetch(_SQL["lock"], instance_id)
     if not found:
         return Deleted(before=None)
     [row] = found
     named = Relative(instance_id, State(row["state"]), row["launch_id"])
-    family = [named]
-    if named.state.is_final:
-        family += await _children(connection, instance_id, row["tenant_id"])
+    if refused := deletion.refusal(named.state, row["finished_at"]):
+        return refused
+    family = [named, *await _children(connection, instance_id, row["tenant_id"])]
     decided = Deleted.decide(family, row["tenant_id"], open_parent_id=row["open_parent_id"])
     if decided.deleted:
         await connection.execute(_SQL["delete.associations"], decided.deleted)
@@ -31,7 +32,7 @@ async def _children(connection: Connection, instance_id: str, tenant_id: str) ->
     """
     Lock all below an instance whose row is locked, each generation before the next.
 
-    A locked instance that is finished gets no more children.
+    A locked instance that is finished or suspended gets no more children.
     """
     found: dict[str, Relative] = {}
     generation = [instance_id]

@@ -18,6 +18,7 @@ from runtara_domain.model.instance_views import (
 )
 from runtara_domain.model.interventions import (
     Deleted,
+    Deletion,
     Fork,
     Forked,
     Moved,
@@ -146,10 +147,10 @@ class PostgresLaunches:
             "fork an instance", lambda connection: forking.fork(connection, fork, at)
         )
 
-    async def delete(self, instance_id: str) -> Deleted:
-        values.check_storable("instance_id", instance_id)
+    async def delete(self, deletion: Deletion) -> Deleted:
+        values.check_storable("instance_id", deletion.instance_id)
         return await self._transact(
-            "delete an instance", lambda connection: deleting.delete(connection, instance_id)
+            "delete an instance", lambda connection: deleting.delete(connection, deletion)
         )
 
     async def copy(self, instance_id: str) -> Copied | None:

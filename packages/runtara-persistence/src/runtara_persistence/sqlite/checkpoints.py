@@ -153,12 +153,15 @@ class SqliteCheckpoints:
         *,
         offset: int = 0,
         limit: int = 100,
+        largest_state: int | None = None,
     ) -> Sequence[CheckpointSummary]:
         values.check_part(0, limit, offset)
-        asked = {**_asked(which), "limit": limit, "offset": offset}
+        part = {"limit": limit, "offset": offset, "largest_state": largest_state}
         return [
-            CheckpointSummary(checkpoint_id, from_text(created_at), size)
-            for checkpoint_id, created_at, size in connection.execute(_SQL["newest"], asked)
+            CheckpointSummary(checkpoint_id, from_text(created_at), size, state)
+            for checkpoint_id, created_at, size, state in connection.execute(
+                _SQL["newest"], {**_asked(which), **part}
+            )
         ]
 
 

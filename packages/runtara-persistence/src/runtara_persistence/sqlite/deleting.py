@@ -3,23 +3,24 @@
 import json
 import sqlite3
 
-from runtara_domain.model.interventions import Deleted, Relative
+from runtara_domain.model.interventions import Deleted, Deletion, Relative
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 
 _SQL = queries.load("runtara_persistence.sqlite", "deleting.sql")
 
 
-def delete(connection: sqlite3.Connection, instance_id: str) -> Deleted:
+def delete(connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
     """Carry out `launches.delete`."""
+    instance_id = deletion.instance_id
     row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
     if row is None:
         return Deleted(before=None)
-    status, sleep_until, launch_id, tenant_id, open_parent_id = row
+    status, sleep_until, finished_at, launch_id, tenant_id, open_parent_id = row
     named = Relative(instance_id, rows.state(status, sleep_until), launch_id)
-    family = [named]
-    if named.state.is_final:
-        family += _children(connection, instance_id, tenant_id)
+    if refused := deletion.refusal(named.state, rows.from_optional(finished_at)):
+        return refused
+    family = [named, *_children(connection, instance_id, tenant_id)]
     found = Deleted.decide(family, tenant_id, open_parent_id=open_parent_id)
     if found.deleted:
         gone = {"instance_ids": json.dumps(found.deleted)}

@@ -17,6 +17,7 @@ from runtara_domain.model.instance_views import (
 )
 from runtara_domain.model.interventions import (
     Deleted,
+    Deletion,
     Fork,
     Forked,
     Moved,
@@ -162,9 +163,9 @@ class SqliteLaunches:
         return forking.fork(connection, fork, at)
 
     @write("delete an instance")
-    def delete(self, connection: sqlite3.Connection, instance_id: str) -> Deleted:
-        values.check_storable("instance_id", instance_id)
-        return deleting.delete(connection, instance_id)
+    def delete(self, connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
+        values.check_storable("instance_id", deletion.instance_id)
+        return deleting.delete(connection, deletion)
 
     @read("take a copy of an instance")
     def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:

@@ -328,7 +328,7 @@ class GetInstanceStatusRequest(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., brief: _Optional[bool] = ...) -> None: ...
 
 class GetInstanceStatusResponse(_message.Message):
-    __slots__ = ("found", "instance_id", "status", "checkpoint_id", "created_at_ms", "started_at_ms", "finished_at_ms", "output", "error", "image_id", "image_name", "tenant_id", "input", "heartbeat_at_ms", "retry_count", "max_retries", "memory_peak_bytes", "cpu_usage_usec", "stderr", "workflow", "code_version", "run", "version", "blocked", "waiting_for", "progress", "launches", "crashes", "next_launch_ms", "queue", "parent_id", "not_launched", "wake_at_ms", "pending_signal", "priority", "env")
+    __slots__ = ("found", "instance_id", "status", "checkpoint_id", "created_at_ms", "started_at_ms", "finished_at_ms", "output", "error", "image_id", "image_name", "tenant_id", "input", "heartbeat_at_ms", "retry_count", "max_retries", "memory_peak_bytes", "cpu_usage_usec", "stderr", "workflow", "code_version", "run", "version", "blocked", "waiting_for", "progress", "launches", "crashes", "next_launch_ms", "queue", "parent_id", "not_launched", "wake_at_ms", "pending_signal", "priority", "env", "not_launched_kind")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -372,6 +372,7 @@ class GetInstanceStatusResponse(_message.Message):
     PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     ENV_FIELD_NUMBER: _ClassVar[int]
+    NOT_LAUNCHED_KIND_FIELD_NUMBER: _ClassVar[int]
     found: bool
     instance_id: str
     status: InstanceStatus
@@ -408,7 +409,8 @@ class GetInstanceStatusResponse(_message.Message):
     pending_signal: SignalType
     priority: int
     env: _containers.ScalarMap[str, str]
-    def __init__(self, found: _Optional[bool] = ..., instance_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., checkpoint_id: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., output: _Optional[bytes] = ..., error: _Optional[str] = ..., image_id: _Optional[str] = ..., image_name: _Optional[str] = ..., tenant_id: _Optional[str] = ..., input: _Optional[bytes] = ..., heartbeat_at_ms: _Optional[int] = ..., retry_count: _Optional[int] = ..., max_retries: _Optional[int] = ..., memory_peak_bytes: _Optional[int] = ..., cpu_usage_usec: _Optional[int] = ..., stderr: _Optional[str] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., run: _Optional[int] = ..., version: _Optional[int] = ..., blocked: _Optional[bool] = ..., waiting_for: _Optional[_Iterable[_Union[Waiting, _Mapping]]] = ..., progress: _Optional[bytes] = ..., launches: _Optional[int] = ..., crashes: _Optional[int] = ..., next_launch_ms: _Optional[int] = ..., queue: _Optional[str] = ..., parent_id: _Optional[str] = ..., not_launched: _Optional[str] = ..., wake_at_ms: _Optional[int] = ..., pending_signal: _Optional[_Union[SignalType, str]] = ..., priority: _Optional[int] = ..., env: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    not_launched_kind: str
+    def __init__(self, found: _Optional[bool] = ..., instance_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., checkpoint_id: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., output: _Optional[bytes] = ..., error: _Optional[str] = ..., image_id: _Optional[str] = ..., image_name: _Optional[str] = ..., tenant_id: _Optional[str] = ..., input: _Optional[bytes] = ..., heartbeat_at_ms: _Optional[int] = ..., retry_count: _Optional[int] = ..., max_retries: _Optional[int] = ..., memory_peak_bytes: _Optional[int] = ..., cpu_usage_usec: _Optional[int] = ..., stderr: _Optional[str] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., run: _Optional[int] = ..., version: _Optional[int] = ..., blocked: _Optional[bool] = ..., waiting_for: _Optional[_Iterable[_Union[Waiting, _Mapping]]] = ..., progress: _Optional[bytes] = ..., launches: _Optional[int] = ..., crashes: _Optional[int] = ..., next_launch_ms: _Optional[int] = ..., queue: _Optional[str] = ..., parent_id: _Optional[str] = ..., not_launched: _Optional[str] = ..., wake_at_ms: _Optional[int] = ..., pending_signal: _Optional[_Union[SignalType, str]] = ..., priority: _Optional[int] = ..., env: _Optional[_Mapping[str, str]] = ..., not_launched_kind: _Optional[str] = ...) -> None: ...
 
 class Waiting(_message.Message):
     __slots__ = ("kind", "name", "since_ms", "until_ms", "reason")
@@ -551,20 +553,22 @@ class SendCustomSignalResponse(_message.Message):
     def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., code: _Optional[str] = ..., first: _Optional[bool] = ..., warning: _Optional[str] = ...) -> None: ...
 
 class ListCheckpointsRequest(_message.Message):
-    __slots__ = ("instance_id", "checkpoint_id", "limit", "offset", "created_after_ms", "created_before_ms")
+    __slots__ = ("instance_id", "checkpoint_id", "limit", "offset", "created_after_ms", "created_before_ms", "largest_data_bytes")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     CREATED_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     CREATED_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
+    LARGEST_DATA_BYTES_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     checkpoint_id: str
     limit: int
     offset: int
     created_after_ms: int
     created_before_ms: int
-    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., created_after_ms: _Optional[int] = ..., created_before_ms: _Optional[int] = ...) -> None: ...
+    largest_data_bytes: int
+    def __init__(self, instance_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., created_after_ms: _Optional[int] = ..., created_before_ms: _Optional[int] = ..., largest_data_bytes: _Optional[int] = ...) -> None: ...
 
 class ListCheckpointsResponse(_message.Message):
     __slots__ = ("checkpoints", "total_count", "limit", "offset")
@@ -579,16 +583,18 @@ class ListCheckpointsResponse(_message.Message):
     def __init__(self, checkpoints: _Optional[_Iterable[_Union[CheckpointSummary, _Mapping]]] = ..., total_count: _Optional[int] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class CheckpointSummary(_message.Message):
-    __slots__ = ("checkpoint_id", "instance_id", "created_at_ms", "data_size_bytes")
+    __slots__ = ("checkpoint_id", "instance_id", "created_at_ms", "data_size_bytes", "data")
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     DATA_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
     checkpoint_id: str
     instance_id: str
     created_at_ms: int
     data_size_bytes: int
-    def __init__(self, checkpoint_id: _Optional[str] = ..., instance_id: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., data_size_bytes: _Optional[int] = ...) -> None: ...
+    data: bytes
+    def __init__(self, checkpoint_id: _Optional[str] = ..., instance_id: _Optional[str] = ..., created_at_ms: _Optional[int] = ..., data_size_bytes: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class GetCheckpointRequest(_message.Message):
     __slots__ = ("instance_id", "checkpoint_id")
@@ -1017,10 +1023,14 @@ class PruneInstancesResponse(_message.Message):
     def __init__(self, deleted: _Optional[int] = ...) -> None: ...
 
 class DeleteInstanceRequest(_message.Message):
-    __slots__ = ("instance_id",)
+    __slots__ = ("instance_id", "expected_finished_at_ms", "also_suspended")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FINISHED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    ALSO_SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
-    def __init__(self, instance_id: _Optional[str] = ...) -> None: ...
+    expected_finished_at_ms: int
+    also_suspended: bool
+    def __init__(self, instance_id: _Optional[str] = ..., expected_finished_at_ms: _Optional[int] = ..., also_suspended: _Optional[bool] = ...) -> None: ...
 
 class DeleteInstanceResponse(_message.Message):
     __slots__ = ("deleted",)

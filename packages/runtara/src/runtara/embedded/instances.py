@@ -198,6 +198,7 @@ def _query(which: InstanceFilter) -> InstanceQuery:
 
 def _instance(seen: InstanceView) -> Instance:
     one = seen.instance
+    kind, why = _not_launched(seen) or (None, None)
     return Instance(
         **_shown(one, seen.awaits),
         code_version=one.code_version,
@@ -213,7 +214,8 @@ def _instance(seen: InstanceView) -> Instance:
         crashes=seen.crashes,
         next_launch_at=seen.next_launch_at,
         wake_at=one.sleep_until,
-        not_launched=_not_launched(seen),
+        not_launched=why,
+        not_launched_kind=kind,
         queue=seen.queue,
         priority=seen.priority,
         parent_id=one.parent_id,
@@ -221,12 +223,14 @@ def _instance(seen: InstanceView) -> Instance:
     )
 
 
-def _not_launched(seen: InstanceView) -> str | None:
+def _not_launched(seen: InstanceView) -> tuple[str, str] | None:
+    """Tell the kind of what keeps it from being launched, and say it; None if nothing does."""
     if seen.held_by is not None:
-        return f"held: {seen.held_by.scope} {seen.held_by.name or seen.held_by.tenant_id}"
+        name = seen.held_by.name or seen.held_by.tenant_id
+        return "hold", f"held: {seen.held_by.scope} {name}"
     if seen.bounded_by is not None:
         bound = seen.bounded_by
-        return f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
+        return "limit", f"the limit of {bound.scope} {bound.name or bound.tenant_id} is reached"
     return None
 
 

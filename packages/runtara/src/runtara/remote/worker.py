@@ -14,7 +14,7 @@ from runtara.remote import scheduling
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_management_sdk.client import ManagementClient
 from runtara_management_sdk.errors import LeaseLost
-from runtara_management_sdk.records import Assignment, Ended, Stop
+from runtara_management_sdk.worker_records import Assignment, Ended, Stop
 from runtara_sdk.errors import InvalidInstanceState, RuntaraError
 from runtara_sdk.loggers import get_logger
 

@@ -169,7 +169,11 @@ WHERE instance_id = $1
     AND ($4::timestamptz IS NULL OR created_at < $4);
 
 -- name: newest
-SELECT checkpoint_id, created_at, coalesce(octet_length(state), 0) AS size_bytes
+SELECT
+    checkpoint_id,
+    created_at,
+    coalesce(octet_length(state), 0) AS size_bytes,
+    CASE WHEN coalesce(octet_length(state), 0) <= $7::integer THEN coalesce(state, '') END AS state
 FROM checkpoints
 WHERE instance_id = $1
     AND is_retry_attempt IS NOT TRUE

@@ -56,15 +56,15 @@ WHERE i.instance_id = $1;
 -- name: take.size
 SELECT (
     (
-        SELECT coalesce(sum(octet_length(state) + 100), 0)
+        SELECT coalesce(sum(octet_length(state) + 1000), 0)
         FROM checkpoints
         WHERE instance_id = $1
     ) + (
-        SELECT coalesce(sum(coalesce(octet_length(payload), 0) + 100), 0)
+        SELECT coalesce(sum(coalesce(octet_length(payload), 0) + 1000), 0)
         FROM instance_events
         WHERE instance_id = $1
     ) + (
-        SELECT coalesce(sum(coalesce(octet_length(payload), 0) + 100), 0)
+        SELECT coalesce(sum(coalesce(octet_length(payload), 0) + 1000), 0)
         FROM pending_checkpoint_signals
         WHERE instance_id = $1
     )

@@ -1,6 +1,7 @@
 -- name: lock
 SELECT
     -- include: state,
+    finished_at,
     launch_id,
     tenant_id,
     (

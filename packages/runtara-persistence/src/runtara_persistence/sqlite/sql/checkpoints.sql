@@ -203,7 +203,14 @@ WHERE instance_id = :instance_id
     AND (:until IS NULL OR created_at < :until);
 
 -- name: newest
-SELECT checkpoint_id, created_at, length(CAST(coalesce(state, '') AS BLOB))
+SELECT
+    checkpoint_id,
+    created_at,
+    length(CAST(coalesce(state, '') AS BLOB)),
+    CASE
+        WHEN length(CAST(coalesce(state, '') AS BLOB)) <= :largest_state
+        THEN CAST(coalesce(state, '') AS BLOB)
+    END
 FROM checkpoints
 WHERE instance_id = :instance_id
     AND NOT is_retry_attempt

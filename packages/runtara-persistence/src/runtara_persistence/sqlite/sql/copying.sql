@@ -56,15 +56,15 @@ WHERE i.instance_id = :instance_id;
 -- name: take.size
 SELECT (
     (
-        SELECT coalesce(sum(length(state) + 100), 0)
+        SELECT coalesce(sum(length(state) + 1000), 0)
         FROM checkpoints
         WHERE instance_id = :instance_id
     ) + (
-        SELECT coalesce(sum(coalesce(length(payload), 0) + 100), 0)
+        SELECT coalesce(sum(coalesce(length(payload), 0) + 1000), 0)
         FROM instance_events
         WHERE instance_id = :instance_id
     ) + (
-        SELECT coalesce(sum(coalesce(length(payload), 0) + 100), 0)
+        SELECT coalesce(sum(coalesce(length(payload), 0) + 1000), 0)
         FROM pending_checkpoint_signals
         WHERE instance_id = :instance_id
     )

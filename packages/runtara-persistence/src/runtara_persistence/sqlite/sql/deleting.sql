@@ -2,6 +2,7 @@
 SELECT
     i.status,
     i.sleep_until,
+    i.finished_at,
     i.launch_id,
     i.tenant_id,
     p.instance_id

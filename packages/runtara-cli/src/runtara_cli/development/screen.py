@@ -1,0 +1,87 @@
+"""Lines on their way to a terminal, which may stand still: after Ctrl-S, say."""
+
+import os
+import select
+import signal
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition, Thread
+
+_MOST = 1000
+"""Lines that wait to be written; older ones are dropped."""
+
+
+class Screen:
+    """
+    Writes lines, and below them some that are drawn again and again, in a thread of its own.
+
+    No caller waits for the terminal. is_terminal: without one, nothing is drawn.
+    """
+
+    def __init__(self, descriptor: int, *, is_terminal: bool) -> None:
+        self.is_terminal = is_terminal
+        self._descriptor = descriptor
+        self._said = deque[str](maxlen=_MOST)
+        self._lines: Sequence[str] = ()
+        self._has_changed = self._is_ending = False
+        self._error: OSError | None = None
+        self._changed = Condition()
+        # A daemon: a terminal that stands still must not keep the process from its end.
+        self._thread = Thread(target=self._work, name="screen", daemon=True)
+        self._thread.start()
+
+    def say(self, text: str) -> None:
+        """Write a line above those that are drawn; raises OSError if the terminal is gone."""
+        with self._changed:
+            self._said.append(text)
+            self._tell()
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw these instead of those before; raises OSError if the terminal is gone."""
+        if not self.is_terminal:
+            return
+        with self._changed:
+            self._lines = lines
+            self._tell()
+
+    def close(self, seconds: float) -> None:
+        """Write what waits, as far as the terminal takes it within this time."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify()
+        self._thread.join(seconds)
+
+    def _tell(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._has_changed = True
+        self._changed.notify()
+
+    def _work(self) -> None:
+        # Signals are the main thread's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+        drawn = 0
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._has_changed or self._is_ending)
+                if not self._has_changed:
+                    return
+                said, lines, self._has_changed = [*self._said], self._lines, False
+                self._said.clear()
+            erased = f"\x1b[{drawn}A\x1b[J" if drawn else ""
+            drawn = len(lines)
+            try:
+                self._write(erased + "".join(f"{line}\n" for line in (*said, *lines)))
+            except OSError as error:
+                with self._changed:
+                    self._error = error
+                return
+
+    def _write(self, text: str) -> None:
+        rest = memoryview(text.encode(errors="replace"))
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                # Another process that shares the descriptor has made it so.
+                select.select([], [self._descriptor], [])

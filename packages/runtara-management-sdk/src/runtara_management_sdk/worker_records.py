@@ -1,0 +1,60 @@
+"""What workers are told, and what they tell."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's lease: for how long it is good from when it was answered, and when to renew."""
+
+    good_for: timedelta
+    renew_every: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """
+    A launch that a worker has claimed.
+
+    `timeout`: bounds it; `crashes`: without progress; `is_suspect`: it may have killed what ran it,
+    and is to have a process of its own.
+    """
+
+    launch_id: str
+    instance_id: str
+    tenant_id: str
+    workflow: str
+    crashes: int = 0
+    timeout: timedelta | None = None
+    is_suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An operator stops a launch: its run is to end within `left`."""
+
+    launch_id: str
+    left: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A renewed lease. closed: launches the worker has no more; is_draining: claim no more."""
+
+    good_for: timedelta
+    closed: frozenset[str] = frozenset()
+    stops: tuple[Stop, ...] = ()
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a launch ended. cause: one of those of docs/wire.md; exit_code: the SDK's command's."""
+
+    launch_id: str
+    cause: str
+    exit_code: int | None = None
+    exit_signal: int | None = None
+    error: str = ""
