@@ -121,7 +121,7 @@ def test_new_instances_get_the_code_of_a_changed_file(folder: Folder) -> None:
     folder.says("quick version 2")
     second = folder.run("start", "quick", "--wait")
     file.write_text("x = = 1\n")
-    folder.says("the version before is kept")
+    folder.says("the previous version stays deployed")
 
     assert [first, second] == ['"one"\n', '"two"\n']
     assert "SyntaxError" in (folder.path / "printed").read_text()

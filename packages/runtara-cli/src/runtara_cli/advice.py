@@ -1,4 +1,4 @@
-"""What happens next with an instance, or what to do so that something does."""
+"""What happens next with an instance by itself, or the command that moves it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ _UNTIL = {"sleep": "wakes in", "retry": "tries again in"}
 
 
 def next_of(one: "InstanceSummary | Instance", now: datetime) -> str:
-    """Say what happens next by itself, or name the command that makes it."""
+    """Return what happens next by itself, or the command that moves the instance."""
     if one.status.is_final:
         return "" if one.status == "completed" else f"runtara retry {one.instance_id}"
     if one.is_blocked:

@@ -27,7 +27,7 @@ _ADDRESS = click.option(
 _DATABASE = click.option(
     "--database-url",
     metavar="URL",
-    help="Without servers, straight on this database; a role that may read suffices for reading.",
+    help="Work on this database without servers; to read, a role with the right to read is enough.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON.")
 

@@ -1,4 +1,4 @@
-"""Packed code to images, one for each workflow."""
+"""Registers packed code as images, one for each workflow."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ async def deploy(
     metadata: Mapping[str, object] | None = None,
     on_progress: Callable[[int, int], None] = lambda sent, size: None,
 ) -> "RegisteredImage":
-    """Register a workflow's image, named as the workflow unless told otherwise."""
+    """Register a workflow's image; by default it has the workflow's name."""
     from runtara_management_sdk import Runner
 
     declared = {} if workflow.schedule is None else {"schedule": dict(workflow.schedule)}

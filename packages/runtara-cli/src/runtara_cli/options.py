@@ -94,13 +94,13 @@ def _read(path: str) -> str:
 
 def tenant(function: F) -> F:
     """Take the tenant."""
-    text = "Instead of RUNTARA_TENANT_ID or the one of `runtara dev`."
+    text = "The tenant, instead of RUNTARA_TENANT_ID or that of `runtara dev`."
     return click.option("--tenant", metavar="NAME", help=text)(function)
 
 
 def many(function: F) -> F:
     """Take instances by their ids, or by filters, for a change of them."""
-    text = "Don't ask whether to change those that the filters choose."
+    text = "Don't ask before changing the instances that the filters choose."
     agreed = click.option("--yes", "is_agreed", is_flag=True, help=text)
     ids = click.argument("instance_ids", metavar="[ID]...", nargs=-1)
     return ids(filters(agreed(function)))
@@ -108,7 +108,7 @@ def many(function: F) -> F:
 
 def filters(function: F) -> F:
     """Take which instances are meant."""
-    blocked = "Whose code can't go on with their history."
+    blocked = "Only blocked instances: their code can't go on with their history."
     return _filters(STATUSES)(click.option("--blocked", is_flag=True, help=blocked)(function))
 
 
@@ -124,13 +124,25 @@ def _filters(statuses: Sequence[str]) -> Callable[[F], F]:
         return function
 
     given = (
-        click.option("--workflow", metavar="NAME", help="Of this workflow."),
-        click.option("--image", metavar="NAME", help="Of images whose name begins so."),
+        click.option("--workflow", metavar="NAME", help="Only instances of this workflow."),
+        click.option(
+            "--image", metavar="NAME", help="Only instances of images whose name begins so."
+        ),
         click.option("--status", type=click.Choice(statuses), help="That stand so."),
-        click.option("--tenant", metavar="NAME", help="Of this tenant; without it, of all."),
-        click.option("--queue", metavar="NAME", help="In this queue."),
-        click.option("--since", type=Moment(), help="Made since then: a time, or how long ago."),
-        click.option("--error", metavar="TEXT", help="With this text in their error."),
+        click.option(
+            "--tenant",
+            metavar="NAME",
+            help="Only instances of this tenant, instead of all tenants.",
+        ),
+        click.option("--queue", metavar="NAME", help="Only instances in this queue."),
+        click.option(
+            "--since",
+            type=Moment(),
+            help="Only instances created since this time, or within this duration.",
+        ),
+        click.option(
+            "--error", metavar="TEXT", help="Only instances with this text in their error."
+        ),
     )
     return taken
 

@@ -224,7 +224,7 @@ def _discovered(
 
 def _required(found: dict[str, Any], source: str) -> tuple[tuple[Workflow, ...]]:
     if "problem" in found:
-        lacking = "".join(f"\nIt asks for {one}, which is not there." for one in found["lacking"])
+        lacking = "".join(f"\nIt needs {one}, which is not installed." for one in found["lacking"])
         raise NotPackable(f"{source} can't be imported:\n{found['problem'].rstrip()}{lacking}")
     workflows = tuple(Workflow(**one) for one in found["workflows"])
     if not workflows:

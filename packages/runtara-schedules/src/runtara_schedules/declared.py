@@ -23,7 +23,7 @@ _TAKES = (
 
 
 def problem(found: object) -> str | None:
-    """Say what is wrong with a declaration, and what it takes; None if it can be used."""
+    """Return the error of a declaration, with what it takes; None if it has none."""
     if not isinstance(found, Mapping) or not isinstance(found.get("cron"), str):
         return f"{_TAKES}, got {found!r:.80}"
     for name, value in found.items():
@@ -39,7 +39,7 @@ def problem(found: object) -> str | None:
 
 
 def schedule(found: Mapping[str, Any], tenant_id: str, workflow: str) -> Schedule:
-    """Make the schedule of a workflow, named as it, of a declaration that has no problem."""
+    """Return a workflow's schedule, of the same name, from a declaration without a problem."""
     catch_up = found.get("catch_up_s")
     return Schedule(
         tenant_id=tenant_id,

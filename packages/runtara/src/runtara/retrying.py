@@ -1,4 +1,4 @@
-"""What a retry of an instance sets aside, however it is asked for."""
+"""Which checkpoints a retry of an instance sets aside."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ _NOTHING = RetryPlan((), (), (), ())
 
 
 class Histories(Protocol):
-    """Where instances and their checkpoints are read."""
+    """Reads instances and their checkpoints."""
 
     async def get(self, instance_id: str) -> Instance | None:
         """Read an instance; None if it is unknown."""
@@ -24,10 +24,10 @@ class Histories(Protocol):
 
 async def plan_for(histories: Histories, instance_id: str) -> RetryPlan:
     """
-    Plan the retry of an instance: the recorded failures that led to its end go.
+    Plan the retry of an instance: it sets aside the recorded failures that led to the end.
 
-    An open instance keeps all. Raises InstanceNotFound, and StateUnreadable for a history that no
-    workflow of this SDK has written, or a newer SDK.
+    Nothing is set aside for an open instance. Raises InstanceNotFound, and StateUnreadable for a
+    history that no workflow of this SDK has written, or a newer SDK.
     """
     found = await histories.get(instance_id)
     if found is None:

@@ -1,5 +1,5 @@
 """
-What is looked for in a database, as SQL that PostgreSQL and SQLite understand alike.
+The faults that an audit looks for in a database, as SQL for both PostgreSQL and SQLite.
 
 Each check selects one column: the id of the row it finds. `{now}`, `{soon}` (an hour ahead, more
 than clocks differ), `{late}` (five minutes ago, more than a takeover lasts) and `{far}` (beyond the
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _OPEN = "i.status IN ('pending', 'running', 'suspended')"
 _FINAL = "i.status IN ('completed', 'failed', 'cancelled')"
 _ALIVE = "e.closed_at IS NULL AND e.lease_until > {now}"
-# Looked up where it is asked for: to join all of them takes longer than all else.
+# A subquery for each row: joining all associations would take most of the time.
 _IMAGE = (
     "coalesce(i.image_id, (SELECT a.image_id FROM instance_images AS a"
     " WHERE a.instance_id = i.instance_id))"
@@ -32,9 +32,9 @@ _UNBOUNDED = (
 @dataclass(frozen=True, slots=True)
 class Check:
     """
-    name: stable, for programs. problem: what is wrong with each row. remedy: what helps.
+    name: stable, for programs. problem: the fault of each row. remedy: the command that helps.
 
-    condition: of a row `i` of instances; None if it looks at other rows.
+    condition: of a row `i` of instances; None if the check reads other rows.
     """
 
     name: str
@@ -53,9 +53,9 @@ _RETRY = "runtara retry ID clears it, or runtara cancel ID"
 _CLOCK = "look at the clock of the machine that wrote it"
 
 CHECKS = (
-    # -- what moves it
+    # -- instances that nothing moves
     _instances(
-        "launch_missing", "its launch is no row: it is never launched again", _RETRY,
+        "launch_missing", "its launch has no row: it is never launched again", _RETRY,
         f"{_OPEN} AND i.launch_id IS NOT NULL AND NOT EXISTS"
         " (SELECT 1 FROM launches AS l WHERE l.launch_id = i.launch_id)",
     ),
@@ -83,7 +83,7 @@ CHECKS = (
         "launches AS l JOIN instances AS i ON i.instance_id = l.instance_id",
     ),
     _instances(
-        "image_missing", "its image is no row, deleted, or another tenant's",
+        "image_missing", "its image has no row, is deleted, or belongs to another tenant",
         "runtara retry ID --with-image IMAGE_ID",
         f"{_OPEN} AND {_IMAGE} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM images AS m WHERE"
         f" m.image_id = {_IMAGE} AND m.tenant_id = i.tenant_id AND m.deleted_at IS NULL)",
@@ -107,14 +107,14 @@ CHECKS = (
         " CAST(e.workflows AS TEXT) LIKE '%' || i.workflow || '%')",
     ),
     _instances(
-        "overdue", "it is due since five minutes and more, and nothing launches it",
+        "overdue", "it has been due for over five minutes, and nothing launches it",
         "runtara explain ID",
         f"i.launch_id IS NULL AND {_IMAGE} IS NOT NULL AND {_UNBOUNDED} AND {_ANY_ROOM}"
         " AND ((i.status = 'suspended' AND i.sleep_until < {late} AND (i.wake_claim_until IS NULL"
         " OR i.wake_claim_until < {late})) OR (i.status = 'pending' AND i.created_at < {late}))",
     ),
     _instances(
-        "stop_overdue", "it is to be stopped since five minutes and more", "runtara stop ID",
+        "stop_overdue", "its stop has been due for over five minutes", "runtara stop ID",
         f"{_OPEN} AND i.stop_at < {{late}}",
     ),
     # -- columns that contradict each other
@@ -123,11 +123,11 @@ CHECKS = (
         f"{_OPEN} AND i.finished_at IS NOT NULL",
     ),
     _instances(
-        "final_without_end", "it is final, and has no time of its end: it is never pruned",
+        "final_without_end", "it has ended, and has no time of its end: it is never pruned",
         "set finished_at", f"{_FINAL} AND i.finished_at IS NULL",
     ),
     _instances(
-        "final_and_asleep", "it is final, and has a moment to wake", "set sleep_until to null",
+        "final_and_asleep", "it has ended, and has a time to wake", "set sleep_until to null",
         f"{_FINAL} AND i.sleep_until IS NOT NULL",
     ),
     _instances(
@@ -135,11 +135,11 @@ CHECKS = (
         "set status to pending", "i.status = 'running' AND i.started_at IS NULL",
     ),
     _instances(
-        "run_ahead", "a run of it has ended that it never had: it isn't launched again", _RETRY,
+        "run_ahead", "its ended run is newer than its newest run: it isn't launched again", _RETRY,
         f"{_OPEN} AND (i.ended_run > i.run_epoch OR i.lost_run > i.run_epoch)",
     ),
     _instances(
-        "claim_without_end", "its wake is claimed for ever", "set wake_claim_by to null",
+        "claim_without_end", "the claim on its sleep never ends", "set wake_claim_by to null",
         f"{_OPEN} AND i.wake_claim_by IS NOT NULL AND i.wake_claim_until IS NULL",
     ),
     # -- times out of reach
@@ -158,11 +158,11 @@ CHECKS = (
         "(i.started_at < {created} OR i.finished_at < {created})",
     ),
     _instances(
-        "heard_ahead", "it was heard in the future: its silence isn't noticed", _CLOCK,
+        "heard_ahead", "its last sign of life is in the future: its silence isn't noticed", _CLOCK,
         f"{_OPEN} AND i.last_activity_at > {{soon}}",
     ),
     _instances(
-        "claimed_ahead", "its wake is claimed for over an hour", _CLOCK,
+        "claimed_ahead", "the claim on its sleep lasts for over an hour", _CLOCK,
         f"{_OPEN} AND i.wake_claim_until > {{soon}} AND i.wake_claim_by IS NOT NULL",
     ),
     _instances(
@@ -180,31 +180,31 @@ CHECKS = (
         " WHERE e.closed_at IS NULL AND e.started_at > {soon}",
     ),
     Check(
-        "launch_ahead", "its open launch began in the future: it is waited for too long", _CLOCK,
+        "launch_ahead", "its open launch began in the future: its timeouts come too late", _CLOCK,
         "SELECT l.launch_id FROM launches AS l"
         " WHERE l.closed_at IS NULL AND (l.created_at > {soon} OR l.started_at > {soon})",
     ),
     Check(
-        "launch_overdue", "its time is over since five minutes and more, and it is open still",
+        "launch_overdue", "its timeout was over five minutes ago, and it is still open",
         "runtara environments: the one that serves it has to run",
         "SELECT l.launch_id FROM launches AS l"
         " WHERE l.closed_at IS NULL AND l.timeout_at < {late}",
     ),
     # -- images and schedules
     Check(
-        "image_without_bytes", "what it runs is not there", "runtara deploy SOURCE",
+        "image_without_bytes", "its bytes are not there", "runtara deploy SOURCE",
         "SELECT m.image_id FROM images AS m WHERE m.deleted_at IS NULL AND m.binary_path IS NULL"
         " AND m.bundle_path IS NULL AND NOT EXISTS"
         " (SELECT 1 FROM image_chunks AS c WHERE c.upload_id = m.upload_id)",
     ),
     Check(
-        "schedule_without_tick", "it is not paused, and has no tick to come",
+        "schedule_without_tick", "it is not paused, and has no next tick",
         "runtara schedules resume NAME",
         "SELECT s.tenant_id || '/' || s.name FROM cron_schedules AS s WHERE s.paused_by IS NULL"
         " AND s.next_tick_at IS NULL AND s.problem IS NULL",
     ),
     Check(
-        "schedule_overdue", "its tick is due since five minutes and more", "runtara environments",
+        "schedule_overdue", "its tick has been due for over five minutes", "runtara environments",
         "SELECT s.tenant_id || '/' || s.name FROM cron_schedules AS s WHERE s.paused_by IS NULL"
         " AND s.buffered_tick_at IS NULL AND s.next_tick_at < {late}",
     ),

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 @made("audit", short_help="Find instances that nothing will move, and rows that contradict.")
 async def command(session: Session) -> int:
     """
-    Check that something will move every open instance; the exit code is 1 if it finds any other.
+    Find open instances that nothing will move; the exit code is 1 if there is any.
 
-    With --database-url it also finds rows that contradict each other, times out of reach, and rows
-    whose instance is gone, and changes nothing: a role that may read suffices.
+    With --database-url the command also finds rows that contradict each other, impossible times, and
+    rows whose instance is gone. It changes nothing: a role with the right to read is enough.
     """
     found = await _found(session)
 

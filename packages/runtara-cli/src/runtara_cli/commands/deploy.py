@@ -26,9 +26,11 @@ class Deployed:
 @made("deploy", short_help="Make an image of a folder, file, module or wheel of workflows.")
 @click.argument("source", metavar="SOURCE")
 @options.tenant
-@click.option("--name", help="The image's name, where SOURCE has one workflow or one is chosen.")
+@click.option(
+    "--name", help="The image's name, if SOURCE has one workflow or --workflow names one."
+)
 @click.option("--workflow", "only", metavar="NAME", help="Only this workflow of SOURCE.")
-@click.option("--python", metavar="PATH", help="The environment runs it by this interpreter.")
+@click.option("--python", metavar="PATH", help="The interpreter by which the environment runs it.")
 @click.option("--metadata", type=options.Json(), help="More, as '{\"memory_mb\": 256}'.")
 async def command(
     session: Session,
@@ -42,10 +44,10 @@ async def command(
     """
     Make a new version of an image for each workflow of SOURCE, and print it.
 
-    SOURCE is a .py file, which takes along what it imports from its folder; a folder, which is
-    taken whole, or its src; a module; or a wheel. Dependencies are not packed: they are those of
-    the environment's interpreter, or of --python. Those that SOURCE asks for and that this
-    command's interpreter, or --python, lacks are told. The same code again makes no new version.
+    SOURCE is a .py file with the modules that it imports from its folder; a whole folder, or its
+    src; a module; or a wheel. Dependencies are not packed: the workflows use those of the
+    environment's interpreter, or of --python. The command lists dependencies of SOURCE that its own
+    interpreter, or --python, lacks. The same code makes no new version.
     """
     tenant_id = session.tenant(tenant)
     try:

@@ -12,17 +12,17 @@ from runtara_cli.lazy import SETTINGS
 )
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option(
-    "--database-url", metavar="URL", help="This database instead of SQLite; PostgreSQL, say."
+    "--database-url", metavar="URL", help="A database to use instead of SQLite, as postgresql://…."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Also what the servers log.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the servers' log, too.")
 def command(sources: tuple[str, ...], database_url: str | None, verbose: bool) -> None:
     """
-    Run all that workflows need, in `.runtara/` of this folder, on 127.0.0.1 only.
+    Run a core and an environment for workflows, on 127.0.0.1, with their data in `.runtara/`.
 
-    Each SOURCE is a .py file, a folder or a module, the current folder if there is none; its
-    workflows are deployed, and again when a file changes: new instances get the new code, open
-    ones keep theirs. Other commands find this one by `.runtara/` in their folder or one above it.
-    Kill it as you like: the next one goes on with what is open.
+    Each SOURCE is a .py file, a folder or a module; without one it is the current folder. The
+    workflows of a SOURCE are deployed, and again when a file changes: new instances get the new
+    code, open ones keep theirs. Other commands find this one by `.runtara/` in their folder or one
+    above it. After a kill, the next `runtara dev` goes on with the open instances.
     """
     # Only now: --help needs none of it.
     from runtara_cli.development.session import run

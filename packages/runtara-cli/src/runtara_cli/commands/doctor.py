@@ -27,7 +27,7 @@ class Check:
 @made("doctor", short_help="Check that an environment can be reached and is well.")
 async def command(session: Session) -> int:
     """
-    Check this installation, the way to the environment, and the environments themselves.
+    Check this installation, the connection to the environment, and the environments themselves.
 
     The exit code is 1 if a check fails, and 4 if no environment answers.
     """

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 
 @made("environments", short_help="List environments and workers, or drain one.")
-@click.option("--drain", metavar="ENVIRONMENT_ID", help="Have it claim nothing more.")
-@click.option("--undrain", metavar="ENVIRONMENT_ID", help="Have it claim again.")
+@click.option(
+    "--drain", metavar="ENVIRONMENT_ID", help="Let this environment claim no more instances."
+)
+@click.option(
+    "--undrain", metavar="ENVIRONMENT_ID", help="Let this environment claim instances again."
+)
 async def command(session: Session, drain: str | None, undrain: str | None) -> None:
     """
-    List environments and workers that have been there within the last day.
+    List the environments and workers of the last day.
 
-    A drained one claims nothing more, and asks its processes to leave at their next suspension.
+    A drained one claims no instances, and asks its processes to leave at their next suspension.
     """
     environments = session.client.environments
     if drain is not None:

@@ -19,7 +19,7 @@ async def command(session: Session, instance_id: str) -> int:
     """
     Say in one sentence why an instance does not move, which party must act, and what helps.
 
-    The exit code is 1 if nothing that is there will move it.
+    The exit code is 1 if nothing will move the instance by itself.
     """
     from runtara_sdk.errors import InstanceNotFound
 

@@ -12,17 +12,20 @@ from runtara_cli.session import Session
 @made("export", short_help="Write an instance with its history to a file.")
 @click.argument("instance_id", metavar="ID")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--copy", "as_copy", is_flag=True, help="As it stands, though it goes on here.")
+@click.option(
+    "--copy", "as_copy", is_flag=True, help="Export the instance as it is; it also goes on here."
+)
 async def command(session: Session, instance_id: str, file: Path, as_copy: bool) -> None:
     """
-    Write an instance to FILE, for `runtara import` at another database: input, checkpoints, custom
-    signals, events and what it waits for.
+    Write an instance to FILE, for `runtara import` at another database.
 
-    An open one must be paused (`runtara pause ID`), with no process, parent or child that is open.
-    It goes on where it is imported and resumed. The one that is left here stays paused: delete it
-    with `runtara rm --exported ID`, which runs nothing of it. To keep it here after all, `runtara
-    resume ID`, and never resume the other. With --copy it is taken as it stands, and goes on in
-    both places. FILE holds input, results and env in plain: only its owner may read it.
+    FILE has the input, checkpoints, custom signals, events, and what the instance waits for. An
+    open instance must be paused first (`runtara pause ID`), without an open process, parent or
+    child. It goes on where it is imported and resumed. The instance that stays here is paused:
+    delete it with `runtara rm --exported ID`, which runs none of its code. To go on here after all,
+    use `runtara resume ID`, and never resume the other one. With --copy the instance is exported as
+    it is, and goes on in both places. FILE has input, results and env unencrypted: only its owner
+    may read it.
     """
     _check_free(file)
     data = await session.client.instances.export(instance_id, as_copy=as_copy)

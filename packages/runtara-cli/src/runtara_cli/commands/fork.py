@@ -8,10 +8,14 @@ from runtara_cli.session import Session
 
 @made("fork", short_help="Start a copy of an instance from a point of its history.")
 @click.argument("instance_id", metavar="ID")
-@click.option("--id", "new_id", metavar="ID", help="The copy's id; without it, one is made.")
+@click.option(
+    "--id", "new_id", metavar="ID", help="The copy's id; without it, the command makes one."
+)
 @click.option("--through", metavar="CHECKPOINT", help="The last checkpoint that is copied.")
-@click.option("--before", metavar="CHECKPOINT", help="The first one that is not copied.")
-@click.option("--image", metavar="IMAGE_ID", help="The code that it runs, instead of the same.")
+@click.option("--before", metavar="CHECKPOINT", help="The first checkpoint that is not copied.")
+@click.option(
+    "--image", metavar="IMAGE_ID", help="The image that the copy runs, instead of the same image."
+)
 async def command(
     session: Session,
     instance_id: str,
@@ -21,9 +25,9 @@ async def command(
     image: str | None,
 ) -> None:
     """
-    Start an instance with the same input and a copy of the history, all of it unless told.
+    Start an instance with the same input and a copy of the history, and print the copy's id.
 
-    `runtara show ID` lists checkpoints. Prints the copy's id.
+    Without --through and --before the whole history is copied. `runtara show ID` lists checkpoints.
     """
     if through is not None and before is not None:
         raise click.UsageError("takes --through or --before, not both")

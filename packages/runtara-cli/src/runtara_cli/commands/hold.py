@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 @made("hold", short_help="Launch nothing of a tenant, image or workflow; list and release holds.")
 @click.option("--image", metavar="NAME", help="Hold the image of this name.")
 @click.option("--workflow", metavar="NAME", help="Hold this workflow.")
-@click.option("--tenant", metavar="NAME", help="Hold this tenant, or what else is named of it.")
-@click.option("--reason", default="", help="Shown with what is held.")
-@click.option("--release", is_flag=True, help="Take the hold away instead.")
+@click.option(
+    "--tenant", metavar="NAME", help="Hold this tenant, or only the named image or workflow of it."
+)
+@click.option("--reason", default="", help="The reason, shown with the hold.")
+@click.option("--release", is_flag=True, help="Remove the hold instead.")
 async def command(
     session: Session,
     image: str | None,
@@ -28,9 +30,9 @@ async def command(
     release: bool,
 ) -> None:
     """
-    Hold what is named: nothing of it is launched. Without anything named, list the holds.
+    Hold a tenant, image or workflow: none of its instances is launched. Without one, list the holds.
 
-    What runs goes on until it suspends.
+    Running instances go on until they suspend.
     """
     environments = session.client.environments
     if image is not None or workflow is not None or tenant is not None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @made("images", short_help="List or delete images: deployed workflow code.")
 @click.argument("prefix", default="")
 @options.tenant
-@click.option("--versions", is_flag=True, help="Every version, not only the newest of a name.")
-@click.option("--delete", metavar="IMAGE_ID", help="Delete this one instead.")
+@click.option("--versions", is_flag=True, help="List every version, not only the newest of a name.")
+@click.option("--delete", metavar="IMAGE_ID", help="Delete this image instead.")
 async def command(
     session: Session, prefix: str, tenant: str | None, versions: bool, delete: str | None
 ) -> None:

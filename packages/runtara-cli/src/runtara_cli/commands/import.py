@@ -12,14 +12,14 @@ _MOST = 60 << 20
 
 @made("import", short_help="Take up an instance that `runtara export` has written.")
 @click.argument("file", type=click.File("rb"))
-@click.option("--image", metavar="IMAGE_ID", help="The code that it runs.")
+@click.option("--image", metavar="IMAGE_ID", help="The image that it runs.")
 async def command(session: Session, file: BinaryIO, image: str | None) -> None:
     """
-    Take up the instance of FILE and print its id. One that was open is paused: `runtara resume ID`.
+    Import the instance of FILE and print its id. An open one is paused: use `runtara resume ID`.
 
-    It runs --image, else the image that it had, else the newest of that name, else whatever serves
-    its workflow. Refused are a FILE that is damaged, or of a newer format, and an id that is taken;
-    the same FILE again changes nothing.
+    The instance runs --image; else the image that it had; else the newest image of that name; else
+    an image or worker that serves its workflow. A damaged FILE, one of a newer format, and a used
+    id are refused. A second import of the same FILE changes nothing.
     """
     data = file.read(_MOST + 1)
     if len(data) > _MOST:

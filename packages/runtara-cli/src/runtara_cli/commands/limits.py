@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @made("limits", short_help="List or set how many processes a tenant or image may have at once.")
 @options.tenant
 @click.option("--image", metavar="NAME", help="The image's limit, instead of the tenant's.")
-@click.option("--set", "most", type=click.IntRange(1), metavar="N", help="At most so many.")
-@click.option("--clear", is_flag=True, help="Take the limit away.")
+@click.option("--set", "most", type=click.IntRange(1), metavar="N", help="The most open launches.")
+@click.option("--clear", is_flag=True, help="Remove the limit.")
 async def command(
     session: Session, tenant: str | None, image: str | None, most: int | None, clear: bool
 ) -> None:
-    """List limits with what runs under them, or set one of a tenant or an image name."""
+    """List limits with their open launches, or set the limit of a tenant or an image name."""
     from runtara_management_sdk import Scope
 
     queues = session.client.queues

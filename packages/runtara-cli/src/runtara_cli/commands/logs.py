@@ -9,13 +9,15 @@ from runtara_cli.session import Session
 
 @made("logs", short_help="Show what an instance's processes have written.")
 @click.argument("instance_id", metavar="ID")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the instance is final.")
-@click.option("--launch", metavar="LAUNCH_ID", help="Of this process; without it, of the newest.")
+@click.option("-f", "--follow", is_flag=True, help="Show more output until the instance has ended.")
+@click.option(
+    "--launch", metavar="LAUNCH_ID", help="The output of this launch, instead of the newest one."
+)
 async def command(session: Session, instance_id: str, follow: bool, launch: str | None) -> None:
     """
     Show what an instance's processes have written to standard output and standard error.
 
-    `runtara show ID` lists its launches. With --follow it is written to standard error.
+    `runtara show ID` lists its launches. With --follow the output goes to standard error.
     """
     if follow and launch is None:
         await following.logs(session, instance_id)

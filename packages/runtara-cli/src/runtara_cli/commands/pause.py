@@ -15,8 +15,8 @@ async def command(
     """
     Ask instances to suspend at their next durable call, until `runtara resume`.
 
-    With filters instead of IDs, all that they choose: they are counted first, and you are asked.
-    The same command goes on with what a kill has broken off.
+    With filters instead of IDs, the command counts the instances that they choose, and asks. After
+    a kill, the same command goes on with the rest.
     """
 
     async def pause(one: bulk.Planned) -> None:

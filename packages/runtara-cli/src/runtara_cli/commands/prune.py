@@ -16,7 +16,7 @@ from runtara_cli.session import Session
     "--before",
     type=options.Moment(),
     required=True,
-    help="Those that finished before: a time, or how long ago, as 30d.",
+    help="Instances that ended before this time, or longer ago than this, as 30d.",
 )
 @options.filters_of_finished
 @click.option("--yes", "is_agreed", is_flag=True, help="Don't ask.")
@@ -24,9 +24,9 @@ async def command(session: Session, before: datetime, is_agreed: bool, **values:
     """
     Delete finished instances of all tenants, with their checkpoints, events and launches.
 
-    Those whose parent is open stay. Environments do so by themselves after RUNTARA_RETENTION_DAYS.
-    Filters choose among them; then it is as `runtara rm` with the same filters: children go with
-    their parents, and the same command goes on with what a kill has broken off.
+    Instances with an open parent stay. Environments prune by themselves after
+    RUNTARA_RETENTION_DAYS. With filters, the command does as `runtara rm` with the same filters:
+    children go with their parents, and after a kill the same command goes on with the rest.
     """
     if any(values.values()):
         verb = removing.verb(session, "prune", is_named=False)

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 @made("queues", short_help="List, make or delete queues.")
 @options.tenant
 @click.option("--put", metavar="NAME", help="Make this queue, or replace its bounds.")
-@click.option("--delete", metavar="NAME", help="Delete this queue; refused while it is used.")
-@click.option("--concurrency", type=click.IntRange(1), help="With --put: at once, everywhere.")
-@click.option("--per-worker", type=click.IntRange(1), help="With --put: at once, on each worker.")
+@click.option(
+    "--delete", metavar="NAME", help="Delete this queue; refused while open instances are in it."
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1), help="With --put: instances at once, everywhere."
+)
+@click.option(
+    "--per-worker", type=click.IntRange(1), help="With --put: instances at once, on each worker."
+)
 @click.option("--rate", type=click.IntRange(1), help="With --put: starts in each --period.")
-@click.option("--period", type=options.Span(), help="Of --rate; a second unless given.")
+@click.option("--period", type=options.Span(), help="The period of --rate; one second by default.")
 async def command(
     session: Session,
     tenant: str | None,
@@ -32,7 +38,7 @@ async def command(
     rate: int | None,
     period: timedelta | None,
 ) -> None:
-    """List queues with what waits and runs in them."""
+    """List queues with their numbers of waiting and running instances."""
     from runtara_management_sdk import Queue
 
     queues = session.client.queues

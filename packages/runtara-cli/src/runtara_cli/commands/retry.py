@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 @made("retry", short_help="Let failed or cancelled instances go on where they stood.")
 @options.many
-@click.option("--with-image", metavar="IMAGE_ID", help="The code that they go on with.")
 @click.option(
-    "--forget", multiple=True, metavar="CHECKPOINT", help="A recorded result to make again."
+    "--with-image", metavar="IMAGE_ID", help="The image with the code that they go on with."
+)
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="CHECKPOINT",
+    help="A recorded result to set aside: its step runs again.",
 )
 async def command(
     session: Session,
@@ -27,13 +32,13 @@ async def command(
     **values: Any,
 ) -> int:
     """
-    Let failed or cancelled instances go on: recorded results stay.
+    Let failed or cancelled instances go on; their recorded results stay.
 
-    The recorded failures that led to the end are set aside, and their calls made again, as by
-    `handle.retry()`; so are results to forget. An open one that is named loses its back-off, its
-    stop and its count of crashes. With filters instead of IDs, all failed and cancelled ones that
-    they choose: they are counted first, and you are asked. The same command goes on with what a
-    kill has broken off, and retries none twice.
+    The command sets aside the recorded failures that led to the end, as `handle.retry()` does, and
+    the results that --forget names: those calls are made again. An open instance that is named
+    loses its back-off, its stop and its count of crashes. With filters instead of IDs, the command
+    counts the failed and cancelled instances that they choose, and asks. After a kill, the same
+    command goes on with the rest, and retries no instance twice.
     """
 
     async def retry(one: bulk.Planned) -> None:

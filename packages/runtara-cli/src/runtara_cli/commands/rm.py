@@ -14,7 +14,7 @@ from runtara_cli.session import Session
 @click.option(
     "--exported",
     is_flag=True,
-    help="With IDs: also suspended ones, without their clean-up, as they go on elsewhere.",
+    help="With IDs: delete suspended instances, too, without their clean-up, after an export.",
 )
 async def command(
     session: Session,
@@ -26,15 +26,16 @@ async def command(
     """
     Delete instances that have ended, with their children, histories, checkpoints and logs.
 
-    An open one is refused: `runtara cancel` or `runtara stop` ends it. So is one whose parent or
-    child is open. With filters instead of IDs, all finished ones that they choose: they are counted
-    first, and you are asked. One that has changed since then is passed over. The number that is
-    printed counts children, too. The same command goes on with what a kill has broken off.
+    An open instance is refused: end it by `runtara cancel` or `runtara stop`. An instance with an
+    open parent or child is refused, too. With filters instead of IDs, the command counts the ended
+    instances that they choose, and asks. It passes over instances that have changed since it
+    counted them. The printed number includes children. After a kill, the same command goes on with
+    the rest.
 
-    With --exported ID, what `runtara export` has left of an open instance goes as well, once it is
-    imported elsewhere: nothing of its code is run.
+    With --exported ID, the command also deletes an open instance that `runtara export` has left
+    here. Import it elsewhere first. None of its code runs.
     """
     if exported and not instance_ids:
-        raise click.UsageError("--exported takes IDs: name what was exported")
+        raise click.UsageError("--exported takes IDs: name the exported instances")
     verb = removing.verb(session, "rm", is_named=bool(instance_ids), also_suspended=exported)
     return await bulk.change(session, verb, instance_ids, values, is_agreed=is_agreed)

@@ -45,7 +45,9 @@ async def _list(session: Session, tenant: str | None) -> None:
 @click.argument("cron")
 @options.tenant
 @click.option(
-    "--workflow", metavar="NAME", help="What it starts; the schedule's name if not given."
+    "--workflow",
+    metavar="NAME",
+    help="The workflow that it starts; by default the schedule's name.",
 )
 @click.option("--image", metavar="ID", help="The image that it starts, instead of a workflow.")
 @click.option("--tz", default="UTC", show_default=True, help="The time zone, as Europe/Paris.")
@@ -61,22 +63,33 @@ async def _list(session: Session, tenant: str | None) -> None:
     type=click.Choice(("cron", "skip", "first")),
     default="cron",
     show_default=True,
-    help="What it does if a change of the clocks skips its local time.",
+    help="The tick's behaviour when a change of the clocks skips its time.",
 )
 @click.option(
     "--duplicate",
     type=click.Choice(("cron", "first", "both")),
     default="cron",
     show_default=True,
-    help="What it does if a change of the clocks repeats its local time.",
+    help="The tick's behaviour when a change of the clocks repeats its time.",
 )
 @click.option(
-    "--catch-up", type=options.Span(), default="1d", show_default=True, help="How late it may be."
+    "--catch-up",
+    type=options.Span(),
+    default="1d",
+    show_default=True,
+    help="How late a tick may be started.",
 )
-@click.option("--jitter", type=options.Span(), default="0s", help="Launch up to so much later.")
-@click.option("--input", "given", metavar="JSON", help="What instances get, instead of the tick.")
+@click.option("--jitter", type=options.Span(), default="0s", help="Launch up to this much later.")
+@click.option(
+    "--input", "given", metavar="JSON", help="The input of the instances, instead of the tick."
+)
 @click.option("--queue", metavar="NAME", help="The queue of its instances.")
-@click.option("--priority", type=int, default=0, help="Of its instances; the higher is first.")
+@click.option(
+    "--priority",
+    type=int,
+    default=0,
+    help="The priority of its instances; higher ones are launched first.",
+)
 async def _add(session: Session, name: str, cron: str, **given: Any) -> None:
     """
     Make a schedule NAME that ticks as CRON says: five fields in quotes, or a word as @daily.
@@ -120,7 +133,7 @@ async def _next(session: Session, name: str, tenant: str | None, limit: int) -> 
 @made("pause", short_help="Have a schedule start nothing.")
 @_NAME
 @options.tenant
-@click.option("--reason", default="", help="Shown in lists.")
+@click.option("--reason", default="", help="The reason, shown in lists.")
 async def _pause(session: Session, name: str, tenant: str | None, reason: str) -> None:
     """Pause a schedule; ticks of that time are not caught up."""
     await session.client.schedules.pause(session.tenant(tenant), name, reason=reason)
@@ -149,8 +162,12 @@ async def _trigger(session: Session, name: str, tenant: str | None) -> None:
 @made("backfill", short_help="Start the ticks of a period that is over.")
 @_NAME
 @options.tenant
-@click.option("--from", "since", type=options.Moment(), required=True, help="The first moment.")
-@click.option("--until", type=options.Moment(), help="Up to here, itself not included; now.")
+@click.option(
+    "--from", "since", type=options.Moment(), required=True, help="The start of the period."
+)
+@click.option(
+    "--until", type=options.Moment(), help="The end of the period, not included; by default now."
+)
 @click.option("--dry-run", is_flag=True, help="Show the ticks, and start nothing.")
 async def _backfill(
     session: Session,

@@ -15,7 +15,7 @@ async def command(session: Session, instance_id: str, name: str, value: bytes) -
     """
     Send JSON to the promise NAME of an instance; the first value that is sent stands.
 
-    JSON is null unless given; @FILE and - (standard input) are read.
+    Without JSON the value is null. @FILE and - (standard input) are read.
     """
     sent = await session.client.instances.send(instance_id, name, value)
     session.out.result(sent, lambda: "")

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @click.command(
     "serve",
-    short_help="Be a worker: run the workflows of files or modules in this process.",
+    short_help="Run a worker for the workflows of files or modules.",
     context_settings=SETTINGS,
 )
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.option("--database-url", metavar="URL", help="Instead of what `runtara.serve` would find.")
-@click.option("--tenant", metavar="NAME", help="Instead of RUNTARA_TENANT_ID.")
+@click.option(
+    "--database-url",
+    metavar="URL",
+    help="The database, instead of the one that `runtara.serve` finds.",
+)
+@click.option("--tenant", metavar="NAME", help="The tenant, instead of RUNTARA_TENANT_ID.")
 @click.option("--concurrency", type=click.IntRange(1), default=50, show_default=True)
 def command(
     sources: tuple[str, ...], database_url: str | None, tenant: str | None, concurrency: int
@@ -29,8 +33,8 @@ def command(
     Run instances of the workflows of each SOURCE, a .py file or a module, until SIGTERM.
 
     The core is found as `runtara.serve` finds it: RUNTARA_ENVIRONMENT_ADDR, RUNTARA_DATABASE_URL,
-    or the database of the `.runtara/` in this folder or one above it. What is open when it ends is
-    handed over. The exit code is 2 if a SOURCE can't be served.
+    or the database of the `.runtara/` in this folder or one above it. Open
+    instances go on elsewhere when it ends. The exit code is 2 if a SOURCE can't be served.
     """
     import asyncio
 

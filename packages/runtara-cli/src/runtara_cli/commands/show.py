@@ -24,9 +24,9 @@ _LONGEST = 2000
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Newest.")
 async def command(session: Session, instance_id: str, limit: int) -> int:
     """
-    Show how an instance stands and what has happened, as a timeline.
+    Show an instance's status and its history, as a timeline.
 
-    --limit bounds each kind of what is read: checkpoints, events and launches.
+    --limit bounds the numbers of checkpoints, of events and of launches that are read.
     """
     found = await session.client.instances.get(instance_id)
     if found is None:

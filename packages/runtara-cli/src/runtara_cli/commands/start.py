@@ -15,14 +15,19 @@ from runtara_cli.session import Session
 @click.argument("input", type=options.Json(), required=False, metavar="[JSON]")
 @options.tenant
 @click.option(
-    "--id", "instance_id", metavar="ID", help="The instance's id; without it, one is made."
+    "--id",
+    "instance_id",
+    metavar="ID",
+    help="The instance's id; without it, the command makes one.",
 )
 @click.option("--wait", is_flag=True, help="Wait for its end and print its result.")
-@click.option("--follow", is_flag=True, help="The same, with what its processes write.")
-@click.option("--timeout", "limit", type=options.Span(), help="Bounds each process of it.")
-@click.option("--delay", type=options.Span(), help="Start it so much later.")
-@click.option("--priority", type=int, help="Higher is launched first; 0 unless given.")
-@click.option("--queue", metavar="NAME", help="The queue whose bounds it obeys.")
+@click.option("--follow", is_flag=True, help="As --wait, and show the output of its processes.")
+@click.option(
+    "--timeout", "limit", type=options.Span(), help="The longest time of each of its processes."
+)
+@click.option("--delay", type=options.Span(), help="Start it after this time.")
+@click.option("--priority", type=int, help="Higher priorities are launched first; 0 by default.")
+@click.option("--queue", metavar="NAME", help="The queue whose limits it obeys.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable of its processes.")
 async def command(
     session: Session,
@@ -59,7 +64,7 @@ async def command(
         queue=queue,
     )
     if not started.created:
-        session.out.note(f"{started.instance_id} had been started just so before")
+        session.out.note(f"{started.instance_id} was started before, with the same input")
     if not (wait or follow):
         session.out.result(started, lambda: started.instance_id)
         return codes.DONE

@@ -23,7 +23,7 @@ _CLEAR = "\x1b[H\x1b[2J"
 )
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Instances.")
 async def command(session: Session, every: float, limit: int) -> None:
-    """Show environments, counts and open instances, every so many seconds; once in a pipe."""
+    """Show environments, counts and open instances again and again; in a pipe, once."""
     import asyncio
 
     while True:

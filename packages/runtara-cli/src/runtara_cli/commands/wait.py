@@ -12,8 +12,11 @@ from runtara_cli.session import Session
 @made("wait", short_help="Wait for an instance's end and print its result.")
 @click.argument("instance_id", metavar="ID")
 @click.option(
-    "--timeout", "limit", type=options.Span(), help="How long at most; then the exit code is 5."
+    "--timeout",
+    "limit",
+    type=options.Span(),
+    help="The longest time to wait; after it the exit code is 5.",
 )
 async def command(session: Session, instance_id: str, limit: timedelta | None) -> int:
-    """Wait until the instance is final, and print what it returned."""
+    """Wait until the instance has ended, and print its result."""
     return await following.end(session, instance_id, limit)

@@ -1,4 +1,4 @@
-"""The images of sources that are being written: made anew when a file changes."""
+"""Deploys the images of sources again when a file changes."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from runtara_management_sdk import ManagementClient, RegisteredImage
 from runtara_sdk.errors import ServerError
 
 _EVERY = 0.3
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 Say = Callable[[str, str | None], None]
-"""Tells the user a text, in a colour."""
+"""Shows a text to the user, in a colour."""
 
 
 class Source:
-    """One file, folder or module: its images are those of its last version that could be used."""
+    """A file, folder or module; its images are those of its last version without an error."""
 
     def __init__(self, name: str, client: ManagementClient, tenant_id: str, say: Say) -> None:
         self._name = name
@@ -28,18 +28,18 @@ class Source:
         self._seen: dict[Path, tuple[int, int]] = {}
 
     async def load(self) -> None:
-        """Make images of what stands there now; say what has come of it."""
+        """Deploy images of the present code, and show the outcome."""
         self._seen = self._look()
         try:
             packed = await asyncio.to_thread(packing.pack, self._name)
         except NotPackable as error:
-            before = "; the version before is kept" if self._packed else ""
+            before = "; the previous version stays deployed" if self._packed else ""
             self._say(f"{error}{before}", "red")
             return
         self._packed = packed
         self._seen = self._look()
         for lacking in packed.lacking:
-            self._say(f"{self._name} asks for {lacking}, which is not there", "yellow")
+            self._say(f"{self._name} needs {lacking}, which is not installed", "yellow")
         for workflow in packed.workflows:
             try:
                 image = await deploying.deploy(self._client, self._tenant_id, packed, workflow)
@@ -58,7 +58,7 @@ class Source:
 
 
 async def keep(sources: list[Source]) -> None:
-    """Load again whatever changes, until cancelled."""
+    """Load changed sources again, until cancelled."""
     while True:
         await asyncio.sleep(_EVERY)
         for source in sources:

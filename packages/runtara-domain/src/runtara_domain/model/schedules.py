@@ -20,10 +20,10 @@ SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_SPAN = timedelta(days=366)
 DEFAULT_CATCH_UP = timedelta(days=1)
 TICK_KEY = "~tick"
-"""The one key of the input that an instance has if its schedule has none of its own."""
+"""The key of the input that an instance gets if its schedule has no input: the tick."""
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 CANCEL_GRACE = timedelta(seconds=5)
-"""How long an instance has to clean up that is cancelled by the next tick."""
+"""The time to clean up of an instance that the next tick cancels."""
 
 
 class Overlap(StrEnum):
@@ -31,10 +31,10 @@ class Overlap(StrEnum):
 
     SKIP = "skip"
     BUFFER_ONE = "buffer_one"
-    """It is started once the earlier one has ended; further ticks until then are skipped."""
+    """The new instance starts when the earlier one has ended; ticks until then are skipped."""
     ALLOW = "allow"
     CANCEL_OTHER = "cancel_other"
-    """The earlier one is cancelled, and its end is not waited for."""
+    """The earlier instance is cancelled, and the new one does not wait for its end."""
 
 
 class LocalTimeRule(StrEnum):
@@ -46,11 +46,11 @@ class LocalTimeRule(StrEnum):
     comes the first time; where minute or hour begin with `*`, ticks go by the time that passes.
     """
     SKIP = "skip"
-    """It does not come; for skipped times only."""
+    """The tick is left out; for skipped times only."""
     FIRST = "first"
-    """It comes at the first moment there is: with the change, or the first time."""
+    """The tick comes at the first existing moment: at the change, or the first time."""
     BOTH = "both"
-    """It comes both times; for repeated times only."""
+    """The tick comes both times; for repeated times only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Schedule:
         return f"{self._prefix}{shown(tick)}"
 
     def triggered_id(self, unique: str) -> str:
-        """Return the id of an instance that is started beside the ticks."""
+        """Return the id of an instance that an operator triggers."""
         return f"{self._prefix}{unique}"
 
     def delay(self, tick: datetime) -> timedelta:
@@ -168,13 +168,13 @@ class PausedBy(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSchedule:
     """
-    A schedule with what has become of it.
+    A schedule and its state.
 
-    revision: another one after each change of it that is not a tick. is_declared: code declares
-    it. code_versions: that have declared it, the newest last. next_tick_at: None while it is
-    paused, or if no tick will come. last_instance_id: of the newest tick that started one.
-    buffered_tick_at: of a tick that waits for that instance to end. problem: why the newest tick
-    started no instance, though no earlier one was open.
+    revision: a new one after each change of the schedule, but not after a tick. is_declared: code
+    declares it. code_versions: the versions that have declared it, the newest last. next_tick_at:
+    None while it is paused, or if no tick will come. last_instance_id: the instance of the newest
+    tick that started one. buffered_tick_at: the tick that waits for that instance's end. problem:
+    why the newest tick started no instance, though no earlier one was open.
     """
 
     schedule: Schedule
@@ -192,17 +192,17 @@ class StoredSchedule:
 
     @property
     def wakes_at(self) -> datetime | None:
-        """When it is to be looked at: at its next tick, at once if a tick waits."""
+        """When the scheduler must read it: at its next tick; at once if a tick is buffered."""
         return self.buffered_tick_at or self.next_tick_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
     """
-    A tick to be carried out, on condition that the schedule is as it was read.
+    A tick to execute, if the schedule is still as it was read.
 
-    tick: its next one, or the one that waits. next_tick_at: the tick after it; of one that waits
-    it changes nothing. problem: why it starts nothing, if so.
+    tick: the next tick, or the buffered one. next_tick_at: the tick after it; unchanged by a
+    buffered one. problem: why it starts no instance; None: it starts one.
     """
 
     read: StoredSchedule
@@ -212,12 +212,12 @@ class Firing:
 
     @property
     def is_buffered(self) -> bool:
-        """Whether it is the tick that waits."""
+        """Whether the tick is the buffered one."""
         return self.tick == self.read.buffered_tick_at
 
 
 class FireOutcome(StrEnum):
-    """What became of a tick."""
+    """The outcome of a tick."""
 
     STARTED = "started"
     SKIPPED = "skipped"
@@ -225,9 +225,9 @@ class FireOutcome(StrEnum):
     WAITS = "waits"
     """The instance that a buffered tick waits for is still open; nothing was changed."""
     REFUSED = "refused"
-    """It could start nothing; the schedule's problem says why."""
+    """It could start no instance; the schedule's problem says why."""
     NOT_DUE = "not_due"
-    """The schedule has changed, or another has carried the tick out; nothing was changed."""
+    """The schedule has changed, or another environment executed the tick; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +245,7 @@ class Fired:
 
 
 class Declared(StrEnum):
-    """What a declaration in code did."""
+    """The outcome of a declaration in code."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -257,15 +257,15 @@ class Declared(StrEnum):
     OPERATORS = "operators"
     """An operator has put a schedule of this name; nothing was changed."""
     ABSENT = "absent"
-    """There is none, and none was declared."""
+    """No schedule of this name exists, and the code declares none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """
-    What a version of the code says of the schedule of a workflow's name: None, it has none.
+    The schedule that a version of the code declares for a workflow; None: it declares none.
 
-    next_tick_at: of the schedule from now on, for one that is new or ticks at other times.
+    next_tick_at: the schedule's next tick, if the schedule is new or its timing has changed.
     """
 
     tenant_id: str
@@ -283,9 +283,9 @@ class Declaration:
 @dataclass(frozen=True, slots=True)
 class DueSchedules:
     """
-    Schedules that are to be looked at by now, the longest waiting first, and when the next is.
+    The due schedules, the longest waiting first, and when the next one is due.
 
-    next_at: None if none ever is.
+    next_at: None if no schedule will be due.
     """
 
     due: tuple[StoredSchedule, ...] = field(default=())

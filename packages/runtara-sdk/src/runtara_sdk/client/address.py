@@ -1,4 +1,4 @@
-"""Where a server listens, as text and taken apart."""
+"""The address of a server, and its parsing."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Address:
     @classmethod
     def parse_all(cls, text: str) -> tuple[Self, ...]:
         """
-        Read one or several, with commas between.
+        Read one or several addresses, with commas between them.
 
         Raises ValueError.
         """

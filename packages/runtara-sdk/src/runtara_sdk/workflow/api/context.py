@@ -1,4 +1,4 @@
-"""Where the code that runs now stands: in a workflow, in a step, or in neither."""
+"""Finds the context of the running code: a workflow, a step, or neither."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from runtara_sdk.workflow.values.identity import Identity
 
 @dataclass(slots=True)
 class InWorkflow:
-    """Between steps."""
+    """The context of workflow code, outside of its steps."""
 
     execution: Execution
     branch: Branch
@@ -21,7 +21,7 @@ class InWorkflow:
     def next_call(
         self, name: str, *, key: str | None = None, step: Identity | None = None
     ) -> DurableCall:
-        """Make the call that the code makes now; raises WorkflowError for a key that is taken."""
+        """Return the durable call that the code makes now; raises WorkflowError for a used key."""
         call = self.branch.next_call(name, key=key, step=step)
         if key is not None:
             self.execution.replay.claim(call)
@@ -39,10 +39,10 @@ def current() -> StepInfo:
 
 def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow | None:
     """
-    Where a call may be durable: None inside a step and outside a workflow, where it is not.
+    Return the context of workflow code; None inside a step and outside a workflow.
 
     Raises NotInBranchTask in a task that is not the branch's own, unless the call has a key of its
-    own; `keyed` says how it is given one.
+    own. keyed: how to give it a key, for the error's text.
     """
     branch = calls.code_context()
     if not isinstance(branch, Branch):
@@ -61,7 +61,7 @@ def in_workflow(what: str, *, key: str | None = None, keyed: str = "") -> InWork
 
 
 def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflow:
-    """Where something is durable; raises DurableCallInStep, OutsideWorkflow or NotInBranchTask."""
+    """As `in_workflow`, but raises DurableCallInStep or OutsideWorkflow instead of None."""
     where = in_workflow(what, key=key, keyed=keyed)
     if where is not None:
         return where
@@ -78,7 +78,7 @@ def required(what: str, *, key: str | None = None, keyed: str = "") -> InWorkflo
 
 
 def _in_forked_process() -> None:
-    """A process that is forked is no run: its copy of the loop would write on the connection."""
+    """End the run in a forked child: its copy of the loop would write on the connection."""
     if isinstance(calls.code_context(), Branch):
         calls.leave_workflow()
     for execution in under_way():
@@ -90,7 +90,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _foreign(keyed: str) -> str:
-    """What is said of a call without a key in a task that is not its branch's own."""
+    """Return the error's text for a call without a key in a task that is not its branch's."""
     own_key = (
         f"give the call a key of its own, {keyed}, which is safe in any task;\n" if keyed else ""
     )

@@ -1,4 +1,4 @@
-"""What a command line asks to be run, found and read."""
+"""Finds the workflow and reads the input that a command line names."""
 
 import importlib
 import inspect
@@ -17,11 +17,11 @@ from runtara_sdk.workflow.values.tracebacks import format_error
 
 
 class UsageError(Exception):
-    """What was asked for on the command line can't be done; the message says what can."""
+    """The command line can't be carried out; the message says what it takes."""
 
 
 class CodeUnusable(UsageError):
-    """What was asked for is not there, or can't be imported: there must be other code."""
+    """The workflow is missing, or can't be imported: the instance needs other code."""
 
 
 def find(target: str) -> Workflow[..., Any]:
@@ -88,7 +88,7 @@ def _imported(name: str) -> ModuleType:
             ' `if __name__ == "__main__":`'
         ) from error
     except BaseException as error:
-        # Whatever a module of the user's raises, the instance has not failed by it.
+        # An error of the user's module at its import is no failure of the instance.
         raise CodeUnusable(f"{name} can't be imported: {format_error(error)}") from error
 
 
@@ -103,8 +103,8 @@ def _not_a_workflow(name: str, found: object) -> str:
 
 
 def _workflows(module: ModuleType, name: str) -> str:
-    """What there is, the one that was perhaps meant first."""
-    # What stands in sys.modules may be any object.
+    """List the module's workflows, or the one that was probably meant."""
+    # sys.modules may hold any object.
     known: dict[str, Any] = asked(lambda: dict(vars(module)), {})
     path = text_of(attribute(module, "__name__"))
     names = [key for key, each in known.items() if issubclass(type(each), Workflow)]
