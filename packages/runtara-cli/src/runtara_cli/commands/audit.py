@@ -16,8 +16,8 @@ async def command(session: Session) -> int:
     """
     Find open instances that nothing will move; the exit code is 1 if there is any.
 
-    With --database-url the command also finds rows that contradict each other, impossible times, and
-    rows whose instance is gone. It changes nothing: a role with the right to read is enough.
+    With --database-url the command also finds rows that contradict each other, impossible times,
+    and rows whose instance is gone. It changes nothing: a role with the right to read is enough.
     """
     found = await _found(session)
 

@@ -30,7 +30,7 @@ async def command(
     release: bool,
 ) -> None:
     """
-    Hold a tenant, image or workflow: none of its instances is launched. Without one, list the holds.
+    Hold a tenant, image or workflow: its instances are not launched. Without one, list the holds.
 
     Running instances go on until they suspend.
     """

@@ -10,7 +10,7 @@ from runtara_cli.session import Session
 _MOST = 60 << 20
 
 
-@made("import", short_help="Take up an instance that `runtara export` has written.")
+@made("import", short_help="Import an instance that `runtara export` has written.")
 @click.argument("file", type=click.File("rb"))
 @click.option("--image", metavar="IMAGE_ID", help="The image that it runs.")
 async def command(session: Session, file: BinaryIO, image: str | None) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runtara_sdk.workflow import RetryPlan
 
 
-@made("retry", short_help="Let failed or cancelled instances go on where they stood.")
+@made("retry", short_help="Let failed or cancelled instances go on from their history.")
 @options.many
 @click.option(
     "--with-image", metavar="IMAGE_ID", help="The image with the code that they go on with."

@@ -130,7 +130,7 @@ async def _next(session: Session, name: str, tenant: str | None, limit: int) -> 
     await _show_ticks(session, session.tenant(tenant), name, limit)
 
 
-@made("pause", short_help="Have a schedule start nothing.")
+@made("pause", short_help="Let a schedule start nothing.")
 @_NAME
 @options.tenant
 @click.option("--reason", default="", help="The reason, shown in lists.")
@@ -140,11 +140,11 @@ async def _pause(session: Session, name: str, tenant: str | None, reason: str) -
     session.out.note(f"Paused. Go on with: runtara schedules resume {name}")
 
 
-@made("resume", short_help="Have a paused schedule go on.")
+@made("resume", short_help="Let a paused schedule go on.")
 @_NAME
 @options.tenant
 async def _resume(session: Session, name: str, tenant: str | None) -> None:
-    """Have a paused schedule go on, with ticks from now on."""
+    """Let a paused schedule go on, with ticks from now on."""
     tenant_id = session.tenant(tenant)
     await session.client.schedules.resume(tenant_id, name)
     await _show_ticks(session, tenant_id, name, 1)
