@@ -11,6 +11,8 @@ from runtara_conformance import rules
 from runtara_conformance.rule import RULES
 from runtara_server.config import Settings
 
+DATABASES = ("postgres", "sqlite")
+
 _ROW = re.compile(r"^\| (?P<variables>`RUNTARA_[^|]+) \| (?P<default>[^|]+) \|", re.MULTILINE)
 
 
@@ -58,6 +60,17 @@ def test_the_picture_names_the_nouns_of_ports_and_adapters() -> None:
 
     assert nouns is not None
     assert set(re.findall(r"\w+", nouns[1])) == (ports & adapters) - {"__init__", "persistence"}
+
+
+def test_each_migration_has_its_row() -> None:
+    """The page of stored formats says what each one adds, on either database."""
+    page = (ROOT / "docs/stored-formats.md").read_text().partition("| PostgreSQL | SQLite |")[2]
+    rows = re.findall(r"^\| ([\d, ]*) \| ([\d, ]*) ?\|", page, re.MULTILINE)
+    listed = [re.findall(r"\d+", " ".join(column)) for column in zip(*rows, strict=True)]
+    folder = ROOT / "packages/runtara-migrations/src/runtara_migrations/sql"
+    names = [sorted(path.name[:3] for path in (folder / each).iterdir()) for each in DATABASES]
+
+    assert [sorted(column) for column in listed] == names
 
 
 def test_the_index_of_decisions_lists_every_record() -> None:

@@ -10,10 +10,10 @@ R_co = TypeVar("R_co", covariant=True)
 @dataclass(frozen=True, slots=True)
 class Call(Generic[R_co]):
     """
-    A workflow's name and input, and how an ending of its instances is read.
+    A workflow with an input, and the functions that read an instance's result and failure.
 
-    Made by `bind` of a workflow. `input` is JSON, None where no arguments were given. Two calls are
-    equal if an instance of one is an instance of the other.
+    `bind` of a workflow makes it. `input` is JSON; None if there are no arguments. Two calls are
+    equal if their workflows and inputs are.
     """
 
     workflow: str
@@ -27,9 +27,9 @@ class Call(Generic[R_co]):
 
     def decode_failure(self, error: str, failure: bytes | None) -> Exception:
         """
-        Give the error to raise for a failed instance; it is not raised here.
+        Return the error to raise for a failed instance, without raising it.
 
-        `error` is the instance's error text, and `failure` its output, None for none. An error that
-        the workflow names in `raises=` is itself, with its notes; any other is WorkflowFailed.
+        `error` is the instance's error text, and `failure` its output or None. An error that the
+        workflow names in `raises=` has its own type and notes; any other is WorkflowFailed.
         """
         return self._failure(error, failure)

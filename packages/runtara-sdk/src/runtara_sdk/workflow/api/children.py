@@ -39,23 +39,24 @@ _OUTCOMES = {
 
 def child(call: Call[R], *, id: str) -> Coroutine[Any, Any, R]:
     """
-    Run a workflow as an instance of its own, and wait for its result.
+    Run a workflow as an instance of its own, and return its result.
 
-    `call` is made by the workflow's `bind`. `id` is the child's instance id, in the whole tenant,
-    and unique among this instance's children; so the call may be made in any task that the
-    workflow's code begins. However often this instance is run, the child is started once. An error
-    that the child names in `raises=` is raised as itself, another as WorkflowFailed, and
-    WorkflowCancelled if it was cancelled. Where a timeout, a group or a cancel ends the wait, the
-    child is cancelled. Raises ChildNotStarted where the id is taken.
+    `call` is made by the workflow's `bind`. `id` is the child's instance id, unique in the tenant;
+    the call may therefore be made in any task that the workflow's code begins. The child is started
+    once, in all runs of this instance. An error that the child names in `raises=` is raised in its
+    own type, any other as WorkflowFailed, and a cancel of the child as WorkflowCancelled. When a
+    timeout, a group or a cancel ends the wait, the child is cancelled. Raises ChildNotStarted if
+    another instance has the id.
     """
     return _Child.of("child", call, id).whole()
 
 
 def start_child(call: Call[R], *, id: str) -> "Coroutine[Any, Any, ChildHandle[R]]":
     """
-    Start a workflow as an instance of its own, and go on; as `child`, whose result may come later.
+    Start a workflow as an instance of its own, as `child` does, and return a handle at once.
 
-    The child goes on if this instance ends, or is cancelled, while nothing awaits its result.
+    While nothing awaits the handle's result, the child goes on when this instance ends or is
+    cancelled.
     """
     started = _Child.of("start_child", call, id)
 

@@ -107,8 +107,8 @@ def check_outside(what: str, function: str = "") -> None:
     """
     Raise NotInBranchTask for a durable call without a workflow's context while one is under way.
 
-    It comes from a worker thread, or from a task that was begun elsewhere. Nothing of it would be
-    saved there. In a thread nothing would even await it.
+    Such a call comes from a worker thread, or from a task that other code began. Its result would
+    not be saved, and in a thread nothing would await it.
     """
     if calls.code_context() is None and under_way():
         plainly = (

@@ -17,9 +17,9 @@ def continue_as_new(*args: object, **kwargs: object) -> Coroutine[Any, Any, NoRe
     """
     Complete this instance and go on as another one of the same workflow, with these arguments.
 
-    "agent" goes on as "agent~2", and that as "agent~3"; the output of the old one names the new,
-    and a process that runs the old one again runs the new one. It never returns. No other durable
-    call may be under way, since no code would wait for it.
+    "agent" goes on as "agent~2", and that as "agent~3". The output of the old instance names the
+    new one, and a process that runs the old instance goes on with the new one. The call never
+    returns. No other durable call may be under way, because no code would wait for it.
     """
     where = required("continue_as_new()")
     _check_alone(where.execution)

@@ -22,8 +22,8 @@ class TaskGroup:
     """
     `async with TaskGroup() as group`: run coroutines as branches, and wait for all of them.
 
-    Fails as asyncio's does: when one fails the others are cancelled, at their durable calls, and
-    an ExceptionGroup has what they raised, in the order in which they were created.
+    It fails as asyncio's does: when a branch fails, the others are cancelled at their durable
+    calls. An ExceptionGroup has the errors, in the order in which the branches were created.
     """
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class TaskGroup:
 
     def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> BranchTask[T]:
         """
-        Run a coroutine as a branch; a name used before in the same branch gets a number.
+        Run a coroutine as a branch; a name that was used before in the group gets a number.
 
-        Only inside the `async with`, and by the branch that entered it.
+        Call it only inside the `async with`, and in the branch that entered it.
         """
         if self._group is None or self._where is None:
             raise RuntimeError("create_task of a TaskGroup is for inside its `async with`")
@@ -79,9 +79,9 @@ async def map_steps(
     """
     Call a step, or a coroutine of steps, for each item, at most `limit` at once.
 
-    Each item is a branch named by its `key`, which no other has. The results are in the order of
-    the items, or of their keys where the items are a set; fails as TaskGroup does, and then begins
-    no more.
+    Each item is a branch, named by its `key`, which must be unique. The results are in the order of
+    the items; for a set, in the order of the keys. It fails as TaskGroup does, and then begins no
+    further branch.
     """
     where = required("map_steps()")
     if limit < 1:
@@ -99,11 +99,11 @@ async def map_steps(
 
 async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
     """
-    Run coroutines as branches until one ends; gives its name and what it returned.
+    Run coroutines as branches until one ends; return its name and its result.
 
-    Which one was first is saved, so that a replay goes the same way. The others are cancelled then,
-    and awaited. Fails as TaskGroup does. A promise with a deadline is better put in a `timeout`,
-    where a value that was sent in time counts even if no process ran then.
+    The name of the first one is saved, so that a replay returns the same. The others are cancelled
+    and awaited. It fails as TaskGroup does. For a promise with a deadline use `timeout`: there a
+    value that was sent in time counts even if no process ran then.
     """
     if not branches:
         raise ValueError("race() is of at least one branch")
@@ -139,7 +139,7 @@ def _named(
 ) -> list[tuple[str, Item]]:
     named = [(key(item), item) for item in items]
     if isinstance(items, set | frozenset) and not is_old:
-        # Which comes first in it is another in each process.
+        # A set has another order in each process.
         named.sort(key=lambda one: one[0])
     names = Counter(name for name, _ in named)
     twice = [name for name, count in names.items() if count > 1]

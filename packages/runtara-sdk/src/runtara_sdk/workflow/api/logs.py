@@ -27,16 +27,16 @@ logger.addFilter(_Live())
 
 def show() -> None:
     """
-    Show what is logged from INFO on, on standard error, unless the process has its own settings.
+    Log from INFO on to standard error, unless the process has logging settings of its own.
 
-    Called when the workflow's module is imported, which may have called `logging.basicConfig`.
+    Called after the import of the workflow's module, which may have called `logging.basicConfig`.
     """
     root = logging.getLogger()
     if not root.handlers:
         level = logging.INFO if root.level == logging.WARNING else root.level
-        label_log_records()  # Its format takes them, also before the run.
+        label_log_records()  # The format needs the labels, also before the run.
         logging.basicConfig(level=level, format="%(levelname)s %(name)s%(runtara)s: %(message)s")
-    # aioquic's: what of a connection matters to a workflow, the client says.
+    # aioquic's loggers: the client logs what matters of a connection.
     quic = logging.getLogger("quic")
     if quic.level == logging.NOTSET:
         quic.setLevel(logging.ERROR)

@@ -26,9 +26,8 @@ class Promise(Generic[T]):
     """
     A value that is sent to an instance once, under a name.
 
-    The first value sent stands: every `get()` gives it, in any branch or task of the instance, now
-    and on every replay. A module makes it once; the workflow that waits and the code that sends use
-    the same one.
+    The first value sent stands: every `get()` returns it, in any branch or task of the instance and
+    on every replay. Make it once, in a module: the waiting workflow and the sending code use it.
     """
 
     @overload
@@ -61,9 +60,9 @@ class Promise(Generic[T]):
 
     def payload(self, value: T) -> bytes:
         """
-        Write a value as it is sent; raises NotSerializable for one that is not of that type.
+        Return the payload to send for a value, of at most 512 KiB.
 
-        The core takes 512 KiB.
+        Raises NotSerializable for a value of another type.
         """
         if self._kind is bytes and isinstance(value, bytes):
             text: bytes = value
@@ -79,7 +78,7 @@ class Promise(Generic[T]):
     def _written(self, value: object) -> bytes:
         what = f"promise {self._signal!r}"
         try:
-            # As it is read: by aliases, since others send too.
+            # By aliases, as it is read: other programs send values, too.
             text = values.codec.encode(what, value, self._kind, (Form.ALIASES,)).text
             values.codec.read(what, text, self._kind)
         except (NotSerializable, values.codec.TypeMismatch):
@@ -93,9 +92,9 @@ class Promise(Generic[T]):
         """
         Wait for the value, in any task that the workflow's code begins.
 
-        `timeout`: raise TimeoutError when it is over, counted from the first run that came here. A
+        `timeout`: the time until TimeoutError, counted from the first run that makes the call. A
         value that was sent in time wins, even if no process ran then. A value of another type
-        raises NotSerializable, here and on every replay.
+        raises NotSerializable, on every replay.
         """
         text = f"{self!r}.get({'' if timeout is None else shown(timeout)})"
         limit = None if timeout is None else duration("timeout=", timeout)
@@ -120,5 +119,5 @@ class Promise(Generic[T]):
         name = f"get:{self._signal}"
         if where.branch.task is asyncio.current_task():
             return where.next_call(name)
-        # All outcomes are in order there, and so are the calls.
+        # All outcomes have an order there, and so have the calls.
         return where.next_call(name, key=where.execution.root.numbers.foreign(name))

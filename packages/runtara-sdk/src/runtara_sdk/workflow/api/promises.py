@@ -35,16 +35,17 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
     """
     Wait for the value that is sent to the instance under this name, as a custom signal.
 
-    The value is JSON of that type, or for bytes whatever was sent; if it is something else,
-    NotSerializable is raised, here and on every replay. The first one sent stands, fit or not; when
-    a value has come to a name, or while another wait is for it, the next wait is for `name#2`, and
-    so on; one that a timeout or a cancel has ended counts for nothing. In a branch the path of the
-    branch is before the name. In names `%/#!~` are written as in URLs: "orders/17" is sent to as
-    "orders%2F17"; the log says which name is awaited. If the value was sent before the timeout
-    expired, it is returned even if no process ran then.
+    The value is JSON of that type; for bytes it is the payload itself. A payload of another type
+    raises NotSerializable, on every replay. The first value sent stands, even if its type is wrong.
+    If it was sent before the timeout expired, it is returned even if no process ran then.
+
+    The log has the awaited name. In a branch the branch's path comes before it. `%/#!~` are written
+    as in URLs: a value for "orders/17" is sent to "orders%2F17". After a value has come to a name,
+    or while another wait for it is open, the next wait is for `name#2`, and so on. A wait that a
+    timeout or a cancel ended is not counted.
 
     With `key=` the value is sent to `name~key`, in any branch, and the call may be made in any task
-    that the workflow's code begins; the key is unique among the promises of that name.
+    that the workflow's code begins. The key is unique among the promises of that name.
     """
     where = required(f"promise({name!r})", key=key, keyed="promise(..., key=...)")
     call = where.next_call(_PREFIX + name, key=key)
@@ -58,7 +59,7 @@ def promise(name: str, kind: Any, *, key: str | None = None) -> Coroutine[None, 
         where.execution,
         call,
         kind,
-        # Its name may be waited for again if nothing was sent.
+        # If no value was sent, another wait may have the name.
         lambda record: numbers.know_signal(name, number, _taken(call, record)),
     )
 
@@ -104,7 +105,7 @@ async def received(
 def _taken(call: DurableCall, record: Record) -> int | None:
     """The number of the name that a wait has used up; None: it may be waited for again."""
     if record.signal is None:
-        # Version 1, where each wait has had a name of its own, whether or not something came.
+        # Version 1: each wait has a name of its own, whether or not a value came.
         return int(call.key.rpartition("#")[2])
     if record.kind is Kind.CANCELLED:
         return None

@@ -13,11 +13,12 @@ _LARGEST = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Queue:
     """
-    A queue, known to the core by its name: how many of its instances run at once, and how often.
+    A queue, by its name: bounds of the instances that run at once, and of starts in a period.
 
-    concurrency: over all workers and environments. per_worker: in each of them. rate: how many are
-    launched in a period at most, as "100/1m". None: not bounded. An instance has its place from its
-    launch to the launch's end, also while it waits in its process. Raises ValueError.
+    concurrency: the most running instances, over all workers and environments. per_worker: the most
+    in each of them. rate: the most launches in a period, as "100/1m". None: no bound. An instance
+    has its slot from its launch to the launch's end, also while it waits in its process. Raises
+    ValueError.
     """
 
     name: str

@@ -37,11 +37,11 @@ def random() -> Coroutine[Any, Any, float]:
 
 def patched(name: str) -> Coroutine[Any, Any, bool]:
     """
-    Return whether this instance takes the new way: it has not gone the old one past here.
+    Return whether this instance takes the new code: False if it has passed here with the old code.
 
-    The answer is the same on every replay. `if await patched("x"): new() else: old()` may lose
-    its else once no instance that went the old way is under way, and the question itself once no
-    instance is that was asked: keep `await patched("x")` until then.
+    The answer is the same on every replay. In `if await patched("x"): new() else: old()`, remove
+    the `else` once no open instance took the old code. Keep `await patched("x")` until no open
+    instance has made that call.
     """
     where = required(f"patched({name!r})")
     replay, branch = where.execution.replay, where.branch

@@ -16,12 +16,12 @@ _LONGEST = 64 * 1024
 
 def report(value: object) -> None:
     """
-    Say how far the workflow is: a text, or what JSON holds, shown with the instance's status.
+    Report the workflow's progress: a text or a JSON value, shown with the instance's status.
 
-    Between steps and inside them, in any task and in the threads of plain steps. The last report
-    stays, whatever becomes of the process; at most one a second is written, and nothing waits for
-    that. What a replay passes again is not reported again, and outside of workflows nothing is.
-    Raises NotSerializable for what no JSON holds, or is more than 64 KiB.
+    It may be called between steps and inside them, in any task and in the threads of plain steps.
+    The last report stays, also when the process dies. At most one a second is written, and no code
+    waits for it. A replay does not report again. Outside of workflows the call does nothing. Raises
+    NotSerializable for a value that is not JSON, or is larger than 64 KiB.
     """
     text = values.codec.output("report()", value, object)
     if len(text) > _LONGEST:

@@ -55,7 +55,7 @@ def declared(
     """Make the schedule of a workflow; None without cron. Raises ValueError for what is wrong."""
     if cron is None:
         return None
-    # Only a declared schedule needs to read cron.
+    # Only a declared schedule needs the cron parser.
     from runtara_schedules.declared import problem
 
     made = CodeSchedule(
@@ -97,7 +97,7 @@ def code_version(function: AnyFunction) -> str:
     try:
         text = Path(inspect.getfile(function)).read_bytes()
     except (OSError, TypeError):
-        # It has no file, as in an interactive session.
+        # The module has no file, as in an interactive session.
         text = function.__code__.co_code
     return hashlib.sha256(text).hexdigest()[:16]
 

@@ -53,14 +53,14 @@ S = TypeVar("S")
 
 class Step(CoroutineFunction, Generic[P, R]):
     """
-    A function that runs once: called again by a replay, it gives what it gave.
+    A function whose result is saved: on a replay the call returns the saved result.
 
-    Its place is taken when it is called, and the call is to be awaited. Outside a workflow and
-    inside another step it is its function. A plain function runs in a thread.
+    The call takes its key when it is made, and must be awaited. Outside a workflow and inside
+    another step it calls the function. A plain function runs in a thread.
     """
 
     def __init__(self, function: Callable[..., Any], options: StepOptions) -> None:
-        # First: it brings along what other decorators have put on the function.
+        # First: it copies the attributes that other decorators have set on the function.
         update_wrapper(self, function)
         self._function = Function(function)
         self._options = options
@@ -104,7 +104,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         call = where.next_call(name, key=self._key, step=self._identity)
         call.arguments = arguments
         made = cast("CoroutineType[Any, Any, R]", self._durable(where.execution, call, given))
-        # So that Python's warning of a call that nothing has awaited names the step.
+        # For Python's warning of an unawaited coroutine: it names the step.
         made.__qualname__ = self._options.name
         return made
 
@@ -123,9 +123,9 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     def keyed(self, key: str) -> "Step[P, R]":
         """
-        The same step under a key that is given, for one call.
+        Return the step with a key for one call.
 
-        The key is unique among the step's calls in the instance. So the call may be made in any
+        The key is unique among the step's calls in the instance. The call may then be made in any
         task that the workflow's code begins, in any order, beside others.
         """
         if not isinstance(key, str):
@@ -144,9 +144,10 @@ class Step(CoroutineFunction, Generic[P, R]):
 
     def in_doubt(self, ask: Callable[..., object]) -> Callable[..., object]:
         """
-        Ask this function, called like the step, about an effect that a crash left open.
+        Register the function that finds out whether an effect that a crash left open has happened.
 
-        It returns the result, or `NotDone()`; a plain function is asked in a thread.
+        It gets the step's arguments, and returns the result or `NotDone()`. A plain function runs
+        in a thread.
         """
         if not self._options.is_external:
             raise ValueError(f'{self._options.name}: in_doubt is for @step(effect="external")')
@@ -156,7 +157,7 @@ class Step(CoroutineFunction, Generic[P, R]):
     async def _durable(self, execution: Execution, call: DurableCall, given: Arguments) -> R:
         record = await execution.durable(
             call,
-            # Made only when they are asked for, and without a frame of our own.
+            # Made only when they are needed, and without a frame of ours.
             lambda: self._attempts(execution, call, given).run(
                 lambda: self._warn_if_changed(call, given)
             ),
@@ -202,7 +203,7 @@ class Step(CoroutineFunction, Generic[P, R]):
         try:
             whole.check_size()
         except NotSerializable:
-            # Its parts are more than the core takes.
+            # Its parts are larger than the core takes.
             text = values.failures.encode(call.key, error, attempts, ())
             return call.record(Kind.FAILURE, text)
         return whole
@@ -263,11 +264,11 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     Make a function a step.
 
-    `name`: what its keys are made of, the function's name unless given; `was`: names it had before.
-    `retry`: a `Retry(...)`; without one there is one attempt. `timeout`: of each attempt. `raises`:
-    errors that are answers, never tried again. `effect`: "external" saves the intent first; an
-    attempt that a crash left open is asked about (`in_doubt`). Without such a function, `doubt`
-    "stop" (the default) waits for an operator's decision, and "again" repeats the attempt.
+    `name`: the name in its keys, by default the function's. `was`: its former names. `retry`: a
+    `Retry(...)`; without one there is one attempt. `timeout`: the time of each attempt. `raises`:
+    errors that are expected answers, which are never retried. `effect`: "external" saves the intent
+    first. If a crash leaves an attempt open, the function registered by `in_doubt` decides. Without
+    one, `doubt` decides: "stop" (the default) waits for an operator, "again" repeats the attempt.
     """
     check_known("step", options, _OPTIONS)
     return partial(_made, **options) if function is None else _made(function)

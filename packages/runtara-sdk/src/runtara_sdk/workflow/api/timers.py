@@ -24,12 +24,12 @@ _FOREVER = (
 
 def sleep(how_long: Duration, *, key: str | None = None) -> Coroutine[Any, Any, None]:
     """
-    Sleep, counted from when an instance first comes here, whatever becomes of its processes.
+    Sleep, counted from the first run that makes the call; the deadline outlasts crashes.
 
-    A long sleep ends the process; another one goes on when it is over. Less than nothing is
-    nothing, as the way to a moment that has passed is; more than 100 years are 100. Raises
-    ValueError for an infinite one. With `key=`, which is unique among the instance's sleeps, it may
-    be called in any task that the workflow's code begins.
+    A long sleep ends the process, and another process goes on after it. A negative duration counts
+    as zero, and one of more than 100 years as 100 years. Raises ValueError for an infinite one.
+    With `key=`, which is unique among the instance's sleeps, it may be called in any task that the
+    workflow's code begins.
     """
     what = f"sleep({shown(how_long)})"
     if is_infinite(how_long):
@@ -40,11 +40,11 @@ def sleep(how_long: Duration, *, key: str | None = None) -> Coroutine[Any, Any, 
 
 def sleep_until(moment: datetime, *, key: str | None = None) -> Coroutine[Any, Any, None]:
     """
-    Sleep until a moment, such as a due date; one that has passed is over at once.
+    Sleep until a moment, such as a due date; a sleep until a past moment ends at once.
 
-    `moment` is aware: it has a time zone. Raises ValueError for a naive one, which would be
-    another moment on a machine in another zone. The moment of the first run that comes here
-    stands; one more than 100 years away counts as 100 years away. `key=` is as in `sleep`.
+    `moment` must have a time zone. Raises ValueError for a naive one, which would be another moment
+    on a machine in another zone. The moment of the first run that makes the call stands. One more
+    than 100 years away counts as 100 years away. `key=` is as in `sleep`.
     """
     what = f"sleep_until({shown(moment)})"
     _check_aware(what, moment)
@@ -61,7 +61,7 @@ def _begin(
 def _check_aware(what: str, moment: object) -> None:
     if not isinstance(moment, datetime):
         raise TypeError(f"{what} takes an aware datetime: sleep(...) takes durations")
-    # A zone may be the user's own class.
+    # The zone's class may be the user's.
     if asked(moment.utcoffset, None) is None:
         raise ValueError(
             f"{what} takes an aware datetime, and this one has no time zone: give it one, as"
@@ -82,11 +82,11 @@ async def _slept(
     async def live() -> Record | None:
         if until > execution.clock():
             await execution.cancellation.wait(woken, execution.live.new_wait(until, key=call.key))
-        # Where no process was there, or what cancels was still on its way from another branch.
+        # No process ran then, or the cancel was still on its way from another branch.
         expired = woken.expired_during(until)
         if expired is not None:
             raise execution.cancellation.cancelled(woken, expired)
-        # Where the order of outcomes does not count, the deadline says it all.
+        # Where the order of outcomes does not matter, the deadline is enough.
         return woken.record(Kind.RESULT, b"null") if execution.is_ordered() else None
 
     await execution.durable(woken, live)
@@ -100,9 +100,9 @@ async def deadline(
     is_outcome: bool = True,
 ) -> datetime | None:
     """
-    The deadline saved for a call, that of now if it is live; None: it has none.
+    Return the deadline saved for a call, a new one for a live call; None: it has none.
 
-    Raises what had cancelled the call before.
+    Raises the error by which the call was cancelled before.
     """
 
     async def live() -> Record:
@@ -124,9 +124,9 @@ class timeout:
     """
     `async with timeout("7d")`: raise TimeoutError at a durable call when the time is over.
 
-    The deadline is saved at entry, and so is the call that is cancelled: a replay raises there
-    again. None and an infinite time set no deadline; less than nothing is over at once, as
-    asyncio's is.
+    The deadline is saved at entry. The call that it cancels is saved too, and a replay raises
+    TimeoutError at the same call. None and an infinite time set no deadline. A negative time is
+    over at once, as in asyncio.
     """
 
     def __init__(self, how_long: Duration | None) -> None:
@@ -158,6 +158,6 @@ class timeout:
         assert self._scope is not None
         is_hidden = error is None and self._scope.is_hidden
         cancelled = self._where.execution.cancellation.exit(self._where.branch, self._scope, error)
-        # Where another scope was delivered in here too, its error goes on.
+        # If another scope's cancellation was raised in here too, its error goes on.
         if is_hidden or (cancelled == [self._scope] and is_a(error, asyncio.CancelledError)):
             raise TimeoutError(f"{self._scope.key}: {self._text} is over") from error

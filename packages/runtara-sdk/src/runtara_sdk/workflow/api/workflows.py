@@ -64,10 +64,10 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """
-        Give the workflow with these arguments, to be started as an instance or as a child.
+        Return a call of the workflow with these arguments, to start an instance or a child.
 
         Raises TypeError for arguments that the function does not take, NotSerializable for one that
-        is not as its parameter is annotated, and InputRefused for one that would not be read again.
+        does not fit its annotation, and InputRefused for one that could not be read back.
         """
         text = self._input(self._bound(args, kwargs), Form.ALIASES)
         self.arguments(text)
@@ -94,10 +94,10 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def check(self, instance_id: str, name: str, function: str | None) -> None:
         """
-        Raises Incompatible unless an instance that began with this name and function is one of it.
+        Raise Incompatible unless an instance of this name and function belongs to the workflow.
 
-        The function counts only where another module may have one of the name: not if the name was
-        given, nor for what was begun before it was kept (None).
+        The function is compared only if another module may have a workflow of the same name: not if
+        `name=` was given, nor for an instance that was begun before functions were saved (None).
         """
         if name in self._was or is_named(function or "", self._was):
             return
@@ -169,9 +169,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> tuple[bytes | None, Form]:
         """
-        Write arguments as an input, and say its form; None for no arguments.
+        Return arguments as an input, with its form; None for no arguments.
 
-        Raises NotSerializable for one that is not annotated so.
+        Raises NotSerializable for one that does not fit its annotation.
         """
         bound = self._bound(args, kwargs)
         try:
@@ -203,9 +203,9 @@ class Workflow(CoroutineFunction, Generic[P, R]):
 
     def output(self, value: object) -> bytes:
         """
-        Write what it returned, for others to read, so by its aliases.
+        Return the workflow's result as JSON, by the aliases of its fields: other programs read it.
 
-        Raises NotSerializable for what no JSON holds, or is more than the core keeps.
+        Raises NotSerializable for a result that is not JSON, or is larger than the core takes.
         """
         text = values.codec.output(
             f"workflow {self.name!r}", value, self._hints().get("return", Any)
@@ -256,7 +256,7 @@ class Workflow(CoroutineFunction, Generic[P, R]):
     def _hints(self) -> dict[str, Any]:
         try:
             return typing.get_type_hints(self.function, include_extras=True)
-        except Exception as error:  # What a text names, or is, is known only now.
+        except Exception as error:  # An annotation that is a text can be resolved only now.
             raise NotSerializable(
                 f"the annotations of workflow {self.name!r} can't be read ({error}): import what"
                 " they name at run time"
@@ -279,7 +279,7 @@ def _made(
 ) -> Workflow[P, R]:
     if isinstance(function, str):
         raise TypeError(f"workflow takes options by name: write @workflow(name={function!r})")
-    # A step says that it is one, too.
+    # A step declares that it is one, too.
     if not (inspect.isfunction(function) and inspect.iscoroutinefunction(function)):
         raise TypeError(f"a workflow is an async function: {function!r} is none")
     for parameter in inspect.signature(function).parameters.values():
@@ -337,18 +337,19 @@ def workflow(
     """
     Make an async function a workflow.
 
-    `name` is stored with each instance, so the function may be renamed and moved. `was` names what
-    the workflow was called before, as a name or as `module:function`; it goes on with the instances
-    of these. `raises` lists errors that are answers: a client that awaits an instance gets them as
-    they were raised.
+    `name` is stored with each instance, so the function may be renamed and moved. `was` has the
+    workflow's former names, each a name or `module:function`; it goes on with their instances.
+    `raises` lists errors that are expected answers: a client that awaits an instance gets them in
+    their own types.
 
     A run whose calls all wait is suspended after `suspend_after`, and its process ends. Shorter
     waits keep the process. A suspended instance is due when a promise's value is sent. A value that
     plain SQL inserts does not wake it; it is therefore also due every `recheck_every`. Calls of the
     core are repeated for `core_timeout` while it is out of reach, and for a second at least.
 
-    `cron`, in the zone `tz`: once deployed or served, it is started at each tick, and takes no
-    argument or a `Tick`. The others are those of `runtara schedules add`. Raises ValueError.
+    `cron`, in the time zone `tz`: once the workflow is deployed or served, an instance starts at
+    each tick. The workflow then takes no argument, or a `Tick`. The other options are those of
+    `runtara schedules add`. Raises ValueError.
     """
     options = RunOptions(
         duration("core_timeout=", core_timeout),
