@@ -87,6 +87,7 @@ async def test_a_role_that_may_only_read_suffices_for_reading() -> None:
         (("list", "--database-url", "mysql://x"), codes.USAGE, "--database-url"),
         (("list", "--database-url", "postgres://127.0.0.1:1/x"), codes.UNREACHABLE, "database"),
         (("list", "--database-url", "sqlite:x", "--address", "h:1"), codes.USAGE, "not both"),
+        (("list", "--database-url", "sqlite:/no/x.db"), codes.USAGE, "there is no file /no/x.db"),
     ],
 )
 def test_a_database_that_can_not_be_had_is_said_to_be_so(

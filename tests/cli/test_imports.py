@@ -1,5 +1,6 @@
 """What commands import before their first byte, which is most of the time that it takes."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtara_cli import codes
+from runtara_persistence.connect import connect
 
 CLIENT = {"aioquic", "cryptography"}
 DRIVERS = {"aiosqlite", "asyncpg"}
@@ -46,6 +48,11 @@ def loaded(*arguments: str, code: int, **variables: str) -> set[str]:
     return modules
 
 
+async def made(url: str) -> None:
+    async with connect(url, migrates=True):
+        """Make a database."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [(("--help",), codes.DONE), (("list", "--help"), codes.DONE), (("strat",), codes.USAGE)],
@@ -61,9 +68,12 @@ def test_help_and_errors_import_neither_event_loop_nor_client(
 
 def test_a_list_of_a_database_imports_no_connection(tmp_path: Path) -> None:
     """Nor the adapter of another kind of database, nor the steps of the one in memory."""
-    modules = loaded("list", "--database-url", f"sqlite:{tmp_path}/core.db", code=codes.DONE)
+    url = f"sqlite:{tmp_path}/core.db"
+    asyncio.run(made(url))
+    modules = loaded("list", "--database-url", url, code=codes.DONE)
 
     others = {"asyncpg", "runtara_persistence.memory", "runtara_domain.launching.launcher"}
+    others |= {"runtara_schedules", "cronsim", "runtara_protocol.pb.instance_pb2"}
     assert modules.isdisjoint(CLIENT | NEVER | others)
 
 

@@ -24,6 +24,7 @@ from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.operations import OPERATIONS
 from runtara_management_sdk import ManagementClient
 from runtara_management_sdk.answers import read_answer
+from runtara_migrations import location
 from runtara_persistence.connect import connect
 from runtara_protocol.frame import MessageType, encode
 from runtara_protocol.pb import environment_pb2 as pb
@@ -40,14 +41,18 @@ _MAX_IMAGE = 256 << 20
 @asynccontextmanager
 async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
     """
-    Give a client of a database; raises ConfigurationError for a URL that is none.
+    Give a client of a database; raises ConfigurationError for a URL that is none, or of no file.
 
     Raises ConnectionFailed if the database can't be had.
     """
     try:
-        persistence = connect(database_url)
-    except InvalidValue as error:
+        persistence, place = connect(database_url), location.parse(database_url)
+    except (InvalidValue, location.InvalidLocation) as error:
         raise ConfigurationError(f"--database-url: {error}") from error
+    if isinstance(place, location.SqliteLocation) and not _is_there(place.path):
+        raise ConfigurationError(
+            f"--database-url: there is no file {place.path}: `runtara migrate` makes a database"
+        )
     try:
         async with persistence:
             clock = SystemClock()
@@ -69,6 +74,10 @@ async def opened(database_url: str) -> AsyncIterator[ManagementClient]:
             yield ManagementClient(transport=_Direct(management))
     except DatabaseError as error:
         raise ConnectionFailed(str(error)) from error
+
+
+def _is_there(path: str) -> bool:
+    return path == ":memory:" or Path(path).exists()
 
 
 class _Direct:

@@ -2,7 +2,7 @@
 
 from runtara_cli import codes
 from runtara_cli.access import Access
-from runtara_management_sdk import Conflict, ImageInUse, ImageNotFound, NotFound
+from runtara_management_sdk import ImageInUse, ImageNotFound, NotFound
 from runtara_sdk.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -22,8 +22,13 @@ _NEXT: dict[type[RuntaraError], str] = {
     InstanceAlreadyExists: "leave the id out to have one made, or take another",
     InvalidInstanceState: "`runtara explain ID` says what can be done",
     RequestNotKnown: "the environment is older than this command: update it",
-    NotFound: "`runtara environments`, `runtara queues` and `runtara hold` show what there is",
-    Conflict: "",
+}
+# By the word that the message begins with, as "Schedule 'nightly' not found".
+_SHOWN_BY = {
+    "Environment": "`runtara environments` shows those that there are",
+    "Launch": "`runtara show ID` shows the launches of an instance",
+    "Queue": "`runtara queues` shows those that there are",
+    "Schedule": "`runtara schedules list` shows those that there are",
 }
 
 
@@ -34,6 +39,8 @@ def described(error: RuntaraError, way: Access) -> tuple[str, int]:
     if isinstance(error, ConnectionFailed | ServerNotTrusted) or not isinstance(error, ServerError):
         return f"Error: {error}\n{_reached_by(way)}", codes.UNREACHABLE
     hint = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), "")
+    if isinstance(error, NotFound):
+        hint = _SHOWN_BY.get(str(error).partition(" ")[0], hint)
     return f"Error: {error}" + (f"\nNext: {hint}" if hint else ""), codes.REFUSED
 
 

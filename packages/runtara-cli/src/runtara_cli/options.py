@@ -83,7 +83,8 @@ class Json(click.ParamType[bytes]):
         try:
             json.loads(text)
         except (ValueError, RecursionError) as error:
-            said = f"; a text takes double quotes: '\"{text}\"'" if text.isidentifier() else ""
+            is_bare = not source and text[:1] not in ("", "{", "[", '"') and "'" not in text
+            said = f"; a text takes double quotes: '\"{text}\"'" if is_bare else ""
             self.fail(f"{source}takes JSON: {error}{said}", param, ctx)
         return text.encode()
 

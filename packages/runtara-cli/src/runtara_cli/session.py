@@ -26,5 +26,8 @@ class Session:
         """Give the tenant that is meant; raises UsageError if none is named anywhere."""
         named = given or self.access.tenant_id
         if named is None:
-            raise click.UsageError("name the tenant: --tenant NAME, or set RUNTARA_TENANT_ID")
+            raise click.UsageError(
+                "name the tenant: --tenant NAME, or set RUNTARA_TENANT_ID; only in a folder of"
+                " `runtara dev` none needs to be named, and no .runtara/ is in this one or above it"
+            )
         return named

@@ -221,7 +221,8 @@ def _obstacle(
 
 
 def _router(management: Management) -> ManagementRouter:
-    return Router(OPERATIONS, management)
+    # All of them now: no request waits for an import.
+    return Router(replace(OPERATIONS, handlers=dict(OPERATIONS.handlers)), management)
 
 
 class Container(containers.DeclarativeContainer):

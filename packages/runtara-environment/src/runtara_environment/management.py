@@ -16,13 +16,12 @@ from runtara_domain.model.launches import Launch, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.placements import LogPiece
-from runtara_domain.ports.schedules import Calendar
 from runtara_domain.ports.transport import OnAbandoned
 from runtara_protocol.server.streams import Upload
-from runtara_schedules import CronCalendar
 
 if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
+    from runtara_domain.ports.schedules import Calendar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,6 @@ class Management:
     environment_id: str
     image_max_bytes: int
     began_at: timedelta
-    calendar: Calendar = field(default_factory=CronCalendar)
     tenant_limit: int | None = None
     offers: dict[str, Offer] = field(default_factory=dict)
     ending: Listeners = field(default_factory=Listeners)
@@ -62,6 +60,14 @@ class Management:
     def operations(self) -> InstanceOperations:
         """What is done with instances."""
         return InstanceOperations(self.persistence, self.clock, lambda: self.launcher)
+
+    @cached_property
+    def calendar(self) -> "Calendar":
+        """When schedules tick."""
+        # Only now: it reads time zones, and most commands on a database ask for no tick.
+        from runtara_schedules import CronCalendar
+
+        return CronCalendar()
 
     def end(self) -> None:
         """Answer now what is held, and hold nothing more."""

@@ -1,26 +1,17 @@
-"""The management protocol's operations, and the handler of each."""
+"""The management protocol's operations, and where the handler of each lies."""
 
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from runtara_domain.error import DatabaseError, EmptyRequest, Overloaded, ShuttingDown
 from runtara_environment.management import Management, ManagementRequest
-from runtara_environment.management_handlers import (
-    copies,
-    history,
-    images,
-    instances,
-    operators,
-    queues,
-    schedules,
-    system,
-    workers,
-)
 from runtara_protocol.pb import environment_pb2 as pb
 from runtara_protocol.quic.stream import Stream
-from runtara_protocol.server.router import OperationTable, Router
+from runtara_protocol.server.router import Handler, OperationTable, Router
 from runtara_protocol.server.streams import RequestStreams, Upload
 
+ManagementHandler: TypeAlias = Handler[Management, ManagementRequest, pb.RpcResponse]
 ManagementRouter: TypeAlias = Router[Management, ManagementRequest, pb.RpcResponse]
 
 _LARGE_ANSWERS = frozenset(
@@ -58,63 +49,51 @@ def _refusal(operation: str | None, code: str, message: str) -> pb.RpcResponse:
     return pb.RpcResponse(**{field: answer})
 
 
+# By the modules that they lie in.
+_OPERATIONS: Mapping[str, tuple[str, ...]] = {
+    "system": ("health_check", "test_capability", "list_agents", "get_capability"),
+    "images": (
+        "register_image", "register_image_stream", "list_images", "get_image", "delete_image",
+    ),
+    "instances": (
+        "start_instance", "stop_instance", "resume_instance", "get_instance_status",
+        "list_instances", "send_signal", "send_custom_signal", "retry_instance", "fork_instance",
+        "move_instance", "wait_instance", "delete_instance",
+    ),
+    "history": ("list_checkpoints", "get_checkpoint", "list_events", "get_tenant_metrics"),
+    "operators": (
+        "list_launches", "get_log", "list_environments", "drain_environment", "set_hold",
+        "list_holds", "prune_instances",
+    ),
+    "copies": ("export_instance", "import_instance"),
+    "workers": ("open_worker", "claim_launches", "renew_worker", "report_launches", "close_worker"),
+    "queues": ("put_queue", "list_queues", "delete_queue", "put_limit", "list_limits"),
+    "schedules": (
+        "put_schedule", "list_schedules", "pause_schedule", "trigger_schedule",
+        "backfill_schedule", "next_ticks", "delete_schedule",
+    ),
+}  # fmt: skip
+_MODULES = {operation: module for module, each in _OPERATIONS.items() for operation in each}
+
+
+class _Handlers(Mapping[str, ManagementHandler]):
+    """The handlers by their operations; a module of them is imported when it is asked for one."""
+
+    def __getitem__(self, operation: str) -> ManagementHandler:
+        module = import_module(f"runtara_environment.management_handlers.{_MODULES[operation]}")
+        handler: ManagementHandler = getattr(module, operation)
+        return handler
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
 OPERATIONS: OperationTable[Management, ManagementRequest, pb.RpcResponse] = OperationTable(
     parse=pb.RpcRequest.FromString,
-    handlers=MappingProxyType(
-        {
-            "health_check": system.health_check,
-            "register_image": images.register_image,
-            "register_image_stream": images.register_image_stream,
-            "list_images": images.list_images,
-            "get_image": images.get_image,
-            "delete_image": images.delete_image,
-            "start_instance": instances.start_instance,
-            "stop_instance": instances.stop_instance,
-            "resume_instance": instances.resume_instance,
-            "get_instance_status": instances.get_instance_status,
-            "list_instances": instances.list_instances,
-            "send_signal": instances.send_signal,
-            "test_capability": system.test_capability,
-            "list_agents": system.list_agents,
-            "get_capability": system.get_capability,
-            "list_checkpoints": history.list_checkpoints,
-            "get_checkpoint": history.get_checkpoint,
-            "send_custom_signal": instances.send_custom_signal,
-            "list_events": history.list_events,
-            "get_tenant_metrics": history.get_tenant_metrics,
-            "retry_instance": instances.retry_instance,
-            "fork_instance": instances.fork_instance,
-            "move_instance": instances.move_instance,
-            "wait_instance": instances.wait_instance,
-            "list_launches": operators.list_launches,
-            "get_log": operators.get_log,
-            "list_environments": operators.list_environments,
-            "drain_environment": operators.drain_environment,
-            "set_hold": operators.set_hold,
-            "list_holds": operators.list_holds,
-            "prune_instances": operators.prune_instances,
-            "delete_instance": instances.delete_instance,
-            "export_instance": copies.export_instance,
-            "import_instance": copies.import_instance,
-            "open_worker": workers.open_worker,
-            "claim_launches": workers.claim_launches,
-            "renew_worker": workers.renew_worker,
-            "report_launches": workers.report_launches,
-            "close_worker": workers.close_worker,
-            "put_queue": queues.put_queue,
-            "list_queues": queues.list_queues,
-            "delete_queue": queues.delete_queue,
-            "put_limit": queues.put_limit,
-            "list_limits": queues.list_limits,
-            "put_schedule": schedules.put_schedule,
-            "list_schedules": schedules.list_schedules,
-            "pause_schedule": schedules.pause_schedule,
-            "trigger_schedule": schedules.trigger_schedule,
-            "backfill_schedule": schedules.backfill_schedule,
-            "next_ticks": schedules.next_ticks,
-            "delete_schedule": schedules.delete_schedule,
-        }
-    ),
+    handlers=_Handlers(),
     large_answers=_LARGE_ANSWERS,
     is_read=_is_read,
     refusal=_refusal,

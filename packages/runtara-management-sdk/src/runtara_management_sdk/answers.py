@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from runtara_management_sdk.errors import refusal
 from runtara_protocol.pb.environment_pb2 import RpcRequest, RpcResponse
-from runtara_sdk.client.exchange import parsed
+from runtara_sdk.client.frames import parsed
 from runtara_sdk.errors import ProtocolError
 
 _ANSWERED_AS = {"register_image_stream": "register_image"}

@@ -11,7 +11,7 @@ from runtara_protocol.quic.client import ClientConnection
 from runtara_protocol.quic.error import ConnectionLost, StreamReset
 from runtara_sdk.client.backoff import delay
 from runtara_sdk.client.connection import SharedConnection
-from runtara_sdk.client.exchange import frame
+from runtara_sdk.client.frames import frame
 from runtara_sdk.client.retry import NOT_CARRIED_OUT, TRANSIENT
 from runtara_sdk.errors import (
     ConnectionFailed,

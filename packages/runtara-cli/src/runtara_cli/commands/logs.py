@@ -22,6 +22,14 @@ async def command(session: Session, instance_id: str, follow: bool, launch: str 
     if follow and launch is None:
         await following.logs(session, instance_id)
         return
+    from runtara_management_sdk import NotFound
+    from runtara_sdk.errors import InstanceNotFound
+
     pieces = session.client.launches.log(instance_id, launch_id=launch, follow=follow)
-    async for piece in pieces:
-        click.echo(piece, nl=False)
+    try:
+        async for piece in pieces:
+            click.echo(piece, nl=False)
+    except NotFound:
+        if await session.client.instances.get(instance_id) is None:
+            raise InstanceNotFound(f"Instance {instance_id!r} not found") from None
+        raise

@@ -62,7 +62,7 @@ def _head(one: "Instance", now: datetime) -> list[str]:
         f"image {one.image_name} version {one.image_version}" if one.image_name else "",
         f"took {words.span(ended - begun)}" if ended else f"for {words.ago(words.since(one), now)}",
         f"{one.launches} launch{'' if one.launches == 1 else 'es'}",
-        f"{one.crashes} crashes in a row" if one.crashes else "",
+        f"{one.crashes} crash{'' if one.crashes == 1 else 'es'} in a row" if one.crashes else "",
         f"queue {one.queue}" if one.queue else "",
         f"child of {one.parent_id}" if one.parent_id else "",
         f"peak {words.size(one.memory_peak_bytes)}" if one.memory_peak_bytes else "",

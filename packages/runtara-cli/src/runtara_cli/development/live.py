@@ -34,7 +34,8 @@ class Live:
 
     def say(self, text: str, colour: str | None = None) -> None:
         """Write a text above the lines of instances; raises OSError if the terminal is gone."""
-        self._screen.say(click.style(text, fg=colour) if self._screen.is_terminal else text)
+        is_coloured = colour and self._screen.is_terminal
+        self._screen.say(click.style(text, fg=colour) if is_coloured else text)
 
     def close(self) -> None:
         """Write what waits, as far as the terminal takes it at once."""

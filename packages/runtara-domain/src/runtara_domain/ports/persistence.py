@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from runtara_domain.ports.checkpoints import Checkpoints
 from runtara_domain.ports.claims import Claims
@@ -14,8 +14,10 @@ from runtara_domain.ports.images import Images
 from runtara_domain.ports.instances import Instances
 from runtara_domain.ports.launches import Launches
 from runtara_domain.ports.limits import Limits
-from runtara_domain.ports.schedules import Schedules
 from runtara_domain.ports.signals import Signals
+
+if TYPE_CHECKING:
+    from runtara_domain.ports.schedules import Schedules
 
 LAUNCHABLE_WITHIN = timedelta(seconds=15)
 """How early watches tell of a sleep or claim that ends; ask `Claims.next_due` for later ones."""
@@ -58,7 +60,7 @@ class Persistence(Protocol):
     def limits(self) -> Limits: ...
 
     @property
-    def schedules(self) -> Schedules: ...
+    def schedules(self) -> "Schedules": ...
 
     async def check(self) -> None:
         """Ask the database whether it answers; raises DatabaseError if not."""

@@ -17,12 +17,10 @@ from runtara_domain.model.images import (
     NewImage,
     RegisteredImage,
 )
-from runtara_domain.use_cases.schedules import ManageSchedules
 from runtara_environment.errors import ImageInUse
 from runtara_environment.management import Management, ManagementRequest
 from runtara_environment.management_handlers import translation
 from runtara_protocol.pb import environment_pb2 as pb
-from runtara_schedules import declared
 
 
 async def register_image(
@@ -107,6 +105,10 @@ async def _registered(
 
 async def _declare_schedule(core: Management, image: Image) -> None:
     """Keep the schedule that an image's metadata declares, or that it declares none any more."""
+    # Only now: most commands on a database register no image.
+    from runtara_domain.use_cases.schedules import ManageSchedules
+    from runtara_schedules import declared
+
     persistence = core.persistence
     manage = ManageSchedules(persistence.schedules, persistence.launches, core.calendar)
     found = image.metadata.get("schedule")

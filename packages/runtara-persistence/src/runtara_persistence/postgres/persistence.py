@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from runtara_migrations import location
-from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
-from runtara_persistence.postgres.claims import PostgresClaims
 from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.environments import PostgresEnvironments
-from runtara_persistence.postgres.events import PostgresEvents
 from runtara_persistence.postgres.images import PostgresImages
 from runtara_persistence.postgres.instances import PostgresInstances
 from runtara_persistence.postgres.launches import PostgresLaunches
 from runtara_persistence.postgres.limits import PostgresLimits
-from runtara_persistence.postgres.schedules import PostgresSchedules
-from runtara_persistence.postgres.signals import PostgresSignals
 from runtara_persistence.postgres.watch import watching
+
+if TYPE_CHECKING:
+    from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
+    from runtara_persistence.postgres.claims import PostgresClaims
+    from runtara_persistence.postgres.events import PostgresEvents
+    from runtara_persistence.postgres.schedules import PostgresSchedules
+    from runtara_persistence.postgres.signals import PostgresSignals
 
 
 class PostgresPersistence:
@@ -51,16 +54,43 @@ class PostgresPersistence:
             step_timeout=step_timeout,
         )
         self._lifetime = AsyncExitStack()
-        self.checkpoints = PostgresCheckpoints(self._database)
         self.instances = PostgresInstances(self._database)
-        self.claims = PostgresClaims(self._database)
-        self.events = PostgresEvents(self._database)
-        self.signals = PostgresSignals(self._database)
         self.images = PostgresImages(self._database)
         self.launches = PostgresLaunches(self._database)
         self.environments = PostgresEnvironments(self._database)
         self.limits = PostgresLimits(self._database)
-        self.schedules = PostgresSchedules(self._database)
+
+    # Imported when they are asked for: a command that lists instances needs none of them.
+
+    @cached_property
+    def checkpoints(self) -> "PostgresCheckpoints":
+        from runtara_persistence.postgres.checkpoints import PostgresCheckpoints
+
+        return PostgresCheckpoints(self._database)
+
+    @cached_property
+    def claims(self) -> "PostgresClaims":
+        from runtara_persistence.postgres.claims import PostgresClaims
+
+        return PostgresClaims(self._database)
+
+    @cached_property
+    def events(self) -> "PostgresEvents":
+        from runtara_persistence.postgres.events import PostgresEvents
+
+        return PostgresEvents(self._database)
+
+    @cached_property
+    def signals(self) -> "PostgresSignals":
+        from runtara_persistence.postgres.signals import PostgresSignals
+
+        return PostgresSignals(self._database)
+
+    @cached_property
+    def schedules(self) -> "PostgresSchedules":
+        from runtara_persistence.postgres.schedules import PostgresSchedules
+
+        return PostgresSchedules(self._database)
 
     async def check(self) -> None:
         await self._database.read("check the database", "SELECT FROM instances LIMIT 1")

@@ -3,21 +3,24 @@
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
-from runtara_persistence.sqlite.claims import SqliteClaims
 from runtara_persistence.sqlite.database import Database
 from runtara_persistence.sqlite.environments import SqliteEnvironments
-from runtara_persistence.sqlite.events import SqliteEvents
 from runtara_persistence.sqlite.images import SqliteImages
 from runtara_persistence.sqlite.instances import SqliteInstances
 from runtara_persistence.sqlite.launches import SqliteLaunches
 from runtara_persistence.sqlite.limits import SqliteLimits
-from runtara_persistence.sqlite.schedules import SqliteSchedules
-from runtara_persistence.sqlite.signals import SqliteSignals
 from runtara_persistence.sqlite.watch import Watch
+
+if TYPE_CHECKING:
+    from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
+    from runtara_persistence.sqlite.claims import SqliteClaims
+    from runtara_persistence.sqlite.events import SqliteEvents
+    from runtara_persistence.sqlite.schedules import SqliteSchedules
+    from runtara_persistence.sqlite.signals import SqliteSignals
 
 
 class SqlitePersistence:
@@ -33,15 +36,42 @@ class SqlitePersistence:
         self._lifetime = AsyncExitStack()
         self._watch = Watch(self._database)
         self.instances = SqliteInstances(self._database, self._watch)
-        self.checkpoints = SqliteCheckpoints(self._database)
-        self.claims = SqliteClaims(self._database)
-        self.events = SqliteEvents(self._database, self._watch)
-        self.signals = SqliteSignals(self._database, self._watch)
         self.images = SqliteImages(self._database)
         self.launches = SqliteLaunches(self._database, self._watch)
         self.environments = SqliteEnvironments(self._database)
         self.limits = SqliteLimits(self._database)
-        self.schedules = SqliteSchedules(self._database, self._watch)
+
+    # Imported when they are asked for: a command that lists instances needs none of them.
+
+    @cached_property
+    def checkpoints(self) -> "SqliteCheckpoints":
+        from runtara_persistence.sqlite.checkpoints import SqliteCheckpoints
+
+        return SqliteCheckpoints(self._database)
+
+    @cached_property
+    def claims(self) -> "SqliteClaims":
+        from runtara_persistence.sqlite.claims import SqliteClaims
+
+        return SqliteClaims(self._database)
+
+    @cached_property
+    def events(self) -> "SqliteEvents":
+        from runtara_persistence.sqlite.events import SqliteEvents
+
+        return SqliteEvents(self._database, self._watch)
+
+    @cached_property
+    def signals(self) -> "SqliteSignals":
+        from runtara_persistence.sqlite.signals import SqliteSignals
+
+        return SqliteSignals(self._database, self._watch)
+
+    @cached_property
+    def schedules(self) -> "SqliteSchedules":
+        from runtara_persistence.sqlite.schedules import SqliteSchedules
+
+        return SqliteSchedules(self._database, self._watch)
 
     async def check(self) -> None:
         def step(connection: sqlite3.Connection) -> None:
