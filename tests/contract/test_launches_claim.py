@@ -204,7 +204,7 @@ async def test_the_highest_priority_comes_first_then_the_longest_wait(
 
 
 async def test_without_a_good_lease_nothing_is_claimed(persistence: Persistence) -> None:
-    """Not without any, after it was given up, once it is over, or while it is drained."""
+    """Not without any, after it was given up, or once it is over; nor while it is drained."""
     image = await put_image(persistence)
     await start(persistence, image_id=image.image_id)
     unknown = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
@@ -215,8 +215,9 @@ async def test_without_a_good_lease_nothing_is_claimed(persistence: Persistence)
     await persistence.environments.close("e")
     given_up = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
 
-    for claims in (unknown, over, drained, given_up):
+    for claims in (unknown, over, given_up):
         assert (claims.assignments, claims.has_lease) == ((), False)
+    assert (drained.assignments, drained.has_lease, drained.is_draining) == ((), True, True)
     await hold_lease(persistence, "e")
     assert len(await claim(persistence)) == 1
 

@@ -569,6 +569,27 @@ async def test_one_that_has_just_begun_takes_over_as_soon_as_it_may(world: World
         assert next(one.cause for one in await world.launches("i")) == "environment_lost"
 
 
+async def test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back(
+    world: World,
+) -> None:
+    """While it is drained it asks for no more than at rest."""
+    calls = world.count_calls()
+    async with world.launcher() as here:
+        await world.settle()
+        await world.persistence.environments.drain("here", draining=True)
+        await start(world, here, "i")
+        offered = here.offer()
+        calls.clear()
+        await world.pass_time(60)
+        asked = dict(calls)
+        await world.persistence.environments.drain("here", draining=False)
+        await world.settle()
+
+        assert offered is None
+        assert set(asked) == {"renew"}
+        assert world.place().living() == ["i"]
+
+
 async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -> None:
     """At that moment, by itself."""
     limit = Limit(Scope.QUEUE, TENANT, "mail", rate=1, rate_period=timedelta(seconds=7))

@@ -302,7 +302,7 @@ async def test_a_worker_claims_reports_and_leaves(
     await transport.ask(pb.RpcRequest(claim_launches=claim))
     late = await claim_late(port, "w", monkeypatch)
     await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id="w")))
-    assert [claims.has_lease for claims in late] == [False]
+    assert [claims.is_draining for claims in late] == [True]
     [launch] = [one async for one in port.client.launches.list(instance_id="j")]
     left = await port.client.instances.get("j")
     assert left is not None

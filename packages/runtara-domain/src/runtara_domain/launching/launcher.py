@@ -144,7 +144,7 @@ class Launcher:
     def offer(self) -> Offer | None:
         """Give what `Launches.start` may claim for; None if nothing more is taken now."""
         # What waits already comes first, by the next claim.
-        if self._known.is_waiting or not self._free():
+        if self._known.is_waiting or self._known.is_draining or not self._free():
             return None
         return self._offer
 
@@ -248,6 +248,8 @@ class Launcher:
         )
         self.take(claims, has_held)
         known.next_at, known.again_at = claims.next_at, claims.again_at
+        if claims.has_lease:
+            self._note_drain(claims.is_draining)
         known.is_waiting = len(claims.assignments) == limit
         # What has changed meanwhile may have come too late for this claim.
         known.is_wanted |= known.is_waiting
@@ -261,7 +263,7 @@ class Launcher:
         return min(spans, default=None)
 
     def _free(self) -> int:
-        if self._is_ending or self._known.is_draining or not self._lease.is_good():
+        if self._is_ending or not self._lease.is_good():
             return 0
         return max(self._settings.environment.capacity - self._supervisor.occupied(), 0)
 
@@ -274,13 +276,13 @@ class Launcher:
     # What comes from the database
 
     def _renewed(self, renewal: Renewal) -> None:
-        was_draining, self._known.is_draining = self._known.is_draining, renewal.is_draining
-        self._known.next_at = renewal.next_launchable_at
-        if renewal.is_draining and not was_draining:
-            logger.info("drained: nothing more is launched here")
+        was_draining = self._known.is_draining
+        self._note_drain(renewal.is_draining)
+        self._known.next_at = None if renewal.is_draining else renewal.next_launchable_at
         if self._scheduler is not None:
             self._scheduler.heard(renewal.next_tick_at)
-        if renewal.is_anything_launchable:
+        # While it is drained it claims only what it is told of, to hear that it isn't any more.
+        if (renewal.is_anything_launchable or was_draining) and not renewal.is_draining:
             self._want()
         self._wake_up.set()
         if renewal.next_stop_at is not None:
@@ -294,6 +296,11 @@ class Launcher:
     def _changed(self, instance_ids: Collection[str] | None) -> None:
         if instance_ids is None or self._supervisor.takes(list(instance_ids)):
             self._supervisor.wake_up.set()
+
+    def _note_drain(self, is_draining: bool) -> None:
+        if is_draining and not self._known.is_draining:
+            logger.info("drained: nothing more is launched here")
+        self._known.is_draining = is_draining
 
     def _want(self) -> None:
         self._known.is_wanted = True

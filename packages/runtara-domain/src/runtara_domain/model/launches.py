@@ -152,16 +152,17 @@ class Claims:
     """
     What a claim gave.
 
-    has_lease: whether the environment's lease was good and it was not drained; without it nothing
-    is claimed. again_at: the earliest moment at which the same offer may give more by itself:
-    because an instance waits for a worker until then, or was in other hands; None if none does.
-    next_at: the earliest moment after the claim's at which another instance becomes launchable by
-    itself, whoever can launch it; None if none does, or if as many were given as were asked for:
-    there may be more at once.
+    has_lease: whether the environment's lease was good; without it nothing is claimed. is_draining:
+    whether nothing is claimed because the environment is drained. again_at: the earliest moment at
+    which the same offer may give more by itself: because an instance waits for a worker until then,
+    or was in other hands; None if none does. next_at: the earliest moment after the claim's at
+    which another instance becomes launchable by itself, whoever can launch it; None if none does,
+    or if as many were given as were asked for: there may be more at once.
     """
 
     assignments: tuple[Assignment, ...] = ()
     has_lease: bool = True
+    is_draining: bool = False
     again_at: datetime | None = None
     next_at: datetime | None = None
 

@@ -112,7 +112,7 @@ def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
 async def _claim(core: Management, offer: Offer, limit: int) -> Claims:
     claims = await core.persistence.launches.claim(offer, limit=limit, at=core.launcher.now())
     if not claims.has_lease:
-        raise LeaseLost("the worker's lease has run out, or it is drained; open it again")
+        raise LeaseLost("the worker's lease has run out; open it again")
     return claims
 
 

@@ -153,8 +153,10 @@ def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
     environment = store.environments.get(offer.environment_id)
     is_good = is_living(store, offer.environment_id, at)
-    if environment is None or not is_good or environment.is_draining:
+    if environment is None or not is_good:
         return Claims(has_lease=False)
+    if environment.is_draining:
+        return Claims(is_draining=True)
     free = room(store, offer.tenant_limit, offer.environment_id, at)
     found = choose(
         _candidates(store, offer, at), _targets(store, offer, at), free, limit=limit, at=at

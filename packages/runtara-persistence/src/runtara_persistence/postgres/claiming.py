@@ -46,8 +46,10 @@ class _Claiming:
 async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
     found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
-    if not found or found[0]["is_draining"] or not found[0]["is_living"]:
+    if not found or not found[0]["is_living"]:
         return Claims(has_lease=False)
+    if found[0]["is_draining"]:
+        return Claims(is_draining=True)
     claims = await _claim(_Claiming(connection, offer, at), limit)
     if len(claims.assignments) == limit:
         return claims

@@ -37,8 +37,10 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
     """Carry out `launches.claim`."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
     row = connection.execute(_SQL["environment"], key).fetchone()
-    if row is None or row[1] or not row[2]:
+    if row is None or not row[2]:
         return Claims(has_lease=False)
+    if row[1]:
+        return Claims(is_draining=True)
     lanes = dict(_lanes(connection))
     others = [*_told(connection, at), *_silent(connection, offer, at)]
     all_lanes = {*lanes, *(each.lane for each in others)}

@@ -150,7 +150,7 @@ class _RemoteWorker:
         while not self._is_leaving:
             self._changed.clear()
             free = self._plan.capacity - len(self._launches)
-            if free <= 0 or self._is_draining:
+            if free <= 0:
                 await self._changed.wait()
                 continue
             try:
@@ -194,9 +194,7 @@ class _RemoteWorker:
                 logger.warning("the lease can't be renewed: %s", error)
                 continue
             self._good_until = asked_at + renewed.good_for.total_seconds()
-            if self._is_draining != renewed.is_draining:
-                self._is_draining = renewed.is_draining
-                self._changed.set()
+            self._is_draining = renewed.is_draining
             for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
                 self._causes[launch_id] = (Cause.SUPERSEDED, "another run or launch has it")
                 self.runs.kill(launch_id)
