@@ -27,6 +27,38 @@ LAUNCHING = (
         (_SEQUENCES + "test_an_environment_that_renews_before_it_forks",),
     ),
     Mutant(
+        "An environment that was cut off takes others for lost.",
+        _ENGINE + "lease.py",
+        "LeaseKeeper._has_renewed",
+        "self._steady_since = None",
+        "pass",
+        (_SEQUENCES + "test_an_environment_that_was_cut_off_takes_no_other_for_lost[failures]",),
+    ),
+    Mutant(
+        "An environment whose renewal had no answer for long takes others for lost.",
+        _ENGINE + "lease.py",
+        "LeaseKeeper._hold",
+        "self._answered_at - asked_at >= self._times.every",
+        "False",
+        (_SEQUENCES + "test_an_environment_that_was_cut_off_takes_no_other_for_lost[no answer]",),
+    ),
+    Mutant(
+        "A verdict that can't be stored is forgotten, with the ending.",
+        _ENGINE + "supervisor.py",
+        "Supervisor._until_stored",
+        "await self.clock.pause(_AFTER_FAILURE)",
+        "return None",
+        (_SEQUENCES + "test_an_outage_of_the_database_that_is_longer_than_all_leases",),
+    ),
+    Mutant(
+        "An environment that is drained notices the end of that with its next renewal.",
+        _ENGINE + "launcher.py",
+        "Launcher._free",
+        "self._is_ending or",
+        "self._is_ending or self._known.is_draining or",
+        (_LAUNCHER + "test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back",),
+    ),
+    Mutant(
         "An instance's next process is started beside the one before.",
         _ENGINE + "supervisor.py",
         "Supervisor._launch",
@@ -82,6 +114,16 @@ LAUNCHING = (
         "counter[key] += 0",
         (
             "tests/contract/test_launches_claim.py::test_a_limit_by_environment_bounds_each_of_them_alone",
+        ),
+    ),
+    Mutant(
+        "How a process ended is told once, and forgotten before it is confirmed.",
+        _SPAWNER + "service.py",
+        "Spawner._hello",
+        "child.ended is not None",
+        "False",
+        (
+            "tests/environment/test_local_contract.py::TestLocalPlacement::test_processes_are_found_again",
         ),
     ),
     Mutant(

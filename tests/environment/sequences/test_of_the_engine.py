@@ -13,6 +13,7 @@ from tests.environment.sequences.worlds import (
     Gated,
     GatedPlacement,
     WrongClock,
+    gone,
     launcher,
     living,
     start,
@@ -205,6 +206,31 @@ async def test_an_outage_of_the_database_that_is_longer_than_all_leases(world: W
         }
         for name in ("i", "j", "k"):
             assert len(await world.launches(name)) == 1
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["failures", "no answer"])
+async def test_an_environment_that_was_cut_off_takes_no_other_for_lost(
+    world: World, fails: bool
+) -> None:
+    """Its own lease was good all the time; the other one's was not, and it is only late."""
+    here, there = Gate(), Gate()
+    async with launcher(world, "b", persistence=Gated(world.persistence, there)):
+        await start(world, "i")
+        await world.pass_time(9)
+        async with launcher(world, "a", persistence=Gated(world.persistence, here)):
+            await world.pass_time(41)
+            for gate in (here, there):
+                gate.cut(fails=fails)
+            await world.pass_time(25)
+            here.mend()
+            await world.pass_time(2)
+            over = [one.environment_id for one in await gone(world)]
+            assert (over, len(await world.launches("i"))) == (["b"], 1)
+            there.mend()
+            await world.pass_time(60)
+
+            assert world.place("b").living() == ["i"]
+            assert [one.cause for one in await world.launches("i")] == [None]
 
 
 async def test_a_stop_of_an_instance_that_another_environment_runs(world: World) -> None:

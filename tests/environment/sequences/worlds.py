@@ -11,7 +11,7 @@ from tests.support.clock import FrozenClock
 
 from runtara_domain.error import DatabaseError
 from runtara_domain.launching.launcher import Launcher, LauncherSettings
-from runtara_domain.model.environments import NewEnvironment
+from runtara_domain.model.environments import Environment, NewEnvironment
 from runtara_domain.model.launches import Assignment, InstanceStart
 from runtara_persistence.memory import MemoryPersistence
 
@@ -33,6 +33,17 @@ class Gate:
     def open(self) -> None:
         """Let everything pass, also what waits."""
         self._open.set()
+
+    def cut(self, *, fails: bool) -> None:
+        """Let nothing pass: it fails, or waits."""
+        self.is_broken = fails
+        if not fails:
+            self.shut()
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+        self.is_broken = False
+        self.open()
 
     async def passed(self) -> None:
         """Wait until it is open; raises DatabaseError while it is broken."""
@@ -127,6 +138,12 @@ async def start(world: World, instance_id: str) -> str:
     await world.persistence.launches.start(started, at=world.clock.now())
     await world.settle()
     return image.image_id
+
+
+async def gone(world: World) -> list[Environment]:
+    """Give the environments whose lease is over."""
+    now = world.clock.now()
+    return [one for one in await world.persistence.environments.page() if one.lease_until <= now]
 
 
 def living(world: World) -> list[str]:

@@ -155,10 +155,11 @@ class LeaseKeeper:
 
     def _hold(self, lease: Lease, asked_at: timedelta) -> None:
         self._answered_at = self._clock.uptime()
-        # A lease that ran out meanwhile tells of an outage, even where no renewal failed.
         has_lapsed = self._answered_at >= self._good_until
         self._lapses += has_lapsed
-        if self._steady_since is None or has_lapsed:
+        # Both tell of an outage, even where no renewal failed.
+        was_late = self._answered_at - asked_at >= self._times.every
+        if self._steady_since is None or has_lapsed or was_late:
             self._steady_since = self._answered_at
         self._database_now = lease.now
         self._good_until = asked_at + (lease.until - lease.now)
