@@ -17,7 +17,8 @@ if __name__ == "__main__":
     sys.modules["__main__"].__dict__
 """
 PROGRAM = """
-import os, random, sys, image
+import os, random, sys
+import children as image
 print("imported here" if image.LOADED_BY == os.getpid() else "imported before")
 print(sys.argv[1:], os.environ["WORD"], os.getcwd())
 print(random.random())
@@ -27,14 +28,14 @@ sys.exit(int(sys.argv[1]))
 
 @pytest.fixture
 def image(tmp_path: Path) -> dict[str, Any]:
-    """An image's code, and how its interpreter is described."""
+    """An image's code, named as a module of the spawner is, and how to start its interpreter."""
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "image.py").write_text(IMAGE)
+    (tmp_path / "code" / "children.py").write_text(IMAGE)
     (tmp_path / "code" / "program.py").write_text(PROGRAM)
     return {
         "key": "image-1",
         "python": sys.executable,
-        "modules": ["image"],
+        "modules": ["children"],
         "env": {"PYTHONPATH": str(tmp_path / "code"), "PATH": os.environ["PATH"]},
         "cwd": str(tmp_path / "code"),
     }
@@ -92,7 +93,11 @@ def test_a_forked_launch_can_be_killed(
             "threads",
         ),
         ("import socket; s = socket.socket()", "sockets", "socket:"),
-        ("import os; os._exit(9)", "import", "the import of image ended Python with exit code 9"),
+        (
+            "import os; os._exit(9)",
+            "import",
+            "the import of children ended Python with exit code 9",
+        ),
         ("import os; os.kill(os.getpid(), 11)", "import", "ended Python with signal 11"),
         ("import os; os.kill(os.getpid(), 9)", "ended", "exit code -9"),
     ],
@@ -106,7 +111,7 @@ def test_an_image_that_can_not_be_forked_says_why(
     text: str,
 ) -> None:
     """With its traceback where its import failed; a thread that is over is none."""
-    (Path(image["cwd"]) / "image.py").write_text(IMAGE + code)
+    (Path(image["cwd"]) / "children.py").write_text(IMAGE + code)
 
     answer = launch(spawner, client, "a", image, "0")
 
@@ -123,7 +128,7 @@ def test_a_slow_import_holds_up_only_its_own_launches(
     """The spawner serves others meanwhile."""
     go = spawner.folder / "go"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
-    (Path(image["cwd"]) / "image.py").write_text(code + IMAGE)
+    (Path(image["cwd"]) / "children.py").write_text(code + IMAGE)
     env = {"WORD": "w", "PATH": os.environ["PATH"]}
     orders = [spawner.order(name, "program", "0", warm=image, env=env) for name in ("a", "b")]
     numbers = [client.send(**order) for order in orders]
@@ -141,7 +146,7 @@ def test_an_interpreter_that_died_is_replaced(
 ) -> None:
     """The launch after it finds a new one."""
     (Path(image["cwd"]) / "program.py").write_text("import os; os.kill(os.getppid(), 0)")
-    (Path(image["cwd"]) / "image.py").write_text(
+    (Path(image["cwd"]) / "children.py").write_text(
         IMAGE + "open('interpreter', 'w').write(str(os.getpid()))"
     )
     launch(spawner, client, "a", image)
@@ -161,7 +166,7 @@ def test_only_so_many_interpreters_stay(
     few = SpawnerProcess(tmp_path / "code", "--max-warm", "1")
     asking = few.client()
     (Path(image["cwd"]) / "program.py").write_text("import time; time.sleep(1000)")
-    (Path(image["cwd"]) / "image.py").write_text(
+    (Path(image["cwd"]) / "children.py").write_text(
         IMAGE + "open('interpreters', 'a').write(f'{os.getpid()} ')"
     )
     for number in (1, 2):

@@ -56,7 +56,8 @@ class WarmInterpreter:
         ours, its = socket.socketpair()
         with its:
             self.process = subprocess.Popen(
-                [python, str(_PROGRAM), str(its.fileno()), *modules],
+                # The files beside the program are no modules of the image's.
+                [python, "-P", str(_PROGRAM), str(its.fileno()), *modules],
                 env=dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
