@@ -42,7 +42,7 @@ async def test_room_is_offered_to_those_that_wait_longest() -> None:
     line = called.line(*names)
     await all_closed(line, *names)
     before = list(called.ids)
-    await line.closed("another")
+    await line.freed()
     first = list(called.ids)
     line.begin("a")
     await line.go_on("a")
@@ -60,14 +60,14 @@ async def test_each_is_tried_once_for_the_room_of_one() -> None:
     called = Called()
     line = called.line("a")
     await all_closed(line, "a")
-    await line.closed("another")
+    await line.freed()
     line.begin("a")
     line.give_back("again", "a")
     await line.closed("again")
     once = list(called.ids)
     line.begin("a")
     line.give_back("again", "a")
-    await line.closed("another")
+    await line.freed()
     await line.closed("again")
 
     assert once == ["a"]
@@ -80,7 +80,7 @@ async def test_a_database_that_is_away_costs_no_verdict() -> None:
     called.is_away = True
     line = called.line("a")
     await all_closed(line, "a")
-    await line.closed("another")
+    await line.freed()
 
     assert called.ids == []
 

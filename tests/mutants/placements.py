@@ -6,7 +6,7 @@ PLACEMENTS = (
     Mutant(
         "Freed room calls nothing that waits for it.",
         "runtara_environment/placements/waiting.py",
-        "WaitingLine.closed",
+        "WaitingLine.freed",
         "self._freed += 1",
         "pass",
         (

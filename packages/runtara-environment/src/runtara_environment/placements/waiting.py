@@ -20,7 +20,9 @@ class WaitingLine:
     The instances that a placement gave back for want of room, the longest waiting first.
 
     Whenever room is freed each of them is tried once, a few at a time, in place of waiting for the
-    end of its back-off. All is a hint: an instance that is missing here is launched after that.
+    end of its back-off. The engine tells of room, for it is freed by other environments, too, and
+    by machines that are added. All is a hint: an instance that is missing here is launched after
+    its back-off.
     """
 
     launches: Launches
@@ -47,14 +49,22 @@ class WaitingLine:
         if self._called.pop(instance_id, None) is not None:
             await self._call()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits for room that is freed."""
+        return not self._line
+
     async def closed(self, launch_id: str) -> None:
-        """Note that a launch's verdict is stored, and its room free; never raises DatabaseError."""
+        """Note that a launch's verdict is stored; never raises DatabaseError."""
         instance_id = self._given_back.pop(launch_id, None)
-        if instance_id is None:
-            self._freed += 1
-        else:
+        if instance_id is not None:
             self._called.pop(instance_id, None)
             self._line[instance_id] = self._tried.pop(instance_id, self._freed)
+            await self._call()
+
+    async def freed(self) -> None:
+        """Note that the engine has more free than it had; never raises DatabaseError."""
+        self._freed += 1
         await self._call()
 
     async def _call(self) -> None:

@@ -41,6 +41,7 @@ _LOOK_S = 1.0
 _ANSWER_S = 30.0
 """How long an agent may take to answer; a poll of its ends returns well before."""
 _BOOKINGS_AT_ONCE = 32
+_BOOKED = ("CPU", "memory")
 
 
 class Helper:
@@ -95,7 +96,8 @@ class Helper:
     # Agents
 
     async def _keep_agents(self) -> None:
-        """Have an agent on each node that lives, and hand on what it tells."""
+        """Have an agent on each node that lives, hand on what it tells, and tell of freed room."""
+        free: dict[str, float] = {}
         while True:
             nodes = {node["NodeID"]: node for node in await self._in_thread(ray.nodes)}
             living = {node_id for node_id, node in nodes.items() if node["Alive"]}
@@ -105,6 +107,9 @@ class Helper:
             for node_id in set(self._following) - living:
                 self._following.pop(node_id).cancel()
                 self._forget(node_id)
+            before, free = free, await self._in_thread(ray.available_resources)
+            if any(free.get(name, 0) > before.get(name, 0) for name in _BOOKED):
+                self._say({"event": "room"})
             await asyncio.sleep(_LOOK_S)
 
     async def _follow(self, node_id: str, node: dict[str, Any]) -> None:

@@ -301,6 +301,8 @@ class RayPlacement:
                 self._spawn(self._take_up_node(message["node"]))
             case "agent_lost":
                 self._ready.pop(message["node"], None)
+            case "room":
+                self._spawn(self._line.freed())
 
     async def _take_up_node(self, node: str) -> None:
         rows = [row for launch_id, row in self._rows.items() if self._nodes.get(launch_id) == node]

@@ -85,7 +85,7 @@ def why_waiting(
         text = (
             f"no node has free what its image asks for, {asked}: the cluster has"
             f" {_in_words(free)} free, its largest node has {_in_words(largest)} in all; it is"
-            " tried again when a launch ends"
+            " tried again when more is free"
         )
         return {"waiting": text, "is_too_large": False}
     text = (

@@ -86,6 +86,12 @@ class Slurm:
                 found[comment] = job
         return found
 
+    async def idle_cpus(self) -> int:
+        """Count the CPUs that no job has, of each node once a partition."""
+        answer = await _run("sinfo", "--noheader", "--format=%C")
+        # Allocated, idle, other and all of a partition.
+        return sum(int(line.split("/")[1]) for line in answer.splitlines())
+
     async def signal(self, name: str, *arguments: str) -> None:
         """`scancel` the jobs of this name, if there are any."""
         await _run("scancel", "--quiet", f"--name={name}", *arguments)

@@ -287,8 +287,10 @@ class SlurmPlacement:
     # Ends
 
     async def _keep_looking(self) -> None:
+        idle: int | None = None
         while True:
             await asyncio.sleep(_LOOK_S)
+            idle = await self._look_for_room(idle)
             looked_at = {
                 launch_id: one
                 for launch_id, one in self._submitted.items()
@@ -296,6 +298,23 @@ class SlurmPlacement:
             }
             if looked_at:
                 await self._look(looked_at)
+
+    async def _look_for_room(self, before: int | None) -> int | None:
+        """
+        Tell those that wait for room when more CPUs are idle than before; every job has some.
+
+        Gives how many are; None if none waits, or it is not known.
+        """
+        if self._line.is_empty:
+            return None
+        try:
+            idle = await self.settings.slurm.idle_cpus()
+        except SlurmRefused as refused:
+            logger.warning("Slurm can't be asked for room: %s", refused)
+            return None
+        if before is not None and idle > before:
+            await self._line.freed()
+        return idle
 
     async def _look(self, launches: Mapping[str, _Submitted]) -> None:
         # Asked before the folders are read: what has ended by then has written how.
