@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tests.contract.database import Database, Row
+from tests.contract.launching import claim, hold_lease, put_image, start
 from tests.contract.states import EARLIER, TENANT, WAKE, put_instance
 from tests.contract.test_signals_watch import Told
 from tests.support.clock import START
@@ -20,6 +21,7 @@ from runtara_domain.model import (
     EventStep,
     EventType,
     NewChild,
+    Registration,
     Signal,
 )
 from runtara_domain.ports.persistence import Persistence
@@ -123,6 +125,27 @@ async def test_a_child_is_created_pending_for_the_same_tenant(
     assert (child.workflow, child.created_at, child.run) == ("orders", START, 0)
     assert await persistence.instances.input("c") == b"17"
     assert await database.row("p") == parent
+
+
+async def test_a_child_of_its_parents_workflow_runs_its_parents_code(
+    persistence: Persistence,
+) -> None:
+    """It has the image and the variables; a child of another workflow has neither."""
+    image = await put_image(persistence, "code")
+    await hold_lease(persistence, "e")
+    await start(persistence, "p", image_id=image.image_id, env={"PLACE": "here"})
+    registration = Registration("p", TENANT, workflow="orders")
+    registered = await persistence.instances.register(registration, when=OPEN, at=START)
+    for name, workflow in (("c", "orders"), ("d", "bills")):
+        child = NewChild(name, workflow, None)
+        caller = Caller("p", registered.run)
+        await persistence.instances.start_child(caller, child, when=WORKING, at=START)
+
+    [claimed] = await claim(persistence)
+
+    assert (claimed.instance_id, claimed.env) == ("c", {"PLACE": "here"})
+    assert claimed.image is not None
+    assert claimed.image.image_id == image.image_id
 
 
 @pytest.mark.parametrize("state", sorted(State))

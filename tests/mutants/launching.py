@@ -54,8 +54,8 @@ LAUNCHING = (
         "An environment that is drained notices the end of that with its next renewal.",
         _ENGINE + "launcher.py",
         "Launcher._free",
-        "self._is_ending or",
-        "self._is_ending or self._known.is_draining or",
+        "self._is_ending or not self._lease.is_good()",
+        "self._is_ending or self._known.is_draining or not self._lease.is_good()",
         (_LAUNCHER + "test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back",),
     ),
     Mutant(

@@ -1,28 +1,27 @@
 """A polling agent that sleeps and restarts itself, killed at random points."""
 
-import asyncio
 from pathlib import Path
 
-from tests.acceptance.workflows.launcher import KILLED, PATIENCE, SUSPENDED, beside, launching
+from tests.acceptance.workflows.launched import KILLED, launched
 
 INPUT = {"number": 0, "every": "200ms"}
 
 
 async def test_each_message_is_answered_once_over_sleeps_and_restarts(tmp_path: Path) -> None:
     """Messages that come while no process is there are found by the next one."""
-    async with launching(tmp_path, seed=1) as launcher:
-        messages = launcher.world.messages
+    async with launched(tmp_path, seed=1) as examples:
+        messages = examples.world.messages
         messages += ["one", "two", "three", "four"]
-        async with beside(launcher.until_ended("polling_agent:agent", "agent", INPUT)) as running:
-            async with asyncio.timeout(PATIENCE):
-                while SUSPENDED not in launcher.codes and not running.done():  # noqa: ASYNC110 - a list has no event
-                    await asyncio.sleep(0.02)
-            messages += ["five", "stop"]
-            ended = await running
+        await examples.start("polling_agent:agent", "agent", INPUT)
+        await examples.until(lambda: len(examples.world.done("replies")) == len(messages))
+        await examples.until_asleep("agent~2")
+        messages += ["five", "stop"]
+        ended = await examples.ended("agent")
+        exits = await examples.exits("agent")
 
     assert ended.output == b"5"
-    assert launcher.world.done("replies") == [
+    assert examples.world.done("replies") == [
         {"to": number, "text": text.upper()} for number, text in enumerate(messages[:-1])
     ]
     assert ended.instance_id.startswith("agent~")
-    assert KILLED in launcher.codes
+    assert KILLED in exits

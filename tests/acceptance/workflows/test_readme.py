@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.workflows.launcher import PATIENCE, ROOT
+from tests.acceptance.workflows.launched import PATIENCE, ROOT
 from tests.acceptance.workflows.world import world
 from tests.environment.conftest import Here
 from tests.support.server_process import environment

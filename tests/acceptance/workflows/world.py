@@ -7,8 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,48 +27,20 @@ MOVES = [
 MOMENTS = ("before", "booked", "answered")
 
 
-@dataclass(eq=False, slots=True)
-class Doom:
-    """
-    Kill a process at the n-th request from now: before or after that is booked, or answered.
-
-    Before the answer the kill is certain if the request is its own: it waits for that.
-    """
-
-    pid: int
-    request: int
-    moment: str
-    delay: float = 0.0
-    is_over: bool = False
-
-    @classmethod
-    def certain(cls, pid: int, chance: random.Random) -> "Doom":
-        """Kill the process at its first request."""
-        return cls(pid, 1, chance.choice(MOMENTS[:2]))
-
-    @classmethod
-    def draw(cls, pid: int, chance: random.Random) -> "Doom":
-        """Decide by lot."""
-        return cls(pid, chance.choice([1, 1, 2, 3]), chance.choice(MOMENTS), chance.random() / 10)
-
-    def kill(self) -> None:
-        """Kill it, unless it has ended."""
-        if self.is_over:
-            return
-        with suppress(ProcessLookupError):  # It was faster.
-            os.kill(self.pid, signal.SIGKILL)
-
-
 class World(ThreadingHTTPServer):
     """
     The service on a free port; `books` has its effects in order: a kind and the request.
 
     `found` has the answers to workflows that ask what became of an effect. The first booking waits
-    a while for `company` others that must come at the same time.
+    a while for `company` others that must come at the same time. The service SIGKILLs processes at
+    their requests, before or after the effect, or after the answer: `kills` times, the first time
+    certainly, then by lot; or, with a `plan`, at the requests of these numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random, kills: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.plan: dict[int, str] | None = None
+        self._chance, self._kills, self._requests = chance, kills, 0
         self.books: list[tuple[str, Any]] = []
         self.sold_out: set[str] = set()
         self.messages: list[str] = []
@@ -78,7 +50,6 @@ class World(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self._crowd = threading.Condition(self.lock)
         self._keys: dict[tuple[str, str], int] = {}
-        self._dooms: list[Doom] = []
 
     @property
     def url(self) -> str:
@@ -89,27 +60,17 @@ class World(ThreadingHTTPServer):
         """What was done of a kind, in order."""
         return [what for each, what in self.books if each == kind]
 
-    @contextmanager
-    def doomed(self, doom: Doom | None) -> Iterator[None]:
-        """Have a process killed that has not ended when this block does."""
-        if doom is None:
-            yield
-            return
+    def carried_out(self) -> str | None:
+        """Count a request; gives the moment at which its process is to die, if any."""
         with self.lock:
-            self._dooms.append(doom)
-        try:
-            yield
-        finally:
-            doom.is_over = True
-            with self.lock:
-                self._dooms.remove(doom)
-
-    def carried_out(self) -> list[Doom]:
-        """The dooms that a request fulfils."""
-        with self.lock:
-            for doom in self._dooms:
-                doom.request -= 1
-            return [doom for doom in self._dooms if doom.request == 0]
+            self._requests += 1
+            if self.plan is not None:
+                return self.plan.get(self._requests)
+            is_first = self._requests == 1
+            if self._kills == 0 or not (is_first or self._chance.random() < 0.5):
+                return None
+            self._kills -= 1
+            return self._chance.choice(MOMENTS[:2] if is_first else MOMENTS)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -182,22 +143,18 @@ class _Handler(BaseHTTPRequestHandler):
         return [unquote(part) for part in self.path.strip("/").split("/")]
 
     def _handle(self, act: Callable[[], tuple[int, Any]]) -> None:
-        dooms = self.server.carried_out()
-        first = min((MOMENTS.index(doom.moment) for doom in dooms), default=None)
-        if first == 0:
-            self._kill(dooms)
+        moment = self.server.carried_out()
+        asking = None if moment is None else _process_at(self.client_address[1])
+        if moment == "before":
+            _kill(asking)
             return
         status, body = act()
-        if first == 1:
-            self._kill(dooms)
+        if moment == "booked":
+            _kill(asking)
             return
         self._answer(status, body)
-        for doom in dooms:
-            threading.Timer(doom.delay, doom.kill).start()
-
-    def _kill(self, dooms: list[Doom]) -> None:
-        for doom in dooms:
-            doom.kill()
+        if moment == "answered":
+            threading.Timer(random.random() / 10, _kill, [asking]).start()
 
     def _answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
@@ -208,10 +165,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+def _process_at(port: int) -> int | None:
+    """Give the process that asks from a port of this machine; None if it has died."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{line[9]}]" for line in lines if line[1] == f"0100007F:{port:04X}"}
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # Processes and their files come and go.
+            if os.readlink(entry) in sockets:
+                return int(entry.parts[2])
+    return None
+
+
+def _kill(pid: int | None) -> None:
+    if pid is not None:
+        with suppress(ProcessLookupError):  # It has ended by itself.
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
-def world() -> Iterator[World]:
-    """Serve within the block."""
-    with World() as served:
+def world(chance: random.Random | None = None, kills: int = 0) -> Iterator[World]:
+    """Serve within the block, and kill processes that ask so many times."""
+    with World(chance or random.Random(), kills) as served:
         thread = threading.Thread(target=served.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -485,7 +485,7 @@ async def test_a_claim_that_is_still_under_way_at_the_end_takes_nothing(world: W
         await start(world, launcher, "i")
         launches.open_launches = read_then_claim  # type: ignore[method-assign]  # A claim comes late.
 
-    assert [claims.has_lease for claims in late] == [False]
+    assert [claims.is_draining for claims in late] == [True]
     assert await world.launches("i") == []
 
 
@@ -587,7 +587,7 @@ async def test_a_drained_environment_goes_on_as_soon_as_the_drain_is_taken_back(
 
         assert offered is None
         assert set(asked) == {"renew"}
-        assert world.place().living() == ["i"]
+        assert world.placement().living() == ["i"]
 
 
 async def test_a_queue_goes_on_when_its_window_has_a_place_again(world: World) -> None:

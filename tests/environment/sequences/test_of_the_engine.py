@@ -229,7 +229,7 @@ async def test_an_environment_that_was_cut_off_takes_no_other_for_lost(
             there.mend()
             await world.pass_time(60)
 
-            assert world.place("b").living() == ["i"]
+            assert world.placement("b").living() == ["i"]
             assert [one.cause for one in await world.launches("i")] == [None]
 
 

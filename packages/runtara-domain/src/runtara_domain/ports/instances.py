@@ -86,7 +86,8 @@ class Instances(Protocol):
         """
         Keep a PENDING instance as a child of the caller, for the same tenant, if it admits that.
 
-        Where the id is taken nothing is changed. Of concurrent callers one creates the child.
+        One of the caller's own workflow gets the image and the variables of the caller. Where the
+        id is taken nothing is changed. Of concurrent callers one creates the child.
         """
         ...
 

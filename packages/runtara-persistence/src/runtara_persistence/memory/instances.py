@@ -115,12 +115,16 @@ class MemoryInstances:
         known = self._store.instances.get(child.child_id)
         if known is not None:
             return ChildStarted(before, differs_in=_differences(known, parent, child))
+        # What runs the same workflow runs the same code.
+        is_same = child.workflow == parent.workflow
         row = InstanceRow(
             instance_id=child.child_id,
             tenant_id=parent.tenant_id,
             created_at=at,
             input=child.input,
             workflow=child.workflow,
+            image_id=parent.image_id if is_same else None,
+            env=parent.env if is_same else None,
             parent_id=parent.instance_id,
         )
         self._store.put_instance(row)

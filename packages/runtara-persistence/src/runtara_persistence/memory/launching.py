@@ -152,15 +152,13 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
 def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
     """Carry out `launches.claim`."""
     environment = store.environments.get(offer.environment_id)
-    is_good = is_living(store, offer.environment_id, at)
-    if environment is None or not is_good:
+    if environment is None or not is_living(store, offer.environment_id, at):
         return Claims(has_lease=False)
     if environment.is_draining:
         return Claims(is_draining=True)
     free = room(store, offer.tenant_limit, offer.environment_id, at)
-    found = choose(
-        _candidates(store, offer, at), _targets(store, offer, at), free, limit=limit, at=at
-    )
+    candidates, targets = _candidates(store, offer, at), _targets(store, offer, at)
+    found = choose(candidates, targets, free, limit=limit, at=at)
     claimed = [_launch(store, offer, *one, at) for one in found.chosen]
     later = (each for each in moments(store, offer.silence, offer.lost_silence) if each > at)
     next_at = None if len(claimed) == limit else min(later, default=None)

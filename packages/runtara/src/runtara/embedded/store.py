@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from runtara.embedded.core import EmbeddedCore
-from runtara.successor import start_of
 from runtara_domain import values
 from runtara_domain.error import (
     CoreError,
@@ -38,6 +37,7 @@ from runtara_sdk.client.records import SignalType
 from runtara_sdk.errors import InstanceNotFound
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
+from runtara_sdk.workflow.engine.start import start_of
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from runtara.core import Order
 from runtara.remote.core import RemoteCore
-from runtara.successor import start_of
 from runtara_sdk.client import requests
 from runtara_sdk.client.calls import Calls
 from runtara_sdk.client.client import Client
@@ -16,6 +15,7 @@ from runtara_sdk.client.retry import Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import RuntaraError
 from runtara_sdk.loggers import get_logger
+from runtara_sdk.workflow.engine.start import start_of
 from runtara_sdk.workflow.engine.store import DurableStore
 from runtara_sdk.workflow.process.core_store import CoreStore, retry_within
 

@@ -6,6 +6,10 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+
+from runtara_domain.model.images import Image
+from runtara_environment.runners.port import limits_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,20 @@ class Slurm:
 def script_of(argv: Sequence[str]) -> str:
     """Give a batch script that becomes a program."""
     return f"#!/bin/sh\nexec {shlex.join(argv)}\n"
+
+
+def asked(image: Image) -> list[str]:
+    """Give the options of `sbatch` that book what an image asks for."""
+    memory, cpus = limits_of(image)
+    found = [] if memory is None else [f"--mem={ceil(memory / 1024 / 1024)}M"]
+    return found if cpus is None else [*found, f"--cpus-per-task={ceil(cpus)}"]
+
+
+def in_words(image: Image) -> str:
+    """Say that Slurm has no room for what an image asks for."""
+    memory, cpus = limits_of(image)
+    said = "no memory" if memory is None else f"{ceil(memory / 1024 / 1024)} MiB of memory"
+    return f"Slurm takes no job that asks for {said} and {ceil(cpus or 1)} CPUs"
 
 
 async def _run(*argv: str, given: str = "") -> str:

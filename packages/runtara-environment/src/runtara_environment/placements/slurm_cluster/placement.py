@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from math import ceil
 from pathlib import Path
 
 from runtara_domain.model.images import Image
@@ -26,12 +25,14 @@ from runtara_environment.placements.slurm_cluster.commands import (
     Job,
     Slurm,
     SlurmRefused,
+    asked,
+    in_words,
     script_of,
 )
 from runtara_environment.placements.slurm_cluster.job import BEGUN, ENDED, KILL, ORDER
 from runtara_environment.placements.sweeping import Folders
 from runtara_environment.placements.waiting import WaitingLine
-from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Runner, limits_of
+from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Runner
 from runtara_environment.runners.variables import base_variables, launch_variables
 
 SLURM = "slurm"
@@ -190,12 +191,12 @@ class SlurmPlacement:
             await self.settings.slurm.submit(
                 self._name(assignment),
                 safe_name(assignment.launch_id),
-                [f"--chdir={folder.path}", *_asked(image)],
+                [f"--chdir={folder.path}", *asked(image)],
                 script,
             )
         except SlurmRefused as refused:
             await self._line.go_on(assignment.instance_id)
-            raise LaunchFailed(Cause.WAITING, f"{_in_words(image)}: {refused}") from refused
+            raise LaunchFailed(Cause.WAITING, f"{in_words(image)}: {refused}") from refused
         self._watch(assignment, image)
 
     def _spec(
@@ -391,15 +392,3 @@ def _touched(file: Path) -> int:
 def _given_back(reason: str) -> LaunchEnd:
     text = f"no node has free what its image asks for: Slurm says {reason}"
     return LaunchFailed(Cause.WAITING, text).end
-
-
-def _asked(image: Image) -> list[str]:
-    memory, cpus = limits_of(image)
-    found = [] if memory is None else [f"--mem={ceil(memory / 1024 / 1024)}M"]
-    return found if cpus is None else [*found, f"--cpus-per-task={ceil(cpus)}"]
-
-
-def _in_words(image: Image) -> str:
-    memory, cpus = limits_of(image)
-    asked = "no memory" if memory is None else f"{ceil(memory / 1024 / 1024)} MiB of memory"
-    return f"Slurm takes no job that asks for {asked} and {ceil(cpus or 1)} CPUs"

@@ -179,14 +179,19 @@ WITH found AS MATERIALIZED (
         instance_id,
         tenant_id,
         -- include: state,
-        run_epoch
+        run_epoch,
+        -- What runs the same workflow runs the same code.
+        CASE WHEN workflow = $5 THEN image_id END AS image_id,
+        CASE WHEN workflow = $5 THEN env END AS env
     FROM instances
     WHERE instance_id = $1
     FOR NO KEY UPDATE
 ),
 created AS (
-    INSERT INTO instances (instance_id, tenant_id, parent_id, workflow, input, created_at)
-    SELECT $4, tenant_id, instance_id, $5, $6, $7
+    INSERT INTO instances (
+        instance_id, tenant_id, parent_id, workflow, image_id, env, input, created_at
+    )
+    SELECT $4, tenant_id, instance_id, $5, image_id, env, $6, $7
     FROM found
     WHERE state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch)
     ON CONFLICT (instance_id) DO NOTHING

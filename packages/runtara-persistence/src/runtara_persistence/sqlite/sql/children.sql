@@ -4,8 +4,21 @@ FROM instances
 WHERE instance_id = :parent_id;
 
 -- name: start.create
-INSERT INTO instances (instance_id, tenant_id, parent_id, workflow, created_at, input)
-VALUES (:child_id, :tenant_id, :parent_id, :workflow, :at, :input)
+INSERT INTO instances (
+    instance_id, tenant_id, parent_id, workflow, image_id, env, created_at, input
+)
+SELECT
+    :child_id,
+    :tenant_id,
+    :parent_id,
+    :workflow,
+    -- What runs the same workflow runs the same code.
+    CASE WHEN p.workflow = :workflow THEN p.image_id END,
+    CASE WHEN p.workflow = :workflow THEN p.env END,
+    :at,
+    :input
+FROM instances AS p
+WHERE p.instance_id = :parent_id
 ON CONFLICT (instance_id) DO NOTHING;
 
 -- name: start.compare

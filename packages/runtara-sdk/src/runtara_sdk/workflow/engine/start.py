@@ -2,8 +2,10 @@
 
 import json
 
+from runtara_sdk.workflow.engine import records
 from runtara_sdk.workflow.engine.keys import OWN
 from runtara_sdk.workflow.engine.records import Kind, Record
+from runtara_sdk.workflow.errors import NotSerializable
 from runtara_sdk.workflow.values.form import Form
 
 START = f"{OWN}workflow"
@@ -32,6 +34,23 @@ def first_record(
         said["input"] = json.loads(text)
     value = json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace")
     return Record(Kind.START, value, form=form)
+
+
+def start_of(key: str, state: bytes) -> tuple[str, bytes]:
+    """
+    Give the workflow and the input of what a first record is of.
+
+    Raises NotSerializable where the input is not as a start takes it.
+    """
+    record = records.decode(key, state)
+    saved = json.loads(record.value)
+    if record.form is not Form.ALIASES:
+        raise NotSerializable(
+            f"an argument of continue_as_new() in workflow {saved['workflow']!r} does not come back"
+            " equal from JSON by its aliases: let its type take what it writes"
+        )
+    text = json.dumps(saved["input"], ensure_ascii=False) if "input" in saved else ""
+    return saved["workflow"], text.encode(errors="backslashreplace")
 
 
 def as_utf8(text: bytes) -> bytes:

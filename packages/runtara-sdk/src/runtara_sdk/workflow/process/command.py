@@ -71,6 +71,7 @@ _SHOWN = 5
 
 _CODES = {
     Outcome.DONE: DONE,
+    Outcome.RESTARTED: DONE,
     Outcome.FAILED: FAILED,
     Outcome.SUSPENDED: SUSPENDED,
     Outcome.CANCELLED: CANCELLED,
@@ -215,13 +216,13 @@ async def _run_chain(
     given: bytes | None,
     departure: Departure,
 ) -> Ended:
-    """Run an instance, and those that it restarts as."""
+    """Run an instance, and by hand those that it restarts as: an environment launches them."""
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
-        async with connected(settings, workflow.options.core_timeout) as store:
+        async with connected(settings, workflow.options.core_timeout, workflow.name) as store:
             ended = await execute(workflow, store, given, departure=departure)
-        if ended.outcome is not Outcome.RESTARTED:
+        if ended.outcome is not Outcome.RESTARTED or settings.launch_id is not None:
             return ended
         logger.info("instance %r goes on as %r", settings.instance_id, ended.successor)
         settings, given = replace(settings, instance_id=ended.successor), None
@@ -253,7 +254,7 @@ def _leave_of(ended: Ended) -> Leave:
     if ended.outcome is Outcome.SUSPENDED:
         said = f"suspended: {_due_text(ended.until)}{_awaited(ended.awaits)} (exit code {code})"
         return Leave(code, Manner.HANDLERS, said)
-    if ended.outcome is Outcome.DONE:
+    if code == DONE:
         return Leave(code, Manner.WHOLE, output=ended.output + b"\n")
     return Leave(code, Manner.WHOLE, ended.error)
 

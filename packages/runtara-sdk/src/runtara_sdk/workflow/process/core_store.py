@@ -25,6 +25,7 @@ from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.engine.execution import utc_now
 from runtara_sdk.workflow.engine.options import CORE_TIMEOUT
 from runtara_sdk.workflow.engine.outcome import Ended, Outcome
+from runtara_sdk.workflow.engine.start import start_of
 from runtara_sdk.workflow.engine.store import Polled, RunStarted, Saved
 from runtara_sdk.workflow.errors import CoreUnavailable, Superseded
 from runtara_sdk.workflow.process.watchdog import HeartbeatThread
@@ -60,19 +61,25 @@ class Liveness(Protocol):
 
 
 class CoreStore:
-    """One instance on a core that is reached over QUIC."""
+    """One instance on a core that is reached over QUIC; workflow: the name to register with."""
 
     def __init__(
-        self, client: Client, settings: Settings, liveness: Liveness, retry: Retry
+        self,
+        client: Client,
+        settings: Settings,
+        liveness: Liveness,
+        retry: Retry,
+        workflow: str | None = None,
     ) -> None:
         self.instance_id = settings.instance_id
         self._settings = settings
         self._retry = retry
         self._client = client
         self._liveness = liveness
+        self._workflow = workflow
 
     async def begin(self) -> RunStarted:
-        registration = await self._client.register()
+        registration = await self._client.register(workflow=self._workflow)
         self._liveness.begin()
         return RunStarted(registration.input, await self._passed(), registration.run)
 
@@ -128,6 +135,11 @@ class CoreStore:
                 return True
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
+        if self._settings.launch_id is not None:
+            # The environment that launched this process launches that, too.
+            workflow, given = start_of(key, state)
+            await self.start_child(instance_id, workflow, given or None)
+            return
         settings = replace(self._settings, instance_id=instance_id)
         async with Client(settings, retry=self._retry) as successor:
             # Registering would take it from its present run.
@@ -195,10 +207,13 @@ class CoreStore:
 
 @asynccontextmanager
 async def connected(
-    settings: Settings, core_timeout: timedelta = CORE_TIMEOUT
+    settings: Settings, core_timeout: timedelta = CORE_TIMEOUT, workflow: str | None = None
 ) -> AsyncIterator[CoreStore]:
     """
     Open a store whose calls are repeated for so long while the core is out of reach.
+
+    workflow: the name that a launched process registers with; one that was started by hand doesn't,
+    for an environment would take its instance over.
 
     The instance shows life by a connection of its own.
     """
@@ -206,7 +221,8 @@ async def connected(
     retry = retry_within(core_timeout)
     with HeartbeatThread(quiet, settings.heartbeat_interval_ms / 1000) as liveness:
         async with Client(quiet, retry=retry) as client:
-            yield CoreStore(client, quiet, liveness, retry)
+            named = workflow if settings.launch_id is not None else None
+            yield CoreStore(client, quiet, liveness, retry, named)
 
 
 def retry_within(core_timeout: timedelta) -> Retry:
