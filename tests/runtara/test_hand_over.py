@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,21 +43,20 @@ def notes_in(path: Path) -> list[Note]:
     ]
 
 
-@contextmanager
-def worker(notes: Path, concurrency: int) -> Iterator["asyncio.Future[asyncio.subprocess.Process]"]:
+@asynccontextmanager
+async def worker(notes: Path, concurrency: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a worker, which finds the core by variables."""
-    made = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.runtara.relay", str(concurrency)),
-            cwd=ROOT,
-            env={**os.environ, "RELAY_NOTES": str(notes), "PYTHONPATH": str(ROOT)},
-        )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.runtara.relay", str(concurrency)),
+        cwd=ROOT,
+        env={**os.environ, "RELAY_NOTES": str(notes), "PYTHONPATH": str(ROOT)},
     )
     try:
-        yield made
+        yield process
     finally:
-        if made.done() and made.result().returncode is None:
-            made.result().kill()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def started(client: Client) -> list[Handle[Any]]:
@@ -87,14 +86,12 @@ async def test_a_worker_that_ends_hands_over(
     """No leg that ends within the grace is run twice, and no runner waits for a lease."""
     path = tmp_path / "relay"
     runners = {f"r{number}" for number in range(RUNNERS)}
-    async with connect(storm) as client:
-        with worker(path, 2 * RUNNERS) as first, worker(path, 6 * RUNNERS) as second:
-            process = await first
-            handles = await started(client)
-            await until(lambda: {one.runner for one in notes_in(path)} == runners)
-            [before] = {one.pid for one in notes_in(path)}
-            await second
-            # The first one is full, so that the second one runs this.
+    async with connect(storm) as client, worker(path, 2 * RUNNERS) as process:
+        handles = await started(client)
+        await until(lambda: {one.runner for one in notes_in(path)} == runners)
+        [before] = {one.pid for one in notes_in(path)}
+        # It is full, so that what comes now is run by the second one, which is begun only now.
+        async with worker(path, 6 * RUNNERS):
             handles.append(await client.start(relay.bind("extra", PAUSE)))
             await until(lambda: len({one.pid for one in notes_in(path)}) == 2)
             process.send_signal(signal.SIGTERM)
