@@ -203,6 +203,17 @@ class Room:
             yield limit.rate - self._begun[key]
 
 
+def elsewhere(offer: Offer, lanes: Iterable[Lane]) -> set[tuple[str, str]]:
+    """Tell the workflows by name that something else than this offer's worker may run."""
+    return {
+        (lane.tenant_id, lane.workflow)
+        for lane in lanes
+        if lane.image_id is None
+        and lane.workflow is not None
+        and not (offer.tenant_id == lane.tenant_id and lane.workflow in offer.workflows)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """

@@ -138,7 +138,9 @@ class Supervisor:
         launch_id = assignment.launch_id
         try:
             await self._end_others(watched)
-            given = await self.persistence.instances.input(assignment.instance_id)
+            given = None
+            if assignment.image is not None:
+                given = await self.persistence.instances.input(assignment.instance_id)
             handle = await watched.placement.launch(assignment, given, may_start=may_start)
         except LaunchFailed as failed:
             # The end of a traceback says most; all of it is stored with the launch.

@@ -69,8 +69,8 @@ class Placement(Protocol):
         """
         Start a launch's process, once however often it is asked; give its handle.
 
-        given: the instance's input. `may_start` is asked right before the process is started.
-        Raises LaunchFailed if there is no process.
+        given: the instance's input, of an image alone. `may_start` is asked right before the
+        process is started. Raises LaunchFailed if there is no process.
         """
         ...
 

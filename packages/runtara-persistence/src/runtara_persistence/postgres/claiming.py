@@ -15,8 +15,10 @@ from runtara_domain.launching.room import (
     Target,
     Targets,
     choose,
+    elsewhere,
     keys,
 )
+from runtara_domain.model.images import Image
 from runtara_domain.model.launches import INLINE, Assignment, Claims, Offer, new_launch_id
 from runtara_domain.model.limits import Limit
 from runtara_persistence import queries, stored
@@ -168,14 +170,11 @@ def _lane(row: asyncpg.Record) -> Lane:
 async def _targets(claiming: _Claiming, lanes: Iterable[Lane]) -> Targets:
     connection = claiming.connection
     image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
-    names = {
-        (lane.tenant_id, lane.workflow)
-        for lane in lanes
-        if lane.image_id is None and lane.workflow is not None
-    }
-    images = [
-        launch_rows.image(row) for row in await connection.fetch(_SQL["images"], list(image_ids))
-    ]
+    names = elsewhere(claiming.offer, lanes)
+    images: list[Image] = []
+    if image_ids:
+        rows = await connection.fetch(_SQL["images"], list(image_ids))
+        images = [launch_rows.image(row) for row in rows]
     served, worked = {}, set()
     if names:
         tenants, workflows = zip(*names, strict=True)

@@ -14,6 +14,7 @@ from runtara_domain.launching.room import (
     Target,
     Targets,
     choose,
+    elsewhere,
     keys,
 )
 from runtara_domain.model.images import Image
@@ -197,11 +198,7 @@ def _targets(
     image_ids = {lane.image_id for lane in lanes if lane.image_id is not None}
     asked = {"image_ids": json.dumps(sorted(image_ids))}
     images = [launch_rows.image(row) for row in connection.execute(_SQL["images"], asked)]
-    names = {
-        (lane.tenant_id, lane.workflow)
-        for lane in lanes
-        if lane.image_id is None and lane.workflow is not None
-    }
+    names = elsewhere(offer, lanes)
     served: dict[tuple[str, str], Image] = {}
     for tenant_id, workflow in names:
         key = {"tenant_id": tenant_id, "workflow": workflow}
@@ -210,7 +207,9 @@ def _targets(
             served[tenant_id, workflow] = launch_rows.image(row)
     worked = {
         (tenant_id, workflow)
-        for tenant_id, workflows in connection.execute(_SQL["workers"], {"at": to_text(at)})
+        for tenant_id, workflows in (
+            connection.execute(_SQL["workers"], {"at": to_text(at)}) if names else ()
+        )
         for workflow in json.loads(workflows)
     }
     return Targets(offer, {image.image_id: image for image in images}, served, worked)
