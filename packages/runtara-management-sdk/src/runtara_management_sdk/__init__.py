@@ -80,7 +80,7 @@ __all__ = [
     "Waiting",
 ]
 
-# QUIC and TLS take longer to import than a program that only has records at hand needs to start.
+# A program that only uses the records should not wait for the import of QUIC and TLS.
 _AT_FIRST_USE = {
     "ManagementClient": "runtara_management_sdk.client",
     "ManagementSettings": "runtara_management_sdk.settings",

@@ -23,11 +23,11 @@ class ManagementClient:
     """
     A client of an environment's port, between `async with` and its end.
 
-    It connects at the first call. Any number of tasks may call at once. Each call raises
-    ServerError, or a class of it, for a refusal; ConnectionFailed, ServerNotTrusted, RequestTimeout
-    or ProtocolError. Without settings it reads them from the environment's variables, and raises
-    ConfigurationError on construction if they can't be used. transport: what carries requests out
-    instead of a connection; settings are not read then.
+    It connects at the first call, and any number of tasks may use it at once. A refusal raises
+    ServerError or a subclass. Other errors are ConnectionFailed, ServerNotTrusted, RequestTimeout
+    and ProtocolError. Without settings it reads them from environment variables, and raises
+    ConfigurationError on construction if they can't be used. transport: executes requests in place
+    of a connection; settings are then not read.
     """
 
     images: Images
@@ -84,7 +84,7 @@ class ManagementClient:
 
 
 def _connection(settings: "ManagementSettings | None") -> Asks:
-    # Only now: QUIC and TLS take longer to import than all else, and a transport does without.
+    # Only now: the import of QUIC and TLS is slow, and another transport needs neither.
     from runtara_management_sdk.settings import ManagementSettings
     from runtara_management_sdk.transport import Transport
 

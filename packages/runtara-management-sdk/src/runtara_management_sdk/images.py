@@ -35,10 +35,10 @@ class Images:
         on_progress: Callable[[int, int], None] = lambda sent, size: None,
     ) -> RegisteredImage:
         """
-        Make a new version of the name, or find the newest one if it is the same.
+        Make a new version of the name, or return the newest one if it is the same.
 
-        The source's bytes are sent as a stream, with their size and SHA-256, which the server
-        verifies; `on_progress` is called with the bytes sent and their number. Raises OSError if
+        The source is sent as a stream, with its size and SHA-256, which the server verifies.
+        `on_progress` is called with the number of bytes sent and of all bytes. Raises OSError if
         the file can't be read, ServerError if the environment refuses the image.
         """
         size, sha256 = _measured(source)

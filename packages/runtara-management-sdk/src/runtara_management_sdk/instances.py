@@ -57,9 +57,9 @@ class Instances:
         """
         Start an instance of an image, or of a workflow by its name; it is durable on return.
 
-        input: JSON. launch_timeout: bounds each of its launches. The same id, tenant, image or
-        workflow, and input again are the same start. Without an id the server makes one, and a
-        start whose answer is lost is not repeated.
+        input: JSON. launch_timeout: bounds each of its launches. A second start with the same id,
+        tenant, image or workflow, and input is the same start. Without an id the server makes one,
+        and the client does not repeat a start whose answer is lost.
         """
         request = pb.StartInstanceRequest(
             image_id=image_id or "",
@@ -88,7 +88,7 @@ class Instances:
 
     async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
         """
-        Wait until the instance is final; after `within` give it as it stands then.
+        Wait until the instance has ended and return it; after `within` return it as it is then.
 
         Raises InstanceNotFound.
         """
@@ -218,11 +218,11 @@ class Instances:
         """
         Delete a finished instance with all that belongs to it, and with its children and theirs.
 
-        Tells how many instances are gone. Raises InvalidInstanceState, and deletes nothing, while
-        its parent or one of those children is open, or a process of any of them is ending.
-        ended_at: as it was told; if it has gone on since, nothing is deleted, and 0 are gone.
-        also_suspended: also an open one that is suspended, without its clean-up: such as one that
-        was exported and goes on elsewhere.
+        Returns the number of deleted instances. Raises InvalidInstanceState, and deletes nothing,
+        while its parent or one of those children is open, or a process of one is ending. ended_at:
+        the end as it was read; if the instance has gone on since, the result is 0. also_suspended:
+        delete a suspended instance, too, without its clean-up: such as one that was exported and
+        goes on elsewhere.
         """
         request = pb.DeleteInstanceRequest(
             instance_id=instance_id,
@@ -236,10 +236,10 @@ class Instances:
 
     async def export(self, instance_id: str, *, as_copy: bool = False) -> bytes:
         """
-        Give an instance with its history as a file, for `import_` at another database.
+        Return an instance with its history as a file, for `import_` at another database.
 
-        Raises InvalidInstanceState for an open one that is not paused, or that a parent or child
-        binds to its database. as_copy: take it as it stands nevertheless, and let it go on here.
+        Raises InvalidInstanceState for an open instance that is not paused, or has an open parent
+        or child. as_copy: export it nevertheless as it is, and let it go on here.
         """
         request = pb.ExportInstanceRequest(instance_id=instance_id, as_copy=as_copy)
         answer = await self._transport.ask(pb.RpcRequest(export_instance=request), hold=_COPIED)
@@ -247,11 +247,11 @@ class Instances:
 
     async def import_(self, data: bytes, *, image_id: str | None = None) -> Imported:
         """
-        Keep the instance of a file; one that was open is paused, and goes on once it is resumed.
+        Store the instance of a file; an open one is paused, and goes on once it is resumed.
 
-        Without image_id it runs the image it had, else the newest of that name, else whatever
-        serves its workflow. Raises ValidationFailed for a file that is damaged or newer,
-        InstanceAlreadyExists unless the instance of that id is from this file.
+        Without image_id it runs its former image, else the newest one of that name, else an image
+        or worker that serves its workflow. Raises ValidationFailed for a damaged file or one of a
+        newer format, InstanceAlreadyExists if another instance has the id.
         """
         request = pb.ImportInstanceRequest(data=data, image_id=image_id)
         answer = await self._transport.ask(pb.RpcRequest(import_instance=request), hold=_COPIED)
@@ -278,9 +278,9 @@ class Instances:
         self, instance_id: str, *, largest_state: int = 0
     ) -> AsyncIterator[Checkpoint]:
         """
-        Give an instance's checkpoints, newest first.
+        Return an instance's checkpoints, newest first.
 
-        largest_state: states of at most so many bytes, 65,536 at most, come along.
+        largest_state: include states of at most this many bytes, up to 65,536.
         """
         offset = 0
         while True:
@@ -295,7 +295,7 @@ class Instances:
                 saved_at = reading.moment(one.created_at_ms)
                 state = reading.field(one, "data")
                 if state is None and one.data_size_bytes <= largest_state > 0:
-                    # An older environment lists none with its state.
+                    # An older environment lists checkpoints without states.
                     state = await self.checkpoint(instance_id, one.checkpoint_id)
                 yield Checkpoint(one.checkpoint_id, saved_at, one.data_size_bytes, state)
             offset += len(answer.checkpoints)

@@ -18,16 +18,15 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
-        # Reentrant: the collector may close an iterator in a thread that holds it.
+        # Reentrant: the garbage collector may close an iterator in a thread that holds the lock.
         self._lock = threading.RLock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """
-        Carry out work in the loop, and give what it gives or raise what it raises.
+        Run a coroutine in the loop, and return its result or raise its error.
 
-        It is cancelled where waiting for it is interrupted. Raises ClientNotOpen before `start`,
-        after `stop`, and where `stop` comes before the work has ended; RuntimeError in the loop's
-        own thread.
+        An interrupt of the wait cancels it. Raises ClientNotOpen before `start`, after `stop`, and
+        if `stop` comes before the coroutine has ended; RuntimeError in the loop's own thread.
         """
         try:
             result = self._submitted(work)
@@ -48,9 +47,9 @@ class LoopThread:
             while (one := self.run(_next(found))) is not None:
                 yield one
         finally:
-            # The loop closes by itself what its own thread collects.
+            # The loop itself closes generators that are collected in its thread.
             if isinstance(found, AsyncGenerator) and not self._is_own_thread():
-                # One that is left behind when the loop has ended was closed with it.
+                # A generator that outlives the loop was closed with it.
                 with suppress(ClientNotOpen):
                     self.run(found.aclose())
 

@@ -57,7 +57,7 @@ class Launches:
         self, instance_id: str, *, launch_id: str | None = None, follow: bool = False
     ) -> AsyncIterator[bytes]:
         """
-        Give what a launch's process has written, by default the newest launch's.
+        Return the output of a launch's process, by default the newest launch's.
 
         With `follow` it goes on until the process has ended. Raises NotFound.
         """

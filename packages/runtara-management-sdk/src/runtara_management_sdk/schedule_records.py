@@ -29,12 +29,12 @@ class Schedule:
     A schedule of a workflow or an image, exactly one of them.
 
     cron: five fields, or a word such as `@daily`. missing, duplicate: for local times that a change
-    of the clocks skips or repeats. catch_up: ticks that are later are passed over. jitter: an
-    instance is launched up to this long after its tick. input: JSON; None gives the tick itself.
+    of the clocks skips or repeats. catch_up: ticks that are later than this are left out. jitter:
+    an instance is launched up to this long after its tick. input: JSON; None gives the tick itself.
 
-    The others are told, and ignored where a schedule is put. code_version: the newest that
-    declares it. next_tick_at: None while it is paused. buffered_tick_at: of a tick that waits until
-    the instance of an earlier one has ended. problem: why the newest tick started no instance.
+    The other fields are read-only, and ignored by `put`. code_version: the newest version that
+    declares it. next_tick_at: None while it is paused. buffered_tick_at: the tick that waits for
+    the end of an earlier tick's instance. problem: why the newest tick started no instance.
     """
 
     tenant_id: str

@@ -22,7 +22,7 @@ class Schedules:
         """
         Create a schedule or replace it; True if there was none.
 
-        A pause stands. Raises ServerError for a timing that can't be used, ImageNotFound.
+        A paused schedule stays paused. Raises ServerError for an unusable timing, ImageNotFound.
         """
         request = pb.PutScheduleRequest(schedule=_message(schedule))
         answer = await self._transport.ask(pb.RpcRequest(put_schedule=request))
@@ -30,10 +30,10 @@ class Schedules:
 
     async def declare(self, schedule: Schedule) -> str:
         """
-        Say that a version of the code declares a schedule for the workflow of its name.
+        Declare a version of the code's schedule for the workflow of its name.
 
-        An empty cron says that it declares none. Tells what that did: created, changed, unchanged,
-        paused, older (than a version that has declared it), operators (an operator has put it) or
+        An empty cron declares that there is none. Returns the outcome: created, changed, unchanged,
+        paused, older (a newer version has declared it), operators (an operator has put it) or
         absent.
         """
         request = pb.PutScheduleRequest(schedule=_message(schedule), declared_in_code=True)
@@ -72,9 +72,9 @@ class Schedules:
         dry_run: bool = False,
     ) -> Sequence[Tick]:
         """
-        Start the ticks of a period that is over, each once; `until` is not included.
+        Start the ticks of a past period, each once; `until` is not included.
 
-        At most 1000 at once. With `dry_run` it only tells them.
+        At most 1000 at once. With `dry_run` it returns the ticks and starts none.
         """
         request = pb.BackfillScheduleRequest(
             tenant_id=tenant_id,

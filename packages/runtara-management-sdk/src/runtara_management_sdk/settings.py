@@ -12,10 +12,10 @@ from runtara_sdk.client.variables import values as read_values
 @dataclass(frozen=True, init=False)
 class ManagementSettings:
     """
-    Where the environment is, how to know it, and how long to wait.
+    The environment's address, its trusted certificates, and timeouts.
 
-    Each value is read from the variable of its name, `RUNTARA_` before it, unless given here; an
-    empty variable counts as not set. Raises ConfigurationError, with a line for each value that
+    A value that is not given is read from the variable `RUNTARA_` and its name. An empty variable
+    counts as not set. Raises ConfigurationError, with a line for each value that
     cannot be used. `environment_addr` is `host:port`, or several with commas between. `tls_ca`: a
     PEM file of the certificates to trust; None trusts the system's. Timeouts are milliseconds.
     """

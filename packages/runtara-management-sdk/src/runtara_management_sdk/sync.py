@@ -5,9 +5,8 @@ The typed client for code without an event loop: the same names, arguments, resu
         for instance in client.instances.list():
             print(instance.instance_id, instance.status)
 
-Each method is that of the async client, carried out in a thread and waited for; lists are
-iterators. Callbacks, as `on_progress` of an upload, are called in that thread, and can't call the
-client.
+Each method runs the async client's method in a thread and waits for it. Lists are iterators.
+Callbacks, such as `on_progress` of an upload, are called in that thread, and can't call the client.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator

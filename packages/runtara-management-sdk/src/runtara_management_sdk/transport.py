@@ -23,12 +23,12 @@ from runtara_sdk.errors import (
 
 class Transport:
     """
-    Asks an environment; any number of tasks may ask at once.
+    Sends requests to an environment; any number of tasks may use it at once.
 
-    A request that is as good carried out twice is asked again until its time is up, which counts
-    from the first time on. The time for which the server may hold the answer back counts while
-    there is a connection; one that is asked again has what is left of it. Without any connection
-    yet the first failure to connect is raised at once.
+    An idempotent request is repeated until its timeout, counted from the first attempt. The time
+    for which the server may hold the answer back counts only while there is a connection; a
+    repeated request has the rest of it. Before the first connection, a failure to connect is raised
+    at once.
     """
 
     def __init__(self, settings: ManagementSettings) -> None:
@@ -42,7 +42,7 @@ class Transport:
         self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
     ) -> Any:
         """
-        Give the answer's own message.
+        Return the answer's own message.
 
         hold: seconds for which the server may hold the answer back, besides the timeout. Raises
         ServerError for a refusal, ConnectionFailed, ServerNotTrusted, RequestTimeout,
@@ -60,7 +60,7 @@ class Transport:
         async def exchange(connection: ClientConnection) -> bytes:
             return await connection.upload(frame(request), body())
 
-        # However long it takes: a connection that moves nothing ends by itself.
+        # Without a timeout: a connection without traffic ends by itself.
         return await self._ask(request, exchange, is_repeatable=True, hold=None)
 
     async def aclose(self) -> None:

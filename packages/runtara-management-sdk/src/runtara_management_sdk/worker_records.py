@@ -17,8 +17,8 @@ class Assignment:
     """
     A launch that a worker has claimed.
 
-    `timeout`: bounds it; `crashes`: without progress; `is_suspect`: it may have killed what ran it,
-    and is to have a process of its own.
+    `timeout`: bounds the launch. `crashes`: in a row, without progress. `is_suspect`: the instance
+    may have killed its process, and gets one of its own.
     """
 
     launch_id: str

@@ -31,7 +31,8 @@ CANNOT_LOAD = 3
 
 def main() -> NoReturn:
     """Do what the parent says on the socket that it has given, until that is closed."""
-    # The parent decides when its children end; a handler, which programs of the user's inherit not.
+    # The parent ends its children. A handler, and not SIG_IGN: the user's subprocesses don't
+    # inherit it.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     channel = socket.socket(fileno=int(sys.argv[1]))
     told = json.loads(_line(channel))
@@ -45,7 +46,7 @@ def main() -> NoReturn:
     location = Location(Way(told["way"]), told["location"], told["shown"])
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, location, workflows))
-    # Nothing of the user's is unwound: instances go on in other processes.
+    # No frame of user code is unwound: the instances go on in other processes.
     os._exit(0)
 
 
@@ -105,7 +106,7 @@ async def _serve(
         tell({"ready": True})
         while line := await reader.readline():
             _obey(runs, json.loads(line))
-        # The parent has gone or closes: what is under way is to do nothing more.
+        # The parent has ended or closes: the runs must do nothing more.
         os._exit(0)
 
 

@@ -1,11 +1,12 @@
 """
 A worker's runs in child processes.
 
-What a suspended run leaves in its process can't be freed: nothing of user code is unwound. So a
-child takes no more runs once it has grown, a new one takes them, and the old one ends with its last
-run. A death costs the runs of one child. Those that were not alone in it count no crash, and are
-taken up each in a child of its own, by whichever worker: so one that kills its process harms no
-other twice. What is suspect is known from the launch before, in the database.
+The memory of a suspended run can't be freed, because no frame of user code is unwound. So a child
+that has grown takes no more runs. A new child takes them, and the old one ends with its last run.
+
+When a child dies, its runs are lost. If there were several, none counts a crash, and each instance
+is launched again in a child of its own, by any worker: an instance that kills its process harms
+others only once. The database has which instances are suspect, from the launch before.
 """
 
 import asyncio
@@ -178,7 +179,7 @@ class Child:
                 f"a worker's process can't be started: {self._refusal or f'it ended with {code}'}"
             )
             self.ready.set_exception(error)
-            self.ready.exception()  # Taken note of, should nothing wait for it.
+            self.ready.exception()  # Marks the exception as retrieved, should nothing await it.
             logger.error("%s", error)
         orders, self.orders = list(self.orders.values()), {}
         for order in orders:
@@ -226,7 +227,7 @@ class ChildRuns:
         child = self._current
         child.start(order)
         if self._isolated:
-            # The next one has its process already when it comes.
+            # The next run finds its process started.
             self._current = self._child(is_alone=True)
 
     def leave(self, launch_id: str) -> None:

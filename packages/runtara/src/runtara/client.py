@@ -22,23 +22,25 @@ R = TypeVar("R")
 
 def connect(where: str | None = None, *, tenant: str | None = None) -> "Client":
     """
-    Give a client of the core, to be used as `async with connect() as client:`.
+    Return a client of the core, for `async with connect() as client:`.
 
-    `where` is an environment's `host:port`, or a database: `sqlite:PATH`, `sqlite::memory:` or
-    `postgresql://…`, which this process then opens itself. Else RUNTARA_ENVIRONMENT_ADDR says it,
-    or RUNTARA_DATABASE_URL, or a folder `.runtara` here or above. The tenant is RUNTARA_TENANT_ID,
-    or `default`. Raises ConfigurationError where nothing, or both variables, say it.
+    `where` is an environment's `host:port`, or a database that this process opens itself:
+    `sqlite:PATH`, `sqlite::memory:` or `postgresql://…`. Without it RUNTARA_ENVIRONMENT_ADDR or
+    RUNTARA_DATABASE_URL counts, else a folder `.runtara` of this folder or one above it. The tenant
+    is RUNTARA_TENANT_ID, or `default`. Raises ConfigurationError if no core is named, or if both
+    variables are set.
     """
     return Client(locating.locate(where), locating.tenant(tenant))
 
 
 class StartOptions(TypedDict, total=False):
     """
-    How an instance is started: each of these may be left out.
+    The options of a start, all optional.
 
-    id: else one is made. queue: whose bounds hold. priority: of those that wait the highest is
-    launched first. delay: from now, before which it is not launched. dedupe: an open instance of
-    the queue that has the same key is given instead of a new one.
+    id: the instance's id; without it the client makes one. queue: the queue whose bounds it obeys.
+    priority: waiting instances with a higher one are launched first. delay: the time from now
+    before which it is not launched. dedupe: a key; if an open instance of the queue has the same
+    key, the start returns that instance.
     """
 
     id: str | None
@@ -118,11 +120,11 @@ class Client:
         """
         Start an instance of a workflow with these arguments; it is durable on return.
 
-        Give `workflow.bind(...)` for more arguments, or some by name.
-        The same id and arguments again are the same instance; another workflow or other arguments
-        raise InstanceAlreadyExists. Without an id one is made. A worker that serves the workflow
-        runs it, `delay` from now at the earliest, of those that wait the highest priority first. A
-        Queue is put with its bounds before its first use by this client.
+        Use `workflow.bind(...)` for more arguments, or for arguments by name. A second start with
+        the same id, workflow and arguments returns the same instance; with others it raises
+        InstanceAlreadyExists. Without an id the client makes one. A worker that serves the workflow
+        runs the instance, after `delay`; higher priorities first. Before its first use by this
+        client, a Queue is stored with its bounds.
         """
         if isinstance(workflow, Call):
             if arguments:
@@ -168,10 +170,10 @@ class Client:
         blocked: bool | None = None,
     ) -> AsyncIterator[InstanceSummary]:
         """
-        Give the tenant's instances, newest first.
+        Return the tenant's instances, newest first.
 
-        `status` is a word such as "failed"; `since`: created after that time, or within that span
-        before now. `error`: a text that its error holds.
+        `status`: a word such as "failed". `since`: a time, or a duration before now; older ones are
+        left out. `error`: a text that the instance's error contains.
         """
         name = workflow if workflow is None or isinstance(workflow, str) else None
         if workflow is not None and not isinstance(workflow, str):

@@ -110,9 +110,9 @@ _shared: dict[tuple[asyncio.AbstractEventLoop, Location], _Shared] = {}
 @asynccontextmanager
 async def connected(location: Location) -> AsyncIterator[Connection]:
     """
-    Give the loop's connection to a location, opened by the first that asks, closed by the last.
+    Use the event loop's connection to a location; the first user opens it, the last closes it.
 
-    One process has one writer of a SQLite file then, and `sqlite::memory:` is one database.
+    So a process has one writer of a SQLite file, and `sqlite::memory:` is one database.
     """
     loop = asyncio.get_running_loop()
     shared = _shared.get((loop, location))
@@ -137,7 +137,8 @@ async def _open(shared: _Shared, location: Location) -> None:
     except BaseException as error:
         _shared.pop((asyncio.get_running_loop(), location), None)
         shared.connection.set_exception(error)
-        shared.connection.exception()  # Taken note of, should nothing else wait for it.
+        # Marks the exception as retrieved, should nothing else await it.
+        shared.connection.exception()
         raise
 
 

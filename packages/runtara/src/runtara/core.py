@@ -20,9 +20,9 @@ from runtara_sdk.workflow.engine.store import DurableStore
 
 class Instances(Protocol):
     """
-    Instances, as `runtara_management_sdk.instances.Instances` has them.
+    The calls of `runtara_management_sdk.instances.Instances`.
 
-    Every call raises ServerError, or a class of it, for a refusal.
+    Every call raises ServerError, or a subclass of it, for a refusal.
     """
 
     async def start(
@@ -146,9 +146,10 @@ class Declaration:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    What a worker serves, and how much of it at once. grace: for steps under way at its end.
+    The workflows of a worker, and its limits. grace: the time for running steps at its end.
 
-    max_crashes: in a row without progress, after which an instance fails; servers have their own.
+    max_crashes: the crashes in a row without progress after which an instance fails; servers have a
+    setting of their own.
     """
 
     tenant_id: str

@@ -46,10 +46,10 @@ class Forked(Generic[R]):
 
 class Handle(Generic[R]):
     """
-    One instance of a workflow, known by its id; any number of handles may stand for it.
+    An instance of a workflow, by its id; an instance may have any number of handles.
 
-    Calls raise InstanceNotFound where there is none, InvalidInstanceState where its state does not
-    allow what is asked, and ConnectionFailed or DatabaseFailed where the core can't be asked.
+    Calls raise InstanceNotFound for an unknown id, InvalidInstanceState if the instance's state
+    does not allow the call, and ConnectionFailed or DatabaseFailed if the core can't be reached.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Handle(Generic[R]):
 
     async def result(self, timeout: Duration | None = None) -> R:  # noqa: ASYNC109
         """
-        Wait for the end, and give what the workflow returned.
+        Wait for the instance's end, and return the workflow's result.
 
-        An error that the workflow names in `raises=` is raised as itself, any other as
-        WorkflowFailed. Raises WorkflowCancelled, TimeoutError once `timeout` is over (the instance
-        goes on), and StateUnreadable where the output is none of the annotated type. An instance
-        that has restarted as another one is followed.
+        An error that the workflow names in `raises=` is raised in its own type, any other as
+        WorkflowFailed, a cancel as WorkflowCancelled. Raises TimeoutError after `timeout` (the
+        instance goes on), and StateUnreadable if the output is not of the annotated type. If the
+        instance continues as another one, the call waits for that one.
         """
         loop = asyncio.get_running_loop()
         until = None
@@ -108,9 +108,9 @@ class Handle(Generic[R]):
         """
         Send a value to a promise of the workflow; the first value sent to it stands.
 
-        Raises NotSerializable for a value that is not of the promise's type. `warning` of what it
-        gives tells where the instance does not wait for it now. A promise that is only a name
-        takes any value, as its type writes it, and bytes as they are.
+        Raises NotSerializable for a value that is not of the promise's type. `warning` of the
+        result says when the instance is not known to wait for it now. A promise given by its name
+        alone takes any value, written by the value's type, and bytes as they are.
         """
         if isinstance(promise, Promise):
             name, payload = promise.signal, promise.payload(value)
@@ -135,10 +135,10 @@ class Handle(Generic[R]):
 
     async def retry(self) -> RetryPlan:
         """
-        Let a failed or cancelled instance go on: recorded results stay.
+        Let a failed or cancelled instance go on; its recorded results stay.
 
-        The recorded failures that led to its end are set aside, and their calls made again: what is
-        given says which. Children that have failed are to be retried before their parent.
+        The recorded failures that led to its end are set aside, and their calls are made again. The
+        result lists these calls. Retry failed children before their parent.
         """
         plan = await plan_for(self._instances, self.id)
         await self._instances.retry(self.id, forget=plan.forget)
@@ -146,11 +146,11 @@ class Handle(Generic[R]):
 
     async def fork(self, before: str | None = None, *, id: str | None = None) -> Forked[R]:
         """
-        Start a copy with all that was saved before a call's record; without `before`, with all.
+        Start a copy with the history before a call; without `before`, with the whole history.
 
-        `before` is a call's key such as "charge#1"; what was saved beside the call, as an intent,
-        is not copied either. `id` is the copy's, else one is made. Raises WorkflowError for a call
-        that the instance has not made.
+        `before` is a call's key such as "charge#1"; records beside the call, such as an intent, are
+        not copied either. `id` is the copy's; without it the client makes one. Raises WorkflowError
+        for a call that the instance has not made.
         """
         plan = None
         if before is not None:

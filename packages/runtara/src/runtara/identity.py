@@ -11,7 +11,7 @@ from runtara_migrations import location
 
 try:
     import fcntl
-except ImportError:  # Windows has other locks: each worker is a new one there.
+except ImportError:  # Windows has other locks: there each worker has a new id.
     fcntl = None  # type: ignore[assignment]
 
 _MOST = 1000
@@ -27,8 +27,8 @@ def worker_id(database_url: str | None) -> Iterator[str]:
     """
     Hold a worker's id for the time of the block.
 
-    On a SQLite file it is the first of its ids that no living process holds, so that launches of
-    one that was killed are taken over at once, and not when its lease is over.
+    On a SQLite file it is the first of the file's ids that no living process holds. The launches of
+    a killed worker are therefore taken over at once, and not only when its lease is over.
     """
     place = None if database_url is None else location.parse(database_url)
     is_file = isinstance(place, location.SqliteLocation) and place.path != location.MEMORY

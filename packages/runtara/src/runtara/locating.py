@@ -41,7 +41,7 @@ class Location:
     """
     Where the core is.
 
-    value: an address or a URL, which may hold a password; shown: what of it may be logged.
+    value: an address or a URL, which may have a password; shown: the value without the password.
     """
 
     way: Way
@@ -56,10 +56,11 @@ def locate(
     folder: Path | None = None,
 ) -> Location:
     """
-    Find the core: as given, else by a variable, else in `.runtara/` of the folder or a parent.
+    Find the core: by the argument, else by a variable, else in `.runtara/` of the folder or a
+    parent.
 
-    Raises ConfigurationError where both variables are set, where nothing says it, and for what is
-    neither an address nor a database's URL. The choice is logged once a process.
+    Raises ConfigurationError if both variables are set, if no core is named, and for a value that
+    is neither an address nor a database's URL. The choice is logged once a process.
     """
     location, reason = _located(where, variables, folder or Path.cwd())
     _log_once(f"the core is {location.shown} ({reason})")

@@ -80,7 +80,7 @@ class Runs:
     """
     The runs of this process, each in a task of its loop, by their launch ids.
 
-    ended: is called with the launch id and the end of each, which it has by then forgotten.
+    ended: called with the launch id and the end of each run, after the run was removed here.
     """
 
     def __init__(

@@ -1,10 +1,9 @@
 """
-Plain functions as workflows: the code runs in a thread, what is durable in the workflow's task.
+Plain functions as workflows: the code runs in a thread, its durable calls in the workflow's task.
 
-The thread hands each durable call to the task and waits for its result, so that to the engine the
-workflow is like any other. A run that suspends leaves its thread where it waits, as it leaves a
-task: nothing of user code is unwound. Such a thread takes none of the slots that `limit_threads`
-bounds.
+The thread hands each durable call to the task and waits for its result. To the engine the workflow
+is like any other. A run that suspends leaves its thread waiting, as it leaves a task: no frame of
+user code is unwound. Such a thread takes none of the slots that `limit_threads` bounds.
 """
 
 import asyncio
@@ -54,9 +53,9 @@ def is_in_workflow() -> bool:
 
 def wait(make: Callable[[], Coroutine[Any, Any, T]], what: str) -> T:
     """
-    Make a durable call in the workflow's task, and give its result to this thread.
+    Make a durable call in the workflow's task, and return its result to this thread.
 
-    Raises what the call raises, and OutsideWorkflow where the calling code is no such workflow's.
+    Raises the call's error, and OutsideWorkflow if the calling code is not such a workflow's.
     """
     bridge: _Bridge | None = getattr(_local, "bridge", None)
     if bridge is None:
@@ -136,7 +135,7 @@ class _Bridge:
             self._tell(None)
 
     def _tell(self, asked: _Asked | None) -> None:
-        # A loop that is closed has no run any more: the thread waits for good then.
+        # A closed loop has no runs: the thread then waits for ever.
         self._loop.call_soon_threadsafe(self._hear, asked)
 
     def _hear(self, asked: _Asked | None) -> None:

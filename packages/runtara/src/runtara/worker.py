@@ -33,16 +33,17 @@ class Worker:
     """
     Runs instances of these workflows between `async with` and its end.
 
-    `concurrency`: how many at once. At the end it takes no more, lets steps under way end for
-    `grace`, and gives up the rest, which other workers go on with at once. `where` and `tenant` are
-    as for `connect`. Raises ConfigurationError for what it can't serve. A failure of its own
-    is logged at once, and raised by `wait` and the end of the block.
+    `concurrency`: the most instances at once. At the end of the block the worker takes no more
+    instances, and lets running steps end within `grace`. Other workers go on with its instances at
+    once. `where` and `tenant` are as for `connect`. Raises ConfigurationError for a workflow that
+    it can't serve. A failure of the worker itself is logged at once, and raised by `wait` and at
+    the end of the block.
 
-    `isolate` says where instances run: "shared", in a child process that another one replaces
-    before it grows; "process", each in one of its own; or "none", in this process, which is the
-    only way for `sqlite::memory:` and its default. An instance whose process dies `max_crashes`
-    times in a row without progress fails; through servers theirs counts. `threads`: how many
-    threads of workflows of `runtara.sync` are at work at once in a process.
+    `isolate` says where instances run: "shared", together in a child process that is replaced
+    before it grows; "process", each in a process of its own; or "none", in this process, which is
+    the only way, and the default, for `sqlite::memory:`. An instance whose process dies
+    `max_crashes` times in a row without progress fails; with servers, their setting counts.
+    `threads`: the most threads of workflows of `runtara.sync` at work at once in a process.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Worker:
 
     async def __aenter__(self) -> Self:
         ready = asyncio.get_running_loop().create_future()
-        # In a task of its own: an error of the block is the block's, and no group of errors.
+        # In a task of its own, so that an error of the block is raised as it is, and in no group.
         self._life = asyncio.create_task(self._live(ready), name="runtara-worker")
         await asyncio.wait({ready, self._life}, return_when=asyncio.FIRST_COMPLETED)
         if self._life.done():
@@ -105,7 +106,7 @@ class Worker:
     def _log_failure(self, life: "asyncio.Task[None]") -> None:
         error = None if life.cancelled() else life.exception()
         if error is not None and not self._end.is_set():
-            # The block goes on, and may for days: it hears of the failure at its end alone.
+            # The block may go on for days, and gets the failure only at its end.
             logger.error(
                 "the worker has failed, and runs nothing until it is begun anew", exc_info=error
             )

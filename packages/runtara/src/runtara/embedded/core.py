@@ -45,8 +45,8 @@ class EmbeddedCore:
     """
     The core between `async with` and its end, on one database.
 
-    Entering opens the database and brings its schema up to date; raises DatabaseFailed. Any number
-    of clients, workers and runs of this process share it, each loop its own.
+    Entering opens the database and brings its schema up to date; raises DatabaseFailed. The
+    clients, workers and runs of an event loop share one.
     """
 
     def __init__(self, persistence: Persistence) -> None:
@@ -99,7 +99,7 @@ class EmbeddedCore:
 
     def _core(self) -> Core:
         stored, clock, waits, activity = self.persistence, self.clock, self.waits, self.activity
-        # Bounded by the capacity of the workers in this process, if by anything.
+        # Only the capacity of the workers in this process bounds it.
         slots = InstanceSlots(_ANY_NUMBER)
         return Core(
             slots=slots,

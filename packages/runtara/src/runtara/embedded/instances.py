@@ -99,7 +99,7 @@ class EmbeddedInstances:
                         instance_id, min(_HOLD, left)
                     )
             except DatabaseFailed as error:
-                # As over a connection: what only reads is asked again while there is time.
+                # As over a connection: a call that only reads is repeated while there is time.
                 failures += 1
                 if failures > _MOST_FAILURES or left <= timedelta(0):
                     raise

@@ -14,9 +14,9 @@ _DIED = "the process that ran it has died"
 
 class InlinePlacement:
     """
-    Lets a worker's runs be those of its launches; `runs` is set before it is used.
+    The placement of a worker: its launches are runs of the worker. Set `runs` before use.
 
-    over: is called with the instance of a run that is over, which may have ended.
+    over: called with the instance of each run that is over; the instance may have ended.
     """
 
     runs: RunsOfWorker
@@ -69,7 +69,7 @@ class InlinePlacement:
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
         for row in launches:
             if row.launch_id not in self.runs:
-                # Its worker had this one's id, which one process alone can have at a time.
+                # Its worker had this worker's id, which only one process can have at a time.
                 end = LaunchEnd(cause=Cause.RUNNER_FAILED, reports=True, reason=_DIED)
                 self.tell(row.launch_id, end)
 

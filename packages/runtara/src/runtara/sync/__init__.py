@@ -2,7 +2,7 @@
 Durable workflows of plain functions, and a client without a loop.
 
 The code of a workflow runs in a thread; its steps do, too. The options, the errors and what is
-saved are those of `runtara`: either face goes on with what the other has begun.
+saved are those of `runtara`: each goes on with instances of the other.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ def serve(
     tenant: str | None = None,
 ) -> None:
     """
-    Be a worker until SIGTERM or Ctrl-C; as `runtara.serve`.
+    Run a worker until SIGTERM or Ctrl-C, as `runtara.serve` does.
 
-    `threads`: how many of the workflows' threads are at work at once in a process. One whose
-    workflow waits for something durable is not at work.
+    `threads`: the most threads of workflows at work at once in a process. A thread whose workflow
+    waits in a durable call is not at work.
     """
     asyncio.run(
         runtara.worker.serve(
