@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 from runtara_domain.error import DatabaseError, InvalidValue
 from runtara_domain.launching.crashes import CrashPolicy
 from runtara_domain.model.images import RunnerType
-from runtara_domain.model.interventions import Stopped
 from runtara_domain.model.launches import Claims, Launch, Offer
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.placements import LogPiece
@@ -34,6 +33,7 @@ from runtara_sdk.errors import ConfigurationError, ConnectionFailed, ServerError
 
 if TYPE_CHECKING:
     from runtara_domain.launching.launcher import Launcher
+    from runtara_domain.model.interventions import Stopped
 
 _MAX_IMAGE = 256 << 20
 
@@ -137,7 +137,7 @@ class _Bystander:
     def take(self, claims: Claims | None) -> None:
         assert claims is None
 
-    def stopping(self, stopped: Stopped) -> None:
+    def stopping(self, stopped: "Stopped") -> None:
         """An environment carries it out."""
 
     def recheck(self) -> None:

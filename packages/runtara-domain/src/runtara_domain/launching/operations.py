@@ -1,9 +1,11 @@
 """What operators and clients do with instances, wherever they ask from."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtara_domain import values
 from runtara_domain.error import (
@@ -15,23 +17,24 @@ from runtara_domain.error import (
 )
 from runtara_domain.launching.endings import Endings
 from runtara_domain.model import CustomSignal, Sent, Signal
-from runtara_domain.model.instance_copies import Copied, CopiedInstance, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import InstanceView
-from runtara_domain.model.interventions import (
-    Deleted,
-    Deletion,
-    Fork,
-    Forked,
-    Retry,
-    Stop,
-    Stopped,
-)
 from runtara_domain.model.launches import Claims, InstanceStart, Offer, Started
 from runtara_domain.ports.clock import Clock
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.ports.transport import OnAbandoned, never_abandoned
 from runtara_domain.status import SignalType, State
-from runtara_domain.use_cases.signals import SendCustomSignal, SendSignal
+
+if TYPE_CHECKING:
+    from runtara_domain.model.instance_copies import Copied, CopiedInstance, InstanceCopy, PutCopy
+    from runtara_domain.model.interventions import (
+        Deleted,
+        Deletion,
+        Fork,
+        Forked,
+        Retry,
+        Stop,
+        Stopped,
+    )
 
 _AFTER_GRACE = timedelta(seconds=5)
 
@@ -157,6 +160,8 @@ class InstanceOperations:
 
     async def send_signal(self, instance_id: str, signal: Signal) -> None:
         """Put in a cancel or a pause; a resume makes the instance launchable."""
+        from runtara_domain.use_cases.signals import SendSignal
+
         here = self.launching()
         send = SendSignal(self.persistence.signals, here)
         await send(instance_id=instance_id, signal=signal)
@@ -164,6 +169,8 @@ class InstanceOperations:
 
     async def send(self, instance_id: str, signal: CustomSignal) -> Sent:
         """Send a value; the first one sent for a name stands."""
+        from runtara_domain.use_cases.signals import SendCustomSignal
+
         here = self.launching()
         # By the clock of the claim that follows: by another it might not be due yet.
         send = SendCustomSignal(self.persistence.signals, here)

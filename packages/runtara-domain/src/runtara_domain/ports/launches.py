@@ -1,10 +1,11 @@
 """What environments need stored about launches, and the steps on instances that go with them."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -12,17 +13,6 @@ from runtara_domain.model.instance_views import (
     InstanceView,
     ListedInstance,
     MetricsBucket,
-)
-from runtara_domain.model.interventions import (
-    Deleted,
-    Deletion,
-    Fork,
-    Forked,
-    Moved,
-    Retried,
-    Retry,
-    Stop,
-    Stopped,
 )
 from runtara_domain.model.launches import (
     Claims,
@@ -37,6 +27,20 @@ from runtara_domain.model.launches import (
     Started,
 )
 from runtara_domain.status import State
+
+if TYPE_CHECKING:
+    from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.interventions import (
+        Deleted,
+        Deletion,
+        Fork,
+        Forked,
+        Moved,
+        Retried,
+        Retry,
+        Stop,
+        Stopped,
+    )
 
 
 class Launches(Protocol):

@@ -19,7 +19,6 @@ from runtara_domain.model.instance_views import (
     InstanceView,
     ListedInstance,
 )
-from runtara_domain.model.interventions import Deletion, Fork, Retry, Stop
 from runtara_domain.model.launch_ends import Cause
 from runtara_domain.model.launches import InstanceStart, LaunchFilter
 from runtara_domain.ports.transport import OnAbandoned
@@ -208,6 +207,8 @@ async def stop_instance(
     core: Management, request: ManagementRequest, message: pb.StopInstanceRequest
 ) -> pb.RpcResponse:
     """Cancel, let the process clean up, end it; answered when the instance is final."""
+    from runtara_domain.model.interventions import Stop
+
     grace = timedelta(seconds=message.grace_period_seconds)
     stop = Stop(message.instance_id, grace, message.reason)
     await core.operations.stop(stop, _given_up(core, request))
@@ -252,6 +253,8 @@ async def retry_instance(
     core: Management, request: ManagementRequest, message: pb.RetryInstanceRequest
 ) -> pb.RpcResponse:
     """Let a failed or cancelled instance go on."""
+    from runtara_domain.model.interventions import Retry
+
     retry = Retry(
         instance_id=message.instance_id,
         image_id=translation.optional(message, "image_id"),
@@ -265,6 +268,8 @@ async def fork_instance(
     core: Management, request: ManagementRequest, message: pb.ForkInstanceRequest
 ) -> pb.RpcResponse:
     """Make an instance with a copy of another one's history."""
+    from runtara_domain.model.interventions import Fork
+
     fork = Fork(
         instance_id=message.instance_id,
         new_instance_id=translation.optional(message, "new_instance_id") or str(uuid4()),
@@ -286,6 +291,8 @@ async def delete_instance(
     core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
 ) -> pb.RpcResponse:
     """Delete an instance that has ended, and what its launches have left on this machine."""
+    from runtara_domain.model.interventions import Deletion
+
     deletion = Deletion(
         message.instance_id,
         ended_at=translation.moment(message, "expected_finished_at_ms"),

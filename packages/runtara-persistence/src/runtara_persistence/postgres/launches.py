@@ -1,13 +1,14 @@
 """Launches in PostgreSQL, and the steps on instances that go with them."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
 from runtara_domain import values
-from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -15,17 +16,6 @@ from runtara_domain.model.instance_views import (
     InstanceView,
     ListedInstance,
     MetricsBucket,
-)
-from runtara_domain.model.interventions import (
-    Deleted,
-    Deletion,
-    Fork,
-    Forked,
-    Moved,
-    Retried,
-    Retry,
-    Stop,
-    Stopped,
 )
 from runtara_domain.model.launches import (
     Claims,
@@ -41,18 +31,22 @@ from runtara_domain.model.launches import (
 )
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.postgres import (
-    claiming,
-    closing,
-    copying,
-    deleting,
-    forking,
-    instance_lists,
-    intervening,
-    launch_rows,
-    starting,
-)
+from runtara_persistence.postgres import claiming, instance_lists, launch_rows
 from runtara_persistence.postgres.database import Connection, Database
+
+if TYPE_CHECKING:
+    from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.interventions import (
+        Deleted,
+        Deletion,
+        Fork,
+        Forked,
+        Moved,
+        Retried,
+        Retry,
+        Stop,
+        Stopped,
+    )
 
 T = TypeVar("T")
 
@@ -60,7 +54,11 @@ _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
 class PostgresLaunches:
-    """Fits `runtara_domain.ports.launches.Launches`."""
+    """
+    Fits `runtara_domain.ports.launches.Launches`.
+
+    A step that has a module of its own imports it: a command that lists instances needs none.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,6 +66,8 @@ class PostgresLaunches:
     async def start(
         self, start: InstanceStart, *, at: datetime, offer: Offer | None = None
     ) -> Started:
+        from runtara_persistence.postgres import starting
+
         return await self._transact(
             "start an instance", lambda connection: starting.start(connection, start, at, offer)
         )
@@ -89,6 +89,8 @@ class PostgresLaunches:
         )
 
     async def close(self, closing_: Closing, judge: Judge, *, at: datetime) -> Closed:
+        from runtara_persistence.postgres import closing
+
         return await self._transact(
             "close a launch", lambda connection: closing.close(connection, closing_, judge, at)
         )
@@ -100,6 +102,8 @@ class PostgresLaunches:
         return [_open_launch(row, at) for row in found]
 
     async def stop(self, stop: Stop, *, at: datetime) -> Stopped:
+        from runtara_persistence.postgres import intervening
+
         return await self._transact(
             "stop an instance", lambda connection: intervening.stop(connection, stop, at)
         )
@@ -107,6 +111,8 @@ class PostgresLaunches:
     async def end_stopped(
         self, *, patience: timedelta = timedelta(seconds=2), limit: int = 100, at: datetime
     ) -> Sequence[str]:
+        from runtara_persistence.postgres import intervening
+
         values.check_limit(limit)
         attempt = "end instances that were stopped"
         found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
@@ -119,6 +125,8 @@ class PostgresLaunches:
         return ended
 
     async def resume(self, instance_id: str, *, at: datetime) -> State | None:
+        from runtara_persistence.postgres import intervening
+
         values.check_storable("instance_id", instance_id)
         return await self._transact(
             "resume an instance",
@@ -130,11 +138,15 @@ class PostgresLaunches:
         await self._database.write(attempt, _SQL["end_waits"], found, is_repeatable=True)
 
     async def retry(self, retry: Retry, *, at: datetime) -> Retried:
+        from runtara_persistence.postgres import intervening
+
         return await self._transact(
             "retry an instance", lambda connection: intervening.retry(connection, retry, at)
         )
 
     async def move(self, instance_id: str, image_id: str, *, at: datetime) -> Moved:
+        from runtara_persistence.postgres import intervening
+
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
         return await self._transact(
@@ -143,17 +155,23 @@ class PostgresLaunches:
         )
 
     async def fork(self, fork: Fork, *, at: datetime) -> Forked:
+        from runtara_persistence.postgres import forking
+
         return await self._transact(
             "fork an instance", lambda connection: forking.fork(connection, fork, at)
         )
 
     async def delete(self, deletion: Deletion) -> Deleted:
+        from runtara_persistence.postgres import deleting
+
         values.check_storable("instance_id", deletion.instance_id)
         return await self._transact(
             "delete an instance", lambda connection: deleting.delete(connection, deletion)
         )
 
     async def copy(self, instance_id: str) -> Copied | None:
+        from runtara_persistence.postgres import copying
+
         values.check_storable("instance_id", instance_id)
 
         async def work(connection: Connection) -> Copied | None:
@@ -165,6 +183,8 @@ class PostgresLaunches:
     async def put_copy(
         self, copy: InstanceCopy, source: str, *, image_id: str | None, at: datetime
     ) -> PutCopy:
+        from runtara_persistence.postgres import copying
+
         return await self._transact(
             "put a copy of an instance in",
             lambda connection: copying.put(connection, copy, source, image_id, at),

@@ -1,12 +1,13 @@
 """Launches in SQLite, and the steps on instances that go with them."""
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtara_domain import values
-from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
 from runtara_domain.model.instance_views import (
     InstanceOrder,
     InstancePlace,
@@ -14,17 +15,6 @@ from runtara_domain.model.instance_views import (
     InstanceView,
     ListedInstance,
     MetricsBucket,
-)
-from runtara_domain.model.interventions import (
-    Deleted,
-    Deletion,
-    Fork,
-    Forked,
-    Moved,
-    Retried,
-    Retry,
-    Stop,
-    Stopped,
 )
 from runtara_domain.model.launches import (
     Claims,
@@ -40,27 +30,34 @@ from runtara_domain.model.launches import (
 )
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
-from runtara_persistence.sqlite import (
-    claiming,
-    closing,
-    copying,
-    deleting,
-    forking,
-    instance_lists,
-    intervening,
-    launch_rows,
-    rows,
-    starting,
-)
+from runtara_persistence.sqlite import claiming, instance_lists, launch_rows, rows
 from runtara_persistence.sqlite.database import Database, read, write, write_and_tell
 from runtara_persistence.sqlite.rows import from_optional, from_text, to_text
 from runtara_persistence.sqlite.watch import Watch
+
+if TYPE_CHECKING:
+    from runtara_domain.model.instance_copies import Copied, InstanceCopy, PutCopy
+    from runtara_domain.model.interventions import (
+        Deleted,
+        Deletion,
+        Fork,
+        Forked,
+        Moved,
+        Retried,
+        Retry,
+        Stop,
+        Stopped,
+    )
 
 _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
 class SqliteLaunches:
-    """Fits `runtara_domain.ports.launches.Launches`."""
+    """
+    Fits `runtara_domain.ports.launches.Launches`.
+
+    A step that has a module of its own imports it: a command that lists instances needs none.
+    """
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
@@ -75,6 +72,8 @@ class SqliteLaunches:
         at: datetime,
         offer: Offer | None = None,
     ) -> Started:
+        from runtara_persistence.sqlite import starting
+
         return starting.start(connection, start, at, offer)
 
     @write("claim instances to launch")
@@ -106,6 +105,8 @@ class SqliteLaunches:
         *,
         at: datetime,
     ) -> Closed:
+        from runtara_persistence.sqlite import closing
+
         return closing.close(connection, heard, closing_, judge, at)
 
     @read("read open launches")
@@ -119,6 +120,8 @@ class SqliteLaunches:
     def stop(
         self, connection: sqlite3.Connection, heard: list[str], stop: Stop, *, at: datetime
     ) -> Stopped:
+        from runtara_persistence.sqlite import intervening
+
         return intervening.stop(connection, heard, stop, at)
 
     @write_and_tell("end instances that were stopped")
@@ -131,6 +134,8 @@ class SqliteLaunches:
         limit: int = 100,
         at: datetime,
     ) -> Sequence[str]:
+        from runtara_persistence.sqlite import intervening
+
         values.check_limit(limit)
         return intervening.end_stopped(connection, heard, patience, limit, at)
 
@@ -138,6 +143,8 @@ class SqliteLaunches:
     def resume(
         self, connection: sqlite3.Connection, instance_id: str, *, at: datetime
     ) -> State | None:
+        from runtara_persistence.sqlite import intervening
+
         values.check_storable("instance_id", instance_id)
         return intervening.resume(connection, instance_id, at)
 
@@ -148,27 +155,37 @@ class SqliteLaunches:
 
     @write("retry an instance")
     def retry(self, connection: sqlite3.Connection, retry: Retry, *, at: datetime) -> Retried:
+        from runtara_persistence.sqlite import intervening
+
         return intervening.retry(connection, retry, at)
 
     @write("move an instance to another image")
     def move(
         self, connection: sqlite3.Connection, instance_id: str, image_id: str, *, at: datetime
     ) -> Moved:
+        from runtara_persistence.sqlite import intervening
+
         values.check_id("image_id", image_id)
         values.check_storable("instance_id", instance_id)
         return intervening.move(connection, instance_id, image_id, at)
 
     @write("fork an instance")
     def fork(self, connection: sqlite3.Connection, fork: Fork, *, at: datetime) -> Forked:
+        from runtara_persistence.sqlite import forking
+
         return forking.fork(connection, fork, at)
 
     @write("delete an instance")
     def delete(self, connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
+        from runtara_persistence.sqlite import deleting
+
         values.check_storable("instance_id", deletion.instance_id)
         return deleting.delete(connection, deletion)
 
     @read("take a copy of an instance")
     def copy(self, connection: sqlite3.Connection, instance_id: str) -> Copied | None:
+        from runtara_persistence.sqlite import copying
+
         values.check_storable("instance_id", instance_id)
         return copying.take(connection, instance_id)
 
@@ -182,6 +199,8 @@ class SqliteLaunches:
         image_id: str | None,
         at: datetime,
     ) -> PutCopy:
+        from runtara_persistence.sqlite import copying
+
         return copying.put(connection, copy, source, image_id, at)
 
     @read("list launches")
