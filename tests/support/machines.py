@@ -56,6 +56,8 @@ class OtherMachine:
         )
         for pid in done.stdout.split():
             os.kill(int(pid), 9)
+        # Its end of the cable would go some time after the namespace, and its name with it.
+        _ip("link", "del", self._cable)
         _ip("netns", "del", self.name)
 
 

@@ -7,7 +7,8 @@ import pytest
 from tests.environment.real.fleet import Fleet, opened
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+# What depends on the database is tried on both before a release.
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def database(request: pytest.FixtureRequest) -> str:
     """The kind of database."""
     kind: str = request.param

@@ -15,9 +15,8 @@ from tests.support.server_process import environment as variables_with
 from runtara_domain.model.interventions import Retry
 from runtara_domain.status import State
 
-pytestmark = pytest.mark.long
 
-
+@pytest.mark.long
 async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadline(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -37,6 +36,7 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
     sys.stdout.write(f"launched {late:.2f} s after the deadline\n")
 
 
+@pytest.mark.long
 async def test_an_environment_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     """As systemd does with KillMode=process: its processes go on, and the next one has them."""
     environment = fleet.environment("a")
@@ -54,6 +54,7 @@ async def test_an_environment_alone_is_killed(fleet: Fleet, tmp_path: Path) -> N
     assert (launch.cause, launch.exit_code) == ("exited", 0)
 
 
+@pytest.mark.long
 async def test_a_spawner_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     """Its environment starts another, which takes the process over; its code is not to be had."""
     environment = fleet.environment("a")
@@ -71,6 +72,7 @@ async def test_a_spawner_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
     assert (launch.cause, launch.exit_code) == ("unknown", None)
 
 
+@pytest.mark.long
 async def test_a_process_dies_before_it_registers_while_its_instance_is_due(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -86,6 +88,7 @@ async def test_a_process_dies_before_it_registers_while_its_instance_is_due(
     assert (second.run, second.verdict) == (None, "crash")
 
 
+@pytest.mark.long
 async def test_an_environment_stands_still_between_claim_and_fork(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -114,6 +117,7 @@ async def test_an_environment_stands_still_between_claim_and_fork(
     assert stalled.processes() == []
 
 
+@pytest.mark.long
 async def test_an_environment_stands_still_for_longer_than_its_lease(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -149,6 +153,7 @@ async def test_an_environment_stands_still_for_longer_than_its_lease(
     assert second.environment_id == other.environment_id
 
 
+@pytest.mark.long
 async def test_a_verdict_comes_after_a_run_by_hand(fleet: Fleet, tmp_path: Path) -> None:
     """It changes nothing: the instance was another's, and has ended."""
     environment = fleet.environment("a")

@@ -18,8 +18,6 @@ from runtara_domain.status import State
 from runtara_management_sdk import ImageInUse, ImageNotFound
 from runtara_sdk import InvalidInstanceState
 
-pytestmark = pytest.mark.long
-
 
 async def drain(fleet: Fleet, environment: EnvironmentProcess) -> None:
     """Have an environment launch nothing more."""
@@ -28,6 +26,7 @@ async def drain(fleet: Fleet, environment: EnvironmentProcess) -> None:
     await environment.said("drained")
 
 
+@pytest.mark.long
 async def test_two_environments_at_a_limit_of_which_nine_of_ten_slots_are_taken(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -68,6 +67,7 @@ async def test_two_environments_at_a_limit_of_which_nine_of_ten_slots_are_taken(
     assert [len(await fleet.launches(name)) for name in names] == [1] * len(names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("off", [60, -60])
 async def test_a_clock_that_is_sixty_seconds_off(fleet: Fleet, tmp_path: Path, off: int) -> None:
     """Leases, back-offs and wake-ups go by the database's clock, whose distance is kept."""
@@ -94,6 +94,7 @@ async def test_a_clock_that_is_sixty_seconds_off(fleet: Fleet, tmp_path: Path, o
     assert offsets[right.environment_id] == pytest.approx(0, abs=1000)
 
 
+@pytest.mark.long
 async def test_an_outage_of_the_database_that_is_longer_than_all_leases(
     fleet: Fleet, tmp_path: Path
 ) -> None:
@@ -145,6 +146,7 @@ async def test_a_stop_of_an_instance_that_another_environment_runs(
     assert runs.processes() == []
 
 
+@pytest.mark.long
 async def test_a_fork_with_an_unfinished_child(fleet: Fleet) -> None:
     """It is refused, naming the child; once that has ended, the copy hears of it and completes."""
     environment = fleet.environment("a")
@@ -168,6 +170,7 @@ async def test_a_fork_with_an_unfinished_child(fleet: Fleet) -> None:
     assert len(await fleet.launches("kid")) == 1
 
 
+@pytest.mark.long
 async def test_an_image_is_deleted_as_it_is_started(fleet: Fleet, tmp_path: Path) -> None:
     """One of both is refused, each time, whichever ports they were asked at."""
     made = [fleet.environment(name) for name in ("a", "b")]
