@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from tests.runtara.conftest import until
+from tests.runtara.conftest import GENEROUS, until
 from tests.runtara.shop import greet
 
 from runtara import Worker, connect
@@ -38,3 +38,10 @@ async def test_a_worker_that_fails_says_so_at_once_and_at_the_end_of_its_block(
     with caplog.at_level(logging.ERROR), pytest.RaisesGroup(ZeroDivisionError):
         async with Worker(greet, where="sqlite::memory:"):
             await until(lambda: "the worker has failed" in caplog.text)
+
+
+async def test_a_worker_without_runs_ends_whatever_its_grace(where: str) -> None:
+    """Its claim waits for something to launch, and nothing waits for that."""
+    worker = Worker(greet, where=where, isolate="none", grace="10m")
+    async with connect(where) as client, asyncio.timeout(GENEROUS), worker:
+        assert await (await client.start(greet)).result("60s") == ["Hello, you!"]

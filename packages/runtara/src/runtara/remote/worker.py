@@ -125,16 +125,17 @@ class _RemoteWorker:
 
     async def _drain(self, claiming: "asyncio.Task[None]") -> None:
         """
-        Have its claim that waits answered, and take nothing that was just released.
+        End the claim that waits, once it takes nothing any more.
 
-        What a claim takes that is cut off would stand still until the lease is given up.
+        One that is cut off before may still take what was just released: it would stand still until
+        the lease is given up. What it has taken by then is answered before the drain is.
         """
         self._changed.set()
         try:
             await self._management.environments.drain(self._id)
         except RuntaraError as error:
             logger.warning("the worker can't be drained: %s", error)
-            claiming.cancel()
+        claiming.cancel()
 
     async def _until_reported(self, seconds: float, claiming: "asyncio.Task[None]") -> None:
         with suppress(TimeoutError):
