@@ -216,6 +216,7 @@ async def test_one_that_waits_in_its_queue_says_until_when(client: Client) -> No
     handle = await client.start(greet, queue=queue)
 
     [wait] = (await handle.status()).waiting_for
-    assert (wait.kind, wait.name, wait.reason) == ("queue", "slow", "1 of 1 starts within 3600 s")
+    assert (wait.kind, wait.name) == ("queue", "slow")
+    assert wait.reason == "1 of 1 starts within 3600 s, and it is number 1 in line"
     assert wait.until is not None
     await handle.cancel()
