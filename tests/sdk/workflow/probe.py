@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 
 class Probe:
     """
-    Notes of one test's steps: texts seen, numbers, keys, counts; and events that they wait for.
+    Notes of one test's steps: texts seen, numbers, keys, counts, values made; and events that they
+    wait for.
 
-    `begun` counts steps that have begun to wait.
+    `begun` counts steps that have begun to wait; `broken` names what fails.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,8 @@ class Probe:
         self.asked: list[str] = []
         self.numbers: list[int] = []
         self.keys: set[str] = set()
+        self.broken: set[str] = set()
+        self.made: list[object] = []
         self.counts: Counter[str] = Counter()
         self.begun = asyncio.Semaphore(0)
         self.events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import SignalType
 from runtara_sdk.workflow import (
@@ -49,10 +49,6 @@ class Receipt:
     text: str
 
 
-world: Counter[str] = Counter()
-"""The effects in the world outside, by the key that it knows them by."""
-
-
 @step
 async def charge(number: int) -> Receipt:
     return Receipt(number, f"r{number}")
@@ -72,13 +68,13 @@ async def flaky(good_at: int) -> int:
 
 @step(effect="external", raises=Declined)
 async def refund(receipt: Receipt) -> str:
-    world[current().idempotency_key] += 1
+    probe.counts[current().idempotency_key] += 1
     return receipt.text
 
 
 @refund.in_doubt
 async def find_refund(receipt: Receipt) -> str | NotDone:
-    return receipt.text if world[current().idempotency_key] else NotDone()
+    return receipt.text if probe.counts[current().idempotency_key] else NotDone()
 
 
 @workflow(suspend_after="0s")
@@ -209,7 +205,7 @@ async def story(
     flow: Workflow[..., Any], given: bytes | None, dies: Dies | None, told: SignalType | None = None
 ) -> tuple[Story, int]:
     """Live one, and count the calls of the core in it; `told` when it is suspended first."""
-    world.clear()
+    probe.counts.clear()
     core = Core(sent={"approval": b"7"})
     if told is not None:
         await life(flow, core, given)
@@ -217,7 +213,7 @@ async def story(
         core.calls.clear()
     ended = await lives(flow, core, given, dies)
     keys = frozenset(key for key in core.states if not key.startswith("~"))
-    return Story(ended, keys, dict(world)), len(core.calls)
+    return Story(ended, keys, dict(probe.counts)), len(core.calls)
 
 
 async def check_all_deaths(
@@ -265,14 +261,14 @@ async def test_dying_for_long_at_any_call_hides_no_timeout() -> None:
     """
     _, calls = await story(timed_out, None, None)
     for number, is_done in itertools.product(range(calls), (False, True)):
-        world.clear()
+        probe.counts.clear()
         core = Core()
         ended = await lives(timed_out, core, None, dying_at(number, is_done=is_done), LONG)
         core.ended, core.now = None, core.now + LONG
 
         assert ended.output.endswith(b'"outer","gathered","grouped"]'), (number, is_done)
         assert await lives(timed_out, core) == ended
-        assert set(world.values()) == {1}
+        assert set(probe.counts.values()) == {1}
 
 
 async def test_dying_at_any_call_hides_no_cancel() -> None:
@@ -288,7 +284,7 @@ async def test_dying_for_long_at_any_call_lets_no_timeout_cancel_the_past() -> N
     """What passed before a deadline passes again in a replay behind it."""
     _, calls = await story(everything, b"4", None)
     for number, is_done in itertools.product(range(calls), (False, True)):
-        world.clear()
+        probe.counts.clear()
         core = Core(sent={"approval": b"7"})
         dies = dying_at(number, is_done=is_done)
         ended = await lives(everything, core, b"4", dies, LONG)
@@ -296,4 +292,4 @@ async def test_dying_for_long_at_any_call_lets_no_timeout_cancel_the_past() -> N
 
         assert ended.outcome is Outcome.DONE, (number, is_done)
         assert await lives(everything, core, b"4") == ended
-        assert set(world.values()) == {1}
+        assert set(probe.counts.values()) == {1}

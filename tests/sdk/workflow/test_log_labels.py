@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Retry, step, workflow
 
@@ -34,8 +35,8 @@ def kept() -> Iterator[Kept]:
 @step(retry=Retry(attempts=2, wait="0s"))
 async def flaky() -> None:
     other.warning("in a step", extra={"step": "the user's"})
-    if len(_seen) == 0:
-        _seen.append("failed")
+    if not probe.seen:
+        probe.seen.append("failed")
         raise OSError
 
 
@@ -52,9 +53,6 @@ async def flow() -> None:
     await in_other()
 
 
-_seen: list[str] = []
-
-
 def labels(record: Any) -> tuple[object, ...]:
     return (
         record.runtara_instance,
@@ -67,7 +65,6 @@ def labels(record: Any) -> tuple[object, ...]:
 
 async def test_a_record_says_instance_workflow_run_step_and_attempt(kept: Kept) -> None:
     """In steps, in their threads, between them and outside; the user's own fields stay."""
-    _seen.clear()
     await life(flow, Core())
     other.warning("outside")
 
@@ -88,7 +85,7 @@ async def test_a_record_says_instance_workflow_run_step_and_attempt(kept: Kept) 
 async def test_a_factory_that_is_set_later_is_kept_below(kept: Kept) -> None:
     class Own(logging.LogRecord): ...
 
-    _seen.append("failed")
+    probe.seen.append("failed")
     await life(flow, Core())
     logging.setLogRecordFactory(Own)
     await life(flow, Core())

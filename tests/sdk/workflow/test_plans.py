@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Retry,
@@ -18,31 +19,22 @@ from runtara_sdk import (
 )
 from runtara_sdk.workflow import Outcome, RetryPlan, Workflow, plan_fork, plan_retry
 
-broken: set[str] = set()
-done: list[str] = []
-
-
-@pytest.fixture(autouse=True)
-def works_again() -> None:
-    broken.clear()
-    done.clear()
-
 
 class Declined(Exception): ...
 
 
 @step(raises=Declined)
 async def work(name: str) -> str:
-    done.append(name)
-    if name in broken:
+    probe.seen.append(name)
+    if name in probe.broken:
         raise Declined(f"{name} was declined")
     return name
 
 
 @step(retry=Retry(attempts=2, wait="0s", on=OSError), effect="external")
 async def charge(name: str) -> str:
-    done.append(name)
-    if name in broken:
+    probe.seen.append(name)
+    if name in probe.broken:
         raise OSError(f"{name} is out of order")
     return name
 
@@ -50,23 +42,23 @@ async def charge(name: str) -> str:
 @step
 async def hold(name: str) -> str:
     """End only when nothing is broken any more."""
-    if broken:
+    if probe.broken:
         await asyncio.get_running_loop().create_future()
-    done.append(name)
+    probe.seen.append(name)
     return name
 
 
 async def retried(flow: Workflow[[], str], core: Core, *failing: str) -> RetryPlan:
     """Let it fail, set aside what the plan says, and let it go on to its end."""
-    broken.update(failing)
+    probe.broken.update(failing)
     first = await life(flow, core)
     assert first is not None
     assert first.outcome is Outcome.FAILED
     plan = plan_retry(list(core.states.items()), first.error)
     for key in plan.forget:
         del core.states[key]
-    broken.clear()
-    done.clear()
+    probe.broken.clear()
+    probe.seen.clear()
     core.ended = None
     again = await life(flow, core)
     assert again is not None
@@ -86,7 +78,7 @@ async def test_the_failure_that_ended_it_is_set_aside_with_its_attempts() -> Non
     assert set(plan.forget) == {
         *("charge#1", "charge#1!failed#1", "charge#1!intent#1", "charge#1!intent#2")
     }
-    assert done == ["card"]
+    assert probe.seen == ["card"]
 
 
 async def test_a_failure_that_was_handled_stays() -> None:
@@ -100,7 +92,7 @@ async def test_a_failure_that_was_handled_stays() -> None:
     plan = await retried(flow, Core(), "handled", "fatal")
 
     assert plan == RetryPlan(("work#3",), ("work#3",), (), ())
-    assert done == ["fatal"]
+    assert probe.seen == ["fatal"]
 
 
 async def test_what_a_group_cancelled_with_the_failure_is_done_as_well() -> None:
@@ -122,7 +114,7 @@ async def test_what_a_group_cancelled_with_the_failure_is_done_as_well() -> None
 
     assert set(plan.again) == {"outer/work#1", "outer/waits/hold#1"}
     assert {"group#1", "outer/group#1"} <= {*plan.forget}
-    assert sorted(done) == ["after", "fails", "waited"]
+    assert sorted(probe.seen) == ["after", "fails", "waited"]
 
 
 async def test_what_gather_left_is_done_as_well() -> None:
@@ -133,7 +125,7 @@ async def test_what_gather_left_is_done_as_well() -> None:
     plan = await retried(flow, Core(), "fails")
 
     assert set(plan.again) == {"hold#1", "work#1"}
-    assert sorted(done) == ["fails", "late"]
+    assert sorted(probe.seen) == ["fails", "late"]
 
 
 async def test_siblings_in_a_task_group_of_asyncios_are_done_as_well() -> None:
@@ -153,7 +145,7 @@ async def test_siblings_in_a_task_group_of_asyncios_are_done_as_well() -> None:
     plan = await retried(flow, Core(), "fails")
 
     assert set(plan.again) == {"work~f", "hold~h"}
-    assert sorted(done) == ["after", "fails", "sibling"]
+    assert sorted(probe.seen) == ["after", "fails", "sibling"]
 
 
 async def test_an_error_that_hides_its_cause_has_the_last_failure_retried() -> None:
@@ -178,7 +170,7 @@ async def test_calls_that_cleaned_up_are_named() -> None:
             raise
 
     core = Core()
-    broken.add("fails")
+    probe.broken.add("fails")
     ended = await life(flow, core)
     assert ended is not None
     plan = plan_retry(list(core.states.items()), ended.error)
@@ -190,12 +182,12 @@ async def test_a_failure_of_the_code_itself_sets_nothing_aside() -> None:
     @workflow
     async def flow() -> str:
         await work("before")
-        if "code" in broken:
+        if "code" in probe.broken:
             raise ZeroDivisionError
         return await work("after")
 
     assert await retried(flow, Core(), "code") == RetryPlan((), (), (), ())
-    assert done == ["after"]
+    assert probe.seen == ["after"]
 
 
 async def test_a_cancelled_instance_goes_on_where_it_was_cancelled() -> None:
@@ -232,7 +224,7 @@ async def test_a_fork_copies_what_was_saved_before_the_call() -> None:
         return await work("three")
 
     core = Core()
-    broken.add("card")
+    probe.broken.add("card")
     await life(flow, core)
     history = list(core.states.items())
     plan = plan_fork(history, "charge#1")

@@ -4,15 +4,14 @@ import json
 
 import pytest
 from tests.sdk.workflow.memory_store import Core, life
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import Ended, NotSerializable, Outcome, SignalType, promise, sleep, step, workflow
-
-seen: list[str] = []
 
 
 @step
 async def note(text: str) -> str:
-    seen.append(text)
+    probe.seen.append(text)
     return text
 
 
@@ -32,15 +31,14 @@ async def asking_twice() -> int:
 
 async def test_a_value_of_another_type_raises_on_every_replay() -> None:
     """A later cancel is raised where the workflow is then, not at that promise."""
-    seen.clear()
     core = Core(sent={"number": b'"x"', "another number": b"7"})
     asleep = await life(asking_twice, core)
     await core.tell(SignalType.CANCEL)
     ended = await life(asking_twice, core)
 
     assert (asleep, ended) == (Ended(Outcome.SUSPENDED), Ended(Outcome.CANCELLED))
-    assert seen[0].startswith("promise 'number' takes integer | null, and was sent \"x\": ")
-    assert seen[1:] == ["clean-up with 7"]
+    assert probe.seen[0].startswith("promise 'number' takes integer | null, and was sent \"x\": ")
+    assert probe.seen[1:] == ["clean-up with 7"]
 
 
 async def test_the_frames_of_the_user_alone_show_what_was_sent() -> None:

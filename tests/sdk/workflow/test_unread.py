@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 from tests.sdk.workflow.memory_store import Core, life, lives
+from tests.sdk.workflow.probe import probe
 
 from runtara_sdk import (
     Ended,
@@ -29,15 +30,12 @@ class Token(BaseModel):
     value: SecretStr | None = None
 
 
-MADE: list[object] = []
-
-
 def giving(value: object, annotation: object) -> Step[[], Any]:
     """A step that gives a value, under an annotation that may be another type's."""
-    MADE.clear()
+    probe.made.clear()
 
     async def make() -> Any:
-        MADE.append(value)
+        probe.made.append(value)
         return value
 
     make.__annotations__["return"] = annotation
@@ -67,7 +65,7 @@ async def test_an_int_is_a_float_where_one_is_annotated(value: int) -> None:
 
     assert (live, again) == (value, value)
     assert type(live) is type(again) is float
-    assert [value] == MADE
+    assert [value] == probe.made
 
 
 async def test_a_death_behind_the_save_changes_no_value() -> None:
@@ -80,7 +78,7 @@ async def test_a_death_behind_the_save_changes_no_value() -> None:
     assert died is None
     assert again == [Parcel(0.0), Parcel(2.0)]
     assert [type(parcel.weight) for parcel in again] == [float, float]
-    assert len(MADE) == 1
+    assert len(probe.made) == 1
 
 
 async def test_a_result_of_another_type_waits_for_code_that_reads_it() -> None:
@@ -96,7 +94,7 @@ async def test_a_result_of_another_type_waits_for_code_that_reads_it() -> None:
     again = await result(giving(None, tuple[int, int]), core)
 
     assert found == again == (1, 2)
-    assert MADE == []
+    assert probe.made == []
 
 
 async def test_the_same_code_reads_what_it_had_left_unread(
@@ -109,7 +107,7 @@ async def test_the_same_code_reads_what_it_had_left_unread(
         await result(make, core)
 
     assert await result(make, core) == [1, 2]
-    assert MADE == [(1, 2)]
+    assert probe.made == [(1, 2)]
     assert "make#1: what it gave was saved unread" in caplog.text
     assert "as [1, 2]" in caplog.text
 
@@ -164,7 +162,7 @@ async def test_a_result_that_nothing_holds_is_a_failure(
     core.ended = None
     await life(making, core)
 
-    assert len(MADE) == 1
+    assert len(probe.made) == 1
     assert [failed.cause for failed in caught] == [
         "runtara_sdk.workflow.errors.NotSerializable"
     ] * 2
@@ -188,7 +186,7 @@ async def test_a_result_that_is_more_than_the_core_keeps_is_a_failure(
 
     assert ended.outcome is Outcome.FAILED
     assert "more than the core keeps" in ended.error
-    assert len(MADE) == 1
+    assert len(probe.made) == 1
 
 
 async def test_an_external_effect_is_not_in_doubt_for_its_result() -> None:
@@ -220,6 +218,6 @@ async def test_a_doubt_that_shows_is_reported_before_the_effect() -> None:
         NotSerializable, match="what make#1 gives can't be saved: SecretStr is a secr"
     ):
         await result(certain, Core())
-    assert MADE == []
+    assert probe.made == []
 
     assert await result(possible, Core()) == Token()
