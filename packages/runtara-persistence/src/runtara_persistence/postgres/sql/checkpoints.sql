@@ -93,18 +93,8 @@ LEFT JOIN settled ON TRUE
 LEFT JOIN told ON TRUE;
 
 -- name: record_retry
-WITH found AS MATERIALIZED (
-    SELECT *, state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch) AS is_admitted
-    FROM (
-        SELECT
-            instance_id,
-            -- include: state,
-            run_epoch
-        FROM instances
-        WHERE instance_id = $1
-        FOR NO KEY UPDATE
-    ) AS locked
-),
+WITH
+-- include: found_admitted,
 put AS (
     INSERT INTO checkpoints AS c (
         instance_id,

@@ -134,17 +134,7 @@ FROM found;
 -- name: suspend
 WITH
 -- include: parent,
-found AS MATERIALIZED (
-    SELECT
-        instance_id,
-        -- include: state,
-        run_epoch
-    FROM instances
-    WHERE instance_id = $1
-        -- The parent is locked first, by all steps that lock both.
-        AND (SELECT count(*) FROM parent) >= 0
-    FOR NO KEY UPDATE
-),
+-- include: found_after_parent,
 told AS MATERIALIZED (
     SELECT s.signal_type::text AS signal_type, s.created_at
     FROM found

@@ -247,3 +247,49 @@ last_tick_at,
 last_instance_id,
 buffered_tick_at,
 problem;
+
+-- name: found_after_parent
+found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        -- include: state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+        -- The parent is locked first, by all steps that lock both.
+        AND (SELECT count(*) FROM parent) >= 0
+    FOR NO KEY UPDATE
+);
+
+-- name: found
+found AS MATERIALIZED (
+    SELECT
+        instance_id,
+        -- include: state,
+        run_epoch
+    FROM instances
+    WHERE instance_id = $1
+    FOR NO KEY UPDATE
+);
+
+-- name: found_admitted
+found AS MATERIALIZED (
+    SELECT *, state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch) AS is_admitted
+    FROM (
+        SELECT
+            instance_id,
+            -- include: state,
+            run_epoch
+        FROM instances
+        WHERE instance_id = $1
+        FOR NO KEY UPDATE
+    ) AS locked
+);
+
+-- name: lock_parent
+-- First, as in all steps that lock both.
+SELECT p.instance_id
+FROM instances AS c
+JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
+WHERE c.instance_id = $1 AND p.instance_id <> $1
+FOR NO KEY UPDATE OF p;

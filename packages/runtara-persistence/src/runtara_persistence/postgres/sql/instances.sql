@@ -145,15 +145,8 @@ WHERE i.status IN ('pending', 'running', 'suspended')
     AND i.instance_id NOT IN (SELECT found.instance_id FROM found);
 
 -- name: report
-WITH found AS MATERIALIZED (
-    SELECT
-        instance_id,
-        -- include: state,
-        run_epoch
-    FROM instances
-    WHERE instance_id = $1
-    FOR NO KEY UPDATE
-),
+WITH
+-- include: found,
 said AS (
     UPDATE instances AS i
     SET waits = coalesce($4::text, i.waits),
@@ -225,17 +218,7 @@ WHERE instance_id = ANY ($1::text[]);
 -- name: finish
 WITH
 -- include: parent,
-found AS MATERIALIZED (
-    SELECT
-        instance_id,
-        -- include: state,
-        run_epoch
-    FROM instances
-    WHERE instance_id = $1
-        -- The parent is locked first, by all steps that lock both.
-        AND (SELECT count(*) FROM parent) >= 0
-    FOR NO KEY UPDATE
-),
+-- include: found_after_parent,
 moved AS (
     UPDATE instances AS i
     SET status = $4::text::instance_status,
@@ -271,15 +254,8 @@ SELECT state, run_epoch
 FROM found;
 
 -- name: block
-WITH found AS MATERIALIZED (
-    SELECT
-        instance_id,
-        -- include: state,
-        run_epoch
-    FROM instances
-    WHERE instance_id = $1
-    FOR NO KEY UPDATE
-),
+WITH
+-- include: found,
 told AS MATERIALIZED (
     SELECT s.created_at
     FROM found

@@ -1,10 +1,5 @@
 -- name: lock_parent
--- First, as in all steps that lock both.
-SELECT p.instance_id
-FROM instances AS c
-JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id
-WHERE c.instance_id = $1 AND p.instance_id <> $1
-FOR NO KEY UPDATE OF p;
+-- include: lock_parent;
 
 -- name: lock
 SELECT

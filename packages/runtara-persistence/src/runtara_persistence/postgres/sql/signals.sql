@@ -34,17 +34,7 @@ WHERE i.instance_id = $1;
 -- name: acknowledge
 WITH
 -- include: parent,
-found AS MATERIALIZED (
-    SELECT
-        instance_id,
-        -- include: state,
-        run_epoch
-    FROM instances
-    WHERE instance_id = $1
-        -- The parent is locked first, by all steps that lock both.
-        AND (SELECT count(*) FROM parent) >= 0
-    FOR NO KEY UPDATE
-),
+-- include: found_after_parent,
 told AS MATERIALIZED (
     SELECT s.instance_id
     FROM found
