@@ -7,7 +7,15 @@ from tests.contract.database import Database
 from tests.contract.states import TENANT, put_instance
 from tests.support.clock import START
 
-from runtara_domain.model import Caller, CheckpointWrite, Ending, Event, EventType, Registration
+from runtara_domain.model import (
+    Caller,
+    CheckpointWrite,
+    Ending,
+    Event,
+    EventType,
+    Registration,
+    Signal,
+)
 from runtara_domain.ports.persistence import Persistence
 from runtara_domain.status import OPEN, WORKING, InstanceStatus, SignalType, State
 
@@ -59,6 +67,37 @@ async def test_of_racing_saves_of_large_states_one_saves(
     winner = states[[outcome.is_large for outcome in saved].index(False)]
     (row,) = await database.rows("checkpoints")
     assert row["state"] == winner
+
+
+async def test_saves_at_once_have_each_the_outcome_of_their_own(
+    persistence: Persistence, database: Database
+) -> None:
+    """Of many instances with new and known checkpoints, signals, and an instance that is none."""
+    ids = [f"i{number}" for number in range(70)]
+    for instance_id in ids:
+        await put_instance(database, State.RUNNING, instance_id)
+    await persistence.checkpoints.save(
+        Caller("i3"), CheckpointWrite("c", b"first"), when=WORKING, at=START
+    )
+    await persistence.signals.send("i5", Signal(SignalType.CANCEL), when=OPEN, at=START)
+
+    saved = await asyncio.gather(
+        *(
+            persistence.checkpoints.save(
+                Caller(instance_id), CheckpointWrite(checkpoint_id, b""), when=WORKING, at=START
+            )
+            for instance_id in (*ids, "unknown")
+            for checkpoint_id in ("c", "d")
+        )
+    )
+
+    assert [place for place, each in enumerate(saved) if each.before is None] == [140, 141]
+    assert [place for place, each in enumerate(saved) if each.kept == b"first"] == [6]
+    assert [place for place, each in enumerate(saved) if each.signal] == [10, 11]
+    for instance_id in ids:
+        page = await persistence.checkpoints.page(instance_id)
+        assert [entry.checkpoint_id for entry in page.entries] == ["c", "d"]
+        assert (await database.row(instance_id))["checkpoint_id"] == "d"
 
 
 async def test_racing_saves_of_different_ids_are_all_kept(

@@ -42,8 +42,13 @@ class Database:
         self._lock_timeout = lock_timeout
         self._commits = 0
         # Not those that read: some take long, and have a CPU of their own for it.
-        self._writes = StepThread(self._commit_together, diagnose=self._diagnose, follows_loop=True)
-        self._reads = StepThread(self._read_each, diagnose=self._diagnose)
+        self._writes = StepThread(
+            self._commit_together,
+            confirm=self._confirm,
+            diagnose=self._diagnose,
+            follows_loop=True,
+        )
+        self._reads = StepThread(read_each, confirm=self._confirm, diagnose=self._diagnose)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -139,39 +144,37 @@ class Database:
         self._files = await asyncio.to_thread(Files, self._path)
         return reader
 
-    # In the connections' threads.
+    # In the connection's thread.
 
     def _commit_together(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
     ) -> list[Outcome]:
-        # Only afterwards it is known where the commit went. Once a file is known to have gone,
-        # nothing more is done where no reader would find it.
+        # Once a file is known to have gone, nothing more is done where no reader would find it.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
-        outcomes = missed or self._found_again(steps, commit_together(connection, steps))
+        outcomes = missed or commit_together(connection, steps)
         self._commits += 1
         return outcomes
-
-    def _read_each(
-        self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
-    ) -> list[Outcome]:
-        return self._found_again(steps, read_each(connection, steps))
 
     def _diagnose(self, error: BaseException) -> None:
         if isinstance(error, sqlite3.Error):
             diagnose(self._path, error)
 
-    def _found_again(self, steps: Sequence[Step[Any]], outcomes: list[Outcome]) -> list[Outcome]:
-        return self._missed(steps) or outcomes
+    # In the event loop.
 
-    def _missed(self, steps: Sequence[Step[Any]]) -> list[Outcome]:
-        """Give what becomes of the steps if a file has gone; nothing if all are there."""
+    def _confirm(self, outcomes: list[Outcome]) -> list[Outcome]:
+        # Only afterwards it is known where a commit went. Not in the thread: it would give the
+        # interpreter's lock away once more, and wait to have it back.
+        return self._missed(outcomes) or outcomes
+
+    def _missed(self, asked: Sequence[object]) -> list[Outcome]:
+        """Give what becomes of each if a file has gone; nothing if all are there."""
         if self._files is None:
             return []
         try:
             self._files.check()
         except DatabaseError as error:
-            return [Failed(error)] * len(steps)
+            return [Failed(error)] * len(asked)
         return []
 
 

@@ -104,18 +104,21 @@ class StepThread:
     """
     Executes steps on one connection, a group at a time: one trip to its thread, and one back.
 
-    Open between `opened` and `close`. execute: raises nothing. diagnose: called in the thread
-    with the error of a step that failed. follows_loop: the thread is kept on the loop's CPU.
+    Open between `opened` and `close`. execute: raises nothing. confirm: called in the event loop
+    with the outcomes of a group, gives what its callers get. diagnose: called in the thread with
+    the error of a step that failed. follows_loop: the thread is kept on the loop's CPU.
     """
 
     def __init__(
         self,
         execute: Execute,
         *,
+        confirm: Callable[[list[Outcome]], list[Outcome]] = lambda outcomes: outcomes,
         diagnose: Callable[[BaseException], None] = lambda error: None,
         follows_loop: bool = False,
     ) -> None:
         self._execute = execute
+        self._confirm = confirm
         self._diagnose = diagnose
         self._follows_loop = follows_loop
         self._steps = Batcher[_PendingStep](self._begin, most=MAX_GROUP, pause=_PAUSE)
@@ -170,11 +173,14 @@ class StepThread:
         if self._is_for_loop(group):
             outcome = self._in_loop(group)
             if isinstance(outcome, Done):
-                group.end([outcome])
+                self._end(group, [outcome])
                 return
         if self._pinning is not None:
             self._pinning.repin()
         self._thread.call(partial(self._in_thread, group))
+
+    def _end(self, group: _Group, outcomes: list[Outcome]) -> None:
+        group.end(self._confirm(outcomes))
 
     def _is_for_loop(self, group: _Group) -> bool:
         if self._lock_timeout is None or self._calm < CALM or len(group.members) > 1:
@@ -199,7 +205,7 @@ class StepThread:
             outcomes = [Failed(error)] * len(group.members)
         while True:
             try:
-                self._loop.call_soon_threadsafe(group.end, outcomes)
+                self._loop.call_soon_threadsafe(self._end, group, outcomes)
             except MemoryError:
                 # Or these callers, and all after them, would wait for ever.
                 time.sleep(_SHORTAGE)

@@ -168,7 +168,8 @@ class Datapath:
             endpoint, data, address = given
             touched[endpoint] = None
             self._receive(endpoint, data, address, now)
-            since = self._charge(endpoint, since)
+            if since is not None:
+                since = self._charge(endpoint, since)
             before, taken_in = taken_in, monotonic()
             endpoint.took(taken_in - before)
             if taken_in - now > TURN:
@@ -188,7 +189,8 @@ class Datapath:
                 endpoint.process(now)
             except Exception:
                 self.crashed(endpoint)
-            since = self._charge(endpoint, since)
+            if since is not None:
+                since = self._charge(endpoint, since)
         if self._queue and not self._is_continuing:
             self._is_continuing = True
             self._loop.call_soon(self._continue)
@@ -207,9 +209,9 @@ class Datapath:
         resumed, self._resumed = self._resumed, {}
         self._process(resumed, monotonic())
 
-    def _charge(self, endpoint: Endpoint, since: float | None) -> float | None:
+    def _charge(self, endpoint: Endpoint, since: float) -> float:
         """Count the processor's time since then as this endpoint's, if others wait for theirs."""
-        if since is None or not self._queue.is_shared:
+        if not self._queue.is_shared:
             return since
         spent = thread_time()
         self._queue.charge(endpoint, spent - since)
@@ -233,7 +235,8 @@ class Datapath:
                 endpoint.transmit(now)
             except Exception:
                 self.crashed(endpoint)
-            since = self._charge(endpoint, since)
+            if since is not None:
+                since = self._charge(endpoint, since)
             if monotonic() - now > TURN and done < len(scheduled):
                 self._postpone(scheduled[done:])
                 return

@@ -175,3 +175,13 @@ def deafen(receiver: QuicStreamReceiver) -> None:
     receiver._buffer_start = max(receiver._buffer_start, receiver.highest_offset)
     while len(receiver._ranges):
         receiver._ranges.shift()
+
+
+def quicken_epochs() -> None:
+    """
+    Give aioquic's `Epoch` a hash in C: it is the key of some thirty look-ups a request.
+
+    The hash of an Enum is a function of Python's. Call it in a process of ours, before there is a
+    connection: one made before finds nothing by its keys any more.
+    """
+    Epoch.__hash__ = object.__hash__  # type: ignore[method-assign]

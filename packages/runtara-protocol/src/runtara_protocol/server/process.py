@@ -11,6 +11,7 @@ from typing import Any
 
 from runtara_domain.error import DatabaseError
 from runtara_protocol.quic.certificates import CertificateError
+from runtara_protocol.quic.machine import quicken_epochs
 from runtara_protocol.server import logs
 from runtara_protocol.server.endpoint import StartError
 from runtara_protocol.server.log_queue import LogQueue
@@ -29,6 +30,7 @@ def run(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogQue
 
     `serve` is called in this thread, and may raise ConfigurationError before there is a loop.
     """
+    quicken_epochs()
     try:
         told_to_end = asyncio.Event()
         work = serve(told_to_end)

@@ -1,16 +1,6 @@
 -- name: save.alone
-WITH found AS MATERIALIZED (
-    SELECT *, state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch) AS is_admitted
-    FROM (
-        SELECT
-            instance_id,
-            -- include: state,
-            run_epoch
-        FROM instances
-        WHERE instance_id = $1
-        FOR NO KEY UPDATE
-    ) AS locked
-),
+WITH
+-- include: found_admitted,
 kept AS MATERIALIZED (
     SELECT c.state
     FROM found
@@ -27,18 +17,23 @@ saved AS (
 ),
 moved AS (
     UPDATE instances AS i
+    SET checkpoint_id = saved.checkpoint_id,
+        last_activity_at = greatest(i.last_activity_at, saved.created_at)
+    FROM saved
+    JOIN found ON found.state <> 'asleep'
+    WHERE i.instance_id = saved.instance_id
+),
+-- Apart, because of the columns that a wake-up sets: triggers look at each row of a statement that
+-- names them, whether they change or not.
+woken AS (
+    UPDATE instances AS i
     SET checkpoint_id = coalesce(saved.checkpoint_id, i.checkpoint_id),
         last_activity_at = greatest(i.last_activity_at, saved.created_at),
-        status = CASE WHEN found.state = 'asleep' THEN $7::text::instance_status ELSE i.status END,
-        waits = CASE WHEN found.state <> 'asleep' THEN i.waits END,
-        sleep_until = CASE WHEN found.state <> 'asleep' THEN i.sleep_until END,
-        wake_claim_until = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_until END,
-        wake_claim_by = CASE WHEN found.state <> 'asleep' THEN i.wake_claim_by END
+        status = $7::text::instance_status,
+        -- include: clear_wake
     FROM found
     LEFT JOIN saved ON saved.instance_id = found.instance_id
-    WHERE i.instance_id = found.instance_id
-        AND found.is_admitted
-        AND (saved.instance_id IS NOT NULL OR found.state = 'asleep')
+    WHERE i.instance_id = found.instance_id AND found.is_admitted AND found.state = 'asleep'
 )
 SELECT
     found.state,
@@ -104,23 +99,23 @@ newest AS (
     FROM saved
     ORDER BY instance_id, id DESC
 ),
-stirred AS (
-    SELECT DISTINCT instance_id, before = 'asleep' AS is_asleep
-    FROM admitted
-),
 moved AS (
+    UPDATE instances AS i
+    SET checkpoint_id = newest.checkpoint_id,
+        last_activity_at = greatest(i.last_activity_at, newest.created_at)
+    FROM newest
+    JOIN found ON found.instance_id = newest.instance_id
+    WHERE i.instance_id = newest.instance_id AND found.state <> 'asleep'
+),
+woken AS (
     UPDATE instances AS i
     SET checkpoint_id = coalesce(newest.checkpoint_id, i.checkpoint_id),
         last_activity_at = greatest(i.last_activity_at, newest.created_at),
-        status = CASE WHEN is_asleep THEN $7::text::instance_status ELSE i.status END,
-        waits = CASE WHEN NOT is_asleep THEN i.waits END,
-        sleep_until = CASE WHEN NOT is_asleep THEN i.sleep_until END,
-        wake_claim_until = CASE WHEN NOT is_asleep THEN i.wake_claim_until END,
-        wake_claim_by = CASE WHEN NOT is_asleep THEN i.wake_claim_by END
-    FROM stirred
-    LEFT JOIN newest ON newest.instance_id = stirred.instance_id
-    WHERE i.instance_id = stirred.instance_id
-        AND (newest.instance_id IS NOT NULL OR is_asleep)
+        status = $7::text::instance_status,
+        -- include: clear_wake
+    FROM (SELECT DISTINCT instance_id FROM admitted WHERE before = 'asleep') AS asleep
+    LEFT JOIN newest ON newest.instance_id = asleep.instance_id
+    WHERE i.instance_id = asleep.instance_id
 )
 SELECT
     found.state,

@@ -1,6 +1,5 @@
 -- name: save.find
 SELECT
-    0,
     i.status,
     i.sleep_until,
     i.run_epoch,
@@ -24,43 +23,45 @@ LEFT JOIN pending_checkpoint_signals AS p
     ON p.instance_id = i.instance_id AND p.checkpoint_id = :checkpoint_id
 WHERE i.instance_id = :instance_id;
 
--- name: save.find_all
+-- name: save.run_states
 SELECT
-    json_each.key,
-    i.status,
-    i.sleep_until,
-    i.run_epoch,
-    c.id IS NOT NULL,
-    CASE
-        -- The length of a blob is known without reading it.
-        WHEN length(c.state) <= :found_bytes AND length(CAST(c.state AS BLOB)) <= :found_bytes
-        THEN CAST(c.state AS BLOB)
-    END,
-    s.signal_type,
-    CAST(coalesce(s.payload, '') AS BLOB),
-    CASE WHEN p.id IS NOT NULL THEN CAST(coalesce(p.payload, '') AS BLOB) END
+    json_group_array(
+        json_array(
+            json_each.key,
+            c.id IS NOT NULL OR s.instance_id IS NOT NULL OR p.id IS NOT NULL,
+            i.status,
+            i.sleep_until,
+            i.run_epoch
+        )
+    )
 FROM json_each(:keys)
 JOIN instances AS i
-    ON i.instance_id = json_extract(json_each.value, '$[0]')
+    ON i.instance_id = json_each.value ->> 0
 LEFT JOIN checkpoints AS c
     ON c.instance_id = i.instance_id
-    AND c.checkpoint_id = json_extract(json_each.value, '$[1]')
+    AND c.checkpoint_id = json_each.value ->> 1
     AND NOT c.is_retry_attempt
 LEFT JOIN pending_signals AS s
     ON s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
 LEFT JOIN pending_checkpoint_signals AS p
-    ON p.instance_id = i.instance_id
-    AND p.checkpoint_id = json_extract(json_each.value, '$[1]');
+    ON p.instance_id = i.instance_id AND p.checkpoint_id = json_each.value ->> 1;
 
 -- name: save.insert
 INSERT INTO checkpoints (instance_id, checkpoint_id, created_at, state)
-VALUES (:instance_id, :checkpoint_id, :at, :state);
+VALUES (?, ?, ?, ?);
 
 -- name: save.point
 UPDATE instances
 SET checkpoint_id = :checkpoint_id,
     last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
+
+-- name: save.point_all
+UPDATE instances
+SET checkpoint_id = column2,
+    last_activity_at = max(coalesce(last_activity_at, ''), column3)
+FROM (VALUES (?, ?, ?)) AS points
+WHERE instances.instance_id = column1;
 
 -- name: save.stir
 UPDATE instances
