@@ -192,9 +192,9 @@ async def _sweep(
     older_than: timedelta | None,
 ) -> int:
     """
-    Have all placements remove folders that nothing needs; gives how many.
+    Let all placements remove folders that are no longer needed; return how many.
 
-    What one can't reach or remove is logged, and hinders no other. Raises DatabaseError.
+    A placement's failure is logged, and does not stop the others. Raises DatabaseError.
     """
     removed = 0
     for name, placement in placements.items():

@@ -31,9 +31,9 @@ class DevSettings(EnvironmentSettings):
 
 def on_own_database(settings: EnvironmentSettings) -> EnvironmentSettings:
     """
-    Give the settings with the database in `.runtara/`.
+    Return the settings with the database in `.runtara/`.
 
-    Raises StartError if RUNTARA_DATABASE_URL names another: what is tried out changes no other.
+    Raises StartError if RUNTARA_DATABASE_URL names another database: a trial must not change it.
     """
     if settings.database_url != DATABASE_URL:
         raise StartError(

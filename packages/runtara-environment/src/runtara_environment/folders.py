@@ -22,10 +22,10 @@ INPUT, OUTPUT = "input.json", "output.json"
 
 def safe_name(identifier: str) -> str:
     """
-    Give the name of an id's folder: no two ids share one.
+    Return the name of an id's folder: no two ids share one.
 
-    Bytes that a name should not have are escaped by %. The name of an id that is longer than 200
-    bytes then is its SHA-256; its own % can't be made by an escape.
+    Bytes that a file name should not have are escaped by %. If the result is longer than 200 bytes,
+    the name is the id's SHA-256, with a % that no escape makes.
     """
     raw = identifier.encode()
     name = _ODD.sub(lambda odd: b"%%%02X" % odd.group()[0], raw)
@@ -39,7 +39,7 @@ class LaunchFolder:
     """
     The folder of one launch below `runs`.
 
-    A process may write there, so what is read from it is opened without following links.
+    A launched process may write there, so files in it are opened without following links.
     """
 
     runs: Path
@@ -106,9 +106,9 @@ class LaunchFolder:
 
 def instances_at_rest(runs: Path, kept: Collection[Path], before: float) -> list[tuple[Path, str]]:
     """
-    Give the folders of instances in which nothing was made since, with the instances' ids.
+    Return folders of instances without changes since then, with the instances' ids.
 
-    Without those that have one of the kept folders of launches.
+    Folders that have a kept launch's folder are left out.
     """
     busy = {folder.parent for folder in kept}
     found = []

@@ -21,11 +21,11 @@ _UPLOAD = timedelta(hours=24)
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
     """
-    Clears away once an hour.
+    Deletes old instances and files once an hour.
 
-    retention: how long finished instances are kept, None: for ever. sweep: clears away files of
-    launches of this machine; it is asked with what tells whether an instance is stored, and how
-    long files of one that isn't are kept.
+    retention: how long finished instances are kept, None: for ever. sweep: deletes files of
+    launches on this machine; its arguments are a function that says which instances are stored, and
+    how long files of other instances are kept.
     """
 
     persistence: Persistence

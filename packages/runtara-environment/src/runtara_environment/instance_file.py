@@ -1,10 +1,10 @@
 """
 The file of an exported instance: a line of JSON, then the instance as compressed JSON.
 
-The line has the format's number and the SHA-256 of what follows it. In the document, moments are
-ISO 8601, bytes are base64, and names are those of the records of `instance_copies`. A record holds
-texts, numbers, booleans and null, and it is read by itself: so whatever a file holds, to read it
-takes no more memory than its text and the records of an instance.
+The line has the format's number and the SHA-256 of the bytes after it. In the document, moments are
+ISO 8601, bytes are base64, and names are those of the records of `instance_copies`. A record has
+texts, numbers, booleans and null, and is parsed alone: reading a hostile file therefore takes no
+more memory than its text and the records of an instance.
 """
 
 import hashlib
@@ -73,8 +73,8 @@ def encode(copy: InstanceCopy) -> bytes:
     """
     Write a file.
 
-    Raises InvalidValue for one of more than 60 MiB (192 MiB unpacked), and for what `decode` would
-    refuse. An instance has MOST_RECORDS records at most.
+    Raises InvalidValue for a file of more than 60 MiB (192 MiB unpacked), and for an instance that
+    `decode` would refuse, such as one of more than MOST_RECORDS records.
     """
     _check(copy)
     document = {
@@ -104,8 +104,8 @@ def decode(data: bytes) -> InstanceFile:
     """
     Read a file.
 
-    Raises InvalidValue for one that is damaged, newer, or none, and for one that holds what a
-    database could not keep or an environment could not run.
+    Raises InvalidValue for a damaged file, another format, and for values that a database could not
+    store or an environment could not run.
     """
     line, _, body = data.partition(b"\n")
     sha256 = _checked(line, body)

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Management:
     """
-    An environment as its port sees it.
+    The environment, for the handlers of its port.
 
-    check_image: raises InvalidValue if bytes (a file of them), runner and metadata are no image
-    that can be run. read_log: reads a piece of a launch's output, by tenant, launch, offset and
-    limit; None if it is not to be had here. forget_files: removes what launches of deleted
-    instances have left on this machine, by their tenant and ids. obstacle: why an image can't be
-    run here, None if it can. image_max_bytes: how large an image may be. tenant_limit: of tenants
-    without one of their own. offers: of the workers that have opened their lease here, by their
-    ids. ending: tells that the environment ends. copying: held while an exported or imported
-    instance is in memory, so that there is one at a time.
+    check_image: raises InvalidValue if the file of bytes, the runner and the metadata are no
+    runnable image. read_log: reads a piece of a launch's output, by tenant, launch, offset and
+    limit; None if this environment does not have it. forget_files: removes files that launches of
+    deleted instances have left on this machine, by tenant and ids. obstacle: why an image can't be
+    run here, None if it can. image_max_bytes: the largest image. tenant_limit: the limit of tenants
+    without one of their own. offers: those of the workers that have opened their lease here, by
+    their ids. ending: calls back when the environment ends. copying: held while an exported or
+    imported instance is in memory, so that there is only one at a time.
     """
 
     persistence: Persistence

@@ -19,7 +19,7 @@ _LARGE_ANSWERS = frozenset(
 )
 _READS = _LARGE_ANSWERS | {"list_instances", "list_launches", "list_checkpoints", "list_images"}
 
-# Refusals of these are answered in their own response, as old clients expect it.
+# The responses of these have the refusal, as old clients expect it.
 _REFUSED_INSIDE: dict[str, tuple[str, Any]] = {
     "register_image": ("register_image", pb.RegisterImageResponse),
     "register_image_stream": ("register_image", pb.RegisterImageResponse),
@@ -30,7 +30,7 @@ _REFUSED_INSIDE: dict[str, tuple[str, Any]] = {
     "send_signal": ("send_signal", pb.SendSignalResponse),
     "send_custom_signal": ("send_custom_signal", pb.SendCustomSignalResponse),
 }
-# These say nothing about what was asked for, only that the server can't do it now.
+# These errors are about the server's present state, and not about the request.
 _NEVER_INSIDE = frozenset(
     {"INTERNAL_ERROR", DatabaseError.code, EmptyRequest.code, Overloaded.code, ShuttingDown.code}
 )

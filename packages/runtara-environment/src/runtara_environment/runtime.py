@@ -45,14 +45,15 @@ _log = logging.getLogger(__name__)
 
 class EnvironmentRuntime:
     """
-    A whole environment between `async with` and its end, with the core if that is embedded.
+    An environment between `async with` and its end, with the core if that is embedded.
 
-    Entering takes the identity in DATA_DIR, opens the database and migrates it, takes the lease,
-    goes on with launches that are left, and listens; raises DatabaseError or StartError. Leaving
-    refuses what is new, has processes leave within the grace time, and closes the database last.
-    authority: signs the certificates of both ports; without one and without certificate files an
-    embedded core gets one that is kept in DATA_DIR. Raises CertificateError on construction if the
-    settings' files hold none. A failure of the launcher ends the block.
+    Entering takes the identity in DATA_DIR, opens and migrates the database, takes the lease, goes
+    on with launches of an earlier environment of the same id, and listens. It raises DatabaseError
+    or StartError. Leaving refuses new requests, asks processes to leave within the grace time, and
+    closes the database last. authority: signs the certificates of both ports; without one and
+    without certificate files an embedded core gets one that is kept in DATA_DIR. Raises
+    CertificateError on construction if the settings' files have no certificate. A failure of the
+    launcher ends the block.
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class ImageCache:
         names = {safe_name(image_id) for image_id in kept}
         removed = 0
         for folder in self._folder.iterdir() if self._folder.exists() else ():
-            # One that begins with a dot is what an installation has left that was broken off.
+            # A folder that begins with a dot is the rest of an interrupted installation.
             if folder.name not in names and folder.lstat().st_mtime < before:
                 shutil.rmtree(folder)
                 removed += 1

@@ -20,11 +20,10 @@ def check_image(
     runners: Collection[str], content: Path, runner_type: RunnerType, metadata: Mapping[str, object]
 ) -> None:
     """
-    Raise InvalidValue, saying what to do, if an image can't be run from these bytes.
+    Raise InvalidValue, saying what to do, if these bytes are no runnable image.
 
-    runners: the runner types that there are runners for; WASM needs one of an installed package.
-    Nothing is unpacked; a Python image's zip is read to its end. Takes as long as that: call it in
-    a thread.
+    runners: the runner types with a runner; WASM needs one of an installed package. A Python
+    image's zip is read to its end, without unpacking it. That takes time: call it in a thread.
     """
     if runner_type is RunnerType.WASM and runner_type not in runners:
         raise InvalidValue("runner_type: WASM is not supported: take OCI, NATIVE or PYTHON")

@@ -19,8 +19,8 @@ class ClusterContract(PlacementContract):
     """
     Derive from it as from `PlacementContract`.
 
-    `lose_node` ends the node of a launch without a word, and leaves another one. node_cpus: how
-    many CPUs each node has; there are a few nodes.
+    `lose_node` kills the node of a launch, and leaves another node. node_cpus: the CPUs of each
+    node; there are a few nodes.
     """
 
     node_cpus = 1
@@ -32,7 +32,7 @@ class ClusterContract(PlacementContract):
     async def test_what_no_node_has_free_waits_and_says_why(self, rig: Rig) -> None:
         """The launch is given back, to be tried again, with what it asks for and what there is."""
         image = await rig.image(b"#!/bin/sh\n", memory_mb=FAR_TOO_MUCH_MB)
-        # A busy cluster may not answer at first: the launch is given back then, too.
+        # A busy cluster may not answer at first: then the launch is given back, too.
         for _ in range(5):
             with pytest.raises(LaunchFailed) as failed:
                 await rig.start(rig.assigned(image))

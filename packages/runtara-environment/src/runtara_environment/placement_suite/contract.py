@@ -49,7 +49,7 @@ class PlacementContract:
     """
     Derive from it, beside a fixture `rig` of class scope with the loop scope `class`.
 
-    `lose_engine` kills what the placement's processes belong to: a spawner, an engine's head.
+    `lose_engine` kills the owner of the placement's processes: a spawner, or an engine's head.
     """
 
     async def lose_engine(self, rig: Rig) -> None:
@@ -189,7 +189,7 @@ class PlacementContract:
             else:
                 end, problem = await rig.ended(launched), "reported with its end"
             assert problem
-            # One that was started says so itself, by an exit code of our SDK.
+            # A process that was started reports that, by an exit code of our SDK.
             assert end.cause is Cause.REFUSED or (end.reports and end.exit_code in REFUSES)
 
     async def test_what_it_can_run_never_changes(self, rig: Rig) -> None:
@@ -204,9 +204,9 @@ class PlacementContract:
 
     async def test_twins_are_fenced_by_their_runs(self, rig: Rig) -> None:
         """
-        An instance is launched a second time while its first process lives: that writes nothing.
+        When an instance is launched again while its first process lives, that one writes nothing.
 
-        Each twin is a process of its own, and the core knows them by what their launches gave them.
+        Each twin is a process of its own; the core distinguishes them by their launch ids.
         """
         image = await rig.image(_twins(), RunnerType.PYTHON, target="twins:run")
         instance_id = await rig.instance(image, json.dumps(str(rig.folder)).encode())

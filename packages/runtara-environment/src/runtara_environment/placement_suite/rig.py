@@ -64,12 +64,12 @@ class Launched:
 
 class Rig:
     """
-    Opens a placement as an environment does, and keeps what it tells.
+    Opens a placement as an environment does, and keeps the ends that it reports.
 
-    persistence: open, and reachable by the placement's nodes. make: gives the placement of an
+    persistence: open, and reachable by the placement's nodes. make: returns the placement of an
     environment that has just started; each call stands for a new process of the same environment.
-    placement_name: what images name. folder: one that launched processes see. patience: seconds
-    that any single wait takes at most.
+    placement_name: the name in images. folder: a folder that launched processes see. patience: the
+    longest time of any single wait, in seconds.
     """
 
     def __init__(

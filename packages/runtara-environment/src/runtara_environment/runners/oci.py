@@ -49,7 +49,7 @@ def find_runtime(configured: str | None) -> str | None:
 
 
 def _found(name: str) -> str | None:
-    # Debian has them where only root looks by itself.
+    # On Debian they are in folders that are only on root's PATH.
     return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 

@@ -1,9 +1,9 @@
 """
-The container of a launch, in the words of the OCI runtime specification.
+The container of a launch, as a configuration of the OCI runtime specification.
 
-The program is the user's and may need the libraries or the shell of the machine. So its folders of
-programs and libraries are there, read-only, with the few files of /etc by which names are resolved
-and certificates checked.
+The program is the user's and may need the libraries or the shell of the machine. So the container
+has the machine's folders of programs and libraries, read-only, and the few files of /etc that
+resolve names and check certificates.
 """
 
 import os
@@ -51,11 +51,11 @@ def config(
     env: Mapping[str, str], *, program: Path, folders: LaunchFolders, authority: Path | None
 ) -> dict[str, object]:
     """
-    Give the `config.json` of a launch's container.
+    Return the `config.json` of a launch's container.
 
-    It has no capabilities, gains no privileges, and writes to the launch's folder, the workspace
-    and /tmp alone. Its network is the machine's. Run by another user than root it has a namespace
-    of users, in which that user is root.
+    The container has no capabilities, gains no privileges, and can write only to the launch's
+    folder, the workspace and /tmp. Its network is the machine's. Under another user than root it
+    has a user namespace, in which that user is root.
     """
     return {
         "ociVersion": "1.0.2",
@@ -96,7 +96,7 @@ def _tmpfs(destination: str, mode: str, *options: str) -> _Mount:
     }
 
 
-# Mounts are made in this order: what lies in a folder comes after it.
+# Mounts are made in this order: a mount inside a folder comes after the folder's.
 _SYSTEM: Sequence[_Mount] = (
     {"destination": "/proc", "type": "proc", "source": "proc"},
     _tmpfs("/dev", "755", "size=64k"),

@@ -11,8 +11,10 @@ from runtara_domain.model.images import Image
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchFolders:
     """
-    The folders of a launch. code: as the runner installed the image. folder: the launch's own.
-    workspace: kept over launches of the instance.
+    The folders of a launch.
+
+    code: the image, as the runner installed it. folder: the launch's own. workspace: the
+    instance's, which is kept over its launches.
     """
 
     code: Path
@@ -34,9 +36,9 @@ class Warm:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
     """
-    A container to start a process in: the program of an OCI runtime, and a `config.json` for it.
+    A container for a process: the path of an OCI runtime, and a `config.json` for it.
 
-    The config's root is `rootfs`, an empty folder; the placement adds the control group.
+    The config's root is `rootfs`, an empty folder. The placement adds the control group.
     """
 
     runtime: str
@@ -48,8 +50,8 @@ class ProcessSpec:
     """
     A process to start.
 
-    warm: the interpreter it is forked from, None: it is started anew. container: what it is started
-    in, by the config alone; None: as a process like any other.
+    warm: the interpreter to fork it from; None: it is started as a new process. container: the
+    container to start it in; None: it is a plain process.
     """
 
     argv: Sequence[str]
@@ -80,9 +82,9 @@ class Runner(Protocol):
 
     def install(self, content: Path, folder: Path) -> None:
         """
-        Make an image's bytes what is run, in an empty folder.
+        Unpack an image's bytes into an empty folder, ready to run.
 
-        Raises OSError, and NotRunnable if another try would fail as well.
+        Raises OSError; NotRunnable if another try would fail, too.
         """
         ...
 

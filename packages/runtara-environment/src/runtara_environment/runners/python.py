@@ -45,7 +45,7 @@ class PythonRunner:
 def _warm(
     image: Image, folders: LaunchFolders, python: str, target: str, env: Mapping[str, str]
 ) -> Warm:
-    # What is a launch's own must not be there when the image is imported.
+    # Variables of a single launch must not be set when the image is imported.
     named = image.metadata.get("env")
     own = named if isinstance(named, dict) else {}
     common = {name: value for name, value in env.items() if name in own or name in COMMON}

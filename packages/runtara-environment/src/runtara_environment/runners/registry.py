@@ -14,11 +14,11 @@ GROUP = "runtara.runners"
 
 def runners(oci_runtime: str | None = None) -> Mapping[str, Runner]:
     """
-    Give the runner of each runner type that can be run here.
+    Return the runner of each runner type that can be run here.
 
-    oci_runtime: as RUNTARA_OCI_RUNTIME; None takes the runtime there is, and without one there is
-    no runner of OCI images. An entry point's name is the runner type, and it takes the place
-    of ours. Raises PluginBroken.
+    oci_runtime: as RUNTARA_OCI_RUNTIME; None takes the installed runtime. Without a runtime there
+    is no runner of OCI images. An entry point's name is the runner type, and its runner replaces
+    ours. Raises PluginBroken.
     """
     found: dict[str, Runner] = {
         RunnerType.NATIVE: ProcessRunner(),

@@ -11,10 +11,10 @@ from runtara_environment.runners.python import COMMON
 
 def base_variables(keeps_dont_write_bytecode: bool) -> dict[str, str]:
     """
-    Give what processes get of the environment's own variables: no secret is among them.
+    Return the environment's own variables that processes get: none is a secret.
 
-    Without byte code a process compiles 200 modules anew: the variable that forbids it is left out
-    unless it is to be kept.
+    A process without byte code compiles 200 modules at each start. So PYTHONDONTWRITEBYTECODE is
+    left out, unless it is to be kept.
     """
     names = COMMON if keeps_dont_write_bytecode else COMMON - {"PYTHONDONTWRITEBYTECODE"}
     return {name: os.environ[name] for name in names if name in os.environ}
