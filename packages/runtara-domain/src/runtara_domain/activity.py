@@ -16,10 +16,9 @@ DELAY = timedelta(milliseconds=500)
 
 class Activity:
     """
-    Moves `last_activity_at` for callers that were heard of, within a second and in one step for
-    all.
+    Moves `last_activity_at` of callers that have shown life, within a second and in one step.
 
-    While no instance is heard of, nothing is written.
+    Without a sign of life it writes nothing.
     """
 
     def __init__(self, instances: Instances, clock: Clock) -> None:

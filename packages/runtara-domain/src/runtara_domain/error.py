@@ -5,9 +5,9 @@ from typing import ClassVar
 
 class CoreError(Exception):
     """
-    A request that was not carried out; nothing of it was stored, unless the class says otherwise.
+    A refused request; nothing of it was stored, unless the subclass says otherwise.
 
-    The message is meant for a person: what was wrong and with what.
+    The message is for a person, and names the fault and its object.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
@@ -81,7 +81,7 @@ class SignalDeliveryFailed(CoreError):
 
 class DatabaseError(CoreError):
     """
-    The database could not be asked, or gave no answer: whether the step was stored is unknown.
+    The database is out of reach, or gave no answer: whether the step was stored is unknown.
     """
 
     code = "DATABASE_ERROR"

@@ -69,7 +69,7 @@ class Turn:
         self._end()
 
     async def _wait(self) -> None:
-        # Not by awaiting them: a cancelled caller would cancel them for the others.
+        # By `shield`: a cancelled caller would otherwise cancel them for the others.
         before = asyncio.gather(*map(asyncio.shield, self._before))
         giving_up = asyncio.create_task(self._fifo.give_up())
         either: set[asyncio.Future[Any]] = {before, giving_up}

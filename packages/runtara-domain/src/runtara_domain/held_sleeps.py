@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 class HeldSleeps:
     """
-    Keeps claims for as long as sleeps are held, and lets a sleep look again that can't go on.
+    Renews the claims of held sleeps, and wakes a sleep whose claim is lost for a recheck.
 
-    `keep` must be running; claims of a process that dies run out by themselves. A claim that was
-    lost is taken again once it is free.
+    `keep` must be running. The claims of a process that dies run out. A lost claim is taken again
+    once it is free.
     """
 
     def __init__(self, token: str, claims: Claims, waits: Waits, clock: Clock) -> None:
@@ -61,9 +61,9 @@ class HeldSleeps:
 
     def turn(self, instance_id: str) -> Turn:
         """
-        Let one sleep of an instance begin at a time, so that each knows of those before it.
+        Return a turn in which a sleep of the instance begins, after the turns before it.
 
-        Entering it raises DatabaseError if those before it take too long.
+        Entering it raises DatabaseError if the turns before it take too long.
         """
         return self._turns.turn({instance_id})
 
@@ -92,7 +92,7 @@ class HeldSleeps:
         """
         Give the claim back, unless another sleep of the instance is held here.
 
-        What the database does not take, or a cancelled caller leaves, `keep` does later.
+        If the database fails or the caller is cancelled, `keep` does it later.
         """
         self.drop(instance_id)
         await self._release([instance_id])
@@ -103,9 +103,9 @@ class HeldSleeps:
 
     async def keep(self) -> None:
         """
-        Renew what is claimed, in one statement each time, until cancelled.
+        Renew all claims, in one statement each time, until cancelled.
 
-        What another step had in hand, or the database did not take back, is tried every second.
+        A claim whose row was locked, and a failed release, are tried again every second.
         """
         while True:
             await self._any.wait()
@@ -123,8 +123,8 @@ class HeldSleeps:
             await self.release_dropped()
 
     async def _release(self, instance_ids: Sequence[str]) -> None:
-        # Where a sleep is being begun, it goes first, and may keep the claim. That may take long,
-        # and what is done here for all others would wait for it.
+        # A sleep that is beginning goes first, and may keep the claim. That may take long,
+        # and the release of all others would wait for it.
         idle = [each for each in instance_ids if not self._turns.is_busy(each)]
         async with self._turns.turn(idle):
             freed = [each for each in idle if each not in self._deadlines]
@@ -153,7 +153,7 @@ class HeldSleeps:
         try:
             run_states = await self._claims.renew(self.claim(), sleepers, at=self._clock.now())
         finally:
-            # One that was released meanwhile may have been claimed anew.
+            # A claim that was released meanwhile may have a new owner.
             for sleeper in sleepers:
                 if sleeper.instance_id not in self._deadlines:
                     self.drop(sleeper.instance_id)

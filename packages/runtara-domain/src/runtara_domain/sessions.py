@@ -26,8 +26,8 @@ class Session:
         """
         Hold a slot for the instance while it is being registered, and keep it if that succeeds.
 
-        Raises TooManyInstances before anything is done. Given back when the block raises, or the
-        session was closed meanwhile.
+        Raises TooManyInstances before anything is done. The slot is given back if the block raises,
+        or if the session was closed meanwhile.
         """
         self._slots.take(instance_id, self)
         try:
@@ -72,7 +72,7 @@ class InstanceSlots:
     """
     The instances with a live registered connection, at most `limit` of them.
 
-    An instance has one slot, however many sessions registered it, and however often.
+    An instance has one slot, even if several sessions have registered it.
     """
 
     def __init__(self, limit: int) -> None:

@@ -91,26 +91,26 @@ MOVES: Mapping[Move, Rule] = MappingProxyType(
     {
         # The instance registers: first start, restart after a crash, wake, resume.
         Move.REGISTER: Rule(OPEN, State.RUNNING),
-        # It asks for a durable sleep.
+        # The instance begins a durable sleep.
         Move.SLEEP: Rule(WORKING, State.ASLEEP),
         # While asleep, its own run saves or finds a checkpoint: another branch is at work.
         Move.STIR: Rule(frozenset({State.ASLEEP}), State.RUNNING),
         # A sleep held by this server is due.
         Move.WAKE: Rule(frozenset({State.ASLEEP}), State.RUNNING),
-        # It acknowledges a pause.
+        # The instance acknowledges a pause.
         Move.PAUSE: Rule(WORKING, State.PAUSED),
-        # It says `suspended`, with no pause pending.
+        # The instance reports `suspended`, without a pending pause.
         Move.SUSPEND: Rule(frozenset({State.RUNNING}), State.PAUSED),
-        # It says how it ended.
+        # The instance reports its end.
         Move.COMPLETE: Rule(WORKING, State.COMPLETED),
         Move.FAIL: Rule(WORKING, State.FAILED),
-        # Its code can't go on with this history: it says so, or the environment that launched it.
+        # The instance, or its environment, reports that its code can't go on with its history.
         Move.BLOCK: Rule(OPEN, State.PAUSED),
-        # It acknowledges a cancel; PENDING: as soon as the cancel is sent.
+        # The instance acknowledges a cancel. A PENDING one ends when the cancel is sent.
         Move.CANCEL: Rule(OPEN, State.CANCELLED),
-        # An operator or the environment ends it without asking.
+        # An operator or the environment ends it from outside.
         Move.TERMINATE: Rule(OPEN, State.CANCELLED),
-        # An operator retries it, explicitly: the only move that leaves a final state.
+        # An operator retries it: the only move that leaves a final state.
         Move.REOPEN: Rule(frozenset({State.FAILED, State.CANCELLED}), State.ASLEEP),
     }
 )
@@ -128,8 +128,8 @@ def acknowledge(state: State, pending: SignalType) -> State | None:
     """
     Return where acknowledging the pending signal leads an instance in this state.
 
-    None: nothing is done, the signal stays pending. So it is with a resume while paused: only
-    registering settles it, or nothing would ever wake the instance.
+    None: the state stays, and the signal stays pending. That is so for a resume while paused: only
+    registering acknowledges it, because otherwise nothing would wake the instance.
     """
     match pending:
         case SignalType.CANCEL if state in MOVES[Move.CANCEL].sources:
@@ -151,8 +151,8 @@ def settle(state: State, pending: SignalType | None) -> State | None:
     """
     Return where `suspended` leads an instance in this state with this signal pending.
 
-    None: it is refused. A pending cancel or pause is acknowledged by it, a resume stays pending
-    (so that a suspended instance is due at once).
+    None: `suspended` is refused. It acknowledges a pending cancel or pause. A resume stays pending,
+    so that the suspended instance is due at once.
     """
     if pending in (SignalType.CANCEL, SignalType.PAUSE):
         return acknowledge(state, pending)

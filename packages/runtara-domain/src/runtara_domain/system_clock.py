@@ -18,7 +18,7 @@ class SystemClock:
         return timedelta(seconds=time.monotonic())
 
     async def sleep_until(self, moment: datetime) -> None:
-        # A wall clock sets no event when it is moved: it can only be looked at.
+        # There is no event for a wall clock that is set: it can only be polled.
         while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, _LONGEST_NAP))
 

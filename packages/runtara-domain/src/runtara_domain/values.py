@@ -78,7 +78,7 @@ def check_note(field: str, value: str) -> None:
 
 def check_waits(field: str, value: str) -> None:
     """
-    Refuse what is no list of the things an instance awaits, or too long to be shown.
+    Refuse a value that is no list of an instance's waits, or is too long to be shown.
 
     Raises InvalidValue.
     """
@@ -94,7 +94,7 @@ def check_waits(field: str, value: str) -> None:
 
 def check_new_checkpoint_id(field: str, value: str) -> None:
     """
-    Refuse a checkpoint id that is no id, or that the audit rows of retry attempts would take.
+    Refuse a checkpoint id that is no id, or has the form of a retry attempt's audit row.
 
     Raises InvalidValue.
     """
@@ -128,7 +128,7 @@ def check_range(field: str, value: int, low: int, high: int) -> None:
 
 def check_limit(limit: int) -> None:
     """
-    Refuse what can't be how many are wanted; none may be.
+    Refuse a number of results out of range; 0 is none.
 
     Raises InvalidValue.
     """
@@ -137,7 +137,7 @@ def check_limit(limit: int) -> None:
 
 def check_part(after_id: int, limit: int, offset: int = 0) -> None:
     """
-    Refuse what can't be the part of a list behind an id, or behind so many.
+    Refuse the id, the limit or the offset of a page if it is out of range.
 
     Raises InvalidValue.
     """

@@ -9,7 +9,7 @@ def require_admitted(
     caller: Caller, before: RunState | None, when: Condition, action: str
 ) -> RunState:
     """
-    Give how the instance stood when it admitted the step.
+    Return the instance's state and run before the step, if the step applied.
 
     Raises InstanceNotFound, InstanceSuperseded or InvalidInstanceState otherwise, in this order.
     """
@@ -25,7 +25,7 @@ def require_admitted(
 
 def require_current(caller: Caller, before: RunState | None) -> RunState:
     """
-    Give how an instance stood that exists and whose newest run is the caller's, as far as known.
+    Return the state and run of an instance that exists and has no newer run than the caller's.
 
     Raises InstanceNotFound or InstanceSuperseded.
     """

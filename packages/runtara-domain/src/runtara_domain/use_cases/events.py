@@ -85,8 +85,8 @@ class RecordEvent:
 @dataclass(frozen=True, slots=True)
 class RecordEvents:
     """
-    Keep a batch of events in one transaction; those that can't be kept are skipped and counted in
-    one line of the log, with those that were refused before.
+    Store a batch of events in one transaction. It skips events that can't be stored, and counts
+    them in one line of the log, with those that were refused before.
     """
 
     events: Events
@@ -112,7 +112,7 @@ class RecordEvents:
             *await self._hear(heartbeats),
         ]
         if refusals:
-            # One line, however many there are: a batch of a few bytes each may hold thousands.
+            # One line for all: a batch of small events may have thousands.
             _log.warning("events of a batch skipped: %d, the first: %s", len(refusals), refusals[0])
         for refusal in refusals:
             if isinstance(refusal, InstanceSuperseded):
@@ -146,7 +146,7 @@ def event_step(caller: Caller, event: Event, now: datetime) -> EventStep:
     event = replace(
         event,
         created_at=values.clamp_timestamp(event.created_at, now),
-        # The column holds a reason exactly if the instance is blocked.
+        # The column has a reason if and only if the instance is blocked.
         blocked_reason=NO_REASON if event.blocked_reason == "" else event.blocked_reason,
     )
     match event.type:
@@ -191,9 +191,9 @@ def follow(session: Session, waits: Waits, step: EventStep, recorded: Recorded) 
 
 def ending_of(event: Event) -> Ending:
     """
-    Return how an instance has ended that says so: the payload is the output, or the error text.
+    Return the ending that an event reports: its payload is the output, or the error's text.
 
-    What programs read of a failure is its output.
+    The output of a failed instance is the failure as programs read it.
     """
     if event.type is EventType.COMPLETED:
         return Ending(State.COMPLETED, output=event.payload)

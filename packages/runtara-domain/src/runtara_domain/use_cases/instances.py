@@ -48,7 +48,7 @@ class RegisterInstance:
             )
             _refuse(registration, found)
             session.bind(registration.instance_id, found.run)
-        self.waits.recheck([registration.instance_id])  # Older runs that wait must learn of it.
+        self.waits.recheck([registration.instance_id])  # Waits of older runs must notice it.
         return found
 
     async def _free_places(self) -> None:
@@ -86,7 +86,7 @@ class GetInstanceStatus:
 
     async def __call__(self, *, caller: Caller) -> Instance | None:
         instance = await self.instances.get(caller.instance_id)
-        # Any session may ask about any instance: only the one that registered it shows it alive.
+        # Any session may read any instance: only the one that registered it shows a sign of life.
         if caller.run is not None:
             self.activity.note(caller)
         return instance
@@ -95,9 +95,9 @@ class GetInstanceStatus:
 @dataclass(frozen=True, slots=True)
 class StartChild:
     """
-    Create an instance as a child of the one that asks.
+    Create an instance as a child of the caller.
 
-    Returns whether it was created; False: the same child had been created before. Raises
+    Returns whether it was created; False: the same child exists already. Raises
     InstanceAlreadyExists if the id is another instance's.
     """
 
@@ -155,9 +155,9 @@ def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class ReopenInstance:
     """
-    Have a FAILED or CANCELLED instance go on: it is due, and keeps all but its ending.
+    Let a FAILED or CANCELLED instance go on: it is due, and keeps all but its ending.
 
-    set_aside: checkpoints whose work is to be done again. Raises InstanceNotFound, or
+    set_aside: the checkpoints whose steps run again. Raises InstanceNotFound, or
     InvalidInstanceState for one that is open or completed.
     """
 

@@ -114,10 +114,10 @@ class ManageSchedules:
         at: datetime,
     ) -> Sequence[Upcoming] | None:
         """
-        Start the ticks of a period of the past that were not started, `until` not included.
+        Start the ticks of a past period that were not started; `until` is not included.
 
-        Each has the id of its tick, so that none is started twice. Raises InvalidValue for a period
-        that is not over, or of more than MAX_BACKFILLED ticks, and then starts nothing.
+        Each instance has the id of its tick, so that no tick starts twice. Raises InvalidValue for
+        a period that is not over, or of more than MAX_BACKFILLED ticks, and then starts nothing.
         """
         if not since <= until <= at:
             raise InvalidValue(
@@ -127,7 +127,7 @@ class ManageSchedules:
         if read is None:
             return None
         found: list[Upcoming] = []
-        # The moment itself counts.
+        # The period includes its first moment.
         tick = self.calendar.next_tick(read.schedule.timing, since - _MILLISECOND)
         while tick is not None and tick < until:
             found.append(self._upcoming(read.schedule, tick))

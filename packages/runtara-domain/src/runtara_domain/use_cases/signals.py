@@ -107,9 +107,9 @@ class AcknowledgeSignal:
 @dataclass(frozen=True, slots=True)
 class SendSignal:
     """
-    Tell an open instance to cancel, pause or resume.
+    Send CANCEL, PAUSE or RESUME to an open instance.
 
-    Returns whether it stands: a pending cancel is not replaced by anything else. Raises
+    Returns whether the signal stands: a pending cancel is not replaced by another signal. Raises
     InstanceNotFound, or InvalidInstanceState for a finished instance.
     """
 
@@ -126,11 +126,11 @@ class SendSignal:
 @dataclass(frozen=True, slots=True)
 class SendCustomSignal:
     """
-    Send an open instance a value for one of its checkpoints; asleep, it is due with that.
+    Send an open instance a value for one of its checkpoints; a sleeping instance is then due.
 
-    The first one sent stands, a later one changes nothing. A value that nothing waits for stands
-    too: the workflow may come to it. Raises InstanceNotFound, or InvalidInstanceState for a
-    finished instance.
+    The first value stands, and a later one changes nothing. A value is kept even if nothing waits
+    for it: the workflow may wait for it later. Raises InstanceNotFound, or InvalidInstanceState for
+    a finished instance.
     """
 
     signals: Signals

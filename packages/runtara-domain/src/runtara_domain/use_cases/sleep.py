@@ -52,11 +52,11 @@ class SleepDurably:
         try:
             with ExitStack() as holding:
                 held = await self._hold(holding, session, caller, sleep)
-                del sleep  # Its state may be large, and what is held is held for long.
+                del sleep  # The state may be large, and a sleep is held for long.
                 on_stored()
                 is_over = held is None or await self._until_woken(*held)
         except (DatabaseError, asyncio.CancelledError):
-            # It may have been claimed, and no session is left here to wake it.
+            # It may have been claimed here, and no session is left to wake it.
             self.held.drop(caller.instance_id)
             raise
         if not is_over:
@@ -113,7 +113,7 @@ class SleepDurably:
         try:
             pending = await self.signals.pending(sleeper)
         except DatabaseError as error:
-            # It may have years to go; whether the database is there counts when it is over.
+            # The sleep may last for years: the database must answer only at its end.
             if not is_blind:
                 _log.warning("signals of a sleeper not read, will be tried again: %s", error)
             return None
@@ -129,7 +129,8 @@ class SleepDurably:
         )
         run_state = require_admitted(sleeper, woken.before, WORKING, _ACTION)
         if woken.claimed_until is not None and run_state.state is State.ASLEEP:
-            # An environment is about to launch it anew; if it doesn't, it is ours again some time.
+            # An environment is about to launch it. If it doesn't, this server claims it again
+            # later.
             self.waits.fire_after(wait, RETRY)
             return False
         return True
