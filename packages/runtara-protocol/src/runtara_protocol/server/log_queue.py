@@ -44,11 +44,11 @@ class _Said:
 
 class LogQueue(logging.Handler):
     """
-    Writes to a file descriptor in a thread of its own: a reader that stalls delays no caller.
+    Writes to a file descriptor in a thread, so that a stalled reader delays no caller.
 
-    A line that is the same as one of the last seconds is counted, and written once more, with
-    their number as `repeated`, when these are over. Lines are dropped while the reader stands
-    still; their number is written as soon as it reads again.
+    Lines that repeat one of the last seconds are counted. The line is written once more after these
+    seconds, with the number as `repeated`. While the reader stalls, lines are dropped; their number
+    is written when the reader goes on.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -60,7 +60,7 @@ class LogQueue(logging.Handler):
         self._said: dict[_Key, _Said] = {}
         self._is_ending = False
         self._changed = Condition()
-        # A daemon: a process may end though its log is never read.
+        # A daemon thread: the process can end though its log is never read.
         self._thread = Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
@@ -71,7 +71,7 @@ class LogQueue(logging.Handler):
                 if not self._is_repeated(record):
                     self._queue(self.format(record))
             except Exception as error:
-                # The caller that logs has done nothing wrong, or can't help it.
+                # The fault is not the caller's, or the caller can't mend it.
                 self._queue(f"a line of {record.name} can't be formatted: {error!r}")
 
     def say(self, line: str) -> None:
@@ -86,7 +86,7 @@ class LogQueue(logging.Handler):
             self._changed.notify()
         self._thread.join(seconds)
 
-    # With the lock.
+    # The lock is held.
 
     def _queue(self, line: str) -> None:
         data = f"{line}\n".encode(errors="backslashreplace")
@@ -102,7 +102,7 @@ class LogQueue(logging.Handler):
         said = self._said.get(key)
         if said is not None and time.monotonic() < said.until:
             said.repeated += 1
-            # The thread has to wake up when the span is over.
+            # The thread must wake up at the end of the span.
             self._changed.notify()
             return True
         if said is not None or len(self._said) >= _KINDS:
@@ -148,8 +148,8 @@ class LogQueue(logging.Handler):
     # In the thread.
 
     def _work(self) -> None:
-        # Signals are the main thread's. It blocks them as its loop ends; one that this thread took
-        # then would kill the process, because no handler is left.
+        # Signals are for the main thread, which blocks them as its loop ends. A signal to this
+        # thread would then kill the process, because no handler is left.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         while True:
             try:
@@ -159,7 +159,7 @@ class LogQueue(logging.Handler):
                     return
                 self._write(data)
             except MemoryError:
-                # What waits does so until there is some again.
+                # The lines wait until there is memory again.
                 time.sleep(_SHORTAGE)
 
     def _write(self, data: bytes) -> None:
@@ -168,10 +168,10 @@ class LogQueue(logging.Handler):
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Another process that shares the descriptor has made it so.
+                # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [])
             except OSError:
-                # There is nowhere to say that the log can't be written.
+                # There is nowhere to report that the log can't be written.
                 return
 
 

@@ -14,16 +14,16 @@ PATIENCE = 2.0
 
 def configure(*, readable: bool) -> LogQueue:
     """
-    Send what is logged to stderr, an event with its fields a line, until the process ends.
+    Write the log to stderr until the process ends: each event with its fields is a line.
 
-    No caller waits for its reader; see `LogQueue`.
+    No caller waits for the reader; see `LogQueue`.
     """
     handler = LogQueue(_STDERR)
     atexit.register(handler.drain, PATIENCE)
     handler.setFormatter(_Words() if readable else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # It logs every packet at this level's next one down, and asks whether to each time.
-    # Its warnings tell what a peer did wrong, in as many lines as the peer likes.
+    # aioquic logs every packet at DEBUG, and checks the level each time.
+    # Its warnings are about faults of peers, and a peer can cause any number of them.
     logging.getLogger("quic").setLevel(logging.ERROR)
     return handler
 

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 def run(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogQueue) -> int:
     """
-    Serve until the event that it is given is set, by SIGTERM or SIGINT; gives the exit code.
+    Serve until SIGTERM or SIGINT sets the event that `serve` gets; return the exit code.
 
     `serve` is called in this thread, and may raise ConfigurationError before there is a loop.
     """
@@ -84,10 +84,10 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 def _failed(log: LogQueue, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """
-    Take in what nothing else did; end the process at once if it is for want of memory.
+    Log an error that nothing else handled; end the process at once for want of memory.
 
-    What lets one request or connection fail is dealt with there. Here the loop itself can't go on,
-    and would try again and again; started anew, the server has all that it acknowledged.
+    Errors of a request or a connection are handled there. Here the loop itself can't go on, and
+    would try again and again. After a restart the server has all that it acknowledged.
     """
     if isinstance(context.get("exception"), MemoryError):
         log.say("out of memory: the server ends, to be started again")

@@ -22,9 +22,9 @@ _State: TypeAlias = tuple[tuple[int, int, int], ...]
 @dataclass(slots=True)
 class Renewal:
     """
-    Has new connections use a new certificate as soon as its files hold one.
+    Lets new connections use a new certificate as soon as its files have one.
 
-    Files that hold none, or not yet both of a pair, change nothing; that is logged once.
+    Files without a certificate, or with only one of a pair, change nothing; that is logged once.
     """
 
     cert_path: Path
@@ -59,7 +59,7 @@ class Renewal:
         try:
             return tuple(_state(each) for each in (self.cert_path, self.key_path))
         except OSError:
-            # Whatever is wrong with them, loading them will say.
+            # Loading the files reports their faults.
             return None
 
 

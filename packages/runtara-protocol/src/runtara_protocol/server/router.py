@@ -24,11 +24,11 @@ CallT = TypeVar("CallT")
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 _AT_ONCE = 4
-# Small answers are given whatever waits. Others whose requests came together, each small enough
-# for room there was then, may be more than there is now.
+# Small answers are always sent. Larger ones of concurrent requests, each of which fitted into the
+# room at its request, may exceed the room now.
 _SMALL = 4096
 
-# What it says of itself names files, hosts and statements, which are none of a client's business.
+# Its text has files, hosts and statements, which a client must not see.
 _DATABASE_FAILED = (
     "The database failed or gave no answer: whether anything was stored is unknown;"
     " the server's log says why"
@@ -54,7 +54,7 @@ class LargeAnswer(Generic[ResponseT]):
     read: Callable[[], Awaitable[ResponseT]]
 
 
-# The key of a handler says which message it takes: a type can't.
+# The key of a handler says which message it takes; its type can't.
 Handler: TypeAlias = Callable[
     [CoreT, CallT, Any], Awaitable[ResponseT | LargeAnswer[ResponseT] | None]
 ]
@@ -65,10 +65,10 @@ class OperationTable(Generic[CoreT, CallT, ResponseT]):
     """
     The operations of one protocol.
 
-    parse: reads an RpcRequest, or raises DecodeError. handlers: by the field of its oneof
-    `request`. large_answers: the operations that may be answered with 64 MiB; so few of them are
-    read at once that what waits for delivery is known before the next. is_read: tells of an answer
-    that asking again would give it again. refusal: makes an answer of operation, code and message.
+    parse: parses an RpcRequest, or raises DecodeError. handlers: by the field of its oneof
+    `request`. large_answers: the operations with answers of up to 64 MiB; only a few of them run at
+    once, so that the undelivered bytes are known before the next. is_read: whether an answer would
+    be the same for a repeated request. refusal: makes an answer of operation, code and message.
     """
 
     parse: Callable[[bytes], Message]
@@ -100,13 +100,13 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         has_room: Callable[[], bool] = lambda: True,
     ) -> bytes | None:
         """
-        Carry out one request and give the payload of its answer, None if it has none.
+        Execute one request and return the payload of its answer; None if it has none.
 
-        is_overloaded: whether too much waits for this client already; then it is refused.
+        is_overloaded: whether this client leaves too much unread; the request is then refused.
         has_room: whether there is room for a large answer, which is dropped otherwise.
 
-        Raises MalformedRequest, NoAnswer if there is to be no answer, and BrokenOff; everything
-        else that goes wrong is one.
+        Raises MalformedRequest, NoAnswer if no answer must be sent, and BrokenOff. Every other
+        error becomes an answer.
         """
         table = self._table
         try:
@@ -119,7 +119,8 @@ class Router(Generic[CoreT, CallT, ResponseT]):
             async with self._admission(operation):
                 handler = self._admitted(operation, is_overloaded)
                 work = handler(self._core, call, getattr(message, operation))
-                del message  # A sleep may hold its answer for years, but not what it brought.
+                # A sleep's answer may be held for years, but the request's bytes must not be.
+                del message
                 answer = await work
             return await self._finish(operation, answer, lambda: is_overloaded() or not has_room())
         except DatabaseError as error:
@@ -165,7 +166,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         if answer is None:
             return None
         payload = self._fitting(operation, answer)
-        # Not asked for its size before: to tell that takes as long as to make it.
+        # The size is not computed before: that takes as long as serializing it.
         if len(payload) > _SMALL and self._table.is_read(answer):
             _require_room(is_overloaded)
         return payload

@@ -21,7 +21,7 @@ def refused_by(check: Callable[[str], object]) -> AfterValidator:
     """
     Validate a text by a function that raises InvalidValue.
 
-    What is refused may hold a password: the error shows the function's words alone.
+    A refused value may have a password: the error has only the function's text.
     """
 
     def checked(text: str) -> str:
@@ -35,7 +35,7 @@ def refused_by(check: Callable[[str], object]) -> AfterValidator:
 
 
 def _resolvable(host: str) -> str:
-    host.encode("idna")  # So it is looked up: what this refuses would fail there, less clearly.
+    host.encode("idna")  # By the resolver, which would later fail with a less clear error.
     return host
 
 
@@ -51,7 +51,7 @@ Host = Annotated[str, AfterValidator(_resolvable)]
 File = Annotated[Path, AfterValidator(_readable)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 Bytes = Annotated[int, Field(ge=0, le=2**30)]
-# The largest frame and a little for what comes or goes beside it, or it could never pass.
+# The largest frame, and a little for the frames beside it: otherwise it could never pass.
 _LEAST_HELD = MAX_PAYLOAD + (1 << 20)
 Held = Annotated[int, Field(ge=_LEAST_HELD, le=2**50)]
 
@@ -62,7 +62,7 @@ _BUFFER = "bytes, 0 (the system's default) to 1073741824"
 
 class ServerSettings(BaseSettings):
     """
-    What is set of any server; a field's variable is its name in capitals with `RUNTARA_` before it.
+    The settings of any server; a field's variable is `RUNTARA_` and its name in capitals.
 
     Each description says what the variable takes.
     """
@@ -116,7 +116,7 @@ def load(kind: type[SettingsT]) -> SettingsT:
     """
     Read the settings; raises ConfigurationError if any is bad or missing.
 
-    A variable that looks like one of them misspelt is warned of.
+    It warns of a variable that looks like a misspelled one.
     """
     try:
         slips = misspelt([*os.environ, *DotEnvSettingsSource(kind).env_vars])
@@ -144,7 +144,7 @@ def _explain(kind: type[ServerSettings], detail: ErrorDetails) -> str:
     takes = f"takes {kind.model_fields[field].description}"
     if detail["type"] == "missing":
         return f"{variable} is not set: it {takes}"
-    if detail["type"] == "secret":  # It may hold a password, which must not be shown.
+    if detail["type"] == "secret":  # The value may have a password, which must not be shown.
         return f"{variable}: {detail['msg'].removeprefix('database URL: ')}"
     reason = f" ({detail['msg']})" if detail["type"] == "file" else ""
     return f"{variable} is {str(detail['input'])!r}: it {takes}{reason}"

@@ -21,9 +21,9 @@ _REQUESTS = frozenset({MessageType.REQUEST})
 
 class Upload:
     """
-    The bytes that follow a request on its stream; `first` came in one piece with its end.
+    The bytes that follow a request on its stream; `first` came in the request's last piece.
 
-    What was read before is not held any more: the client may send as much again.
+    Bytes that were read are not held any more: the client may send as much again.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Upload:
 
     async def read(self) -> bytes:
         """
-        Give the next bytes, b"" once the client has ended its side.
+        Return the next bytes; b"" once the client has ended its side.
 
-        Raises BrokenOff if the client gave up the stream, or sent nothing for too long.
+        Raises BrokenOff if the client has reset the stream, or sent nothing for too long.
         """
         if self._first:
             first, self._first = self._first, b""
@@ -57,9 +57,8 @@ class RequestStreams(Generic[CallT]):
     call: makes the context that handlers get beside a request's message, from its stream and the
     bytes that followed the frame: none, unless keeps_rest. on_closed: called when the
     connection is gone. progress_timeout: seconds an unfinished frame may go without another byte.
-    is_overloaded: tells when so much waits for this client that nothing more is carried out.
-    has_room: tells whether there is room for a large answer. max_under_way: how many requests may
-    be carried out at once.
+    is_overloaded: whether this client leaves so much unread that its requests are refused.
+    has_room: whether there is room for a large answer. max_under_way: the most requests at once.
     """
 
     def __init__(
@@ -102,7 +101,8 @@ class RequestStreams(Generic[CallT]):
         self._on_closed()
 
     async def _answer(self, payload: bytes, stream: Stream, decoder: FrameDecoder) -> bytes | None:
-        # A client that drops its streams may open more: those it dropped are still at work.
+        # A client that resets streams may open others, while the requests of the reset ones still
+        # run.
         is_full = self._under_way >= self._max_under_way
         self._under_way += 1
         try:
@@ -112,7 +112,7 @@ class RequestStreams(Generic[CallT]):
                 is_overloaded=lambda: is_full or self._is_overloaded(),
                 has_room=self._has_room,
             )
-            del payload  # It may be large, and its answer held for long.
+            del payload  # The request may be large, and its answer held for long.
             return await answer
         finally:
             self._under_way -= 1
@@ -127,7 +127,7 @@ class RequestStreams(Generic[CallT]):
                 return payload
 
     async def _piece(self, stream: Stream) -> bytes:
-        # A request has mostly come whole: to set a timer takes longer than to read it.
+        # Most requests come whole: setting a timer would take longer than reading them.
         if stream.is_ready:
             return await stream.receive()
         async with asyncio.timeout(self._progress_timeout):

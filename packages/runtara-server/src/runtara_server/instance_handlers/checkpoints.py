@@ -66,7 +66,7 @@ async def list_checkpoints(
 
 async def sleep(core: Operations, request: Request, message: pb.SleepRequest) -> pb.RpcResponse:
     """Sleep durably; answered when it is over, or stored if it is detached."""
-    # What no calendar holds is as good as the longest sleep there is.
+    # A deadline beyond the calendar counts as the longest sleep.
     longest = values.MAX_SLEEP // timedelta(milliseconds=1)
     slept = core.sleep(
         session=request.session,

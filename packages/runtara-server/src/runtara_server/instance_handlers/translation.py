@@ -20,7 +20,7 @@ from runtara_domain.status import InstanceStatus, SignalType
 from runtara_protocol.frame import MAX_PAYLOAD
 from runtara_protocol.pb import instance_pb2 as pb
 
-# What a field of the answer may add to its own bytes, tag and length, and so may the answer itself.
+# The most bytes that tag and length add to a field of the answer, or to the answer itself.
 _AROUND = 16
 _ROOM = MAX_PAYLOAD - _AROUND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,11 +135,11 @@ def pending(request: pb.PollSignalsRequest, found: Pending) -> pb.PollSignalsRes
     """
     Describe the pending signals of an instance, in the answer to its poll.
 
-    A value that doesn't fit, which only plain SQL can put in, is left out: it hides no cancel.
+    A value that doesn't fit is left out, so that it hides no cancel; only plain SQL can insert one.
     """
     response = pb.PollSignalsResponse(
         signal=signal(request.instance_id, found.signal),
-        # Left out for clients that don't know it.
+        # Not sent to clients that don't know the field.
         knows_more=bool(request.more_checkpoint_ids),
     )
     room = _ROOM - response.ByteSize()
@@ -160,8 +160,8 @@ def saved(instance_id: str, checkpoint_id: str, outcome: Saved) -> pb.Checkpoint
     """
     Describe a checkpoint saved or found.
 
-    A signal that doesn't fit beside the state is left out, the pending one first: it is told again
-    and again, while a replay must find the custom one where its first run did.
+    A signal that doesn't fit beside the state is left out, the pending one first: later answers
+    bring that one again, while a replay must find the custom signal where the first run did.
     """
     response = pb.CheckpointResponse(found=outcome.is_found, state=outcome.kept or b"")
     custom = custom_signal(checkpoint_id, outcome.custom_signal)
