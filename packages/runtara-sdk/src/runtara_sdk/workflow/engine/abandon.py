@@ -1,4 +1,4 @@
-"""Abandonment: tasks of a run that stay where they are, and are never unwound."""
+"""Abandonment: tasks of a suspended run are never resumed and never unwound."""
 
 import asyncio
 import ctypes
@@ -13,15 +13,15 @@ Generator = AsyncGenerator[object, object]
 
 def abandon_tasks(tasks: "Iterable[asyncio.Task[object]]") -> None:
     """
-    Let tasks stay where they are for the rest of the process: nothing of theirs is unwound.
+    Keep tasks suspended for the rest of the process, without unwinding their frames.
 
-    Neither the end of their loop nor that of the interpreter may throw at them.
+    Neither the end of their loop nor that of the interpreter may raise in them.
     """
     for task in tasks:
         if not task.done():
-            # Documented for makers of tasks: asyncio.run cancels what it finds registered.
+            # A documented function for makers of tasks: asyncio.run cancels all registered tasks.
             asyncio._unregister_task(task)
-            # A frame that is freed is unwound first; one that is always referred to never is.
+            # Freeing a frame unwinds it; a frame with a reference is never freed.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
 
 
@@ -35,7 +35,7 @@ def tasks_in(branches: Collection[Branch]) -> "set[asyncio.Task[object]]":
 
 
 def _contexts(task: "asyncio.Task[object]") -> list[Context]:
-    """The context of a task; before Python 3.12, those of what wakes up when its wait is over."""
+    """The context of a task; before Python 3.12, the contexts of the callbacks of its wait."""
     get_context = getattr(task, "get_context", None)
     if get_context is not None:
         return [get_context()]
@@ -44,14 +44,14 @@ def _contexts(task: "asyncio.Task[object]") -> list[Context]:
 
 
 def exempt_async_generators() -> None:
-    """Let the end of the running loop close no async generator that a workflow iterates over."""
+    """Keep async generators that a workflow iterates over open at the end of the running loop."""
     register = sys.get_asyncgen_hooks().firstiter
     if register is not None and not isinstance(register, _Registering):
         sys.set_asyncgen_hooks(firstiter=_Registering(register))
 
 
 class _Registering:
-    """Tells asyncio of new generators, but not of those of workflows."""
+    """Registers new async generators with asyncio, except those of workflows."""
 
     def __init__(self, register: Callable[[Generator], None]) -> None:
         self._register = register

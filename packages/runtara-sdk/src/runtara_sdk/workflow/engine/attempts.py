@@ -1,7 +1,7 @@
 """
 Attempts: the attempts of one live step, whose number survives crashes.
 
-What is recorded of a step, in this order:
+The records of a step, in this order:
 
     key!intent#1  an attempt at an external effect is about to be made
     key!failed#1  the attempt has failed, and the next one is made at this moment
@@ -37,7 +37,7 @@ Work = Callable[[], Awaitable[Any]]
 
 
 class _Failed(Exception):
-    """The last attempt, whose number is the first argument, has failed with the second."""
+    """The last attempt has failed; arguments: its number, and its error."""
 
 
 @dataclass(slots=True)
@@ -45,9 +45,8 @@ class Attempts:
     """
     Makes the attempts at one step until one succeeds or none is left.
 
-    `ask` asks what became of an effect, None if no function can be asked; `read` reads a result
-    that an operator sent as JSON. `result` and `failure` write the record of what came of the
-    attempts.
+    `ask` calls the `in_doubt` function; None if the step has none. `read` reads a result that an
+    operator sent as JSON. `result` and `failure` write the record of the outcome.
     """
 
     execution: Execution
@@ -62,7 +61,7 @@ class Attempts:
     since: datetime | None = None
 
     async def run(self, at_end: Callable[[], None]) -> Record:
-        """Give what is to be recorded of the step; raises CallCancelled. Calls `at_end` then."""
+        """Return the record of the step's outcome; raises CallCancelled. Then calls `at_end`."""
         try:
             if not self.execution.recorder.is_new(self.call):
                 await self._recall()
@@ -88,12 +87,12 @@ class Attempts:
             record = await self.result(found)
             record.check_size()
         except NotSerializable as lost:
-            # A failure, for the work is done, and to be done again only by an operator's word.
+            # A failure: the work is done, and only an operator may repeat it.
             return self.failure(lost, self.number)
         return record
 
     async def _recall(self) -> None:
-        """Go on counting, and waiting, where a process before this one stopped."""
+        """Go on with the number and the wait at which an earlier process stopped."""
         last = None
         while (
             record := await self.execution.recorder.recorded_under(
@@ -123,7 +122,7 @@ class Attempts:
         return cancellation.uninterruptible(self.call, lambda: self._once(work))
 
     async def _once(self, work: Work) -> object:
-        """Make one attempt: within its time, and with all that it raises made an Exception."""
+        """Make one attempt, with its timeout; every error of it becomes an Exception."""
         instance_id, key = self.execution.instance_id, self.call.key
         own = idempotency_key(instance_id, key)
         limit = self._limit()
@@ -170,7 +169,7 @@ class Attempts:
     def _next(
         self, number: int, error: Exception, since: datetime, now: datetime
     ) -> datetime | None:
-        """When it is tried again; None: never."""
+        """Return when the next attempt is made; None: never."""
         is_late = self.options.timeout is not None and is_a(error, TimeoutError)
         is_answer = is_a(error, *self.options.raises)
         if is_answer or not (is_late or self.options.retry.takes(error)):
@@ -178,7 +177,7 @@ class Attempts:
         return self.options.retry.next_attempt(number, error, since, now)
 
     async def _count(self, error: str, since: datetime, until: datetime) -> None:
-        """Count an attempt, for the runs after this one; and for people, as the core does."""
+        """Record an attempt, for later runs, and in the core for operators."""
         said = {"since": since.isoformat(), "until": until.isoformat(), "error": error}
         await self._save(f"failed#{self.number}", Kind.ATTEMPT, said)
         number = self.number
@@ -200,7 +199,7 @@ class Attempts:
         await self._save(f"intent#{self.number}", Kind.INTENT, now)
 
     async def _resolve_doubt(self) -> object:
-        """Find out about an attempt that a crash left open; NotDone: make it (again)."""
+        """Settle an attempt that a crash left open; NotDone: make it again."""
         if await self.execution.recorder.recorded_under(self.call, f"intent#{self.number}") is None:
             return NotDone()
         doubt = InDoubt(
@@ -221,7 +220,7 @@ class Attempts:
 
 
 def raise_contained(error: BaseException) -> NoReturn:
-    """Raise it; to leave the process or be cancelled from inside is a failure like others."""
+    """Raise the error; SystemExit and a CancelledError of the step are failures like others."""
     if is_a(error, asyncio.CancelledError):
         task = asyncio.current_task()
         assert task is not None
@@ -233,6 +232,6 @@ def raise_contained(error: BaseException) -> NoReturn:
     elif is_a(error, Exception, KeyboardInterrupt, GeneratorExit):
         raise error
     else:
-        # `except Exception` would let it by, and the effect would be done again by a replay.
+        # `except Exception` would not catch it, and a replay would repeat the effect.
         text = f"the step raised a {type_name(error)}, which is no Exception: {text_of(error)}"
     raise RuntimeError(text) from error

@@ -1,11 +1,11 @@
 """
-Branch groups: branches that run at the same time, and the branch below them that waits for all.
+Branch groups: branches that run concurrently, and the parent branch that waits for all of them.
 
-What ends a group early is decided here. The first branch that fails, or a body that raises, cancels
-the rest: their scopes are requested, so each ends at its next durable call. How the group ended is
-recorded under its key: RESULT when every branch had ended, with their number if some were not
-begun, or CANCELLED with the key of the scope that cancelled the wait for them. So a replay opens
-the same branches, and nothing that came later cancels a group that had ended.
+The first branch that fails, or a body that raises, cancels the rest: their scopes are requested, so
+each ends at its next durable call. The group's end is recorded under its key: RESULT when every
+branch had ended, with their number if some were not begun; or CANCELLED with the key of the scope
+that cancelled the wait for them. A replay therefore opens the same branches, and a later cancel
+does not reach a group that had ended.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 
 class BranchTask(Generic[T]):
-    """One branch of a group; `result` is to be asked for when the group has ended."""
+    """One branch of a group; call `result` only after the group has ended."""
 
     def __init__(self, task: "asyncio.Task[T]", branch: Branch) -> None:
         self._task = task
         self.branch = branch
 
     def result(self) -> T:
-        """What the branch returned; raises what it raised, CancelledError if it was cancelled."""
+        """Return the branch's result; raises its error, or CancelledError if it was cancelled."""
         return self._task.result()
 
     def done(self) -> bool:
@@ -43,7 +43,7 @@ class BranchTask(Generic[T]):
 
     @property
     def error(self) -> BaseException | None:
-        """What it raised, if it did and was not cancelled."""
+        """Its error; None if it has none, or was cancelled."""
         return None if self._task.cancelled() else self._task.exception()
 
 
@@ -51,10 +51,10 @@ class BranchGroup:
     """
     `async with BranchGroup(execution, parent) as group`: branches below `parent`, all awaited.
 
-    Raises an ExceptionGroup of what the branches and the body raised, in the order in which the
-    branches were opened; else the CancelledError of a scope that cancelled the wait for them.
-    `call` is the group as a durable call, `branches` are those opened so far, and `on_branch_done`
-    is called whenever one has ended.
+    Raises an ExceptionGroup of the errors of branches and body, in the order in which the branches
+    were opened; else the CancelledError of a scope that cancelled the wait for them. `call` is the
+    group as a durable call, `branches` are the opened branches, and `on_branch_done` is called at
+    the end of each.
     """
 
     def __init__(self, execution: Execution, parent: Branch) -> None:
@@ -108,7 +108,7 @@ class BranchGroup:
         """
         Open branches of these paths in this order, each when fewer than `limit` run.
 
-        Once the group cancels its branches only those are opened that an earlier run had begun.
+        Once the group cancels its branches, it opens only branches that an earlier run had begun.
         """
         self._unopened.extend(starts)
         self._limit = limit
@@ -156,7 +156,7 @@ class BranchGroup:
             if self._scope in self._parent.scopes:
                 self._execution.cancellation.request(self._scope)
         elif child.branch.scopes.was_cancelled:
-            # Cancelled in an earlier run, by one that fails only after it in this one.
+            # An earlier run cancelled it, because of a branch that fails after it in this run.
             self.cancel_rest()
         self._open_next()
         self.on_branch_done()
@@ -189,10 +189,10 @@ class BranchGroup:
         live, cancelled = self._execution.live, None
         if self._recorded_end is not None and self._recorded_end.kind is Kind.CANCELLED:
             cancelled = self._cancelled_by(json.loads(self._recorded_end.value))
-        # A group whose end is recorded can't be cancelled by what came later.
+        # A later cancel does not reach a group whose end is recorded.
         is_live = may_cancel and self._recorded_end is None
         with live.running(self.call):
-            # The last branch may be one that was cancelled, with what cancels the group as well.
+            # The last branch may have been cancelled by the scope that also cancels the group.
             while self._running or (self._is_cancelling and cancelled is None):
                 is_cancellable = is_live and cancelled is None
                 key = self.call.due_scope(self._execution.clock()) if is_cancellable else None
@@ -213,7 +213,7 @@ class BranchGroup:
         return self._cancelled_by_code or cancelled
 
     async def _wait_for(self, wait: Wait) -> str | None:
-        """Give the key of what cancels the wait for branches: a scope, user code, or nothing."""
+        """Return the key of the scope that cancels the wait, BY_CODE for user code, or None."""
         try:
             return await self._execution.live.wait(self.call, wait)
         except asyncio.CancelledError as error:

@@ -1,14 +1,14 @@
 """
-Durable calls: what makes a call the same one on every replay, and where code that runs now stands.
+Durable calls: the keys by which a replay finds them, and the context of the running code.
 
 A workflow is a tree of branches. Each branch is one task, and makes its durable calls one after the
-other: so a call is known by its branch's path, its name and a number (`key`), and by its position
-among the calls of its branch. Both are taken when the call is made, not when it is awaited. What
-runs in a branch and was not awaited in the branch's own task (asyncio.gather makes such tasks) is
-a detached call: it has its key, and takes the time of the branch that awaits it, its owner.
+other. A call therefore has a `key` (its branch's path, its name and a number) and a position among
+the calls of its branch. Both are taken when the call is made, not when it is awaited. A call that
+is not awaited in the branch's own task (asyncio.gather makes such tasks) is a detached call. It has
+a key like others, and takes the time of the branch that awaits it, its owner.
 
-Code in a task that is not its branch's own (a foreign task) makes its calls in no order that a
-replay would know. It gives each call a key of its own, which is unique in the instance.
+Code in a task that is not its branch's own (a foreign task) makes its calls in an order that a
+replay can't repeat. It gives each call a key of its own, unique in the instance.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from runtara_sdk.workflow.values.identity import Identity
 @dataclass(frozen=True, slots=True)
 class StepInfo:
     """
-    What the code that runs now may know of itself.
+    The instance, step and attempt of the running code.
 
     `key` is empty between steps. `idempotency_key` is the same for all attempts of a step, before
     and after crashes; outside a workflow it is a random one. `attempt` counts from 1.
@@ -72,11 +72,11 @@ class Branch:
         self.position = 0
 
     def run_in(self, task: "asyncio.Task[object]") -> None:
-        """Let a task be the one that makes the branch's calls."""
+        """Set the task that makes the branch's calls."""
         self.task = task
 
     def release_task(self) -> None:
-        """Hold a task no more that has ended, with the frames of what it raised."""
+        """Drop the reference to an ended task, and with it the frames of its error."""
         if self.task is not None and self.task.done():
             self.task = None
 
@@ -88,7 +88,7 @@ class Branch:
         step: Identity | None = None,
         is_counted: bool = True,
     ) -> "DurableCall":
-        """Make the call that the code makes now; one with a key of its own has no position."""
+        """Return the call that the code makes now; a call with a key of its own has no position."""
         names = () if step is None else step.was
         if key is not None:
             return self._keyed_call(name, key, step, names)
@@ -107,7 +107,7 @@ class Branch:
     ) -> "DurableCall":
         former = tuple(keyed(one, key) for one in names)
         if step is not None:
-            # What form 2 has: the key alone, in its branch.
+            # Form 2 has the key alone, in its branch.
             former += (joined(self.path, escaped(key)),)
         return self._made(DurableCall(keyed(name, key), self, self, None, step, former, key))
 
@@ -115,13 +115,13 @@ class Branch:
         handled = sys.exception()
         call.in_cleanup = handled is not None
         call.is_foreign = self.task is not asyncio.current_task()
-        # What a foreign task handles, the branch may not have seen.
+        # The branch may not have seen an error that a foreign task handles.
         if handled is not None and not call.is_foreign:
             self.scopes.mark_seen(handled)
         return call
 
     def undo_last(self) -> None:
-        """Give back the position of the last call, which the code turned out not to make."""
+        """Take back the position of the last call, which the code did not make after all."""
         self.position -= 1
 
     def pending_scopes(self) -> tuple[CancelScope, ...]:
@@ -132,13 +132,13 @@ class Branch:
 @dataclass(eq=False, slots=True)
 class Wait:
     """
-    A wait of a durable call, which could as well wait in another process.
+    A wait of a durable call, which another process could continue.
 
     `ended` becomes None when the wait is over, else the key of the scope that cancelled it.
-    `until`: when it is over by itself, and `key` what that is recorded under, if it is. `since`:
-    when it began. `is_open`: it waits for a value from outside, which may come soon. `is_pause`:
-    the instance is to pause. `is_again`: the code is to cancel the call again, as it did in an
-    earlier run. `reason`: why there is a wait, for operators.
+    `until`: when it ends by itself; `key`: the key of the record of that end, if any. `since`: when
+    it began. `is_open`: it waits for a value from outside, which may come soon. `is_pause`: the
+    instance must pause. `is_again`: the code must cancel the call again, as in an earlier run.
+    `reason`: the reason of the wait, for operators.
     """
 
     ended: "asyncio.Future[str | None]"
@@ -161,16 +161,17 @@ class DurableCall:
     """
     One durable call: its key, and its position among the calls of its branch.
 
-    `position` is None for a call with a key of its own, which is `given_key` then; `step` is what
-    is called and `arguments` how, if it is a step, `former_keys` what its key would have been under
-    the step's former names or in former versions, and `signal` what a promise waits for.
-    `in_cleanup`: it was made where an exception was handled. `is_foreign`: by a foreign task.
-    `main`: the call that this one is a part of, as the end of a sleep is. `made` is what came of
-    it, from when that is about to be saved, and `cancelled_by_code` the CancelledError of user
-    code that came while it was at work that is let end.
-    `LiveCalls.running` sets `runner`, the task that awaits it, `owner`, the branch whose time it
-    takes, the owner's `scopes`, and `detached`; while it works or waits, `task` or `wait` is what
-    to end if a scope cancels it, and `cancelled_by` is the key of the one that has.
+    `position` is None for a call with a key of its own, its `given_key`. A step's call has `step`
+    and `arguments`; `former_keys` are its keys under the step's former names or in former versions.
+    `signal` is the signal that a promise waits for. `in_cleanup`: it was made while an exception
+    was handled. `is_foreign`: a foreign task made it. `main`: the call that this one is a part of,
+    as the end of a sleep is. `made` is its outcome, from just before the outcome is saved.
+    `cancelled_by_code` is a CancelledError of user code that came while its uninterruptible work
+    ran.
+
+    `LiveCalls.running` sets `runner`, the task that awaits it; `owner`, the branch whose time it
+    takes; the owner's `scopes`; and `detached`. While it works or waits, a scope that cancels it
+    ends `task` or `wait`, and `cancelled_by` is then the scope's key.
     """
 
     key: str
@@ -195,7 +196,7 @@ class DurableCall:
     cancelled_by_code: asyncio.CancelledError | None = None
 
     def record(self, kind: Kind, value: bytes, form: Form = Form.NAMES) -> Record:
-        """What is recorded under its key, with all that a replay compares."""
+        """Return the record of an outcome, with all that a replay compares."""
         arguments = None if self.arguments is None else self.arguments.call
         step = None if self.step is None else self.step.function
         record = Record(kind, value, self.position, arguments, None, form, step, self.signal)
@@ -214,47 +215,47 @@ class DurableCall:
         )
 
     def key_for(self, made: Record) -> str:
-        """What a record of what came of the call is saved under."""
+        """The key of the record of the call's outcome."""
         is_late = self.main is not None and made.kind is Kind.CANCELLED
         return self.cancel_key if is_late else self.key
 
     @property
     def cancel_key(self) -> str:
-        """What a cancellation is recorded under where the call's own key has a record."""
+        """The key of a cancellation's record if the call's own key has a record."""
         return (self.main or self).subkey("struck")
 
     def rename(self, key: str) -> None:
-        """Be known by a former key, which something is recorded under."""
+        """Take a former key, under which there is a record."""
         self.key = key
 
     def subkey(self, what: str) -> str:
-        """The key of something recorded beside the call."""
+        """Return the key of a record beside the call."""
         return f"{self.key}!{what}"
 
     def begin(self, task: "asyncio.Task[object]") -> None:
-        """Take the time of the branch whose code awaits the call in a task; be in its scopes."""
+        """Set the owner: the branch whose code awaits the call in a task, with its scopes."""
         self.runner = task
         self.owner = current_branch()
         self.detached = self.owner.task is not task
         self.scopes = tuple(self.owner.scopes)
 
     def active_scopes(self) -> list[CancelScope]:
-        """The scopes that may still cancel it; those not seen yet do not in clean-up."""
+        """The scopes that may still cancel it; UNSEEN ones do not cancel calls in clean-up."""
         active = [scope for scope in self.scopes if scope.state is not State.DELIVERED]
         if self.in_cleanup:
             return [scope for scope in active if scope.state is not State.UNSEEN]
         return active
 
     def due_scope(self, now: datetime) -> str | None:
-        """The key of the scope, due first, that cancels it if it is live now; or None."""
+        """Return the key of the scope that cancels a live call now, the earliest due; or None."""
         due = [scope for scope in self.active_scopes() if scope.is_due(now)]
         return min(due, key=_due_since).key if due else None
 
     def expired_during(self, until: datetime) -> str | None:
         """
-        The key of the scope whose deadline came before `until`, the end of a wait; or None.
+        Return the key of the scope whose deadline came before `until`, a wait's end; or None.
 
-        Perhaps no process ran at the deadline.
+        No process may have run at the deadline.
         """
         own = [scope for scope in self.active_scopes() if scope.expires_before(until)]
         if own:
@@ -268,7 +269,7 @@ class DurableCall:
         return any(scope.key == key and scope.deadline is not None for scope in self.scopes)
 
     def cancel(self, key: str) -> None:
-        """End its wait, or its work if that may be interrupted; else a later call is cancelled."""
+        """End its wait, or interruptible work; other work ends, and a later call is cancelled."""
         if self.wait is not None:
             self.wait.end(key)
         elif self.task is not None and self.cancelled_by is None:
@@ -283,20 +284,20 @@ def _due_since(scope: CancelScope) -> datetime:
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 _context: ContextVar[Branch | StepInfo | None] = ContextVar("runtara_workflow", default=None)
-"""A branch between steps, a step's attempt inside one, None outside workflows."""
+"""The context of code: a branch between steps, a step's attempt in a step, else None."""
 
 
 def branch_in(context: Context) -> Branch | None:
-    """The branch of the code between steps that a context is of, if it is of such."""
+    """Return the branch of a context of code between steps; None for other code."""
     branch = context.get(_context)
     return branch if isinstance(branch, Branch) else None
 
 
 class entered:  # Used as a function: a generator would take twice the time.
     """
-    Let the code of this block stand in a branch, or in an attempt at a step.
+    Set the context of the block's code: a branch, or an attempt at a step.
 
-    None: outside workflows, so that timers which are set in the block are none of theirs.
+    None: outside workflows, so that timers set in the block do not count as a workflow's.
     """
 
     __slots__ = ("_context", "_token")
@@ -312,17 +313,17 @@ class entered:  # Used as a function: a generator would take twice the time.
 
 
 def code_context() -> Branch | StepInfo | None:
-    """Where the code that runs now stands, whatever its task."""
+    """Return the context of the running code, in any task."""
     return _context.get()
 
 
 def leave_workflow() -> None:
-    """Let the code that runs now stand outside workflows."""
+    """Set the context of the running code to outside of workflows."""
     _context.set(None)
 
 
 def current_branch() -> Branch:
-    """The branch whose time the code that runs now takes, also in a task of asyncio's."""
+    """Return the branch whose time the running code takes, also in a task of asyncio."""
     branch = _context.get()
     assert isinstance(branch, Branch)
     return branch

@@ -1,9 +1,9 @@
 """
-Cancel scopes: what may cancel the durable calls of a branch, and what has.
+Cancel scopes: the scopes that can cancel a branch's durable calls, and their states.
 
-A scope is a timeout, a group, the whole of a branch, or what a branch left behind when it returned.
-Everything that a scope knows of being cancelled is its state; TABLE has every way from one to the
-next. A branch's `ScopeStack` goes them all but one: `Cancellation` and a failing group request.
+A scope is a timeout, a group, a whole branch, or the calls that a branch left running when it
+returned. Its state says how far a cancellation has come, and TABLE has all transitions. A branch's
+`ScopeStack` makes all of them but the request, which `Cancellation` and a failing group make.
 
     ARMED      nothing has happened; a deadline may be near.
     REQUESTED  the scope shall cancel what runs in it: its deadline has come, a branch of its group
@@ -30,7 +30,7 @@ from runtara_sdk.workflow.user_objects import is_a
 
 
 class State(Enum):
-    """How far the cancellation of a scope has come."""
+    """The progress of a scope's cancellation."""
 
     ARMED = auto()
     REQUESTED = auto()
@@ -40,7 +40,7 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What may happen to a scope."""
+    """An event that may change a scope's state."""
 
     REQUEST = auto()
     RAISED = auto()  # in the branch's own task
@@ -52,7 +52,7 @@ class Event(Enum):
 
 _BEGINNING = {
     Event.REQUEST: State.REQUESTED,
-    # Without a request: a replay, or a deadline whose timer was not there yet.
+    # Without a request: on a replay, or at a deadline before its timer was set.
     Event.RAISED: State.DELIVERED,
     Event.RAISED_ELSEWHERE: State.UNSEEN,
     Event.CLOSE: State.CLOSED,
@@ -69,17 +69,17 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
     State.DELIVERED: {Event.REPLACED: State.UNSEEN, Event.CLOSE: State.CLOSED},
     State.CLOSED: {},
 }
-"""What is not in it changes nothing."""
+"""Events that are not in the table change nothing."""
 
 
 @dataclass(eq=False, slots=True)
 class CancelScope:
     """
-    What may cancel the durable calls made in it, at `deadline` if not before.
+    A scope that can cancel the durable calls made in it, at `deadline` or earlier.
 
-    `key` is what the cancellation is recorded with. `entered_at`: how many scopes had been
-    delivered to the branch when it entered this one. `by_foreign_call`: what was cancelled first
-    was a call that a foreign task made.
+    `key` is the key that a cancellation's record has. `entered_at`: how many scopes had been
+    delivered to the branch when it entered this one. `by_foreign_call`: the first
+    cancelled call was a foreign task's.
     """
 
     key: str
@@ -93,16 +93,16 @@ class CancelScope:
         """
         Whether it has cancelled calls of foreign tasks, and their branch has not seen it.
 
-        A task group of asyncio's ends without a word when its tasks are cancelled.
+        A task group of asyncio ends without an error when its tasks are cancelled.
         """
         return self.state is State.UNSEEN and self.by_foreign_call
 
     def move(self, event: Event) -> None:
-        """Go the way that the table has for an event, if it has one."""
+        """Make the table's transition for an event, if there is one."""
         self.state = TABLE[self.state].get(event, self.state)
 
     def request(self) -> None:
-        """Let the scope cancel what runs in it, or else the next call that will."""
+        """Let the scope cancel the calls that run in it, or else its next call."""
         self.move(Event.REQUEST)
 
     def is_due(self, now: datetime) -> bool:
@@ -120,8 +120,8 @@ class ScopeStack:
     """
     The scopes that one branch is in, outermost first, and those delivered to it, in that order.
 
-    `whole` cancels the whole branch: at the instance's cancel, or at the end of the branch's group.
-    `leftover` cancels what the branch left running in tasks of asyncio's when it returned.
+    `whole` cancels the whole branch: at the instance's cancel, or when its group cancels it.
+    `leftover` cancels the calls in tasks of asyncio that the branch left running at its end.
     """
 
     def __init__(self, whole: CancelScope, leftover: CancelScope) -> None:
@@ -135,7 +135,7 @@ class ScopeStack:
 
     @property
     def was_cancelled(self) -> bool:
-        """Whether the end of the whole branch has been raised in it."""
+        """Whether the cancellation of the whole branch was raised in it."""
         return self.whole.state in (State.UNSEEN, State.DELIVERED)
 
     def pending(self) -> tuple[CancelScope, ...]:
@@ -143,12 +143,12 @@ class ScopeStack:
         return tuple(one for one in self._entered if one.state is not State.DELIVERED)
 
     def enter(self, scope: CancelScope) -> None:
-        """Let the calls made from here on be cancelled by a scope."""
+        """Enter a scope, which can cancel the calls made from here on."""
         scope.entered_at = len(self._delivered)
         self._entered.append(scope)
 
     def exit(self, scope: CancelScope, error: BaseException | None) -> list[CancelScope]:
-        """Close a scope; gives those that were delivered since it was entered, perhaps itself."""
+        """Close a scope; return the scopes delivered since its entry, perhaps with itself."""
         self.mark_seen(error)
         delivered = self._delivered[scope.entered_at :]
         self._entered.remove(scope)
@@ -159,20 +159,20 @@ class ScopeStack:
     def mark_raised(self, key: str, *, in_own_task: bool, by_foreign_call: bool = False) -> None:
         """Note that a scope's cancellation was raised in this branch."""
         scope = next((one for one in self._entered if one.key == key), None)
-        # A call that was left behind has no code in the branch to see its cancellation.
+        # The branch has no code that could see the cancellation of a call that it left behind.
         if scope is not None and scope is not self.leftover:
             if scope.state in (State.ARMED, State.REQUESTED):
                 scope.by_foreign_call = by_foreign_call
             self._move(scope, Event.RAISED if in_own_task else Event.RAISED_ELSEWHERE)
 
     def mark_seen(self, error: BaseException | None) -> None:
-        """Note that the branch has an error: a CancelledError shows it what it had not seen."""
+        """Note that the branch handles an error: a CancelledError makes UNSEEN scopes DELIVERED."""
         if is_a(error, asyncio.CancelledError):
             for scope in self._entered:
                 self._move(scope, Event.SEEN)
 
     def request_again(self, inside: CancelScope) -> None:
-        """Let scopes delivered inside this one cancel again: an ExceptionGroup took their place."""
+        """Request scopes delivered inside this one again: an ExceptionGroup hid their error."""
         for scope in self._delivered[inside.entered_at :]:
             self._move(scope, Event.REPLACED)
 

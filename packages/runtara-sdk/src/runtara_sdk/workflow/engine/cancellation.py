@@ -1,11 +1,11 @@
 """
-Cancellation: where it is decided that a durable call is cancelled, recorded, and raised.
+Cancellation: decides which durable call is cancelled, records that, and raises the error.
 
 A scope is *requested* when its deadline comes, a branch of its group fails or the instance is to be
-cancelled; the calls that run in it then are ended. A call is *checked* before it does its work. In
-both cases the key of the scope is recorded first, under the call, and only then is CancelledError
-raised: a replay finds the record and raises at the same call, whatever the time is by then. The
-states of a scope are in `cancel_scopes`.
+cancelled; the calls that run in it are then ended. A call is *checked* before it begins its work.
+In both cases the key of the scope is first recorded, under the call. Then CancelledError is raised.
+A replay finds the record and raises at the same call, at any later time. The states of a scope are
+in `cancel_scopes`.
 
 User code can cancel a call as well, by a timeout or a task group of asyncio's. That is recorded
 too, and a replay waits at the call until the code cancels it again.
@@ -40,7 +40,7 @@ CANCEL_AT_REST = f"{BY_CODE}-rests"
 
 
 class CallCancelled(BaseException):
-    """A scope has cancelled the call that is live: `record` says which."""
+    """A scope has cancelled the live call; `record` has the scope's key."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(record)
@@ -48,7 +48,7 @@ class CallCancelled(BaseException):
 
 
 class Cancellation:
-    """Cancels the live calls of one run, each once, and raises what earlier runs cancelled."""
+    """Cancels one run's live calls, each once, and raises the cancellations of earlier runs."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Cancellation:
         self._timers: dict[CancelScope, asyncio.TimerHandle] = {}
 
     def open(self, branch: Branch, scope: CancelScope) -> None:
-        """Let the branch's calls from here on be cancelled by a scope."""
+        """Enter a scope, which can cancel the branch's calls from here on."""
         if scope.deadline is not None:
             left = (scope.deadline - self._clock()).total_seconds()
             self._timers[scope] = call_in(left, self.request, scope)
@@ -73,13 +73,13 @@ class Cancellation:
     def exit(
         self, branch: Branch, scope: CancelScope, error: BaseException | None
     ) -> list[CancelScope]:
-        """Close a scope; gives those that were delivered inside it, perhaps itself."""
+        """Close a scope; return the scopes delivered inside it, perhaps with itself."""
         if scope in self._timers:
             self._timers.pop(scope).cancel()
         return branch.scopes.exit(scope, error)
 
     def request(self, scope: CancelScope) -> None:
-        """Cancel what is live in a scope, or else the next call that will be."""
+        """Cancel the live calls in a scope, or else its next call."""
         if self._end.is_decided:
             return
         scope.request()
@@ -89,11 +89,11 @@ class Cancellation:
 
     async def end_branch(self, branch: Branch) -> None:
         """
-        Cancel what a branch that has ended left under way in tasks of asyncio's; wait for it.
+        Cancel the calls that an ended branch left running in tasks of asyncio, and await them.
 
-        When `gather` raises, no code waits for the others: without this an effect would be lost.
+        When `gather` raises, no code awaits the others: without this their effects would be lost.
         """
-        await asyncio.sleep(0)  # Tasks that were created just now register their calls.
+        await asyncio.sleep(0)  # Tasks created just now must first register their calls.
         branch.scopes.leftover.request()
         if self._live.of(branch):
             self.request(branch.scopes.leftover)
@@ -102,7 +102,7 @@ class Cancellation:
             await self._live.ended.wait()
 
     def close(self) -> None:
-        """Let no deadline cancel anything any more."""
+        """Stop all deadline timers."""
         for timer in self._timers.values():
             timer.cancel()
 
@@ -117,7 +117,7 @@ class Cancellation:
             raise self.cancelled(call, key)
 
     async def interruptible(self, call: DurableCall, work: Callable[[], Awaitable[T]]) -> T:
-        """Do the work, and let a scope end it: CallCancelled is raised then."""
+        """Do the work; a scope may end it, which raises CallCancelled."""
         call.task = call.runner
         try:
             return await work()
@@ -135,7 +135,7 @@ class Cancellation:
     async def uninterruptible(
         self, call: DurableCall, work: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        """Do the work, and let nothing end it: user code cancels the call when it has ended."""
+        """Do the work to its end; a cancel by user code is raised after that."""
         task, call.cancelled_by_code = await self._live.let_end(work())
         if call.cancelled_by_code is not None and task.exception() is not None:
             raise call.cancelled_by_code
@@ -156,8 +156,8 @@ class Cancellation:
         """
         Wait at a call that user code, or the end of its branch, cancelled in an earlier run.
 
-        Raises the CancelledError of the code; returns if the branch ends, or if the code does
-        nothing any more and the instance is to be cancelled.
+        Raises the CancelledError of the code. Returns if the branch ends, or if the code is idle
+        and the instance is to be cancelled.
         """
         key = None
         while key not in (call.owner.scopes.leftover.key, CANCEL_AT_REST):
@@ -181,16 +181,16 @@ class Cancellation:
             await self._live.wait(call, wait)
 
     def cancelled(self, call: DurableCall, key: str) -> CallCancelled:
-        """What is raised in the work of a call that the scope of this key cancels."""
+        """Return the error that a scope of this key raises in a call's work."""
         return CallCancelled(self.record(call, key))
 
     def record(self, call: DurableCall, key: str) -> Record:
-        """What is recorded of a call that a scope cancelled, or user code (`BY_CODE`)."""
+        """Return the record of a call that a scope cancelled, or user code (`BY_CODE`)."""
         record = call.record(Kind.CANCELLED, json.dumps(key, ensure_ascii=False).encode())
         return replace(record, version=VERSION) if key == BY_CODE else record
 
     def error(self, call: DurableCall, record: Record) -> asyncio.CancelledError:
-        """The CancelledError of what is recorded, which its branch is about to see."""
+        """Return the CancelledError of a record, which the branch is about to see."""
         key = json.loads(record.value)
         current_branch().scopes.mark_raised(
             key, in_own_task=not is_detached(), by_foreign_call=call.is_foreign

@@ -41,9 +41,9 @@ class Definition(Protocol):
         ...
 
     def failure(self, error: BaseException) -> bytes:
-        """Write what the function raised, as `decode_failure` of its calls reads it."""
+        """Return the function's error as bytes, for `decode_failure` of its calls."""
         ...
 
     def output(self, value: object) -> bytes:
-        """Write what the function returned; raises NotSerializable for what can't be saved."""
+        """Return the function's result as bytes; raises NotSerializable if it can't be saved."""
         ...

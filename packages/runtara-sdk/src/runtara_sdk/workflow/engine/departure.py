@@ -8,17 +8,17 @@ from runtara_sdk.workflow.engine.live_calls import LiveCalls
 from runtara_sdk.workflow.engine.run_end import RunEnd
 
 Suspending = Callable[[], "asyncio.Task[None] | None"]
-"""Gives the suspension of the run that is under way, if one is."""
+"""Returns the task that suspends the run, if one does."""
 
 
 class Departure:
     """
-    Lets one run leave when it is asked to.
+    Ends one run's work in this process on request.
 
-    From then on no durable call begins, and no attempt but one whose intent is being saved: it
-    would be in doubt. Attempts under way end, and what came of them is saved; the code that awaits
-    them doesn't go on. The run is over when all its calls wait. Code between two calls is not
-    waited for. A departure may be asked for before the run begins.
+    From the request on no durable call begins, and no attempt, except one whose intent is being
+    saved, because it would be in doubt. Running attempts end, and their outcomes are saved. The
+    code that awaits them doesn't go on. The run is over when all its calls wait. It does not wait
+    for code between two calls. The request may come before the run begins.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Departure:
         self._suspending: Suspending = lambda: None
 
     def of(self, live: LiveCalls, end: RunEnd, suspending: Suspending) -> None:
-        """Be the departure of the run that has these parts."""
+        """Bind the departure to the run with these parts."""
         self._live, self._end, self._suspending = live, end, suspending
         self.finish_if_idle()
 
@@ -47,7 +47,7 @@ class Departure:
         if suspending is None or suspending.done():
             self._end.finish(self._error)
         else:
-            # A run that falls asleep polls once more for what was sent until then.
+            # A run that falls asleep polls once more for values sent until then.
             suspending.add_done_callback(lambda _: self.finish_if_idle())
 
     @property
@@ -57,11 +57,11 @@ class Departure:
 
     @property
     def is_asked(self) -> bool:
-        """Whether the run is to leave."""
+        """Whether the run was asked to leave."""
         return self._error is not None
 
     async def block_if_leaving(self, call: DurableCall | None = None) -> None:
-        """Return, unless the run leaves: block for ever then; call: is live, and works no more."""
+        """Return, unless the run leaves: then block for ever. call: a live call without work."""
         if self._error is None or self._live is None or self._end is None:
             return
         if call is not None:

@@ -1,9 +1,9 @@
 """
-The event loop: when all that can run at once has run, and which timers are set.
+The event loop: finds when all ready callbacks have run, and which timers are set.
 
-Neither has a public way of asking. Both are read from the loops of the standard library (`_ready`
-and `_scheduled`, the same in Python 3.11 to 3.14). A loop of another make is given some iterations
-instead, and its timers are not known.
+asyncio has no public functions for these. Both are read from the loops of the standard library
+(`_ready` and `_scheduled`, the same in Python 3.11 to 3.14). For another loop, some iterations are
+waited for instead, and its timers are unknown.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from contextvars import Context
 from weakref import WeakKeyDictionary
 
 _MOST_ITERATIONS = 50
-"""How long code that never lets the loop rest is waited for."""
+"""How many iterations to wait for code that never lets the loop become idle."""
 
 _ITERATIONS = 10
-"""What a loop of another make is given."""
+"""How many iterations to wait on another loop."""
 
 
 class _Quiet:
-    """Calls back one after the other, each when the loop has come to rest."""
+    """Makes callbacks one after the other, each when the loop is idle."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not the loop itself, which is the key that this is the value of.
+        # The loop itself is the key under which this object is kept.
         self._call_soon = loop.call_soon
         self._ready: deque[object] | None = getattr(loop, "_ready", None)
         self._callbacks: deque[Callable[[], None]] = deque()
@@ -52,10 +52,10 @@ _quiet: WeakKeyDictionary[asyncio.AbstractEventLoop, _Quiet] = WeakKeyDictionary
 
 def when_quiet(callback: Callable[[], None]) -> None:
     """
-    Call this once nothing is left that the running loop could do at once.
+    Make this call when the running loop has no ready callback left.
 
-    What is called moves code on; so each call waits until that has come to rest again. Code that
-    never rests is waited for during 50 iterations of the loop.
+    A call may make others ready, so the next call waits until the loop is idle again. It waits 50
+    iterations for code that never lets the loop become idle.
     """
     loop = asyncio.get_running_loop()
     quiet = _quiet.get(loop)
@@ -67,13 +67,13 @@ def when_quiet(callback: Callable[[], None]) -> None:
 def call_in(
     seconds: float, callback: Callable[..., object], *arguments: object
 ) -> asyncio.TimerHandle:
-    """Call this after so many seconds, in no workflow's context: it is no timer of user code."""
+    """Make this call after some seconds, outside of workflows: it is no timer of user code."""
     loop = asyncio.get_running_loop()
     return loop.call_later(max(seconds, 0), callback, *arguments, context=Context())
 
 
 def timers() -> Iterator[tuple[float, Context]]:
-    """The timers of the running loop: in how many seconds each is due, and its context."""
+    """Return the running loop's timers: the seconds until each is due, and its context."""
     loop = asyncio.get_running_loop()
     for handle in getattr(loop, "_scheduled", ()):
         if not handle.cancelled():
