@@ -1,19 +1,18 @@
 """
-Execution: one process's way through a workflow, put together from the parts of the engine.
+Execution: one run of an instance in a process, put together from the parts of the engine.
 
-Each part has a state of its own, which nothing else writes, and is given other parts and plain
-callables, never the execution:
+Each part owns its state. It gets other parts and plain callables, never the execution:
 
     end           whether, and how, the run is over          run_end.py
     live          the calls and branches under way           live_calls.py
     replay        what earlier runs recorded                 replay.py
     recorder      where calls are looked up and recorded     recorder.py
     signals       cancelled, pausing                         signals.py
-    cancellation  deadlines; what cancels which call         cancellation.py
+    cancellation  deadlines; which scope cancels which call  cancellation.py
     order         the order in which user code gets outcomes outcome_order.py
     inbox         the poll for signals and promises          inbox.py
-    suspension    when the process is of no use              suspension.py
-    reporting     what operators see of a running instance   reporting.py
+    suspension    when the run gives up its process          suspension.py
+    reporting     a running instance's waits and progress    reporting.py
     departure     leaves the process when asked to           departure.py
 
 `durable` is what every durable call does.
@@ -63,7 +62,7 @@ def utc_now() -> datetime:
 
 
 class Execution:
-    """What the durable calls of one run share."""
+    """The parts that the durable calls of one run share."""
 
     def __init__(
         self,
@@ -124,17 +123,19 @@ class Execution:
         is_outcome: bool = True,
     ) -> Record:
         """
-        Give what is recorded for a call; what `live` makes is recorded if nothing is.
+        Return the record of a call; without a record, `live` makes one, which is saved.
 
-        Raises CancelledError where that is recorded, and that of user code once it is; `on_record`
-        is called first. `live` checks for cancellation, a step once it has settled its effect. What
-        can't be saved ends the run, uncaught. `is_outcome`: user code gets it in outcome order.
+        Raises CancelledError if the record is a cancellation, and user code's own after recording
+        it. `on_record` is called before. `live` checks for cancellation; a step does so after
+        settling an effect in doubt. A record that can't be saved ends the run, uncaught.
+        `is_outcome`: user code gets the result in outcome order.
         """
         record: Record | None = None
         try:
             record = await self._recorded(call)
             if record is None:
-                # Not in a function of its own: user code runs below this frame.
+                # Not in a function of its own, to keep the traceback short: user code runs below
+                # this frame.
                 with self.live.running(call):
                     if call.detached:
                         self.order.keep()
@@ -162,7 +163,7 @@ class Execution:
         return record
 
     async def _recorded(self, call: DurableCall) -> Record | None:
-        """Give what is recorded for a call; None: it is live, and begins unless the run leaves."""
+        """Return the record of a call; None: it is live. Blocks if the run leaves."""
         record = await self.recorder.recorded(call)
         if record is None and self.departure.is_asked:
             await self.departure.block_if_leaving()
@@ -176,7 +177,7 @@ class Execution:
         return made
 
     def _check_saved(self, call: DurableCall, record: Record) -> None:
-        """Raise what user code cancelled the call with while it was at work that is let end."""
+        """Raise the CancelledError of user code that came during uninterruptible work."""
         if call.made is not record and call.made is not None:
             self.order.drop(call.made.nth)
         if call.cancelled_by_code is not None:
@@ -189,7 +190,7 @@ class Execution:
         return self.order.is_kept
 
     async def _hand_over(self, call: DurableCall, record: Record) -> None:
-        """Return when it is handed over in order; raises what user code cancels the call with."""
+        """Return when the outcome is handed over in order; raises user code's CancelledError."""
         if record.kind is Kind.CANCELLED and self.cancellation.is_made_again(record):
             if is_by_code(record) and record.nth is not None:
                 self.order.expect(record.nth)
@@ -201,7 +202,7 @@ class Execution:
         await self.departure.block_if_leaving()
 
     async def _cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
-        """Record that user code cancelled a call, unless it is cancelled; hand that over."""
+        """Record that user code cancelled a call, unless that is recorded; hand it over."""
         with self.live.running(call):
             if self.end.is_decided:
                 await self.end.block()
@@ -217,7 +218,7 @@ class Execution:
 
     async def _record_cancelled_by_code(self, call: DurableCall, record: Record | None) -> Record:
         if record is None and call.made is not None:
-            # Its save may have been cut off, and is repeated: what was done is not lost.
+            # Its save may have been interrupted, and is repeated: the outcome is not lost.
             record = await self.recorder.record(call.key_for(call.made), call.made)
             if record.kind is Kind.CANCELLED:
                 return record
@@ -243,7 +244,7 @@ _under_way: set[Execution] = set()
 
 
 def current_execution() -> Execution:
-    """The execution that the code of a workflow runs in; raises LookupError outside of one."""
+    """Return the execution of the running workflow code; raises LookupError outside of one."""
     return _current.get()
 
 
@@ -253,12 +254,12 @@ def under_way() -> set[Execution]:
 
 
 def label_log_records() -> None:
-    """Let every log record of this process say which instance and step it belongs to."""
+    """Add the instance and step to every log record of this process."""
     label_records(_labels)
 
 
 def _labels() -> Labels:
-    """Where the code that logs stands: in a step of a run, between steps, or in no run."""
+    """Return the labels of the logging code: a step's, a run's, or none."""
     execution = _current.get(None)
     if execution is None:
         return Labels()
@@ -269,7 +270,7 @@ def _labels() -> Labels:
 
 @contextmanager
 def entered_execution(execution: Execution) -> Iterator[None]:
-    """Let an execution be the one of this code, and known in its process, while the block lasts."""
+    """Set the execution of this code, and register it in the process, for the block."""
     label_log_records()
     token = _current.set(execution)
     _under_way.add(execution)

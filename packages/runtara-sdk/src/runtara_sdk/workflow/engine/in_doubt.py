@@ -1,9 +1,9 @@
 """
 Effects in doubt: a crash has left an attempt open, and its effect may have happened or not.
 
-The step's `in_doubt` function is asked, again after errors as the step itself would be. Where it
-gives no answer, or there is none, an operator decides by a custom signal. A scope that is requested
-meanwhile cancels nothing before the doubt is settled: only then is it known what is to be undone.
+The step's `in_doubt` function is called, and after errors again, with the step's own retries. If it
+gives no answer, or the step has none, an operator decides by a custom signal. A cancellation is
+deferred until the doubt is settled: only then does clean-up code know what to undo.
 """
 
 import json
@@ -26,10 +26,10 @@ logger = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class InDoubt:
     """
-    Finds out what became of attempt `number`: its result, or NotDone where it shall be made again.
+    Finds out the outcome of attempt `number`: its result, or NotDone if it must be made again.
 
-    `read` reads a result sent as JSON; `next_ask` says when to ask the function again after an
-    error, None: no more; `count_attempt` counts the attempt as failed.
+    `read` reads a result sent as JSON. `next_ask` returns when to call the function again after an
+    error; None: no more. `count_attempt` counts the attempt as failed.
     """
 
     execution: Execution
@@ -40,7 +40,7 @@ class InDoubt:
     count_attempt: Callable[[], Awaitable[None]]
 
     async def ask_function(self, ask: Callable[[], Awaitable[object]]) -> object:
-        """Give what the function answers; what the operator says if it fails for good."""
+        """Return the function's answer, or the operator's if the function fails for good."""
         since = self.execution.clock()
         for number in count(1):
             try:
@@ -55,7 +55,7 @@ class InDoubt:
         return await self.ask_operator()
 
     async def ask_operator(self) -> object:
-        """Wait for a signal that says what became of the effect; one that does not is logged."""
+        """Wait for a signal with a decision on the effect; signals without one are logged."""
         number = 1
         while True:
             again = "" if number == 1 else f".{number}"
@@ -73,7 +73,7 @@ class InDoubt:
             number += 1
 
     async def _apply(self, sent: bytes) -> object:
-        """Do as the operator said; raises ValueError for what decides nothing."""
+        """Apply the operator's decision; raises ValueError for a payload without one."""
         match json.loads(sent):
             case {"done": result, **others} if not others:
                 try:
@@ -81,7 +81,7 @@ class InDoubt:
                 except StateUnreadable as error:
                     raise ValueError(str(error.__cause__ or error)) from error
             case {"again": True, **others} if not others:
-                # Counted, or the next crash would be taken for the one that was decided about.
+                # Counted: otherwise the decision would also apply to the next crash.
                 await self.count_attempt()
                 return NotDone()
         raise ValueError('it is neither {"done": RESULT} nor {"again": true}')

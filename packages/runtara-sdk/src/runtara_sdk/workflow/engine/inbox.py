@@ -12,11 +12,11 @@ from runtara_sdk.workflow.engine.signals import Signals
 from runtara_sdk.workflow.engine.store import DurableStore, Polled
 
 _QUIET = 0.1
-"""Seconds until a run without promises polls: answers to saves bring a short one its signals."""
+"""Seconds until a run without promises polls: a short run gets signals with answers to saves."""
 
 _BREATH = 0.02
 """
-Seconds without a poll when a promise has come and no other is waited for.
+Seconds without a poll after a promise's value has come and while no other is awaited.
 
 Saving the value returns pending signals too, and the workflow often awaits another promise next.
 """
@@ -28,7 +28,7 @@ _HELD = timedelta(seconds=60)
 
 
 class SignalInbox:
-    """Polls for one run, from when that may be of use."""
+    """Polls for one run, once a poll can bring something."""
 
     def __init__(self, store: DurableStore, signals: Signals, end: RunEnd) -> None:
         self._store = store
@@ -40,10 +40,10 @@ class SignalInbox:
 
     @contextmanager
     def expecting(self, name: str, wait: Wait) -> Iterator[None]:
-        """Within the block, listen for what is sent to this name: it ends the wait."""
+        """Within the block, a value sent to this name ends the wait."""
         self._waits[wait] = name
         if name in self._values:
-            # It came when the wait before this one had just been cancelled.
+            # The value came just after the cancel of an earlier wait.
             wait.end()
         self._changed.set()
         try:
@@ -52,7 +52,7 @@ class SignalInbox:
             del self._waits[wait]
 
     def name_of(self, wait: Wait) -> str | None:
-        """What is to be sent to end a wait; None: nothing is."""
+        """Return the name whose value ends a wait; None: no value does."""
         return self._waits.get(wait)
 
     def has(self, name: str) -> bool:
@@ -60,7 +60,7 @@ class SignalInbox:
         return name in self._values
 
     def value(self, name: str) -> bytes:
-        """What was sent to a name whose wait is over."""
+        """Return the value that was sent to a name whose wait is over."""
         return self._values[name]
 
     async def run(self) -> None:
@@ -69,20 +69,20 @@ class SignalInbox:
         while True:
             self._changed.clear()
             if self._signals.is_cancelled or self._signals.is_pausing:
-                # Every poll returns that at once until it is acknowledged.
+                # Every poll returns a pending signal at once until it is acknowledged.
                 await self.refresh()
                 await self._until_changed(_TURN)
             else:
                 await self._wait_for_news()
 
     async def refresh(self) -> None:
-        """Read what has been sent to promises by now."""
+        """Read the values that have been sent to promises so far."""
         while names := self._names():
             if not self._deliver(await self._poll(names, timedelta(0))):
                 return
 
     async def answer(self, polled: Polled) -> None:
-        """Pass on a pending signal; a resume needs no more than that."""
+        """Pass on a pending signal; a resume needs nothing else."""
         if polled.signal is not None:
             if polled.signal is SignalType.RESUME:
                 await self._end.call_core(lambda: self._store.acknowledge(SignalType.RESUME))
@@ -120,7 +120,7 @@ class SignalInbox:
         return await self._end.call_core(lambda: self._store.poll(names, wait))
 
     async def _until_changed(self, seconds: float) -> None:
-        # Not wait_for, which in Python 3.11 swallows a cancel that comes with the change.
+        # Not wait_for: in Python 3.11 it swallows a cancel that comes together with the change.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()

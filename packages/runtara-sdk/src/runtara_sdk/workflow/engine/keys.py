@@ -6,25 +6,25 @@ from itertools import count
 
 from runtara_sdk.workflow.errors import WorkflowError
 
-# The core takes 1024; what is saved beside a call (its intents, attempts) needs some of it.
+# The core takes 1024; the suffixes of records beside a call (intents, attempts) need some.
 _LONGEST = 960
 
 OWN = "~"
-"""Begins the keys that belong to no call of the workflow's code."""
+"""The prefix of keys that belong to no call of the workflow's code."""
 
 CANCEL = "cancel"
-"""The key of the scope that cancels when the instance is to be cancelled."""
+"""The key of the scope of the instance's own cancel."""
 
 BY_CODE = f"{OWN}code"
-"""Stands for what cancelled a call that no scope did: a timeout or a task group of asyncio's."""
+"""In place of a scope's key: user code cancelled the call, as asyncio's timeouts do."""
 
-# "!" and "~" are ours: they mark what is saved beside a call, and beside all calls.
+# "!" and "~" are reserved: they mark records beside a call, and records of no call.
 _ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
 
 
 @lru_cache(maxsize=1024)
 def escaped(name: str) -> str:
-    """Make a name one segment of a path: nothing in it can be taken for a part of a key."""
+    """Escape a name as one segment of a path: it has none of the characters of keys."""
     if not name or "\0" in name:
         raise WorkflowError(f"a name is at least one character, none of them NUL, got {name!r}")
     return name.translate(_ESCAPES)
@@ -32,7 +32,7 @@ def escaped(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def joined(path: str, segment: str) -> str:
-    """Put a segment behind a path; raises WorkflowError if the key gets too long for the core."""
+    """Append a segment to a path; raises WorkflowError if the key gets too long for the core."""
     key = f"{path}/{segment}" if path else segment
     if len(key.encode()) > _LONGEST:
         raise WorkflowError(f"a key is at most {_LONGEST} bytes: use shorter names than {key!r}")
@@ -40,16 +40,16 @@ def joined(path: str, segment: str) -> str:
 
 
 def keyed(name: str, key: str) -> str:
-    """The key of a call that was given one of its own: the same in all branches."""
+    """Return the full key of a call with a key of its own: the same in all branches."""
     return joined("", f"{escaped(name)}{OWN}{escaped(key)}")
 
 
 CHILD = f"{OWN}child/"
-"""Begins the names of the custom signals that carry the ends of children to their parent."""
+"""The prefix of custom signals that bring the ends of children to their parent."""
 
 
 def child_signal(child_id: str) -> str:
-    """The name of the custom signal that carries this child's end to its parent."""
+    """Return the name of the custom signal that brings this child's end to its parent."""
     return f"{CHILD}{child_id}"
 
 
@@ -64,12 +64,12 @@ def branch_of(key: str) -> str:
 
 
 def call_of(key: str) -> str:
-    """The key of the call that something is saved for, or beside."""
+    """Return the key of the call that a record belongs to."""
     return key.partition("!")[0]
 
 
 class Numbers:
-    """Counts the calls of each name in one branch, and the values that promises were sent."""
+    """Counts the calls of each name in one branch, and the values of promises."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -91,14 +91,14 @@ class Numbers:
         return str(self._next(f"{OWN}{name}"))
 
     def signal(self, name: str) -> int:
-        """The lowest number of a promise's name that no value has come to and no wait is for."""
+        """Return a promise's lowest number without a value and without an open wait."""
         taken = self._signals[name]
         number = next(number for number in count(1) if number not in taken)
         taken.add(number)
         return number
 
     def know_signal(self, name: str, number: int, known: int | None) -> None:
-        """Put the number that is saved for a wait in its place; None: no value came to it."""
+        """Replace a wait's number by the saved one; None: no value came to it."""
         self._signals[name].discard(number)
         if known is not None:
             self._signals[name].add(known)

@@ -17,8 +17,8 @@ class LiveCalls:
     """
     The calls of one run that run live, and the branches that have not ended.
 
-    `ended` is set whenever a call has ended. `on_change` is to be called when a call has ended, or
-    has begun to wait, or a branch has ended.
+    `ended` is set whenever a call has ended. Call `on_change` when a call has ended or begun to
+    wait, and when a branch has ended.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LiveCalls:
         self.on_change = on_change
 
     def running(self, call: DurableCall) -> "_Running":
-        """Register a live call, for cancellation and for the look whether all calls wait."""
+        """Register a live call, for cancellation and for the check whether all calls wait."""
         return _Running(self, call)
 
     def _begin(self, call: DurableCall) -> None:
@@ -76,9 +76,9 @@ class LiveCalls:
         return busy >= self.branches and all(map(_waits, self.calls))
 
     def waiting_since(self) -> list[datetime]:
-        """Since when calls wait for values from outside, and branches may work between calls."""
+        """Return since when all calls wait for values from outside; branches may still work."""
         began = [call.wait.since for call in self.calls if call.wait and call.wait.is_open]
-        # Its task may be through with all that is under way in tasks of asyncio's.
+        # The branch's own task may work while its calls in tasks of asyncio wait.
         awaiting = {call.owner for call in self.calls if not call.detached}
         others = self.branches - awaiting
         return began + [at for branch, at in self._finished_at.items() if branch in others]
@@ -117,10 +117,9 @@ class LiveCalls:
         self, work: Coroutine[Any, Any, T]
     ) -> "tuple[asyncio.Task[T], asyncio.CancelledError | None]":
         """
-        Do this in a task of ours, to its end, whatever cancels the task that awaits it.
+        Run this to its end in a task of ours, even if the awaiting task is cancelled.
 
-        Gives our task, which is done then, and the first cancellation of the other; None: there was
-        none.
+        Returns the ended task, and the first CancelledError of the awaiting task, or None.
         """
         cancelled = None
         task, ended = asyncio.create_task(work), asyncio.Event()
@@ -144,11 +143,11 @@ class LiveCalls:
         """Leave all the workflow's tasks where they are."""
         known = {branch.task for branch in self.branches if branch.task is not None}
         if any(not task.done() for task in known):
-            # The end of the loop would unwind tasks of a framework's, and wait for those below.
+            # The end of the loop would unwind a framework's tasks, and wait for those below them.
             known |= tasks_in(self.branches)
         abandon_tasks(known | self._tasks)
-        # A task that failed holds the frames that it went through, and is held by its own context
-        # through this run: a file open in one would be closed by the collector, in a wrong order.
+        # A failed task refers to its frames, and its context refers to it through this run. The
+        # garbage collector would close a file of such a frame in the wrong order.
         self._tasks = {task for task in self._tasks if not task.done()}
         for branch in self.branches:
             branch.release_task()

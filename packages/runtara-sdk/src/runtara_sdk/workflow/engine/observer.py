@@ -19,7 +19,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunBegun:
-    """The first run of an instance has saved what it was started with."""
+    """The first run of an instance has saved the instance's start."""
 
     workflow: str
 
@@ -60,7 +60,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A durable call took what is recorded for it, and did nothing."""
+    """A durable call returned its record, and did no work."""
 
     key: str
     kind: Kind
@@ -68,7 +68,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class RunSuspended:
-    """The run has left its instance to the core; `ended` says until when, and what it awaits."""
+    """The run has suspended; `ended` says until when, and what the instance awaits."""
 
     ended: Ended
 
@@ -93,13 +93,13 @@ Event: TypeAlias = (
 
 
 class Observer(Protocol):
-    """Is called with the events of runs, of one instance or of several."""
+    """Gets the events of runs, of one instance or of several."""
 
     def __call__(self, instance_id: str, event: Event, /) -> None: ...
 
 
 Observe: TypeAlias = Callable[[Event], None] | None
-"""What the engine calls with each event; None: no observer."""
+"""The engine's callback for each event; None: no observer."""
 
 
 def observing(instance_id: str, observers: Sequence[Observer]) -> Observe:

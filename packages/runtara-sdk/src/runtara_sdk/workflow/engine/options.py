@@ -1,4 +1,4 @@
-"""How a step and a run are carried out, as their decorators say."""
+"""The options of steps and runs, as their decorators give them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,14 +17,14 @@ class NotDone:
 
 
 class OnDoubt(StrEnum):
-    """What to do about an effect in doubt when there is no function to ask."""
+    """What to do about an effect in doubt without an `in_doubt` function."""
 
     STOP = "stop"
     AGAIN = "again"
 
 
 def doubt_of(given: str) -> OnDoubt:
-    """Read an option; raises ValueError for what is none."""
+    """Read an option; raises ValueError for another value."""
     try:
         return OnDoubt(given)
     except ValueError:
@@ -68,7 +68,7 @@ class StepOptions:
 
     @property
     def is_interruptible(self) -> bool:
-        """Whether a scope may end it: a thread can't be ended, and an effect shall not be."""
+        """Whether a scope may end the work: not a thread's, and not an external effect's."""
         return not (self.is_thread or self.is_external)
 
 

@@ -10,9 +10,9 @@ from enum import StrEnum
 
 class Outcome(StrEnum):
     """
-    What became of an instance in this run.
+    The outcome of a run.
 
-    SUSPENDED: another run goes on with it. RESTARTED: another instance does.
+    SUSPENDED: another run goes on. RESTARTED: another instance goes on.
     """
 
     DONE = "done"
@@ -27,9 +27,9 @@ class Awaited:
     """
     What a suspended instance waits for.
 
-    `kind` is "signal", whose value is to be sent to `name`, "child", the instance `name` that is to
-    end, "sleep", or "retry", which makes another attempt at a step; `since` is when it began, and
-    `until` when the wait ends by itself, None: never. `reason` is why a step is tried again.
+    `kind` is "signal", for a value sent to `name`; "child", for the end of the instance `name`;
+    "sleep"; or "retry", for the next attempt of a step. `since` is when the wait began, and `until`
+    when it ends by itself, None: never. `reason` is why a step is tried again.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Awaited:
 
 
 def waits(awaits: Iterable[Awaited], longest: int = 60 * 1024) -> str:
-    """Write what is awaited as the core keeps it, as much as `longest` characters hold."""
+    """Return the waits as the core keeps them, as many as fit into `longest` characters."""
     shown: list[str] = []
     for one in awaits:
         fields = {
@@ -62,11 +62,10 @@ class Ended:
     """
     The end of a run.
 
-    The output is JSON if it is DONE; if it FAILED `error` is what went wrong, for people, and
-    `failure` for programs, empty where none was kept. `successor` is the instance that goes on if
-    it was RESTARTED. One that is SUSPENDED is due at `until`, or as
-    soon as a signal or a value is sent; None: it is paused. `awaits` is what it waits for then,
-    which may have later deadlines: values are re-checked before those.
+    DONE has the output as JSON. FAILED has `error`, a text for people, and `failure` for programs,
+    which is empty if none was kept. RESTARTED has `successor`, the instance that goes on. SUSPENDED
+    is due at `until`, or as soon as a signal or a value is sent; None: it is paused. `awaits` are
+    its waits. Their deadlines may be later than `until`, because values are rechecked before.
     """
 
     outcome: Outcome
@@ -82,7 +81,7 @@ _NUMBERED = re.compile(r"(?P<name>.*)~(?P<number>[1-9][0-9]*)", re.DOTALL)
 
 
 def restarted(instance_id: str) -> Ended:
-    """Give the end of an instance that goes on as the next one; its output names that."""
+    """Return the end of an instance that continues as the next one, which its output names."""
     successor = successor_of(instance_id)
     output = json.dumps({"restarted_as": successor}, ensure_ascii=False).encode()
     return Ended(Outcome.RESTARTED, output=output, successor=successor)

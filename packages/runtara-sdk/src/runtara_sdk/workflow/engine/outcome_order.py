@@ -1,14 +1,14 @@
 """
-The order of outcomes: user code gets those of its calls as the run before this one gave them.
+The order of outcomes: a replay hands user code the outcomes of calls in the order of earlier runs.
 
 From the first call that is awaited in another task than its branch's own, the order in which calls
-end decides how the code goes on. So each outcome gets a number, and is saved with it. It is handed
-over when all lower numbers are saved: none that user code has acted on can be lost while a later
-one is kept. The next one is handed over when the code that this one has woken has come to rest. A
-replay finds the outcomes saved and does the same, so the code goes the same way.
+end decides how the code goes on. Each outcome therefore gets a number, and is saved with it. It is
+handed over when all lower numbers are saved: so no outcome that user code has acted on is lost
+while a later one is kept. The next one is handed over when the code that this one has woken is
+idle. A replay finds the saved outcomes and does the same, so the code goes the same way.
 
-A cancellation by user code waits for lower numbers alone. Its task may be cancelled in every
-iteration of the loop until it ends (anyio does that), and the loop does not rest before.
+A cancellation by user code waits only for lower numbers. anyio cancels a task in every iteration of
+the loop until it ends, and the loop does not become idle before.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from itertools import count
 from runtara_sdk.workflow.engine.event_loop import call_in, when_quiet
 
 _MARGIN = 0.01
-"""Seconds after which a timer that was due has done its work."""
+"""Seconds after which a due timer has fired."""
 
 
 class OutcomeOrder:
@@ -49,7 +49,7 @@ class OutcomeOrder:
         self._is_reconsidering = False
 
     def keep(self) -> None:
-        """Number all outcomes from here on."""
+        """Begin to number outcomes."""
         self.is_kept = True
 
     def reserve(self) -> int:
@@ -59,7 +59,7 @@ class OutcomeOrder:
         return self._last
 
     def drop(self, number: int | None) -> None:
-        """Let nothing wait for an outcome that user code does not get."""
+        """Drop the number of an outcome that user code does not get."""
         if number is not None:
             self._saving.discard(number)
             self._unvisited.discard(number)
@@ -67,9 +67,9 @@ class OutcomeOrder:
 
     def expect(self, number: int) -> None:
         """
-        Hold higher numbers while a timer may cancel the call of this one, as it did before.
+        Hold higher numbers back while a timer may cancel this number's call, as in an earlier run.
 
-        Code that sets a timer is at rest until the timer is due.
+        Code that has set a timer is idle until the timer is due.
         """
         self._expected.add(number)
 
@@ -88,9 +88,9 @@ class OutcomeOrder:
 
     async def wait_for_lower(self, number: int | None) -> None:
         """
-        Return when the tasks of all lower cancellations that were handed over have gone on.
+        Return when the tasks of all lower, handed-over cancellations have gone on.
 
-        What cancels this task meanwhile changes nothing: anyio cancels it in every iteration.
+        Cancels of this task meanwhile change nothing: anyio cancels it in every iteration.
         """
         while number is not None and self._not_gone_on.has_lower(number):
             lower = asyncio.get_running_loop().create_future()
@@ -105,9 +105,10 @@ class OutcomeOrder:
                 one.set_result(None)
 
     def _reconsider(self) -> None:
-        """Hand over what needs no rest, and the next one when the loop has come to rest."""
+        """Hand over cancellations at once, and the next outcome when the loop is idle."""
         if self._ready and self._is_due(is_resting=False):
-            # Later: a task that gets its outcome at once would pass those that are about to wake.
+            # Later: a task that gets its outcome at once would overtake those that are about to
+            # wake.
             asyncio.get_running_loop().call_soon(self._hand_over_at_once, context=Context())
         if self._ready and not self._is_reconsidering:
             self._is_reconsidering = True
@@ -131,11 +132,11 @@ class OutcomeOrder:
             return False
         if not is_resting:
             return at_once and not self._unvisited.has_lower(number)
-        # What a replay has not asked for by now, the code does not wait for.
+        # The code does not wait for an outcome that it has not asked for by now.
         return not (self._expected.has_lower(number) and self._wait_for_code())
 
     def _wait_for_code(self) -> bool:
-        """Look again when the next timer of the code was due; False: it has set none."""
+        """Check again after the code's next timer; False: the code has set none."""
         due = self._code_due_in()
         if due is None:
             return False
@@ -149,7 +150,7 @@ class OutcomeOrder:
 
 
 class _Numbers:
-    """A set of numbers that knows its lowest."""
+    """A set of numbers with access to its lowest."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:
         self._heap = sorted(set(numbers))

@@ -1,4 +1,4 @@
-"""Plans: what of a history goes when an instance is retried, and what stays when it is forked."""
+"""Plans: the checkpoints that a retry sets aside, and those that a fork copies."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from runtara_sdk.workflow.engine.records import Kind, Record
 from runtara_sdk.workflow.errors import WorkflowError
 
 Checkpoints = Sequence[tuple[str, bytes | None]]
-"""An instance's checkpoints in the order in which they were saved; None: a state that is large."""
+"""An instance's checkpoints in the order of their saves; None: a large state."""
 
 _KEPT = ("!started", "!until", "!woke")
-"""What stays of a call whose failure is set aside."""
+"""The records that stay of a call whose failure is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class RetryPlan:
     """
     What to set aside so that an ended instance goes on.
 
-    `forget`: the checkpoints, of the calls in `again`, which have failed or were cancelled and are
-    made once more. `children`: those of them that are children, to be retried before. `done_after`:
-    calls that were made after a failure in its branch, to clean up. Their results stay, and code
-    that makes other calls there is refused: such an instance is better forked.
+    `forget`: the checkpoints of the calls in `again`, which failed or were cancelled and are made
+    again. `children`: the children among them, which must be retried first. `done_after`: calls
+    that clean-up code made after a failure in its branch. Their results stay, and code that makes
+    other calls there is refused: fork such an instance instead.
     """
 
     forget: tuple[str, ...]
@@ -38,8 +38,8 @@ class ForkPlan:
     """
     What to copy for a fork.
 
-    `up_to`: the last checkpoint to copy, and `before` the first that is not. `again`: the calls of
-    the history that the fork makes once more, in their order; an effect that is not undone happens
+    `up_to`: the last checkpoint to copy. `before`: the first one that is not copied. `again`: the
+    calls of the history that the fork makes again, in order; an effect that is not undone happens
     twice.
     """
 
@@ -50,14 +50,14 @@ class ForkPlan:
 
 def plan_fork(checkpoints: Checkpoints, before: str) -> ForkPlan:
     """
-    Copy everything that was saved before the first record of this call, such as `charge#1`.
+    Plan to copy all checkpoints before the first record of a call, such as `charge#1`.
 
     Raises WorkflowError if the instance has not made the call.
     """
     calls = [call_of(key) for key, _ in checkpoints]
     if before not in calls or before.startswith(OWN):
         known = [call for call in dict.fromkeys(calls) if not call.startswith(OWN)]
-        from difflib import get_close_matches  # Only now: it takes long to import.
+        from difflib import get_close_matches  # Only now: its import is slow.
 
         shown = get_close_matches(before, known, 5, 0) or known[:5]
         raise WorkflowError(
@@ -73,11 +73,11 @@ def plan_fork(checkpoints: Checkpoints, before: str) -> ForkPlan:
 
 def plan_retry(checkpoints: Checkpoints, error: str | None) -> RetryPlan:
     """
-    Find what led to the end of an instance: failures, or what its cancel has cancelled.
+    Plan to set aside the failures, or the cancelled calls, that led to an instance's end.
 
-    `error` is the error of a failed instance, None for one that was cancelled. Failures that the
-    workflow has handled stay. With none found there is nothing to set aside: the code itself has
-    failed, and runs once more from its last record.
+    `error` is the error of a failed instance, None for a cancelled one. Failures that the workflow
+    has handled stay. If no failed call is found, nothing is set aside: the code itself has failed,
+    and runs again after its last record.
     """
     history = _History(checkpoints)
     return history.retry(history.cancelled() if error is None else history.led_to(error))
@@ -96,7 +96,7 @@ class _History:
         """The keys of the failures that an instance's error names."""
         failures = [key for key, one in self._of(Kind.FAILURE) if call_of(key) == key]
         named = [key for key in failures if self._is_named_in(key, error)]
-        # An error that hides its cause: what the workflow's own branch did last.
+        # The error does not name its cause: take the last call of the workflow's own branch.
         return named or [key for key in failures if not branch_of(key) and not self._after(key)]
 
     def _is_named_in(self, key: str, error: str) -> bool:
@@ -117,7 +117,7 @@ class _History:
         return [call_of(key) for key, one in self._of(Kind.CANCELLED) if _by(one) == CANCEL]
 
     def retry(self, ended: Sequence[str]) -> RetryPlan:
-        """Plan to make these calls once more, and what was cancelled with them."""
+        """Plan to make these calls again, and those that were cancelled with them."""
         again = dict.fromkeys(ended)
         gone = {key for key in self._keys if call_of(key) in again and not key.endswith(_KEPT)}
         groups = {key for one in ended for key in self._groups_round(one)}
@@ -143,7 +143,7 @@ class _History:
         """The ends of groups in the branches that a call's branch is in."""
         for path in _paths([key]):
             begin = f"{path}/group#" if path else "group#"
-            # Of a group that was cancelled no end but that is recorded.
+            # A cancelled group has no other record of its end.
             yield from (one for one in self._groups() if one.startswith(begin))
 
     def _groups(self) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _by(record: Record) -> str:
 
 
 def _paths(keys: Sequence[str]) -> set[str]:
-    """The branches that these keys are in, and those round them."""
+    """Return the branches of these keys, and the branches around them."""
     paths = {""}
     for key in keys:
         while key:

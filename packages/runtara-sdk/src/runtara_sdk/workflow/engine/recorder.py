@@ -1,7 +1,7 @@
 """
-Recorder: where the record of a durable call is looked up, and where it is saved.
+Recorder: looks up and saves the records of durable calls.
 
-All records of calls go through here, so two rules hold everywhere:
+All records of calls go through it, so two rules hold everywhere:
 
     First one stands.  `record` gives the record that stands under the key after the save. Where
                        another run has saved before, that is its record, and the code goes on with
@@ -35,8 +35,8 @@ class Recorder:
     """
     The records of one run's calls: those of earlier runs, and those saved now.
 
-    Where the core can't list an instance's checkpoints each is read by itself. `on_signal` is
-    called with what the core's answers tell.
+    If the core can't list an instance's checkpoints, each is read by itself. `on_signal` is called
+    with the pending signal of the core's answers.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Recorder:
 
     @property
     def is_old(self) -> bool:
-        """Whether something may be recorded in a form before this one."""
+        """Whether the instance may have records of an earlier form."""
         return self._reads_each or self._replay.is_old
 
     def is_new(self, call: DurableCall) -> bool:
@@ -67,13 +67,13 @@ class Recorder:
 
     async def recorded(self, call: DurableCall) -> Record | None:
         """
-        Give what is recorded for a call; None: it is live.
+        Return the record of a call; None: it is live.
 
         Blocks for ever if the run is over or the code has changed.
         """
         record = await self.recorded_or_skipped(call)
         if record is not None or call.main is not None:
-            # What cancelled the call when its own key had a record.
+            # A cancellation of the call whose own key has a record.
             return await self._find(call.cancel_key) or record
         if current_branch().from_finished_group:
             await self._end.finish_and_block(
@@ -86,7 +86,7 @@ class Recorder:
         return None
 
     async def recorded_or_skipped(self, call: DurableCall) -> Record | None:
-        """Give what is recorded for a call, which may have passed without being recorded."""
+        """Return the record of a call; None: it is live, or an earlier run recorded none."""
         if self._end.is_decided:
             await self._end.block()
         try:
@@ -102,7 +102,7 @@ class Recorder:
         return record
 
     async def _key_of(self, call: DurableCall) -> str:
-        """The key that something is saved under for a call with a key of its own."""
+        """Return the key of the records of a call with a key of its own."""
         if call.given_key is not None and await self._read(call.key) is None:
             for key in call.former_keys:
                 for begun in (key, f"{key}!intent#1", f"{key}!failed#1"):
@@ -111,7 +111,7 @@ class Recorder:
         return call.key
 
     async def recorded_under(self, call: DurableCall, what: str) -> Record | None:
-        """Give what is recorded beside a call."""
+        """Return a record beside a call."""
         record = await self._find(call.subkey(what))
         try:
             check_step(call, record)
@@ -120,7 +120,7 @@ class Recorder:
         return record
 
     async def record(self, key: str, record: Record) -> Record:
-        """Save a record; gives the one that stands then, which is another if there was one."""
+        """Save a record, and return the one that stands: an earlier one, if there was one."""
         if not record.is_kept:
             return record
         state = record.encoded
@@ -144,7 +144,7 @@ class Recorder:
         return record
 
     async def _find(self, key: str) -> Record | None:
-        """What an earlier run recorded under a key, which may be asked for again."""
+        """Return an earlier run's record of a key, without using it up."""
         record = self._replay.get(key)
         return await self._read(key) if record is None and self._reads_each else record
 

@@ -1,4 +1,4 @@
-"""Records: what is saved under a key, as JSON that a person can read in the database."""
+"""Records: the states saved under keys, as JSON that a person can read in the database."""
 
 import json
 import zlib
@@ -17,10 +17,10 @@ LIMIT = 63 * 2**20
 """Bytes that the core keeps of a state, or of an output."""
 
 VERSION = 3
-"""The newest form that is known; a record that does not say its form is of 1."""
+"""The newest known form; a record without a form is of form 1."""
 
 NAMES = 2
-"""The form of records that say no more than those of form 2 do; former versions read them."""
+"""The form of records that need nothing newer; former versions can read them."""
 
 _WARN = 48 * 2**20
 _COMPRESS = 2**20
@@ -31,7 +31,7 @@ _quoted = json.encoder.encode_basestring
 
 
 class Kind(StrEnum):
-    """What a record says of its key."""
+    """The kind of a record."""
 
     START = "start"  # the workflow's name, input and format
     RESULT = "result"  # a step's, a promise's or any other value
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 @dataclass(slots=True)
 class Record:
     """
-    One saved state, which is not changed: frozen, it would take five times as long to make.
+    A saved state. It is never changed; a frozen dataclass would take five times as long to make.
 
     `value` is JSON text. `position` is the call's among those of its branch, None for what is no
     call or has a key of its own; `call` shows the arguments of a step, in version 1 as one text;
@@ -71,26 +71,26 @@ class Record:
     _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def numbered(self, number: int) -> Self:
-        """The same as an outcome with a number."""
+        """Return a copy with the number of its outcome."""
         return replace(self, nth=number, version=VERSION)
 
     def in_branch(self, path: str) -> Self:
-        """The same as that of a call with a key of its own, made in this branch."""
+        """Return a copy for a call with a key of its own, made in this branch."""
         return replace(self, branch=path, version=VERSION)
 
     def check_size(self) -> None:
-        """Raise NotSerializable for more than the core takes."""
+        """Raise NotSerializable for a state that is larger than the core takes."""
         _ = self.encoded
 
     @property
     def encoded(self) -> bytes:
-        """It as it is saved; raises NotSerializable for more than the core takes."""
+        """Return the record as bytes; raises NotSerializable if it is too large for the core."""
         if self._encoded is None:
             self._encoded = self._encode()
         return self._encoded
 
     def _encode(self) -> bytes:
-        # By hand: json takes three times as long for it.
+        # By hand: json takes three times as long.
         call = self.call if isinstance(self.call, Call) else None
         said = [f'{{"kind": "{self.kind}", "form": {self.version}']
         if self.position is not None:

@@ -151,7 +151,7 @@ def _length(said: Any, now: datetime) -> timedelta:
 
 def _date(text: str) -> datetime:
     """As HTTP writes dates, or ISO 8601."""
-    from email.utils import parsedate_to_datetime  # Only now: it takes long to import.
+    from email.utils import parsedate_to_datetime  # Only now: its import is slow.
 
     try:
         return parsedate_to_datetime(text)
