@@ -1,4 +1,4 @@
-"""Cron expressions, by a clock on the wall that never changes."""
+"""Cron expressions, in local time without changes of the clocks."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ _ANY_DAY = datetime(2000, 1, 1)
 
 
 class Cron:
-    """An expression; raises InvalidValue if it is none, or never matches."""
+    """A cron expression; raises InvalidValue for a text that is none, or never matches."""
 
     def __init__(self, text: str) -> None:
         self._text = _WORDS.get(text.strip().lower(), text)
@@ -36,14 +36,15 @@ class Cron:
         if len(fields) != _FIELDS:
             raise InvalidValue(f"{_TAKES}; got {text!r}")
         self.goes_by_elapsed_time = any(field.startswith("*") for field in fields[:2])
-        """Whether minute or hour begin with a star, so that Debian's cron goes by time elapsed."""
+        """Whether minute or hour begin with a star: Debian's cron then counts elapsed time."""
         try:
             found = self.after(_ANY_DAY)
         except CronSimError as error:
             raise InvalidValue(f"{_TAKES}; got {text!r} ({error})") from error
         if found is None:
             raise InvalidValue(
-                f"cron: takes what comes in 50 years, got {text!r}, which never does"
+                f"cron: takes an expression that ticks within 50 years, got {text!r}, which never"
+                " does"
             )
 
     def after(self, wall: datetime) -> datetime | None:

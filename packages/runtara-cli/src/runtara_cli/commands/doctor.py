@@ -17,7 +17,7 @@ _MOST_APART = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at. remedy: what helps, "" if it is fine."""
+    """The result of a check. remedy: the command that helps; "" if all is well."""
 
     name: str
     found: str
@@ -50,7 +50,7 @@ async def command(session: Session) -> int:
 def _way(session: Session) -> str:
     way = session.access
     if way.database_url is not None:
-        return "straight on the database"
+        return "on the database, without servers"
     if way.dev_folder is not None:
         return f"{way.environment_addr}, by {way.dev_folder}/.runtara"
     return way.environment_addr or "RUNTARA_ENVIRONMENT_ADDR or 127.0.0.1:8002"

@@ -33,8 +33,8 @@ def command(
     Run instances of the workflows of each SOURCE, a .py file or a module, until SIGTERM.
 
     The core is found as `runtara.serve` finds it: RUNTARA_ENVIRONMENT_ADDR, RUNTARA_DATABASE_URL,
-    or the database of the `.runtara/` in this folder or one above it. Open
-    instances go on elsewhere when it ends. The exit code is 2 if a SOURCE can't be served.
+    or the database of the `.runtara/` in this folder or one above it. When the worker ends, open
+    instances go on elsewhere. The exit code is 2 if a SOURCE can't be served.
     """
     import asyncio
 

@@ -47,7 +47,7 @@ async def command(
     Start an instance of NAME: an image, its id, or a workflow that a worker serves.
 
     JSON is its input: '"order-17"', @FILE, or - for standard input. The start is durable when the
-    id is printed. The same start again (id, NAME and input) is the same instance.
+    id is printed. A second start with the same id, NAME and input makes no second instance.
     """
     tenant_id = session.tenant(tenant)
     image_id, workflow = await _found(session, tenant_id, name)
@@ -75,7 +75,7 @@ async def command(
 
 
 async def _found(session: Session, tenant_id: str, name: str) -> tuple[str | None, str | None]:
-    """Give the image that has this name or id, or else the workflow that a worker serves."""
+    """Return the image of this name or id, or else the workflow that a worker serves."""
     names = []
     async for image in session.client.images.list(tenant_id):
         if name in (image.name, image.image_id):

@@ -1,4 +1,4 @@
-"""A line an instance, kept up to date."""
+"""Shows a line for each instance, kept up to date."""
 
 import asyncio
 import shutil
@@ -17,14 +17,14 @@ _EVERY = 0.5
 _PATIENCE = 1.0
 """Seconds that the end waits for the terminal."""
 _SHOWN = 12
-"""Instances that have lines, the newest ones."""
+"""The number of instances with lines: the newest ones."""
 
 
 class Live:
     """
-    Lines at the end of a terminal, drawn again as instances change.
+    Lines at the bottom of a terminal, drawn again when instances change.
 
-    Where output is no terminal, a line is written for each change instead.
+    Without a terminal, a line is written for each change instead.
     """
 
     def __init__(self, client: ManagementClient) -> None:
@@ -33,7 +33,7 @@ class Live:
         self._told: dict[str, str] = {}
 
     def say(self, text: str, colour: str | None = None) -> None:
-        """Write a text above the lines of instances; raises OSError if the terminal is gone."""
+        """Write a text above the lines; raises OSError if the terminal is gone."""
         is_coloured = colour and self._screen.is_terminal
         self._screen.say(click.style(text, fg=colour) if is_coloured else text)
 
@@ -42,7 +42,7 @@ class Live:
         self._screen.close(_PATIENCE)
 
     async def keep(self) -> None:
-        """Go on until cancelled; a look that fails is tried again."""
+        """Update the lines until cancelled; a failed update is tried again."""
         while True:
             try:
                 await self._look()
@@ -76,7 +76,7 @@ class Live:
         mark = f"{status:<26.60}"
         lasted = words.span((one.finished_at or now) - begun)
         text = f"{before}{mark}  {lasted:>9}  {next_of(one, now)}".rstrip()
-        # A line that takes two of the terminal's could not be drawn again in its place.
+        # A line that the terminal breaks could not be drawn again in its place.
         text = text[: shutil.get_terminal_size().columns - 1]
         end = len(before) + len(mark)
         coloured = click.style(text[len(before) : end], fg=words.colour(one))

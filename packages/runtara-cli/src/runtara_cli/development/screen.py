@@ -1,4 +1,4 @@
-"""Lines on their way to a terminal, which may stand still: after Ctrl-S, say."""
+"""Writes lines to a terminal that may stall, as after Ctrl-S."""
 
 import os
 import select
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from threading import Condition, Thread
 
 _MOST = 1000
-"""Lines that wait to be written; older ones are dropped."""
+"""The most lines that wait to be written; older ones are dropped."""
 
 
 class Screen:
     """
-    Writes lines, and below them some that are drawn again and again, in a thread of its own.
+    Writes lines in a thread, and below them lines that are drawn again and again.
 
-    No caller waits for the terminal. is_terminal: without one, nothing is drawn.
+    No caller waits for the terminal. is_terminal: False: no lines are drawn.
     """
 
     def __init__(self, descriptor: int, *, is_terminal: bool) -> None:
@@ -26,18 +26,18 @@ class Screen:
         self._has_changed = self._is_ending = False
         self._error: OSError | None = None
         self._changed = Condition()
-        # A daemon: a terminal that stands still must not keep the process from its end.
+        # A daemon thread: a stalled terminal must not keep the process from ending.
         self._thread = Thread(target=self._work, name="screen", daemon=True)
         self._thread.start()
 
     def say(self, text: str) -> None:
-        """Write a line above those that are drawn; raises OSError if the terminal is gone."""
+        """Write a line above the drawn ones; raises OSError if the terminal is gone."""
         with self._changed:
             self._said.append(text)
             self._tell()
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Draw these instead of those before; raises OSError if the terminal is gone."""
+        """Replace the drawn lines by these; raises OSError if the terminal is gone."""
         if not self.is_terminal:
             return
         with self._changed:
@@ -58,7 +58,7 @@ class Screen:
         self._changed.notify()
 
     def _work(self) -> None:
-        # Signals are the main thread's.
+        # Signals are for the main thread.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         drawn = 0
         while True:
@@ -83,5 +83,5 @@ class Screen:
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:
-                # Another process that shares the descriptor has made it so.
+                # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [])

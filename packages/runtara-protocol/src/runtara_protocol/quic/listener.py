@@ -1,4 +1,4 @@
-"""A QUIC listener that knows no message: it hands the streams clients open to a handler."""
+"""A QUIC listener without knowledge of messages: it hands clients' streams to a handler."""
 
 import asyncio
 import logging
@@ -24,9 +24,9 @@ from runtara_protocol.quic.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-# Connections are pinged in so many shares, one after the other, so that thousands make no burst.
+# The number of groups in which connections are pinged, so that thousands make no burst.
 SHARES = 16
-# Seconds within which a peer that lives acknowledges something of what it was sent.
+# Seconds within which a living peer acknowledges some of the sent data.
 SILENCE = 2.0
 
 
@@ -36,7 +36,7 @@ UNDELIVERED_EACH = 128 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerSettings:
-    """Where to listen and what to allow; times in seconds, sizes in bytes."""
+    """The address to listen on, and limits; times in seconds, sizes in bytes."""
 
     host: str
     port: int
@@ -53,16 +53,16 @@ class ListenerSettings:
     udp_send_buffer: int = 2 << 20
     # Established connections; one more is refused. None: no bound.
     max_connections: int | None = None
-    # What all clients together may make the server hold of requests, beyond 512 KiB a
+    # The most bytes of requests that the server holds for all clients, beyond 512 KiB a
     # connection; at least two of the largest frames.
     max_held: int = 512 << 20
-    # The same of one connection's requests; two of the largest frames and a little.
+    # The most bytes of requests of one connection: two of the largest frames and a little.
     max_held_each: int = HELD_EACH
-    # What all clients together may leave unread before large replies are refused: `Deliveries`.
+    # The unread bytes of all clients from which on large replies are refused: `Deliveries`.
     max_undelivered: int = 512 << 20
-    # What one may leave unread before it is given nothing more.
+    # The unread bytes of one client from which on it gets no replies.
     max_undelivered_each: int = UNDELIVERED_EACH
-    # How long leaving waits for handlers to end and for what they sent to be acknowledged.
+    # How long leaving waits for handlers to end and for their data to be acknowledged.
     grace: float = 10.0
 
 
@@ -70,8 +70,8 @@ class Listener:
     """
     Listens while its `async with` block runs; a port in use raises OSError on entry.
 
-    Leaving it refuses new connections, waits at most `grace` for the handlers that run and for
-    the delivery of what they sent, cancels what still runs, and closes every connection.
+    Leaving it refuses new connections, waits at most `grace` for running handlers and the delivery
+    of their data, cancels the rest, and closes every connection.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class Listener:
 
     def renew(self, certificate: Certificate) -> None:
         """Show this certificate to clients that connect from now on."""
-        # Shared by all connections, each of which looks at it when its handshake begins.
+        # Shared by all connections: each reads it when its handshake begins.
         self._configuration.certificate = certificate.chain[0]
         self._configuration.certificate_chain = list(certificate.chain[1:])
         self._configuration.private_key = certificate.private_key
 
     def stop_accepting(self) -> None:
-        """Refuse new connections from now on; those that are established live on."""
+        """Refuse new connections from now on; established ones stay."""
         self._is_accepting = False
 
     async def __aenter__(self) -> Self:
@@ -162,7 +162,7 @@ class Listener:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _deliver(self) -> None:
-        """Wait until all that was sent has arrived, but not for peers that fell silent."""
+        """Wait until all sent data has arrived, except at peers that fell silent."""
         began = self._loop.time()
         while any(
             not one.is_delivered and self._loop.time() < max(one.heard_at, began) + SILENCE
@@ -173,10 +173,10 @@ class Listener:
                 async with asyncio.timeout(SILENCE / 4):
                     await self._progress.wait()
 
-    # What connections tell their owner.
+    # Calls of connections to their owner.
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
-        """Take it in unless there are too many."""
+        """Count the connection as established, unless there are too many."""
         self._handshakes.ended(connection)
         self._established[connection] = None
         if not self._is_accepting or self._is_full(len(self._established) - 1):
@@ -185,7 +185,7 @@ class Listener:
         return self._accept(connection)
 
     def routed(self, connection: Connection, cid: bytes) -> None:
-        """Bring it the datagrams for this connection id."""
+        """Route the datagrams of this connection id to the connection."""
         self._routes[cid] = connection
 
     def unrouted(self, cid: bytes) -> None:
@@ -193,7 +193,7 @@ class Listener:
         self._routes.pop(cid, None)
 
     def progressed(self) -> None:
-        """Look again, if the end of something is waited for."""
+        """Wake a wait for the end of handlers or deliveries."""
         self._progress.set()
 
     def gone(self, connection: Connection) -> None:
@@ -210,7 +210,7 @@ class Listener:
         return self._routes.get(cid) if cid is not None else self._handshake(data, address)
 
     def _handshake(self, data: bytes, address: Address) -> Endpoint | None:
-        """Return the connection a handshake packet is for, or the door if it may open one."""
+        """Return the connection of a handshake packet, or the door if it may open one."""
         header = incoming.long_header(data, self._configuration.connection_id_length)
         if header is None:
             return None
@@ -239,11 +239,11 @@ class Listener:
         return connection
 
     def _failed(self, error: OSError) -> None:
-        """Go on: what one datagram to or from one peer ran into says nothing of the others."""
+        """Log an error of the socket and go on: it is about one datagram of one peer."""
         logger.debug("a datagram failed: %s", error)
 
     def _shed(self) -> None:
-        """Give up the client that makes the server hold most, unless no client's is much."""
+        """Close the client with the most held bytes, unless no client has many."""
         most = max(self._established, key=lambda one: one.weight, default=None)
         if most is not None and most.weight > FLOOR:
             logger.warning(
@@ -253,7 +253,7 @@ class Listener:
             most.drop("the server is out of memory")
 
     def _tick(self) -> None:
-        """Ping one share of the connections, and give up handshakes that take too long."""
+        """Ping one group of the connections, and give up handshakes that take too long."""
         interval = self._settings.keep_alive
         if interval is not None:
             for connection in list(self._established)[self._share :: SHARES]:

@@ -14,10 +14,9 @@ T = TypeVar("T")
 
 class RunEnd:
     """
-    Holds how the run ends, or why it can't go on, from when that is decided.
+    The outcome of a run, or the error with which it can't go on, once that is decided.
 
-    A durable call that is made or goes on after that blocks for ever: no user code runs any
-    further, and none is unwound.
+    After that every durable call blocks for ever: no user code goes on, and none is unwound.
     """
 
     def __init__(self) -> None:
@@ -29,7 +28,7 @@ class RunEnd:
         return self.outcome.done()
 
     def finish(self, end: Ended | Exception) -> None:
-        """Decide how the run ends, unless that is decided."""
+        """Decide the run's outcome, unless it is decided already."""
         if not self.outcome.done():
             if isinstance(end, Ended):
                 self.outcome.set_result(end)
@@ -55,11 +54,11 @@ class RunEnd:
             with entered(None):
                 return await call()
         except RuntaraError as error:
-            # Out of reach, superseded, ended by others: whatever it is, user code can't mend it.
+            # User code can mend none of these: an outage, a newer run, an end from outside.
             await self.finish_and_block(error)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Do something beside the workflow; what it raises ends the run."""
+        """Run a task beside the workflow; its error ends the run."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._finish_with_its_error)
         return task
