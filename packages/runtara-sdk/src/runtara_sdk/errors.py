@@ -1,18 +1,18 @@
-"""Everything a call of the SDK raises of its own, and the server's codes as classes."""
+"""The errors of the SDK, and the server's error codes as classes."""
 
 
 class RuntaraError(Exception):
     """
-    Whatever goes wrong between a workflow and the core; the message is meant for a person.
+    The base of all errors of the SDK; the message is for a person.
 
-    `code` is meant for programs: it stays the same, whatever becomes of messages and classes.
+    `code` is for programs, and never changes; messages and classes may.
     """
 
     code: str = "RUNTARA_ERROR"
 
 
 class ConfigurationError(RuntaraError):
-    """Settings that cannot be used: one line a value, naming it, what it got and what it takes."""
+    """Settings that cannot be used: a line for each, with its name, its value and what it takes."""
 
     code = "CONFIGURATION_ERROR"
 
@@ -25,9 +25,9 @@ class ClientNotOpen(RuntaraError):
 
 class ConnectionFailed(RuntaraError):
     """
-    The server could not be reached, or went away and did not come back within the call's timeout.
+    The server was out of reach for the call's timeout.
 
-    Whether a request under way was carried out is unknown, unless the message says it was not sent.
+    Whether the server executed the request is unknown, unless the message says it was not sent.
     """
 
     code = "CONNECTION_FAILED"
@@ -35,38 +35,38 @@ class ConnectionFailed(RuntaraError):
 
 class ServerNotTrusted(RuntaraError):
     """
-    All servers named were reached, and none has a certificate to trust: nothing was sent.
+    All named servers were reached, and none has a trusted certificate: nothing was sent.
 
-    Not tried again, because it takes a person: the message says what to set.
+    The client does not try again, because a person must act: the message says what to set.
     """
 
     code = "SERVER_NOT_TRUSTED"
 
 
 class RequestTimeout(RuntaraError):
-    """The server was reached and gave no answer in time: whether it did its work is unknown."""
+    """The server gave no answer in time: whether it executed the request is unknown."""
 
     code = "REQUEST_TIMEOUT"
 
 
 class ProtocolError(RuntaraError):
-    """The server and this client do not speak alike: a broken frame, or an answer not asked for."""
+    """Server and client do not understand each other: a broken frame, or an unexpected answer."""
 
     code = "PROTOCOL_ERROR"
 
 
 class RequestReset(ProtocolError):
-    """The server gave a request up without an answer: whether it was carried out is unknown."""
+    """The server reset the request's stream: whether it executed the request is unknown."""
 
     code = "REQUEST_RESET"
 
 
 class ServerError(RuntaraError):
     """
-    The server refused or failed; nothing was stored, unless the class says otherwise.
+    The server refused the request or failed; nothing was stored, unless a subclass says otherwise.
 
-    `code` is the server's word for it: SERVER_ERROR from servers that give none. Codes that have a
-    class below are raised as that class, all others as this one.
+    `code` is the server's code, or SERVER_ERROR from servers that give none. A code with a class
+    below is raised as that class, all others as this one.
     """
 
     code = "SERVER_ERROR"
@@ -78,13 +78,13 @@ class ServerError(RuntaraError):
 
 
 class RequestNotKnown(ServerError):
-    """The server is too old for what was asked."""
+    """The server is too old for this request."""
 
     code = "EMPTY_REQUEST"
 
 
 class ValidationFailed(ServerError):
-    """A value is not one the server takes; the message names the field and what it takes."""
+    """The server refuses a value; the message names the field and what it takes."""
 
     code = "VALIDATION_ERROR"
 
@@ -102,7 +102,7 @@ class InstanceAlreadyExists(ServerError):
 
 
 class InvalidInstanceState(ServerError):
-    """The instance is in a state that does not allow this: finished, or suspended."""
+    """The instance's state does not allow the request: it has ended, or is suspended."""
 
     code = "INVALID_INSTANCE_STATE"
 
@@ -118,7 +118,7 @@ class InstanceSuperseded(ServerError):
 
 
 class TooManyInstances(ServerError):
-    """The server serves as many instances as it was allowed to."""
+    """The server serves its largest number of instances."""
 
     code = "TOO_MANY_INSTANCES"
 
@@ -136,13 +136,13 @@ class CheckpointSaveFailed(ServerError):
 
 
 class SignalDeliveryFailed(ServerError):
-    """The signal was not taken; the message says why."""
+    """The server refused the signal; the message says why."""
 
     code = "SIGNAL_DELIVERY_FAILED"
 
 
 class DatabaseFailed(ServerError):
-    """The server's database gave no answer: whether the request was carried out is unknown."""
+    """The server's database gave no answer: whether it stored the request is unknown."""
 
     code = "DATABASE_ERROR"
 
@@ -154,13 +154,13 @@ class ShuttingDown(ServerError):
 
 
 class Overloaded(ServerError):
-    """The server holds as much as it was allowed to."""
+    """The server's memory for requests and answers is in use: try again later."""
 
     code = "OVERLOADED"
 
 
 class InternalServerError(ServerError):
-    """A bug in the server, which has logged it: whether the request was carried out is unknown."""
+    """A bug in the server, which logged it: whether it executed the request is unknown."""
 
     code = "INTERNAL_ERROR"
 
@@ -171,5 +171,5 @@ _BY_CODE: dict[str | None, type[ServerError]] = {
 
 
 def refusal(code: str | None, message: str) -> ServerError:
-    """Build the error that stands for a code; a code not known keeps its name in `.code`."""
+    """Build the error of a code; an unknown code keeps its name in `.code`."""
     return _BY_CODE.get(code, ServerError)(message, code)

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Where a log record was made: the run and the step; empty and 0 outside of them."""
+    """The run and the step of a log record; empty and 0 outside of them."""
 
     instance: str = ""
     workflow: str = ""
@@ -19,7 +19,7 @@ class Labels:
     attempt: int = 0
 
     def __str__(self) -> str:
-        """All of it in one text, to stand before a message; empty outside of runs."""
+        """All labels in one text, for the start of a line; empty outside of runs."""
         if not self.instance:
             return ""
         run = f" run {self.run}" if self.run else ""
@@ -28,7 +28,7 @@ class Labels:
 
 
 class _Labelling:
-    """Makes records as another factory does, and labels each."""
+    """Makes records by another factory, and labels each."""
 
     def __init__(
         self, make: Callable[..., logging.LogRecord], labels: Callable[[], Labels]
@@ -50,11 +50,11 @@ class _Labelling:
 
 def label_records(labels: Callable[[], Labels]) -> None:
     """
-    Label all log records of this process from now on, whatever loggers and handlers there are.
+    Label all log records of this process from now on, of all loggers and handlers.
 
     Each gets the attributes `runtara_instance`, `runtara_workflow`, `runtara_run`, `runtara_step`
-    and `runtara_attempt`, and `runtara`, which is all of them in one text. A factory of records
-    that was set before makes them; one that was set since is put below again.
+    and `runtara_attempt`, and `runtara`, which has all of them in one text. A record factory
+    that was set before makes the records; after a later one was set, call this again.
     """
     factory = logging.getLogRecordFactory()
     if not isinstance(factory, _Labelling):
@@ -62,23 +62,23 @@ def label_records(labels: Callable[[], Labels]) -> None:
 
 
 class _Guarded(logging.LoggerAdapter[logging.Logger]):
-    """Shows what handlers, filters and factories of records raise, as logging shows a handler's."""
+    """Prints errors of handlers, filters and record factories, as logging does for handlers."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        # Without this frame, so that records name the caller's line.
+        # Without this frame: records then name the caller's line.
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
         try:
             self.logger.log(level, msg, *args, **kwargs)
         except Exception:
-            with suppress(Exception):  # Standard error may be the user's too.
+            with suppress(Exception):  # Standard error may be an object of the user's.
                 traceback.print_exc()
 
 
 def get_logger(name: str) -> logging.LoggerAdapter[logging.Logger]:
     """
-    Give the logger of one of the SDK's modules, by the module's name.
+    Return the logger of one of the SDK's modules, by the module's name.
 
-    Its messages are logged in the middle of a run's work: an error raised by the user's logging
-    would take the place of what a step has raised or given. It goes to standard error instead.
+    The SDK logs while a run works: an error of the user's logging would replace a step's result or
+    error. Such an error goes to standard error instead.
     """
     return _Guarded(logging.getLogger(name))

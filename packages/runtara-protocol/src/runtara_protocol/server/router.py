@@ -119,8 +119,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
             async with self._admission(operation):
                 handler = self._admitted(operation, is_overloaded)
                 work = handler(self._core, call, getattr(message, operation))
-                # A sleep's answer may be held for years, but the request's bytes must not be.
-                del message
+                del message  # A sleep's answer may be held for years; the request must not be.
                 answer = await work
             return await self._finish(operation, answer, lambda: is_overloaded() or not has_room())
         except DatabaseError as error:

@@ -10,7 +10,7 @@ Duration = str | float | timedelta
 """Text such as "30s", "1h30m" or "3d"; a number of seconds; or a timedelta."""
 
 LONGEST = timedelta(days=36525)
-"""A hundred years: what is longer counts as that, as it does at the core."""
+"""A hundred years: longer durations count as this, as they do at the core."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -21,8 +21,8 @@ def duration(what: str, value: Duration) -> timedelta:
     """
     Read an option's duration, of which `what` is the name; infinite is a hundred years.
 
-    Raises TypeError for what is no duration, ValueError for text that is none, NaN, and less than
-    nothing.
+    Raises TypeError for another type, ValueError for a text that is no duration, NaN, and a
+    negative duration.
     """
     found = signed(what, value)
     if found < timedelta(0):
@@ -31,7 +31,7 @@ def duration(what: str, value: Duration) -> timedelta:
 
 
 def signed(what: str, value: Duration) -> timedelta:
-    """Read a duration that may be less than nothing, as the way to a moment that has passed is."""
+    """Read a duration that may be negative, such as the time until a past moment."""
     if isinstance(value, timedelta):
         return max(-LONGEST, min(value, LONGEST))
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What the workflow layer raises; each message says what to do next."""
+"""The errors of the workflow layer; each message says what to do next."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class WorkflowError(RuntaraError):
 
 
 def _advice(cause: str) -> str:
-    """Say how the workflow can catch it as what it was."""
+    """Return how the workflow can catch the error in its own type."""
     name = cause.rpartition(".")[2]
     if name == NotSerializable.__name__:
         return ""
@@ -24,10 +24,10 @@ def _advice(cause: str) -> str:
 
 class StepFailed(WorkflowError):
     """
-    A step has failed for good, with something not named in its `raises=`.
+    A step has failed for good, with an error that is not in its `raises=`.
 
-    The same live and on replay; the step's traceback is a note, `cause` its error's type. `advice`
-    ends its text with how to catch it as that.
+    It is the same live and on replay. The step's traceback is a note, and `cause` the error's type.
+    `advice` says at the end of the text how to catch the error in its own type.
     """
 
     code = "STEP_FAILED"
@@ -56,11 +56,11 @@ class StepFailed(WorkflowError):
 
 class WorkflowFailed(WorkflowError):
     """
-    An instance has failed with something that its workflow does not name in `raises=`.
+    An instance has failed with an error that is not in its workflow's `raises=`.
 
-    `cause` is the error's type, `message` its text, `arguments` its args as JSON has them, `notes`
-    its notes and `traceback` that of the workflow's code; all but `message` are empty where the
-    instance was ended from outside, or by an older version.
+    `cause` is the error's type, `message` its text, `arguments` its args as JSON, `notes` its
+    notes, and `traceback` that of the workflow's code. All but `message` are empty if the instance
+    was ended from outside, or by an older version.
     """
 
     code = "WORKFLOW_FAILED"
@@ -86,7 +86,7 @@ class WorkflowFailed(WorkflowError):
 
 
 class WorkflowCancelled(WorkflowError):
-    """An instance was cancelled; `reason` says why, and is empty where nothing was said."""
+    """An instance was cancelled; `reason` is empty if none was given."""
 
     code = "WORKFLOW_CANCELLED"
 
@@ -103,7 +103,7 @@ class ChildNotStarted(WorkflowError):
 
 
 class DurableCallInStep(WorkflowError):
-    """Something durable was asked for inside a step, where nothing is."""
+    """A durable call was made inside a step, where no call is durable."""
 
     code = "DURABLE_CALL_IN_STEP"
 
@@ -115,31 +115,31 @@ class NotInBranchTask(WorkflowError):
 
 
 class NotSerializable(WorkflowError):
-    """A value would not come back as it is, or was sent to a promise of another type."""
+    """A value would not come back equal, or was sent to a promise of another type."""
 
     code = "NOT_SERIALIZABLE"
 
 
 class Incompatible(WorkflowError):
-    """This code, or this input, can't go on with the instance, which is blocked until one can."""
+    """This code or input can't go on with the instance, which is blocked until one can."""
 
     code = "INCOMPATIBLE"
 
 
 class InputRefused(Incompatible):
-    """The input does not fit the workflow; the instance has failed by it."""
+    """The input does not fit the workflow; the instance has failed."""
 
     code = "INPUT_MISMATCH"
 
 
 class OtherInput(Incompatible):
-    """The instance was started with another input than the one that is given now."""
+    """The instance was started with another input than this one."""
 
     code = "OTHER_INPUT"
 
 
 class NondeterminismError(Incompatible):
-    """The code asks for something else than what the instance has passed."""
+    """The code makes other durable calls than the instance has passed."""
 
     code = "NONDETERMINISM"
 
@@ -163,6 +163,6 @@ class Superseded(WorkflowError):
 
 
 class OutsideWorkflow(WorkflowError):
-    """Something that only a running workflow has was asked for outside of one."""
+    """A durable call, or a value of a run, was used outside of a running workflow."""
 
     code = "OUTSIDE_WORKFLOW"

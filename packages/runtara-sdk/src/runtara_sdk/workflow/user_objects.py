@@ -1,4 +1,4 @@
-"""Looking at the user's objects: whatever their methods do, the run goes on."""
+"""Reads attributes of the user's objects; errors of their methods do not end the run."""
 
 import sys
 from collections.abc import Callable
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 def asked(look: Callable[[], T], otherwise: T) -> T:
     """
-    Give what a look at one of the user's objects gives; `otherwise` if the look raises.
+    Return what `look` returns of one of the user's objects; `otherwise` if it raises.
 
-    Properties, `__getattr__`, `__eq__`, `__str__` and the like are the user's code, and what they
-    raise must neither replace the error that is looked at nor end the run. Only KeyboardInterrupt
-    passes, which may be a person's.
+    Properties, `__getattr__`, `__eq__`, `__str__` and the like are user code. Their errors must
+    neither replace the error that is described nor end the run. Only KeyboardInterrupt passes,
+    which may be a person's.
     """
     try:
         return look()

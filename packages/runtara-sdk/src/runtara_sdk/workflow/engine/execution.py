@@ -125,17 +125,15 @@ class Execution:
         """
         Return the record of a call; without a record, `live` makes one, which is saved.
 
-        Raises CancelledError if the record is a cancellation, and user code's own after recording
-        it. `on_record` is called before. `live` checks for cancellation; a step does so after
-        settling an effect in doubt. A record that can't be saved ends the run, uncaught.
-        `is_outcome`: user code gets the result in outcome order.
+        Raises CancelledError for a recorded cancellation, and user code's own once it is recorded;
+        `on_record` is called before. `live` checks for cancellation. A record that can't be saved
+        ends the run, uncaught. `is_outcome`: user code gets the result in outcome order.
         """
         record: Record | None = None
         try:
             record = await self._recorded(call)
             if record is None:
-                # Not in a function of its own, to keep the traceback short: user code runs below
-                # this frame.
+                # Not in a function of its own: user code runs below this frame.
                 with self.live.running(call):
                     if call.detached:
                         self.order.keep()

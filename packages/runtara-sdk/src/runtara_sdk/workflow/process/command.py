@@ -79,7 +79,7 @@ _CODES = {
 
 
 class _Interrupted(Exception):
-    """The run was told to leave by SIGTERM, and no step of it is under way any more."""
+    """SIGTERM asked the run to leave, and its steps have ended."""
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -89,7 +89,8 @@ def main(arguments: list[str]) -> NoReturn:
     interrupts = Interrupts(INFRASTRUCTURE)
     options = _plainly(arguments) or _parser().parse_args(arguments)
     leaving.spare()
-    # Closed only where the instance has ended: that ends other tasks, and user code in them.
+    # Only after the instance's end: closing the loop ends other tasks, and unwinds user code in
+    # them.
     runner = asyncio.Runner()
     with EndsForks() as forks:
         leave = _outcome(options, runner, interrupts, forks)
@@ -100,7 +101,7 @@ def main(arguments: list[str]) -> NoReturn:
 def _outcome(
     options: argparse.Namespace, runner: asyncio.Runner, interrupts: Interrupts, forks: EndsForks
 ) -> Leave:
-    """Do what the command line asks, and give how the process is to end then."""
+    """Carry out the command line, and return how the process must end."""
     try:
         workflow = loading.find(options.workflow)
         logs.show()
@@ -115,7 +116,7 @@ def _outcome(
     except (SystemExit, KeyboardInterrupt) as error:
         if forks.is_forked():
             raise
-        # Raised by the workflow's code: an interrupt raises nothing.
+        # Raised by the workflow's code: an interrupt raises no error.
         reason = f"{_ENDED}\n{format_traceback(error)}"
         _block(options, reason, has_run=True)
         return Leave(REFUSED, Manner.HANDLERS, reason)
@@ -127,11 +128,11 @@ def _outcome(
 
 def _block(options: argparse.Namespace, reason: str, *, has_run: bool) -> None:
     """Tell the core that this code can't go on with the instance, if it is known which."""
-    # Only now: they import what speaks to the core.
+    # Only now: these import the connection to the core.
     from runtara_sdk.workflow.process import refusing
 
     with suppress(ConfigurationError):
-        # In a loop of its own: in the run's the workflow would go on.
+        # In a new loop: in the run's loop the workflow would go on.
         asyncio.run(refusing.block(_settings(options), reason, has_run=has_run))
 
 
@@ -143,7 +144,7 @@ def _settings(options: argparse.Namespace) -> "Settings":
 
 
 class _Parser(argparse.ArgumentParser):
-    """Leaves with our code for usage."""
+    """Exits with our code for usage errors."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -151,7 +152,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _plainly(arguments: list[str]) -> argparse.Namespace | None:
-    """Read what a launcher says, for which no parser is needed; None: it says more, or less."""
+    """Read a launcher's usual arguments without a parser; None: there are others."""
     if len(arguments) != 2 or arguments[0] != "run" or arguments[1].startswith("-"):
         return None
     return argparse.Namespace(workflow=arguments[1], input=None, instance_id=None, tenant_id=None)
@@ -184,7 +185,7 @@ async def _run(
     assert task is not None
 
     def leave() -> None:
-        # Without a run there is nothing to let end, and the core may be out of reach.
+        # Without a run there is no step to wait for, and the core may be out of reach.
         if departure.has_run:
             departure.ask(_Interrupted())
         else:
@@ -205,7 +206,7 @@ async def _run(
 
 
 def _bug(error: Exception) -> Leave:
-    # Not 1: a launcher would take the instance for failed, and it has not ended.
+    # Not 1: a launcher would count the instance as failed, but it has not ended.
     text = _BUG + "".join(format_exception(error))
     return Leave(INFRASTRUCTURE, Manner.HANDLERS, text)
 
@@ -216,7 +217,7 @@ async def _run_chain(
     given: bytes | None,
     departure: Departure,
 ) -> Ended:
-    """Run an instance, and by hand those that it restarts as: an environment launches them."""
+    """Run an instance, and by hand its successors too, which an environment would launch."""
     from runtara_sdk.workflow.process.core_store import connected
 
     while True:
@@ -239,7 +240,7 @@ def _code_of(error: RuntaraError) -> int:
 
 
 def _advice(error: RuntaraError) -> str:
-    """What to do next, where the message can't know that this is the command."""
+    """Return the next step for the user, which the error's text can't know."""
     if isinstance(error, ConfigurationError) and "_ID: " in str(error):
         return "\n--instance-id and --tenant-id may be given instead of the variables"
     if isinstance(error, InstanceAlreadyExists):

@@ -18,7 +18,7 @@ INTERRUPTED = "interrupted: run the instance again, and it goes on"
 
 class Interrupts:
     """
-    Heeds SIGINT and SIGTERM from now on.
+    Handles SIGINT and SIGTERM from now on.
 
     The first SIGINT cancels the task that was given, so that connections are closed; the first
     SIGTERM has its run leave. Before there is one, and from the second signal on, the process ends
@@ -34,7 +34,7 @@ class Interrupts:
         for number in _USUAL:
             signal.signal(number, self._heed)
         if sys.platform != "win32":
-            # What comes while a process is forked waits until it ends that, as it would elsewhere.
+            # A signal that comes during a fork waits until the child has the default handlers.
             os.register_at_fork(
                 before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, _USUAL),
                 after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, _USUAL),
@@ -47,11 +47,11 @@ class Interrupts:
         self._acts = {signal.SIGINT: cancel, signal.SIGTERM: leave}
 
     def end_with(self, code: int) -> None:
-        """Let the next signal end the process with this code: the run is over, and has said so."""
+        """Let the next signal end the process with this code: the run is over, and reported."""
         self._code, self._loop, self._said = code, None, ""
 
     def _leave(self) -> None:
-        """Let a forked process of the user's end as it would elsewhere."""
+        """Restore the default handlers in a process that the user's code forked."""
         for number, usual in _USUAL.items():
             if signal.getsignal(number) == self._heed:
                 signal.signal(number, usual)
@@ -69,7 +69,7 @@ class Interrupts:
     def _end(self) -> None:
         with suppress(OSError):
             os.write(2, self._said.encode())
-        # What was interrupted may be in the midst of a write.
+        # The interrupted code may be in the middle of a write.
         with suppress(OSError, RuntimeError, ValueError):
             sys.stdout.flush()
         os._exit(self._code)

@@ -1,4 +1,4 @@
-"""Standard output and error of a run's process: what becomes of them does no harm to the run."""
+"""Standard output and error of a run's process: their failures do not harm the run."""
 
 import io
 import os
@@ -14,9 +14,9 @@ def keep_open() -> None:
     """
     Let writing to standard output and error never fail, from now on.
 
-    Text that can't be written is dropped: its reader has gone, or a disk is full. A `print` in a
-    workflow would fail the instance otherwise. Descriptors that are closed are opened on the null
-    device, so that no connection and no file of the user's gets the number that others write to.
+    Text that can't be written is dropped: the reader has gone, or a disk is full. Otherwise a
+    `print` in a workflow would fail the instance. Closed descriptors are opened on the null device,
+    so that no connection and no file of the user's gets their numbers.
     """
     for number in (_INPUT, _OUTPUT, _ERROR):
         _open_if_closed(number)
@@ -25,10 +25,10 @@ def keep_open() -> None:
 
 
 def write(stream: TextIO | None, text: bytes = b"") -> None:
-    """Write behind what is there already; that it can't be written is no error."""
-    if stream is None:  # As it is where the descriptor was closed.
+    """Append to a stream; a failure to write is no error."""
+    if stream is None:  # None where the descriptor was closed.
         return
-    # Perhaps one of the user's own, whose methods may raise anything.
+    # It may be an object of the user's, whose methods may raise anything.
     with suppress(Exception):
         stream.flush()
         stream.buffer.write(text)
@@ -46,7 +46,7 @@ def _open_if_closed(number: int) -> None:
 
 
 def _kept(stream: TextIO | None, number: int) -> Any:
-    """Give a stream like this one, or where there is none, whose file takes all that is written."""
+    """Return a stream like this one, or a new one, whose file never fails to write."""
     if stream is None:
         return io.TextIOWrapper(io.BufferedWriter(_Forgiving(number, "w", closefd=False)))
     if type(stream) is not io.TextIOWrapper or stream.fileno() != number:
@@ -54,7 +54,7 @@ def _kept(stream: TextIO | None, number: int) -> Any:
     stream.flush()
     raw = _Forgiving(number, "w", closefd=False)
     return io.TextIOWrapper(
-        # As Python has it: without a buffer where PYTHONUNBUFFERED is set.
+        # As in Python: without a buffer if PYTHONUNBUFFERED is set.
         raw if stream.write_through else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
@@ -64,7 +64,7 @@ def _kept(stream: TextIO | None, number: int) -> Any:
 
 
 class _Forgiving(io.FileIO):
-    """A file that takes what it can't write."""
+    """A file that drops text that it can't write."""
 
     def write(self, text: Any) -> int:
         with memoryview(text).cast("B") as rest:

@@ -1,4 +1,4 @@
-"""Telling the core of an instance that this process has no run for, or none any more."""
+"""Blocks an instance for which this process has no run, or no longer has one."""
 
 from runtara_sdk.client.client import Client
 from runtara_sdk.client.records import InstanceStatus
@@ -15,8 +15,8 @@ async def block(settings: Settings, reason: str, *, has_run: bool) -> None:
     """
     Block the instance, if the core knows it and it has not ended.
 
-    `has_run`: this process has a run of it; else one is begun, so that none before it goes on. What
-    goes wrong is logged: the process has something else to say.
+    `has_run`: this process has a run of it; else a run is begun, so that no earlier one goes on. An
+    error is only logged: the process ends with another message.
     """
     try:
         async with Client(settings) as client:

@@ -1,4 +1,4 @@
-"""The watchdog: a thread that shows life, and sees when the workflow's loop is blocked."""
+"""The watchdog: a thread that sends heartbeats, and finds out when the event loop is blocked."""
 
 import asyncio
 import math
@@ -19,23 +19,23 @@ from runtara_sdk.workflow.values.tracebacks import in_user_code, stack
 logger = get_logger(__name__)
 
 _BLOCKED = 1.0
-"""Seconds after which a loop that stands still is named."""
+"""Seconds after which a blocked loop is logged."""
 
 _TICK = 0.25
 
 _LOOKS = 3
-"""How often a loop that stands still is looked at before user code can be said to block it."""
+"""How many samples of a blocked loop are taken before user code is named as the cause."""
 
 _MOSTLY = 0.75
-"""In how many of these looks user code was at work."""
+"""In how many of these samples user code must be at work."""
 
 
 class HeartbeatThread:
     """
-    Sends heartbeats over a connection of its own, from a thread of its own, while the block lasts.
+    Sends heartbeats from a thread, over a connection of its own, for the block.
 
-    A loop that stands still for a second because of user code is logged, once, with the stack that
-    blocks it. `interval` is in seconds; without settings, or with 0, no heartbeats are sent.
+    A loop that user code blocks for a second is logged once, with the blocking stack. `interval` is
+    in seconds; without settings, or with 0, no heartbeats are sent.
     """
 
     def __init__(self, settings: Settings | None = None, interval: float = 0) -> None:
@@ -63,16 +63,16 @@ class HeartbeatThread:
         if self._thread is not None:
             self._ended.set()
             if self._loop is not None and self._end is not None:
-                # Closed: the thread has seen by itself that this is the end.
+                # Closed: the thread has ended by itself.
                 with suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join()
 
     def begin(self) -> None:
-        """Begin to show life; called in the loop that is watched. A second call does nothing."""
+        """Begin; call it in the loop to watch. A second call does nothing."""
         if self._thread is None:
             self._loop_ticked()
-            # A process that ends at once doesn't wait for it.
+            # A daemon thread: a process that ends at once doesn't wait for it.
             self._thread = threading.Thread(target=self._run, name="runtara-life", daemon=True)
             self._thread.start()
 
@@ -81,7 +81,8 @@ class HeartbeatThread:
         self._tick = asyncio.get_running_loop().call_later(_TICK, self._loop_ticked)
 
     def _run(self) -> None:
-        # A loop takes a short run milliseconds more: there is one from the first heartbeat on.
+        # An event loop would cost a short run milliseconds: the thread makes one at the first
+        # heartbeat.
         seen = _Blocked()
         sends = self._settings is not None and self._interval > 0
         due = monotonic() + self._interval if sends else math.inf
@@ -114,7 +115,7 @@ class HeartbeatThread:
         frame = sys._current_frames().get(self._watched)
         if frame is None or monotonic() - self._ticked_at < _TICK:
             return
-        # Its names are looked at, and not kept: a frame that is kept keeps all that it holds.
+        # Only names are read: a reference to a frame would keep all its objects alive.
         if (
             seen.by(self._ticked_at, in_user_code(frame))
             and monotonic() - self._ticked_at >= _BLOCKED
@@ -130,11 +131,11 @@ class HeartbeatThread:
 @dataclass(slots=True)
 class _Blocked:
     """
-    What was seen of one iteration of the loop that takes long.
+    The samples of one long iteration of the loop.
 
-    An iteration takes long also because the SDK has much to do, because a busy machine gives the
-    process no time, or because it was stopped. So user code is named where it was found at work
-    again and again, and nearly every time.
+    An iteration also takes long when the SDK has much to do, when a busy machine gives the process
+    no time, or when the process was stopped. So user code is named only if nearly all samples
+    found it at work.
     """
 
     ticked_at: float = 0.0
@@ -143,7 +144,7 @@ class _Blocked:
     is_named: bool = False
 
     def by(self, ticked_at: float, is_users: bool) -> bool:
-        """Note one look; tell whether user code is what blocks the loop, once an iteration."""
+        """Note a sample; return whether user code blocks the loop, at most once an iteration."""
         if ticked_at != self.ticked_at:
             self.ticked_at, self.looks, self.of_users, self.is_named = ticked_at, 0, 0, False
         self.looks += 1
