@@ -1,1 +1,1 @@
-"""QUIC as this protocol uses it: streams of bytes, which know no message."""
+"""QUIC as this protocol uses it: streams of bytes, without knowledge of messages."""

@@ -1,18 +1,18 @@
-"""How much clients can make the server hold: each connection, and all of them together."""
+"""Bounds of the bytes that the server holds for each connection, and for all together."""
 
 from typing import Protocol
 
 from aioquic.quic.packet import QuicFrameType
 
-# How far ahead of what has come a client may send; no budget counts it, so small requests never
-# wait for others' large ones.
+# How far a client may send beyond the bytes that have come. No budget counts these bytes, so small
+# requests never wait for others' large ones.
 AHEAD = 512 * 1024
-# A client may leave this much of its allowance unused and still wait for more.
+# With less than this left of its credit, a client has to wait for more.
 MARGIN = 64 * 1024
 
 
 class BudgetUser(Protocol):
-    """A connection that holds, or wants, more than the floor."""
+    """A connection that holds, or needs, more than its floor."""
 
     def shed(self, *, keep: int) -> bool:
         """Refuse its youngest half-received stream if it has more than `keep`."""
@@ -24,7 +24,7 @@ class BudgetUser(Protocol):
 
 
 class Pool:
-    """What all connections together may have beyond their floors."""
+    """The bytes that all connections together may hold beyond their floors."""
 
     def __init__(self, size: int) -> None:
         self._free = size
@@ -42,19 +42,19 @@ class Pool:
         return True
 
     def give(self, size: int) -> None:
-        """Put it back, and let the waiting requests try again."""
+        """Put bytes back, and let the waiting requests try again."""
         self._free += size
         starved, self._starved = self._starved, {}
         for claimant in starved:
             claimant.relieve()
 
     def forget(self, claimant: BudgetUser) -> None:
-        """Drop the claim of a holder that has nothing of the pool any more."""
+        """Drop the claim of a connection that has no bytes of the pool any more."""
         self._claimants.pop(claimant, None)
         self._starved.pop(claimant, None)
 
     def make_room(self, asker: BudgetUser) -> None:
-        """Refuse one half-received stream, of the youngest claimant; never of the oldest asker."""
+        """Refuse one half-received stream of the youngest claimant; never of the oldest."""
         oldest = next(iter(self._claimants))
         for claimant in reversed(self._claimants):
             if claimant is asker is oldest or claimant.shed(keep=0):
@@ -63,10 +63,10 @@ class Pool:
 
 class ReceiveWindow:
     """
-    One connection's limit of data, in place of aioquic's, which doubles with what is received.
+    One connection's limit of data, in place of aioquic's, which doubles as data is received.
 
-    The client may send a little ahead of what has come, as long as what was received and not yet
-    released stays under the ceiling, and the pool has room for it.
+    The client may send a little beyond the received bytes, as long as the bytes that are received
+    and not yet released stay under the ceiling, and the pool has room for them.
     """
 
     def __init__(self, claimant: BudgetUser, pool: Pool, ceiling: int) -> None:
@@ -97,21 +97,21 @@ class ReceiveWindow:
 
     @property
     def is_low(self) -> bool:
-        """Return whether the client should soon be given more."""
+        """Return whether the client should soon get more credit."""
         return self._granted - self.used < AHEAD // 2
 
     @property
     def is_exhausted(self) -> bool:
-        """Return whether the client has to wait for more."""
+        """Return whether the client has to wait for more credit."""
         return self._granted - self.used < MARGIN
 
     @property
     def is_widest(self) -> bool:
-        """Return whether it holds all that one connection may."""
+        """Return whether the connection holds as much as one may."""
         return self._granted - self._released >= self._ceiling
 
     def advance(self) -> bool:
-        """Let the client send on; False if the ceiling or the pool forbids it."""
+        """Give the client more credit; False if the ceiling or the pool forbids it."""
         wanted = self.held - AHEAD - self._pooled
         if wanted > 0:
             if not self._pool.take(self._claimant, wanted):
@@ -123,12 +123,12 @@ class ReceiveWindow:
         return has_more
 
     def release(self, size: int) -> None:
-        """Let go of so many bytes that were received, and of their part of the pool."""
+        """Release this many received bytes, and their part of the pool."""
         self._released += size
         self._give_back(self._pooled - max(0, self.held - AHEAD))
 
     def abandon(self) -> None:
-        """Give all back: the connection is gone, and nothing is asked of this any more."""
+        """Give all back: the connection is gone."""
         self._give_back(self._pooled)
         self._pool.forget(self._claimant)
         del self._claimant

@@ -44,7 +44,7 @@ def load(cert_path: Path, key_path: Path) -> Certificate:
 
 
 def self_signed(names: Sequence[str] = LOCALHOST) -> Certificate:
-    """Return a new certificate for these names that vouches for itself."""
+    """Return a new self-signed certificate for these names."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(names[0])
     builder = _builder(name, name, key, LIFETIME)
@@ -63,13 +63,14 @@ class LocalAuthority:
         """
         Use the authority kept in this folder; make it, and the folder, if there is none.
 
-        The folder is made for this user alone. Of several that make it at once each gets the same.
+        Only this user can read the folder. Processes that make it at once get the same authority.
         """
         ca_path, key_path = folder / "ca.pem", folder / "ca-key.pem"
         if not ca_path.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_once(key_path, _key_pem(ec.generate_private_key(ec.SECP256R1())), mode=0o600)
-            # Another's, if that was faster, or one that was ended before it wrote the certificate.
+            # Another process's key, if that was faster, or one whose process ended before the
+            # certificate.
             made = _authority(key_path)
             _write_once(ca_path, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
         return cls(ca_path, load(ca_path, key_path))
@@ -115,7 +116,7 @@ def _authority(key_path: Path) -> x509.Certificate:
 
 
 def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
-    # `open` made it, or another authority was put there.
+    # `open` made the file, or another authority was put there.
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(f"{path}: an authority with an elliptic curve key only")
     return key
@@ -124,7 +125,7 @@ def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: timedelta
 ) -> x509.CertificateBuilder:
-    # A day back, for clients whose clock is a little behind.
+    # From a day ago, for clients whose clocks are behind.
     start = datetime.now(UTC) - timedelta(days=1)
     return x509.CertificateBuilder(
         subject_name=subject,
@@ -169,7 +170,7 @@ def _write_once(path: Path, data: bytes, *, mode: int) -> None:
     """
     Write a whole file that has the given mode from its first moment.
 
-    Nothing if there is one of this name, or a link of this name to anywhere.
+    Does nothing if a file or a link of this name exists.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -1,4 +1,4 @@
-"""A QUIC client that knows no message: one request's bytes up a stream, the answer's bytes down."""
+"""A QUIC client without knowledge of messages: a request's bytes up a stream, an answer's down."""
 
 import asyncio
 import re
@@ -32,22 +32,22 @@ from runtara_protocol.quic.fair_queue import Address
 
 UDP_BUFFER = 2 << 20
 UNACKNOWLEDGED = 2 << 20
-"""Bytes of a body that a connection holds at most, besides the chunk it was given last."""
+"""The most bytes of a body that a connection holds, besides the last chunk."""
 
 _UNTRUSTED = QuicErrorCode.CRYPTO_ERROR + AlertDescription.bad_certificate
 _OUT_OF_TIME = QuicErrorCode.CRYPTO_ERROR + AlertDescription.certificate_expired
 
 _NAME_IN_PATTERN = re.compile(r"pattern=(?:\w+\()?b?'([^']+)'")
-"""As aioquic shows the names that a certificate bears."""
+"""The form in which aioquic shows a certificate's names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
-    """Which server, and how to know it; times in seconds."""
+    """The server's address, and its trusted certificates; times in seconds."""
 
     host: str
     port: int
-    # The name its certificate must bear.
+    # The name that its certificate must have.
     server_name: str = "localhost"
     # PEM certificates of the authorities to trust; None: the system's usual ones.
     ca_path: Path | None = None
@@ -63,9 +63,9 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     Return an established connection.
 
     A name's addresses are tried one after the other, each for its share of the time. Raises
-    ConnectError saying, for each, why there is none: the name is unknown, nothing listens, nothing
-    answers in time, the server refused; UntrustedServer if one was reached whose certificate isn't
-    trusted, bears another name or is out of its time.
+    ConnectError with the reason for each address: the name is unknown, nothing listens, no answer
+    came in time, or the server refused. Raises UntrustedServer if a server was reached whose
+    certificate is not trusted, has another name, or is not valid now.
     """
     infos = await _resolved(settings)
     until = monotonic() + settings.connect_timeout
@@ -88,7 +88,7 @@ async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
     loop = asyncio.get_running_loop()
     try:
         with suppress(socket.gaierror):
-            # An address needs no thread, which would take a short process milliseconds.
+            # An address needs no resolver thread, which would cost a short process milliseconds.
             return _once(
                 socket.getaddrinfo(
                     settings.host,
@@ -124,9 +124,9 @@ async def _connected(
 
 class _Exchange:
     """
-    A request under way: what has come of its answer, and the future of the rest.
+    A request under way: the received part of its answer, and a future of the whole.
 
-    `opened` is the stream's id once the server allows one; None where nothing follows the request.
+    `opened` is the stream's id once the server allows one; None if no body follows the request.
     """
 
     __slots__ = ("answer", "chunks", "opened", "request")
@@ -171,9 +171,9 @@ class ClientConnection(Driver):
         """
         Send the request on a stream of its own and return all that comes back until its end.
 
-        Raises StreamReset if the server gave the stream up, ConnectionLost if the connection went
-        before the answer was complete: whether the request was carried out is not known then.
-        Cancelling it only says that the answer isn't wanted.
+        Raises StreamReset if the server reset the stream, ConnectionLost if the connection was lost
+        before the answer was complete: whether the server executed the request is then unknown. A
+        cancel only tells the server that the answer isn't wanted.
         """
         exchange = _Exchange(request, self.loop.create_future())
         return await self._answered(exchange)
@@ -182,8 +182,8 @@ class ClientConnection(Driver):
         """
         Send the request and then the body on the same stream, as fast as the server takes them.
 
-        Raises what `exchange` raises, and what the body raises; the server then sees a stream that
-        is reset. An answer that comes before the end of the body ends the sending.
+        Raises the errors of `exchange`, and the body's errors, after which the stream is reset. An
+        answer that comes before the end of the body ends the sending.
         """
         exchange = _Exchange(request, self.loop.create_future(), self.loop.create_future())
         sending = asyncio.create_task(self._send_body(exchange, body))
@@ -214,7 +214,7 @@ class ClientConnection(Driver):
                 while len(sender._buffer) > UNACKNOWLEDGED:
                     self._taken.clear()
                     await self._taken.wait()
-                # The server may refuse the rest, and answer why.
+                # The server may refuse the rest, with the reason in its answer.
                 if sender._reset_error_code is not None:
                     return
                 self._send(stream_id, chunk, end_stream=False)
@@ -256,7 +256,7 @@ class ClientConnection(Driver):
             self._open_streams()
 
     def _open_streams(self) -> None:
-        """Open as many as the server allows: one opened beyond that could not be given up."""
+        """Open as many streams as the server allows: a stream beyond that could not be reset."""
         quic = self._quic
         while self._unopened:
             stream_id = quic.get_next_available_stream_id()
@@ -312,7 +312,7 @@ class ClientConnection(Driver):
         self._ping = self.loop.call_later(self._settings.keep_alive, self._keep_alive)
 
     def _failed(self, error: OSError) -> None:
-        """End the connection if nothing listens there any more; the rest is a lost datagram."""
+        """End the connection if nothing listens there any more; other errors are lost datagrams."""
         if isinstance(error, ConnectionRefusedError):
             self._end("nothing listens there")
 
@@ -365,7 +365,7 @@ def _configuration(settings: ClientSettings) -> QuicConfiguration:
 
 
 def _socket(family: int, address: Address) -> socket.socket:
-    """Return a socket connected to the server, which tells us when nothing listens there."""
+    """Return a socket connected to the server, so that errors come when nothing listens there."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)

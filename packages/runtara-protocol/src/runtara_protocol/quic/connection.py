@@ -23,24 +23,24 @@ logger = logging.getLogger(__name__)
 
 
 class ConnectionHandler(Protocol):
-    """What is done with one connection's streams."""
+    """The handler of one connection's streams."""
 
     async def stream(self, stream: Stream) -> None:
         """
         Serve one stream, in a task of its own that outlives its connection.
 
-        A stream it leaves open is ended; an exception resets it with code 1 and is logged, but for
-        StreamReset and ConnectionLost, which are the client's doing.
+        A stream that it leaves open is ended. An exception is logged and resets the stream with
+        code 1, except StreamReset and ConnectionLost, which the client causes.
         """
         ...
 
     def closed(self) -> None:
-        """Let go of the connection: called once, when it is gone."""
+        """Forget the connection: called once, when it is gone."""
         ...
 
 
 class ConnectionOwner(Protocol):
-    """The listener, as its connections know it."""
+    """The listener, for its connections."""
 
     tasks: set[asyncio.Task[None]]
     pool: Pool
@@ -53,7 +53,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def routed(self, connection: Connection, cid: bytes) -> None:
-        """Bring it the datagrams for this connection id."""
+        """Route the datagrams of this connection id to the connection."""
         ...
 
     def unrouted(self, cid: bytes) -> None:
@@ -61,7 +61,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def progressed(self) -> None:
-        """Look again, if the end of something is waited for."""
+        """Wake a wait for the end of handlers or deliveries."""
         ...
 
     def gone(self, connection: Connection) -> None:
@@ -95,13 +95,13 @@ class Connection(Driver):
 
     @property
     def address(self) -> Address:
-        """Where the client is now; it may move."""
+        """The client's present address, which may change."""
         # A connection begins with a datagram, so it always has one.
         return cast(Address, self._last_address or self._quic.get_peer_address())
 
     @property
     def is_delivered(self) -> bool:
-        """Return whether the client has acknowledged all that was sent and ended, or reset."""
+        """Return whether the client has acknowledged all ended streams, or reset them."""
         return self.is_closed or not any(
             (stream.sender._buffer_fin is not None or stream.sender._reset_error_code is not None)
             and not stream.sender.is_finished
@@ -110,8 +110,8 @@ class Connection(Driver):
 
     @property
     def is_overloaded(self) -> bool:
-        """Return whether the client leaves too much unread: it should be given nothing more now."""
-        # Counted up with each reply, and only counted anew when that is over the bound.
+        """Return whether the client leaves too much unread, and should get no more replies now."""
+        # Each reply is added, and all are counted anew only when the sum exceeds the bound.
         most = self._owner.max_undelivered_each
         if self.debt.size > most:
             self.count_debt(self.loop.time())
@@ -124,16 +124,16 @@ class Connection(Driver):
 
     @property
     def held(self) -> int:
-        """How many bytes of requests that aren't handled yet it makes the server hold."""
+        """The bytes of its unhandled requests that the server holds."""
         return self._window.held
 
     @property
     def weight(self) -> int:
-        """How many bytes it makes the server hold: of requests, and of replies it hasn't taken."""
+        """The bytes that the server holds for it: of requests, and of unread replies."""
         return self.held + self.debt.size
 
     def count_debt(self, now: float) -> None:
-        """Count anew how many bytes of replies wait for their acknowledgement."""
+        """Count the bytes of unacknowledged replies anew."""
         streams = self._quic._streams.values()
         self.debt.counted(sum(len(stream.sender._buffer) for stream in streams), now)
 
@@ -146,7 +146,7 @@ class Connection(Driver):
         return True
 
     def relieve(self) -> None:
-        """Give the client room if it needs it, or have a half-received stream make room."""
+        """Give the client credit if it needs it, or refuse a half-received stream to make room."""
         window = self._window
         if self.is_closed or not window.is_low:
             return
@@ -158,7 +158,7 @@ class Connection(Driver):
             self.shed(keep=1)
 
     def close(self, reason: str) -> None:
-        """Close with code 0, at once: what is still queued is lost. A second call does nothing."""
+        """Close at once with code 0: queued data is lost. A second call does nothing."""
         self.shut(0, reason)
 
     def ping(self) -> None:
@@ -167,20 +167,20 @@ class Connection(Driver):
         self._datapath.schedule(self)
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Queue it for a stream; nothing if the connection is gone or the client stopped it."""
+        """Queue data for a stream; nothing if the connection is gone or the client stopped it."""
         if self.is_closed:
             return
         try:
             self._quic.send_stream_data(stream_id, data, end_stream=end)
         except (RuntimeError, ValueError):
-            # The client dropped its receiving half, which is its right: the answer has no reader.
+            # The client has stopped the receiving half, as it may: the answer has no reader.
             return
         self.debt.size += len(data)
         self._owner.deliveries.sent(len(data))
         self._datapath.schedule(self)
 
     def refuse(self, stream: Stream) -> None:
-        """Reset and stop it; nothing if it is finished anyway."""
+        """Reset and stop a stream; nothing if it is finished."""
         self._stop_serving(stream)
         self.relieve()
         if self.is_closed or stream.stream_id not in self._quic._streams:
@@ -190,7 +190,7 @@ class Connection(Driver):
         self._datapath.schedule(self)
 
     def hand_back(self, stream: Stream) -> None:
-        """Count what a stream has brought so far as handled."""
+        """Count the received bytes of a stream as handled."""
         self._release(stream)
         self.relieve()
 
@@ -229,7 +229,7 @@ class Connection(Driver):
     def _on_reset(self, event: events.StreamReset) -> None:
         stream = self._streams.get(event.stream_id)
         if stream is None:
-            # It brought nothing, but its length counts.
+            # The frame has no data, but its length counts.
             stream = self._new(event.stream_id)
             stream.is_served = False
         deafen(stream.receiver)
@@ -272,7 +272,7 @@ class Connection(Driver):
         self.relieve()
 
     def _stop_serving(self, stream: Stream) -> None:
-        """Keep nothing of what a stream brought, or may still bring: it will not be read."""
+        """Drop the received and later bytes of a stream: it will not be read."""
         stream.is_served = False
         if not stream.is_received:
             deafen(stream.receiver)
@@ -287,13 +287,13 @@ class Connection(Driver):
     def _release(self, stream: Stream) -> None:
         if self.is_closed:
             return
-        # What came out of order is still in the machine.
+        # Bytes that came out of order are still in aioquic's state.
         start = stream.receiver.starting_offset()
         self._window.release(start - stream.released)
         stream.released = start
 
     def _in_work(self) -> int:
-        """Return how many bytes will be released by themselves, when their handlers end."""
+        """Return how many bytes will be released when their handlers end."""
         streams = self._streams.values()
         return sum(one.held for one in streams if one.is_served and not one.is_waiting)
 

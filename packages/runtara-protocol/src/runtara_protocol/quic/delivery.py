@@ -1,4 +1,4 @@
-"""What was sent and not acknowledged: its bound, and the connection that goes beyond it."""
+"""Unacknowledged data: its bound, and which connection is closed beyond it."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ FLOOR = 64 * 1024
 """Bytes that a client may leave unread for as long as it likes."""
 
 STALLED_AFTER = 30.0
-"""Seconds after which a client that takes nothing of what waits for it is closed."""
+"""Seconds after which a client that takes none of its waiting data is closed."""
 
 SLOW_AFTER = 2.0
 SLOW_RATE = 64 * 1024
@@ -18,14 +18,14 @@ SLOW_RATE = 64 * 1024
 
 _SPAN = 1.0
 _PAUSE = 0.1
-"""Seconds between two counts of all, when there is no room: each looks at every stream."""
+"""Seconds between two counts of all, when there is no room: each count reads every stream."""
 
 
 class Debt:
     """
-    What one client has yet to take, and how fast it does so; times in seconds, by one clock.
+    The unread bytes of one client, and its speed; times in seconds, by one clock.
 
-    size: at most so many bytes; it is right after `counted`, and only added to in between.
+    size: an upper bound of the bytes. It is exact after `counted`, and only grows in between.
     """
 
     __slots__ = ("_counted", "_fast_at", "_since", "_taken", "_took_at", "size")
@@ -37,7 +37,7 @@ class Debt:
         self._taken = 0
 
     def counted(self, size: int, now: float) -> None:
-        """Take in how much it is really."""
+        """Take the exact number of bytes."""
         taken = self.size - size
         if taken or not self._counted:
             self._took_at = now
@@ -64,27 +64,27 @@ class Debt:
 
 
 class Debtor(Protocol):
-    """A connection that may leave unread what it was sent."""
+    """A connection that may leave sent data unread."""
 
     debt: Debt
 
     def count_debt(self, now: float) -> None:
-        """Count anew what waits."""
+        """Count the waiting bytes anew."""
         ...
 
     def close(self, reason: str) -> None:
-        """Give up all that waits."""
+        """Give up all waiting data."""
         ...
 
 
 class Deliveries:
     """
-    What all clients together have yet to take, bounded by taking from the greatest debtors.
+    The unread bytes of all clients together, bounded by closing the connections with the most.
 
-    most: bytes up to which anything may be sent. Beyond it a large answer finds room only if its
-    connection has less than a fair share, and a slow one with more, the greatest, is closed for
-    it. Small answers are always sent; should they or what can't be refused exceed `most` by
-    `excess`, the greatest debtor is closed, however fast it is. clock: in seconds.
+    most: up to so many bytes any answer may be sent. Beyond that a large answer has room only if
+    its connection has less than a fair share; the largest slow connection with more is closed for
+    it. Small answers are always sent. If these, or data that can't be refused, exceed `most` by
+    `excess`, the largest connection is closed, even if it is fast. clock: in seconds.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Deliveries:
         self._counted_at = 0.0
 
     def sent(self, size: int) -> None:
-        """Count so many bytes as waiting, and keep all within the bound."""
+        """Count this many bytes as waiting, and keep all within the bound."""
         self._total += size
         if self._total > self._most + self._excess:
             self._count(self._clock())
@@ -106,7 +106,7 @@ class Deliveries:
                 self._close(max(self._debtors, key=_size), "left too much unread")
 
     def has_room(self, asker: Debtor) -> bool:
-        """Return whether a large answer may be sent to this one; close a slow one if it must go."""
+        """Return whether a large answer may be sent; a slow connection may be closed for it."""
         now = self._clock()
         if self._total > self._most and now >= self._counted_at + _PAUSE:
             self._count(now)
@@ -121,7 +121,7 @@ class Deliveries:
         return True
 
     def expire(self) -> None:
-        """Close those that take nothing; to be called about once a second."""
+        """Close connections that take nothing; call it about once a second."""
         now = self._clock()
         self._count(now)
         for debtor in [each for each in self._debtors if each.debt.is_stalled(now)]:

@@ -1,10 +1,10 @@
-"""What can go wrong with a stream or a connection."""
+"""The errors of a stream or a connection."""
 
 from enum import StrEnum
 
 
 class StreamReset(Exception):
-    """The peer gave this stream up; the connection lives."""
+    """The peer reset this stream; the connection goes on."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"the peer reset the stream with code {code}")
@@ -16,11 +16,11 @@ class ConnectionLost(ConnectionError):
 
 
 class ConnectError(ConnectionError):
-    """No connection came about; the message says why, for a person."""
+    """No connection could be made; the message says why, for a person."""
 
 
 class TrustFailure(StrEnum):
-    """What of a certificate keeps it from being trusted."""
+    """Why a certificate is not trusted."""
 
     ISSUER = "issuer"
     NAME = "name"
@@ -28,7 +28,7 @@ class TrustFailure(StrEnum):
 
 
 class UntrustedServer(ConnectError):
-    """The server was reached, and its certificate is not to be trusted: `why`."""
+    """The server was reached, and its certificate is not trusted: `why`."""
 
     def __init__(self, message: str, why: TrustFailure) -> None:
         super().__init__(message)

@@ -7,17 +7,17 @@ from typing import Generic, TypeVar
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 
-# A little more than one connection may be sent ahead, so that no honest burst is cut.
+# A little more than the credit of one connection, so that no honest burst is cut.
 WAITING_EACH = 704 * 1024
 WAITING = 32 << 20
-# What a datagram that waits takes beside its bytes: tiny ones are bounded by it, in number and in
-# the time that they keep the server at work when their peer has long left.
+# The memory of a waiting datagram beside its bytes. It bounds the number of tiny ones, and the time
+# for which they keep the server at work after their peer has left.
 OVERHEAD = 256
-# What waits of one source is worked off in so many seconds, though its peer has left by then.
+# The waiting datagrams of one source take at most this many seconds of work.
 BACKLOG = 0.5
-# One datagram counts so little, because the system may stop this process while it is taken in.
+# The weight of one datagram: small, because the system may stop this process meanwhile.
 SMOOTHING = 1 / 32
-# A client that waits for each answer has less waiting than its share: without this, each of its
+# A client that waits for each answer uses less than its share. Without this factor, each of its
 # calls would wait for a datagram of each client that sends without a pause.
 LIGHT = 4
 
@@ -32,17 +32,17 @@ class Source:
         self.most_backlog = backlog
         # Seconds that one of its datagrams takes.
         self.cost = 0.0
-        # Seconds of work it has had, or was credited with when it came back from a rest.
+        # Its seconds of work, with those that it was credited with after a rest.
         self.used = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Return whether more than waits already would take too much room, or too long."""
+        """Return whether its waiting datagrams take too much memory, or too much time."""
         backlog = self.cost * len(self.waiting)
         return self.waiting_bytes > self.most_waiting or backlog > self.most_backlog
 
     def took(self, seconds: float) -> None:
-        """Learn from how long one of its datagrams took."""
+        """Take the time of one of its datagrams into its average cost."""
         self.cost += (seconds - self.cost) * SMOOTHING
 
 
@@ -53,9 +53,9 @@ class FairQueue(Generic[SourceT]):
     """
     The datagrams of all sources, given out so that each source has the same time as any other.
 
-    Next is always the source that has used least. A source that rested is set level with those at
-    work: it has no claim to the time that it didn't want, so it is served at once, and then in
-    its order. A datagram over a bound is dropped, as it would be at any other hop that is too busy.
+    The next source is always the one that has used least. A source that comes back from a rest
+    starts at the level of the others: it gets no credit for the time that it didn't use. A datagram
+    over a bound is dropped, as any busy hop would drop it.
     """
 
     def __init__(self, most: int = WAITING) -> None:
@@ -64,7 +64,7 @@ class FairQueue(Generic[SourceT]):
         self._bytes = 0
         self._level = 0.0
         self._order = count()
-        # By use. An entry whose source has been charged since is put right when it comes up.
+        # By use. The entry of a source that was charged since is corrected when it comes first.
         self._queue: list[tuple[float, int, SourceT]] = []
 
     @property
@@ -73,7 +73,7 @@ class FairQueue(Generic[SourceT]):
         return len(self._queue) > 1
 
     def put(self, source: SourceT, data: bytes, address: Address) -> None:
-        """Let it wait; dropped if the source has too much waiting, or all have and it has any."""
+        """Queue a datagram; dropped if its source has too many, or all have and it has any."""
         size = len(data) + OVERHEAD
         if source.waiting:
             if source.is_full or self._bytes > self._most:
@@ -87,11 +87,11 @@ class FairQueue(Generic[SourceT]):
         self._bytes += size
 
     def charge(self, source: SourceT, seconds: float) -> None:
-        """Count so much work as this source's: in full only if more of it waits."""
+        """Charge a source for work: in full only if more of its datagrams wait."""
         source.used += seconds if source.waiting else seconds / LIGHT
 
     def take(self) -> tuple[SourceT, bytes, Address] | None:
-        """Give out the next datagram; None if none waits."""
+        """Return the next datagram; None if none waits."""
         queue = self._queue
         while queue:
             used, order, source = queue[0]
@@ -104,7 +104,7 @@ class FairQueue(Generic[SourceT]):
         return None
 
     def forget(self, source: SourceT) -> None:
-        """Drop what waits of a source that is gone."""
+        """Drop the waiting datagrams of a source that is gone."""
         self._bytes -= source.waiting_bytes
         source.waiting_bytes = 0
         source.waiting.clear()

@@ -1,4 +1,4 @@
-"""The door: clients' first datagrams, and the handshakes under way that they began."""
+"""Handshakes: the first datagrams of clients, and the handshakes that they begin."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,21 +16,21 @@ from runtara_protocol.quic.machine import Machine
 
 REFUSAL = "refused: the server takes no more connections"
 TIMEOUT = 10.0
-# From so many on, a client has to show first that it receives what is sent to its address.
+# With so many handshakes under way, a client must first prove that it owns its address.
 TRUSTED = 128
-# One has 60 KiB, and up to three times 16 KiB of its client's: 64 MiB in all.
+# A handshake takes 60 KiB, and up to three times 16 KiB of its client: 64 MiB in all.
 MOST = 512
 CROWDED_FOR = 2.0
 # Datagrams of a thousand clients that come back together after a restart.
 MOST_AT_THE_DOOR = 2 << 20
 LONGEST_AT_THE_DOOR = 10.0
-# After so many seconds a handshake may have to make room for another.
+# After so many seconds a handshake may be given up for another.
 PATIENCE = 1.0
 
 
 class Handshakes:
     """
-    Opens connections, as long as there is room for another handshake.
+    Opens connections while there is room for another handshake.
 
     A datagram that is no valid first one costs no state. Beyond `TRUSTED` handshakes under way, a
     client's address is validated by a Retry before anything is kept for it. If there is no room,
@@ -66,15 +66,15 @@ class Handshakes:
         return len(self._under_way)
 
     def door(self, header: QuicHeader, address: Address) -> Endpoint:
-        """Return where this datagram has to wait: those that show a token wait for no others."""
+        """Return the source for this datagram: one with a valid token does not wait for others."""
         return self._strangers if self._origin(header, address) is None else self._validated
 
     def ended(self, connection: Connection) -> None:
-        """Take in that its handshake is over, or that it is gone; maybe for the second time."""
+        """Forget a handshake that is over, or whose connection is gone; may be called twice."""
         self._under_way.pop(connection, None)
 
     def expire(self) -> None:
-        """Give up those that take too long."""
+        """Give up handshakes that take too long."""
         now = monotonic()
         for connection in [one for one, at in self._under_way.items() if at + TIMEOUT <= now]:
             connection.close("the handshake took too long")
@@ -82,7 +82,7 @@ class Handshakes:
     def _knock(self, data: bytes, address: Address, now: float) -> Connection | None:
         """Return the connection that a first datagram opens; None if it is answered otherwise."""
         header, offset = incoming.first_header(data)
-        # A client that has waited long at the door has sent it again.
+        # A client that waited long has sent the datagram again.
         connection = self._begun(header.destination_cid)
         if connection is not None:
             return connection
@@ -138,7 +138,7 @@ class Handshakes:
                 now=monotonic(),
             )
         except ValueError:
-            # Of another server, or too old: it is as good as none.
+            # A token of another server, or too old a one, counts as none.
             return None
 
     def _retry(self, header: QuicHeader, address: Address) -> bytes:
@@ -156,7 +156,7 @@ class _Door(Endpoint):
     """
     A source of datagrams that belong to no connection yet.
 
-    All of them together have the share of one connection: to open one takes the server 3 ms.
+    All together have the share of one connection: opening one takes the server 3 ms.
     """
 
     def __init__(self, knock: Callable[[bytes, Address, float], Connection | None]) -> None:

@@ -21,15 +21,15 @@ class StreamOwner(Protocol):
     loop: asyncio.AbstractEventLoop
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Queue it for a stream; nothing if the connection is gone or the client stopped it."""
+        """Queue data for a stream; nothing if the connection is gone or the client stopped it."""
         ...
 
     def hand_back(self, stream: Stream) -> None:
-        """Count what a stream has brought so far as handled."""
+        """Count the received bytes of a stream as handled."""
         ...
 
     def refuse(self, stream: Stream) -> None:
-        """Reset and stop it; nothing if it is finished anyway."""
+        """Reset and stop a stream; nothing if it is finished."""
         ...
 
 
