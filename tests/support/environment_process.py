@@ -22,6 +22,8 @@ class EnvironmentProcess(ServerProcess):
 
     module = "runtara_environment"
     listening = "RUNTARA_ENV_QUIC"
+    # An embedded core listens first.
+    listens = r'"listening".*"runtara_environment\.runtime"'
 
     def __init__(self, data_dir: Path, variables: Mapping[str, str]) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)

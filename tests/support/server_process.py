@@ -27,6 +27,8 @@ class ServerProcess:
 
     module = "runtara_server"
     listening = "RUNTARA_QUIC"
+    # Not the name of a logger that ends so.
+    listens = r"(?<![.\w])listening\b"
 
     def __init__(
         self,
@@ -77,8 +79,7 @@ class ServerProcess:
     async def start(self) -> None:
         """Start the process and return once it listens."""
         await self.launch()
-        # Not the name of a logger that ends so.
-        port = _PORT.search(await self.said(r"(?<![.\w])listening\b"))
+        port = _PORT.search(await self.said(self.listens))
         assert port is not None
         self.port = int(port["port"])
         self._variables[f"{self.listening}_PORT"] = port["port"]
