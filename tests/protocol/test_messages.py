@@ -12,9 +12,11 @@ PACKAGE = Path(__file__).parents[2] / "packages" / "runtara-protocol"
 MESSAGES = {
     "RegisterInstanceRequest": """1 instance_id string, 2 tenant_id string,
         3 checkpoint_id opt string, 100 continue_run opt uint64,
-        101 workflow opt string, 102 code_version opt string, 103 launch_id opt string""",
+        101 workflow opt string, 102 code_version opt string, 103 launch_id opt string,
+        104 look bool""",
     "RegisterInstanceResponse": """1 success bool, 2 error string, 100 run opt uint64,
-        101 code opt string, 102 input opt bytes""",
+        101 code opt string, 102 input opt bytes,
+        103 checkpoints opt ListCheckpointsResponse, 104 pending_signal opt Signal""",
     "CheckpointRequest": "1 instance_id string, 2 checkpoint_id string, 3 state bytes",
     "CheckpointResponse": """1 found bool, 2 state bytes, 3 pending_signal opt Signal,
         4 custom_signal opt CustomSignal""",

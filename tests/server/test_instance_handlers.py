@@ -120,3 +120,22 @@ async def test_the_largest_state_is_found_while_the_largest_signals_wait(
     assert found.custom_signal.payload == payload
     assert not found.HasField("pending_signal")
     assert polled.signal.payload == payload
+
+
+async def test_a_registration_tells_what_a_run_reads_first(
+    runtime: CoreRuntime, wire: Wire
+) -> None:
+    """The checkpoints, and the pending signal where there are any; a page of them if many."""
+    assert (await wire.register("new", look=True)).HasField("checkpoints")
+    for number in range(33):
+        await wire.checkpoint("i", f"step {number}", b"state")
+    now = SystemClock().now()
+    await runtime.persistence.signals.send("i", Signal(SignalType.PAUSE, b"p"), when=OPEN, at=now)
+
+    answer = await wire.register("i", look=True)
+
+    told = [(entry.checkpoint_id, entry.state) for entry in answer.checkpoints.checkpoints]
+    assert told == [(f"step {number}", b"state") for number in range(32)]
+    assert answer.checkpoints.HasField("next_id")
+    signal = pb.Signal(instance_id="i", signal_type=pb.SIGNAL_PAUSE, payload=b"p")
+    assert answer.pending_signal == signal

@@ -68,6 +68,28 @@ def test_a_launch_finds_its_image_imported(
     assert logs[0][2] != logs[1][2]
 
 
+def test_a_package_runs_as_python_m_runs_it(
+    spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
+) -> None:
+    """Its program is found once; a module of the spawner's own name hides none of the image's."""
+    package = Path(image["cwd"]) / "frames"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        "import sys\nprint(__name__, __spec__.name, __package__, sys.argv[1:])\n"
+        "assert sys.argv[0] == __file__ and sys.modules['__main__'].__dict__ is globals()\n"
+    )
+    env = {"PATH": os.environ["PATH"]}
+
+    for number in ("1", "2"):
+        warm = {**image, "modules": ["frames"]}
+        spawner.launch(client, f"l{number}", "frames", number, warm=warm, env=env)
+
+        assert client.ended(f"l{number}")["exit_code"] == 0
+        log = (spawner.folder / f"l{number}" / "stderr.log").read_text()
+        assert log == f"__main__ frames.__main__ frames ['{number}']\n"
+
+
 def test_a_forked_launch_can_be_killed(
     spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
 ) -> None:

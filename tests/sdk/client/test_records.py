@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 import pytest
 from tests.sdk.fake_server import FakeServer, refuse, reply
 
-from runtara_protocol.pb.instance_pb2 import CheckpointEntry as WireEntry
 from runtara_protocol.pb.instance_pb2 import (
+    SIGNAL_PAUSE,
     CheckpointResponse,
     InstanceEvent,
     InstanceEventBatch,
     InstanceEventType,
     ListCheckpointsRequest,
     ListCheckpointsResponse,
+    RegisterInstanceResponse,
     RpcResponse,
 )
+from runtara_protocol.pb.instance_pb2 import CheckpointEntry as WireEntry
+from runtara_protocol.pb.instance_pb2 import Signal as WireSignal
 from runtara_sdk import (
     CheckpointEntry,
     Client,
@@ -24,6 +27,7 @@ from runtara_sdk import (
     InstanceSuperseded,
     ProtocolError,
     RequestNotKnown,
+    Signal,
     SignalType,
     ValidationFailed,
 )
@@ -64,6 +68,29 @@ async def test_a_list_goes_over_all_pages(server: FakeServer, client: Client) ->
     assert [request.list_checkpoints for request in server.requests] == [
         ListCheckpointsRequest(instance_id="i-1", after_id=after_id) for after_id in (0, 7, 9)
     ]
+
+
+async def test_a_list_goes_on_from_what_a_registration_told(
+    server: FakeServer, client: Client
+) -> None:
+    """A server too old for that tells nothing, and all is asked for."""
+    told = ListCheckpointsResponse(checkpoints=[WireEntry(checkpoint_id="step-1")], next_id=7)
+    signal = WireSignal(signal_type=SIGNAL_PAUSE, payload=b"p")
+    answer = RegisterInstanceResponse(success=True, checkpoints=told, pending_signal=signal)
+    server.script("register_instance", reply(RpcResponse(register_instance=answer)))
+    server.script("list_checkpoints", reply(page(WireEntry(checkpoint_id="step-2"))))
+
+    first = (await client.register(look=True)).saved
+
+    assert first is not None
+    assert first.signal == Signal(SignalType.PAUSE, b"p")
+    assert [one.checkpoint_id async for one in client.list_checkpoints(first=first)] == [
+        "step-1",
+        "step-2",
+    ]
+    assert server.requests[0].register_instance.look
+    assert server.requests[1].list_checkpoints.after_id == 7
+    assert (await client.register(look=True)).saved is None
 
 
 async def test_an_entry_brings_what_is_known(server: FakeServer, client: Client) -> None:

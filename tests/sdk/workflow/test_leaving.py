@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -187,3 +188,37 @@ async def _run(
     )
     async with asyncio.timeout(PATIENCE):
         return await process.wait()
+
+
+FORKED = """
+import asyncio, ctypes, os, sys
+from importlib import import_module
+import_module("runtara_sdk.workflow.process.preloaded")
+leaving = import_module("runtara_sdk.workflow.process.leaving")
+assert len(os.listdir("/proc/self/task")) == 1
+c = ctypes.CDLL(None)
+note = ctypes.CFUNCTYPE(None)(lambda: os.write(1, b"its handler\\n") and None)
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+c.puts(b"in a buffer of C's")
+if sys.argv[1] == "extended":
+    ctypes.CDLL(sys.argv[2])
+    c.atexit(note)
+leaving.Door().leave(leaving.Leave(7, leaving.Manner.WHOLE))
+"""
+
+
+def library() -> str:
+    """A library that Python finds, and that nothing here has loaded."""
+    return str(next(Path(sys.base_prefix, "lib").rglob("lib-dynload/_test*.so")))
+
+
+@pytest.mark.parametrize("kind", ["plain", "extended"])
+def test_a_forked_run_ends_as_a_program_of_c_where_it_has_loaded_libraries(kind: str) -> None:
+    """Their handlers are called; without them C's buffers are all there is to be flushed."""
+    command = [sys.executable, "-c", FORKED, kind, library()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert done.returncode == 7, done.stderr
+    handled = ["its handler"] if kind == "extended" else []
+    assert sorted(done.stdout.splitlines()) == ["in a buffer of C's", *handled]

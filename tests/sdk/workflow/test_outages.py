@@ -14,6 +14,11 @@ from tests.sdk.workflow.probe import probe
 from tests.support.server_process import ServerProcess, running
 
 from runtara_persistence import InstanceStatus
+from runtara_protocol.pb.instance_pb2 import (
+    ListCheckpointsResponse,
+    RegisterInstanceResponse,
+    RpcResponse,
+)
 from runtara_sdk import Client, CoreUnavailable, Ended, Outcome, Settings, step, workflow
 from runtara_sdk.client.retry import Retry
 from runtara_sdk.workflow import execute
@@ -138,6 +143,24 @@ async def test_a_result_waits_for_the_core(
     assert ended == Ended(Outcome.DONE, b'"one"')
     assert probe.seen == ["one", "finally"]
     assert server.kinds().count("checkpoint") == 4
+
+
+async def test_a_run_begins_with_one_request(
+    server: FakeServer, settings: Callable[..., Settings]
+) -> None:
+    """Its registration brings what was saved; an older core is asked for it."""
+    told = ListCheckpointsResponse()
+    answer = RegisterInstanceResponse(success=True, run=1, checkpoints=told)
+    server.script("register_instance", reply(RpcResponse(register_instance=answer)))
+
+    for expected in ([], ["list_checkpoints"]):
+        server.requests.clear()
+        async with connected(settings()) as journal:
+            await execute(saving, journal)
+
+        assert server.kinds() == [
+            *("register_instance", *expected, "checkpoint", "checkpoint", "instance_event")
+        ]
 
 
 async def test_a_core_out_of_reach_for_long_is_no_failure_of_the_workflow(

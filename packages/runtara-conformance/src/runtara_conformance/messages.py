@@ -67,17 +67,7 @@ class RegisterInstanceRequest(Message):
     workflow: str | None = opt_text(101)
     code_version: str | None = opt_text(102)
     launch_id: str | None = opt_text(103)
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterInstanceResponse(Message):
-    """The one answer that reports a refusal itself: `success` false, with `error` and `code`."""
-
-    success: bool = boolean(1)
-    error: str = text(2)
-    run: int | None = opt_unsigned(100)
-    code: str | None = opt_text(101)
-    input: bytes | None = opt_binary(102)
+    look: bool = boolean(104)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +258,19 @@ class ListCheckpointsResponse(Message):
 
     checkpoints: tuple[CheckpointEntry, ...] = repeated_message(1, CheckpointEntry)
     next_id: int | None = opt_integer(2)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterInstanceResponse(Message):
+    """The one answer that reports a refusal itself: `success` false, with `error` and `code`."""
+
+    success: bool = boolean(1)
+    error: str = text(2)
+    run: int | None = opt_unsigned(100)
+    code: str | None = opt_text(101)
+    input: bytes | None = opt_binary(102)
+    checkpoints: ListCheckpointsResponse | None = opt_message(103, ListCheckpointsResponse)
+    pending_signal: Signal | None = opt_message(104, Signal)
 
 
 @dataclass(frozen=True, slots=True)

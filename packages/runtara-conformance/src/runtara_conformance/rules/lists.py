@@ -5,6 +5,8 @@ from runtara_conformance.expect import answered, expect, refused, same
 from runtara_conformance.messages import (
     ListCheckpointsRequest,
     ListCheckpointsResponse,
+    RegisterInstanceRequest,
+    RegisterInstanceResponse,
     RetryAttemptEvent,
     Status,
 )
@@ -121,3 +123,18 @@ async def a_lists_id_is_checked(server: Server) -> None:
         for bad in ("", "x" * 1025, "a\0b"):
             reply = await connection.request(ListCheckpointsRequest(bad))
             refused(reply, "VALIDATION_ERROR", naming=["instance_id"])
+
+
+@rule("look: a registration answers what was saved, too, unless that is large")
+async def a_registration_looks(server: Server) -> None:
+    async with server.instance() as one:
+        asked = RegisterInstanceRequest(one.id, one.tenant, look=True)
+        first = answered(await one.ask(asked), RegisterInstanceResponse)
+        same("of none", first.checkpoints, ListCheckpointsResponse())
+        await one.saves("a", b"1")
+        again = answered(await one.ask(asked), RegisterInstanceResponse)
+        same("of one", again.checkpoints, await page(one))
+        await one.saves("large", INLINE * b"x")
+        large = answered(await one.ask(asked), RegisterInstanceResponse)
+        same("where one is large", large.checkpoints, None)
+        same("unless it is asked for", (await one.register()).checkpoints, None)

@@ -12,7 +12,7 @@ forked: the answer says so, and the environment starts a process of its own for 
 
 import array
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import random
@@ -20,14 +20,24 @@ import runpy
 import socket
 import sys
 import traceback
+from functools import cache
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from types import CodeType
+from typing import Any, NoReturn, TypeAlias
+
+Program: TypeAlias = tuple[ModuleSpec, CodeType]
 
 _MAX_LINE = 8 * 1024 * 1024
 
 
 def main(arguments: list[str]) -> int:
     """Import `arguments[1:]`, then fork for each order on the socket, whose number comes first."""
+    # This file's own folder, whose modules would hide an image's of the same name.
+    if sys.path[:1] == [str(Path(__file__).parent)]:
+        del sys.path[0]
     orders = socket.socket(fileno=int(arguments[0]))
     problem = _imported(arguments[1:]) or _unforkable(orders.fileno())
     _answer(orders, problem or {"ready": True})
@@ -94,6 +104,7 @@ def _answer(orders: socket.socket, answer: dict[str, Any]) -> None:
 
 def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict[str, Any]:
     """Fork twice, so that the process falls to the spawner, which learns its exit code."""
+    program = _found(order["argv"][0])
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:
@@ -102,7 +113,7 @@ def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict
             os.close(reading)
             os.close(writing)
             orders.close()
-            _run(order, output)
+            _run(order, output, program)
         os.write(writing, str(child).encode())
         os._exit(0)
     os.close(writing)
@@ -113,7 +124,22 @@ def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict
     return {"pid": int(pid)}
 
 
-def _run(order: dict[str, Any], output: int) -> NoReturn:
+@cache
+def _found(name: str) -> Program | None:
+    """Find the program of a package that is imported, once; None: each launch finds it."""
+    if name not in sys.modules:
+        return None
+    try:
+        spec = importlib.util.find_spec(f"{name}.__main__")
+    except ImportError:
+        return None
+    if spec is None or not isinstance(spec.loader, InspectLoader):
+        return None
+    code = spec.loader.get_code(spec.name)
+    return None if code is None else (spec, code)
+
+
+def _run(order: dict[str, Any], output: int, program: Program | None) -> NoReturn:
     """Become the launch's process: as one that was started anew, but for what is imported."""
     os.setsid()
     os.dup2(output, 1)
@@ -128,13 +154,25 @@ def _run(order: dict[str, Any], output: int) -> NoReturn:
     sys.argv[:] = order["argv"]
     code = 0
     try:
-        runpy.run_module(order["argv"][0], run_name="__main__", alter_sys=True)
+        if program is None:
+            runpy.run_module(order["argv"][0], run_name="__main__", alter_sys=True)
+        else:
+            _execute(*program)
     except SystemExit as end:
         code = _code(end)
     except BaseException:
         traceback.print_exc()
         code = 1
     sys.exit(code)
+
+
+def _execute(spec: ModuleSpec, code: CodeType) -> None:
+    """Run a program as `python -m` does."""
+    main = module_from_spec(spec)
+    main.__name__ = "__main__"
+    sys.modules["__main__"] = main
+    sys.argv[0] = spec.origin or ""
+    exec(code, main.__dict__)
 
 
 def _code(end: SystemExit) -> int:

@@ -47,7 +47,7 @@ STATUS_FAILED: InstanceStatus
 STATUS_CANCELLED: InstanceStatus
 
 class RegisterInstanceRequest(_message.Message):
-    __slots__ = ("instance_id", "tenant_id", "checkpoint_id", "continue_run", "workflow", "code_version", "launch_id")
+    __slots__ = ("instance_id", "tenant_id", "checkpoint_id", "continue_run", "workflow", "code_version", "launch_id", "look")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_ID_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class RegisterInstanceRequest(_message.Message):
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
+    LOOK_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     tenant_id: str
     checkpoint_id: str
@@ -62,21 +63,26 @@ class RegisterInstanceRequest(_message.Message):
     workflow: str
     code_version: str
     launch_id: str
-    def __init__(self, instance_id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., continue_run: _Optional[int] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., launch_id: _Optional[str] = ...) -> None: ...
+    look: bool
+    def __init__(self, instance_id: _Optional[str] = ..., tenant_id: _Optional[str] = ..., checkpoint_id: _Optional[str] = ..., continue_run: _Optional[int] = ..., workflow: _Optional[str] = ..., code_version: _Optional[str] = ..., launch_id: _Optional[str] = ..., look: _Optional[bool] = ...) -> None: ...
 
 class RegisterInstanceResponse(_message.Message):
-    __slots__ = ("success", "error", "run", "code", "input")
+    __slots__ = ("success", "error", "run", "code", "input", "checkpoints", "pending_signal")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     success: bool
     error: str
     run: int
     code: str
     input: bytes
-    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ...) -> None: ...
+    checkpoints: ListCheckpointsResponse
+    pending_signal: Signal
+    def __init__(self, success: _Optional[bool] = ..., error: _Optional[str] = ..., run: _Optional[int] = ..., code: _Optional[str] = ..., input: _Optional[bytes] = ..., checkpoints: _Optional[_Union[ListCheckpointsResponse, _Mapping]] = ..., pending_signal: _Optional[_Union[Signal, _Mapping]] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
     __slots__ = ("instance_id", "checkpoint_id", "state")

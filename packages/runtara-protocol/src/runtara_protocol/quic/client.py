@@ -17,7 +17,7 @@ from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
-from aioquic.tls import AlertDescription
+from aioquic.tls import AlertDescription, Group
 
 from runtara_protocol.quic.datapath import Datapath, set_buffers
 from runtara_protocol.quic.driver import Driver
@@ -143,12 +143,21 @@ class _Exchange:
         self.chunks: list[bytes] = []
 
 
+class _Machine(QuicConnection):
+    """aioquic's, but with keys for the two groups that every server knows one of."""
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        # Each group offered takes a pair of keys; those of P-384 and X448 took a launch 3 ms.
+        self.tls._supported_groups = [Group.SECP256R1, Group.X25519]
+
+
 class ClientConnection(Driver):
     """A connection to the server; any number of tasks may exchange on it at once."""
 
     def __init__(self, settings: ClientSettings, sock: socket.socket, address: Address) -> None:
         super().__init__(
-            QuicConnection(configuration=_configuration(settings)),
+            _Machine(configuration=_configuration(settings)),
             Datapath(sock, lambda _data, _address: self, self._failed),
         )
         self.is_established = False

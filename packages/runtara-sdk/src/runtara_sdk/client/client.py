@@ -14,6 +14,7 @@ from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
     CustomEvent,
+    FirstPage,
     Pending,
     Registration,
     SignalType,
@@ -117,16 +118,18 @@ class Client:
         *,
         workflow: str | None = None,
         code_version: str | None = None,
+        look: bool = False,
     ) -> Registration:
         """
         Begin a run of the instance, creating it if the server does not know it.
 
         `checkpoint_id`, if given, must exist; nothing else comes of it. `workflow` and
-        `code_version` say what this process runs, for people and tools to see. A process that was
-        launched (RUNTARA_LAUNCH_ID) registers only while its launch is the instance's open one:
-        afterwards it raises InstanceSuperseded and must stop. From here on heartbeats are
-        sent until the instance has ended. An earlier run's process is refused from now on; a second
-        call begins another run. A lost answer is asked for again, which skips a run number.
+        `code_version` say what this process runs, for people and tools to see. `look` asks for the
+        first checkpoints, too (`saved`). A process that was launched (RUNTARA_LAUNCH_ID) registers
+        only while its launch is the instance's open one: afterwards it raises InstanceSuperseded
+        and must stop. From here on heartbeats are sent until the instance has ended. An earlier
+        run's process is refused from now on; a second call begins another run. A lost answer is
+        asked for again, which skips a run number.
         """
         calls = self._calls
         # A run may begin though its answer is lost; the one known so far is superseded then.
@@ -140,6 +143,7 @@ class Client:
                 workflow=workflow,
                 code_version=code_version,
                 launch_id=launch_id,
+                look=look,
             )
         )
         registration = responses.registration(response.register_instance)
@@ -168,20 +172,25 @@ class Client:
         response = await self._calls.ask(requests.get_checkpoint(self._id, checkpoint_id))
         return responses.saved_state(response.get_checkpoint)
 
-    async def list_checkpoints(self) -> AsyncIterator[CheckpointEntry]:
+    async def list_checkpoints(
+        self, *, first: FirstPage | None = None
+    ) -> AsyncIterator[CheckpointEntry]:
         """
         Read all checkpoints in the order they were saved, a page at a time as they are wanted.
 
-        A server that is too old for it raises RequestNotKnown at the first one: then do without,
-        and read each checkpoint by itself.
+        `first` is what a registration told, which is not read again. A server that is too old for
+        it raises RequestNotKnown at the first one: then do without, and read each checkpoint by
+        itself.
         """
-        after_id: int | None = 0
+        for entry in () if first is None else first.entries:
+            yield entry
+        after_id = 0 if first is None else first.next_id
         while after_id is not None:
             response = await self._calls.ask(requests.list_checkpoints(self._id, after_id))
             page = response.list_checkpoints
             for message in page.checkpoints:
                 yield responses.entry(message)
-            after_id = page.next_id if page.HasField("next_id") else None
+            after_id = responses.next_id(page)
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None = None) -> bool:
         """

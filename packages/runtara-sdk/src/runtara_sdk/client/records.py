@@ -62,18 +62,6 @@ class CustomEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
-    """
-    The run that begins: its number, and what the instance was created with.
-
-    `run` is None from a server that counts no runs; `input` is None if there is none.
-    """
-
-    run: int | None = None
-    input: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """
     A checkpoint as it stands after the call, and the signal that is pending.
@@ -102,6 +90,33 @@ class CheckpointEntry:
     failed_attempts: int = 0
     last_attempt_at: datetime | None = None
     wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """
+    The checkpoints saved first, and the signal that is pending if there are any.
+
+    `next_id`: more were saved, behind that one; None: these are all.
+    """
+
+    entries: tuple[CheckpointEntry, ...]
+    next_id: int | None = None
+    signal: Signal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """
+    The run that begins: its number, and what the instance was created with.
+
+    `run` is None from a server that counts no runs; `input` is None if there is none. `saved` is
+    None unless it was asked for, where it is large, and from a server that is too old for it.
+    """
+
+    run: int | None = None
+    input: bytes | None = None
+    saved: FirstPage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def register(
     workflow: str | None = None,
     code_version: str | None = None,
     launch_id: str | None = None,
+    look: bool = False,
 ) -> RpcRequest:
     """Ask for a new run, or, with `run`, to go on with that one."""
     return RpcRequest(
@@ -53,6 +54,7 @@ def register(
             workflow=workflow,
             code_version=code_version,
             launch_id=launch_id,
+            look=look,
         )
     )
 

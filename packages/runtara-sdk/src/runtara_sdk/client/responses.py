@@ -9,6 +9,7 @@ from runtara_protocol.pb.instance_pb2 import (
     CheckpointResponse,
     GetCheckpointResponse,
     GetInstanceStatusResponse,
+    ListCheckpointsResponse,
     PollSignalsResponse,
     RegisterInstanceResponse,
     RpcResponse,
@@ -19,6 +20,7 @@ from runtara_protocol.pb.instance_pb2 import SignalType as WireSignalType
 from runtara_sdk.client.records import (
     Checkpoint,
     CheckpointEntry,
+    FirstPage,
     InstanceStatus,
     Registration,
     Signal,
@@ -73,7 +75,22 @@ def registration(answer: RegisterInstanceResponse) -> Registration:
     return Registration(
         run=answer.run if answer.HasField("run") else None,
         input=answer.input if answer.HasField("input") else None,
+        saved=_first_page(answer) if answer.HasField("checkpoints") else None,
     )
+
+
+def _first_page(answer: RegisterInstanceResponse) -> FirstPage:
+    page = answer.checkpoints
+    return FirstPage(
+        tuple(map(entry, page.checkpoints)),
+        next_id(page),
+        _signal(answer.pending_signal) if answer.HasField("pending_signal") else None,
+    )
+
+
+def next_id(page: ListCheckpointsResponse) -> int | None:
+    """Read where the next page begins; None: this is the last."""
+    return page.next_id if page.HasField("next_id") else None
 
 
 def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:

@@ -1,9 +1,17 @@
 """Registering instances, reading how they stand, and starting children."""
 
+from datetime import timedelta
+
 from runtara_domain.model import NewChild, Registration
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
+
+_LOOKED_AT = 32
+"""Checkpoints that are told with a registration."""
+
+_MOST_LOOKED_AT = 64 * 1024
+"""Bytes that an answer has with them."""
 
 
 async def register_instance(
@@ -22,11 +30,28 @@ async def register_instance(
             launch_id=message.launch_id if message.HasField("launch_id") else None,
         ),
     )
-    return pb.RpcResponse(
-        register_instance=pb.RegisterInstanceResponse(
-            success=True, run=registered.run, input=registered.input
+    answer = pb.RegisterInstanceResponse(success=True, run=registered.run, input=registered.input)
+    if message.look:
+        await _look(core, request, answer, message.instance_id)
+    return pb.RpcResponse(register_instance=answer)
+
+
+async def _look(
+    core: Operations, request: Request, answer: pb.RegisterInstanceResponse, instance_id: str
+) -> None:
+    """Tell what a run reads first, unless it is large: then it asks, and waits for room."""
+    caller = request.session.caller(instance_id)
+    page = await core.list_checkpoints(caller=caller, after_id=0, limit=_LOOKED_AT)
+    looked = pb.RegisterInstanceResponse(checkpoints=translation.page(page))
+    if page.entries:
+        pending = await core.poll_signals(
+            session=request.session, caller=caller, checkpoint_ids=(), wait=timedelta(0)
         )
-    )
+        signal = translation.signal(instance_id, pending.signal)
+        if signal is not None:
+            looked.pending_signal.CopyFrom(signal)
+    if answer.ByteSize() + looked.ByteSize() <= _MOST_LOOKED_AT:
+        answer.MergeFrom(looked)
 
 
 async def get_instance_status(

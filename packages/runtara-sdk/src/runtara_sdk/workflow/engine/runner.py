@@ -182,8 +182,10 @@ async def _start(execution: Execution, started: RunStarted, given: bytes | None)
     logger.info("resumed: %s from the core", _counted(steps))
     if observe is not None:
         observe(RunResumed(workflow.name, steps))
-    polled = await execution.end.call_core(lambda: execution.store.poll((), timedelta(0)))
-    await execution.inbox.answer(polled)
+    pending = started.pending
+    if pending is None:
+        pending = await execution.end.call_core(lambda: execution.store.poll((), timedelta(0)))
+    await execution.inbox.answer(pending)
     if "input" not in saved:
         return workflow.arguments(None, is_saved=True)
     text = json.dumps(saved["input"], ensure_ascii=False).encode(errors="backslashreplace")

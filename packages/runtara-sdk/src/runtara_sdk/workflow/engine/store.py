@@ -10,17 +10,27 @@ from runtara_sdk.workflow.engine.outcome import Ended
 
 
 @dataclass(frozen=True, slots=True)
+class Polled:
+    """The signal that is pending, and the values sent to the names asked for."""
+
+    signal: SignalType | None = None
+    values: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """
     A run that has begun.
 
     `states` is every state that is saved, by key; None: the core can't list them, so that each is
     read by itself. `run`: its number, counted from 1; None: the core does not number runs.
+    `pending`: what a poll without names gave since it began; None: there was none yet.
     """
 
     input: bytes | None
     states: Mapping[str, bytes] | None
     run: int | None = None
+    pending: Polled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +39,6 @@ class Saved:
 
     state: bytes
     signal: SignalType | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Polled:
-    """The signal that is pending, and the values sent to the names asked for."""
-
-    signal: SignalType | None = None
-    values: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class DurableStore(Protocol):

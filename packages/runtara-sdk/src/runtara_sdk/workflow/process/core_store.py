@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from runtara_sdk.client.client import Client
-from runtara_sdk.client.records import InstanceStatus, Signal, SignalType
+from runtara_sdk.client.records import FirstPage, InstanceStatus, Signal, SignalType
 from runtara_sdk.client.retry import TRANSIENT, Retry
 from runtara_sdk.client.settings import Settings
 from runtara_sdk.errors import (
@@ -79,9 +79,11 @@ class CoreStore:
         self._workflow = workflow
 
     async def begin(self) -> RunStarted:
-        registration = await self._client.register(workflow=self._workflow)
+        registration = await self._client.register(workflow=self._workflow, look=True)
         self._liveness.begin()
-        return RunStarted(registration.input, await self._passed(), registration.run)
+        saved = registration.saved
+        pending = None if saved is None else Polled(_type_of(saved.signal))
+        return RunStarted(registration.input, await self._passed(saved), registration.run, pending)
 
     async def ended(self) -> Ended | None:
         return await self._ended(self.instance_id)
@@ -183,10 +185,10 @@ class CoreStore:
                 reason,
             )
 
-    async def _passed(self) -> dict[str, bytes] | None:
+    async def _passed(self, first: FirstPage | None) -> dict[str, bytes] | None:
         found = {}
         try:
-            async for entry in self._client.list_checkpoints():
+            async for entry in self._client.list_checkpoints(first=first):
                 state = entry.state
                 if state is None:
                     state = await self._client.get_checkpoint(entry.checkpoint_id)

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runtara_sdk.loggers import get_logger
 from runtara_sdk.workflow.process import outputs
@@ -41,8 +41,11 @@ class Manner(Enum):
 _USUAL_THRESHOLD, _THRESHOLD = 700, 5_000
 """After how many new objects the collector looks at them: of a short run it takes a tenth."""
 
-_spared: set[str] = set()
-"""The names of modules that are left as they are when the process ends."""
+_spared: dict[str, None] = {}
+"""The names of modules that are left as they are when the process ends, in their order."""
+
+_libraries: int | None = None
+"""How many libraries the process had loaded when modules were spared."""
 
 
 def spare() -> None:
@@ -53,8 +56,10 @@ def spare() -> None:
     each object that is looked at is copied, and that took four times the CPU of all else. A second
     call does nothing.
     """
+    global _libraries
     if not _spared:
-        _spared.update(sys.modules)
+        _spared.update(dict.fromkeys(sys.modules))
+        _libraries = _count_libraries()
         gc.collect()
         gc.freeze()
         if gc.get_threshold()[0] == _USUAL_THRESHOLD:
@@ -97,8 +102,7 @@ class Door:
             atexit._run_exitfuncs()
             _let_go()
             self._close()
-            # The handlers of C's libraries, and its buffers; nothing more of Python's.
-            ctypes.PyDLL(None).exit(leave.code)
+            _end_of_c(leave.code)
         self._close()
         if leave.manner is Manner.HANDLERS and not threads.are_at_work():
             _call_handlers(leave.code)
@@ -127,8 +131,7 @@ async def _end_tasks() -> None:
 
 def _let_go() -> None:
     """Let go of the globals of the user's modules, the last imported first."""
-    modules = [module for name, module in sys.modules.items() if name not in _spared]
-    for module in reversed(modules):
+    for module in _users_modules():
         # What stands in sys.modules may be any object.
         if issubclass(type(module), ModuleType):
             names = module.__dict__
@@ -136,6 +139,64 @@ def _let_go() -> None:
                 if name != "__builtins__":
                     names[name] = None
     gc.collect()
+
+
+def _users_modules() -> list[object]:
+    """Give what was imported since modules were spared, the last first."""
+    last = next(reversed(_spared), None)
+    found: list[object] = []
+    # From the end: a module that is only looked at is copied in a forked process, with its page.
+    for name in reversed(sys.modules):
+        if name == last:
+            break
+        if name not in _spared:
+            found.append(sys.modules[name])
+    return found
+
+
+def _end_of_c(code: int) -> NoReturn:
+    """
+    End as C's `exit`, with the buffers and handlers of C's libraries, and nothing more of Python's.
+
+    The handlers of libraries that were there before user code only free memory, which takes some
+    milliseconds: without others, buffers are all that there is.
+    """
+    c = ctypes.PyDLL(None)
+    if _libraries is None or _count_libraries() != _libraries:
+        c.exit(code)
+    c.fflush(None)
+    os._exit(code)
+
+
+class _Library(ctypes.Structure):
+    """What `dl_iterate_phdr` says of a loaded library."""
+
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("headers", ctypes.c_void_p),
+        ("header_count", ctypes.c_uint16),
+        ("loaded_so_far", ctypes.c_ulonglong),
+    )
+
+
+def _count_libraries() -> int | None:
+    """Tell how many libraries this process has ever loaded; None where that can't be known."""
+    counts: list[int] = []
+
+    def note(library: Any, size: int, data: int) -> int:
+        if size >= ctypes.sizeof(_Library):
+            counts.append(library.contents.loaded_so_far)
+        return 1  # The first one is enough.
+
+    look = getattr(ctypes.PyDLL(None), "dl_iterate_phdr", None)
+    if look is None:
+        return None
+    kind = ctypes.PYFUNCTYPE(
+        ctypes.c_int, ctypes.POINTER(_Library), ctypes.c_size_t, ctypes.c_void_p
+    )
+    look(kind(note), None)
+    return counts[0] if counts else None
 
 
 def _name_threads() -> None:

@@ -1,0 +1,101 @@
+"""
+A rehearsal: one run of a workflow with one step, against a core in this process that keeps nothing.
+
+What a program does for the first time takes it longest: OpenSSL looks its algorithms up, Python
+specialises its byte code, patterns and schemas are made. An interpreter that is forked for many
+runs does that once, before; each forked process would do it anew, in pages that are copied for it.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from tempfile import NamedTemporaryFile
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from runtara_protocol.frame import FrameDecoder, MessageType, encode
+from runtara_protocol.pb import instance_pb2 as pb
+from runtara_protocol.quic.certificates import self_signed
+from runtara_protocol.quic.connection import Connection
+from runtara_protocol.quic.listener import Listener, ListenerSettings
+from runtara_protocol.quic.stream import Stream
+from runtara_sdk.client.settings import Settings
+from runtara_sdk.errors import RuntaraError
+from runtara_sdk.workflow.api.steps import step
+from runtara_sdk.workflow.api.workflows import workflow
+from runtara_sdk.workflow.engine.runner import execute
+from runtara_sdk.workflow.process.core_store import connected
+
+_HOST = "127.0.0.1"
+_REQUESTS = frozenset({MessageType.REQUEST})
+_ANSWERS = {
+    "register_instance": pb.RpcResponse(
+        register_instance=pb.RegisterInstanceResponse(
+            success=True, run=1, checkpoints=pb.ListCheckpointsResponse()
+        )
+    ),
+    "checkpoint": pb.RpcResponse(checkpoint=pb.CheckpointResponse()),
+    "instance_event": pb.RpcResponse(instance_event=pb.InstanceEventResponse(success=True)),
+}
+
+
+def rehearse() -> None:
+    """Rehearse; where no socket or file can be had, the first run is slower, and nothing else."""
+    level = logging.root.manager.disable
+    # It is no run that a log should tell of.
+    logging.disable()
+    try:
+        with suppress(OSError, RuntaraError):
+            asyncio.run(_rehearsed())
+    finally:
+        logging.disable(level)
+
+
+async def _rehearsed() -> None:
+    certificate = self_signed()
+    listening = ListenerSettings(
+        host=_HOST, port=0, certificate=certificate, keep_alive=None, grace=0.0
+    )
+    with NamedTemporaryFile() as trusted:
+        trusted.write(certificate.chain[0].public_bytes(Encoding.PEM))
+        trusted.flush()
+        async with Listener(listening, _Forgetful) as listener:
+            settings = Settings(
+                instance_id="rehearsal",
+                tenant_id="rehearsal",
+                server_addr=f"{_HOST}:{listener.address[1]}",
+                server_name="localhost",
+                tls_ca=trusted.name,
+                skip_cert_verification=False,
+            )
+            async with connected(settings) as store:
+                await execute(_play, store)
+
+
+@step
+async def _line(text: str) -> str:
+    return text
+
+
+@workflow
+async def _play() -> str:
+    return await _line("a line")
+
+
+class _Forgetful:
+    """A core's end of a connection: it takes whatever it is asked for as done."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Serve this connection, whichever it is."""
+
+    async def stream(self, stream: Stream) -> None:
+        """Answer a stream's request."""
+        decoder, payload = FrameDecoder(_REQUESTS), None
+        while payload is None:
+            payload = decoder.feed(await stream.receive())
+        asked = pb.RpcRequest.FromString(payload).WhichOneof("request")
+        answer = _ANSWERS[asked or ""]
+        stream.send(encode(MessageType.RESPONSE, answer.SerializeToString()))
+
+    def closed(self) -> None:
+        """Take no notice."""
