@@ -226,6 +226,7 @@ async def floor(here: Environment) -> AsyncIterator[Floor]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.launch_floor", here.core),
+        str(here.data_dir / "authority/ca.pem"),
         stdin=pipe,
         stdout=pipe,
         limit=1 << 22,

@@ -1,10 +1,11 @@
 """
 The least that a launch may cost, as a bare script: a warm interpreter that forks.
 
-Each fork makes a QUIC handshake, registers its instance and saves one checkpoint; it knows nothing
-of workflows, settings or signals. A line of input is `COUNT AT_ONCE PREFIX`; the answer is a line
-of JSON with the seconds from each fork to its saved checkpoint, the seconds of CPU that each forked
-process used, and the seconds that all took.
+Its arguments are the core's address and the PEM file of the authority to trust: as a launch's
+process, it looks whose certificate it is shown. Each fork makes a QUIC handshake, registers its
+instance and saves one checkpoint; it knows nothing of workflows, settings or signals. A line of
+input is `COUNT AT_ONCE PREFIX`; the answer is a line of JSON with the seconds from each fork to its
+saved checkpoint, the seconds of CPU that each forked process used, and the seconds that all took.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import os
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import NoReturn
 
 from runtara_protocol.frame import FrameDecoder, MessageType, encode
@@ -83,7 +85,7 @@ def _take_one(living: dict[int, tuple[float, int]], seconds: list[float], cpu: l
 def main() -> None:
     """Serve lines of input until it ends."""
     host, port = sys.argv[1].rsplit(":", 1)
-    settings = ClientSettings(host=host, port=int(port), verify=False)
+    settings = ClientSettings(host=host, port=int(port), ca_path=Path(sys.argv[2]))
     # What a client imports late, or makes once.
     _measured(settings, 1, 1, "warm")
     gc.freeze()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection
 
 import pytest
+from tests.contract.launching import hold_lease, offer_all, put_image, start
 from tests.persistence.instances import START, ask_sql, put_running, run_sql
 from tests.persistence.statements import Outage, Statements
 
@@ -286,3 +287,21 @@ async def test_a_transaction_of_plain_sql_reports_launchable_instances_once(
         await signals.next()
 
     assert told.empty()
+
+
+async def test_a_start_that_is_claimed_at_once_tells_no_watch(
+    persistence: SqlitePersistence, path: str
+) -> None:
+    """It would claim in vain; one that waits tells."""
+    image = await put_image(persistence)
+    await hold_lease(persistence, "e", capacity=1)
+    changes = "SELECT changes FROM launchable_changes"
+    [[before]] = ask_sql(path, changes)
+
+    await start(persistence, "claimed", offer=offer_all("e"), image_id=image.image_id)
+    [[claimed]] = ask_sql(path, changes)
+    await start(persistence, "waits", offer=offer_all("e"), image_id=image.image_id)
+    [[waiting]] = ask_sql(path, changes)
+
+    assert claimed == before
+    assert waiting != before

@@ -33,10 +33,15 @@ def start(
         same = connection.execute(_SQL["start.same_key"], created).fetchone()
         if same is not None:
             return Started(duplicate_of=same[0])
+    [changes] = connection.execute(_SQL["start.told"]).fetchone()
     connection.execute(_SQL["start.create"], created)
     if start.image_id is not None:
         connection.execute(_SQL["start.associate"], created)
     claims = None if offer is None else claiming.claim_with_start(connection, offer, at)
+    taken = [] if claims is None else [one.instance_id for one in claims.assignments]
+    if taken == [start.instance_id]:
+        # Nothing more is launchable than before: a watch that were told would claim in vain.
+        connection.execute(_SQL["start.untell"], {"changes": changes})
     return Started(created=True, claims=claims)
 
 

@@ -204,6 +204,12 @@ WHERE instance_id = :instance_id;
 -- name: tell
 UPDATE launchable_changes SET changes = changes + 1;
 
+-- name: start.told
+SELECT changes FROM launchable_changes WHERE id = 1;
+
+-- name: start.untell
+UPDATE launchable_changes SET changes = :changes;
+
 -- name: page.place
 SELECT created_at
 FROM launches

@@ -12,6 +12,7 @@ import encodings.idna
 import zoneinfo
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from cryptography.hazmat.backends.openssl import backend
 from pydantic_core import core_schema, to_jsonable_python
@@ -20,7 +21,11 @@ from runtara_sdk.client import calls, long_poll, requests, responses
 from runtara_sdk.workflow.process import command, core_store, leaving, refusing, rehearsal
 from runtara_sdk.workflow.values import codec, failures
 
-# The first value has pydantic look for its plugins.
-codec.encode("a first value", 1, int)
+# What reads and writes a value is made with the first one of its type; these are what most
+# workflows give.
+_PLAIN: tuple[object, ...] = (None, True, 1, 1.0, "", {}, [])
+for value in _PLAIN:
+    codec.encode("a first value", value, type(value))
+codec.encode("a first value", None, Any)
 rehearsal.rehearse()
 leaving.spare()
