@@ -197,13 +197,13 @@ import_module("runtara_sdk.workflow.process.preloaded")
 leaving = import_module("runtara_sdk.workflow.process.leaving")
 assert len(os.listdir("/proc/self/task")) == 1
 c = ctypes.CDLL(None)
-note = ctypes.CFUNCTYPE(None)(lambda: os.write(1, b"its handler\\n") and None)
+note = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: os.write(1, b"its handler\\n") and None)
 if os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 c.puts(b"in a buffer of C's")
 if sys.argv[1] == "extended":
     ctypes.CDLL(sys.argv[2])
-    c.atexit(note)
+    c.__cxa_atexit(note, None, None)
 leaving.Door().leave(leaving.Leave(7, leaving.Manner.WHOLE))
 """
 
