@@ -218,10 +218,10 @@ async def test_an_environment_that_was_cut_off_takes_no_other_for_lost(
         await start(world, "i")
         await world.pass_time(9)
         async with launcher(world, "a", persistence=Gated(world.persistence, here)):
-            await world.pass_time(41)
+            await world.pass_time(32.5)
             for gate in (here, there):
                 gate.cut(fails=fails)
-            await world.pass_time(25)
+            await world.pass_time(23)
             here.mend()
             await world.pass_time(2)
             over = [one.environment_id for one in await gone(world)]
