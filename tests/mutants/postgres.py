@@ -5,8 +5,8 @@ from tests.mutants.mutant import Mutant
 POSTGRES = (
     Mutant(
         "An ending locks the child before its parent.",
-        "runtara_persistence/postgres/sql/instances.sql",
-        "finish",
+        "runtara_persistence/postgres/sql/fragments.sql",
+        "found_after_parent",
         "WHERE instance_id = $1 -- The parent is locked first, by all steps that lock both. "
         "AND (SELECT count(*) FROM parent) >= 0",
         "WHERE instance_id = $1",
