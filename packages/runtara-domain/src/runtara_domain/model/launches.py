@@ -150,14 +150,15 @@ class Offer:
 @dataclass(frozen=True, slots=True)
 class Claims:
     """
-    What a claim gave.
+    The answer to a claim.
 
-    has_lease: whether the environment's lease was good; without it nothing is claimed. is_draining:
-    whether nothing is claimed because the environment is drained. again_at: the earliest moment at
-    which the same offer may give more by itself: because an instance waits for a worker until then,
-    or was in other hands; None if none does. next_at: the earliest moment after the claim's at
-    which another instance becomes launchable by itself, whoever can launch it; None if none does,
-    or if as many were given as were asked for: there may be more at once.
+    has_lease: whether the environment's lease was good. Without a good lease nothing is claimed.
+    is_draining: whether nothing is claimed because the environment is drained. again_at: the
+    earliest moment at which the same offer may give more by itself, because an instance waits for a
+    worker until then, or another transaction held it; None if there is no such instance. next_at:
+    the earliest moment after the claim at which another instance becomes launchable by itself, for
+    any environment. It is None if there is no such instance. It is also None if the claim gave as
+    many as were asked for: then there may be more at once.
     """
 
     assignments: tuple[Assignment, ...] = ()
