@@ -1,1 +1,1 @@
-"""Where processes run: one module a placement."""
+"""Placements: where processes run. Each placement has its own module or package."""

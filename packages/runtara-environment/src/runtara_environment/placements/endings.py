@@ -1,4 +1,4 @@
-"""What is known of a process that has ended: from the spawner, and from its folder."""
+"""How a process ended: the evidence that its spawner gives, and the files in its folder."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def end_of(message: Message, reports: bool) -> LaunchEnd:
-    """Give the evidence of an ending that a spawner tells."""
+    """Return the evidence of an end from the spawner's message."""
     code, signal = message["exit_code"], message["signal"]
     cause = Cause.UNKNOWN
     if message["is_out_of_memory"] and code != 0:
@@ -37,13 +37,17 @@ def end_of(message: Message, reports: bool) -> LaunchEnd:
 
 
 def storable(text: str) -> str:
-    """Give the end of a text that user code has chosen, as any database keeps it."""
+    """Return the last part of a text of user code, with characters that any database stores."""
     kept = text.replace("\0", "�").encode(errors="replace")[-MAX_STDERR_BYTES:]
     return kept.decode(errors="ignore")
 
 
 def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
-    """Give the valid `output.json` and the end of what a process wrote; takes a thread's time."""
+    """
+    Return the valid `output.json` of a process, and the end of its output.
+
+    It reads files: call it in a thread.
+    """
     stderr = storable(folder.tail(MAX_STDERR_BYTES).decode(errors="replace"))
     content = folder.read_output(MAX_STATE_BYTES)
     if content is None:
@@ -56,7 +60,7 @@ def left_behind(folder: LaunchFolder) -> tuple[ProcessOutput | None, str]:
 
 
 def parsed_handle(handle: str | None) -> dict[str, Any] | None:
-    """Give pid, start time and boot id; None if a launch has no handle, or another's."""
+    """Return pid, start time and boot id; None without a handle, or with one of another form."""
     try:
         found = json.loads(handle or "null")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The placement on this machine: processes belong to a spawner that outlives the environment."""
+"""The placement on this machine: a spawner that outlives the environment owns the processes."""
 
 import asyncio
 import json
@@ -42,10 +42,11 @@ _TRIES = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
     """
-    Where a launch's files lie, and where its process finds the core.
+    The folder of launches' files, and the address at which their processes find the core.
 
-    tls_ca: a PEM file to trust; skip_cert_verification: for tests. max_log_bytes: of a launch's
-    output. warm_images: interpreters at once.
+    tls_ca: a PEM file of certificates that processes trust. skip_cert_verification: for tests.
+    max_log_bytes: how much of a launch's output is kept. warm_images: how many images have a warm
+    interpreter at once.
     """
 
     data_dir: Path
@@ -58,7 +59,7 @@ class LocalSettings:
     keeps_dont_write_bytecode: bool = False
 
     def core_variables(self) -> dict[str, str]:
-        """Give the variables by which a process finds the core."""
+        """Return the environment variables by which a process finds the core."""
         found = {"RUNTARA_SERVER_ADDR": self.core_addr}
         if self.server_name is not None:
             found["RUNTARA_SERVER_NAME"] = self.server_name
@@ -71,7 +72,7 @@ class LocalSettings:
 
 @dataclass(slots=True)
 class _Launched:
-    """A launch whose process is, or may be, alive; pid and start_time: None while it starts."""
+    """A launch whose process may be alive; pid and start_time: None while the process starts."""
 
     folder: LaunchFolder
     reports: bool
@@ -83,9 +84,9 @@ class _Launched:
 @dataclass(slots=True)
 class LocalPlacement:
     """
-    Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
+    Fits `runtara_domain.ports.placements.Placement` while its watch is open.
 
-    A spawner that dies is replaced, and its processes are taken over.
+    If the spawner dies, the placement starts another one, which takes over the processes.
     """
 
     images: Images
@@ -123,18 +124,18 @@ class LocalPlacement:
         return runner is not None and runner.sends_launch_id
 
     def folder(self, tenant_id: str, instance_id: str, launch_id: str) -> LaunchFolder:
-        """Give the folder of a launch, whether or not it is there."""
+        """Return the folder of a launch, whether or not it exists."""
         return LaunchFolder(self.settings.data_dir / "runs", tenant_id, instance_id, launch_id)
 
     async def sweep(
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
     ) -> int:
         """
-        Remove what no launch needs any more; gives how many folders.
+        Remove folders that no launch needs any more, and return how many.
 
-        Of an instance that is not known any more and had no launch for that long, None: for ever,
-        all. Of others all but the last launches; and containers and copies of images that were not
-        needed for a week.
+        older_than: all folders go of an instance that is not known any more and had no launch for
+        that long. None: such folders stay. Of other instances the folders of the last launches
+        stay. Containers and copies of images go when they were not needed for a week.
         """
         launched = self._launched
         folders = Folders(
@@ -209,7 +210,7 @@ class LocalPlacement:
             except SpawnerRefused as refused:
                 self._learn(image, refused, left)
             except SpawnerLost as lost:
-                # It may have been started: nothing of it may live beside the next one.
+                # The process may have been started. It must not live beside the next launch's.
                 await self._end_strays(assignment.launch_id, folders.folder)
                 raise LaunchFailed(Cause.RUNNER_FAILED, str(lost)) from lost
         raise AssertionError("the last try has its answer")
@@ -218,11 +219,11 @@ class LocalPlacement:
         await asyncio.to_thread(end_strays, folder, self._container(launch_id))
 
     def _container(self, launch_id: str) -> Path:
-        """Give the folder of a launch's container, whether or not it has one."""
+        """Return the folder of a launch's container, whether or not the launch has one."""
         return self.settings.data_dir / "containers" / safe_name(launch_id)
 
     def _learn(self, image: Image, refused: SpawnerRefused, left: int) -> None:
-        """Note how an image can't be launched, or raise LaunchFailed if it can't at all."""
+        """Note that an image can't be forked; raise LaunchFailed if it can't be launched at all."""
         text = storable(str(refused))
         if refused.problem in ("threads", "sockets"):
             logger.info("image %s is not forked: %s", image.image_id, text)
@@ -247,8 +248,8 @@ class LocalPlacement:
     # While they live
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
-        # A launch that the spawner doesn't know has no process; one whose spawner has gone is
-        # taken over, and the engine looks again.
+        # A launch that the spawner doesn't know has no process. If the spawner has gone, the next
+        # spawner takes the process over, and the engine looks at it again.
         with suppress(SpawnerRefused, SpawnerLost):
             client = await self._spawner()
             await client.ask("signal", launch_id=launch_id, signal=int(_SIGNALS[signal]))
@@ -259,7 +260,7 @@ class LocalPlacement:
             await (await self._spawner()).ask("confirm", launch_id=launch_id)
 
     def knows(self, launch_id: str) -> bool:
-        """Return whether the spawner has, or had, a process of a launch, before it is taken up."""
+        """Before `take_up`: return whether the spawner has, or had, a process of this launch."""
         return launch_id in self._living or launch_id in self._unheard
 
     async def take_up(self, launches: Sequence[OpenLaunch]) -> None:
@@ -282,7 +283,7 @@ class LocalPlacement:
             await self._find_again(row, launched)
 
     async def _find_again(self, row: OpenLaunch, launched: _Launched) -> None:
-        """Look for a process that the spawner doesn't know."""
+        """Find the process of a launch that the spawner doesn't know."""
         handle = parsed_handle(row.handle)
         if handle is None:
             await self._end_strays(row.launch_id, launched.folder.path)
@@ -329,7 +330,7 @@ class LocalPlacement:
         return self._client
 
     async def _keep_spawner(self) -> None:
-        """Have a spawner at all times."""
+        """Keep a connection to a spawner; start another spawner when one is lost."""
         while True:
             try:
                 client = await connect(
@@ -367,13 +368,13 @@ class LocalPlacement:
         if launch_id in self._launched:
             self._hear(launch_id, message)
         else:
-            # Told by a spawner that was there before; `take_up` knows whose it is.
+            # The spawner ran before this environment. `take_up` finds the launch of this end.
             self._unheard[launch_id] = message
 
     def _hear(self, launch_id: str, message: Message) -> None:
         launched = self._launched.get(launch_id)
         if launched is None:
-            # Its launch was closed while no environment was here.
+            # The launch was closed while no environment ran here.
             self._tell(launch_id, end_of(message, False))
         else:
             self._spawn(self._judge(launch_id, launched, end_of(message, launched.reports)))

@@ -1,4 +1,4 @@
-"""What a spawner is asked for, in its words."""
+"""Requests to a spawner, as its messages have them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from runtara_environment.runners.port import LaunchFolders, ProcessSpec
 def start_order(
     launch_id: str, folders: LaunchFolders, spec: ProcessSpec, *, container: Path
 ) -> dict[str, Any]:
-    """Give the fields that start a launch's process; container: the folder of one, if it is one."""
+    """Return the fields of a request to start a process; container: the folder for a container."""
     return {
         "launch_id": launch_id,
         "folder": str(folders.folder),

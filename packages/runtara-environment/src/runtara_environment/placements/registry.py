@@ -16,10 +16,11 @@ GROUP = "runtara.placements"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementSetup:
     """
-    What a placement of an installed package is made with.
+    The arguments with which the environment makes a placement of an installed package.
 
-    persistence: open while the placement's watch is; it holds the images' bytes. runners: by runner
-    type. local: this environment's folder, and where processes find the core.
+    persistence: it is open while the placement's watch is open, and holds the images' bytes.
+    runners: the runners by runner type. local: this environment's folder, and the address at which
+    processes find the core.
     """
 
     environment_id: str
@@ -30,9 +31,9 @@ class PlacementSetup:
 
 def other_placements(setup: PlacementSetup) -> Mapping[str, Placement]:
     """
-    Give those that entry points bring: an image names one in its metadata, as `placement`.
+    Return the placements of entry points by name. An image's metadata names one as `placement`.
 
-    Each is a callable that takes the setup. Raises PluginBroken.
+    Each entry point is a callable that takes the setup. Raises PluginBroken.
     """
     found: dict[str, Placement] = {}
     for name, make in plugins(GROUP):

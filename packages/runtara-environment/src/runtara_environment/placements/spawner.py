@@ -1,4 +1,4 @@
-"""An environment's end of its spawner."""
+"""The environment's side of the connection to its spawner."""
 
 import asyncio
 import logging
@@ -21,11 +21,11 @@ _LONGEST_PATH = 100
 
 
 class SpawnerLost(Exception):
-    """The spawner has gone, or refuses what it is sent: whether a step was done is unknown."""
+    """The connection to the spawner is lost: whether it did what was asked is unknown."""
 
 
 class SpawnerRefused(Exception):
-    """The spawner can't do it. problem: what is wrong with an image that can't be forked."""
+    """The spawner can't do what was asked. problem: why an image can't be forked, if that is it."""
 
     def __init__(self, text: str, problem: str | None) -> None:
         super().__init__(text)
@@ -34,7 +34,7 @@ class SpawnerRefused(Exception):
 
 @dataclass(slots=True)
 class Greeting:
-    """What a spawner tells first. living: pid and start time by launch."""
+    """A spawner's first answer. living: pid and start time of each living process, by launch."""
 
     boot_id: str
     living: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class SpawnerClient:
     """
     A connection to a spawner.
 
-    `ended` is called for each end of a process, `lost` once when the connection has ended.
+    `listen` calls `ended` for each end of a process, and returns when the connection has ended.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +54,7 @@ class SpawnerClient:
         self._is_lost = False
 
     async def ask(self, do: str, **fields: object) -> Message:
-        """Ask for something; raises SpawnerRefused, and SpawnerLost if no answer comes."""
+        """Send a request, return its answer; raises SpawnerRefused, and SpawnerLost without one."""
         if self._is_lost:
             raise SpawnerLost("the spawner has gone")
         self._number += 1
@@ -74,7 +74,7 @@ class SpawnerClient:
         return Greeting(ok["boot_id"], living)
 
     async def listen(self, ended: Callable[[str, Message], None]) -> None:
-        """Take what the spawner says, until the connection ends."""
+        """Receive the spawner's messages until the connection ends."""
         decoder = Decoder()
         try:
             while data := await self._reader.read(65536):
@@ -107,12 +107,12 @@ class SpawnerClient:
 
 
 async def connect(folder: Path, *options: str) -> SpawnerClient:
-    """Connect to the spawner of a folder; one is started if none is there. Raises SpawnerLost."""
+    """Connect to the spawner of a folder; start one if none runs. Raises SpawnerLost."""
     with _reachable(folder) as near:
         path = near / _SOCKET
         with suppress(FileNotFoundError, ConnectionRefusedError):
             return SpawnerClient(*await asyncio.open_unix_connection(path))
-        # A socket that refuses is what a killed spawner has left.
+        # A socket that refuses connections was left by a killed spawner.
         path.unlink(missing_ok=True)
         code = await asyncio.to_thread(_start, folder, options)
         if code == 0:
@@ -121,7 +121,7 @@ async def connect(folder: Path, *options: str) -> SpawnerClient:
 
 
 def _start(folder: Path, options: tuple[str, ...]) -> int:
-    """Start a spawner that is no child of this process; returns once it listens."""
+    """Start a spawner that is no child of this process, and return once it listens."""
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     listening = f"/proc/self/fd/{descriptor}/{_SOCKET}"
@@ -143,7 +143,7 @@ def _start(folder: Path, options: tuple[str, ...]) -> int:
 
 @contextmanager
 def _reachable(folder: Path) -> Iterator[Path]:
-    """Give a path of the folder that is short enough for the name of a Unix socket."""
+    """Yield a path of the folder that is short enough for the name of a Unix socket."""
     if len(os.fsencode(folder / _SOCKET)) <= _LONGEST_PATH:
         yield folder
         return

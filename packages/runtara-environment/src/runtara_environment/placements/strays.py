@@ -1,4 +1,4 @@
-"""Processes of a launch that no spawner knows of."""
+"""Processes of a launch that no spawner knows."""
 
 import os
 import signal
@@ -9,10 +9,11 @@ from runtara_environment.spawner.containers import Container
 
 def end_strays(folder: Path, container: Path) -> None:
     """
-    Kill all processes whose working folder is this one, and the launch's container, if there is.
+    Kill all processes whose working folder is this folder, and remove the launch's container.
 
-    Every process of a launch begins there, a container's runtime, too; one that was forked from a
-    warm interpreter shows its variables and arguments, but not its own.
+    Every process of a launch begins in the launch's folder, also a container's runtime. Variables
+    and arguments don't identify a process: a process that was forked from a warm interpreter shows
+    those of the interpreter.
     """
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and _works_in(entry, folder):

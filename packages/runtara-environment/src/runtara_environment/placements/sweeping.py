@@ -1,4 +1,4 @@
-"""The folders of launches that nothing needs any more."""
+"""Removing the folders of launches that nothing needs any more."""
 
 import asyncio
 import logging
@@ -17,15 +17,16 @@ from runtara_environment.spawner.containers import Container
 logger = logging.getLogger(__name__)
 
 _UNUSED = timedelta(days=7)
-"""How long a container that was left stays, and a copy of an image that nothing is launched of."""
+"""How long an abandoned container stays, and the copy of an image without launches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
     """
-    What lies below a data folder.
+    The contents of a data folder.
 
-    launches, containers: the folders of what is open now; images: the ids of what that runs.
+    launches, containers: the folders of open launches and of their containers. images: the ids of
+    the images that open launches run.
     """
 
     data_dir: Path
@@ -37,7 +38,7 @@ class Folders:
     async def sweep(
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
     ) -> int:
-        """Remove what nothing needs any more, as a placement's sweep; gives how many folders."""
+        """Sweep as `KeepsFolders` says; return how many folders were removed."""
         week_ago = time.time() - _UNUSED.total_seconds()
         return (
             await self.sweep_runs(is_known, older_than)
@@ -49,10 +50,10 @@ class Folders:
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
     ) -> int:
         """
-        Remove folders of launches; gives how many.
+        Remove folders of launches, and return how many.
 
-        An instance that isn't known any more, and had no launch for that long, loses its workspace,
-        too; None: none does.
+        older_than: an instance that is not known any more, and had no launch for that long, loses
+        its whole folder with its workspace. None: no instance does.
         """
         runs = self.data_dir / "runs"
         removed = await asyncio.to_thread(forget_launches, runs, self.launches, most=KEPT_LAUNCHES)
@@ -67,7 +68,7 @@ class Folders:
         return removed
 
     def sweep_containers(self, before: float) -> int:
-        """Remove containers that a spawner has left at its death; gives how many."""
+        """Remove containers that a spawner left when it died; return how many."""
         folder, removed = self.data_dir / "containers", 0
         for one in folder.iterdir() if folder.exists() else ():
             if one not in self.containers and one.lstat().st_mtime < before:
@@ -81,9 +82,9 @@ class Folders:
 
 def forget(folders: Iterable[Path]) -> None:
     """
-    Remove the folders of instances that are deleted, as far as there are any.
+    Remove the folders of deleted instances, if they exist.
 
-    What can't be removed is logged, and left to a sweep.
+    A folder that can't be removed is logged. A later sweep tries again.
     """
     for folder in folders:
         try:

@@ -1,4 +1,4 @@
-"""Launches that found no room, and when they are tried again."""
+"""Launches for which a cluster had no room, and when they are tried again."""
 
 import asyncio
 import logging
@@ -11,24 +11,24 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 4
 _ON_ITS_WAY_S = 30.0
-"""How long an instance may take from the end of its wait to its launch here, if it is here."""
+"""How long an instance may take from the end of its wait to its launch in this environment."""
 
 
 @dataclass(slots=True)
 class WaitingLine:
     """
-    The instances that a placement gave back for want of room, the longest waiting first.
+    The instances that a placement gave back because it had no room, the longest waiting first.
 
-    Whenever room is freed each of them is tried once, a few at a time, in place of waiting for the
-    end of its back-off. The engine tells of room, for it is freed by other environments, too, and
-    by machines that are added. All is a hint: an instance that is missing here is launched after
-    its back-off.
+    Whenever room is freed, each instance in the line is tried once, a few at a time, before its
+    back-off ends. The cluster's engine reports freed room, because other environments and added
+    machines free room, too. The line is only a hint: an instance that is missing here is launched
+    after its back-off.
     """
 
     launches: Launches
     _freed: int = 0
     _tried: dict[str, int] = field(default_factory=dict)
-    """How often room had been freed when an instance that is being launched was begun with."""
+    """By instance that is being launched: how often room had been freed when its launch began."""
     _given_back: dict[str, str] = field(default_factory=dict)
     """The instances of launches whose verdict is not stored yet."""
     _line: dict[str, int] = field(default_factory=dict)
@@ -40,18 +40,18 @@ class WaitingLine:
         self._line.pop(instance_id, None)
 
     def give_back(self, launch_id: str, instance_id: str) -> None:
-        """Note that a launch waits for room, which the end of another one makes."""
+        """Note that a launch waits for room that the end of another launch makes."""
         self._given_back[launch_id] = instance_id
 
     async def go_on(self, instance_id: str) -> None:
-        """Note that an instance waits for no room: it has it, or an end of a launch makes none."""
+        """Note that an instance has room, or that no end of a launch makes room for it."""
         self._tried.pop(instance_id, None)
         if self._called.pop(instance_id, None) is not None:
             await self._call()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits for room that is freed."""
+        """Whether no instance waits for room that another launch frees."""
         return not self._line
 
     async def closed(self, launch_id: str) -> None:

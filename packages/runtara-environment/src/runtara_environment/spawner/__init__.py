@@ -1,1 +1,1 @@
-"""The process that owns the launched processes of one environment, and outlives it."""
+"""The spawner: the process that owns an environment's launched processes, and outlives it."""

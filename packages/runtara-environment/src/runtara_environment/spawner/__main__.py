@@ -12,7 +12,7 @@ from runtara_environment.spawner.service import Spawner
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until nothing is left to own; exit code 1 if the socket can't be had."""
+    """Serve until the spawner has been unused for long; return 1 if the socket can't be made."""
     parser = argparse.ArgumentParser(prog="runtara-spawner", description=__doc__)
     parser.add_argument("socket", help="path of the Unix socket to listen on")
     parser.add_argument("--idle-s", type=float, default=600, help="how long it stays unused")
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    # Ctrl-C and hang-ups are for the environment. A handler, because a process that is launched
-    # would inherit that a signal is ignored.
+    # Ctrl-C and hang-ups are for the environment. They get an empty handler, because launched
+    # processes would inherit SIG_IGN.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     with socket.socket(socket.AF_UNIX) as listener:

@@ -1,9 +1,9 @@
 """
-Control groups: limits of memory and CPU for a launch, and what its processes used.
+Control groups: the limits of memory and CPU for a launch, and the use of its processes.
 
-Linux has two versions of them, and many machines mount the old one. Both are plain files. Where
-neither can be written (no root, no delegation), there are no limits, and figures come from the
-process's own resource usage.
+Linux has two versions of control groups, and many machines mount the old version. Both are plain
+files. If this process may write neither (no root, no delegation), there are no limits, and figures
+come from the process's own resource usage.
 """
 
 import logging
@@ -21,7 +21,7 @@ _HUGE_PAGE = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a launch may use at most; None: no bound."""
+    """The most that a launch may use; None: no bound."""
 
     memory_bytes: int | None = None
     cpus: float | None = None
@@ -29,22 +29,22 @@ class Limits:
 
 @dataclass(slots=True)
 class Cgroup:
-    """The control group of one launch: a folder on version 2, one a controller on version 1."""
+    """A launch's control group: one folder on version 2, one a controller on version 1."""
 
     folders: Mapping[str, Path] = field(default_factory=dict)
     is_v2: bool = False
 
     def enter(self) -> None:
-        """Move the calling process in; its later children are in from their start."""
+        """Move the calling process into the group; its later children start in the group."""
         for folder in set(self.folders.values()):
             (folder / "cgroup.procs").write_text("0")
 
     def memory_peak(self) -> int | None:
-        """Give the most memory its processes had at once, in bytes; None if that is unknown."""
+        """Return the most memory that its processes had at once, in bytes; None if unknown."""
         return self._number("memory", "memory.peak", "memory.max_usage_in_bytes")
 
     def cpu_usec(self) -> int | None:
-        """Give the CPU time of all its processes, in microseconds; None if that is unknown."""
+        """Return the CPU time of all its processes, in microseconds; None if unknown."""
         if self.is_v2:
             return self._counter("cpuacct", "cpu.stat", "usage_usec")
         nanoseconds = self._number("cpuacct", "", "cpuacct.usage")
@@ -54,17 +54,17 @@ class Cgroup:
         """Return whether its processes have ever needed more memory than its limit."""
         if self.is_v2:
             return bool(self._counter("memory", "memory.events", "oom"))
-        # Not all kernels count failures here; a failed charge may be as large as a huge page.
+        # Not all kernels count failures. A refused request may be as large as a huge page.
         limit = self._number("memory", "", "memory.limit_in_bytes") or 0
         return (self.memory_peak() or 0) + _HUGE_PAGE >= limit
 
     def memory_kills(self) -> int:
-        """Count its processes that the kernel killed for want of memory, of its own or at all."""
+        """Count its processes that the kernel killed for lack of memory, its or the machine's."""
         name = "memory.events" if self.is_v2 else "memory.oom_control"
         return self._counter("memory", name, "oom_kill") or 0
 
     def pids(self) -> list[int]:
-        """List the processes that are in it now."""
+        """List the processes that are in the group now."""
         found: set[int] = set()
         for folder in self.folders.values():
             try:
@@ -74,7 +74,7 @@ class Cgroup:
         return sorted(found)
 
     def remove(self) -> bool:
-        """Remove it; False: a process in it has not quite ended, so try again."""
+        """Remove the group; False: a process in it has not ended completely, so call again."""
         for folder in set(self.folders.values()):
             try:
                 folder.rmdir()
@@ -105,9 +105,9 @@ class Cgroup:
 
 def create(name: str, limits: Limits, root: Path = ROOT) -> Cgroup:
     """
-    Make a control group with these limits, as far as this process may.
+    Make a control group with these limits, if this process may make one.
 
-    One without folders limits and measures nothing.
+    If it may not, the group has no folders, limits nothing and measures nothing.
     """
     try:
         if (root / "cgroup.controllers").exists():

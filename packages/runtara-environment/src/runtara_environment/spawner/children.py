@@ -1,4 +1,4 @@
-"""One launched process: started, watched, ended."""
+"""One launched process: starting it, sending it signals, and reading how it ended."""
 
 import os
 import signal
@@ -18,11 +18,12 @@ class Ended:
     """
     How a process ended.
 
-    exit_code or signal; neither if the process was taken over from a spawner that died, because the
-    kernel tells them to a parent alone. The resources are those of all its processes: peak memory
-    in bytes, CPU in microseconds, None where nothing tells. is_out_of_memory: the kernel killed a
-    process of it at its own limit; is_machine_out_of_memory: because the machine, or what bounds
-    all launches, had no memory left.
+    One of exit_code and signal is set. Both are None if the process was taken over from a spawner
+    that died, because the kernel reports them to the parent alone. The resources are those of all
+    processes of the launch: peak memory in bytes, CPU in microseconds, None if unknown.
+    is_out_of_memory: the kernel killed one of these processes because the launch reached its own
+    limit. is_machine_out_of_memory: the kernel killed one because the machine, or the control group
+    of all launches, had no memory left.
     """
 
     exit_code: int | None
@@ -33,7 +34,7 @@ class Ended:
     is_machine_out_of_memory: bool
 
     def as_message(self) -> dict[str, Any]:
-        """Give its fields for a message."""
+        """Return the fields as a message has them."""
         return {
             "exit_code": self.exit_code,
             "signal": self.signal,
@@ -49,8 +50,8 @@ class Child:
     """
     A launch's process, which is the leader of a session of its own.
 
-    `start_time` with the machine's boot id tells it from a later process with the same pid.
-    container: whose first process it is, if it is one's.
+    `start_time` and the machine's boot id tell the process from a later one with the same pid.
+    container: the container whose first process this is, or None.
     """
 
     launch_id: str
@@ -68,7 +69,7 @@ class Child:
         self.start_time = start_time(self.pid)
 
     def kill(self, number: int) -> None:
-        """Send a signal to all its processes; does nothing once it has ended."""
+        """Send a signal to all processes of the launch; does nothing once the launch has ended."""
         if self.ended is not None:
             return
         try:
@@ -80,7 +81,7 @@ class Child:
                 _kill_if_there(pid)
 
     def reap(self) -> Ended:
-        """Take the exit code of a process that has ended, and end what it left behind."""
+        """Read how the process ended, and kill the processes that it left behind."""
         code, memory, cpu = self._waited()
         _kill_group(self.pid)
         for pid in self.cgroup.pids():
@@ -99,7 +100,7 @@ class Child:
         return self.ended
 
     def clear(self) -> bool:
-        """Remove its container and its control group; False: not quite yet, so ask again."""
+        """Remove the container and the control group; False: not yet removed, so call again."""
         if self.container is not None:
             if not self.container.remove():
                 return False
@@ -107,14 +108,14 @@ class Child:
         return self.cgroup.remove()
 
     def _waited(self) -> tuple[int | None, int | None, int | None]:
-        """Give exit code (negative: a signal), peak memory and CPU of its own process."""
+        """Return exit code (negative: a signal), peak memory and CPU of the first process."""
         try:
             _, status, usage = os.wait4(self.pid, 0)
         except ChildProcessError:
             return None, None, None
         code = os.waitstatus_to_exitcode(status)
         if self._process is not None:
-            # Else the next Popen would look for it, and raise.
+            # Without this the next Popen would wait for the process, and raise.
             self._process.returncode = code
         cpu = int((usage.ru_utime + usage.ru_stime) * 1_000_000)
         return code, usage.ru_maxrss * 1024, cpu
@@ -158,7 +159,7 @@ def adopt(
     cgroup: Cgroup,
     container: Container | None = None,
 ) -> Child | None:
-    """Take over a process of a spawner that died; None if it has ended."""
+    """Take over a process of a spawner that died; None if the process has ended."""
     try:
         child = Child(launch_id, pid, output, cgroup, container)
     except (ProcessLookupError, FileNotFoundError):
@@ -170,7 +171,7 @@ def adopt(
 
 
 def start_time(pid: int) -> int:
-    """Give a process's start in ticks since the machine booted; raise FileNotFoundError."""
+    """Return when a process started, in ticks since boot; raises FileNotFoundError."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[19])
 

@@ -1,10 +1,10 @@
 """
-Containers of launches: made by a runtime, owned by the spawner like any process.
+Containers of launches: a runtime makes them, and the spawner owns them like any process.
 
-The runtime is asked to detach. Then it ends, and the container's first process falls to the
-spawner, which so gets its exit code; and its control group is there until the container is removed,
-so that it can be asked for the kernel's evidence. All of a container lies in one folder, by which
-the next spawner knows it.
+The runtime is asked to detach. Then the runtime ends, and the spawner becomes the parent of the
+container's first process. So the spawner gets its exit code. The control group exists until the
+container is removed, so the spawner can read there what the kernel counted. All files of a
+container lie in one folder. The next spawner finds the container by this folder.
 """
 
 import json
@@ -20,12 +20,12 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 _NAME = "container"
-"""What each runtime calls it: each has a state folder of its own."""
+"""The name of each container for its runtime. Each container has its own state folder."""
 _SAID_AT_MOST = 4096
 
 
 class ContainerFailed(Exception):
-    """The runtime made no container; the text is the runtime's own."""
+    """The runtime made no container; the text is the runtime's own message."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +39,7 @@ class Container:
     def make(
         folder: Path, runtime: str, config: Mapping[str, Any], cgroup: str | None
     ) -> "Container":
-        """Write what the runtime needs; cgroup: the path of its control group, if it has one."""
+        """Write the files that the runtime needs; cgroup: the control group's path, or None."""
         (folder / "rootfs").mkdir(parents=True)
         (folder / "runtime").write_text(runtime)
         linux = dict(config["linux"])
@@ -49,7 +49,7 @@ class Container:
         return Container(folder)
 
     def start(self, output: int, cwd: Path) -> int:
-        """Have the runtime start it; gives a pidfd of the runtime, which ends soon, or OSError."""
+        """Have the runtime start it; return a pidfd of the runtime, or raise OSError."""
         command = [
             *(*self._runtime(), "--log", str(self.folder / "log"), "--log-format", "json"),
             *("run", "--detach", "--pid-file", str(self._pid_file)),
@@ -66,7 +66,7 @@ class Container:
         return os.pidfd_open(self._process.pid)
 
     def started(self) -> int:
-        """Give the pid of the container's process, once the runtime has ended."""
+        """Return the pid of the container's process; call this when the runtime has ended."""
         assert self._process is not None, "it was started"
         code = self._process.wait()
         self._process = None
@@ -81,9 +81,9 @@ class Container:
 
     def remove(self) -> bool:
         """
-        Have the runtime remove it, dead or alive; False: it is at it, so ask again.
+        Have the runtime remove the container, dead or alive; False: not yet removed, so call again.
 
-        One that can't be removed stays as it is, for a later sweep.
+        A container that can't be removed stays as it is, for a later sweep.
         """
         try:
             self._process = self._process or self._removing()
@@ -97,7 +97,7 @@ class Container:
         return True
 
     def remove_now(self) -> None:
-        """Have it removed, and wait for that; raises OSError if there is no such runtime now."""
+        """Remove the container, and wait for that; raises OSError if the runtime is gone."""
         self._gone(self._removing().wait())
 
     def _removing(self) -> "subprocess.Popen[bytes]":
@@ -121,7 +121,7 @@ class Container:
         return self.folder / "pid"
 
     def _said(self) -> str:
-        """Give the runtime's last words; it writes an object a line."""
+        """Return the runtime's last messages; its log has one JSON object a line."""
         try:
             lines = (self.folder / "log").read_text(errors="replace").splitlines()
             said = [str(json.loads(line)["msg"]) for line in lines[-3:]]

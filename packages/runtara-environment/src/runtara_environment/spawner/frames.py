@@ -12,11 +12,11 @@ _LENGTH = struct.Struct("!I")
 
 
 class MalformedMessage(Exception):
-    """The peer sent what is no message; its connection must end."""
+    """The peer sent bytes that are no message; its connection must end."""
 
 
 def encode(message: Message) -> bytes:
-    """Give the bytes of a message; raise ValueError if it is larger than MAX_BYTES."""
+    """Return the bytes of a message; raise ValueError if it is larger than MAX_BYTES."""
     content = json.dumps(message).encode()
     if len(content) > MAX_BYTES:
         raise ValueError(f"a message takes at most {MAX_BYTES} bytes, got {len(content)} bytes")
@@ -24,13 +24,13 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Takes bytes as they arrive, in pieces of any size, and gives the messages they complete."""
+    """Turns bytes, as they arrive in pieces of any size, into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield each complete message; raise MalformedMessage for what can't be one."""
+        """Yield each complete message; raise MalformedMessage if the bytes are no message."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)

@@ -1,4 +1,4 @@
-"""What the spawner asks of the kernel."""
+"""Calls of the kernel that the spawner makes."""
 
 import ctypes
 import os
@@ -8,12 +8,12 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def boot_id() -> str:
-    """Give the id of this start of the machine."""
+    """Return the id that the machine got when it booted."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def become_subreaper() -> None:
-    """Let processes whose parents have ended fall to this one, so that it gets their exit codes."""
+    """Make this process the parent of orphaned descendants, so that it gets their exit codes."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         number = ctypes.get_errno()

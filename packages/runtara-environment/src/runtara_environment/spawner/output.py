@@ -1,9 +1,9 @@
 """
-What a launched process writes, kept in files of bounded size.
+The output of a launched process, kept in files of bounded size.
 
 The process writes into a named pipe that it has open for reading, too. So it gets no SIGPIPE when
-the spawner dies, it waits at most until the next spawner reads, and a full disk stops the log, not
-the work.
+the spawner dies. If the pipe is full, it waits until the next spawner reads. A full disk stops the
+log, but not the process.
 """
 
 import errno
@@ -25,8 +25,8 @@ class OutputLog:
     """
     Copies one launch's pipe to its log.
 
-    The log has two files of at most half of `max_bytes` each: when the newer one is full, it
-    replaces the older one. `LOST_NAME` says how many bytes were replaced so far.
+    The log has two files of at most half of `max_bytes` each. When the newer file is full, it
+    replaces the older file. `LOST_NAME` has the number of bytes that were removed so far.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -42,11 +42,11 @@ class OutputLog:
         self._size = 0 if self._log is None else os.fstat(self._log).st_size
 
     def open_writer(self) -> int:
-        """Open the end that the process gets; the caller closes it."""
+        """Open the end of the pipe that the process gets; the caller closes this end."""
         return os.open(self.folder / PIPE_NAME, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def pump(self) -> bool:
-        """Copy what is there now; never waits. False: no process has the pipe open any more."""
+        """Copy what the pipe has now; never waits. False: no process has the pipe open any more."""
         while True:
             try:
                 data = os.read(self.reader, _PIECE)
@@ -57,7 +57,7 @@ class OutputLog:
             self._write(data)
 
     def close(self) -> None:
-        """Copy what is left, and remove the pipe; the log stays."""
+        """Copy the rest of the output, and remove the pipe. The log stays."""
         self.pump()
         os.close(self.reader)
         if self._log is not None:
@@ -67,7 +67,7 @@ class OutputLog:
             logger.warning("%d bytes of output in %s were lost", self._lost, self.folder)
 
     def tail(self, size: int = 64 * 1024) -> bytes:
-        """Give the last bytes that the process wrote, whether or not the disk took them."""
+        """Return the last bytes that the process wrote, even if the disk was full."""
         return self._tail[-size:]
 
     def _opened(self) -> int | None:
@@ -113,7 +113,7 @@ class OutputLog:
         self._size = 0
 
     def _count_lost(self) -> None:
-        """Note that the older file is replaced; on a full disk offsets don't hold."""
+        """Count the older file's bytes as lost. On a full disk count and offsets are wrong."""
         older, file = self.folder / OLDER_LOG_NAME, self.folder / LOST_NAME
         with suppress(OSError):
             if older.exists():
@@ -124,7 +124,7 @@ class OutputLog:
 
 
 def lost(folder: Path) -> int:
-    """Return how many bytes a launch wrote before those that its log still has."""
+    """Return how many bytes of a launch's output are not in its log any more."""
     try:
         return int((folder / LOST_NAME).read_text())
     except (FileNotFoundError, ValueError):

@@ -1,9 +1,10 @@
 """
-The spawner's loop: serves environments on a Unix socket, and owns the processes they ask for.
+The spawner's loop: it serves environments on a Unix socket, and owns the processes they ask for.
 
-One thread, no event loop of asyncio's: it forks, and it must outlive everything else. What a client
-sends is an object with `id` and `do`; the answer has the same `id`, and `ok` or `error`. Endings
-are sent to every client as they come, and again to each that says hello, until one confirms them.
+The spawner has one thread and no asyncio loop, because it forks, and because it must outlive
+everything else. A request is an object with `id` and `do`. Its answer has the same `id`, and `ok`
+or `error`. The spawner sends the end of each process to every client at once. It sends the end
+again to each client that says hello, until a client confirms it.
 """
 
 import logging
@@ -47,8 +48,9 @@ class Spawner:
     """
     Owns the launched processes of one environment.
 
-    idle_s: how long it stays without a process and without a client. warm_idle_s: how long a warm
-    interpreter stays unused; max_warm: how many stay at once, the one unused longest goes.
+    idle_s: the spawner ends after so many seconds without a process and without a client.
+    warm_idle_s: a warm interpreter is ended after so many unused seconds. max_warm: how many warm
+    interpreters stay at once. When there is one more, the one that is longest unused is ended.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Spawner:
         self._clients: set[Client] = set()
         self._children: dict[str, Child] = {}
         self._starting: dict[str, list[tuple[Client, Any]]] = {}
-        # Signals to launches that are being started.
+        # Signals for launches that are being started: sent once the process exists.
         self._owed: dict[str, list[int]] = {}
         self._leftover: list[Callable[[], bool]] = []
         self._containers: dict[Container, float] = {}
@@ -80,7 +82,7 @@ class Spawner:
         }
 
     def serve(self) -> None:
-        """Serve until nothing is left to own and nothing was asked for `idle_s`."""
+        """Serve until there was no process, no client and no request for `idle_s`."""
         self._watch(self._listener, self._accept)
         while not self._is_idle():
             for key, _ in self._selector.select(_TICK_S):
@@ -155,7 +157,7 @@ class Spawner:
                 sent = client.connection.send(client.outgoing)
                 del client.outgoing[:sent]
         except BlockingIOError:
-            pass  # The selector tells when there is room.
+            pass  # The selector reports when the socket takes more.
         except OSError:
             self._forget(client)
             return
@@ -214,7 +216,7 @@ class Spawner:
         return _started(child)
 
     def _contain(self, message: Message, output: OutputLog, cgroup: Cgroup) -> None:
-        """Have a runtime start a container; its askers are answered when the runtime ends."""
+        """Have a runtime start a container; the clients get their answer when the runtime ends."""
         launch_id, told = message["launch_id"], message["container"]
         writer, folder = output.open_writer(), Path(told["folder"])
         try:
@@ -288,7 +290,7 @@ class Spawner:
         self._interpreter(message["warm"]).fork(Order(order, writer, answered))
 
     def _adopt(self, client: Client, message: Message) -> Message:
-        """Take over a launch of a spawner that died."""
+        """Take over the process of a launch from a spawner that died."""
         if message["launch_id"] in self._children:
             return _started(self._children[message["launch_id"]])
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
@@ -337,7 +339,7 @@ class Spawner:
 
     def _pump(self, child: Child) -> None:
         if child.ended is None and not child.output.pump():
-            # It closed its output and lives: the selector would report that for ever.
+            # The process closed its output and lives on. The selector would report that for ever.
             self._selector.unregister(child.output.reader)
 
     def _reap(self, child: Child) -> None:

@@ -1,4 +1,4 @@
-"""The spawner's end of a warm interpreter; nothing here waits."""
+"""The spawner's side of a warm interpreter."""
 
 import array
 import json
@@ -18,10 +18,11 @@ _PROGRAM = Path(__file__).with_name("interpreter.py")
 
 class NotWarm(Exception):
     """
-    A launch can't be forked.
+    A launch can't be forked from the warm interpreter.
 
-    `problem`: "import" (the text has its traceback), "threads" or "sockets" (the image needs a
-    process of its own for each launch), "ended" (the interpreter has died: try again).
+    `problem` is "import" if the image's import failed: the text has the traceback. It is "threads"
+    or "sockets" if the import left threads or sockets: then each launch needs a new interpreter. It
+    is "ended" if the interpreter has died: try again.
     """
 
     def __init__(self, problem: str, text: str) -> None:
@@ -35,7 +36,7 @@ Answered = Callable[[int | NotWarm], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to fork: the order to the interpreter, the output, and where the pid goes."""
+    """A launch to fork. `answered` is called with the pid, or with the reason why there is none."""
 
     content: Mapping[str, Any]
     output: int
@@ -44,10 +45,10 @@ class Order:
 
 class WarmInterpreter:
     """
-    An image's interpreter. Orders wait until it has imported the image.
+    A warm interpreter of one image. Orders wait until it has imported the image.
 
-    `orders` is to be watched for reading, with `receive` called then. `used_at`: a moment of the
-    monotonic clock, when it was started or forked last.
+    `orders` is a socket: call `receive` when it has something to read. `used_at`: when the
+    interpreter was started or last forked, by the monotonic clock.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class WarmInterpreter:
         ours, its = socket.socketpair()
         with its:
             self.process = subprocess.Popen(
-                # The files beside the program are no modules of the image's.
+                # -P: the image must not import the files beside this program as modules.
                 [python, "-P", str(_PROGRAM), str(its.fileno()), *modules],
                 env=dict(env),
                 cwd=cwd,
@@ -86,10 +87,10 @@ class WarmInterpreter:
             self._waiting.append(order)
 
     def receive(self) -> bool:
-        """Take what it has said; False if it has ended, or can't be forked."""
+        """Read the interpreter's answers; False if it has ended, or can't be forked."""
         try:
             data = self.orders.recv(65536)
-        except ConnectionResetError:  # It ended with an order unread.
+        except ConnectionResetError:  # The interpreter ended and left an order unread.
             data = b""
         if not data:
             self._refuse(self._ended(self.process.wait()))
@@ -101,7 +102,7 @@ class WarmInterpreter:
         return self.refusal is None
 
     def close(self) -> None:
-        """End it; what it has launched lives on."""
+        """End the interpreter. The processes that it forked live on."""
         self._refuse(NotWarm("ended", "its warm interpreter was ended"))
         self.orders.close()
         self.process.kill()
@@ -109,7 +110,7 @@ class WarmInterpreter:
 
     def _ended(self, code: int) -> NotWarm:
         if not self._is_ready and (code >= 0 or -code in _FAULTS):
-            # It does so each time, unlike one that something else has killed.
+            # The import itself ended the interpreter, and would again: this was no kill.
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
             return NotWarm("import", f"the import of {self._imports} ended Python with {how}")
         return NotWarm("ended", f"its warm interpreter ended with exit code {code}")

@@ -1,7 +1,7 @@
 """
-The agent of a node: launches processes by a spawner, and keeps how they ended.
+The agent of a node: it launches processes by a spawner, and remembers how they ended.
 
-It runs as an actor of Ray, but knows nothing of Ray: the helper makes it one.
+It runs as an actor of Ray, but this module doesn't import Ray: the helper makes the actor.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ logger = logging.getLogger(__name__)
 _POLL_S = 10.0
 _LOOK_S = 1.0
 _LAST_S = 30.0
-"""How long an agent that leaves waits for the ends of what it has killed."""
+"""How long an agent that leaves waits for the processes that it has killed."""
 
 
 class NodeAgent:
     """
-    Serves one environment on one node until its raylet ends, or it has long been unasked.
+    Serves one environment on one node until its raylet ends, or no request came for a long time.
 
-    All methods but the first can be called again after a failure: each is done once.
+    A caller may repeat any method after a failure: what the method asks for is done once.
     """
 
     def __init__(self, setup: str, node: str, machine: str) -> None:
@@ -63,9 +63,10 @@ class NodeAgent:
 
     async def begin(self, setup: str) -> dict[str, Any]:
         """
-        Take the lease and find the spawner; tells the version of its code.
+        Take the lease and find the spawner; return the version of this agent's code.
 
-        setup: the environment may have started again with another one since this agent was made.
+        setup: it replaces the setup of the constructor, because the environment may have started
+        again with another setup since then.
         """
         async with self._opening:
             self._setup = unpacked(setup)
@@ -113,7 +114,7 @@ class NodeAgent:
 
     def _ended(self, launch_id: str, end: LaunchEnd) -> None:
         if self._is_leaving and end.cause is Cause.KILLED:
-            # By this agent: it is no crash of the launch's.
+            # This agent killed the process, so the end is no crash of the launch.
             reason = f"killed because the raylet of its node {self._node} has ended"
             end = replace(end, cause=Cause.RUNNER_FAILED, signal=None, reason=reason)
         self._ends[launch_id] = end
@@ -126,11 +127,15 @@ class NodeAgent:
     # What the environment asks
 
     async def take_up(self, rows: str, starting: list[str]) -> None:
-        """Go on with these launches, and end all others of this node; some are being started."""
+        """
+        Go on with these launches, and end all others of this node.
+
+        starting: the ids of launches that are being started now.
+        """
         launches: list[OpenLaunch] = unpacked(rows)
         kept = {row.launch_id for row in launches}
         if not self._has_taken_up:
-            # One that is being started is asked for again, and has a process only if it began.
+            # The environment asks again for a launch that is being started. It may have no process.
             launches = [
                 row
                 for row in launches
@@ -148,7 +153,7 @@ class NodeAgent:
             await self._placement.send(launch_id, StopSignal.KILL)
 
     async def launch(self, assignment: str, given: bytes | None) -> dict[str, str]:
-        """Launch a process: its handle, or, pickled, why there is none."""
+        """Launch a process; return its handle, or the pickled reason why it has none."""
         launched = unpacked(assignment)
         launch_id: str = launched.launch_id
         self._living.add(launch_id)
@@ -158,16 +163,16 @@ class NodeAgent:
             self._living.discard(launch_id)
             return {"failed": packed((failed.end.cause, str(failed), failed.problem))}
         except DatabaseError:
-            # Its image could not be fetched: it is asked for again.
+            # The image could not be fetched. The environment asks again.
             self._living.discard(launch_id)
             raise
         if launch_id in self._ends:
-            # It was asked for a second time, and has ended since the first.
+            # This is the second request for the launch, which has ended since the first.
             self._living.discard(launch_id)
         return {"handle": handle}
 
     async def send(self, launch_id: str, signal: str) -> None:
-        """Send a process a signal."""
+        """Send a signal to a process."""
         await self._placement.send(launch_id, StopSignal(signal))
 
     async def confirm(self, launch_id: str) -> None:
@@ -176,7 +181,7 @@ class NodeAgent:
         self._ends.pop(launch_id, None)
 
     async def ends(self, known: list[str]) -> dict[str, str]:
-        """Wait for ends that the caller doesn't know; gives none after a while."""
+        """Wait for ends that the caller doesn't know; return none if none comes in `_POLL_S`."""
         try:
             async with asyncio.timeout(_POLL_S):
                 while not (news := set(self._ends) - set(known)):
@@ -191,7 +196,7 @@ class NodeAgent:
     async def read_log(
         self, tenant_id: str, instance_id: str, launch_id: str, offset: int, limit: int
     ) -> str:
-        """Read, pickled, a piece of what a process has written."""
+        """Read a piece of a process's output, and return it pickled."""
         folder = self._placement.folder(tenant_id, instance_id, launch_id)
         return packed(await asyncio.to_thread(folder.read_log, offset, limit))
 
@@ -213,7 +218,7 @@ class NodeAgent:
     # Its own end
 
     async def _look_after_raylet(self) -> None:
-        """Leave when the raylet has ended: this agent would not be found again."""
+        """Leave when the raylet has ended, because no helper would find this agent again."""
         clock = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -232,7 +237,7 @@ class NodeAgent:
                     for launch_id in list(self._living):
                         await self._placement.send(launch_id, StopSignal.KILL)
                     await asyncio.sleep(0.1)
-                # Only now: a lease that is given up says that nothing of the node lives.
+                # Only now: giving up the lease says that no process of the node lives.
                 await self._lease.close()
         finally:
             os._exit(0)

@@ -1,4 +1,4 @@
-"""An environment's end of its helper process."""
+"""The environment's side of the connection to its helper process."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ _VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Under `uv run` Ray would pack up the working folder, and start agents by uv in a copy of it.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # A head that is gone so long is gone: the helper ends, and another one is tried.
+    # After so many seconds without a head the helper ends, and the environment starts another.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
 }
 
@@ -24,7 +24,7 @@ Heard = Callable[[Message], None]
 
 
 class HelperClient(SpawnerClient):
-    """A connection to a helper: asked as a spawner is; whatever it tells unasked is `heard`."""
+    """A connection to a helper. Requests work as for a spawner; `heard` gets all events."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Heard
@@ -41,13 +41,13 @@ class HelperClient(SpawnerClient):
 
 @dataclass(slots=True)
 class HelperProcess:
-    """A helper that runs, and the connection to it."""
+    """A running helper process, and the connection to it."""
 
     process: "subprocess.Popen[bytes]"
     client: HelperClient
 
     async def close(self) -> None:
-        """End it; agents and what they have launched live on."""
+        """End the helper. Agents, and the processes that they launched, live on."""
         self.client.close()
         self.process.kill()
         await asyncio.to_thread(self.process.wait)

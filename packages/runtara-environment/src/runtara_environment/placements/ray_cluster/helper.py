@@ -1,8 +1,9 @@
 """
 `python -m runtara_environment.placements.ray_cluster.helper FD`: Ray's driver, for an environment.
 
-It serves the environment on a socket that it inherits, and ends with it. Ray ends this process, too
-when its head is gone; the environment then starts another one.
+The helper serves the environment on an inherited socket, and ends when the environment ends. Ray
+also ends this process when the head of the cluster is gone. Then the environment starts another
+helper.
 """
 
 import asyncio
@@ -39,13 +40,13 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _ANSWER_S = 30.0
-"""How long an agent may take to answer; a poll of its ends returns well before."""
+"""How long an agent may take to answer. Its method `ends` returns well before that."""
 _BOOKINGS_AT_ONCE = 32
 _BOOKED = ("CPU", "memory")
 
 
 class Helper:
-    """Keeps an agent on every node, books launches, and hands on what is said."""
+    """Keeps an agent on every node, books launches, and passes messages between both sides."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -53,7 +54,7 @@ class Helper:
         self._agents: dict[str, Any] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         self._told: dict[str, set[str]] = {}
-        # Bookings may wait for room, which the other calls make.
+        # Bookings wait for room, and other calls make room: so bookings have threads of their own.
         self._booking = ThreadPoolExecutor(_BOOKINGS_AT_ONCE)
         self._calls = ThreadPoolExecutor()
         self._operations: dict[str, Callable[[Message], Awaitable[Message]]] = {
@@ -74,12 +75,12 @@ class Helper:
         """Serve until the environment has gone."""
         decoder = Decoder()
         async with asyncio.TaskGroup() as self._tasks:
-            # An environment that was killed may leave a connection that is reset.
+            # If the environment was killed, the kernel may reset the connection.
             with suppress(ConnectionError):
                 while data := await reader.read(65536):
                     for message in decoder.feed(data):
                         self._tasks.create_task(self._execute(message))
-            # What is under way is of no use any more.
+            # No environment is left to use the requests under way.
             os._exit(0)
 
     async def _execute(self, message: Message) -> None:
@@ -96,7 +97,7 @@ class Helper:
     # Agents
 
     async def _keep_agents(self) -> None:
-        """Have an agent on each node that lives, hand on what it tells, and tell of freed room."""
+        """Keep an agent on each living node, pass on its events, and report freed room."""
         free: dict[str, float] = {}
         while True:
             nodes = {node["NodeID"]: node for node in await self._in_thread(ray.nodes)}
@@ -155,7 +156,7 @@ class Helper:
     # Operations
 
     async def _begin(self, message: Message) -> Message:
-        """Give back what is booked for launches that are over, and look for nodes."""
+        """Give back the bookings of launches that are over, and start to look for nodes."""
         self._setup = message["setup"]
         self._environment_id = unpacked(self._setup).environment_id
         table = await self._in_thread(placement_group_table)
@@ -202,7 +203,7 @@ class Helper:
         return {}
 
     async def _confirm(self, message: Message) -> Message:
-        # First: the node may be gone for good, and what is booked must not be.
+        # First the booking: if the node is gone for good, the agent never answers.
         await self._release(message)
         node_id, launch_id = message["node"], message["launch_id"]
         await _answer(self._agents[node_id].confirm.remote(launch_id))
@@ -219,7 +220,7 @@ class Helper:
         return {"piece": await _answer(agent.read_log.remote(*(message[one] for one in names)))}
 
     async def _look_again(self, message: Message) -> Message:
-        """Begin anew with a node, as if it had just been found."""
+        """Treat a node as if it had just been found."""
         following = self._following.pop(message["node"], None)
         if following is not None:
             following.cancel()

@@ -1,4 +1,4 @@
-"""Which nodes are lost: their agents' leases in the database tell, whatever Ray knows."""
+"""Which nodes are lost: the leases of their agents in the database decide, not Ray."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,18 +9,19 @@ from runtara_domain.model.launch_ends import Cause
 from runtara_domain.ports.environments import Environments
 
 MISSED = timedelta(seconds=8)
-"""For how long a lease must have been over, while the database could be asked, to count as lost."""
+"""A node is lost if its lease has been over for so long while the database could be asked."""
 
 Loss: TypeAlias = tuple[Cause, str]
-"""ENVIRONMENT_LOST if its processes may live, RUNNER_FAILED if they have ended; for people, why."""
+"""ENVIRONMENT_LOST if processes may live, RUNNER_FAILED if all have ended; a reason for people."""
 
 
 @dataclass(slots=True)
 class NodeWatch:
     """
-    Tells which agents are lost. `look` is to be called every two seconds or so.
+    Finds lost agents. Call `look` about every two seconds.
 
-    A lease that runs out while the database is away is no loss: agents need a moment to renew it.
+    If a lease runs out while the database can't be reached, the agent does not count as lost at
+    once: it has `MISSED` to renew the lease when the database is back.
     """
 
     environments: Environments
@@ -28,9 +29,9 @@ class NodeWatch:
 
     async def look(self, agents: Collection[str], uptime: timedelta) -> Mapping[str, Loss]:
         """
-        Give those of these agents that are lost, with the cause and the reason.
+        Return the lost agents among these, with the cause and the reason.
 
-        Raises DatabaseError, and then counts anew.
+        Raises DatabaseError. Then the time for which each lease has been over counts anew.
         """
         try:
             rows = await self.environments.page(gone_for=timedelta(hours=1))

@@ -43,9 +43,9 @@ _T = TypeVar("_T")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaySettings:
     """
-    address: host:port of the cluster's head. own_ip: by which nodes reach this machine; None: Ray
-    finds out. booking_wait: how long a launch waits for resources before it is given back.
-    answer_wait: how long for the cluster, and for the agent of the node that it was given.
+    address: host:port of the cluster's head. own_ip: the address at which nodes reach this machine;
+    None: Ray finds it. booking_wait: how long a launch waits for resources before it is given back.
+    answer_wait: how long a launch waits for the cluster to answer, and for the agent of its node.
     """
 
     address: str
@@ -58,10 +58,10 @@ class RaySettings:
 @dataclass(slots=True)
 class RayPlacement:
     """
-    Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
+    Fits `runtara_domain.ports.placements.Placement` while its watch is open.
 
-    A helper that ends is replaced; without a cluster launches wait for one. A node's agent takes up
-    what is open there before anything more is launched on it.
+    If the helper ends, the placement starts another one. Without a cluster, launches wait for one.
+    A node's agent takes up the open launches of its node before it launches anything more.
     """
 
     persistence: Persistence
@@ -75,11 +75,11 @@ class RayPlacement:
         default_factory=lambda: defaultdict(asyncio.Event)
     )
     _rows: dict[str, OpenLaunch] = field(default_factory=dict)
-    """The open launches, as the next agent of their node takes them up."""
+    """The open launches, as rows that the next agent of their node takes up."""
     _nodes: dict[str, str] = field(default_factory=dict)
-    """Where each launch is that has a node; also those that ended and are not open here."""
+    """The node of each launch that has one; also of launches that ended and are not open here."""
     _left: dict[str, str] = field(default_factory=dict)
-    """Where the launches were that were confirmed last: their output is still there."""
+    """The nodes of the launches that were confirmed last: these nodes still have their output."""
     _line: WaitingLine = field(init=False)
     _starting: dict[str, "asyncio.Task[str]"] = field(default_factory=dict)
     _tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
@@ -188,7 +188,7 @@ class RayPlacement:
                     given=None if given is None else packed(given),
                 )
             except (SpawnerLost, SpawnerRefused) as error:
-                # It is asked for again: a launch has one process, however often that is done.
+                # Ask again: the agent starts one process for a launch, however often it is asked.
                 logger.warning("launch %s: %s", assignment.launch_id, error)
                 await asyncio.sleep(_AGAIN_S)
                 continue
@@ -217,7 +217,7 @@ class RayPlacement:
             for oldest in list(self._left)[:-_LEFT]:
                 del self._left[oldest]
             if self._client is not None:
-                # An agent that doesn't hear it tells the end again.
+                # If the confirmation is lost, the agent reports the end again.
                 with suppress(SpawnerLost, SpawnerRefused):
                     await self._client.ask("confirm", node=node, launch_id=launch_id)
         await self._line.closed(launch_id)
@@ -257,7 +257,7 @@ class RayPlacement:
         return self._client
 
     async def _keep_helper(self) -> None:
-        """Have a helper at all times."""
+        """Keep a helper; start another one when it is lost."""
         await self._are_known.wait()
         while True:
             settings = self.settings
@@ -280,7 +280,7 @@ class RayPlacement:
         setup = packed(self.settings.agents)
         nodes = (await client.ask("begin", setup=setup, open=list(self._rows)))["nodes"]
         for launch_id in waiting:
-            # A node that was booked, but not noted, may have started it.
+            # The launch may have started on a node that was booked for it and not noted here.
             if launch_id in nodes:
                 self._nodes[launch_id] = nodes[launch_id]
             else:
@@ -350,7 +350,7 @@ class RayPlacement:
             self._rows.pop(launch_id, None)
             self._tell(launch_id, end)
         if self._client is not None:
-            # Should it come back, its agent is to end what it has.
+            # If the node comes back, its agent must end the processes that it has.
             with suppress(SpawnerLost, SpawnerRefused):
                 await self._client.ask("look_again", node=node)
 

@@ -1,4 +1,4 @@
-"""What environment, helper and agents tell each other: records, pickled, in texts of JSON."""
+"""Messages between environment, helper and agents: JSON, whose records are pickles in base64."""
 
 import base64
 import pickle
@@ -15,21 +15,21 @@ from runtara_environment.runners.port import limits_of
 
 NAMESPACE = "runtara"
 VERSION = version("runtara-environment")
-"""Agents of other code are replaced; what they have launched goes on."""
+"""An agent of another version is replaced. The processes that it launched go on."""
 LEAST_CPUS = 0.01
-"""What is booked for an image that states no CPUs: Ray books nothing at all for nothing."""
+"""The CPUs that are booked for an image that states none: Ray needs a figure above 0."""
 AGENT_LEASE = LeaseTimes(ttl=timedelta(seconds=15), every=timedelta(seconds=5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSetup:
     """
-    What an agent is given when it begins.
+    The settings that an agent gets when it begins.
 
-    data_dir: a folder on each node, in which an agent has one of its own. tls_ca_pem: certificates
-    that launched processes trust. idle_s: how long an agent without launches stays unasked.
-    retention: how long folders of instances that are deleted are kept, None: for ever. sweep_s: how
-    often an agent looks for such folders.
+    data_dir: a folder on each node; each agent makes its own folder in it. tls_ca_pem: certificates
+    that launched processes trust. idle_s: an agent without launches ends after so many seconds
+    without a request. retention: how long the folders of deleted instances are kept, None: for
+    ever. sweep_s: seconds between two sweeps of such folders.
     """
 
     environment_id: str
@@ -47,7 +47,7 @@ class AgentSetup:
     sweep_s: float = 3600
 
     def agent_id(self, node: str) -> str:
-        """Give the id of the lease that the agent of a node holds."""
+        """Return the id of the lease that the agent of a node holds."""
         return f"{self.environment_id}@{node}"
 
 
@@ -57,12 +57,12 @@ def packed(record: object) -> str:
 
 
 def unpacked(text: str) -> Any:
-    """Give the record of a text."""
+    """Return the record that `packed` turned into this text."""
     return pickle.loads(base64.b64decode(text))
 
 
 def booked(image: Image) -> dict[str, float]:
-    """Give what a launch of an image books, in Ray's words."""
+    """Return the resources that a launch of an image books, by Ray's names."""
     memory, cpus = limits_of(image)
     bundle = {"CPU": cpus or LEAST_CPUS}
     if memory is not None:
@@ -78,7 +78,8 @@ def why_waiting(
     """
     Return why a booking has no room, and whether the end of another launch makes room for it.
 
-    nodes: what each living node has in all; free: what the cluster has free now, on all nodes.
+    nodes: the resources of each living node, free or not. free: the free resources of the cluster
+    now, the sum over all nodes.
     """
     asked, largest = _in_words(bundle), max(nodes, key=_size, default={})
     if any(all(node.get(name, 0) >= count for name, count in bundle.items()) for node in nodes):

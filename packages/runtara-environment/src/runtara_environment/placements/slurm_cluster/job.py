@@ -1,9 +1,9 @@
 """
 `python -m runtara_environment.placements.slurm_cluster.job FOLDER`: the batch job of a launch.
 
-It starts the process that `order.json` tells of, once however often the job is run, and writes
-`ended.json`. While that lives, `begun` is touched: so the environment knows that it does, even
-where Slurm has forgotten the job.
+The job starts the process that `order.json` describes, once even if Slurm runs the job again. When
+the process has ended, the job writes `ended.json`. While the process lives, the job touches
+`begun`. So the environment knows that the process lives, even if Slurm has forgotten the job.
 """
 
 import json
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(folder: Path) -> int:
-    """Run a launch; exit code 0 if how it ended is written, or another job runs it."""
+    """Run a launch; return 0 once `ended.json` is written, or if another job runs this launch."""
     order = json.loads((folder / ORDER).read_text())
     try:
         os.close(os.open(folder / BEGUN, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
