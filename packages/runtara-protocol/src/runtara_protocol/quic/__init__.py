@@ -1,1 +1,1 @@
-"""QUIC as this protocol uses it: streams of bytes, without knowledge of messages."""
+"""QUIC as this protocol uses it: streams of bytes. Nothing here knows the protocol's messages."""

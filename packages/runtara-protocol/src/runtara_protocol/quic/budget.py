@@ -1,25 +1,25 @@
-"""Bounds of the bytes that the server holds for each connection, and for all together."""
+"""Bounds on the request bytes that the server holds: for each connection, and for all together."""
 
 from typing import Protocol
 
 from aioquic.quic.packet import QuicFrameType
 
-# How far a client may send beyond the bytes that have come. No budget counts these bytes, so small
-# requests never wait for others' large ones.
+# How many bytes a client may send beyond the bytes that have arrived. No budget counts these bytes,
+# so a small request never waits for another client's large request.
 AHEAD = 512 * 1024
-# With less than this left of its credit, a client has to wait for more.
+# A client with less credit left than this has to wait for more.
 MARGIN = 64 * 1024
 
 
 class BudgetUser(Protocol):
-    """A connection that holds, or needs, more than its floor."""
+    """A connection that holds, or needs, more bytes than its floor."""
 
     def shed(self, *, keep: int) -> bool:
-        """Refuse its youngest half-received stream if it has more than `keep`."""
+        """Refuse its youngest half-received stream if it has more than `keep` such streams."""
         ...
 
     def relieve(self) -> None:
-        """Try again to grow."""
+        """Ask for more bytes again."""
         ...
 
 
@@ -28,12 +28,12 @@ class Pool:
 
     def __init__(self, size: int) -> None:
         self._free = size
-        # In the order of their claims: of two, the younger is refused.
+        # In the order of their claims: the youngest claimant is refused first.
         self._claimants: dict[BudgetUser, None] = {}
         self._starved: dict[BudgetUser, None] = {}
 
     def take(self, claimant: BudgetUser, size: int) -> bool:
-        """Take this many bytes if they are free; else call the claimant when some come back."""
+        """Take this many bytes if they are free; else call `relieve` when some come back."""
         self._claimants.setdefault(claimant)
         if size > self._free:
             self._starved.setdefault(claimant)
@@ -42,19 +42,23 @@ class Pool:
         return True
 
     def give(self, size: int) -> None:
-        """Put bytes back, and let the waiting requests try again."""
+        """Put bytes back, and let the connections that wait for bytes try again."""
         self._free += size
         starved, self._starved = self._starved, {}
         for claimant in starved:
             claimant.relieve()
 
     def forget(self, claimant: BudgetUser) -> None:
-        """Drop the claim of a connection that has no bytes of the pool any more."""
+        """Drop the claim of a connection that holds no bytes of the pool any more."""
         self._claimants.pop(claimant, None)
         self._starved.pop(claimant, None)
 
     def make_room(self, asker: BudgetUser) -> None:
-        """Refuse one half-received stream of the youngest claimant; never of the oldest."""
+        """
+        Refuse one half-received stream of the youngest claimant that has one.
+
+        An asker that is the oldest claimant refuses none of its own.
+        """
         oldest = next(iter(self._claimants))
         for claimant in reversed(self._claimants):
             if claimant is asker is oldest or claimant.shed(keep=0):
@@ -63,10 +67,10 @@ class Pool:
 
 class ReceiveWindow:
     """
-    One connection's limit of data, in place of aioquic's, which doubles as data is received.
+    One connection's limit of data. It replaces aioquic's limit, which doubles as data arrives.
 
-    The client may send a little beyond the received bytes, as long as the bytes that are received
-    and not yet released stay under the ceiling, and the pool has room for them.
+    The client may send `AHEAD` bytes beyond the received bytes, on two conditions: the bytes that
+    are received and not yet released stay under the ceiling, and the pool has room for them.
     """
 
     def __init__(self, claimant: BudgetUser, pool: Pool, ceiling: int) -> None:
@@ -92,7 +96,7 @@ class ReceiveWindow:
 
     @property
     def held(self) -> int:
-        """How many bytes were received and not yet released."""
+        """The number of bytes that were received and not yet released."""
         return self.used - self._released
 
     @property
@@ -107,7 +111,7 @@ class ReceiveWindow:
 
     @property
     def is_widest(self) -> bool:
-        """Return whether the connection holds as much as one may."""
+        """Return whether the connection holds as much as one connection may."""
         return self._granted - self._released >= self._ceiling
 
     def advance(self) -> bool:
@@ -128,7 +132,7 @@ class ReceiveWindow:
         self._give_back(self._pooled - max(0, self.held - AHEAD))
 
     def abandon(self) -> None:
-        """Give all back: the connection is gone."""
+        """Give all bytes of the pool back: the connection is gone."""
         self._give_back(self._pooled)
         self._pool.forget(self._claimant)
         del self._claimant

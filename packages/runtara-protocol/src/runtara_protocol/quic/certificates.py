@@ -1,4 +1,4 @@
-"""The server's certificate: from files, signed by itself, or by an authority of this machine."""
+"""The server's certificate: from files, self-signed, or signed by an authority of this machine."""
 
 import ipaddress
 import os
@@ -23,12 +23,12 @@ AUTHORITY_LIFETIME = timedelta(days=3650)
 
 
 class CertificateError(ValueError):
-    """A certificate or key that can't be used; the message names the file."""
+    """A certificate or key can't be used; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A chain, the server's own certificate first, and its private key."""
+    """A chain of certificates, the server's own first, and the private key of the server's own."""
 
     chain: tuple[x509.Certificate, ...]
     private_key: PrivateKeyTypes
@@ -61,16 +61,17 @@ class LocalAuthority:
     @classmethod
     def open(cls, folder: Path) -> Self:
         """
-        Use the authority kept in this folder; make it, and the folder, if there is none.
+        Use the authority that is kept in this folder; make the authority and the folder if missing.
 
-        Only this user can read the folder. Processes that make it at once get the same authority.
+        Only this user can read the folder. Processes that make the authority at the same time get
+        the same authority.
         """
         ca_path, key_path = folder / "ca.pem", folder / "ca-key.pem"
         if not ca_path.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_once(key_path, _key_pem(ec.generate_private_key(ec.SECP256R1())), mode=0o600)
-            # Another process's key, if that was faster, or one whose process ended before the
-            # certificate.
+            # The key may be another process's: of a faster process, or of one that ended before it
+            # wrote the certificate.
             made = _authority(key_path)
             _write_once(ca_path, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
         return cls(ca_path, load(ca_path, key_path))
@@ -116,7 +117,7 @@ def _authority(key_path: Path) -> x509.Certificate:
 
 
 def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
-    # `open` made the file, or another authority was put there.
+    # The file has another kind of key if a user put another authority there.
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(f"{path}: an authority with an elliptic curve key only")
     return key
@@ -125,7 +126,7 @@ def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: timedelta
 ) -> x509.CertificateBuilder:
-    # From a day ago, for clients whose clocks are behind.
+    # Valid from a day ago, for clients whose clocks are behind.
     start = datetime.now(UTC) - timedelta(days=1)
     return x509.CertificateBuilder(
         subject_name=subject,

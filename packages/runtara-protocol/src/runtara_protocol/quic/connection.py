@@ -1,4 +1,4 @@
-"""One client's connection, on the server's side."""
+"""The server's side of one client's connection."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ class ConnectionHandler(Protocol):
 
     async def stream(self, stream: Stream) -> None:
         """
-        Serve one stream, in a task of its own that outlives its connection.
+        Serve one stream. It runs in a task of its own, which goes on if the connection is lost.
 
-        A stream that it leaves open is ended. An exception is logged and resets the stream with
-        code 1, except StreamReset and ConnectionLost, which the client causes.
+        If this method returns without ending the stream, the stream is ended. An exception is
+        logged and resets the stream with code 1. StreamReset and ConnectionLost are not logged,
+        because the client causes them.
         """
         ...
 
     def closed(self) -> None:
-        """Forget the connection: called once, when it is gone."""
+        """Forget the connection; called once, when the connection is gone."""
         ...
 
 
 class ConnectionOwner(Protocol):
-    """The listener, for its connections."""
+    """The listener, as its connections see it."""
 
     tasks: set[asyncio.Task[None]]
     pool: Pool
@@ -49,7 +50,7 @@ class ConnectionOwner(Protocol):
     deliveries: Deliveries
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
-        """Return the handler of the stream, or None if it can't be taken in."""
+        """Return the handler of the connection's streams, or None if the connection is refused."""
         ...
 
     def routed(self, connection: Connection, cid: bytes) -> None:
@@ -61,7 +62,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def progressed(self) -> None:
-        """Wake a wait for the end of handlers or deliveries."""
+        """Wake the code that waits for the end of handlers or deliveries."""
         ...
 
     def gone(self, connection: Connection) -> None:
@@ -70,7 +71,7 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(Driver):
-    """A connection a client opened; its handler serves its streams."""
+    """A connection that a client opened; its handler serves its streams."""
 
     def __init__(self, quic: Machine, datapath: Datapath, owner: ConnectionOwner) -> None:
         super().__init__(quic, datapath)
@@ -81,9 +82,9 @@ class Connection(Driver):
         self.debt = Debt()
         self._last_address: Address | None = None
         self._window = ReceiveWindow(self, owner.pool, owner.max_held_each)
-        # See 0003-quic-on-aioquic.md: aioquic's own limit bounds nothing.
+        # aioquic's own limit bounds nothing: see 0003-quic-on-aioquic.md.
         quic._local_max_data = self._window  # type: ignore[assignment]  # Duck-typed Limit.
-        # A union of event types has no common signature.
+        # Any: each reaction takes another type of event.
         self._reactions: dict[type[events.QuicEvent], Callable[[Any], None]] = {
             events.StreamDataReceived: self._on_data,
             events.StreamReset: self._on_reset,
@@ -96,12 +97,12 @@ class Connection(Driver):
     @property
     def address(self) -> Address:
         """The client's present address, which may change."""
-        # A connection begins with a datagram, so it always has one.
+        # A connection begins with a datagram, so there is always an address.
         return cast(Address, self._last_address or self._quic.get_peer_address())
 
     @property
     def is_delivered(self) -> bool:
-        """Return whether the client has acknowledged all ended streams, or reset them."""
+        """Return whether the client has acknowledged all data of ended and reset streams."""
         return self.is_closed or not any(
             (stream.sender._buffer_fin is not None or stream.sender._reset_error_code is not None)
             and not stream.sender.is_finished
@@ -110,8 +111,8 @@ class Connection(Driver):
 
     @property
     def is_overloaded(self) -> bool:
-        """Return whether the client leaves too much unread, and should get no more replies now."""
-        # Each reply is added, and all are counted anew only when the sum exceeds the bound.
+        """Return whether the client has too much unread data to get more replies now."""
+        # `debt.size` adds up replies. The exact count is made only if the sum exceeds the bound.
         most = self._owner.max_undelivered_each
         if self.debt.size > most:
             self.count_debt(self.loop.time())
@@ -124,12 +125,12 @@ class Connection(Driver):
 
     @property
     def held(self) -> int:
-        """The bytes of its unhandled requests that the server holds."""
+        """The number of bytes of this client's unhandled requests that the server holds."""
         return self._window.held
 
     @property
     def weight(self) -> int:
-        """The bytes that the server holds for it: of requests, and of unread replies."""
+        """The number of bytes that the server holds for it: requests and unread replies."""
         return self.held + self.debt.size
 
     def count_debt(self, now: float) -> None:
@@ -138,7 +139,7 @@ class Connection(Driver):
         self.debt.counted(sum(len(stream.sender._buffer) for stream in streams), now)
 
     def shed(self, *, keep: int) -> bool:
-        """Refuse its youngest half-received stream if it has more than `keep`."""
+        """Refuse its youngest half-received stream if it has more than `keep` such streams."""
         waiting = [one for one in self._streams.values() if one.is_waiting and one.held]
         if len(waiting) <= keep:
             return False
@@ -167,20 +168,20 @@ class Connection(Driver):
         self._datapath.schedule(self)
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Queue data for a stream; nothing if the connection is gone or the client stopped it."""
+        """Queue data for a stream; no effect if the connection is gone or the client stopped it."""
         if self.is_closed:
             return
         try:
             self._quic.send_stream_data(stream_id, data, end_stream=end)
         except (RuntimeError, ValueError):
-            # The client has stopped the receiving half, as it may: the answer has no reader.
+            # The client may stop its receiving half: then the answer has no reader.
             return
         self.debt.size += len(data)
         self._owner.deliveries.sent(len(data))
         self._datapath.schedule(self)
 
     def refuse(self, stream: Stream) -> None:
-        """Reset and stop a stream; nothing if it is finished."""
+        """Reset and stop a stream; no effect if the stream is finished."""
         self._stop_serving(stream)
         self.relieve()
         if self.is_closed or stream.stream_id not in self._quic._streams:
@@ -195,12 +196,12 @@ class Connection(Driver):
         self.relieve()
 
     def route(self, cid: bytes) -> None:
-        """Take the datagrams for this connection id, until it is retired or the connection ends."""
+        """Receive this id's datagrams until the id is retired or the connection ends."""
         self._cids.add(cid)
         self._owner.routed(self, cid)
 
     def process(self, now: float) -> None:
-        """Act on what was received."""
+        """Act on the received datagrams."""
         super().process(now)
         self._owner.progressed()
 
@@ -272,7 +273,7 @@ class Connection(Driver):
         self.relieve()
 
     def _stop_serving(self, stream: Stream) -> None:
-        """Drop the received and later bytes of a stream: it will not be read."""
+        """Drop all bytes of a stream, received or later: no handler will read them."""
         stream.is_served = False
         if not stream.is_received:
             deafen(stream.receiver)
@@ -293,7 +294,7 @@ class Connection(Driver):
         stream.released = start
 
     def _in_work(self) -> int:
-        """Return how many bytes will be released when their handlers end."""
+        """Return how many bytes will be released when running handlers end."""
         streams = self._streams.values()
         return sum(one.held for one in streams if one.is_served and not one.is_waiting)
 

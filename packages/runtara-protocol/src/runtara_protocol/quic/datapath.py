@@ -1,4 +1,4 @@
-"""The UDP socket: read in batches, written once a connection an iteration of the loop."""
+"""The UDP socket. It is read in batches. A connection writes once in an iteration of the loop."""
 
 import asyncio
 import logging
@@ -13,17 +13,17 @@ from runtara_protocol.quic.fair_queue import BACKLOG, WAITING_EACH, Address, Fai
 
 logger = logging.getLogger(__name__)
 
-# More in one iteration of the loop would let busy peers delay the timers and answers of all.
+# More datagrams in one iteration of the loop would delay the timers and answers of all peers.
 BATCH = 64
 TURN = 0.005
-# As many datagrams are read before the next is taken in: what waits in the system's buffer waits
-# for its turn there, behind all others.
+# So many datagrams are read before the first of them is processed. Datagrams that stay in the
+# system's buffer wait behind those of all other peers, without fair shares.
 AT_ONCE = 256
-# No path of the Internet carries more, and what a packet can cost grows with its size.
+# No path of the Internet carries more, and the cost of a packet may grow with its size.
 LARGEST_DATAGRAM = 2048
 
 
-# The endpoint, the datagram, and the address it came from.
+# The endpoint, the datagram, and the sender's address.
 Arrival: TypeAlias = "tuple[Endpoint, bytes, Address]"
 
 
@@ -40,25 +40,26 @@ class Endpoint(Source, ABC):
 
     @abstractmethod
     def process(self, now: float) -> None:
-        """Act on what the datagrams of this batch brought."""
+        """Act on the datagrams of this batch."""
 
     @abstractmethod
     def transmit(self, now: float) -> None:
-        """Send all that may be sent now."""
+        """Send all data that may be sent now."""
 
     @abstractmethod
     def crash(self) -> None:
-        """Give up, after an unforeseen error."""
+        """Give the connection up after an unforeseen error."""
 
 
 class Datapath:
     """
     Reads datagrams in batches and lets each connection send once an iteration.
 
-    The stock protocol tries to send after each datagram it receives. Here the events of a whole
-    batch are acted on first, the tasks they woke run, and what those queued goes out together.
-    When there is more to do than fits an iteration, endpoints have equal shares of the time.
-    Its clock is the loop's, but not in whole milliseconds as uvloop's is: pacing needs finer.
+    aioquic's own protocol tries to send after each datagram that it receives. The datapath first
+    acts on the events of a whole batch. Then the tasks run that these events woke. Then all data
+    that the tasks queued goes out together. If there is more work than one iteration has time for,
+    endpoints get equal shares of the time. The datapath uses `monotonic`, because uvloop's clock
+    counts whole milliseconds and pacing needs finer times.
     """
 
     def __init__(
@@ -80,17 +81,17 @@ class Datapath:
         self._loop.add_reader(sock.fileno(), self._read)
 
     def send(self, data: bytes, address: Address) -> None:
-        """Send one datagram, or lose it: QUIC sends again what matters."""
+        """Send one datagram, or lose it: QUIC sends lost data again."""
         try:
             self._sock.sendto(data, address)
         except BlockingIOError:
-            # The system's buffer is full: loss, as on any other hop.
+            # The system's buffer is full. The datagram is lost, as on any other busy hop.
             return
         except OSError as error:
             self._loop.call_soon(self._fail, error)
 
     def schedule(self, endpoint: Endpoint) -> None:
-        """Have it transmit after the tasks that are ready now; once, however often asked."""
+        """Let it transmit after the tasks that are ready now; repeated calls change nothing."""
         if endpoint.is_scheduled:
             return
         endpoint.is_scheduled = True
@@ -99,7 +100,7 @@ class Datapath:
         self._scheduled.append(endpoint)
 
     def resume(self, endpoint: Endpoint) -> None:
-        """Have it process the rest in the next iteration; once, however often asked."""
+        """Let it process its rest in the next iteration; repeated calls change nothing."""
         if not self._resumed:
             self._loop.call_soon(self._resume)
         self._resumed[endpoint] = None
@@ -111,7 +112,7 @@ class Datapath:
             self._sock.close()
 
     def forget(self, endpoint: Endpoint) -> None:
-        """Drop what waits for an endpoint that is gone."""
+        """Drop the datagrams that wait for an endpoint that is gone."""
         self._queue.forget(endpoint)
 
     def _read(self) -> None:
@@ -127,7 +128,7 @@ class Datapath:
             self._failed(failure)
 
     def _arrivals(self) -> tuple[list[Arrival], OSError | None]:
-        """Return what has come, and the last error of the socket, if any."""
+        """Return the datagrams that have arrived, and the last error of the socket, if any."""
         arrived: list[Arrival] = []
         failure: OSError | None = None
         for _ in range(AT_ONCE):
@@ -144,7 +145,7 @@ class Datapath:
         return arrived, failure
 
     def _take_all(self, arrived: list[Arrival]) -> None:
-        """Take in what fits one iteration, in order of arrival; a rest waits if that takes long."""
+        """Process datagrams in order of arrival for `TURN`; the rest waits in the queue."""
         now = monotonic()
         touched: dict[Endpoint, None] = {}
         for done, (endpoint, data, address) in enumerate(arrived, start=1):
@@ -157,7 +158,7 @@ class Datapath:
         self._process(touched, now)
 
     def _take_waiting(self) -> None:
-        """Take in datagrams that wait, for one iteration; the rest in the next."""
+        """Process waiting datagrams for one iteration; the rest waits for the next."""
         now = taken_in = monotonic()
         since = self._share_began()
         touched: dict[Endpoint, None] = {}
@@ -201,8 +202,8 @@ class Datapath:
             self._read()
 
     def _share_began(self) -> float | None:
-        """Return the processor's time so far; None where only one endpoint uses it."""
-        # Not what passed on the wall: other processes' work would be charged to an endpoint.
+        """Return the CPU time so far; None if only one endpoint has work."""
+        # CPU time: wall-clock time would charge an endpoint for other processes' work.
         return thread_time() if self._queue.is_shared else None
 
     def _resume(self) -> None:
@@ -210,7 +211,7 @@ class Datapath:
         self._process(resumed, monotonic())
 
     def _charge(self, endpoint: Endpoint, since: float) -> float:
-        """Count the processor's time since then as this endpoint's, if others wait for theirs."""
+        """Charge the CPU time since then to this endpoint, if other endpoints wait."""
         if not self._queue.is_shared:
             return since
         spent = thread_time()
@@ -218,7 +219,7 @@ class Datapath:
         return spent
 
     def _fail(self, error: OSError) -> None:
-        """Report it after what came before: a refused datagram may follow the peer's farewell."""
+        """Read the socket, then report the error: the peer may have closed before it refused us."""
         if self._sock.fileno() >= 0:
             self._read()
         self._failed(error)
@@ -228,7 +229,7 @@ class Datapath:
         since = self._share_began()
         scheduled, self._scheduled = self._scheduled, []
         for done, endpoint in enumerate(scheduled, start=1):
-            # Its timer may have been faster.
+            # The endpoint's timer may have transmitted already.
             if not endpoint.is_scheduled:
                 continue
             try:
@@ -242,15 +243,15 @@ class Datapath:
                 return
 
     def _postpone(self, endpoints: list[Endpoint]) -> None:
-        """Let these transmit in the next iteration, those first that have used least."""
+        """Let these transmit in the next iteration, in the order of the time they have used."""
         if not self._scheduled:
             self._loop.call_soon(self._transmit)
         self._scheduled = sorted((*endpoints, *self._scheduled), key=lambda one: one.used)
 
     def crashed(self, endpoint: Endpoint) -> None:
-        """Keep one connection's bug, in the machine or in ours, from the others of this batch."""
+        """Give one connection up after its error, so that the others of its batch go on."""
         if isinstance(sys.exception(), MemoryError):
-            # Not seldom that of another than has taken it all.
+            # Often another connection has taken the memory.
             self._exhausted()
         logger.exception("a connection is given up")
         endpoint.crash()
@@ -258,7 +259,9 @@ class Datapath:
 
 async def bind(host: str, port: int, recv_buffer: int, send_buffer: int) -> socket.socket:
     """
-    Return a non-blocking UDP socket bound there; port 0 is any free one, buffer 0 the system's.
+    Return a non-blocking UDP socket that is bound to host and port.
+
+    port: 0 is any free port. recv_buffer, send_buffer: 0 leaves the system's default.
 
     Raises OSError if the address is unknown or in use.
     """
@@ -279,7 +282,7 @@ async def bind(host: str, port: int, recv_buffer: int, send_buffer: int) -> sock
 
 
 def set_buffers(sock: socket.socket, recv_buffer: int, send_buffer: int) -> None:
-    """Ask for buffers of these sizes; 0 leaves the system's. The system may give less."""
+    """Ask for buffers of these sizes; 0 leaves the system's default. The system may give less."""
     if recv_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, recv_buffer)
     if send_buffer:

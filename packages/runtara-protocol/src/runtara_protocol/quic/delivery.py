@@ -1,4 +1,4 @@
-"""Unacknowledged data: its bound, and which connection is closed beyond it."""
+"""The bound on unacknowledged data, and which connection is closed when it is exceeded."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -10,22 +10,22 @@ FLOOR = 64 * 1024
 """Bytes that a client may leave unread for as long as it likes."""
 
 STALLED_AFTER = 30.0
-"""Seconds after which a client that takes none of its waiting data is closed."""
+"""After so many seconds a client that reads none of its waiting data is closed."""
 
 SLOW_AFTER = 2.0
 SLOW_RATE = 64 * 1024
-"""A client that takes fewer bytes a second than that, for so long, is slow."""
+"""A client is slow if it read fewer bytes a second than SLOW_RATE for SLOW_AFTER seconds."""
 
 _SPAN = 1.0
 _PAUSE = 0.1
-"""Seconds between two counts of all, when there is no room: each count reads every stream."""
+"""Seconds between two counts of all data when there is no room: a count reads every stream."""
 
 
 class Debt:
     """
     The unread bytes of one client, and its speed; times in seconds, by one clock.
 
-    size: an upper bound of the bytes. It is exact after `counted`, and only grows in between.
+    size: an upper bound of the bytes. It is exact after `counted`, and only grows until the next.
     """
 
     __slots__ = ("_counted", "_fast_at", "_since", "_taken", "_took_at", "size")
@@ -37,7 +37,7 @@ class Debt:
         self._taken = 0
 
     def counted(self, size: int, now: float) -> None:
-        """Take the exact number of bytes."""
+        """Set the exact number of bytes."""
         taken = self.size - size
         if taken or not self._counted:
             self._took_at = now
@@ -51,11 +51,11 @@ class Debt:
         self.size = self._counted = size
 
     def is_slow(self, now: float) -> bool:
-        """Return whether too little was taken lately."""
+        """Return whether the client read too little lately."""
         return self._counted > 0 and now - self._fast_at >= SLOW_AFTER
 
     def is_stalled(self, now: float) -> bool:
-        """Return whether nothing was taken for too long."""
+        """Return whether the client read nothing for too long."""
         return self._counted > FLOOR and now - self._took_at >= STALLED_AFTER
 
     def _begin(self, now: float) -> None:
@@ -81,10 +81,11 @@ class Deliveries:
     """
     The unread bytes of all clients together, bounded by closing the connections with the most.
 
-    most: up to so many bytes any answer may be sent. Beyond that a large answer has room only if
-    its connection has less than a fair share; the largest slow connection with more is closed for
-    it. Small answers are always sent. If these, or data that can't be refused, exceed `most` by
-    `excess`, the largest connection is closed, even if it is fast. clock: in seconds.
+    most: while there are at most so many unread bytes, any answer may be sent. Beyond that, a large
+    answer has room only if its connection has less than a fair share: then the largest slow
+    connection with more than a fair share is closed. Small answers are always sent. If small
+    answers, or data that can't be refused, exceed `most` by `excess`, the largest connection is
+    closed, even if it is fast. clock: in seconds.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Deliveries:
         self._counted_at = 0.0
 
     def sent(self, size: int) -> None:
-        """Count this many bytes as waiting, and keep all within the bound."""
+        """Count this many bytes as unread; beyond the bound close the largest connections."""
         self._total += size
         if self._total > self._most + self._excess:
             self._count(self._clock())
@@ -121,7 +122,7 @@ class Deliveries:
         return True
 
     def expire(self) -> None:
-        """Close connections that take nothing; call it about once a second."""
+        """Close connections whose clients read nothing; call this about once a second."""
         now = self._clock()
         self._count(now)
         for debtor in [each for each in self._debtors if each.debt.is_stalled(now)]:

@@ -1,4 +1,4 @@
-"""What drives one aioquic connection, on either side: its datagrams, its timer, its events."""
+"""The driver of one aioquic connection, client or server: datagrams, timer and events."""
 
 import asyncio
 from abc import abstractmethod
@@ -11,21 +11,21 @@ from aioquic.tls import Epoch
 from runtara_protocol.quic.datapath import Datapath, Endpoint
 from runtara_protocol.quic.fair_queue import Address
 
-# Long enough for most answers to carry the acknowledgement of their request; 25 ms are announced.
+# Long enough that most answers carry the acknowledgement of their request. We announce 25 ms.
 ACK_DELAY = 0.020
-# A burst is acknowledged sooner, because its sender may wait for that: the least congestion window
-# is two datagrams.
+# A burst is acknowledged sooner, because its sender may wait for the acknowledgement: the smallest
+# congestion window is two datagrams.
 BURST = 2048
 BURST_ACK_DELAY = 0.004
 ACK_EVERY = 10
-# A client may open a thousand streams at once: begun in one iteration, they would keep all others
-# waiting until each has run up to its first pause.
+# A client may open a thousand streams at once. If all their tasks began in one iteration, all other
+# connections would wait until each of these tasks has run up to its first pause.
 BEGUN_AT_ONCE = 64
 
 
 class Driver(Endpoint):
     """
-    One connection's sans-I/O machine, and the little that moves it.
+    One connection's sans-I/O machine, and the code that gives it datagrams and time.
 
     See docs/decisions/0003-quic-on-aioquic.md for the private attributes read here.
     """
@@ -42,32 +42,32 @@ class Driver(Endpoint):
         self._unanswered_bytes = 0
         # Tasks begun in this iteration of the loop.
         self._begun = 0
-        # When a datagram last came, by the loop's clock.
+        # When the last datagram came, by the loop's clock.
         self.heard_at = self.loop.time()
         quic._ack_delay = ACK_DELAY
-        # How many streams the peer should at least be able to open.
+        # The peer should always be able to open at least so many streams.
         self._spare_streams = quic._local_max_streams_bidi.value // 2
 
     @abstractmethod
     def _on_event(self, event: QuicEvent) -> None:
-        """Act on one event; the end of the connection is not among them."""
+        """Act on one event. The end of the connection comes by `_on_closed` instead."""
 
     @abstractmethod
     def _on_closed(self, reason: str) -> None:
-        """Let go of everything: called once, whichever side closed, or after too long a silence."""
+        """Release everything. Called once: a side closed, or the peer was silent too long."""
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take in one datagram; `process` must follow in the same iteration."""
         self.heard_at = now
         self._unanswered += 1
         self._unanswered_bytes += len(data)
-        # The rest of what a peer sent that broke a rule is not worth a look.
+        # The peer broke a rule: the rest of its datagrams is dropped.
         if self._quic._close_pending:
             return
         self._quic.receive_datagram(data, address, now)
 
     def process(self, now: float) -> None:
-        """Act on what was received, and send now only what can't wait for the delayed ACK."""
+        """Act on received datagrams. Send now only data that can't wait for the delayed ACK."""
         self._begun = 0
         if not self.is_closed:
             self._drain_events()
@@ -81,31 +81,31 @@ class Driver(Endpoint):
         self._arm()
 
     def transmit(self, now: float) -> None:
-        """Send what is queued, any acknowledgement that is owed with it."""
+        """Send the queued data, and with it any acknowledgement that is owed."""
         if self.is_closed:
             return
         self.is_scheduled = False
         self._unanswered = self._unanswered_bytes = 0
-        # What is owed travels with what is sent, not alone later: overdue, it goes before pacing.
+        # An acknowledgement that is owed goes out with this data. As overdue, it isn't paced.
         self._acknowledge_by(now - 0.001)
         for data, address in self._quic.datagrams_to_send(now):
             self._datapath.send(data, address)
         self._drain_events()
         if self._quic._pacing_at is not None and not self._is_sending_due():
-            # It paces the packet after the last one even if there is nothing to put in it.
+            # The machine paces the packet after the last one even if that packet would be empty.
             self._quic._pacing_at = None
         self._arm()
 
     def crash(self) -> None:
-        """Forget the connection: its machine is in no state to say anything more."""
+        """End the connection without a word: after the error its machine can't be used any more."""
         self.drop("an internal error")
 
     def drop(self, reason: str) -> None:
-        """End the connection without a word to the peer; a second call does nothing."""
+        """End the connection without telling the peer; a second call does nothing."""
         self._end(reason)
 
     def shut(self, code: int, reason: str) -> None:
-        """Close the connection, telling the peer; a second call does nothing."""
+        """Close the connection and tell the peer; a second call does nothing."""
         if self.is_closed:
             return
         self._quic.close(error_code=code, reason_phrase=reason)
@@ -115,14 +115,14 @@ class Driver(Endpoint):
 
     def _is_sending_due(self) -> bool:
         """
-        Return whether anything but a delayed acknowledgement waits to be sent.
+        Return whether anything besides a delayed acknowledgement waits to be sent.
 
-        Asking is much cheaper than an attempt to build a packet with nothing in it.
+        This question is much cheaper than trying to build a packet and finding nothing to send.
         """
         quic = self._quic
         if not quic._handshake_confirmed or quic._handshake_done_pending or quic._close_pending:
             return True
-        # Finished streams are only discarded, and new ones allowed, by an attempt to send.
+        # Only an attempt to send discards finished streams and allows new ones.
         streams = quic._local_max_streams_bidi
         are_short = streams.sent - streams.used <= self._spare_streams
         return any(
@@ -134,7 +134,7 @@ class Driver(Endpoint):
         )
 
     def _acknowledge_by(self, at: float) -> None:
-        """Let the acknowledgement that is owed, if any, be due then at the latest."""
+        """Make an acknowledgement that is owed due at this moment at the latest."""
         space = self._quic._spaces.get(Epoch.ONE_RTT)
         if space is not None and space.ack_at is not None and space.ack_at > at:
             space.ack_at = at
@@ -146,17 +146,17 @@ class Driver(Endpoint):
                 break
             self._on_event(event)
         if self._begun >= BEGUN_AT_ONCE:
-            # Also if it has ended: what the client asked for before that is done.
+            # Also if the connection has ended: what the client asked for before its end is done.
             self._datapath.resume(self)
             return
-        # The machine reports its end only after draining for three timeouts; nothing comes in
-        # or goes out in them.
+        # The machine reports its end only after three timeouts, in which it neither receives nor
+        # sends anything. So the driver reads the end before that.
         ended = self._quic._close_event
         if ended is not None and not self._quic._close_pending:
             self._end(ended.reason_phrase or f"closed with code {ended.error_code}")
 
     def _arm(self) -> None:
-        """Keep the timer unless it would fire too late; one that fires early is armed again."""
+        """Set the timer anew if it would fire too late; `_fire` re-arms an early timer."""
         if self.is_closed:
             return
         at = self._quic.get_timer()
@@ -171,7 +171,7 @@ class Driver(Endpoint):
         self._timer = None
         now = monotonic()
         at = self._quic.get_timer()
-        # uvloop's clock counts milliseconds: a timer may fire that much early.
+        # uvloop's clock counts milliseconds: a timer may fire up to one millisecond early.
         if at is not None and at <= now + 0.001:
             now = max(now, at)
             try:
@@ -192,16 +192,16 @@ class Driver(Endpoint):
             self._timer = None
         self._datapath.forget(self)
         self._on_closed(reason)
-        # Not before this iteration is over: the machine may be at work.
+        # After this iteration: the machine may be at work now.
         self.loop.call_soon(_take_apart, self._quic)
 
 
 def _take_apart(quic: QuicConnection) -> None:
     """
-    Cut the references to itself that a machine is full of.
+    Cut the reference cycles in a machine.
 
-    Without them it goes at once, with all that it holds, and not when memory is next looked
-    through: which may be after ten thousand more objects, or a hundred times as many.
+    Without cycles Python frees the machine, and all that it holds, at once. With cycles the garbage
+    collector would free it, perhaps after ten thousand more objects, or a hundred times as many.
     """
     for space in quic._spaces.values():
         space.sent_packets.clear()

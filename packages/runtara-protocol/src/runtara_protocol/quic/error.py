@@ -12,11 +12,11 @@ class StreamReset(Exception):
 
 
 class ConnectionLost(ConnectionError):
-    """The connection is gone: closed by either side, or silent for too long."""
+    """The connection is gone: either side closed it, or the peer was silent for too long."""
 
 
 class ConnectError(ConnectionError):
-    """No connection could be made; the message says why, for a person."""
+    """No connection could be made; the message tells a person why."""
 
 
 class TrustFailure(StrEnum):
@@ -28,7 +28,7 @@ class TrustFailure(StrEnum):
 
 
 class UntrustedServer(ConnectError):
-    """The server was reached, and its certificate is not trusted: `why`."""
+    """The server was reached, but its certificate is not trusted. why: the reason."""
 
     def __init__(self, message: str, why: TrustFailure) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Which peer's datagrams are taken in next: peers share the processor's time equally."""
+"""A queue that decides whose datagrams are processed next: peers get equal shares of CPU time."""
 
 from collections import deque
 from heapq import heappop, heappush, heapreplace
@@ -7,42 +7,43 @@ from typing import Generic, TypeVar
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 
-# A little more than the credit of one connection, so that no honest burst is cut.
+# A little more than the credit of one connection, so that a client within it loses no datagram.
 WAITING_EACH = 704 * 1024
 WAITING = 32 << 20
-# The memory of a waiting datagram beside its bytes. It bounds the number of tiny ones, and the time
-# for which they keep the server at work after their peer has left.
+# The memory that a waiting datagram takes besides its bytes. Counting it bounds the number of tiny
+# datagrams, and the time that the server spends on them after their peer has left.
 OVERHEAD = 256
 # The waiting datagrams of one source take at most this many seconds of work.
 BACKLOG = 0.5
-# The weight of one datagram: small, because the system may stop this process meanwhile.
+# The weight of one datagram in the average. It is small, because the system may stop this process
+# while a datagram is processed.
 SMOOTHING = 1 / 32
-# A client that waits for each answer uses less than its share. Without this factor, each of its
-# calls would wait for a datagram of each client that sends without a pause.
+# A client that waits for each answer uses less than its share. Without this factor each of its
+# calls would wait until one datagram of every busy client is processed.
 LIGHT = 4
 
 
 class Source:
-    """A peer, or a kind of peers, whose datagrams wait to be taken in."""
+    """A peer, or a group of peers, whose datagrams wait to be processed."""
 
     def __init__(self, most: int = WAITING_EACH, backlog: float = BACKLOG) -> None:
         self.waiting: deque[tuple[bytes, Address]] = deque()
         self.waiting_bytes = 0
         self.most_waiting = most
         self.most_backlog = backlog
-        # Seconds that one of its datagrams takes.
+        # The average number of seconds that one of its datagrams takes.
         self.cost = 0.0
-        # Its seconds of work, with those that it was credited with after a rest.
+        # Its seconds of work so far. After a rest it is raised to the level of the other sources.
         self.used = 0.0
 
     @property
     def is_full(self) -> bool:
-        """Return whether its waiting datagrams take too much memory, or too much time."""
+        """Return whether its waiting datagrams take too much memory or too much time."""
         backlog = self.cost * len(self.waiting)
         return self.waiting_bytes > self.most_waiting or backlog > self.most_backlog
 
     def took(self, seconds: float) -> None:
-        """Take the time of one of its datagrams into its average cost."""
+        """Add the time of one datagram to the average cost."""
         self.cost += (seconds - self.cost) * SMOOTHING
 
 
@@ -51,11 +52,11 @@ SourceT = TypeVar("SourceT", bound=Source)
 
 class FairQueue(Generic[SourceT]):
     """
-    The datagrams of all sources, given out so that each source has the same time as any other.
+    The waiting datagrams of all sources, in an order that gives each source the same CPU time.
 
-    The next source is always the one that has used least. A source that comes back from a rest
-    starts at the level of the others: it gets no credit for the time that it didn't use. A datagram
-    over a bound is dropped, as any busy hop would drop it.
+    The next datagram is always of the source that has used the least time. A source that comes back
+    from a rest starts at the level of the others: it gets no credit for time that it didn't use.
+    A datagram beyond a bound is dropped, as any busy hop of the network would drop it.
     """
 
     def __init__(self, most: int = WAITING) -> None:
@@ -64,7 +65,8 @@ class FairQueue(Generic[SourceT]):
         self._bytes = 0
         self._level = 0.0
         self._order = count()
-        # By use. The entry of a source that was charged since is corrected when it comes first.
+        # Ordered by used time. The entry of a source that was charged since is corrected when it
+        # comes first.
         self._queue: list[tuple[float, int, SourceT]] = []
 
     @property
@@ -73,7 +75,12 @@ class FairQueue(Generic[SourceT]):
         return len(self._queue) > 1
 
     def put(self, source: SourceT, data: bytes, address: Address) -> None:
-        """Queue a datagram; dropped if its source has too many, or all have and it has any."""
+        """
+        Queue a datagram.
+
+        It is dropped if its source has too many waiting, or if all sources together have too many
+        and its source has any.
+        """
         size = len(data) + OVERHEAD
         if source.waiting:
             if source.is_full or self._bytes > self._most:
@@ -87,7 +94,7 @@ class FairQueue(Generic[SourceT]):
         self._bytes += size
 
     def charge(self, source: SourceT, seconds: float) -> None:
-        """Charge a source for work: in full only if more of its datagrams wait."""
+        """Charge a source for work: in full if more of its datagrams wait, else in part."""
         source.used += seconds if source.waiting else seconds / LIGHT
 
     def take(self) -> tuple[SourceT, bytes, Address] | None:

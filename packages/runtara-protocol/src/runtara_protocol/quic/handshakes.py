@@ -1,4 +1,4 @@
-"""Handshakes: the first datagrams of clients, and the handshakes that they begin."""
+"""Clients' first datagrams, and the handshakes that these datagrams begin."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,15 +16,15 @@ from runtara_protocol.quic.machine import Machine
 
 REFUSAL = "refused: the server takes no more connections"
 TIMEOUT = 10.0
-# With so many handshakes under way, a client must first prove that it owns its address.
+# From so many handshakes under way on, a client must first prove that it owns its address.
 TRUSTED = 128
-# A handshake takes 60 KiB, and up to three times 16 KiB of its client: 64 MiB in all.
+# A handshake takes 60 KiB, and up to three times 16 KiB for the client's data: 64 MiB in all.
 MOST = 512
 CROWDED_FOR = 2.0
-# Datagrams of a thousand clients that come back together after a restart.
+# Room for the datagrams of a thousand clients that reconnect together after a restart.
 MOST_AT_THE_DOOR = 2 << 20
 LONGEST_AT_THE_DOOR = 10.0
-# After so many seconds a handshake may be given up for another.
+# After so many seconds a handshake may be given up in favour of another.
 PATIENCE = 1.0
 
 
@@ -32,9 +32,10 @@ class Handshakes:
     """
     Opens connections while there is room for another handshake.
 
-    A datagram that is no valid first one costs no state. Beyond `TRUSTED` handshakes under way, a
-    client's address is validated by a Retry before anything is kept for it. If there is no room,
-    the oldest handshake makes room, unless it is younger than `PATIENCE`.
+    The server keeps no state for a datagram that is no valid first datagram. Beyond `TRUSTED`
+    handshakes under way, the server validates a client's address by a Retry before it keeps any
+    state. If there is no room, the oldest handshake is given up, unless it is younger than
+    `PATIENCE`.
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class Handshakes:
         return len(self._under_way)
 
     def door(self, header: QuicHeader, address: Address) -> Endpoint:
-        """Return the source for this datagram: one with a valid token does not wait for others."""
+        """Return the source for a datagram; those with a valid token don't wait for the others."""
         return self._strangers if self._origin(header, address) is None else self._validated
 
     def ended(self, connection: Connection) -> None:
-        """Forget a handshake that is over, or whose connection is gone; may be called twice."""
+        """Forget a handshake that has ended, or whose connection is gone; may be called twice."""
         self._under_way.pop(connection, None)
 
     def expire(self) -> None:
@@ -80,9 +81,9 @@ class Handshakes:
             connection.close("the handshake took too long")
 
     def _knock(self, data: bytes, address: Address, now: float) -> Connection | None:
-        """Return the connection that a first datagram opens; None if it is answered otherwise."""
+        """Return the connection that a first datagram opens; None if it opens none."""
         header, offset = incoming.first_header(data)
-        # A client that waited long has sent the datagram again.
+        # A client that waited long may have sent the datagram before, and opened the connection.
         connection = self._begun(header.destination_cid)
         if connection is not None:
             return connection
@@ -107,8 +108,8 @@ class Handshakes:
         return connection
 
     def _is_crowded(self, now: float) -> bool:
-        # For a while, because a client that was sent a Retry may have sent its first datagram
-        # twice before that: opened for the second, a connection would wait for it in vain.
+        # It stays crowded for a while. A client may have sent its first datagram twice before it
+        # got a Retry. A connection that the second datagram opens would wait for it in vain.
         if len(self._under_way) >= self._trusted:
             self._crowded_until = now + CROWDED_FOR
         return now < self._crowded_until
@@ -127,7 +128,7 @@ class Handshakes:
         return True
 
     def _origin(self, header: QuicHeader, address: Address) -> bytes | None:
-        """Return the id the client first chose, if it shows that it was sent our Retry."""
+        """Return the id that the client first chose, if a token shows that it got our Retry."""
         if not header.token:
             return None
         try:
@@ -138,7 +139,7 @@ class Handshakes:
                 now=monotonic(),
             )
         except ValueError:
-            # A token of another server, or too old a one, counts as none.
+            # A token of another server, or a token that is too old, counts as none.
             return None
 
     def _retry(self, header: QuicHeader, address: Address) -> bytes:
@@ -156,7 +157,8 @@ class _Door(Endpoint):
     """
     A source of datagrams that belong to no connection yet.
 
-    All together have the share of one connection: opening one takes the server 3 ms.
+    All these datagrams together get the share of one connection, because opening a connection takes
+    the server 3 ms.
     """
 
     def __init__(self, knock: Callable[[bytes, Address, float], Connection | None]) -> None:
@@ -165,20 +167,20 @@ class _Door(Endpoint):
         self._touched: list[Connection] = []
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
-        """Have the connection take it in that it opens, if it may open one."""
+        """Give the datagram to the connection that it opens, if it may open one."""
         connection = self._knock(data, address, now)
         if connection is not None:
             self._touched.append(connection)
             connection.receive(data, address, now)
 
     def process(self, now: float) -> None:
-        """Act on what the connections of this batch were sent."""
+        """Act on the datagrams of the connections that this batch opened."""
         while self._touched:
             self._touched[-1].process(now)
             self._touched.pop()
 
     def transmit(self, now: float) -> None:
-        """Do nothing: what the door sends, it sends at once."""
+        """Do nothing: the door sends its answers at once."""
 
     def crash(self) -> None:
         """Give up the connection that was at work."""

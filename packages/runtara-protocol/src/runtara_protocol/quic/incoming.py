@@ -1,4 +1,4 @@
-"""Which connection a datagram is for, and what to do with one that is for none yet."""
+"""Reading which connection a datagram is for, and answering those that are for none yet."""
 
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]  # Public, but not marked so.
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
@@ -19,7 +19,7 @@ from aioquic.quic.packet import (
 from aioquic.quic.packet_builder import QuicPacketBuilder
 
 LONG_HEADER = 0x80
-# A client has to choose at least as many bytes (RFC 9000, section 7.2).
+# A client's first connection id has at least so many bytes (RFC 9000, section 7.2).
 SHORTEST_FIRST_CID = 8
 
 
@@ -29,7 +29,7 @@ def short_header_cid(data: bytes, length: int) -> bytes | None:
 
 
 def long_header(data: bytes, length: int) -> QuicHeader | None:
-    """Return the first packet's header; None if it is none of QUIC's."""
+    """Return the first packet's header; None if the datagram is not QUIC."""
     try:
         return pull_quic_header(Buffer(data=data), host_cid_length=length)
     except ValueError:
@@ -37,7 +37,7 @@ def long_header(data: bytes, length: int) -> QuicHeader | None:
 
 
 def first_header(data: bytes) -> tuple[QuicHeader, int]:
-    """Return the header of a datagram known to begin a connection, and where it ends."""
+    """Return the header of a first datagram, and the offset at which the header ends."""
     buffer = Buffer(data=data)
     return pull_quic_header(buffer), buffer.tell()
 
@@ -56,7 +56,7 @@ def is_first_of_connection(header: QuicHeader) -> bool:
 
 
 def is_authentic(header: QuicHeader, data: bytes, offset: int) -> bool:
-    """Return whether it decrypts with the key in its header, as random bytes don't."""
+    """Return whether the packet decrypts with the key in its header; random bytes don't."""
     crypto = _initial_crypto(header)
     try:
         crypto.decrypt_packet(data[: header.packet_length], offset, 0)
@@ -66,7 +66,7 @@ def is_authentic(header: QuicHeader, data: bytes, offset: int) -> bool:
 
 
 def version_negotiation(header: QuicHeader, configuration: QuicConfiguration) -> bytes | None:
-    """Return what to answer to a version we don't speak; None if we do, or must not answer."""
+    """Return the answer to an unknown version; None if we know it, or must not answer."""
     if (
         header.version is None
         or header.version in configuration.supported_versions
@@ -82,7 +82,7 @@ def version_negotiation(header: QuicHeader, configuration: QuicConfiguration) ->
 
 
 def retry(header: QuicHeader, source_cid: bytes, token: bytes) -> bytes:
-    """Return a datagram that bids the client begin again with this token, to this id."""
+    """Return a datagram that makes the client begin again, with this token and to this id."""
     assert header.version is not None
     return encode_quic_retry(
         version=header.version,
@@ -94,7 +94,7 @@ def retry(header: QuicHeader, source_cid: bytes, token: bytes) -> bytes:
 
 
 def refusal(header: QuicHeader, reason: bytes) -> bytes:
-    """Return a datagram that tells the client it is refused, at no state of ours."""
+    """Return a datagram that refuses the client; the server keeps no state for it."""
     assert header.version is not None
     crypto = _initial_crypto(header)
     builder = QuicPacketBuilder(

@@ -1,4 +1,4 @@
-"""A QUIC listener without knowledge of messages: it hands clients' streams to a handler."""
+"""A QUIC listener that hands clients' streams to a handler, and knows nothing of messages."""
 
 import asyncio
 import logging
@@ -24,9 +24,9 @@ from runtara_protocol.quic.machine import Machine
 
 logger = logging.getLogger(__name__)
 
-# The number of groups in which connections are pinged, so that thousands make no burst.
+# Connections are pinged in so many groups, so that thousands of pings make no burst.
 SHARES = 16
-# Seconds within which a living peer acknowledges some of the sent data.
+# A living peer acknowledges some of the sent data within so many seconds.
 SILENCE = 2.0
 
 
@@ -41,7 +41,7 @@ class ListenerSettings:
     host: str
     port: int
     certificate: Certificate
-    # Handshakes under way; one more is refused.
+    # At most so many handshakes are under way; one more is refused.
     max_incoming: int = 10_000
     max_bi_streams: int = 1000
     max_uni_streams: int = 100
@@ -51,27 +51,28 @@ class ListenerSettings:
     # 0: the system's default.
     udp_recv_buffer: int = 2 << 20
     udp_send_buffer: int = 2 << 20
-    # Established connections; one more is refused. None: no bound.
+    # At most so many established connections; one more is refused. None: no bound.
     max_connections: int | None = None
-    # The most bytes of requests that the server holds for all clients, beyond 512 KiB a
-    # connection; at least two of the largest frames.
+    # The most request bytes that the server holds for all clients together, besides 512 KiB for
+    # each connection. At least the size of two of the largest frames.
     max_held: int = 512 << 20
-    # The most bytes of requests of one connection: two of the largest frames and a little.
+    # The most request bytes of one connection: two of the largest frames and a little.
     max_held_each: int = HELD_EACH
-    # The unread bytes of all clients from which on large replies are refused: `Deliveries`.
+    # With more unread bytes of all clients together, large replies are refused: see `Deliveries`.
     max_undelivered: int = 512 << 20
-    # The unread bytes of one client from which on it gets no replies.
+    # A client with more unread bytes gets no replies.
     max_undelivered_each: int = UNDELIVERED_EACH
-    # How long leaving waits for handlers to end and for their data to be acknowledged.
+    # How long the listener's end waits for handlers, and for the acknowledgement of their data.
     grace: float = 10.0
 
 
 class Listener:
     """
-    Listens while its `async with` block runs; a port in use raises OSError on entry.
+    Listens while its `async with` block runs. Entering raises OSError if the port is in use.
 
-    Leaving it refuses new connections, waits at most `grace` for running handlers and the delivery
-    of their data, cancels the rest, and closes every connection.
+    On leaving, the listener refuses new connections. It waits at most `grace` for running handlers
+    and for the delivery of their data. Then it cancels the other handlers and closes every
+    connection.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Listener:
 
     def renew(self, certificate: Certificate) -> None:
         """Show this certificate to clients that connect from now on."""
-        # Shared by all connections: each reads it when its handshake begins.
+        # All connections share this configuration. Each reads it when its handshake begins.
         self._configuration.certificate = certificate.chain[0]
         self._configuration.certificate_chain = list(certificate.chain[1:])
         self._configuration.private_key = certificate.private_key
@@ -147,7 +148,7 @@ class Listener:
             self._datapath.close()
 
     async def _drain(self) -> None:
-        """Wait for handlers and deliveries as long as the grace lasts, then cancel handlers."""
+        """Wait for handlers and deliveries until the grace is over, then cancel handlers."""
         try:
             async with asyncio.timeout(self._settings.grace):
                 if self.tasks:
@@ -162,7 +163,7 @@ class Listener:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _deliver(self) -> None:
-        """Wait until all sent data has arrived, except at peers that fell silent."""
+        """Wait until all sent data is acknowledged, except by peers that fell silent."""
         began = self._loop.time()
         while any(
             not one.is_delivered and self._loop.time() < max(one.heard_at, began) + SILENCE
@@ -176,7 +177,7 @@ class Listener:
     # Calls of connections to their owner.
 
     def established(self, connection: Connection) -> ConnectionHandler | None:
-        """Count the connection as established, unless there are too many."""
+        """Count a connection as established; return its handler, or None if it is refused."""
         self._handshakes.ended(connection)
         self._established[connection] = None
         if not self._is_accepting or self._is_full(len(self._established) - 1):
@@ -193,7 +194,7 @@ class Listener:
         self._routes.pop(cid, None)
 
     def progressed(self) -> None:
-        """Wake a wait for the end of handlers or deliveries."""
+        """Wake the code that waits for the end of handlers or deliveries."""
         self._progress.set()
 
     def gone(self, connection: Connection) -> None:
@@ -210,7 +211,7 @@ class Listener:
         return self._routes.get(cid) if cid is not None else self._handshake(data, address)
 
     def _handshake(self, data: bytes, address: Address) -> Endpoint | None:
-        """Return the connection of a handshake packet, or the door if it may open one."""
+        """Return the connection of a handshake packet, or the door if the packet may open one."""
         header = incoming.long_header(data, self._configuration.connection_id_length)
         if header is None:
             return None
@@ -239,11 +240,11 @@ class Listener:
         return connection
 
     def _failed(self, error: OSError) -> None:
-        """Log an error of the socket and go on: it is about one datagram of one peer."""
+        """Log an error of the socket and go on: it concerns one datagram of one peer."""
         logger.debug("a datagram failed: %s", error)
 
     def _shed(self) -> None:
-        """Close the client with the most held bytes, unless no client has many."""
+        """Close the connection with the most held bytes, unless all hold few."""
         most = max(self._established, key=lambda one: one.weight, default=None)
         if most is not None and most.weight > FLOOR:
             logger.warning(
@@ -268,7 +269,7 @@ class Listener:
 
 
 def _configuration(settings: ListenerSettings) -> QuicConfiguration:
-    """Return aioquic's settings: no ALPN, so that a client that offers none is accepted."""
+    """Return aioquic's settings: no ALPN, so that a client without ALPN is accepted."""
     return QuicConfiguration(
         is_client=False,
         certificate=settings.certificate.chain[0],

@@ -1,8 +1,8 @@
 """
-aioquic's machine of one connection, with bounds on what a client can make it do.
+aioquic's machine of one connection, with bounds on the work that a client can cause.
 
-A frame of a few bytes may cost a thousand times what it cost to send. See
-docs/decisions/0020-what-a-peer-may-cost.md for the bounds and aioquic's private names used here.
+Without bounds, receiving a frame of a few bytes may cost a thousand times as much as sending it.
+docs/decisions/0020-what-a-peer-may-cost.md has the bounds, and aioquic's private names used here.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,15 +18,16 @@ from aioquic.tls import Epoch
 
 from runtara_protocol.quic.datapath import LARGEST_DATAGRAM
 
-# Pieces of all streams of a connection that wait for what belongs before them. A client may be
-# 512 KiB ahead, 437 full datagrams: losing or swapping every other one makes half as many.
+# The most pieces of data that wait for earlier data, in all streams of a connection. A client may
+# be 512 KiB ahead. These are 437 full datagrams. Losing or swapping every other one makes half as
+# many pieces.
 MOST_GAPS = 512
-# A ClientHello has a few hundred bytes, with keys for quantum computers two thousand.
+# A ClientHello has a few hundred bytes. With post-quantum keys it has two thousand.
 MOST_CRYPTO = 16 * 1024
 MOST_CRYPTO_GAPS = 32
-# A client that gives up 290 streams at once fills a packet with as many frames.
+# A client that gives up 290 streams at once fills a packet with 290 frames.
 MOST_FRAMES = 512
-# As many frames of one byte or two does a frame count for that makes more work than those.
+# A frame that makes more work counts for so many frames of one or two bytes.
 WEIGHTS: Mapping[int, int] = {
     QuicFrameType.ACK: 64,
     QuicFrameType.ACK_ECN: 64,
@@ -41,7 +42,7 @@ STREAM_FRAMES = range(QuicFrameType.STREAM_BASE, QuicFrameType.STREAM_BASE + 8)
 LARGEST_ANNOUNCED = b"\x03\x02" + (0x4000 | LARGEST_DATAGRAM).to_bytes(2, "big")
 
 
-# Private even for a subclass.
+# aioquic makes this name private even for a subclass.
 HANDLERS = "_QuicConnection__frame_handlers"
 
 FrameHandler: TypeAlias = Callable[[QuicReceiveContext, int, Buffer], None]
@@ -49,7 +50,7 @@ FrameHandlers: TypeAlias = dict[int, tuple[FrameHandler, frozenset[Epoch]]]
 
 
 class Machine(QuicConnection):
-    """A server's connection, which a client that goes over a bound ends for itself."""
+    """A server's connection. A client that exceeds a bound loses its own connection only."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
@@ -66,7 +67,7 @@ class Machine(QuicConnection):
 
 
 class _Frames:
-    """What the frames of a packet count, all but STREAM frames: one is three bytes at least."""
+    """Counts the frames of a packet. STREAM frames don't count: each has at least three bytes."""
 
     def __init__(self, handlers: FrameHandlers) -> None:
         self._handlers = handlers
@@ -74,7 +75,7 @@ class _Frames:
         self._left = 0
 
     def bounded(self) -> FrameHandlers:
-        """Return handlers that do the same, and end the connection when a packet has too many."""
+        """Return the same handlers, but with an error for a packet that has too many frames."""
         return {
             frame_type: (handler if frame_type in STREAM_FRAMES else self._handle, epochs)
             for frame_type, (handler, epochs) in self._handlers.items()
@@ -95,7 +96,7 @@ class _Frames:
 
 
 class _Streams(dict[int, QuicStream]):
-    """All streams of a connection, whose pieces are counted together."""
+    """All streams of a connection. Their waiting pieces are counted together."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,13 +110,13 @@ class _Streams(dict[int, QuicStream]):
 
 
 class _Tally:
-    """How many pieces all streams of a connection have."""
+    """The number of waiting pieces in all streams of a connection."""
 
     count = 0
 
 
 class _Pieces(RangeSet):
-    """The pieces of one stream that wait for what belongs before them."""
+    """The pieces of one stream that wait for earlier data."""
 
     tally: _Tally
 
@@ -136,7 +137,7 @@ class _Pieces(RangeSet):
 
 
 class _CryptoReceiver(QuicStreamReceiver):
-    """What a client says of its handshake: little, and in few pieces."""
+    """A receiver of handshake data: it takes little data, in few pieces."""
 
     def __init__(self) -> None:
         super().__init__(stream_id=None, readable=True)
@@ -154,7 +155,7 @@ class _CryptoReceiver(QuicStreamReceiver):
 
 
 class _DeafReceiver(QuicStreamReceiver):
-    """Counts what comes, and keeps none of it."""
+    """A receiver that counts the arriving bytes, and keeps none."""
 
     def handle_frame(self, frame: QuicStreamFrame) -> StreamDataReceived | None:
         highest, end = self.highest_offset, frame.offset + len(frame.data)
@@ -167,7 +168,7 @@ class _DeafReceiver(QuicStreamReceiver):
 
 
 def deafen(receiver: QuicStreamReceiver) -> None:
-    """Have it go on as one that keeps nothing of what has come, or comes, out of order."""
+    """Make a receiver drop all data that arrived out of order, and all that arrives later."""
     if receiver.is_finished and receiver.starting_offset() == receiver.highest_offset:
         return
     receiver.__class__ = _DeafReceiver
@@ -181,7 +182,7 @@ def quicken_epochs() -> None:
     """
     Give aioquic's `Epoch` a hash in C: it is the key of some thirty look-ups a request.
 
-    The hash of an Enum is a function of Python's. Call it in a process of ours, before there is a
-    connection: one made before finds nothing by its keys any more.
+    The hash of an Enum is a function in Python. Call this only in a process of ours, before there
+    is a connection: an earlier connection would not find its keys any more.
     """
     Epoch.__hash__ = object.__hash__  # type: ignore[method-assign]

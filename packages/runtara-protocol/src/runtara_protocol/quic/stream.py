@@ -16,12 +16,12 @@ REFUSED = 1
 
 
 class StreamOwner(Protocol):
-    """The connection, as its streams know it."""
+    """The connection, as its streams see it."""
 
     loop: asyncio.AbstractEventLoop
 
     def send(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Queue data for a stream; nothing if the connection is gone or the client stopped it."""
+        """Queue data for a stream; no effect if the connection is gone or the client stopped it."""
         ...
 
     def hand_back(self, stream: Stream) -> None:
@@ -29,15 +29,15 @@ class StreamOwner(Protocol):
         ...
 
     def refuse(self, stream: Stream) -> None:
-        """Reset and stop a stream; nothing if it is finished."""
+        """Reset and stop a stream; no effect if the stream is finished."""
         ...
 
 
 class Stream:
     """
-    One stream a client opened: what it sends is received, what is sent reaches it in order.
+    One stream that a client opened: `receive` gives the client's data, `send` sends data to it.
 
-    One task at a time may use it.
+    One task at a time may use a stream.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class Stream:
         self._failure: StreamReset | ConnectionLost | None = None
         self._has_end = False
         self._is_ended = False
-        # A client that wants no answer may say so before it asks.
+        # A client that wants no answer may stop this side before it sends its request.
         self._is_unread = quic.sender._reset_error_code is not None
         self._on_stop_sending: Callable[[], None] | None = None
 
@@ -79,20 +79,20 @@ class Stream:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether `receive` has something to say at once."""
+        """Return whether `receive` returns or raises at once."""
         return bool(self._chunks) or self._has_end or self._failure is not None
 
     @property
     def held(self) -> int:
-        """How many of its bytes count against the connection's allowance, gaps included."""
+        """The number of its bytes that count against the connection's allowance, with gaps."""
         return self.receiver.highest_offset - self.released
 
     async def receive(self) -> bytes:
         """
-        Return the next piece, or b"" once the client has ended its side.
+        Return the next piece of data, or b"" once the client has ended its side.
 
-        Raises StreamReset if the client or `refuse` gave the stream up, ConnectionLost if the
-        connection went first; not for pieces that had arrived before.
+        Raises StreamReset if the client or `refuse` gave the stream up, and ConnectionLost if the
+        connection was lost before the end. Pieces that had arrived before are returned first.
         """
         if not self.is_ready:
             self._waiter = self._owner.loop.create_future()
@@ -108,22 +108,22 @@ class Stream:
         raise self._failure
 
     def send(self, data: bytes, *, end: bool = True) -> None:
-        """Queue it, and by default end this side; of no effect if the peer doesn't want it."""
+        """Queue data, and by default end this side; no effect if the client stopped this side."""
         if not self._is_ended:
             self._is_ended = end
             self._owner.send(self.stream_id, data, end=end)
 
     def hand_back(self) -> None:
-        """Let the client send as much again: what it has sent so far is not held any more."""
+        """Count the received bytes as handled, so that the client may send as many again."""
         self._owner.hand_back(self)
 
     def leave_open(self) -> None:
-        """Give no answer, and no end: the client sees none but that of its connection."""
+        """Send no answer and no end: the client sees an end only when the connection ends."""
         self._is_ended = True
 
     @contextmanager
     def on_stop_sending(self, call: Callable[[], None]) -> Iterator[None]:
-        """Call `call` when, within the block, the client drops its receiving half, or has."""
+        """Within the block, call `call` once the client stops its receiving half, or if it has."""
         self._on_stop_sending = call
         try:
             if self._is_unread:
@@ -133,13 +133,13 @@ class Stream:
             self._on_stop_sending = None
 
     def drop(self) -> None:
-        """Take in that the client doesn't want what is sent."""
+        """Note that the client stopped its receiving half."""
         self._is_unread = True
         if self._on_stop_sending is not None:
             self._on_stop_sending()
 
     def refuse(self) -> None:
-        """Give both directions up with code 1, so that the client sees no clean end."""
+        """Reset both directions with code 1, so that the client sees no clean end."""
         self._is_ended = True
         self._has_end = False
         self._chunks.clear()
@@ -147,7 +147,7 @@ class Stream:
         self._owner.refuse(self)
 
     def feed(self, data: bytes, *, end: bool) -> None:
-        """Take in what the client sent; dropped once it would not be read."""
+        """Add data that the client sent; drop it if no handler will read it."""
         if self.is_served and self._failure is None:
             if data:
                 self._chunks.append(data)
@@ -155,13 +155,13 @@ class Stream:
             self._wake()
 
     def fail(self, failure: StreamReset | ConnectionLost) -> None:
-        """Let `receive` raise once it has returned what came before; the first failure stays."""
+        """Let `receive` raise after it has returned all earlier data; the first failure stays."""
         if self._failure is None and not self._has_end:
             self._failure = failure
             self._wake()
 
     def forget(self) -> None:
-        """Let go of why it failed: an error that was raised here refers to the stream in turn."""
+        """Drop the failure: a raised error refers to the stream, which makes a reference cycle."""
         self._failure = None
 
     def _take(self) -> bytes:
