@@ -51,6 +51,7 @@ from runtara_domain.model import (
     Signal,
     Sleep,
 )
+from runtara_domain.model.interventions import Deletion
 from runtara_domain.status import (
     ANY,
     MOVES,
@@ -254,9 +255,10 @@ class PortsMachine(ModelMachine):
         self.step("instances", "prune", self.now - age, at=False)
 
     @precondition(lambda self: not self.is_gathering)  # A transaction of its own on its rows.
-    @rule(name=names)
-    def delete(self, name: str) -> None:
-        self.step("launches", "delete", name, at=False)
+    @rule(name=names, also_suspended=st.booleans())
+    def delete(self, name: str, also_suspended: bool) -> None:
+        deletion = Deletion(name, also_suspended=also_suspended)
+        self.step("launches", "delete", deletion, at=False)
 
     # Checkpoints
 

@@ -142,7 +142,7 @@ async def test_a_bug_that_ends_the_writing_of_activity_is_logged_at_once(
     async with CoreRuntime(settings()) as runtime, connected(runtime.address[1]) as wire:
         await wire.register("i-1")
         with monkeypatch.context() as patch:
-            patch.setattr(runtime.persistence.instances, "touch", broken)
+            patch.setattr(runtime.persistence.instances, "mark_active", broken)
             await wire.event("i-1", pb.EVENT_HEARTBEAT)
             await touched.wait()
         await wire.status("i-1")
