@@ -1,1 +1,1 @@
-"""The client: one instance, as it talks to the core, without the workflow layer."""
+"""The client: one instance's calls to the core, without the workflow layer."""

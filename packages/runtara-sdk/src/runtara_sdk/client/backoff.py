@@ -8,14 +8,14 @@ _LONGEST = 2.0
 
 def delay(failures: int) -> float:
     """
-    Return the seconds to wait after so many failures in a row: none before the first.
+    Return the seconds to wait after this many failures in a row: 0 without a failure.
 
-    They double from 50 ms to 2 s, less a random part of up to half, so that clients that failed
-    together do not come back together.
+    The wait doubles from 50 ms to 2 s. A random part, up to half, is taken off, so that clients
+    that failed at the same time do not come back at the same time.
     """
     if failures == 0:
         return 0.0
-    # Beyond ten doublings the bound holds anyway; a larger exponent would overflow a float.
+    # After ten doublings the wait is at its bound; a larger exponent would overflow a float.
     bound = min(_LONGEST, _FIRST * 2.0 ** min(failures - 1, 10))
-    # Not a secret: it only spreads the load.
+    # The random part only spreads the load, so it need not be hard to guess.
     return bound * random.uniform(0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Calls: asked again while that can help and cannot harm, until their time is up."""
+"""Calls: sent again while that can help and cannot harm, until their timeout is over."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _NOT_EXTENDED = nullcontext()
 @dataclass(slots=True)
 class _Call:
     """
-    A request on its way; `failure`: what became of it last, None while it may be answered.
+    A call under way; `failure`: the error of its last try, None while an answer may still come.
 
     `is_held`: the server may hold the answer back.
     """
@@ -49,8 +49,8 @@ class Calls:
     """
     All calls of one client, over one connection; see docs/decisions/0005.
 
-    Once the server has said that the instance's run is superseded, no call is sent any more: each
-    raises InstanceSuperseded, and so do at once those whose answers are held.
+    Once the server has said that the instance's run is superseded, the client sends no more calls.
+    Each later call raises InstanceSuperseded, and so does, at once, a call whose answer is held.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Calls:
         else:
             self._connection = common.connection
             common.join(self._greet_in_common)
-        # Not the time of a call, which is long for workflows: a dead server is seen as soon.
+        # Not the timeout of a call, which is long for workflows: a dead server must show sooner.
         self._liveness = Liveness(settings.request_timeout_ms / 1000)
         self._retry = retry
         self._outage = OutageLog(retry)
@@ -72,7 +72,7 @@ class Calls:
         self._held: set[CallDeadline] = set()
 
     def begin_run(self) -> None:
-        """Take what is under way as of the run before: that it is superseded ends only itself."""
+        """Begin a new run: if a call of the former run is superseded, only that call ends."""
         self._runs += 1
         self._greeting = None
 
@@ -88,13 +88,15 @@ class Calls:
         hold: float | None = 0.0,
     ) -> RpcResponse:
         """
-        Return the answer, which is of the request's kind, within the timeout.
+        Send a request and return the answer to it, within the timeout.
 
-        `is_repeatable` says that carried out twice is as good as once. The server may hold the
-        answer back for `hold` seconds, or as long as it likes if None: the timeout bounds only the
-        time in which no server holds it, such as an outage, and begins anew once it was held as
-        long. A request given as a function is made each time it is sent. Raises ServerError for a
-        refusal, ConnectionFailed, RequestTimeout, ProtocolError.
+        `is_repeatable`: a request carried out twice has the effect of one. `hold`: the seconds for
+        which the server may hold the answer back; None: for any time. While the answer is held the
+        timeout stands still; after a hold as long as the whole timeout, the timeout begins anew. It
+        thus bounds only the time in which no server holds the answer, such as an outage.
+
+        A request given as a function is made anew each time it is sent. Raises ServerError if the
+        server refuses, ConnectionFailed, RequestTimeout or ProtocolError.
         """
         call = _Call(is_repeatable, is_held=hold != 0)
         async with _InTime(self, call) as deadline:
@@ -116,7 +118,7 @@ class Calls:
                     return response
 
     async def _connected(self, call: _Call, deadline: CallDeadline) -> ClientConnection:
-        """Give the connection, however often it takes to open one; the call is sent on it next."""
+        """Return a connection for the call, trying to open one until the call's timeout is over."""
         while True:
             try:
                 connection = await self._connection.connected()
@@ -129,7 +131,7 @@ class Calls:
                 return connection
 
     async def aclose(self) -> None:
-        """Close the connection, unless others share it; calls under way raise."""
+        """Close the connection, unless other clients share it; calls under way raise."""
         if self._common is None:
             await self._connection.aclose()
         else:
@@ -156,8 +158,8 @@ class Calls:
         try:
             await exchange(connection, self._greeting)
         except InvalidInstanceState as error:
-            # It has ended, perhaps by an ending whose answer was lost with the old connection and
-            # is about to be repeated: the server judges each call by itself.
+            # The instance has ended. Perhaps this client ended it, the answer was lost with the old
+            # connection, and the call is about to be repeated: the server judges each call itself.
             run = self._greeting.register_instance.continue_run
             logger.info("run %d is not continued: %s", run, error)
         except self._retry.transient as error:
@@ -169,11 +171,11 @@ class Calls:
         except InstanceSuperseded as error:
             self._stop(str(error))
         except RuntaraError as error:
-            # Of this run alone: its next call is judged by the server.
+            # Only this run is concerned: the server will judge its next call by itself.
             logger.warning("a run is not continued on a new connection: %s", error)
 
     def _time_up(self, call: _Call) -> RuntaraError:
-        """What ends a call whose time is up, which it is at once when the run is superseded."""
+        """Return the error of a call whose timeout is over, or whose run is superseded."""
         if self._superseded is not None:
             return InstanceSuperseded(self._superseded)
         if call.failure is not None:
@@ -186,9 +188,9 @@ class Calls:
 
 class _InTime:
     """
-    A block that has a call's time. An end without an answer is raised as `Retry.translate` says.
+    A block with a call's timeout. It raises a call's failure as `Retry.translate` translates it.
 
-    That the run is superseded ends all other calls that are held.
+    When the call shows that the run is superseded, all other held calls end, too.
     """
 
     def __init__(self, calls: Calls, call: _Call) -> None:

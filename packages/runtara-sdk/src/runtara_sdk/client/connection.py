@@ -1,4 +1,4 @@
-"""The one connection all calls share, opened again whenever it is gone."""
+"""The one connection that all calls share; it is opened again when it is lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,12 +17,12 @@ logger = get_logger(__name__)
 
 class SharedConnection:
     """
-    A connection to one of several servers that comes back when it is lost.
+    A connection to one of several servers; it is opened again when it is lost.
 
-    They are tried in turn, each for its connect timeout, beginning with the one that worked last.
-    `greet` is awaited on each new connection before any call gets it. What it raises closes the
-    connection, and is raised in all calls that wait for it. `peer` is what errors call the
-    servers, and `variable` the variable that names them.
+    The servers are tried in turn, each for its connect timeout, from the one that worked last.
+    `greet` is awaited on each new connection before any call gets that connection. If `greet`
+    raises, the connection is closed and all calls that wait for it raise the same error. Errors
+    call the servers `peer`, and name `variable`, the environment variable with their addresses.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class SharedConnection:
 
     async def connected(self) -> ClientConnection:
         """
-        Return the connection, opening one if there is none; all that wait share one attempt.
+        Return the connection; without one, make one attempt that all waiting callers share.
 
-        One attempt, after a wait that grows with the failures before it. Raises ConnectionFailed,
-        ServerNotTrusted if that goes for all servers, ClientNotOpen once closed, and what `greet`
-        raises. A cancelled caller leaves the attempt to the others.
+        Before the attempt comes a wait that grows with the failures so far. Raises
+        ConnectionFailed, ServerNotTrusted if no server is trusted, ClientNotOpen once closed, and
+        what `greet` raises. If a caller is cancelled, the attempt goes on for the others.
         """
         if self._is_closed:
             raise ClientNotOpen("this client was closed while a call was under way")
@@ -59,16 +59,16 @@ class SharedConnection:
             self._opening = asyncio.create_task(self._connect())
             self._opening.add_done_callback(_take_note)
         opening = self._opening
-        # Unlike awaiting the task, this is cancelled without it, and not by its being cancelled.
+        # Unlike `await opening`: a cancelled caller doesn't cancel the task, nor the task a caller.
         await asyncio.wait([opening])
         return await self.connected() if opening.cancelled() else opening.result()
 
     def answered(self) -> None:
-        """Note that the server is well: the next failure is a first one."""
+        """Note that the server has answered: the failures are counted from 0 again."""
         self._failures = 0
 
     async def lost(self, connection: ClientConnection, error: ConnectionLost) -> ConnectionFailed:
-        """Let go of a connection that failed, unless another caller has; return what to raise."""
+        """Drop a failed connection unless another caller did so; return the error to raise."""
         if self._open is connection:
             self._open = None
             self._failures += 1
@@ -122,7 +122,7 @@ class SharedConnection:
             f"cannot reach {self._peer}: {said}; does it run there, and does UDP get through?"
             f" {self._variable} is {self.addresses}{remedy}"
         )
-        # Once an outage, and no warning: the calls that wait for it warn.
+        # Logged once an outage, and not as a warning: the calls that wait log warnings.
         if self._failures == 1:
             logger.info("%s; trying again", reason)
         return ConnectionFailed(reason)
@@ -143,7 +143,8 @@ class CommonConnection:
     """
     A connection that the clients of many instances share.
 
-    On a new one each client goes on with its run; one that can't is left to find out for itself.
+    On a new connection each client continues its run. A client that can't do so fails by itself,
+    at its next call at the latest; the other clients go on.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -151,15 +152,15 @@ class CommonConnection:
         self.connection = SharedConnection(servers(settings), self._greet)
 
     def join(self, greet: Callable[[ClientConnection], Awaitable[None]]) -> None:
-        """Have this awaited on each new connection."""
+        """Await this function on each new connection from now on."""
         self._greetings.add(greet)
 
     def leave(self, greet: Callable[[ClientConnection], Awaitable[None]]) -> None:
-        """Do without it from now on."""
+        """Await this function on no connection any more."""
         self._greetings.discard(greet)
 
     async def aclose(self) -> None:
-        """Close it; calls under way raise."""
+        """Close the connection; calls under way raise."""
         await self.connection.aclose()
 
     async def _greet(self, connection: ClientConnection) -> None:
@@ -182,7 +183,7 @@ def servers(settings: Settings) -> list[ClientSettings]:
 
 
 def _remedy(why: TrustFailure, server: ClientSettings) -> str:
-    """What to set, and how it is set now."""
+    """Say which setting makes the client trust the server, and how it is set now."""
     if why is TrustFailure.TIME:
         return "have it renewed (RUNTARA_TLS_CERT of the server), and look at both machines' clocks"
     if why is TrustFailure.NAME:
@@ -203,6 +204,6 @@ def _address(server: ClientSettings) -> Address:
 
 
 def _take_note(opening: asyncio.Task[ClientConnection]) -> None:
-    """Keep asyncio from reporting a failure that no call waited for any more."""
+    """Keep asyncio from reporting the failure of an attempt that no call waits for any more."""
     if not opening.cancelled():
         opening.exception()

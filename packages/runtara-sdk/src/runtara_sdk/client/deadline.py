@@ -1,4 +1,4 @@
-"""The time a call may take, most of which may be the server's own."""
+"""The timeout of a call; the time in which the server holds the answer back does not count."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 class CallDeadline:
     """
-    A call's timeout, of so many seconds, which makes room for answers that are held back.
+    A call's timeout in seconds, which stands still while the server holds the answer back.
 
-    `limit` has just begun. `failures` is for the call to count, since its time began.
+    `limit` is a timeout that has just begun. `failures` is counted by the call, since then.
     """
 
     def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
@@ -23,9 +23,10 @@ class CallDeadline:
     @contextmanager
     def extended(self, hold: float | None) -> Iterator[None]:
         """
-        Let this block take so many seconds more, any number of them if None.
+        Let the block take up to `hold` seconds beside the timeout; None: without a bound.
 
-        The time it took is not counted; if it is more than the whole timeout, that begins anew.
+        The block's time does not count. After a block as long as the whole timeout, or longer, the
+        timeout begins anew.
         """
         began = self._loop.time()
         self._reschedule(None if hold is None else self._deadline + hold)
@@ -45,11 +46,11 @@ class CallDeadline:
         return self._deadline - self._loop.time()
 
     def end(self) -> None:
-        """Let the time be up now, for good."""
+        """End the timeout now; nothing extends it any more."""
         self._reschedule(self._loop.time())
         self._is_over = True
 
     def _reschedule(self, when: float | None) -> None:
-        # One that has expired is about to end the call, and cannot be changed any more.
+        # A timeout that has expired is about to end the call, and can't be changed any more.
         if not (self._is_over or self._limit.expired()):
             self._limit.reschedule(when)

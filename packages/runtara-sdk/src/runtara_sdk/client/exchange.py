@@ -11,13 +11,13 @@ from runtara_sdk.errors import ProtocolError, RequestReset
 if TYPE_CHECKING:
     from runtara_protocol.quic.client import ClientConnection
 
-# To these an empty end is the answer; a frame comes only to refuse them.
+# The server answers these requests by the empty end of the stream; it sends a frame to refuse.
 _ANSWERED_BY_THE_END = frozenset({"instance_event_batch", "signal_ack", "retry_attempt"})
 
 
 async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcResponse:
     """
-    Return the answer, which is of the request's kind, or empty where the protocol has none.
+    Return the answer to the request; it is empty where the protocol has no answer.
 
     Raises ServerError for a refusal, RequestReset, ProtocolError, and runtara_protocol's
     ConnectionLost.

@@ -13,7 +13,7 @@ _RESPONSE = frozenset({MessageType.RESPONSE})
 
 
 def frame(request: Message) -> bytes:
-    """Give a request's bytes on the wire; raises ValidationFailed if they fit no frame."""
+    """Return a request's bytes on the wire; raises ValidationFailed if they fit in no frame."""
     try:
         return encode(MessageType.REQUEST, request.SerializeToString())
     except FrameError as error:
@@ -21,7 +21,7 @@ def frame(request: Message) -> bytes:
 
 
 def parsed(data: bytes, response_type: type[MessageT]) -> MessageT:
-    """Read the one response of a stream; raises ProtocolError if its bytes are none."""
+    """Read the one response of a stream; raises ProtocolError if the bytes are no response."""
     decoder = FrameDecoder(accept=_RESPONSE)
     try:
         payload = decoder.feed(data)

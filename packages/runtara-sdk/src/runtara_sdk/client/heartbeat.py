@@ -18,10 +18,10 @@ async def beat(
     send: Callable[[], Awaitable[None]], interval: float, *, is_due: bool = False
 ) -> None:
     """
-    Send at every interval, in seconds, until the server says that it is of no use any more.
+    Send a heartbeat at every interval, in seconds, until the server says that the run is over.
 
-    is_due: the first is sent at once. A heartbeat that fails is logged, and the next one sent all
-    the same.
+    is_due: the first is sent at once. If a heartbeat fails, that is logged, and the next one is
+    sent all the same.
     """
     while True:
         if not is_due:
@@ -30,7 +30,7 @@ async def beat(
         try:
             await send()
         except (InstanceSuperseded, InvalidInstanceState, InstanceNotFound) as error:
-            # No warning: one may cross the end of its own instance; other calls raise the error.
+            # No warning: the instance may just have ended, and other calls raise the error.
             logger.info("heartbeats end: %s", error)
             return
         except RuntaraError as error:

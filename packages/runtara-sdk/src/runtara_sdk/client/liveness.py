@@ -1,4 +1,4 @@
-"""Whether the server is still there behind a connection that has gone quiet."""
+"""Checks that the server is still there when a connection has gone quiet."""
 
 import asyncio
 
@@ -10,17 +10,17 @@ from runtara_sdk.loggers import get_logger
 
 logger = get_logger(__name__)
 
-# A request for nothing: every server refuses it at once, without a look at its database.
+# An empty request: every server refuses it at once, without asking its database.
 _PROBE = encode(MessageType.REQUEST, RpcRequest().SerializeToString())
 
 
 class Liveness:
     """
-    Looks after connections on which answers are awaited, and closes those whose server is gone.
+    Checks connections on which answers are awaited, and closes those with a dead server.
 
-    A server that was killed and started again knows nothing of its old connections and says
-    nothing on them; QUIC's idle timeout would take 30 s to tell. `timeout` is that of a call, in
-    seconds: a dead connection is given up well within it.
+    A server that was killed and started again does not know its old connections and sends nothing
+    on them; QUIC's idle timeout would take 30 s to notice. `timeout` is the timeout of a call in
+    seconds: a dead connection is closed well within that time.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -32,9 +32,9 @@ class Liveness:
 
     def doubted(self, connection: ClientConnection) -> "_Doubt":
         """
-        Check the connection if the block takes long, and again and again while it does.
+        Check the connection again and again once the block has taken long, until it ends.
 
-        One check at a time a connection, however many such blocks there are.
+        A connection has one check at a time, however many such blocks there are.
         """
         return _Doubt(self, connection)
 
@@ -54,7 +54,7 @@ class Liveness:
                 check.cancel()
 
     def _look_in(self, seconds: float, connection: ClientConnection) -> None:
-        # One timer for all calls that wait: one for each would cost a lot.
+        # One timer for all waiting calls of a connection: a timer for each call would cost a lot.
         loop = asyncio.get_running_loop()
         self._timers[connection] = loop.call_later(seconds, self._look, connection)
 
@@ -79,7 +79,7 @@ class Liveness:
             async with asyncio.timeout(self._dead_after):
                 await connection.exchange(_PROBE)
         except StreamReset:
-            # Whatever it says, it lives.
+            # The server lives, whatever it answers.
             return
         except ConnectionLost:
             # The connection itself ends the calls that wait for an answer.

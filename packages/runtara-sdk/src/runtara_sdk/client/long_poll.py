@@ -1,4 +1,4 @@
-"""Waiting for signals, whatever of that the server can."""
+"""Waiting for signals, with servers that hold answers back and with those that can't."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,20 +11,21 @@ from runtara_sdk.client.records import Pending
 from runtara_sdk.client.responses import Polled
 
 _LONGEST_HOLD = 60.0
-"""Seconds for which a server holds an answer back at most."""
+"""The longest time, in seconds, for which a server holds an answer back."""
 
 _INTERVAL = 1.0
-"""Seconds between two questions at least: servers that hold nothing back answer at once."""
+"""The shortest time, in seconds, between two polls of a server that answers at once."""
 
 _MOST = 1000
-"""Checkpoints that one question names at most."""
+"""The most checkpoints that one poll names."""
 
 
 class LongPoll:
     """
     Polls for signals and values, for all checkpoints in one request if the server can.
 
-    Whether it can is seen by its first answer, which it is not let hold; docs/decisions/0011.
+    The server's first answer shows whether it can; the client allows no hold for that request. See
+    docs/decisions/0011.
     """
 
     def __init__(self, calls: Calls, instance_id: str) -> None:
@@ -33,7 +34,7 @@ class LongPoll:
         self._knows_more: bool | None = None
 
     async def poll(self, checkpoint_id: str | None, also: Sequence[str], wait: float) -> Pending:
-        """Return what is pending as soon as there is some, or nothing after so many seconds."""
+        """Return what is pending as soon as there is anything; nothing after `wait` seconds."""
         names = [*also] if checkpoint_id is None else [checkpoint_id, *also]
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
@@ -64,7 +65,7 @@ class LongPoll:
 
     async def _ask(self, names: Sequence[str], left: Callable[[], float]) -> Polled:
         def question() -> RpcRequest:
-            # Asked anew after a lost connection, it waits only for the rest.
+            # Sent again after a lost connection, the request waits only for the time that is left.
             return requests.poll_signals(self._id, names, timedelta(seconds=left()))
 
         answer = (await self._calls.ask(question, hold=left())).poll_signals

@@ -1,4 +1,4 @@
-"""What a client logs while the core does not serve it."""
+"""The warnings that a client logs while the core does not serve it."""
 
 from datetime import timedelta
 from time import monotonic
@@ -11,14 +11,14 @@ logger = get_logger(__name__)
 
 
 class OutageLog:
-    """Logs an outage now and then, however many calls wait for its end."""
+    """Logs an outage at intervals, however many calls wait for the end of the outage."""
 
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
         self._logged_at: float | None = None
 
     def failed(self, error: RuntaraError, left: float) -> None:
-        """Log why a call failed and for how many seconds it is repeated, unless one just was."""
+        """Log why a call failed and for how many seconds it is repeated, once an interval."""
         now = monotonic()
         if self._logged_at is not None and now < self._logged_at + self._retry.log_every:
             return

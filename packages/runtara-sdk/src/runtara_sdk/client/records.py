@@ -1,4 +1,4 @@
-"""What the core answers, as values."""
+"""The core's answers as records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class InstanceStatus(StrEnum):
-    """Where an instance stands; UNKNOWN: there is no such instance."""
+    """The status of an instance; UNKNOWN: there is no such instance."""
 
     UNKNOWN = "unknown"
     PENDING = "pending"
@@ -37,10 +37,10 @@ class Signal:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """
-    The pending signal and values of an instance, each None if there is none.
+    The pending signal and values of an instance; a signal or value that is missing is None.
 
-    `signal` is the one not yet acknowledged, `custom_signal` the payload sent to the checkpoint
-    that was named, `custom_signals` the payloads sent to those named besides, by their ids.
+    `signal` is the signal not yet acknowledged. `custom_signal` is the payload sent to the
+    checkpoint asked for, `custom_signals` the payloads sent to the others (`also`), by their ids.
     """
 
     signal: Signal | None = None
@@ -54,7 +54,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class CustomEvent:
-    """An event of the workflow's own; `happened_at` is aware, and now unless it is given."""
+    """An event that the workflow defines; `happened_at` is an aware time, by default now."""
 
     subtype: str
     payload: bytes = b""
@@ -64,10 +64,10 @@ class CustomEvent:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """
-    A checkpoint as it stands after the call, and the signal that is pending.
+    A checkpoint as it is saved after the call, and the pending signal.
 
-    `found` says that the id was taken: `state` is then the state saved first, not the one brought.
-    `signal` is the pending signal, `custom_signal` the payload sent to this checkpoint, if any.
+    `found`: the id was taken, and `state` is the state saved first, not the caller's. `signal` is
+    the pending signal, `custom_signal` the payload sent to this checkpoint; None: there is none.
     """
 
     found: bool
@@ -81,7 +81,8 @@ class CheckpointEntry:
     """
     A saved checkpoint in a list; times are aware, in UTC.
 
-    `state` is None above 64 KiB: `get_checkpoint` reads it. `wake_at` is when its sleep is over.
+    `state` is None if it is larger than 64 KiB: `get_checkpoint` reads it. `wake_at` is the
+    deadline of a durable sleep.
     """
 
     checkpoint_id: str
@@ -95,9 +96,9 @@ class CheckpointEntry:
 @dataclass(frozen=True, slots=True)
 class FirstPage:
     """
-    The checkpoints saved first, and the signal that is pending if there are any.
+    The checkpoints saved first; if there are any, also the pending signal.
 
-    `next_id`: more were saved, behind that one; None: these are all.
+    `next_id`: more checkpoints follow the one with this number; None: these are all.
     """
 
     entries: tuple[CheckpointEntry, ...]
@@ -111,7 +112,7 @@ class Registration:
     The run that begins: its number, and what the instance was created with.
 
     `run` is None from a server that counts no runs; `input` is None if there is none. `saved` is
-    None unless it was asked for, where it is large, and from a server that is too old for it.
+    None if it was not asked for, if it is large, or from a server that does not know it.
     """
 
     run: int | None = None
@@ -122,9 +123,9 @@ class Registration:
 @dataclass(frozen=True, slots=True)
 class Status:
     """
-    What the core knows of an instance; times are aware, in UTC.
+    The core's record of an instance; times are aware, in UTC.
 
-    `error` is how the instance failed, or, with UNKNOWN, that it was not found.
+    `error` says how the instance failed, or, with UNKNOWN, that it was not found.
     """
 
     instance_id: str

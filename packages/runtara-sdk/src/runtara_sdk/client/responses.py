@@ -1,4 +1,4 @@
-"""What the server answers, as records, and the words for its numbers."""
+"""Reads the server's messages as records, and its numbers as names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,14 +50,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The signal that is pending, and what was sent to checkpoints, by their ids."""
+    """The pending signal, and the payloads sent to checkpoints, by the checkpoints' ids."""
 
     signal: Signal | None = None
     sent: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def refused(response: RpcResponse) -> ServerError | None:
-    """Return what the server refused the request with, wherever the response says so."""
+    """Return the server's refusal, wherever in the response it stands; None: there is none."""
     match response.WhichOneof("response"):
         case "error":
             return refusal(response.error.code, response.error.message)
@@ -71,7 +71,7 @@ def refused(response: RpcResponse) -> ServerError | None:
 
 
 def registration(answer: RegisterInstanceResponse) -> Registration:
-    """Read what a registration brought."""
+    """Read the answer to a registration."""
     return Registration(
         run=answer.run if answer.HasField("run") else None,
         input=answer.input if answer.HasField("input") else None,
@@ -89,12 +89,12 @@ def _first_page(answer: RegisterInstanceResponse) -> FirstPage:
 
 
 def next_id(page: ListCheckpointsResponse) -> int | None:
-    """Read where the next page begins; None: this is the last."""
+    """Read the number after which the next page begins; None: this page is the last."""
     return page.next_id if page.HasField("next_id") else None
 
 
 def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
-    """Read which state stands: the one brought, unless another was found."""
+    """Read which state is saved: the caller's, unless the server found another one."""
     return Checkpoint(
         found=answer.found,
         state=answer.state if answer.found else brought,
@@ -104,7 +104,7 @@ def checkpoint(answer: CheckpointResponse, brought: bytes) -> Checkpoint:
 
 
 def polled(answer: PollSignalsResponse, names: Sequence[str]) -> Polled:
-    """Read pending signals and values; the first name is the one that all servers know of."""
+    """Read pending signals and values; an old server answers only for the first name."""
     sent = {custom.checkpoint_id: custom.payload for custom in answer.custom_signals}
     if answer.HasField("custom_signal"):
         sent[names[0]] = answer.custom_signal.payload
@@ -126,12 +126,12 @@ def entry(message: WireEntry) -> CheckpointEntry:
 
 
 def saved_state(answer: GetCheckpointResponse) -> bytes | None:
-    """Read a state: None if there is none."""
+    """Read a checkpoint's state; None: there is no such checkpoint."""
     return answer.state if answer.found else None
 
 
 def status(answer: GetInstanceStatusResponse) -> Status:
-    """Read where an instance stands; a time of zero is none."""
+    """Read an instance's status; a time of zero stands for no time."""
     if answer.status not in STATUSES:
         raise ProtocolError(f"the server answered a status unknown here: number {answer.status}")
     return Status(

@@ -1,4 +1,4 @@
-"""How long a client's calls are asked again, after which failures, and what is said meanwhile."""
+"""How long a client repeats its calls, after which failures, and what it logs meanwhile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from runtara_sdk.errors import DatabaseFailed, Overloaded, RequestReset, RuntaraError, ShuttingDown
 
 NOT_CARRIED_OUT = (Overloaded, ShuttingDown)
-"""Refusals by which the server says that it did nothing: whatever was asked may be asked again."""
+"""Refusals by which the server says that it did nothing: any request may be sent again."""
 
 TRANSIENT = (*NOT_CARRIED_OUT, DatabaseFailed, RequestReset)
-"""Failures that may not come a second time; a server out of time to end gives requests up."""
+"""Failures that may not come a second time; a server that shuts down late resets requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """
-    What one client does about failures; a lost or missing connection is always one to try again.
+    What one client does about failures; without a connection it always tries to open one again.
 
     `timeout`: seconds that a call may take, all its repeats included. `transient`: failures after
-    which a call is repeated, if carried out twice is as good as once. `caller` and `afterwards` are
-    words of the warning that an outage is logged with, at most once in `log_every` seconds.
-    `translate` gives the error to raise for one that ends a call, and for its timeout in seconds.
+    which a repeatable call is sent again. `caller` and `afterwards` are parts of the warning about
+    an outage, which is logged at most once in `log_every` seconds. `translate` takes the error that
+    ends a call and the timeout in seconds, and returns the error to raise.
     """
 
     timeout: float

@@ -20,11 +20,12 @@ from runtara_sdk.client.variables import (
 @dataclass(frozen=True, init=False)
 class Settings:
     """
-    Where the core is, which instance this process runs, and how long to wait.
+    The core's address, the instance that this process runs, and the timeouts.
 
-    Each value is read from the environment variable of its name, `RUNTARA_` before it, unless given
-    here; an empty variable counts as not set. Raises ConfigurationError, with a line for each value
-    that is missing or cannot be used. A variable that looks like one of these misspelt is logged.
+    A value that is not given is read from the environment variable RUNTARA_ and its name, such as
+    RUNTARA_SERVER_ADDR; an empty variable counts as not set. Raises ConfigurationError, with a line
+    for each value that is missing or can't be used. A variable that is probably a misspelling of
+    one of these is logged.
 
     `server_addr` is `host:port`, or several with commas between. `tls_ca`: a PEM file of the
     certificates to trust. The last three are milliseconds; a heartbeat interval of 0 sends none.
@@ -60,7 +61,7 @@ class Settings:
             object.__setattr__(self, name, value)
 
     def of(self, instance_id: str, tenant_id: str, launch_id: str | None) -> "Settings":
-        """Give the same for another instance's run, whose ids the core has given, so unchecked."""
+        """Return these settings for another instance; its ids come from the core, so unchecked."""
         other = copy(self)
         for name, value in (
             ("instance_id", instance_id),

@@ -1,7 +1,7 @@
 """
-Values that are given, or read from variables of the environment, one at a time.
+Settings from arguments or environment variables, each read and checked by itself.
 
-Written out by hand: importing pydantic for nine values took a third of a workflow process's start.
+Done without pydantic: importing it for nine values took a third of a workflow process's start.
 """
 
 import os
@@ -25,10 +25,10 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 def values(fields: Mapping[str, "Field"], given: Mapping[str, object]) -> dict[str, Any]:
     """
-    Give every field's value: what is given for it, else its variable's, else its default.
+    Return each field's value: the argument, else the environment variable, else the default.
 
-    Raises ConfigurationError, with a line for each value that is missing or cannot be used. A
-    variable that looks like one of ours misspelt is logged.
+    Raises ConfigurationError, with a line for each value that is missing or can't be used. A
+    variable that is probably a misspelling of one of ours is logged.
     """
     found: dict[str, Any] = {}
     slips, problems = misspelt(os.environ), []
@@ -45,12 +45,12 @@ def values(fields: Mapping[str, "Field"], given: Mapping[str, object]) -> dict[s
 
 
 class _Refused(Exception):
-    """A value that is missing or can't be used; the message is the line that says so."""
+    """A value is missing or can't be used; the message is the line that says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """How one value is read; `parse` raises ValueError for what it doesn't take."""
+    """How one value is read; `parse` raises ValueError for a value that it doesn't take."""
 
     takes: str
     parse: Callable[[Any], object]
@@ -71,7 +71,7 @@ class Field:
 
 
 def _variable(name: str) -> str | None:
-    """Read a variable, however its name is capitalised; None if it is empty or missing."""
+    """Read an environment variable, whatever its name's case; None if it is empty or missing."""
     if name in os.environ:
         return os.environ[name] or None
     return next((value for key, value in os.environ.items() if key.upper() == name), None) or None
@@ -101,7 +101,7 @@ def pem(value: object) -> Path:
     """Take a readable PEM file of certificates."""
     if not isinstance(value, str | Path):
         raise ValueError("no path")
-    # Only now, and not by a context of OpenSSL's, which takes a tenth of a launch.
+    # Imported here, and without an OpenSSL context: that would take a tenth of a launch's time.
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
@@ -112,7 +112,7 @@ def pem(value: object) -> Path:
 
 
 def flag(value: object) -> bool:
-    """Take a truth value, or a word for one."""
+    """Take a bool, or a word for one."""
     if isinstance(value, bool):
         return value
     word = text(value).lower()

@@ -1,13 +1,13 @@
 """
 The runner: one run of an instance, from its registration to its end.
 
-    begin    register the run; where the instance has ended already, that end is given
-    start    agree with the start record, or save it; read the arguments
+    begin    register the run; if the instance has ended already, return how it ended
+    start    check the start record against the code, or save one; read the arguments
     work     run the workflow's function as a task, and poll for signals beside it
     report   tell the core how the function ended: complete, fail, or acknowledge the cancel
     abandon  leave all tasks where they are
 
-`RunEnd` may end the run in any of these: the work under way is dropped, and nothing is unwound.
+`RunEnd` may end the run in any of these: the work under way is dropped, and no user code unwound.
 """
 
 import asyncio
@@ -57,16 +57,16 @@ async def execute(
     departure: Departure | None = None,
 ) -> Ended:
     """
-    Run an instance until it ends or its process is of no use for long.
+    Run an instance until it ends, or until it is suspended and needs no process for long.
 
-    `given` is the input as JSON; None: the one saved before, or that the instance was created with.
-    Where the instance has ended already, none of its code runs and its end is given. Raises
-    InputRefused if the input of a first run does not fit, by which the instance has failed;
-    Incompatible or NotSerializable if its code can't go on with the records, or its result can't be
-    saved, and the instance is blocked then; CoreUnavailable if the core is out of reach for
-    `core_timeout`, Superseded if a newer run has begun. None of this unwinds user code: its
-    coroutine stays where it is. `observers` are called with all that happens in the run. Once
-    `departure` is asked the run leaves, and raises what that was asked with.
+    `given` is the input as JSON; None: the input saved before, or given when the instance was
+    created. If the instance has ended already, none of its code runs, and this returns how it
+    ended. Raises InputRefused if the input of a first run does not fit; the instance has then
+    failed. Raises Incompatible or NotSerializable if its code can't go on with the records, or its
+    result can't be saved; the instance is then blocked. Raises CoreUnavailable if the core is out
+    of reach for `core_timeout`, Superseded if a newer run has begun. None of these errors unwinds
+    user code: its coroutine stays where it is. `observers` are called with each event of the run.
+    Once `departure` is asked, the run stops and raises the error that `departure` was asked with.
     """
     observe = observing(store.instance_id, observers)
     try:
@@ -101,7 +101,7 @@ async def _execute(
     except (Incompatible, NotSerializable) as refusal:
         text = format_error(refusal)
         end = store.fail if isinstance(refusal, InputRefused) else store.block
-        with suppress(InvalidInstanceState):  # It was ended or paused meanwhile.
+        with suppress(InvalidInstanceState):  # The instance was ended or paused meanwhile.
             await end(text)
         raise
 
@@ -109,7 +109,7 @@ async def _execute(
 async def _ended_already(
     workflow: Definition, store: DurableStore, given: bytes | None
 ) -> Ended | None:
-    """Return how an instance has ended: before this run began, or by another's word; None: not."""
+    """Return how an instance ended, before this run or from outside; None: it has not ended."""
     ended = await store.ended()
     if ended is None:
         return None
@@ -153,7 +153,7 @@ async def _run(execution: Execution, started: RunStarted, given: bytes | None) -
 
 
 async def _until_finished(execution: Execution, work: Coroutine[Any, Any, T]) -> T:
-    """Give what some work of ours gives, unless the run can't go on: raises why then."""
+    """Return the result of work of the SDK; if the run can't go on, raise the reason instead."""
     task, outcome = asyncio.create_task(work), execution.end.outcome
     first: set[asyncio.Future[Any]] = {task, outcome}
     try:
@@ -166,7 +166,7 @@ async def _until_finished(execution: Execution, work: Coroutine[Any, Any, T]) ->
 
 
 async def _start(execution: Execution, started: RunStarted, given: bytes | None) -> dict[str, Any]:
-    """Agree with what was saved at the first start, or save it; gives the arguments."""
+    """Check the code and input against the start record, or save one; return the arguments."""
     workflow, observe = execution.workflow, execution.observe
     first = await _start_record(execution, started)
     if first is None:
@@ -193,7 +193,7 @@ async def _start(execution: Execution, started: RunStarted, given: bytes | None)
 
 
 def _plain(text: bytes | None) -> bytes | None:
-    """An input in UTF-8; one that is in no encoding is refused where it is read."""
+    """Return an input in UTF-8; one in no known encoding as it is: reading it refuses it."""
     with suppress(ValueError):
         return None if text is None else as_utf8(text)
     return text

@@ -1,4 +1,4 @@
-"""The port: what the workflow layer needs of the core."""
+"""The port through which the workflow layer uses the core."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from runtara_sdk.workflow.engine.outcome import Ended
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The signal that is pending, and the values sent to the names asked for."""
+    """The pending signal, and the values sent to the names that the poll asked for."""
 
     signal: SignalType | None = None
     values: Mapping[str, bytes] = field(default_factory=dict)
@@ -22,9 +22,9 @@ class RunStarted:
     """
     A run that has begun.
 
-    `states` is every state that is saved, by key; None: the core can't list them, so that each is
-    read by itself. `run`: its number, counted from 1; None: the core does not number runs.
-    `pending`: what a poll without names gave since it began; None: there was none yet.
+    `states` holds every saved state by its key; None: the core can't list them, so each is read by
+    itself. `run`: the run's number, counted from 1; None: the core does not number runs.
+    `pending`: the answer of a poll without names since the run began; None: there was no poll yet.
     """
 
     input: bytes | None
@@ -35,7 +35,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The state that stands under a key now, and the signal that is pending."""
+    """The state that is now saved under a key, and the pending signal."""
 
     state: bytes
     signal: SignalType | None = None
@@ -59,39 +59,40 @@ class DurableStore(Protocol):
         ...
 
     async def ended(self) -> Ended | None:
-        """Return how the instance has ended: DONE, FAILED or CANCELLED; None: it has not."""
+        """Return how the instance has ended: DONE, FAILED or CANCELLED; None: it has not ended."""
         ...
 
     async def save(self, key: str, state: bytes) -> Saved:
-        """Save a state unless there is one; the first one saved stands."""
+        """Save a state unless the key has one; the first state saved stays."""
         ...
 
     async def read(self, key: str) -> bytes | None:
-        """Read a state without saving one; None if there is none."""
+        """Read a state without saving one; None if the key has no state."""
         ...
 
     async def attempt_failed(self, key: str, number: int, error: str) -> None:
-        """Record a failed attempt, counted from 1; the same again overwrites it."""
+        """Record a failed attempt, counted from 1; the same number again overwrites the record."""
         ...
 
     async def suspend_until(
         self, key: str, state: bytes, wake: datetime, waits: str = "[]"
     ) -> bool:
         """
-        Put the instance to sleep until then, so that its process may end.
+        Put the instance to sleep until a moment, so that its process may end.
 
-        `waits`: what it waits for, as the core keeps it.
+        `waits`: what the instance waits for, as the core keeps it.
 
-        True: it is asleep now. False: it is not, because the time has come or a cancel is pending.
+        Returns True if the instance is asleep now; False if it is not, because the moment has come
+        or a cancel is pending.
         """
         ...
 
     async def poll(self, names: Collection[str], wait: timedelta) -> Polled:
         """
-        Read what is pending, and what was sent to these names; held until there is something.
+        Read the pending signal, and the values sent to these names; wait until there is something.
 
-        Not all may come at once: asked without those that came, it brings the others. Cancelled, it
-        leaves nothing behind.
+        One poll may not bring all values: a poll without the names that came brings the others. A
+        cancelled poll leaves nothing behind.
         """
         ...
 
@@ -99,37 +100,37 @@ class DurableStore(Protocol):
         """
         Carry a signal out: CANCEL ends the instance, PAUSE pauses it, RESUME changes nothing.
 
-        False: another signal was pending, and nothing has changed.
+        Returns False if another signal was pending; nothing has changed then.
         """
         ...
 
     async def create_successor(self, instance_id: str, key: str, state: bytes) -> None:
-        """Create an instance with its first checkpoint; one that has it is left as it is."""
+        """Create an instance with its first checkpoint; an instance that has it stays as it is."""
         ...
 
     async def report(self, waits: str | None, progress: bytes | None) -> None:
         """
         Show what the running instance waits for, and its progress; None leaves what is shown.
 
-        A core that is too old for it keeps neither.
+        A core that is too old for this keeps neither of them.
         """
         ...
 
     async def start_child(self, child_id: str, workflow: str, input: bytes | None) -> None:
         """
-        Create an instance as a child of this one; the same child again is left as it is.
+        Create an instance as a child of this one; if that child exists already, it stays as it is.
 
-        How it ends is sent to this instance, under `child_signal` of its id. Raises
-        InstanceAlreadyExists where the id is that of another instance, or of another child.
+        When the child ends, its end is sent to this instance, under `child_signal` of its id.
+        Raises InstanceAlreadyExists if the id belongs to another instance, or to another child.
         """
         ...
 
     async def cancel_child(self, child_id: str) -> None:
-        """Tell a child to cancel; one that has ended, or was never started, is left as it is."""
+        """Send a child a cancel; a child that has ended, or was never started, stays as it is."""
         ...
 
     async def ended_child(self, child_id: str) -> Ended | None:
-        """Return how a child has ended, with all of its output; None: it has not, or is unknown."""
+        """Return how a child ended, with its whole output; None: it has not, or is unknown."""
         ...
 
     async def complete(self, output: bytes) -> None:
@@ -137,9 +138,9 @@ class DurableStore(Protocol):
         ...
 
     async def fail(self, error: str, failure: bytes | None = None) -> None:
-        """End the instance with what went wrong; `failure` is for programs, kept as its output."""
+        """End the instance with an error; `failure` is for programs, and kept as its output."""
         ...
 
     async def block(self, reason: str) -> None:
-        """Suspend the instance until its code has changed, or it is resumed."""
+        """Suspend the instance until its code has changed, or an operator resumes it."""
         ...

@@ -1,4 +1,4 @@
-"""Values as text and back: arguments, results, failures and the functions that give them."""
+"""Writes values as text and reads them: arguments, results, failures; and describes functions."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ __all__ = ["codec", "failures"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what writes values when it is first used, and no earlier: it imports pydantic."""
+    """Import the module that writes values at its first use, because it imports pydantic."""
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Calls of steps: what they were called with, as it is saved and compared."""
+"""Calls of steps: their arguments, as they are saved and compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ class LiveCall:
     """
     A call that is made now, and how it may look in a record.
 
-    `names` are those of what its function takes by position, and `defaults` gives the texts of what
-    may be left out. `old` is it as form 1 shows it, where there are records in that.
+    `names` are the parameters that the function takes by position, and `defaults` returns the texts
+    of their defaults. `old` is the call in form 1, if there are records in that form.
     """
 
     call: Call
@@ -38,9 +38,10 @@ class LiveCall:
 
     def fits(self, saved: Call | str | None) -> bool:
         """
-        Return whether this is the call that was saved; a text is one in form 1.
+        Return whether this is the saved call; if that is a text, it is in form 1.
 
-        What was passed by position may have another name by now; what is left out is its default.
+        A parameter passed by position may have another name by now. An argument that was left out
+        counts as its default.
         """
         if isinstance(saved, str):
             return self.old is not None and self.old.fits(saved)
@@ -56,7 +57,7 @@ class LiveCall:
 
 
 def positional(names: tuple[str, ...], number: int) -> str:
-    """Name an argument that is passed by position, also one that goes into `*args`."""
+    """Return the name of an argument passed by position; one in `*args` has a number for it."""
     return names[number] if number < len(names) else f"*{number - len(names)}"
 
 

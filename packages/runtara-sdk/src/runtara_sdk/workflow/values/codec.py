@@ -1,4 +1,4 @@
-"""Values to JSON and back, as their annotations say, by pydantic; imported at first use."""
+"""Writes values as JSON and reads them, as annotations say, by pydantic; imported at first use."""
 
 import json
 import types
@@ -37,14 +37,14 @@ _SHOWN = 200
 
 @dataclass(slots=True)
 class Written:
-    """A value as JSON, and the form that it is to be read by."""
+    """A value as JSON, and the form in which it is to be read."""
 
     text: bytes
     form: Form
 
 
 class Unread(NotSerializable):
-    """A value would not come back equal by its annotation; `text` is its JSON by its own type."""
+    """A value read by its annotation would not be equal; `text` is its JSON by its own type."""
 
     def __init__(self, message: str, text: bytes) -> None:
         super().__init__(message)
@@ -55,11 +55,11 @@ def encode(
     what: str, value: object, annotation: object, forms: Collection[Form] = tuple(Form)
 ) -> Written:
     """
-    Write a value as JSON of which its annotation makes an equal one, of a type that passes for it.
+    Write a value as JSON that reads as an equal value of a compatible type, by the annotation.
 
-    Raises Unread if the annotation makes another value of it, and NotSerializable for what no JSON
-    holds, such as a masked secret; both name `what`. A zone that becomes an offset is warned of.
-    `forms` are those to try.
+    Raises Unread if the JSON would read as another value, and NotSerializable for a value that JSON
+    can't hold, such as a masked secret; both name `what`. Logs a warning if a zone becomes an
+    offset. `forms` are the forms to try.
     """
     adapter = _adapter_for(what, annotation)
     reasons = []
@@ -69,7 +69,7 @@ def encode(
         try:
             text = write(adapter, value)
             lost = losses(value, _read(adapter, text, form, what))
-        except Exception as error:  # Validators and comparisons of the user's may raise anything.
+        except Exception as error:  # The user's validators and comparisons may raise anything.
             reasons.append((2 if isinstance(error, TypeMismatch) else 3, text_of(error)))
             continue
         if lost.first is None:
@@ -92,12 +92,12 @@ def _by_itself(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
         inf_nan_mode="strings",
         fallback=_plain,
     )
-    json.loads(text)  # It may have more digits than are read.
+    json.loads(text)  # Raises for an integer with more digits than Python reads.
     return text
 
 
 def _plain(value: object) -> object:
-    """Make what pydantic knows of other collections."""
+    """Turn collections that pydantic does not know into a dict or a list."""
     match value:
         case Mapping():
             return dict(value)
@@ -114,7 +114,7 @@ def _by_aliases(adapter: TypeAdapter[list[Any]], value: object) -> bytes:
     return adapter.dump_json([value], warnings="error", by_alias=True)[1:-1]
 
 
-# The last for models whose validators know the names that others write.
+# The last way is for models with validators that know only the aliases.
 _WAYS = (
     (Form.NAMES, _by_names),
     (Form.NAMES, _by_itself),
@@ -126,7 +126,7 @@ _WAYS = (
 def _refused(what: str, value: object, annotation: object, reason: str) -> NotSerializable:
     try:
         own = _by_itself(_adapter_for(what, Any), value)
-    except Exception:  # Serializers of the user's may raise anything.
+    except Exception:  # The user's serializers may raise anything.
         return _unwritable(what, value, doubts.unwritable(value))
     doubt = doubts.of_value(value)
     if doubt is not None:
@@ -155,15 +155,16 @@ def _warn_of_zones(what: str, zones: Sequence[str]) -> None:
 
 def output(what: str, value: object, annotation: object) -> bytes:
     """
-    Write what others are to read, by its aliases; raises NotSerializable for what no JSON holds.
+    Write an output for other programs, by its aliases.
 
-    That it would not come back equal is warned of.
+    Raises NotSerializable if JSON can't hold it; logs a warning if it would not come back equal.
     """
     try:
-        # What is of another type is written by its own, at once: a generator is read only once.
+        # A value of another type than annotated is written by its own type in the same pass,
+        # because a generator can be read only once.
         text = _adapter_for(what, annotation).dump_json([value], warnings=False, by_alias=True)
         text = text[1:-1]
-    except Exception:  # As for `encode`; and the annotation may be none that pydantic knows.
+    except Exception:  # As in `encode`; and pydantic may not know the annotation.
         try:
             text = to_json(
                 value,
@@ -183,9 +184,9 @@ def output(what: str, value: object, annotation: object) -> bytes:
 
 def check(what: str, annotation: object) -> None:
     """
-    Raises NotSerializable for an annotation whose values can't be saved, whatever they are.
+    Raises NotSerializable for an annotation if none of its values can be saved.
 
-    Of one that has some that can't be saved it warns, once.
+    If some of its values can't be saved, a warning is logged, once an annotation.
     """
     _adapter_for(what, annotation)
     try:
@@ -198,7 +199,7 @@ def check(what: str, annotation: object) -> None:
 
 @cache
 def _doubt_of(annotation: object) -> str | None:
-    """Give what holds for all values of an annotation; warn of what holds for some."""
+    """Return the doubt that holds for all values of an annotation; warn of one that may hold."""
     doubt = doubts.of_annotation(annotation)
     possible = None if doubt else doubts.perhaps_of_annotation(annotation)
     if possible is not None:
@@ -223,7 +224,7 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
 
 
 class TypeMismatch(ValueError):
-    """JSON that is none of its type; the problems each name a field, what it takes, what it got."""
+    """JSON does not fit a type; each problem names a field, what it takes, and what it got."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -239,9 +240,9 @@ def read(
     form: Form = Form.ALIASES,
 ) -> object:
     """
-    Read JSON; raises TypeMismatch, which calls the value `what`.
+    Read JSON by an annotation; raises TypeMismatch, which calls the value `what`.
 
-    `is_strict` takes no fields that dataclasses and typed dicts don't know, at any depth.
+    `is_strict` refuses fields that dataclasses and typed dicts don't have, at any depth.
     """
     return _read(_adapter_for(what, annotation, is_strict=is_strict), text, form, what)
 
@@ -288,21 +289,21 @@ def _adapter_for(
 
 def _known(error: PydanticUserError) -> str:
     if isinstance(error, PydanticSchemaGenerationError):
-        # Its message advises a setting that only lets such a value pass, and not be read back.
+        # Pydantic's message advises a setting with which such a value is written but not read.
         return f"{error.message.partition('. ')[0]}: make it a dataclass or a pydantic model"
     return error.message
 
 
 @cache
 def _adapter(annotation: object, is_strict: bool) -> TypeAdapter[list[Any]]:
-    # In a list, because the settings reach what is in it: typed dicts and dataclasses have their
-    # own, and refuse others.
+    # The annotation is put into a list, through which the settings reach it: an adapter of a typed
+    # dict or a dataclass itself takes no settings, because these types have their own.
     kind: Any = types.GenericAlias(list, (_with_typed_dicts(annotation),))
     return TypeAdapter(kind, config=_STRICT if is_strict else _CONFIG)
 
 
 def _with_typed_dicts(annotation: Any) -> Any:
-    """Take typing's typed dicts for typing_extensions': before 3.12 pydantic takes only those."""
+    """Replace typing's typed dicts by typing_extensions': before 3.12 pydantic takes only those."""
     if typing.is_typeddict(annotation) and type(annotation).__module__ == "typing":
         hints = typing.get_type_hints(annotation, include_extras=True)
         fields = {name: _with_typed_dicts(hint) for name, hint in hints.items()}

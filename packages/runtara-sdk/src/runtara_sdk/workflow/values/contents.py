@@ -1,4 +1,4 @@
-"""What a value holds, all the way down."""
+"""The values that a value holds, at any depth."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from dataclasses import fields, is_dataclass
 
 
 def is_plain(value: object) -> bool:
-    """Return whether a value can't change and holds no other; none of the user's code is asked."""
+    """Return whether a value can't change and holds no other value; calls no user code."""
     kind = type(value)
     return kind is str or kind is int or kind is bool or kind is bytes or value is None
 
 
 def parts(value: object) -> dict[str, object] | None:
-    """The fields of a dataclass or a model by name; None for what has no fields."""
+    """The fields of a dataclass or a model by name; None for a value without fields."""
     if is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in fields(value)]
         return {name: getattr(value, name) for name in names if hasattr(value, name)}
@@ -27,7 +27,7 @@ def parts(value: object) -> dict[str, object] | None:
 
 
 def walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Give a value and all that it holds, each with the way to it; it must not hold itself."""
+    """Yield a value and all that it holds, each with its path; a value must not hold itself."""
     yield path, value
     for step, part in _held(value):
         yield from walk(part, f"{path}{step}")

@@ -1,4 +1,4 @@
-"""Callables that other decorators take for what they are: functions that give a coroutine."""
+"""Callables that other decorators recognise as functions that return a coroutine."""
 
 import inspect
 from collections.abc import Callable
@@ -10,8 +10,9 @@ class CoroutineFunction:
     """
     Makes `inspect.iscoroutinefunction` true of an object that wraps a function.
 
-    Tracing decorators and the like ask it, and would take what the call gives for its result. It
-    looks at what functions have; `inspect.markcoroutinefunction` comes only with Python 3.12.
+    Decorators for tracing and the like call it; without it they would take the coroutine for the
+    result. It looks at attributes of functions, which this class has, too;
+    `inspect.markcoroutinefunction` comes only with Python 3.12.
     """
 
     __wrapped__: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Values as text: the same for the same value in any process, of any Python, under any names."""
+"""Shows values as text: the same text in any process and Python version, whatever type names."""
 
 import base64
 import hashlib
@@ -16,32 +16,32 @@ from typing import Any
 from uuid import UUID
 
 OPAQUE = "<object>"
-"""What has no value of its own, such as a connection or a function; any is like any other."""
+"""Stands for an object without a value, such as a connection; all such objects look alike."""
 
 _SHOWN = 200
-"""Characters of a text that are shown."""
+"""The most characters of a text that are shown."""
 
 _DEEPEST = 50
-"""Levels that are shown."""
+"""The most levels of nested values that are shown."""
 
 _quoted = json.encoder.encode_basestring
 
 _write = json.JSONEncoder(ensure_ascii=False).encode
 
 _LONGEST_INT = 10**600
-"""Python refuses to write ints of some thousand digits as decimals."""
+"""From here on ints are shown in hex: Python writes no decimals of thousands of digits."""
 
 _Above = tuple[int, ...]
-"""The ids of what a value lies in: what holds itself is not shown again."""
+"""The ids of the values around a value; a value that holds itself is not shown inside itself."""
 
 
 def described(value: object) -> str:
-    """Show a value; never raises, whatever a class of the user's does, and uses nothing up."""
+    """Show a value; never raises, whatever the user's classes do, and consumes no iterator."""
     return _quoted(value) if type(value) is str else _shown(value, ())
 
 
 def shortened(text: str) -> str:
-    """A long text is cut, with a digest that tells it from others."""
+    """Return the text; a long one is cut, with a digest that tells it from other texts."""
     if len(text) <= _SHOWN:
         return text
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
@@ -53,12 +53,12 @@ def _shown(value: object, above: _Above) -> str:
         return OPAQUE
     try:
         return _plain(value) or _parts(value, (*above, id(value))) or _scalar(value)
-    except Exception:  # A property, a comparison or a hash of the user's may raise anything.
+    except Exception:  # The user's properties, comparisons and hashes may raise anything.
         return OPAQUE
 
 
 def _plain(value: object) -> str | None:
-    """A value that JSON has; None: it is none."""
+    """Show a value that JSON has, such as a number; None: JSON has no such value."""
     if isinstance(value, Enum):
         return described(value.value)
     if value is None or isinstance(value, bool | float | str):
@@ -69,7 +69,7 @@ def _plain(value: object) -> str | None:
 
 
 def _parts(value: object, above: _Above) -> str | None:
-    """What holds others; None: it does not."""
+    """Show a value that holds other values; None: it holds none."""
     if isinstance(value, Mapping):
         pairs = (f"{_shown(key, above)}: {_shown(item, above)}" for key, item in value.items())
         return _listed("{}", sorted(pairs))
@@ -91,7 +91,7 @@ def _parts(value: object, above: _Above) -> str | None:
 def _field(value: object, name: str, above: _Above) -> str:
     try:
         return _shown(getattr(value, name), above)
-    except Exception:  # It is not set, or a property that raises.
+    except Exception:  # The attribute is not set, or is a property that raises.
         return OPAQUE
 
 
@@ -102,10 +102,10 @@ def _listed(brackets: str, texts: Iterable[str]) -> str:
 @lru_cache(maxsize=1024)
 def _defaults(kind: type) -> Mapping[str, str | None] | None:
     """
-    The fields of a dataclass or a model, with the texts of their defaults; None: it has none.
+    The fields of a dataclass or a model, with the texts of their defaults; None: it has no fields.
 
-    A field at its default is not shown: so a class may be given a field, or another name, under
-    instances that are under way. Nor is one that its class leaves out of comparisons.
+    A field at its default is not shown. A class may therefore get a new field, or another name,
+    while instances are under way. A field that the class leaves out of comparisons is not shown.
     """
     if is_dataclass(kind):
         return {one.name: _default_of_dataclass(one) for one in fields(kind) if one.compare}
@@ -126,13 +126,13 @@ def _default_of_model(field: Any) -> str | None:
         return None
     try:
         return described(field.get_default(call_default_factory=True))
-    except Exception:  # A factory may take what has been validated before it.
+    except Exception:  # A factory may need the fields that are validated before it.
         return None
 
 
 @cache
 def _textual() -> tuple[type, ...]:
-    """The types whose text is their value; some take long to import, and few values are of them."""
+    """The types shown by `str`; imported at first use, because some take long and few are used."""
     from decimal import Decimal
     from fractions import Fraction
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -142,7 +142,7 @@ def _textual() -> tuple[type, ...]:
 
 
 def _scalar(value: object) -> str:
-    from zoneinfo import ZoneInfo  # Only now: it looks for the zones of the machine.
+    from zoneinfo import ZoneInfo  # Not at the top: importing it searches the machine for zones.
 
     if isinstance(value, bytes | bytearray | memoryview):
         return f'"{base64.b64encode(value).decode()}"'
@@ -158,7 +158,7 @@ def _scalar(value: object) -> str:
 
 
 def _of_pydantic(value: object) -> str:
-    """What pydantic has a plain value for, such as a URL; a secret's is asterisks."""
+    """Show a value of a pydantic type, such as a URL; a secret is shown as asterisks."""
     is_theirs = any(kind.__module__.startswith("pydantic") for kind in type(value).__mro__)
     if not is_theirs or "pydantic_core" not in sys.modules:
         return OPAQUE

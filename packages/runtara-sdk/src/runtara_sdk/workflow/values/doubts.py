@@ -46,25 +46,25 @@ _OTHER = (
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A doubt that shows in an annotation."""
+    """A reason, seen in an annotation, why its values can't or may not be saved."""
 
     text: str
     is_certain: bool
 
 
 def of_annotation(annotation: object) -> str | None:
-    """Return why no value of an annotation can be saved, if that shows; None: it does not."""
+    """Return why no value of an annotation can be saved; None: the annotation shows no reason."""
     found = _doubts(annotation)
     return next((one.text for one in found if one.is_certain), None)
 
 
 def perhaps_of_annotation(annotation: object) -> str | None:
-    """Return why a value of an annotation may be none that can be saved, by what it may hold."""
+    """Return why some values of an annotation can't be saved; None: it shows no reason."""
     return next((one.text for one in _doubts(annotation)), None)
 
 
 def of_value(value: object) -> str | None:
-    """Return the first thing in a value that would be lost for good, and where; None: nothing."""
+    """Return the first part of a value that saving would lose, and where; None: there is none."""
     for path, part in walk(value):
         doubt = _lost_for_good(type(part))
         if doubt is not None:
@@ -73,7 +73,7 @@ def of_value(value: object) -> str | None:
 
 
 def unwritable(value: object) -> str:
-    """Return why JSON can't hold a value at all: the innermost part of it that can't be written."""
+    """Return why JSON can't hold a value: its innermost part that can't be written."""
     found = None
     for path, part in _finite(value):
         try:
@@ -85,7 +85,7 @@ def unwritable(value: object) -> str:
 
 
 def advice(kind: type) -> str | None:
-    """Say why values of a class can't be saved, and what to do; None if they may be."""
+    """Say why values of a class can't be saved, and what to do; None if they perhaps can."""
     lost = _lost_for_good(kind)
     if lost is not None:
         return lost
@@ -112,7 +112,7 @@ def _described(path: str, kind: type, doubt: str) -> str:
 
 
 def _lost_for_good(kind: type) -> str | None:
-    # A class of pydantic's is there only if its module is, which takes long to import.
+    # A value can have a pydantic class only if the module is imported; importing it takes long.
     types: Any = sys.modules.get("pydantic.types")
     if types is not None and issubclass(kind, types.SecretStr | types.SecretBytes | types.Secret):
         return _SECRET
@@ -122,14 +122,14 @@ def _lost_for_good(kind: type) -> str | None:
 
 
 class _Walk:
-    """A walk through an annotation, but not into what has a serializer of its own."""
+    """A walk through an annotation, but not into types that have their own serializer."""
 
     def __init__(self) -> None:
-        # Kept, not only their ids: what is made on the way may take the id of what is gone.
+        # The objects are kept, too: otherwise a new object could get the id of a freed one.
         self._seen: dict[int, object] = {}
 
     def doubts(self, annotation: Any, path: str, *, is_certain: bool) -> Iterator[Doubtful]:
-        """Give the doubts of an annotation, `is_certain` unless a value can be without them."""
+        """Yield an annotation's doubts, `is_certain` if they hold for each of its values."""
         if id(annotation) in self._seen:
             return
         self._seen[id(annotation)] = annotation
@@ -145,7 +145,7 @@ class _Walk:
             yield Doubtful(f"{annotation_name(annotation)}{at} {doubt}", is_certain)
             return
         for argument in arguments:
-            # A union may be of another member, and a collection may be empty.
+            # A union's value may be of another member, and a collection may be empty.
             yield from self.doubts(argument, path, is_certain=is_certain and origin is tuple)
         for name, hint, is_needed in _fields(kind):
             within = is_certain and is_needed
@@ -163,7 +163,7 @@ def _of_class(kind: type) -> str | None:
 
 
 def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
-    """The fields of a class that it does not write by itself, and whether they must be given."""
+    """The fields of a class without a serializer of the class, and whether each is required."""
     declared = getattr(kind, "model_fields", None)
     if isinstance(declared, Mapping):
         written = _serializers(kind)
@@ -182,7 +182,7 @@ def _fields(kind: Any) -> Iterator[tuple[str, Any, bool]]:
 
 
 def _serializers(kind: Any) -> set[str] | None:
-    """The fields that a class writes by a method of its own; None: perhaps all of itself."""
+    """The fields that a class serializes by its own methods; None: perhaps its whole value."""
     own = getattr(kind, "__pydantic_decorators__", None)
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
     made = getattr(kind, "__get_pydantic_core_schema__", None)
@@ -195,7 +195,7 @@ def _serializers(kind: Any) -> set[str] | None:
 
 
 def _serializers_of_dataclass(kind: type) -> set[str] | None:
-    """As `_serializers`, of a class that is not pydantic's: it keeps its decorated methods."""
+    """As `_serializers`, for a plain dataclass, which still has its decorated methods."""
     members = (member for one in kind.__mro__ for member in vars(one).values())
     found = [getattr(member, "decorator_info", None) for member in members]
     if any(getattr(one, "decorator_repr", None) == "@model_serializer" for one in found):
@@ -221,5 +221,5 @@ def _writes(metadata: object) -> bool:
 
 
 def annotation_name(annotation: object) -> str:
-    """What a message calls an annotation."""
+    """Return the name of an annotation for messages."""
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

@@ -1,4 +1,4 @@
-"""Whether a value that was written and read is the same, types included."""
+"""Compares a value that was written and read with the original, types included."""
 
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -10,9 +10,9 @@ from runtara_sdk.workflow.user_objects import asked
 
 def strictly_equal(one: object, other: object) -> bool:
     """
-    Return whether both are of the same types all the way down, and equal; NaN is like NaN.
+    Return whether both are equal and of the same types at any depth; NaN equals NaN.
 
-    Values that can't be compared, because comparing them raises, are not equal.
+    Values count as not equal if comparing them raises.
     """
     return asked(lambda: bool(_are_equal(one, other)), False)
 
@@ -44,7 +44,7 @@ def _are_equal(one: object, other: object) -> bool:
 
 
 def _is_fixed(moment: datetime | time) -> bool:
-    """Return whether its offset is always the same: a zone's is not, which adding days shows."""
+    """Return whether its UTC offset never changes; in a zone it does, as adding days shows."""
     return moment.tzinfo is None or moment.tzinfo.utcoffset(None) is not None
 
 
@@ -53,7 +53,7 @@ def _types(values: Collection[object]) -> set[tuple[type, object]]:
 
 
 def _parts(value: object) -> dict[str, object] | None:
-    """The fields of a dataclass or a model; None for what has no fields."""
+    """The fields of a dataclass or a model; None for a value without fields."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name, None) for field in fields(value)}
     names = getattr(type(value), "model_fields", None)

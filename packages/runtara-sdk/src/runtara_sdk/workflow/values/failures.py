@@ -1,4 +1,4 @@
-"""A step's final failure, saved and raised again."""
+"""Final failures of steps and workflows: how they are saved and raised again."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,12 +17,12 @@ from runtara_sdk.workflow.values.tracebacks import format_traceback, message, st
 logger = get_logger(__name__)
 
 _LONGEST = 2**20
-"""Bytes of a workflow's failure; of a larger one the parts are left out."""
+"""The most bytes of a workflow's failure; a larger one is saved without its parts."""
 
 _SHOWN = 1000
 
 _TRACEBACK = 8000
-"""Characters; the end of it says most."""
+"""The most characters of a traceback; its end is kept, because that says most."""
 
 _ADVICE = (
     "to have all of it, catch it in the step, and raise an error of your own with plain arguments,"
@@ -32,10 +32,10 @@ _ADVICE = (
 
 class _Failure(BaseModel):
     """
-    As it stands in the database.
+    A failure as it is stored in the database.
 
-    `parts`: only of what is raised as itself; `errors`: those that it groups; `arguments` and
-    `notes`: only of a workflow's.
+    `parts`: only of an error that is raised again as itself. `errors`: the errors in a group.
+    `arguments` and `notes`: only of a workflow's failure.
     """
 
     type: str
@@ -50,9 +50,10 @@ class _Failure(BaseModel):
 
 def encode(key: str, error: Exception, attempts: int, raises: Sequence[type[Exception]]) -> bytes:
     """
-    Write a failure; one of `raises` as what can be saved of it.
+    Write a failure. Of an error of one of the types in `raises`, its parts are saved as well.
 
-    What can't is left out, with a warning; one that can't be made again at all becomes StepFailed.
+    A part that can't be saved is left out, with a warning. An error that can't be made again at all
+    will be raised as StepFailed.
     """
     return _written(_failure(key, error, attempts, raises))
 
@@ -73,13 +74,13 @@ def decode_of_workflow(
     workflow: str, error: str, text: bytes | None, raises: Sequence[type[Exception]]
 ) -> Exception:
     """
-    Read how a workflow failed: one of `raises` as itself, with its notes, else WorkflowFailed.
+    Read a workflow's failure as an error: of a type in `raises`, with notes, else WorkflowFailed.
 
-    `error` is what people read of it, `text` what was saved for programs, if anything was.
+    `error` is the failure as people read it, `text` the failure saved for programs; None: none was.
     """
     try:
         failure = _Failure.model_validate_json(text or b"")
-    except ValueError:  # Ended from outside, or by an older version.
+    except ValueError:  # The instance was ended from outside, or by an older version.
         return WorkflowFailed(workflow, error)
     notes = failure.notes or []
     kind = None if failure.parts is None else found(failure.type, raises)
@@ -107,7 +108,7 @@ def _failure(
     if is_a(error, *raises):
         try:
             left_out = _take_apart(key, failure, error, raises)
-        except Exception as refusal:  # Classes of the user's may raise anything when looked at.
+        except Exception as refusal:  # The user's classes may raise anything when inspected.
             failure = _plain(error, attempts)
             logger.warning(
                 "%s has failed with %s, which can't be made again (%s), so that what it is raised"
@@ -124,7 +125,7 @@ def _written(failure: _Failure) -> bytes:
 
 
 def _argument(value: object) -> JsonValue:
-    """An argument as JSON has it, or as it shows itself."""
+    """Return an argument as a JSON value, or else as text that shows it."""
     if value is None or type(value) in (bool, int, float, str):
         return cast("JsonValue", storable(value) if isinstance(value, str) else value)
     return storable(shown(value))[:_SHOWN]
@@ -138,9 +139,9 @@ def decode(
     form: Form = Form.NAMES,
 ) -> Exception:
     """
-    Read a failure, to be raised with the step's traceback as a note.
+    Read a failure as the error to raise, with the step's traceback as a note.
 
-    Raises StateUnreadable if its type is not in `raises`.
+    Raises StateUnreadable if the error's type is not in `raises`, or the error can't be made again.
     """
     failure = _Failure.model_validate_json(text)
     error = _read(step, key, failure, raises, form)
@@ -161,7 +162,7 @@ def _plain(error: BaseException, attempts: int) -> _Failure:
 def _take_apart(
     key: str, failure: _Failure, error: BaseException, raises: Sequence[type[Exception]]
 ) -> list[str]:
-    """Add the parts of an error; gives what is left out of them."""
+    """Add the parts of an error to a failure; return descriptions of the parts left out."""
     what = f"{key}, failing with {failure.type},"
     failure.parts, left_out = taken_apart(what, error)
     if isinstance(error, BaseExceptionGroup):
@@ -200,7 +201,7 @@ def _read(
         error = _made(key, failure, kind, raises, form, step)
     except StateUnreadable:
         raise
-    except Exception as refusal:  # Properties and `__new__`: the user's code.
+    except Exception as refusal:  # Properties and `__new__` are the user's code.
         raise StateUnreadable(
             f"{key} has failed with {failure.type}, which can't be made again from what was saved"
             f" ({type_name(refusal)}: {text_of(refusal)}): let it take what it took"
@@ -210,7 +211,7 @@ def _read(
 
 
 def _step_failed(step: str, key: str, failure: _Failure, form: Form) -> StepFailed:
-    # Its text may have been given to another step, whose arguments are compared.
+    # The error's text may be an argument of another step, and arguments are compared at replay.
     had_advice = form is not Form.ALIASES
     return StepFailed(
         *(step, key, failure.attempts, failure.type, failure.message), advice=had_advice
@@ -236,7 +237,7 @@ def _made(
 def _member(
     step: str, key: str, failure: _Failure, raises: Sequence[type[Exception]], form: Form
 ) -> BaseException:
-    """Make one that was grouped: it need not be in `raises`, but be where it was."""
+    """Make an error of a group: it need not be in `raises`, but its class must still be found."""
     if failure.parts is None:
         return _step_failed(step, key, failure, form)
     kind = _kind(failure.type, raises)

@@ -1,7 +1,7 @@
 """
-Arguments as form 1 of the records has them: for instances that were begun in it, and no others.
+Arguments as form 1 of the records shows them: only for instances that began in that form.
 
-What it shows depends on more than the values: types by their names, parameters, pydantic's version.
+The text depends not only on values, but on names of types and parameters and on pydantic's version.
 """
 
 import json
@@ -18,7 +18,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _EMPTY = (list, dict, set, frozenset, tuple)
 
 _TYPE = re.compile('"<[^"]*>"')
-"""What stands for a value that is shown by its type."""
+"""Matches the text of a value that is shown by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class FirstFormArguments:
     """
     The arguments of a call, by name, as text.
 
-    `own`: how many of them are what a method belongs to, which was shown in some Pythons. `typed`:
-    those that are shown by their types.
+    `own`: how many of the first arguments are the object or class that a method belongs to; some
+    Python versions showed it. `typed`: the arguments that are shown by their types.
     """
 
     arguments: tuple[tuple[str, str], ...]
@@ -36,13 +36,13 @@ class FirstFormArguments:
 
     @classmethod
     def of(cls, arguments: Mapping[str, object], own: int = 0) -> "FirstFormArguments":
-        """Take it of the arguments, as they are now."""
+        """Make the texts of the arguments as they are now."""
         texts = tuple((name, _guarded(value)) for name, value in arguments.items())
         typed = (name for name, value in arguments.items() if _is_typed(value))
         return cls(texts, frozenset(typed), own)
 
     def fits(self, saved: str) -> bool:
-        """Return whether it is what was saved, though parameters and types may have other names."""
+        """Return whether the arguments are the saved ones; parameters and types may be renamed."""
         found = _read(saved)
         names = [name for name, _ in found]
         return any(self._fits(saved, found, names, self.arguments[own:]) for own in {self.own, 0})
@@ -71,7 +71,7 @@ def _shown(arguments: Sequence[tuple[str, str]]) -> str:
 
 
 def _read(saved: str) -> list[tuple[str, str]]:
-    """The names and texts that were saved; the text of one that was cut is empty, and the last."""
+    """The saved names and texts; where the record was cut, the last text is empty."""
     found: list[tuple[str, str]] = []
     at, decoder = 0, json.JSONDecoder()
     while True:
@@ -92,7 +92,7 @@ def _read(saved: str) -> list[tuple[str, str]]:
 def _guarded(value: object) -> str:
     try:
         return _text(value)
-    except Exception:  # Then the call was not made in this form.
+    except Exception:  # Such a value can't have been recorded in this form.
         return ""
 
 
@@ -118,15 +118,15 @@ def _plain(value: object) -> object:
     changed = _changed(value)
     if changed is not None:
         return {name: _plain(item) for name, item in changed.items()}
-    # To show an iterator would use it up.
+    # Showing an iterator would consume it.
     return _typed(value) if isinstance(value, Iterator) else _of_pydantic(value)
 
 
 def _changed(value: object) -> dict[str, object] | None:
     """
-    The fields of a dataclass or a model but for those at their defaults; None: it has none.
+    The fields of a dataclass or a model that are not at their defaults; None: it has no fields.
 
-    So a class may be given a field, or another name, under instances that are under way.
+    A class may therefore get a new field, or another name, while instances are under way.
     """
     known: Any = getattr(type(value), "model_fields", None)
     if is_dataclass(value) and not isinstance(value, type):
@@ -145,12 +145,12 @@ def _changed(value: object) -> dict[str, object] | None:
 
 
 def _default(field: Any) -> object:
-    """A field's default, whether a dataclass's or a model's: called only for what is empty."""
+    """A field's default; a default factory is called only if it makes an empty collection."""
     return field.default_factory() if field.default_factory in _EMPTY else field.default
 
 
 def _of_pydantic(value: object) -> object:
-    # Only now, for most arguments are plain: pydantic takes a tenth of a second to import.
+    # Imported here because most arguments need no pydantic: it takes a tenth of a second.
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
     try:

@@ -1,4 +1,4 @@
-"""Forked processes: copies of a run's process, which are no run."""
+"""Forked processes: copies of a run's process, which must not go on with the run."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from typing import NoReturn, Self
 
 class EndsForks:
     """
-    `with EndsForks():` a process that is forked in the block ends where the block does.
+    `with EndsForks():` ends a process that was forked in the block, at the end of the block.
 
-    As a program of its own would: with 0, with the code of its SystemExit, or with 1 and the
+    The process ends as a program would: with 0, with the code of its SystemExit, or with 1 and the
     traceback. Without this it would go on as a second copy of the run, on the same connection.
     """
 
@@ -35,7 +35,7 @@ class EndsForks:
 
 def _end(error: BaseException | None) -> NoReturn:
     code = 1
-    # The process may have been forked with a lock of its streams held.
+    # Another thread may have held a lock of the output streams when the process was forked.
     with suppress(Exception):
         code = _exit_code(error)
     for stream in (sys.stdout, sys.stderr):
@@ -45,7 +45,7 @@ def _end(error: BaseException | None) -> NoReturn:
 
 
 def _exit_code(error: BaseException | None) -> int:
-    """Say what Python says of an error that ends a program, and give its exit code."""
+    """Print what Python prints for an error that ends a program, and return the exit code."""
     if error is None:
         return 0
     if not isinstance(error, SystemExit):

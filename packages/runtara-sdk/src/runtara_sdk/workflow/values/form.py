@@ -5,9 +5,9 @@ from enum import IntEnum
 
 class Form(IntEnum):
     """
-    How the value of an entry is written. In entries of version 1 it was the first.
+    How the value of a record is written; in records of version 1 it is the first form.
 
-    ALIASES: fields of models have the names that others know. NAMES: those of the class.
+    ALIASES: the fields of models have their aliases. NAMES: they have their names in the class.
     """
 
     ALIASES = 1

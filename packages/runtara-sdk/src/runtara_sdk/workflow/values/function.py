@@ -1,4 +1,4 @@
-"""A step's function: what is known of it once and for all, and how it is carried out."""
+"""A step's function: its signature, read once, and how the function is called."""
 
 import inspect
 import typing
@@ -22,14 +22,14 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 @dataclass(slots=True)
 class Arguments:
-    """What a function is called with; the first `own` are what a method belongs to."""
+    """The arguments of a call; the first `own` are the object or class a method belongs to."""
 
     args: tuple[object, ...]
     kwargs: Mapping[str, Any]
     own: int = 0
 
     def may_change(self) -> bool:
-        """Return whether any of them is an object that may change after the call."""
+        """Return whether any argument is an object that may change after the call."""
         return not all(map(is_plain, (*self.args[self.own :], *self.kwargs.values())))
 
 
@@ -39,7 +39,7 @@ _noted: ContextVar[list[tuple[str, Coroutine[Any, Any, object]]] | None] = Conte
 
 
 def noted(step: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-    """Note a step's call in the plain function that made it, which has to see to its end."""
+    """Note a step's coroutine for the plain function that called it and has to await it."""
     calls = _noted.get()
     if calls is not None:
         calls.append((step, coroutine))
@@ -48,9 +48,9 @@ def noted(step: str, coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T
 
 class Function:
     """
-    A function and what it takes and gives; a plain one, defined without `async`, runs in a thread.
+    A function and its signature; a plain function, defined without `async`, runs in a thread.
 
-    A deep copy of what it belongs to has the same one, as it has the same function.
+    A deep copy of an object that holds it shares it, as functions are shared by deep copies.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -61,15 +61,15 @@ class Function:
         return self
 
     def is_of(self, owner: type) -> bool:
-        """Return whether it is defined in a class, and not elsewhere and only put there."""
+        """Return whether the function is defined in the class, not only assigned to it."""
         return self._call.__qualname__ == f"{owner.__qualname__}.{self._call.__name__}"
 
     def live(self, given: Arguments, *, is_old: bool = False) -> LiveCall:
         """
         Show a call as it is now, also in form 1 if there are old records.
 
-        Raises TypeError if the function does not take the arguments. What a method belongs to is no
-        argument: it need not be the same in another process.
+        Raises TypeError if the function does not take the arguments. The object of a method is not
+        shown: it need not be the same in another process.
         """
         old = None
         if is_old or given.kwargs or len(given.args) not in self._counts:
@@ -91,8 +91,8 @@ class Function:
 
     def returns(self, key: str) -> object:
         """
-        Give what it is annotated to return, Any if it is not; raises NotSerializable, which names
-        the key, while its annotations can't be read.
+        Return the function's return annotation; Any if it has none. Raises NotSerializable, which
+        names the key, if the annotations can't be read.
         """
         try:
             return self._returns
@@ -108,13 +108,13 @@ class Function:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        """What it takes by position."""
+        """The parameters that it takes by position."""
         parameters = self._signature.parameters.values()
         return tuple(one.name for one in parameters if one.kind in _POSITIONAL)
 
     @cached_property
     def _counts(self) -> range:
-        """How many arguments by position it takes alone; none if some must be given by name."""
+        """How many positional arguments suffice; empty if some must be given by name."""
         parameters = self._signature.parameters.values()
         needed = [one for one in parameters if one.default is one.empty]
         if any(one.kind is one.KEYWORD_ONLY for one in needed):
@@ -131,12 +131,12 @@ class Function:
         return typing.get_type_hints(self._call, include_extras=True).get("return", Any)
 
     async def call(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
-        """Give what it returns; raises what it raises."""
+        """Call the function; return its result or raise its error."""
         if self._is_async:
             with EndsForks():
                 return await self._call(*args, **kwargs)
         found = await in_thread(self._called, args, kwargs)
-        # As a decorator's plain function gives it that is put on an async one.
+        # A plain wrapper around an async function returns that function's awaitable.
         return await found if inspect.isawaitable(found) else found
 
     def _called(self, args: tuple[object, ...], kwargs: Mapping[str, Any]) -> object:
@@ -146,7 +146,7 @@ class Function:
             with EndsForks():
                 found = self._call(*args, **kwargs)
         except StopIteration as error:
-            # No future takes it: its awaiter would wait for ever.
+            # A future doesn't take StopIteration: its awaiter would wait for ever.
             raise RuntimeError(f"{self._call.__qualname__} raised StopIteration") from error
         self._check_awaited([call for call in calls if call[1] is not found])
         return found

@@ -1,4 +1,4 @@
-"""Identity: which function a saved name stands for, wherever its module lies by now."""
+"""Identity: which function a saved name stands for, also after its module has moved."""
 
 import sys
 from collections import defaultdict
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 _steps: defaultdict[str, set[str]] = defaultdict(set)
-"""The qualified names of all steps of this process, by the name that their keys are made of."""
+"""The qualified names of this process's steps, by the names that their keys begin with."""
 
 
 class Nearness(IntEnum):
-    """How much of two qualified names is the same."""
+    """How much two qualified names have in common."""
 
     NOTHING = 0
-    FUNCTION = 1  # and its class
-    PATH = 2  # one dotted path is the other's end
+    FUNCTION = 1  # the function's name and its class
+    PATH = 2  # one dotted path is the end of the other
     ALL = 3
 
 
 def qualified(function: Callable[..., Any]) -> str:
-    """Give `module:function`, with its class if it has one; the same when it runs as a script."""
+    """Return `module:function`, with the class of a method; the same if run as a script."""
     module = function.__module__
     if module == "__main__":
         module = _script() or module
@@ -41,16 +41,16 @@ def nearness(one: str, other: str) -> Nearness:
 
 
 def is_named(saved: str, names: Iterable[str]) -> bool:
-    """Return whether one of the names, perhaps less than its whole path, is the saved one."""
+    """Return whether the saved name is one of the names, or one is the end of the other."""
     return any(nearness(saved, name) >= Nearness.PATH for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """
-    A step's: the name that its keys are made of, its function, and names that it had before.
+    A step's identity: the name that its keys begin with, its function, and its former names.
 
-    `is_named`: the name was given, so that it stands for the step whatever its function is.
+    `is_named`: the user gave the name, so it identifies the step whatever its function is called.
     """
 
     name: str
@@ -59,14 +59,15 @@ class Identity:
     is_named: bool = False
 
     def enter(self) -> None:
-        """Let it be known among the steps of this process."""
+        """Add it to the known steps of this process."""
         _steps[self.name].add(self.function)
 
     def is_meant(self, saved: str | None) -> bool:
         """
         Return whether a call was saved by this step.
 
-        That is asked only where others of this process have its name: it must be the nearest then.
+        Only matters if other steps of this process have the same name: then the saved function must
+        be nearest to this step's.
         """
         others = _steps[self.name] - {self.function}
         if saved is None or self.is_named or not others or is_named(saved, self.was):
@@ -81,7 +82,7 @@ def _parts(name: str) -> list[str]:
 
 
 def _script() -> str:
-    """What the module that was run as a script is called where it is imported."""
+    """The name under which the module that runs as a script would be imported."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:

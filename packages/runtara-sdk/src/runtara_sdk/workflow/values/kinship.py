@@ -1,4 +1,4 @@
-"""Classes of errors by the names that they were saved under, wherever they lie by now."""
+"""Finds classes of errors by their saved names, also after they have moved."""
 
 import importlib
 import sys
@@ -10,7 +10,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 def class_name(kind: type) -> str:
-    """What a class is saved as: with its module, unless it is built in."""
+    """Return the name that a class is saved under: with its module, unless it is built in."""
     if kind.__module__ == "builtins":
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -18,11 +18,11 @@ def class_name(kind: type) -> str:
 
 def found(name: str, kinds: Sequence[type[E]]) -> type[E] | None:
     """
-    Find the class of this name among these and all below them; None: there is none, or several.
+    Find the class of this name among these and their subclasses; None: there is none, or several.
 
-    One that only the step had imported is imported. One that has moved to another module is found
-    by the rest of its name, and one that has another name now by the old one, if that is left
-    beside it.
+    If the class is not imported yet, this imports its module. A class that has moved to another
+    module is found by the rest of its name. A renamed class is found by its old name, if its module
+    still has it under that name.
     """
     tree = _tree(kinds)
     exact = next((kind for kind in tree if class_name(kind) == name), None) or defined(name, kinds)
@@ -48,12 +48,12 @@ def _tree(kinds: Sequence[type[E]]) -> list[type[E]]:
 
 
 def defined(name: str, kinds: Sequence[type[E]]) -> type[E] | None:
-    """Give what has the name where it says, in a module that is imported for it; None: nothing."""
+    """Return the class with exactly this path, importing its module; None: there is none."""
     path = name.split(".") if "." in name else ["builtins", name]
     for number in range(len(path) - 1, 0, -1):
         try:
             module = importlib.import_module(".".join(path[:number]))
-        except Exception:  # It is a class, has moved, or whatever a module of the user's raises.
+        except Exception:  # No such module, a class's name, or an error of the user's module.
             continue
         one = _within(module, path[number:])
         is_one = isinstance(one, type) and issubclass(one, tuple(kinds))
@@ -75,7 +75,7 @@ def _is_end(one: str, other: str) -> bool:
 
 
 def _is_alias(kind: type[E], name: str) -> bool:
-    """Return whether the module of a class still has it under the end of this name."""
+    """Return whether a class's module has the class under this name, or an end of it."""
     module, path = sys.modules.get(kind.__module__), name.split(".")
     return module is not None and any(
         _within(module, path[number:]) is kind for number in range(len(path))

@@ -16,8 +16,8 @@ class Losses:
     """
     What a value has lost.
 
-    `first` says where it differs, None if what came back is equal and the value was of a type that
-    passes for it; `zones` are the ways to moments that came back with their offset, not their zone.
+    `first` says where the value that was read first differs; None: it is equal and of a compatible
+    type. `zones` are the paths to times that came back with an offset instead of their zone.
     """
 
     first: str | None = None
@@ -26,10 +26,10 @@ class Losses:
 
 def losses(one: object, back: object) -> Losses:
     """
-    Compare a value with what was read back.
+    Compare a value with the value that was read back.
 
-    Types pass as to a type checker: an int for a float, a subclass for its base, if it held no
-    more. NaN is like NaN.
+    Types are compatible as for a type checker: an int with a float, a subclass with its base, if it
+    has no more attributes. NaN equals NaN.
     """
     found = Losses()
     found.first = next(_differences(one, back, "", found.zones), None)
@@ -63,7 +63,7 @@ def _passes(one: object, back: object) -> bool:
         or (issubclass(kind, to) and not _has_more(one))
         or (to is float and issubclass(kind, int))
         or (to is complex and issubclass(kind, int | float))
-        # As the annotations Mapping and Set take others than what is made of JSON.
+        # The annotations Mapping and Set take other types than the ones that reading JSON makes.
         or (issubclass(kind, Mapping) and issubclass(to, Mapping))
         or (issubclass(kind, AbstractSet) and issubclass(to, AbstractSet))
         or issubclass(kind, _generic(to))
@@ -71,12 +71,12 @@ def _passes(one: object, back: object) -> bool:
 
 
 def _has_more(one: object) -> bool:
-    """Return whether one of a subclass carries attributes that are no fields."""
+    """Return whether a subclass's value has attributes that are not fields."""
     return parts(one) is None and not isinstance(one, Enum) and bool(getattr(one, "__dict__", None))
 
 
 def _generic(kind: type) -> type | tuple[()]:
-    """The class that a model is a parametrisation of, as Page is of Page[int]; () for others."""
+    """The generic class of a parametrised model, such as Page of Page[int]; () for others."""
     origin = getattr(kind, "__pydantic_generic_metadata__", {}).get("origin")
     return origin if isinstance(origin, type) else ()
 
@@ -96,7 +96,7 @@ def _moments(
     one: datetime | time, back: datetime | time, path: str, zones: list[str]
 ) -> Iterator[str]:
     is_same = one.replace(tzinfo=None, fold=0) == back.replace(tzinfo=None, fold=0)
-    # Compared by hand, for two zones' moments are never equal in the hour that comes twice.
+    # Not by `==`: times in different zones are never equal in the hour that comes twice.
     if not (is_same and one.utcoffset() == back.utcoffset()):
         yield _difference(one, back, path)
     elif one.tzinfo is None and one.fold != back.fold:
@@ -106,7 +106,7 @@ def _moments(
 
 
 def _is_zoned(moment: datetime | time) -> bool:
-    """Return whether its offset may change: a zone's does, which adding days shows."""
+    """Return whether its UTC offset may change, as it does in a zone when days are added."""
     return moment.tzinfo is not None and moment.tzinfo.utcoffset(None) is None
 
 

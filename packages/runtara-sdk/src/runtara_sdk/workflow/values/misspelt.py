@@ -17,7 +17,7 @@ _ERRORS = ("retry_on", "exceptions", "errors", "expected", "non_retryable_error_
 
 
 def check_known(what: str, given: Mapping[str, object], known: Collection[str]) -> None:
-    """Raises TypeError for an option that there is none of, and says what to write instead."""
+    """Raises TypeError for an unknown option, and says what to write instead."""
     for name, value in given.items():
         if name not in known:
             raise TypeError(f"{what} takes no {name}=: {_instead(name, value, known)}")
@@ -35,7 +35,7 @@ def _instead(name: str, value: object, known: Collection[str]) -> str:
         return (
             "write raises=SomeError for what is an answer, retry=Retry(on=SomeError) for the rest"
         )
-    from difflib import get_close_matches  # Only now: it is of use to the misspelt alone.
+    from difflib import get_close_matches  # Imported here: only a misspelt option needs it.
 
     near = get_close_matches(name, known, 1)
     listed = ", ".join(f"{one}=" for one in known)

@@ -1,4 +1,4 @@
-"""An error taken apart into what JSON holds of it, and made again of that."""
+"""Takes an error apart into pieces that JSON can hold, and makes it again from them."""
 
 import inspect
 import typing
@@ -23,14 +23,14 @@ _KNOWN: Mapping[str, Any] = {
     kind.__name__: kind
     for kind in (*(bytes, tuple, set, frozenset, date, datetime, time, timedelta, Decimal, UUID),)
 }
-"""Types that a value is read by if nothing is annotated."""
+"""Types by which a piece is read if nothing is annotated."""
 
 _SHOWN = 1000
-"""Characters of what an object shows itself as."""
+"""The most characters of an object's text."""
 
 
 class Rest(BaseModel):
-    """What is saved of an object that JSON does not hold."""
+    """The rest that is saved of an object that JSON can't hold."""
 
     type: str
     shown: str
@@ -39,10 +39,11 @@ class Rest(BaseModel):
 
 class Pieces(BaseModel):
     """
-    What an error is made of.
+    The pieces of an error: its args and its fields.
 
-    `plain`: which args are no values of what __init__ takes there. Of args by number and fields by
-    name: `kinds` are those read by a type of _KNOWN, `rests` those of which some is left.
+    `plain`: the numbers of args that do not fit the parameter of __init__ at that place. `kinds`
+    and `rests` have an arg's number or a field's name as key: `kinds` for pieces read by a type of
+    _KNOWN, `rests` for pieces of which only a part is saved.
     """
 
     args: list[JsonValue]
@@ -53,7 +54,7 @@ class Pieces(BaseModel):
 
 
 def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
-    """Take an error apart, without the errors of a group; gives what is left out, too."""
+    """Take an error apart, without a group's errors; also return what could not be saved."""
     pieces, hints, left_out = Pieces(args=[], fields={}), _hints(type(error)), []
     given = error.args[:1] if isinstance(error, BaseExceptionGroup) else _args(error)
     for number, value in enumerate(given):
@@ -61,7 +62,7 @@ def taken_apart(what: str, error: BaseException) -> tuple[Pieces, list[str]]:
         found, is_plain = _piece(what, value, hint, pieces, str(number))
         pieces.args.append(found)
         if is_plain:
-            # Many an __init__ gives super() something else than it takes.
+            # Many an __init__ passes other values to super() than its own arguments.
             pieces.plain.append(number)
         left_out += _described(f"argument {number + 1}", pieces.rests.get(str(number)))
     for name, value in _fields(error).items():
@@ -78,7 +79,7 @@ def built(
     form: Form,
     grouped: Sequence[BaseException] | None = None,
 ) -> BaseException:
-    """Make an error without its __init__, which may take something else than its args."""
+    """Make an error without calling __init__, which may take other arguments than `args`."""
     hints = _hints(kind)
     args = [
         _value(what, value, Any if number in pieces.plain else hint, pieces, str(number), form)
@@ -96,7 +97,7 @@ def built(
 def _piece(
     what: str, value: object, hint: object, pieces: Pieces, name: str
 ) -> tuple[JsonValue, bool]:
-    """Write a piece, by its annotation or (true) without it; what can't be is left as a rest."""
+    """Write a piece, by its annotation or (True) without it; if it can't be, keep a rest of it."""
     known = _KNOWN.get(type(value).__name__)
     for annotation in (hint, Any, known):
         try:
@@ -112,16 +113,16 @@ def _piece(
 
 def _rest(what: str, value: object) -> Rest:
     """
-    Keep the public attributes that are numbers; what is computed when asked for is none.
+    Keep the object's public attributes that are numbers, bools or None; no computed properties.
 
-    Text and what holds it may be a secret that is not meant to be saved: a request's headers have
-    the token that it was sent with, and its body a password.
+    Text, and objects that hold text, may be a secret that must not be saved: the headers of a
+    request may hold a token, and its body a password.
     """
     kept = {}
     for name, part in _attributes(value):
-        # Exactly these: one of a subclass shows itself by code of the user's.
+        # Exactly these types: a subclass would be shown by the user's code.
         if part is None or type(part) in (bool, int, float):
-            with suppress(NotSerializable):  # It may have more digits than are read.
+            with suppress(NotSerializable):  # An int may have more digits than Python reads.
                 kept[name] = _json(what, part, Any)
     return Rest(type=type(value).__qualname__, shown=storable(shown(value))[:_SHOWN], kept=kept)
 
@@ -149,7 +150,7 @@ def _value(
 
 
 def _args(error: BaseException) -> tuple[object, ...]:
-    """What it is made with; an OSError leaves the file's name out of its `args`."""
+    """The arguments to make the error with; an OSError's `args` lack the file's name."""
     match asked(error.__reduce__, None):
         case (made, tuple(given), *_) if made is type(error):
             return given
@@ -180,7 +181,7 @@ def _json(what: str, value: object, hint: object) -> JsonValue:
 
 
 def _hints(kind: type) -> dict[str, object]:
-    """What its class and its __init__ say of its fields."""
+    """The annotations of an error's fields, from its class and its __init__."""
     found: dict[str, object] = {}
     for place in (kind.__init__, kind):  # type: ignore[misc]  # the class's own, whatever it is
         try:
@@ -191,7 +192,7 @@ def _hints(kind: type) -> dict[str, object]:
 
 
 def _positional(kind: type[BaseException], count: int) -> list[object]:
-    """The annotations of its first arguments, Any where there are none."""
+    """The annotations of an error's first arguments, Any where there are none."""
     hints = _hints(kind)
     try:
         names = list(inspect.signature(kind).parameters)[:count]

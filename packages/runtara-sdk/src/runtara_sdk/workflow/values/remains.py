@@ -1,14 +1,14 @@
-"""What is left of an object that could not be saved whole."""
+"""The rest of an object that could not be saved whole."""
 
 from collections.abc import Mapping
 
 
 class Remains:
     """
-    Stands for an object of which only its numbers were saved, such as an error's response.
+    Stands for an object of which only the numbers were saved, such as an error's response.
 
-    It has these attributes, and is shown as the object was. To ask it for another attribute raises
-    AttributeError, which says so.
+    It has the attributes with these numbers, and its text is the object's. Any other attribute
+    raises an AttributeError, which says that it was not saved.
     """
 
     def __init__(self, kind: str, shown: str, kept: Mapping[str, object]) -> None:
@@ -29,7 +29,7 @@ class Remains:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Remains) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]  # what it holds may be changed
+    __hash__ = None  # type: ignore[assignment]  # its attributes may change
 
     def __repr__(self) -> str:
         return self.__shown

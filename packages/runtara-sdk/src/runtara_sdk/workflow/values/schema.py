@@ -1,4 +1,4 @@
-"""What JSON a type takes, and how a value misses it, in words for a person."""
+"""Says in words which JSON a type takes, and why a value does not fit."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _LONGEST = 2000
 
 
 def problem(details: ErrorDetails, root: str) -> str:
-    """Say what is wrong with one field of what is called `root`."""
+    """Say what is wrong with one field of a value; the message calls the value `root`."""
     path = root + "".join(map(_part, details["loc"][1:]))
     match details["type"]:
         case "missing":
@@ -38,7 +38,7 @@ def _part(part: int | str) -> str:
 
 
 def _takes(message: str) -> str:
-    """Put one of pydantic's messages in our words."""
+    """Rephrase a message of pydantic as what the field takes."""
     text = message.removeprefix("Value error, ").partition(", unable to parse")[0]
     text = re.sub(r"\ba valid (?=[aeiou])", "an ", text).replace("a valid ", "a ")
     return re.sub("^Input should be", "takes", text)
@@ -52,7 +52,7 @@ def _cut(value: object) -> str:
 def _shape(schema: Schema, named: Schema) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        # What holds itself is shown once, and by its name within.
+        # A type that holds itself is shown once; inside, only its name is shown.
         within = {each: found for each, found in named.items() if each != name}
         return _shape(named[name], within) if name in named else name
     for several in ("anyOf", "oneOf", "allOf"):

@@ -13,7 +13,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST = 200
-"""How many plain steps a process runs at once; asyncio's own threads are few."""
+"""How many plain steps a process runs at once; asyncio's default executor has fewer threads."""
 
 _NAME = "runtara-step"
 
@@ -21,7 +21,7 @@ _at_work: set[object] = set()
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread, which knows where the caller stands."""
+    """Call a function in a thread, with a copy of the caller's context variables."""
     call = partial(copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), _counted, call)
 
@@ -32,7 +32,7 @@ def are_at_work() -> bool:
 
 
 def is_ours(thread: threading.Thread) -> bool:
-    """Return whether it is one in which plain steps run."""
+    """Return whether a thread is one of those in which plain steps run."""
     return thread.name.startswith(_NAME)
 
 
@@ -47,5 +47,5 @@ def _counted(call: Callable[[], T]) -> T:
 
 @cache
 def _threads(process: int) -> ThreadPoolExecutor:
-    """The threads of this process: those of the one that it was forked from are not here."""
+    """The threads of one process: a forked process has none of its parent's threads."""
     return ThreadPoolExecutor(_MOST, _NAME)

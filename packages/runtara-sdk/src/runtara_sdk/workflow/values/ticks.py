@@ -1,4 +1,4 @@
-"""Ticks of schedules, as the input of an instance that one has started."""
+"""Ticks of schedules, as the input of an instance that a schedule has started."""
 
 import json
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ _MARK = f'{{"{_KEY}":'.encode()
 @dataclass(frozen=True, slots=True)
 class Tick:
     """
-    What a schedule gives the workflow that it starts: its name, and the time of the tick in UTC.
+    The input that a schedule gives a workflow: the schedule's name, and the tick's time in UTC.
 
-    An instance that was triggered by hand has the minute in which it was.
+    If an operator triggered the instance by hand, the time is the minute in which that was done.
     """
 
     schedule: str
@@ -21,7 +21,7 @@ class Tick:
 
 
 def tick_of(text: bytes) -> Tick | None:
-    """Read the input that a schedule gives; None if it is any other one."""
+    """Read a schedule's input; None if the text is any other input."""
     if not text.startswith(_MARK):
         return None
     try:

@@ -19,7 +19,7 @@ _OURS = f"{Path(__file__).parents[2]}{os.sep}"
 
 _LOOPS = (asyncio.base_events.__file__,)
 
-# Those that the SDK calls; user code may call them too.
+# The modules that the SDK calls; user code may call them, too.
 _LIBRARIES = sys.stdlib_module_names | {
     "aioquic",
     "annotated_types",
@@ -35,9 +35,9 @@ _LIBRARIES = sys.stdlib_module_names | {
 
 _PACKAGES = (asyncio, concurrent.futures, importlib)
 _LONGEST = 100_000
-"""Characters of a report."""
+"""The most characters of an error and its traceback."""
 
-# What stands between our frames and those that they call; elsewhere it is left in.
+# Frames between ours and those they call are left out; elsewhere these modules' frames stay.
 _BETWEEN = (
     "<frozen ",
     contextlib.__file__,
@@ -46,7 +46,7 @@ _BETWEEN = (
 
 
 def format_error(error: BaseException) -> str:
-    """The error in one line, then its traceback with the frames of user code alone."""
+    """Return the error in one line, then its traceback with only the frames of user code."""
     head = _head(error)
     text = None if _is_long(error) else asked(lambda: _needed(error), None)
     text = _bare(error) if text is None else text
@@ -54,19 +54,19 @@ def format_error(error: BaseException) -> str:
 
 
 def _needed(error: BaseException) -> str:
-    """Its traceback; nothing for one of ours with none of the user's frames: its message is all."""
+    """The traceback; "" for an error of the SDK without user frames: the message says it all."""
     found = _trim(TracebackException.from_exception(error), error)
     is_all = found.stack is None and (found.__suppress_context__ or found.__context__ is None)
     return "" if is_all else _text(found)
 
 
 def message(error: BaseException) -> str:
-    """What an error says of itself, as text that the core keeps, its middle cut if it is long."""
+    """An error's message as text that the core can store; the middle of a long one is cut."""
     return _cut(storable(text_of(error)))
 
 
 def format_traceback(error: BaseException) -> str:
-    """The error's traceback, and those of what caused it, with the frames of user code alone."""
+    """The tracebacks of the error and of its causes, with only the frames of user code."""
     text = (
         None
         if _is_long(error)
@@ -81,14 +81,14 @@ def _is_long(error: BaseException) -> bool:
 
 
 def _bare(error: BaseException) -> str:
-    """The traceback of an error that can't be asked for its cause, its notes or its text."""
+    """The traceback of an error that raises when asked for its cause, its notes or its text."""
     frames: list[FrameSummary] = asked(lambda: traceback.extract_tb(_raised_at(error)), [])
     lines = StackSummary.from_list(_user_frames(frames)).format()
     return "".join(["Traceback (most recent call last):\n", *lines, _head(error)])
 
 
 def _raised_at(error: BaseException) -> TracebackType | None:
-    # Not `error.__traceback__`, which a class can override.
+    # Not `error.__traceback__`, because a class can override that attribute.
     found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
     return found
 
@@ -98,27 +98,27 @@ def _head(error: BaseException) -> str:
 
 
 def storable(text: str) -> str:
-    """As text that the core keeps; what a file's name may hold besides is shown escaped."""
+    """Return text that the core can store: no NUL; surrogates, as in file names, are escaped."""
     return text.replace("\0", "").encode(errors="backslashreplace").decode()
 
 
 def _cut(text: str, longest: int = _LONGEST) -> str:
-    """Leave out the middle of what is too long to be read."""
+    """Leave out the middle of a text that is too long."""
     half = longest // 2
     return text if len(text) <= longest else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def stack(frame: FrameType) -> str:
-    """Where code stands now: the frames of user code, innermost last."""
+    """Show where code is now: the frames of user code, innermost last."""
     frames = traceback.extract_stack(frame)
     return "".join(StackSummary.from_list(_user_frames(frames) or frames).format()).rstrip("\n")
 
 
 def in_user_code(frame: FrameType) -> bool:
     """
-    Return whether the thread that stands here does the work of user code.
+    Return whether a thread at this frame does the work of user code.
 
-    A library does the work of what called it: user code, this SDK, or the loop itself.
+    A library works for its caller, which is user code, this SDK, or the event loop itself.
     """
     at: FrameType | None = frame
     while at is not None and not _is_loop(at):
@@ -140,12 +140,12 @@ def _text(found: TracebackException) -> str:
 
 
 def _trim(found: TracebackException, error: BaseException) -> TracebackException:
-    """Leave the frames of user code alone in a traceback, and in those of what caused it."""
+    """Keep only the frames of user code in a traceback, and in those of its causes."""
     users = _user_frames(found.stack)
     if users:
         found.stack = StackSummary.from_list(users)
     elif is_a(error, RuntaraError, SyntaxError) or error.__cause__ is not None:
-        found.stack = None  # type: ignore[assignment]  # as it is for one never raised
+        found.stack = None  # type: ignore[assignment]  # as for an error that was never raised
     inner = [(found.__cause__, error.__cause__), (found.__context__, error.__context__)]
     if isinstance(error, BaseExceptionGroup):
         inner += zip(found.exceptions or (), error.exceptions, strict=False)
@@ -156,7 +156,7 @@ def _trim(found: TracebackException, error: BaseException) -> TracebackException
 
 
 def _user_frames(frames: Iterable[FrameSummary]) -> list[FrameSummary]:
-    """Leave out our frames, and what stands before, between and behind them on the way."""
+    """Leave out the SDK's frames, and library frames before, between and behind them."""
     kept, is_ours = [], True
     for frame in frames:
         if frame.filename.startswith(_OURS):

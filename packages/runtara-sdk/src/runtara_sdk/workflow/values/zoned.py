@@ -7,15 +7,15 @@ from typing import Any
 
 class Zoned:
     """
-    Says that a datetime keeps its zone where it is saved: `Annotated[datetime, Zoned]`.
+    Makes a datetime keep its zone when it is saved: `Annotated[datetime, Zoned]`.
 
-    It is written with the zone's name, as in "2026-03-28T12:00:00+01:00[Europe/Paris]". A zone
-    without a name, one that is no ZoneInfo and a fixed offset are saved as their offset.
+    The datetime is written with the zone's name: "2026-03-28T12:00:00+01:00[Europe/Paris]". Only
+    the offset is saved if the zone has no name, is no ZoneInfo, or is a fixed offset.
     """
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
-        # Only now: an annotation alone imports no pydantic.
+        # Imported here, so that an annotation alone imports no pydantic.
         from pydantic_core import core_schema
 
         inner = handler(source)
@@ -24,7 +24,7 @@ class Zoned:
 
 
 def _write(value: Any, write: Callable[[Any], Any]) -> Any:
-    from zoneinfo import ZoneInfo  # Only now, as pydantic: few annotate with it.
+    from zoneinfo import ZoneInfo  # Imported here, because few workflows use this annotation.
 
     zone = value.tzinfo if isinstance(value, datetime) else None
     if not isinstance(zone, ZoneInfo) or zone.key is None:
