@@ -1,5 +1,5 @@
 """
-What the Runtara core stores, for programs that work on the same database.
+The Runtara core's storage, for programs that work on the same database.
 
 `connect` chooses an adapter by URL; records, states and errors are those of the domain. Programs
 send signals by `SendSignal` and `SendCustomSignal`, which refuse a signal that can't be delivered.
@@ -133,7 +133,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name != "MemoryPersistence":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # Only programs without a database need its steps.
+        # Imported at first use: only programs that work without a database need this adapter.
         from runtara_persistence.memory.persistence import MemoryPersistence
 
         globals()[name] = MemoryPersistence

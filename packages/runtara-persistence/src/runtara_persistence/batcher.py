@@ -1,4 +1,4 @@
-"""Concurrent steps, gathered into groups that share a round trip and a commit."""
+"""Gathers concurrent steps into groups; a group shares one round trip and one commit."""
 
 import asyncio
 from collections import deque
@@ -14,16 +14,16 @@ Begin: TypeAlias = "Callable[[Group[Member]], None]"
 Execute: TypeAlias = "Callable[[Sequence[Step]], Awaitable[Sequence[Outcome]]]"
 
 MAX_BYTES = 8 * 1024 * 1024
-"""How much the steps of a group bring together, unless one alone brings more."""
+"""The most bytes that the steps of a group store together; a single step may store more."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting(Generic[Step, Outcome]):
     """
-    A caller that waits for the outcome of a step, unless it was cancelled.
+    A step and the future of its outcome, which a caller awaits unless the caller was cancelled.
 
-    key: of steps with the same one, the later waits for the earlier; None is no key. size: the
-    bytes that the step brings.
+    key: of two steps with the same key, the later waits for the earlier; None: the step waits for
+    no other. size: the bytes that the step stores.
     """
 
     step: Step
@@ -32,26 +32,26 @@ class Waiting(Generic[Step, Outcome]):
     size: int = 0
 
     def end(self, outcome: Outcome) -> None:
-        """Give the outcome."""
+        """Give the caller the outcome, unless the caller was cancelled."""
         if not self.future.done():
             self.future.set_result(outcome)
 
     def fail(self, error: Exception) -> None:
-        """Give an error in place of the outcome."""
+        """Raise an error in the caller, in place of the outcome."""
         if not self.future.done():
             self.future.set_exception(error)
 
 
 class Batcher(Generic[Member]):
     """
-    Gathers steps into groups; two steps of one key are never under way at once.
+    Gathers steps into groups; two steps with the same key are never under way at once.
 
-    Steps keep their order. begin: starts a group, which it must end in the event loop, at once or
-    later; if it raises, the group has not begun. most: the most steps of a group, so that its first
-    step does not wait without bound. groups: how many groups may be under way at once. lead: for
-    how many iterations of the event loop a step waits for others when no group is under way.
-    pause: how many iterations lie between two groups, so that callers just answered can join the
-    next; one if there is a single caller.
+    Steps keep their order. begin: starts a group, and must end it in the event loop, at once or
+    later; if `begin` raises, the group has not begun. most: the largest number of steps in a group,
+    which bounds the wait of its first step. groups: how many groups may be under way at once. lead:
+    for how many iterations of the event loop a step waits for others when no group is under way.
+    pause: how many iterations lie between two groups, so that callers that were just answered can
+    join the next group; a single caller waits for one iteration.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Batcher(Generic[Member]):
         if self._busy < self._groups:
             self._busy += 1
             self._idle.clear()
-            # After the tasks that are ready now, for them to join.
+            # The group begins after the tasks that are ready now, so that they can join it.
             self._begin_after(self._lead)
 
     async def finished(self) -> None:
@@ -86,7 +86,7 @@ class Batcher(Generic[Member]):
         await self._idle.wait()
 
     def ended(self, group: "Group[Member]") -> None:
-        """Begin the next group; an ended group calls this."""
+        """Begin the next group; a group calls this when it has ended."""
         self._under_way -= group.keys
         is_alone = len(group.members) == 1 and not self._waiting
         self._begin_after(1 if is_alone else self._pause)
@@ -134,7 +134,7 @@ class Batcher(Generic[Member]):
 
 @dataclass(slots=True, eq=False)
 class Group(Generic[Member]):
-    """Steps that are executed together, and the callers that wait for them; ended once."""
+    """Steps that are executed together, with the callers that wait; a group is ended once."""
 
     batcher: Batcher[Member]
     members: list[Member] = field(default_factory=list)
@@ -147,7 +147,7 @@ class Group(Generic[Member]):
         self.batcher.ended(self)
 
     def fail(self, error: Exception) -> None:
-        """Give each an error in place of its outcome."""
+        """Give each step the error in place of its outcome."""
         for member in self.members:
             member.fail(error)
         self.batcher.ended(self)
@@ -161,7 +161,7 @@ class InTasks(Generic[Step, Outcome]):
         self._work: set[asyncio.Task[None]] = set()
 
     def __call__(self, group: Group[Waiting[Step, Outcome]]) -> None:
-        """Begin with a group."""
+        """Begin to execute a group."""
         work = asyncio.create_task(self._execute_group(group))
         self._work.add(work)
         work.add_done_callback(self._work.discard)

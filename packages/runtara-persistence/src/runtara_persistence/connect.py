@@ -1,7 +1,7 @@
 """
 Choosing an adapter by the URL of a database.
 
-An adapter is imported when it is asked for: the other one's driver would only cost time and memory.
+Only the chosen adapter is imported: the other one's driver would cost time and memory for nothing.
 """
 
 from typing import Literal
@@ -13,13 +13,13 @@ from runtara_migrations import location
 
 def connect(url: str, *, migrates: bool = False) -> Persistence:
     """
-    Give an unopened adapter to the database at a URL; nothing is opened or created yet.
+    Return an unopened adapter for the database at a URL; this opens and creates nothing.
 
     migrates: whether opening brings a PostgreSQL schema up to date, as servers and environments
     do; otherwise opening raises DatabaseError if the schema lacks a migration. Opening a SQLite
     file always brings its schema up to date.
 
-    Raises InvalidValue for a URL it doesn't take, saying what is taken, and as `postgres`.
+    Raises InvalidValue for a URL that it doesn't take, naming those it takes; and as `postgres`.
     """
     place = _locate(url)
     if isinstance(place, location.PostgresLocation):
@@ -29,7 +29,7 @@ def connect(url: str, *, migrates: bool = False) -> Persistence:
 
 def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persistence:
     """
-    Give an unopened adapter to a PostgreSQL database; migrates: as for `connect`.
+    Return an unopened adapter for a PostgreSQL database; migrates: as for `connect`.
 
     Raises InvalidValue where asyncpg is not installed.
     """
@@ -47,7 +47,7 @@ def postgres(url: str, *, migrates: bool = False, pool_size: int = 10) -> Persis
 
 
 def sqlite(path: str) -> Persistence:
-    """Give an unopened adapter to a SQLite file, or `:memory:`."""
+    """Return an unopened adapter for a SQLite file, or for `:memory:`."""
     from runtara_persistence.sqlite.persistence import SqlitePersistence
 
     return SqlitePersistence(path)
@@ -55,9 +55,9 @@ def sqlite(path: str) -> Persistence:
 
 def backend(url: str) -> Literal["postgres", "sqlite"]:
     """
-    Name the kind of database a URL is for.
+    Return the kind of database that a URL names.
 
-    Raises InvalidValue if `connect` would.
+    Raises InvalidValue for a URL that `connect` doesn't take.
     """
     return "postgres" if isinstance(_locate(url), location.PostgresLocation) else "sqlite"
 

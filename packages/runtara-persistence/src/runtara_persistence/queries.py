@@ -1,8 +1,8 @@
 """
 Named queries of a .sql file: each begins with a line `-- name: method.part`.
 
-A line `-- include: name` stands for the text of that name in the folder's `fragments.sql`, and may
-end with the comma or semicolon that follows it.
+A line `-- include: name` is replaced by the text of that name in the folder's `fragments.sql`. A
+comma or semicolon at the end of the line stays behind the text.
 """
 
 import re
@@ -20,7 +20,7 @@ class Queries(dict[str, str]):
     """
     The queries of one text, by name.
 
-    A text that isn't made of named queries raises ValueError, an unknown name KeyError.
+    A text that has other parts than named queries raises ValueError; an unknown name, KeyError.
     """
 
     def __init__(self, text: str, *, source: str) -> None:
@@ -36,7 +36,7 @@ class Queries(dict[str, str]):
 
 
 def load(package: str, file: str) -> Queries:
-    """Read the queries of a file in the folder `sql` of a package, with what they include."""
+    """Read the queries of a file in a package's folder `sql`, with the included fragments."""
     text = include(_read(package, file), _fragments(package))
     return Queries(text, source=f"{package}/sql/{file}")
 
@@ -52,7 +52,7 @@ def _read(package: str, file: str) -> str:
 
 def include(text: str, fragments: Queries) -> str:
     """
-    Put fragments in the place of the lines that name them, also in fragments.
+    Replace the lines that name fragments by the fragments; fragments may include others.
 
     Raises KeyError for an unknown name.
     """

@@ -1,4 +1,4 @@
-"""Schedules as rows, whose columns are named alike in every database."""
+"""Schedules as rows; the columns have the same names in every database."""
 
 import json
 from datetime import timedelta
@@ -19,12 +19,12 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Row(Protocol):
     """Columns by their names."""
 
-    # Any: a column holds text, bytes, numbers, times or null.
+    # `Any`, because a column holds text, bytes, numbers, times or null.
     def __getitem__(self, name: str, /) -> Any: ...
 
 
 def columns(stored: StoredSchedule) -> dict[str, object]:
-    """Return what the columns hold, moments as such."""
+    """Return a schedule's columns by name; moments are datetimes, not text."""
     schedule = stored.schedule
     return {
         "tenant_id": schedule.tenant_id,
@@ -56,7 +56,7 @@ def columns(stored: StoredSchedule) -> dict[str, object]:
 
 
 def schedule(row: Row) -> StoredSchedule:
-    """Build a schedule from its columns, moments as such."""
+    """Build a schedule from its columns; moments are datetimes, not text."""
     timing = Timing(
         row["cron"],
         row["time_zone"],

@@ -1,4 +1,4 @@
-"""What is kept as JSON or checked alike in every database."""
+"""Reads stored JSON, and makes checks, in the same way for every database."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _LONGEST_MS = LONGEST_TIMEOUT // _MILLISECOND
 
 
 def metadata(text: str | None) -> Mapping[str, object]:
-    """Read an image's metadata; what another program stored that is no object counts as none."""
+    """Read an image's metadata; other programs' text that is no JSON object counts as empty."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
@@ -25,20 +25,20 @@ def metadata(text: str | None) -> Mapping[str, object]:
 
 
 def env(text: str | None) -> dict[str, str]:
-    """Read variables; what another program stored that is no object of texts is passed over."""
+    """Read variables; values that other programs stored and that are no text are ignored."""
     found = metadata(text)
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def start_timeout(started_with_ms: int | None) -> timedelta | None:
-    """Read a start's bound of a launch; what another program stored out of range is clamped."""
+    """Read a start's timeout for launches; a value of another program out of range is clamped."""
     if started_with_ms is None:
         return None
     return min(max(started_with_ms, 0), _LONGEST_MS) * _MILLISECOND
 
 
 def timeout(started_with_ms: int | None, image: Image | None) -> timedelta | None:
-    """Return how long a launch may take: the smaller of the start's and the image's bound."""
+    """Return how long a launch may take: the smaller timeout of the start's and the image's."""
     seconds = None if image is None else image.metadata.get(_TIMEOUT)
     given = start_timeout(started_with_ms)
     bounds = [] if given is None else [given]
@@ -48,7 +48,7 @@ def timeout(started_with_ms: int | None, image: Image | None) -> timedelta | Non
 
 
 def check_upload(new: NewImage, chunks: int, last_position: int, size: int) -> None:
-    """Refuse an upload that has not all its chunks, or not the size that was stated."""
+    """Refuse an upload if chunks are missing, or its size is not the stated one."""
     if chunks != last_position + 1:
         raise InvalidValue(
             f"upload: takes all chunks, got {chunks}, the last of position {last_position}"
@@ -61,7 +61,7 @@ _LONGEST_S = 36_525 * 86_400
 
 
 def is_same_image(known: Image, new: NewImage) -> bool:
-    """Return whether an image has these bytes, this runner and this metadata."""
+    """Return whether an image has the new one's bytes, runner and metadata."""
     return (known.sha256, known.size_bytes, known.runner_type, known.metadata) == (
         new.sha256,
         new.size_bytes,
@@ -80,7 +80,7 @@ def differences(
     image_tenant_id: str | None,
     image_name: str | None,
 ) -> tuple[str, ...]:
-    """Return in what an instance that there is differs from a start; names are of their images."""
+    """Name the fields in which an instance differs from a start; `*_name`: the image's name."""
     if asked.image_id is None:
         runs_same = workflow == asked.workflow
     else:
@@ -96,7 +96,7 @@ def differences(
 
 
 def next_at(summary: InstanceSummary, launch_after: datetime | None) -> datetime | None:
-    """Return when something happens to an instance by itself: a launch after a delay, or a wake."""
+    """Return the later of an instance's deadline and its launch delay; None: it has neither."""
     is_waiting = summary.launch_id is None and not summary.state.is_final
     moments = [summary.sleep_until, launch_after if is_waiting else None]
     return max((each for each in moments if each is not None), default=None)
@@ -114,7 +114,7 @@ def bucket(
     memory_count: int,
     max_memory_bytes: int | None,
 ) -> MetricsBucket:
-    """Build a bucket from its sums; spans in milliseconds."""
+    """Build a bucket of metrics from its sums; durations are in milliseconds."""
 
     def span(milliseconds: float | None) -> timedelta | None:
         return None if milliseconds is None else timedelta(milliseconds=int(milliseconds))

@@ -1,4 +1,4 @@
-"""The in-memory adapter: for tests, and for trials that may forget."""
+"""The in-memory adapter: for tests, and for trials without lasting data."""
 
 from runtara_persistence.memory.persistence import MemoryPersistence
 

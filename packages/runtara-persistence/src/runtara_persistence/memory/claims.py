@@ -82,7 +82,7 @@ class MemoryClaims:
         return Woken(before, woken)
 
     def _due_from(self, row: InstanceRow, at: datetime) -> datetime | None:
-        """Return from when on it may be claimed; None: not before something else happens to it."""
+        """Return when the instance may be claimed; None: only after another event."""
         due = at if self._store.is_sent_for(row) else row.sleep_until
         if due is None or row.wake_claim_by is None or row.wake_claim_until is None:
             return due

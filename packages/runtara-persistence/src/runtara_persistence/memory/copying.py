@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def take(store: Store, instance_id: str) -> Copied | None:
-    """Carry out `launches.copy`."""
+    """Carry out the port's step `launches.copy`."""
     row = store.instances.get(instance_id)
     if row is None:
         return None
@@ -62,7 +62,7 @@ def take(store: Store, instance_id: str) -> Copied | None:
 def put(
     store: Store, copy: InstanceCopy, source: str, image_id: str | None, at: datetime
 ) -> PutCopy:
-    """Carry out `launches.put_copy`."""
+    """Carry out the port's step `launches.put_copy`."""
     one = copy.instance
     if one.instance_id in store.instances:
         known = (each for each in store.instance_events if each.instance_id == one.instance_id)

@@ -133,7 +133,7 @@ class MemoryEvents:
         return Recorded(before, after=block.target)
 
     def _is_reopened(self, state: State, caller: Caller) -> bool:
-        """Whether a caller of no run can only be from before the instance was reopened."""
+        """Whether a caller without a run number must be from before the instance was reopened."""
         opened = [
             row.subtype == REOPENED
             for row in self._store.instance_events
@@ -143,7 +143,7 @@ class MemoryEvents:
         return caller.run is None and state is State.ASLEEP and opened[-1:] == [True]
 
     def _suspended_so(self, state: State, caller: Caller, event: Event) -> bool:
-        """Whether it was this very event that acknowledged a cancel, and so ended the instance."""
+        """Whether this same event acknowledged a cancel before, and so ended the instance."""
         told = self._store.pending_signals.get(caller.instance_id)
         if state is not State.CANCELLED or told is None or told.acknowledged_at is None:
             return False

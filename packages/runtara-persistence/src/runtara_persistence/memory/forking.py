@@ -11,7 +11,7 @@ from runtara_persistence.memory.store import Store
 
 
 def fork(store: Store, asked: Fork, at: datetime) -> Forked:
-    """Carry out `launches.fork`."""
+    """Carry out the port's step `launches.fork`."""
     source = store.instances.get(asked.instance_id)
     if source is None:
         return Forked(is_found=False)
@@ -45,7 +45,7 @@ def _saved(store: Store, instance_id: str) -> list[CheckpointRow]:
 def _unheard_child(
     store: Store, source: InstanceRow, last: list[CheckpointRow] | None
 ) -> str | None:
-    """Find a child that began before the point and had not ended in what is copied."""
+    """Find a child that began before the point and whose end is not in the copied history."""
     children = sorted(
         (child.instance_id, child)
         for child in store.instances.values()
@@ -95,7 +95,7 @@ def _copy(
 
 
 def _split(rows: list[CheckpointRow], fork: Fork) -> int | None:
-    """Return how many of the checkpoints lie before the point; None if it is not among them."""
+    """Return how many checkpoints lie before the point; None if the point is not among them."""
     names = [row.checkpoint_id for row in rows]
     if fork.through_checkpoint_id is not None:
         name = fork.through_checkpoint_id

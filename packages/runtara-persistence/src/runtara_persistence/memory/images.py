@@ -213,7 +213,7 @@ class MemoryImages:
             self._store.limits.setdefault(key, row).max_concurrent = image.max_concurrent
 
     def _move_stuck(self, new: ImageRow, at: datetime) -> None:
-        """Have instances that older versions can't run go on with this one."""
+        """Move instances that are blocked or can't be launched with older versions to this one."""
         older = {row.image_id: row for row in self._versions(new.tenant_id, new.name)}
         del older[new.image_id]
         for row in self._store.instances.values():

@@ -1,4 +1,4 @@
-"""What operators see of instances in memory: all of one, lists, and sums."""
+"""Instances in memory as operators see them: the whole of one, lists, and metrics."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ _BY_END = frozenset({InstanceOrder.FINISHED_DESC, InstanceOrder.FINISHED_ASC})
 
 
 def view(store: Store, row: InstanceRow, at: datetime, tenant_limit: int | None) -> InstanceView:
-    """Return all that is known of an instance."""
+    """Return everything that is known about an instance."""
     image = _image(store, row)
     pending = store.pending_signal(row.instance_id)
     is_waiting = row.launch_id is None and not row.state.is_final
@@ -87,7 +87,7 @@ def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Return a part of a list."""
+    """Return one page of a list of instances."""
     sign = 1 if order in _ASCENDING else -1
 
     def place(moment: datetime, instance_id: str) -> tuple[float, str]:
@@ -105,7 +105,7 @@ def page(
 
 
 def chosen(store: Store, which: InstanceQuery) -> Iterator[InstanceRow]:
-    """Go through the instances that are meant."""
+    """Go through the instances that a query selects."""
     for row in store.instances.values():
         if _is_meant(store, row, which) and _is_in_time(row, which):
             yield row
@@ -114,7 +114,7 @@ def chosen(store: Store, which: InstanceQuery) -> Iterator[InstanceRow]:
 def metrics(
     store: Store, tenant_id: str, since: datetime, until: datetime, period: timedelta
 ) -> Sequence[MetricsBucket]:
-    """Sum up what finished in each period."""
+    """Sum up the instances that finished in each period."""
     buckets: dict[int, list[InstanceRow]] = {}
     for row in store.instances.values():
         is_meant = row.tenant_id == tenant_id and row.state.is_final

@@ -1,4 +1,4 @@
-"""What operators do to instances in memory, within one step."""
+"""Interventions of operators on instances in memory, each within one step."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from runtara_persistence.memory.store import Store
 
 
 def stop(store: Store, stop: Stop, at: datetime) -> Stopped:
-    """Carry out `launches.stop`."""
+    """Carry out the port's step `launches.stop`."""
     row = store.instances.get(stop.instance_id)
     if row is None:
         return Stopped(before=None)
@@ -36,7 +36,7 @@ def stop(store: Store, stop: Stop, at: datetime) -> Stopped:
 
 
 def cancel(store: Store, row: InstanceRow, reason: str | None, at: datetime) -> None:
-    """End an instance that is stopped."""
+    """Cancel an instance that an operator stops."""
     row.output, row.error = None, reason or None
     ending = Ending(MOVES[Move.TERMINATE].target, error=reason or None)
     store.end(row, ending, at)

@@ -1,4 +1,4 @@
-"""Launches in memory, and the steps on instances that go with them."""
+"""Launches in memory, and the steps on instances that belong to launches."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Launches in memory: which instances are launchable, claiming them, and closing launches."""
+"""Launches in memory: finds launchable instances, claims them, and closes launches."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def image_of(store: Store, row: InstanceRow) -> str | None:
-    """Return an instance's image, also one that a Rust environment gave it."""
+    """Return the id of an instance's image, also of an image set by a Rust environment."""
     association = store.instance_images.get(row.instance_id)
     return row.image_id or (None if association is None else association.image_id)
 
@@ -54,13 +54,13 @@ def open_count(store: Store, environment_id: str) -> int:
 
 
 def limit_keys(launch: LaunchRow) -> list[tuple[str, str, str]]:
-    """Return the limits that a launch counts under, as they are keyed here."""
+    """Return the keys of the limits that a launch takes a slot of."""
     found = keys(launch.tenant_id, launch.image_name, launch.queue)
     return [(scope.value, tenant_id, name) for scope, tenant_id, name in found]
 
 
 def is_living(store: Store, environment_id: str, at: datetime) -> bool:
-    """Return whether an environment's lease is good."""
+    """Return whether an environment's lease has not expired."""
     row = store.environments.get(environment_id)
     return row is not None and row.closed_at is None and row.lease_until > at
 
@@ -71,7 +71,7 @@ def heard_at(row: InstanceRow) -> datetime:
 
 
 def waits_since(row: InstanceRow) -> datetime | None:
-    """Return when an instance became or becomes launchable by itself; None if it doesn't."""
+    """Return when an instance became or becomes launchable without a signal; None if never."""
     moments: list[datetime | None] = [row.launch_after]
     if row.launch_id is not None or (row.image_id is None and row.workflow is None):
         return None
@@ -102,21 +102,21 @@ def told_since(store: Store, row: InstanceRow) -> datetime | None:
 
 
 def silent_from(row: InstanceRow, silence: timedelta, lost_silence: timedelta) -> datetime | None:
-    """Return when a RUNNING instance that no environment watches is launchable; None if never."""
+    """Return when a RUNNING instance without an open launch is launchable; None if never."""
     if row.launch_id is not None or row.state is not State.RUNNING:
         return None
     is_nameless = row.image_id is None and row.workflow is None
     if row.lost_run == row.run_epoch and not is_nameless:
-        # A run of a worker is fenced by its launch, whether it is silent or not.
+        # A worker's run is fenced by its launch, so it need not be silent first.
         quiet = heard_at(row) + (timedelta(0) if row.image_id is None else lost_silence)
         return max(quiet, row.launch_after or quiet)
-    # One that is over waits for its back-off.
+    # An instance whose run is over waits for its back-off instead.
     is_over = row.ended_run == row.run_epoch
     return None if row.image_id is None or is_over else heard_at(row) + silence
 
 
 def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterator[datetime]:
-    """Return when instances became or become launchable by themselves."""
+    """Return the moments at which instances became or become launchable."""
     for row in store.instances.values():
         quiet = silent_from(row, silence, lost_silence)
         for moment in (waits_since(row), told_since(store, row), quiet):
@@ -125,7 +125,7 @@ def moments(store: Store, silence: timedelta, lost_silence: timedelta) -> Iterat
 
 
 def room(store: Store, tenant_limit: int | None, environment_id: str | None, at: datetime) -> Room:
-    """Return the slots that limits and holds leave."""
+    """Return the slots that limits and holds leave free."""
     limits = [records.limit(row) for row in store.limits.values()]
     periods = {(row.tenant_id, row.name): row.rate_period for row in limits if row.rate_period}
     usage = []
@@ -150,7 +150,7 @@ def room(store: Store, tenant_limit: int | None, environment_id: str | None, at:
 
 
 def claim(store: Store, offer: Offer, limit: int, at: datetime) -> Claims:
-    """Carry out `launches.claim`."""
+    """Carry out the port's step `launches.claim`."""
     environment = store.environments.get(offer.environment_id)
     if environment is None or not is_living(store, offer.environment_id, at):
         return Claims(has_lease=False)
@@ -272,7 +272,7 @@ def associate(store: Store, row: InstanceRow, at: datetime) -> None:
 
 
 def close_open_launch(store: Store, row: InstanceRow, at: datetime) -> str | None:
-    """Close an instance's open launch, because another run or launch takes it; tell its id."""
+    """Close an instance's open launch because another run supersedes it; return the launch's id."""
     launch_id, row.launch_id = row.launch_id, None
     launch = None if launch_id is None else store.launches.get(launch_id)
     if launch is not None and launch.closed_at is None:
@@ -282,12 +282,12 @@ def close_open_launch(store: Store, row: InstanceRow, at: datetime) -> str | Non
 
 
 def run_of_launch(row: InstanceRow) -> int | None:
-    """Return the run of an instance's open launch; None if it has not registered."""
+    """Return the run of an instance's open launch; None if its process has not registered."""
     return row.run_epoch if row.run_epoch > (row.ended_run or 0) else None
 
 
 def unblock(store: Store, row: InstanceRow, at: datetime) -> None:
-    """Have a suspended instance be due by a signal, whatever was sent to it before."""
+    """Make a suspended instance due by a signal, whatever signals were sent before."""
     row.blocked_signal_at = None
     row.launch_after = None
     sent = store.unacknowledged(row.instance_id)
@@ -305,7 +305,7 @@ def unblock(store: Store, row: InstanceRow, at: datetime) -> None:
 
 
 def close(store: Store, closing: Closing, judge: Judge, at: datetime) -> Closed:
-    """Carry out `launches.close`."""
+    """Carry out the port's step `launches.close`."""
     launch = store.launches.get(closing.launch_id)
     row = None if launch is None else store.instances.get(launch.instance_id)
     if launch is None or row is None or launch.closed_at is not None:

@@ -25,9 +25,9 @@ class MemoryPersistence:
     """
     Storage that lasts as long as this object, for one event loop.
 
-    Fits `runtara_domain.ports.persistence.Persistence`. Watchers are told at once, by their ids.
-    It may be closed and opened again, and then holds what it held. `store` is what it holds, for
-    tests to look into. clock: the database's own, which leases go by.
+    Fits `runtara_domain.ports.persistence.Persistence`. Watches get the ids of changed instances
+    at once. It may be closed and opened again, and keeps its data. `store` is that data, which
+    tests may read. clock: the database's own clock, by which leases expire.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -67,6 +67,6 @@ class MemoryPersistence:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The steps under way wait in `Store.yield_control`, in front of this.
+        # The steps under way wait in `Store.yield_control`; they go on before this does.
         await asyncio.sleep(0)
         self.store.is_open = False

@@ -1,4 +1,4 @@
-"""Rows as records."""
+"""Builds records from rows."""
 
 import json
 from datetime import timedelta
@@ -22,7 +22,7 @@ from runtara_persistence.memory.rows import (
 
 
 def summary(row: InstanceRow) -> InstanceSummary:
-    """Build what a list shows of an instance."""
+    """Build the summary of an instance for a list."""
     return InstanceSummary(
         instance_id=row.instance_id,
         tenant_id=row.tenant_id,
@@ -71,7 +71,7 @@ def instance(row: InstanceRow) -> Instance:
 
 
 def claimed(row: InstanceRow) -> Claimed:
-    """Build what the claimer of an instance needs to launch it."""
+    """Build the record of a claimed instance that its claimer needs to launch it."""
     return Claimed(
         instance_id=row.instance_id,
         tenant_id=row.tenant_id,
@@ -115,7 +115,7 @@ def image(row: ImageRow) -> Image:
 
 
 def launch(row: LaunchRow, instance: InstanceRow) -> Launch:
-    """Build a launch; the run of an open one is its instance's."""
+    """Build a launch; if it is open, its run is read from the instance."""
     is_registered = instance.run_epoch > (instance.ended_run or 0)
     open_run = instance.run_epoch if is_registered else None
     return Launch(
@@ -141,7 +141,7 @@ def launch(row: LaunchRow, instance: InstanceRow) -> Launch:
 
 
 def write_end(row: LaunchRow, end: LaunchEnd) -> None:
-    """Keep how a launch's process ended."""
+    """Write into a launch's row how its process ended."""
     row.cause = end.cause
     row.exit_code, row.exit_signal = end.exit_code, end.signal
     row.memory_peak_bytes, row.cpu_usage_usec = end.memory_peak_bytes, end.cpu_usage_usec

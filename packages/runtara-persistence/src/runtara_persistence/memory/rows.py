@@ -63,64 +63,64 @@ class InstanceRow:
 
     @property
     def run_state(self) -> RunState:
-        """How it stands now."""
+        """The state and the run's number."""
         return RunState(self.state, self.run_epoch)
 
     @property
     def blocked_reason(self) -> str | None:
-        """Why it is blocked; None if it isn't."""
+        """Why the instance is blocked; None if it isn't blocked."""
         return self.error if self.state is State.PAUSED else None
 
     def move(self, state: State, at: datetime) -> None:
-        """Take a state that is not asleep: nothing waits to wake it any more."""
+        """Move to a state other than asleep; the deadline and the claim to wake it are cleared."""
         self.status = state.status
         self.sleep_until = self.wake_claim_until = self.wake_claim_by = self.waits = None
         if state.is_final:
             self.finished_at = at
 
     def block(self, reason: str, told: "SignalRow | None", at: datetime) -> None:
-        """Pause for this reason; the signal pending then no longer makes it due."""
+        """Pause for this reason; the signal pending now no longer makes the instance due."""
         if self.blocked_reason is None:
             self.blocked_signal_at = None if told is None else told.created_at
         self.move(State.PAUSED, at)
         self.error = reason
 
     def reopen(self, at: datetime) -> None:
-        """Fall asleep, and be due, in a run that has yet to begin; forget the ending."""
+        """Make the instance asleep and due under a new run number; clear how it had ended."""
         self.move(State.ASLEEP, at)
         self.sleep_until = at
         self.run_epoch += 1
         self.finished_at = self.output = self.error = self.blocked_signal_at = None
 
     def was_blocked_with(self, told: "SignalRow") -> bool:
-        """Whether this signal was pending when the instance blocked: it doesn't make it due."""
+        """Whether this signal was pending when the instance blocked: it makes nothing due."""
         return self.state is State.PAUSED and self.blocked_signal_at == told.created_at
 
     def show_life(self, at: datetime) -> None:
-        """Move the activity forward: what comes late never moves it backward."""
+        """Move the last activity forward; a late message never moves it backward."""
         self.last_activity_at = max(at, self.last_activity_at or at)
 
     def fall_asleep(self, until: datetime) -> None:
-        """Become asleep until then."""
+        """Make the instance asleep until a moment."""
         self.status, self.sleep_until = State.ASLEEP.status, until
 
     def make_due(self, at: datetime) -> None:
-        """Let it sleep no longer than this, if it is asleep."""
+        """Let the instance sleep until this moment at most, if it is asleep."""
         if self.state is State.ASLEEP:
             self.sleep_until = min(at, self.sleep_until or at)
 
     def claim(self, claim: Claim) -> None:
-        """Take the right to wake it away from its holder."""
+        """Give the right to wake the instance to a new holder."""
         self.wake_claim_by, self.wake_claim_until = claim.token, claim.until
 
     def is_claimed(self, at: datetime) -> bool:
-        """Whether a claim is still running; one that was given back has no holder."""
+        """Whether a claim has not expired; a claim that was given back has no holder."""
         if self.wake_claim_by is None or self.wake_claim_until is None:
             return False
         return self.wake_claim_until > at
 
     def is_anothers(self, token: str, at: datetime) -> bool:
-        """Whether the claim of another owner than this token's is still running."""
+        """Whether an owner other than this token's has a claim that has not expired."""
         holder = self.wake_claim_by
         return holder is not None and self.is_claimed(at) and owner(holder) != owner(token)
 
@@ -140,7 +140,7 @@ class CheckpointRow:
     wake_at: datetime | None = None
 
     def belongs_to(self, checkpoint_id: str) -> bool:
-        """Whether it is this checkpoint, or a retry attempt recorded for it."""
+        """Whether this row is the checkpoint, or a retry attempt recorded for it."""
         attempt = f"{checkpoint_id}::retry::{self.attempt_number}"
         return self.checkpoint_id == (attempt if self.is_retry_attempt else checkpoint_id)
 

@@ -12,7 +12,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def start(store: Store, start: InstanceStart, at: datetime, offer: Offer | None = None) -> Started:
-    """Carry out `launches.start`."""
+    """Carry out the port's step `launches.start`."""
     known = store.instances.get(start.instance_id)
     if known is not None:
         return Started(differs_in=_differences(store, known, start))

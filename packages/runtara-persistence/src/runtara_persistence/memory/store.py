@@ -1,4 +1,4 @@
-"""What the in-memory adapter holds: rows with the columns of the tables, and ways to find them."""
+"""The data of the in-memory adapter: rows with the tables' columns, and ways to find them."""
 
 import asyncio
 from collections.abc import Collection, Iterable
@@ -33,7 +33,7 @@ from runtara_persistence.memory.watchers import Watchers
 @dataclass(slots=True)
 class Store:
     """
-    The tables, each keyed by what is unique in it, in order of insertion.
+    The tables as dicts: the key of each is the table's unique columns, in order of insertion.
 
     A step calls `yield_control` once, then reads and writes without another await: so it is atomic.
     """
@@ -66,7 +66,7 @@ class Store:
             raise DatabaseError("The in-memory persistence is not open: use it in `async with`")
 
     def put_instance(self, row: InstanceRow) -> None:
-        """Put in an instance, in the place of the one that has its id."""
+        """Put in an instance; it replaces an instance with the same id."""
         self.instances[row.instance_id] = row
         is_waiting = row.state in (State.PENDING, State.ASLEEP, State.PAUSED)
         after = row.launch_after
@@ -76,9 +76,10 @@ class Store:
 
     def tell_if_launchable(self, row: InstanceRow, at: datetime) -> None:
         """
-        Tell environments of an instance that they may soon launch, after a step has moved it.
+        Tell environments, after a step has moved an instance, if they may soon launch it.
 
-        It is soon due and soon unclaimed, or awake without a process.
+        They may if the instance is soon due and then unclaimed, if it is paused and a signal is
+        pending for it, or if it is RUNNING and its process is gone.
         """
         soon = at + LAUNCHABLE_WITHIN
         is_over = row.sleep_until is not None and row.sleep_until < soon
@@ -90,7 +91,7 @@ class Store:
             self.watchers.tell_launchable()
 
     def next_id(self) -> int:
-        """Give the next number of a serial column; one series serves all tables."""
+        """Return the next number of a serial column; all tables share one series."""
         self._last_id += 1
         return self._last_id
 
@@ -100,7 +101,7 @@ class Store:
         return None if row is None or row.is_retry_attempt else row
 
     def last_cause(self, row: InstanceRow) -> str | None:
-        """Return why the launch before is over, of an instance that is tried again."""
+        """Return why the last launch was closed, if the instance is retried; else None."""
         over = (
             each
             for each in self.launches.values()
@@ -110,35 +111,35 @@ class Store:
         return None if last is None or row.backoff_ms is None else last.cause
 
     def pending_signal(self, instance_id: str) -> Signal | None:
-        """Return the signal that waits to be acknowledged."""
+        """Return the signal that is not yet acknowledged; None if there is none."""
         row = self.unacknowledged(instance_id)
         return None if row is None else Signal(row.signal_type, row.payload or b"")
 
     def unacknowledged(self, instance_id: str) -> SignalRow | None:
-        """Find the row of the signal that waits to be acknowledged."""
+        """Find the row of the signal that is not yet acknowledged; None if there is none."""
         row = self.pending_signals.get(instance_id)
         return None if row is None or row.acknowledged_at is not None else row
 
     def is_sent_for(self, row: InstanceRow) -> bool:
-        """Whether a signal is pending for which an instance is launched once it is suspended."""
+        """Whether a signal is pending that makes an instance launchable when it is suspended."""
         sent = self.unacknowledged(row.instance_id)
         if sent is None or sent.signal_type is SignalType.PAUSE:
             return False
         return not row.was_blocked_with(sent)
 
     def acknowledge(self, instance_id: str, types: Iterable[SignalType], at: datetime) -> None:
-        """Settle the pending signal, if there is one of these types."""
+        """Acknowledge the pending signal, if it has one of these types."""
         row = self.pending_signals.get(instance_id)
         if row is not None and row.acknowledged_at is None and row.signal_type in types:
             row.acknowledged_at = at
 
     def custom_signal(self, instance_id: str, checkpoint_id: str) -> bytes | None:
-        """Return the payload that was sent for a checkpoint."""
+        """Return the payload that was sent for a checkpoint; None if none was sent."""
         row = self.pending_checkpoint_signals.get((instance_id, checkpoint_id))
         return None if row is None else row.payload or b""
 
     def custom_signals(self, instance_id: str, checkpoint_ids: Iterable[str]) -> dict[str, bytes]:
-        """Return the first payloads sent for these checkpoints, as many as are read at once."""
+        """Return the first payloads sent for these checkpoints, as many as one poll returns."""
         keys = {(instance_id, checkpoint_id) for checkpoint_id in checkpoint_ids}
         rows = [self.pending_checkpoint_signals.get(key) for key in keys]
         told: dict[str, bytes] = {}
@@ -152,7 +153,7 @@ class Store:
         return told
 
     def add_event(self, instance_id: str, event: Event) -> None:
-        """Keep an event."""
+        """Store an event."""
         row = EventRow(
             id=self.next_id(),
             instance_id=instance_id,
@@ -165,7 +166,7 @@ class Store:
         self.instance_events.append(row)
 
     def delete(self, instance_ids: Collection[str]) -> None:
-        """Delete instances with all that belongs to them."""
+        """Delete instances with all rows that belong to them."""
         gone = set(instance_ids)
         self.instance_events = [row for row in self.instance_events if row.instance_id not in gone]
         self.instances = _without(gone, self.instances)
@@ -176,14 +177,14 @@ class Store:
         self.instance_images = _without(gone, self.instance_images)
 
     def forget_image(self, image_id: str) -> None:
-        """Delete an image's row with all that belongs to it."""
+        """Delete an image's row with all rows that belong to it."""
         del self.images[image_id]
         self.instance_images = {
             key: row for key, row in self.instance_images.items() if row.image_id != image_id
         }
 
     def put_signal(self, row: SignalRow) -> None:
-        """Put in a signal, in the place of whatever was sent to the instance before."""
+        """Put in a signal; it replaces the instance's former signal."""
         self.pending_signals[row.instance_id] = row
         self.watchers.tell(row.instance_id)
         if row.acknowledged_at is None and row.signal_type is not SignalType.PAUSE:
@@ -195,7 +196,7 @@ class Store:
         self.watchers.tell(row.instance_id)
 
     def end(self, row: InstanceRow, ending: Ending, at: datetime) -> None:
-        """Move an instance to its end, and tell its parent, if that is open, how it has ended."""
+        """End an instance; if its parent has not ended, send the parent the ending."""
         row.move(ending.state, at)
         parent = None if row.parent_id is None else self.instances.get(row.parent_id)
         if parent is None or parent.state.is_final or parent.tenant_id != row.tenant_id:
@@ -208,14 +209,14 @@ class Store:
         self._put_ending(parent, checkpoint_id, payload, at)
 
     def forget_ending(self, row: InstanceRow) -> None:
-        """Take back what the parent, if that is open, was told of an instance's ending."""
+        """Delete the ending that was sent to an instance's parent, if the parent has not ended."""
         parent = None if row.parent_id is None else self.instances.get(row.parent_id)
         if parent is not None and not parent.state.is_final and parent.tenant_id == row.tenant_id:
             key = parent.instance_id, child_signal_id(row.instance_id)
             self.pending_checkpoint_signals.pop(key, None)
 
     def hear_children(self, row: InstanceRow, at: datetime) -> None:
-        """Have an instance hear of its children as they are now."""
+        """Send an instance its children's endings, and delete those of children open again."""
         family = (row.instance_id, row.tenant_id)
         children = [
             one for one in self.instances.values() if (one.parent_id, one.tenant_id) == family
@@ -248,7 +249,7 @@ class Store:
         self.put_custom_signal(told)
 
     def set_aside(self, row: InstanceRow, checkpoint_ids: Iterable[str]) -> frozenset[str]:
-        """Turn checkpoints, and the attempts at them, into audit rows; tell which there were."""
+        """Turn checkpoints and their attempts into audit rows; return the ids that were found."""
         found = {each for each in checkpoint_ids if self.checkpoint(row.instance_id, each)}
         for checkpoint_id in found:
             for kept in list(self.checkpoints.values()):

@@ -8,14 +8,14 @@ _Launchable = Callable[[], None]
 
 
 class Watchers:
-    """The callbacks of the watches that run, called at once by the step that has news."""
+    """The callbacks of all open watches; a step that changes something calls them at once."""
 
     def __init__(self) -> None:
         self._watches: list[tuple[_Changed, _Launchable | None]] = []
 
     @contextmanager
     def watching(self, changed: _Changed, launchable: _Launchable | None) -> Iterator[None]:
-        """Call both for the time of the block; the same callbacks may watch twice."""
+        """Call both callbacks during the block; the same callbacks may watch twice."""
         watch = (changed, launchable)
         self._watches.append(watch)
         try:
@@ -24,12 +24,12 @@ class Watchers:
             self._watches.remove(watch)
 
     def tell(self, instance_id: str) -> None:
-        """Say that a signal for the instance was put in."""
+        """Tell the watches that a signal for the instance was put in."""
         for changed, _ in list(self._watches):
             changed([instance_id])
 
     def tell_launchable(self) -> None:
-        """Say that there may be something to launch."""
+        """Tell the watches that an instance may have become launchable."""
         for _, launchable in list(self._watches):
             if launchable is not None:
                 launchable()

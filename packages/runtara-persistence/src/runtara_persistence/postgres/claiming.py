@@ -28,14 +28,14 @@ from runtara_persistence.postgres.database import Connection
 _SQL = queries.load("runtara_persistence.postgres", "claiming.sql")
 
 _ROUNDS = 4
-"""How often a claim looks again after others had in hand, just then, what it had chosen."""
+"""How often a claim chooses again if other steps had just locked the rows that it had chosen."""
 _SOON = timedelta(milliseconds=100)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(slots=True)
 class _Claiming:
-    """One claim under way. versions: of the rows that were read, by instance."""
+    """One claim under way. versions: the versions of the rows that were read, by instance."""
 
     connection: Connection
     offer: Offer
@@ -46,7 +46,7 @@ class _Claiming:
 
 
 async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) -> Claims:
-    """Carry out `launches.claim`."""
+    """Carry out the port's step `launches.claim`."""
     found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or not found[0]["is_living"]:
         return Claims(has_lease=False)
@@ -60,7 +60,7 @@ async def claim(connection: Connection, offer: Offer, limit: int, at: datetime) 
 
 
 async def claim_with_start(connection: Connection, offer: Offer, at: datetime) -> Claims:
-    """Claim one for an environment that has a free slot."""
+    """Claim one instance for an environment that has a free slot."""
     found = await connection.fetch(_SQL["environment"], offer.environment_id, at)
     if not found or found[0]["open_count"] >= found[0]["capacity"]:
         return Claims(has_lease=bool(found))
@@ -74,7 +74,7 @@ async def room(
     environment_id: str | None,
     at: datetime,
 ) -> Room:
-    """Return the slots that limits and holds leave."""
+    """Return the slots that limits and holds leave free."""
     holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
     usage = [LimitUsage(**row) for row in await connection.fetch(_SQL["usage"], environment_id)]
     for limit in limits:
@@ -87,7 +87,7 @@ async def room(
 
 
 async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list[Limit]:
-    """Read the limits of tenants, and lock none."""
+    """Read the limits of tenants without locking their rows."""
     return [
         launch_rows.limit(row)
         for row in await connection.fetch(_SQL["all_limits"], list(tenant_ids))
@@ -95,7 +95,7 @@ async def limits_of(connection: Connection, tenant_ids: Collection[str]) -> list
 
 
 async def ahead(connection: Connection, candidate: Candidate, at: datetime, limit: int) -> int:
-    """Count those of its queue, up to a limit, that are launched before one that waits."""
+    """Count the instances of its queue that are launched before a candidate, up to a limit."""
     asked = candidate.lane
     lanes = [
         (row["lane"], row["priority"])
@@ -125,7 +125,7 @@ async def _claim(claiming: _Claiming, limit: int) -> Claims:
     claimed: list[Assignment] = []
     tried: set[str] = set()
     again_at: datetime | None = None
-    # Some were in other hands: they may be free soon, and nothing tells of that.
+    # Rows that other claimers held: they may be free soon, and no event tells of that.
     missed = 0
     for _ in range(_ROUNDS):
         offer = claiming.offer

@@ -29,7 +29,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 async def close(connection: Connection, closing: Closing, judge: Judge, at: datetime) -> Closed:
-    """Carry out `launches.close`."""
+    """Carry out the port's step `launches.close`."""
     found = await connection.fetch(_SQL["find"], closing.launch_id)
     if not found:
         return Closed(is_closed=False)
@@ -63,7 +63,7 @@ async def close(connection: Connection, closing: Closing, judge: Judge, at: date
 
 
 async def end(connection: Connection, instance_id: str, ending: Ending, at: datetime) -> None:
-    """End an instance whose parent and row are locked, and tell its parent."""
+    """End an instance, and send its parent the ending; the rows of both are locked already."""
     await connection.fetch(
         _FINISH,
         instance_id,

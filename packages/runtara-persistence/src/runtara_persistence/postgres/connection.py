@@ -1,4 +1,4 @@
-"""Opening connections: to whichever host can write, set up as steps need them."""
+"""Opens connections to the first host that takes writes, with the settings that steps need."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "default_transaction_isolation": "read committed",
         "idle_in_transaction_session_timeout": "60s",
         "jit": "off",
-        # To plan a statement of a dozen parts anew takes longer than to run it.
+        # Planning a statement of a dozen parts takes longer than running it, so plans are kept.
         "plan_cache_mode": "force_generic_plan",
     }
 )
 
 _OLDEST = 130000
-# The other takes any bytes, and ours are UTF-8.
+# SQL_ASCII takes any bytes, and these are UTF-8.
 _ENCODINGS = ("UTF8", "SQL_ASCII")
 _ASK = """
 SELECT
@@ -36,10 +36,10 @@ SELECT
 """
 
 _SHARE = 0.8
-"""Of the time a call has, for one try of every host."""
+"""The part of a call's time in which every host is tried once."""
 _LEAST_TIMEOUT = 1.0
 _FIRST_TIMEOUT = 10.0
-"""For the first connection to the only host: only the start of the program waits."""
+"""Seconds for the first connection to an only host: nothing but the program's start waits."""
 _ELSEWHERE = (
     OSError,
     asyncpg.CannotConnectNowError,
@@ -47,17 +47,17 @@ _ELSEWHERE = (
     asyncpg.TooManyConnectionsError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""What another host may do better."""
+"""Errors after which another host is tried."""
 
 _log = logging.getLogger(__name__)
 
 
 class Opening:
     """
-    Opens connections, each with these settings, to the first host that can write.
+    Opens connections, each with these settings, to the first host that takes writes.
 
-    The host that could last is asked first, and each has its share of the patience: one that is
-    frozen or cut off doesn't keep a call from the next. patience: seconds for all that a call does.
+    The host of the last connection is tried first. Each host has its share of the patience, so that
+    a frozen or unreachable host doesn't use up the time for the next. patience: seconds for a call.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Opening:
     ) -> None:
         self._place = place
         self._settings = dict(settings)
-        # With a single one, asyncpg knows best what is meant: a service, a socket, localhost.
+        # With a single host, asyncpg itself finds it: by a service, a socket, or localhost.
         self._hosts: list[Address | None] = [*place.hosts] if len(place.hosts) > 1 else [None]
         self._share = max(_LEAST_TIMEOUT, _SHARE * patience / len(self._hosts))
         self._last = 0
         self._is_reached: bool | None = None
 
-    # As a pool calls it: what it brings are the driver's own defaults.
+    # The pool calls this with arguments; they are the driver's defaults, and not needed.
     async def __call__(self, *_: object, **__: object) -> "asyncpg.Connection[asyncpg.Record]":
         """Open a connection; raises one of FAILURES."""
         try:
@@ -114,7 +114,7 @@ class Opening:
                 host=name,
                 port=port,
                 timeout=_FIRST_TIMEOUT if is_first else self._share,
-                # A connection is good as long as it lasts, and so are its prepared statements.
+                # Prepared statements stay cached for as long as the connection lasts.
                 max_cached_statement_lifetime=0,
                 server_settings=self._settings,
                 target_session_attrs=SessionAttribute.read_write,
@@ -125,10 +125,10 @@ class Opening:
 
 async def check_session(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
     """
-    Refuse a server that can't be used, with DatabaseError, and warn of one that may forget.
+    Raise DatabaseError for a server that can't be used; warn if commits may be lost in a crash.
 
-    What is committed lasts if `synchronous_commit` and `fsync` are on; whether they are is the
-    operator's decision, and so is a standby's part in it.
+    A commit is durable if `synchronous_commit` and `fsync` are on. The operator decides whether
+    they are, and whether a commit waits for a standby.
     """
     row = await connection.fetchrow(_ASK)
     assert row is not None, "a statement without a table gives one row"

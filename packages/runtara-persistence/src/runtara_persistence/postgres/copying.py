@@ -33,11 +33,11 @@ _COLUMNS = (
     *("code_version", "waits", "queue", "timeout_ms", "memory_peak_bytes", "cpu_usage_usec"),
     *("error", "stderr", "input", "output", "progress"),
 )
-"""As the statement `put` takes them."""
+"""The columns in the order in which the statement `put` takes them."""
 
 
 async def take(connection: Connection, instance_id: str) -> Copied | None:
-    """Carry out `launches.copy`."""
+    """Carry out the port's step `launches.copy`."""
     found = await connection.fetch(_SQL["take"], instance_id)
     if not found:
         return None
@@ -71,7 +71,7 @@ async def put(
     image_id: str | None,
     at: datetime,
 ) -> PutCopy:
-    """Carry out `launches.put_copy`."""
+    """Carry out the port's step `launches.put_copy`."""
     one = copy.instance
     is_final = State.of(one.status, None).is_final
     status = one.status if is_final else State.PAUSED.status
@@ -98,7 +98,7 @@ async def put(
 
 
 def _arrays(kind: type[Any], copied: Sequence[object]) -> list[list[Any]]:
-    """Hand in records as an array a column, in the order of the record's fields."""
+    """Turn records into one array a column, in the order of the record's fields."""
     return [list(map(attrgetter(each.name), copied)) for each in fields(kind)]
 
 

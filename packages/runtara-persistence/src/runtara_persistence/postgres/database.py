@@ -1,4 +1,4 @@
-"""The open database: steps on a pool of connections, repeated where that is safe."""
+"""The open database: executes steps on a pool of connections, and repeats them where safe."""
 
 import asyncio
 import logging
@@ -17,18 +17,18 @@ from runtara_persistence.postgres.driver_errors import FAILURES, explain, was_lo
 
 T = TypeVar("T")
 
-# In quotes: generic only to the type checker.
+# In quotes, because these classes are generic only for the type checker.
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Records: TypeAlias = "list[asyncpg.Record]"
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 MUCH_LONGER = 6
-"""How many times as long as other statements one may take that counts or searches."""
+"""A statement that counts or searches may take this many times as long as other statements."""
 _CLOSE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 2.0
 _LOCK_TIMEOUT = 0.25
-"""Our own steps hardly ever hold a row for so long: another holder may keep it for long."""
+"""Seconds. Steps rarely lock a row for as long: another holder may keep the lock for long."""
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
@@ -40,8 +40,8 @@ class Database:
     One PostgreSQL database, through a pool of connections.
 
     migrates: whether opening brings the schema up to date. patience: seconds within which a step
-    is begun, and begun again. step_timeout: seconds a statement may take; the database itself ends
-    it a little earlier.
+    is begun, repeats included. step_timeout: seconds that a statement may take; the database itself
+    ends the statement a little earlier.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Database:
         self._pool_size = pool_size
         self._patience = patience
         self._step_timeout = step_timeout
-        # Steps that wait for held rows leave the other half to steps that need not wait.
+        # Steps that wait for locked rows take at most half of the connections of the pool.
         self._held_up = asyncio.Semaphore(max(1, pool_size // 2))
         self._opening = Opening(place, settings=self._settings(), patience=patience)
         self._pool: Pool | None = None
@@ -68,20 +68,20 @@ class Database:
 
     @property
     def patience(self) -> float:
-        """Seconds within which a step is begun, and begun again."""
+        """Seconds within which a step is begun, repeats included."""
         return self._patience
 
     @property
     def step_timeout(self) -> float:
-        """Seconds a statement may take."""
+        """Seconds that a statement may take."""
         return self._step_timeout
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """
-        Bring the schema up to date or check it, and take steps; finish those under way at the end.
+        Update or check the schema, then take steps; at the end, finish the steps under way.
 
-        Raises DatabaseError if it can't be opened, or lacks a migration.
+        Raises DatabaseError if the database can't be opened, or its schema lacks a migration.
         """
         pool = self._make_pool()
         try:
@@ -94,7 +94,7 @@ class Database:
             await _close(pool)
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """Open a connection beside the pool; the caller closes it. Raises DatabaseError."""
+        """Open a connection outside the pool; the caller closes it. Raises DatabaseError."""
         self._require_pool()
         try:
             return await self._opening()
@@ -106,7 +106,7 @@ class Database:
         return await self.write(attempt, query, *arguments, is_repeatable=True)
 
     async def read_much(self, attempt: str, query: str, *arguments: object) -> Records:
-        """Run a statement that counts or searches; it may take longer than others."""
+        """Run a statement that counts or searches; it may take longer than other statements."""
         timeout = MUCH_LONGER * self._step_timeout
         settings = (
             f"SET LOCAL statement_timeout = {_milliseconds(timeout)}; SET LOCAL lock_timeout = 0"
@@ -123,10 +123,10 @@ class Database:
         self, attempt: str, query: str, *arguments: object, is_repeatable: bool = False
     ) -> Records:
         """
-        Run a statement as a transaction of its own: what it did is durable when this returns.
+        Run a statement as a transaction of its own; its effect is durable when this returns.
 
-        is_repeatable: done twice it is as if done once. Otherwise it is only done again if it is
-        known to have left nothing behind.
+        is_repeatable: running it twice has the effect of running it once. A statement that isn't
+        repeatable is run again only if it certainly had no effect.
         """
 
         async def work(connection: Connection) -> Records:
@@ -136,16 +136,16 @@ class Database:
 
     async def run(self, attempt: str, work: Work[T], *, is_repeatable: bool) -> T:
         """
-        Do something with a connection, within the time there is for it.
+        Do work with a connection, within the patience and the timeout of steps.
 
-        is_repeatable: may be done again after an answer was lost. Raises DatabaseError.
+        is_repeatable: the work may be done again if its answer was lost. Raises DatabaseError.
         """
         with self.step():
             return await self._run(self._require_pool(), attempt, work, is_repeatable)
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Keep the database open for the time of the block; raises DatabaseError if it is not."""
+        """Keep the database open during the block; raises DatabaseError if it is not open."""
         self._require_pool()
         self._under_way += 1
         self._none_under_way.clear()
@@ -172,7 +172,7 @@ class Database:
                 if failure is None or not may or _is_late(deadline, pause):
                     raise explain(attempt, self._place.shown, failure or error) from failure
                 if isinstance(failure, asyncpg.ReadOnlySQLTransactionError):
-                    # Each connection asks again which host is the primary.
+                    # New connections find out again which host is the primary.
                     await pool.expire_connections()
                 if isinstance(failure, asyncpg.LockNotAvailableError):
                     held, deadline = failure, began + self._step_timeout
@@ -183,7 +183,7 @@ class Database:
     async def _in_line(
         self, held: asyncpg.LockNotAvailableError, deadline: float
     ) -> AsyncIterator[None]:
-        """Wait for one's turn to try again; raises what is given if it has not come in time."""
+        """Wait for a turn to try a locked row again; raises `held` if none comes in time."""
         try:
             async with asyncio.timeout_at(deadline):
                 await self._held_up.acquire()
@@ -197,11 +197,11 @@ class Database:
     def _make_pool(self) -> Pool:
         return asyncpg.create_pool(
             connect=self._opening,
-            # Not to be kept up by the driver: it writes a traceback whenever it can't.
+            # The driver need not keep idle connections: it logs a traceback when it can't.
             min_size=0,
             max_size=self._pool_size,
             max_queries=2**31,
-            # Nothing that a step does outlives it: to reset the session would be a round trip.
+            # A step leaves nothing in the session, so resetting it would be a useless round trip.
             reset=_leave_as_it_is,
         )
 
@@ -231,7 +231,7 @@ class Database:
 
 
 class _NotBegun(OSError):
-    """There was no connection to be had; why is its cause."""
+    """No connection could be had; the error's cause says why."""
 
 
 async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
@@ -243,7 +243,7 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
     try:
         return await work(connection)
     except asyncpg.InternalClientError:
-        # The driver has lost track of where this connection is.
+        # The driver has lost track of this connection's state.
         connection.terminate()
         raise
     finally:
@@ -252,10 +252,11 @@ async def _once(pool: Pool, work: Work[T], deadline: float) -> T:
 
 async def _release(pool: Pool, connection: Connection) -> None:
     try:
-        # A server that is frozen doesn't even hear that a statement is to be given up.
+        # A frozen server doesn't answer the request to cancel a statement, so this is bounded.
         await pool.release(connection, timeout=_RELEASE_TIMEOUT)
     except FAILURES as error:
-        # It is closed, and the next is another. How the step ended stands: in a cancellation, too.
+        # The connection is closed, and a new one takes its place. The step's outcome stays as it
+        # is, also if that is a cancellation.
         _log.debug("a connection could not be given back: %s", error)
 
 
@@ -264,12 +265,12 @@ async def _close(pool: Pool) -> None:
         async with asyncio.timeout(_CLOSE_TIMEOUT):
             await pool.close()
     except TimeoutError:
-        # The server does not take its leave; nothing is under way any more.
+        # The server does not answer the goodbye; no step is under way any more.
         pool.terminate()
 
 
 async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None:
-    """Do it; cancelled, it may roll back, but not wait for a server that is frozen."""
+    """Do the work; if cancelled, let it roll back, but don't wait for a frozen server."""
     task = asyncio.create_task(work)
     try:
         await asyncio.shield(task)
@@ -283,7 +284,7 @@ async def _ending_in_time(pool: Pool, work: Coroutine[None, None, None]) -> None
 
 
 def _milliseconds(timeout: float) -> int:
-    # Before the client gives up, so that the answer says why.
+    # The server ends the statement before the client gives up, so that its answer says why.
     return max(1, int(timeout * 900))
 
 

@@ -1,4 +1,4 @@
-"""What a driver's error means: to a step that may be repeated, and to the operator."""
+"""Reads the driver's errors: may the step be repeated, and what can the operator do?"""
 
 import ssl
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ FAILURES = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""All that the driver raises."""
+"""All errors that the driver raises."""
 
 _ROLLED_BACK = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
-    # Ended by its operator, in the middle of a statement: one that is committing is let finish.
+    # An operator ended the server in the middle of a statement; a commit would have finished.
     asyncpg.AdminShutdownError,
-    # What was the primary has become a standby.
+    # The former primary has become a standby.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.CannotConnectNowError,
 )
@@ -32,7 +32,7 @@ _OF_ONE_STEP = (
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.ProgramLimitExceededError,
-    # The driver's own, for an argument it can't write.
+    # The driver's own error for an argument that it can't write.
     ValueError,
 )
 
@@ -74,36 +74,36 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
 
 
 def was_rolled_back(error: BaseException) -> bool:
-    """Whether the step is known to have left nothing behind, and may do better again."""
-    # What ends the connection, too, is told by the driver as the cause of that.
+    """Whether the step certainly had no effect, and may succeed when it is repeated."""
+    # If the error also ends the connection, the driver raises it as the cause of another error.
     is_rolled_back = any(isinstance(each, _ROLLED_BACK) for each in (error, error.__cause__))
     return is_rolled_back or _was_not_sent(error)
 
 
 def was_lost(error: BaseException) -> bool:
-    """Whether the connection went, and with it the answer."""
+    """Whether the connection was lost, and with it the answer."""
     is_misuse = isinstance(error, ValueError)
     return isinstance(error, _LOST) and not isinstance(error, TimeoutError) and not is_misuse
 
 
 def _was_not_sent(error: BaseException) -> bool:
-    # What it says when the server has just ended an idle connection.
+    # The driver's message when the server has just ended an idle connection.
     is_confused = isinstance(error, asyncpg.InternalClientError)
     return is_confused and str(error).startswith("cannot switch to state")
 
 
 def is_of_one_step(error: DatabaseError) -> bool:
-    """Whether the database refused a statement for what was in it."""
+    """Whether the database refused a statement because of a value in it."""
     return isinstance(error.__cause__, _OF_ONE_STEP)
 
 
 def took_too_long(error: DatabaseError) -> bool:
-    """Whether the database ended a statement for the time it took."""
+    """Whether the database ended a statement because it took too long."""
     return isinstance(error.__cause__, asyncpg.QueryCanceledError)
 
 
 def explain(attempt: str, place: str, error: BaseException) -> DatabaseError:
-    """Say what was attempted, where, what the driver says, and what to do about it."""
+    """Build an error: what was attempted, where, the driver's message, and what to do."""
     said = " ".join(str(error).split()) or type(error).__name__
     message = f"Failed to {attempt} in {place}: {said}"
     advice = next((text for kind, text in _ADVICE.items() if isinstance(error, kind)), None)

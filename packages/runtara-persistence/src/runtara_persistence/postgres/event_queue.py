@@ -1,4 +1,4 @@
-"""The one way in for events: an instance's steps in the order they were asked for."""
+"""Stores all events: the steps of one instance in the order in which they were asked for."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -22,7 +22,7 @@ _MAX_EVENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one caller asks for. attempt: what it is called in an error."""
+    """The steps that one caller asks for. attempt: their description in an error."""
 
     attempt: str
     steps: Sequence[EventStep]
@@ -30,17 +30,17 @@ class Recording:
 
     @property
     def instance_ids(self) -> set[str]:
-        """The instances it is about."""
+        """The ids of the instances in its steps."""
         return {step.caller.instance_id for step in self.steps}
 
     @property
     def only_appends(self) -> bool:
-        """Whether it moves no instance."""
+        """Whether its steps only add events and change no instance's state."""
         return all(recording.only_appends(step) for step in self.steps)
 
     @property
     def size(self) -> int:
-        """Bytes of its payloads."""
+        """The bytes of its payloads."""
         return sum(len(step.event.payload) for step in self.steps)
 
 
@@ -49,7 +49,7 @@ _Asked: TypeAlias = "Waiting[Recording, list[Recorded]]"
 
 @dataclass(slots=True)
 class _Batch:
-    """What will be stored in one turn, until that comes open for more that only append."""
+    """Steps to store in one turn; until the turn comes, further steps that only append join."""
 
     turn: Turn
     asked: "list[_Asked]" = field(default_factory=list)
@@ -70,9 +70,9 @@ class _Batch:
 
 class EventQueue:
     """
-    Stores what callers ask for, for each instance in the order in which it was asked for.
+    Stores the events of callers, for each instance in the order in which they were asked for.
 
-    Events of one instance that wait for the same turn, and move nothing, share a statement.
+    Events of one instance share a statement if they wait for the same turn and change no state.
     """
 
     def __init__(self, database: Database) -> None:
@@ -83,11 +83,11 @@ class EventQueue:
 
     async def record(self, asked: Recording) -> list[Recorded]:
         """
-        Carry out the steps, all or none of them; an outcome each, in order.
+        Carry out all the steps or none of them; return an outcome for each, in order.
 
-        What a cancelled caller asked for is left out if its turn has not come, and otherwise
-        stored. Raises DatabaseError, also if what was asked for before is still under way after the
-        database's patience.
+        If the caller is cancelled before the turn of its steps comes, they are left out, and
+        otherwise stored. Raises DatabaseError, also if earlier steps on the same instances are
+        still under way after the database's patience.
         """
         with self._database.step():
             return await self._batch(asked).add(asked)
@@ -96,7 +96,7 @@ class EventQueue:
         instance_ids = asked.instance_ids
         is_open = len(instance_ids) == 1 and asked.only_appends
         batch = self._open.get(next(iter(instance_ids))) if is_open else None
-        # Whatever else was asked for meanwhile comes between them.
+        # Steps join a batch only if it is the last in line: other steps would come between.
         if batch is not None and self._turns.is_last(batch.turn) and batch.takes(asked):
             return batch
         batch = _Batch(self._turns.turn(instance_ids))
@@ -118,7 +118,7 @@ class EventQueue:
         finally:
             self._close(batch)
             for each in batch.asked:
-                # Left without an outcome only if this task was cancelled, at the end of the loop.
+                # A future has no outcome here only if this task was cancelled with the event loop.
                 each.future.cancel()
 
     def _close(self, batch: _Batch) -> None:
@@ -140,7 +140,7 @@ class EventQueue:
                 each.end([next(outcomes) for _ in each.step.steps])
 
     async def _store_each(self, asked: "Sequence[_Asked]", error: DatabaseError) -> None:
-        """Find the one that can't be stored, for the others not to suffer from it."""
+        """Store each caller's steps alone, so that only those that can't be stored fail."""
         if len(asked) == 1:
             asked[0].fail(error)
             return
@@ -158,8 +158,8 @@ class EventQueue:
 
         async def work(connection: Connection) -> list[Recorded]:
             async with connection.transaction():
-                # Several are locked beforehand: ending one locks its parent, which may be among
-                # them.
+                # All instances are locked first, in order: ending one locks its parent, which may
+                # be among them.
                 await connection.fetch(_SQL["record_all.lock"], instance_ids)
                 return [
                     outcome

@@ -41,7 +41,7 @@ class PostgresEvents:
         return await self._record("end an instance", EventStep(caller, event, when, ending), at)
 
     async def suspend(self, caller: Caller, event: Event, *, at: datetime) -> Recorded:
-        # Its states are the domain's to tell, by what is pending.
+        # ANY: the domain's moves, which depend on the pending signal, say which states are allowed.
         return await self._record("suspend an instance", EventStep(caller, event, ANY), at)
 
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
@@ -57,7 +57,7 @@ class PostgresEvents:
         self, which: EventFilter, *, after_id: int = 0, offset: int = 0, limit: int = 100
     ) -> list[StoredEvent]:
         values.check_part(after_id, limit, offset)
-        # What lies between two that hold the text is read, too.
+        # A search for a text reads all events between two that hold it, so it may take longer.
         read = self._database.read if which.text is None else self._database.read_much
         found = await read("list events", _SQL["page"], *_asked(which), after_id, limit, offset)
         return [rows.event(row) for row in found]
@@ -71,7 +71,7 @@ class PostgresEvents:
         return await self._recognised(step, outcome)
 
     async def _recognised(self, step: EventStep, outcome: Recorded) -> Recorded:
-        """Tell a `suspended` that ended the instance before from one that came too late."""
+        """Recognise a repeated `suspended`: the same event has ended the instance before."""
         event, before = step.event, outcome.before
         if (
             event.type is not EventType.SUSPENDED
@@ -83,7 +83,7 @@ class PostgresEvents:
             or before.supersedes(step.caller)
         ):
             return outcome
-        # Its own statement: the step's snapshot may be older than the end it found.
+        # In a statement of its own: the step's snapshot may be older than the end that it found.
         found = await self._database.read(
             "read how an instance ended",
             _SQL["suspend.ended_so"],

@@ -13,7 +13,7 @@ _IMAGE = queries.load("runtara_persistence.postgres", "launches.sql")["start.ima
 
 
 async def fork(connection: Connection, asked: Fork, at: datetime) -> Forked:
-    """Carry out `launches.fork`."""
+    """Carry out the port's step `launches.fork`."""
     source_id, new_id = asked.instance_id, asked.new_instance_id
     found = await connection.fetch(_SQL["source"], source_id, new_id)
     if not found:
@@ -52,7 +52,7 @@ async def _has_image(connection: Connection, image_id: str, tenant_id: str) -> b
 
 
 async def _last_id(connection: Connection, asked: Fork) -> int | None:
-    """Return the id up to which checkpoints are copied; None if the point is not there."""
+    """Return the row id up to which checkpoints are copied; None if the point does not exist."""
     named = asked.through_checkpoint_id or asked.before_checkpoint_id
     if named is None:
         return values.MAX_INTEGER

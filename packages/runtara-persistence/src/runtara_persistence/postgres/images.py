@@ -108,7 +108,7 @@ class PostgresImages:
         attempt = "forget uploads that were given up"
         found = await self._database.read(attempt, _SQL["sweep"], before, limit)
         for row in found:
-            # Each its own transaction: one may have 256 MiB.
+            # Each upload is deleted in a transaction of its own: it may have 256 MiB.
             await self._database.write(
                 attempt, _SQL["discard"], row["upload_id"], is_repeatable=True
             )

@@ -1,4 +1,4 @@
-"""What operators see of instances: all of one, lists, and sums."""
+"""Instances as operators see them: the whole of one, lists, and metrics."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from runtara_persistence.postgres.database import MUCH_LONGER, Connection, Datab
 _SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
 _PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
 
-# What is not asked for falls out of the plan, so that what is can use its index.
+# A plan for the actual values: filters that are not used fall out of it, the others use an index.
 _PLAN_FOR_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -33,7 +33,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 async def view(
     database: Database, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    """Return all that is known of an instance."""
+    """Return everything that is known about an instance."""
 
     async def work(connection: Connection) -> InstanceView | None:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -50,14 +50,14 @@ async def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Return a part of a list."""
+    """Return one page of a list of instances."""
     place = (None, None) if after is None else (after.moment, after.instance_id)
     asked = (*_asked(which), *place, limit, offset)
     return [_listed(row) for row in await _search(database, "list instances", _PAGE[order], asked)]
 
 
 async def count(database: Database, which: InstanceQuery, limit: int | None) -> int:
-    """Count instances."""
+    """Count the instances that a query selects; counting stops at the limit."""
     asked = (*_asked(which), limit)
     [row] = await _search(database, "count instances", _SQL["count"], asked)
     return int(row["count"])
@@ -66,7 +66,7 @@ async def count(database: Database, which: InstanceQuery, limit: int | None) -> 
 async def metrics(
     database: Database, tenant_id: str, since: datetime, until: datetime, period: timedelta
 ) -> Sequence[MetricsBucket]:
-    """Sum up what finished in each period."""
+    """Sum up the instances that finished in each period."""
     asked = (tenant_id, since, until, period // _MILLISECOND)
     found = await database.read_much("sum up a tenant's instances", _SQL["metrics"], *asked)
     sums = [list(row.values()) for row in found]

@@ -1,4 +1,4 @@
-"""What operators do to instances, within one transaction."""
+"""Interventions of operators on instances, each within one transaction."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ _SQL = queries.load("runtara_persistence.postgres", "launches.sql")
 
 
 async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
-    """Carry out `launches.stop`."""
+    """Carry out the port's step `launches.stop`."""
     row = await _lock(connection, asked.instance_id)
     if row is None:
         return Stopped(before=None)
@@ -44,7 +44,7 @@ async def stop(connection: Connection, asked: Stop, at: datetime) -> Stopped:
 def ending(
     instance_id: str, at: datetime, patience: timedelta
 ) -> Callable[[Connection], Awaitable[bool]]:
-    """Prepare the step that ends an instance whose stop is over, if no other step does."""
+    """Prepare a step that cancels a stopped instance if its time is over and nothing ended it."""
 
     async def step(connection: Connection) -> bool:
         row = await _lock(connection, instance_id)
@@ -60,7 +60,7 @@ def ending(
 
 
 async def resume(connection: Connection, instance_id: str, at: datetime) -> State | None:
-    """Carry out `launches.resume`."""
+    """Carry out the port's step `launches.resume`."""
     row = await _lock(connection, instance_id)
     if row is None:
         return None
@@ -75,7 +75,7 @@ async def resume(connection: Connection, instance_id: str, at: datetime) -> Stat
 
 
 async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
-    """Carry out `launches.retry`."""
+    """Carry out the port's step `launches.retry`."""
     row = await _lock(connection, asked.instance_id)
     if row is None:
         return Retried(before=None)
@@ -99,7 +99,7 @@ async def retry(connection: Connection, asked: Retry, at: datetime) -> Retried:
 
 
 async def move(connection: Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
-    """Carry out `launches.move`."""
+    """Carry out the port's step `launches.move`."""
     row = await _lock(connection, instance_id)
     if row is None:
         return Moved(before=None)

@@ -1,4 +1,4 @@
-"""Rows of images, launches, environments and limits as records."""
+"""Builds records of images, launches, environments and limits from their rows."""
 
 import json
 from datetime import timedelta
@@ -33,12 +33,12 @@ def image(row: asyncpg.Record) -> Image:
 
 
 def launch(row: asyncpg.Record) -> Launch:
-    """Build a launch, whose columns are named as its fields."""
+    """Build a launch; the columns have the names of its fields."""
     return Launch(**row)
 
 
 def environment(row: asyncpg.Record) -> Environment:
-    """Build an environment from its columns, and how many launches of it are open."""
+    """Build an environment from its columns, one of which is the number of its open launches."""
     return Environment(
         environment_id=row["environment_id"],
         kind=EnvironmentKind(row["kind"]),

@@ -1,4 +1,4 @@
-"""Launches in PostgreSQL, and the steps on instances that go with them."""
+"""Launches in PostgreSQL, and the steps on instances that belong to launches."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PostgresLaunches:
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
-    A step that has a module of its own imports it: a command that lists instances needs none.
+    A step's module is imported when the step is used: listing instances, for one, needs none.
     """
 
     def __init__(self, database: Database) -> None:
@@ -118,7 +118,7 @@ class PostgresLaunches:
         found = await self._database.read(attempt, _SQL["end_stopped"], at, at - patience, limit)
         ended = []
         for row in found:
-            # Each in a transaction of its own: a held row holds up no other.
+            # Each step in a transaction of its own, so that a locked row delays no other.
             instance_id = row["instance_id"]
             if await self._transact(attempt, intervening.ending(instance_id, at, patience)):
                 ended.append(instance_id)

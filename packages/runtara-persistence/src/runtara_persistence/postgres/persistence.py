@@ -27,11 +27,12 @@ class PostgresPersistence:
     """
     Storage in a PostgreSQL database, which any number of servers may share.
 
-    Fits `runtara_domain.ports.persistence.Persistence`. url: as `runtara_migrations.location` takes
-    it. migrates: whether opening brings the schema up to date; otherwise opening raises
-    DatabaseError if the schema lacks a migration. pool_size: connections at most, and one more
-    while something watches. patience: seconds within which a step is begun, and begun again where
-    that is safe. step_timeout: seconds a statement may take. Raises InvalidLocation.
+    Fits `runtara_domain.ports.persistence.Persistence`. url: in the form that
+    `runtara_migrations.location` takes; raises InvalidLocation for another. migrates: whether
+    opening brings the schema up to date; otherwise opening raises DatabaseError if the schema lacks
+    a migration. pool_size: the most connections; an open watch takes one more. patience: seconds
+    within which a step is begun, and repeated where that is safe. step_timeout: seconds that a
+    statement may take.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class PostgresPersistence:
         self.environments = PostgresEnvironments(self._database)
         self.limits = PostgresLimits(self._database)
 
-    # Imported when they are asked for: a command that lists instances needs none of them.
+    # These modules are imported at first use: a command that lists instances needs none of them.
 
     @cached_property
     def checkpoints(self) -> "PostgresCheckpoints":

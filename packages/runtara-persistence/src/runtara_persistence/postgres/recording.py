@@ -1,4 +1,4 @@
-"""The statements that keep events, each with how its rows become outcomes."""
+"""The statements that store events, each with a function that reads its rows as outcomes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _SETTLED = [
     for pending in (None, *SignalType)
     if (after := settle(state, pending)) is not None
 ]
-"""The domain's table: in this state, with this pending, to that state."""
+"""The domain's table: the state before, the pending signal, and the state after."""
 _SETTLING = [list(column) for column in zip(*_SETTLED, strict=True)]
 _BLOCK = MOVES[Move.BLOCK]
 _BLOCKED = [
@@ -43,7 +43,7 @@ _BLOCKING = [list(column) for column in zip(*_BLOCKED, strict=True)]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A query with its arguments, and what its rows mean; one outcome a step it was made of."""
+    """A query with its arguments; `outcomes` reads its rows as one outcome for each step."""
 
     query: str
     arguments: tuple[object, ...]
@@ -51,7 +51,7 @@ class Statement:
 
 
 def in_turn(steps: Sequence[EventStep], at: datetime) -> Iterator[Statement]:
-    """Make as few statements as keep the steps' order; those that only append share theirs."""
+    """Make statements in the steps' order; neighbouring steps that only append share one."""
     for is_append, neighbours in groupby(steps, key=only_appends):
         if is_append:
             yield _append(list(neighbours), at)
@@ -60,7 +60,7 @@ def in_turn(steps: Sequence[EventStep], at: datetime) -> Iterator[Statement]:
 
 
 def only_appends(step: EventStep) -> bool:
-    """Whether a step keeps an event, and moves no instance."""
+    """Whether a step only stores an event and changes no instance's state."""
     return step.ending is None and step.event.type is not EventType.SUSPENDED
 
 

@@ -21,7 +21,7 @@ _SQL = queries.load("runtara_persistence.postgres", "reopening.sql")
 
 
 async def reopen(database: Database, asked: Reopening, when: Condition, at: datetime) -> Reopened:
-    """Carry out `instances.reopen`."""
+    """Carry out the port's step `instances.reopen`."""
 
     async def work(connection: Connection) -> Reopened:
         async with connection.transaction():
@@ -33,7 +33,7 @@ async def reopen(database: Database, asked: Reopening, when: Condition, at: date
 async def reopen_on(
     connection: Connection, asked: Reopening, when: Condition, at: datetime
 ) -> Reopened:
-    """Do so within a transaction that does more."""
+    """Carry out the step within a larger transaction of the caller."""
     instance_id = asked.instance_id
     parents = await connection.fetch(_SQL["lock_parent"], instance_id)
     found = await connection.fetch(_SQL["lock"], instance_id)
@@ -59,7 +59,7 @@ async def reopen_on(
 
 
 async def _hear_children(connection: Connection, instance_id: str, at: datetime) -> None:
-    # One byte more than is heard, so that an output too long for a signal shows.
+    # One byte more than the limit, so that an output that is too long for a signal is noticed.
     children = await connection.fetch(_SQL["children"], instance_id, MAX_HEARD_OUTPUT_BYTES + 1)
     if not children:
         return

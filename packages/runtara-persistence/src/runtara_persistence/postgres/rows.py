@@ -1,4 +1,4 @@
-"""Rows as records, and records as parameters."""
+"""Builds records from rows, and parameters from records."""
 
 from typing import Any
 
@@ -19,17 +19,17 @@ from runtara_domain.status import Condition, InstanceStatus, SignalType, State
 
 
 def states(when: Condition) -> list[str]:
-    """Hand in a condition."""
+    """Turn a condition into a parameter: an array of states."""
     return [state.value for state in when]
 
 
 def states_text(when: Condition) -> str:
-    """Hand in a condition as one element of an array."""
+    """Turn a condition into text, as one element of an array of conditions."""
     return ",".join(states(when))
 
 
 def run_state(row: asyncpg.Record) -> RunState:
-    """Build how an instance stood from the columns `state` and `run_epoch`."""
+    """Build an instance's state and run from the columns `state` and `run_epoch`."""
     return RunState(State(row["state"]), row["run_epoch"])
 
 
@@ -41,18 +41,18 @@ def signal(row: asyncpg.Record) -> Signal | None:
 
 
 def custom_signal(row: asyncpg.Record) -> bytes | None:
-    """Give the payload of a custom signal; None if there is none."""
+    """Return the payload of a custom signal; None if there is no signal."""
     return row["custom_signal"] or b"" if row["has_custom_signal"] else None
 
 
 def custom_signals(row: asyncpg.Record) -> dict[str, bytes]:
-    """Give the `payloads` of custom signals by their `checkpoint_ids`; there may be none."""
+    """Return the `payloads` of custom signals by their `checkpoint_ids`; it may be empty."""
     names, payloads = row["checkpoint_ids"] or (), row["payloads"] or ()
     return {name: payload or b"" for name, payload in zip(names, payloads, strict=True)}
 
 
 def differences(row: asyncpg.Record) -> tuple[str, ...]:
-    """Return in what an instance differs from a child that is to be started."""
+    """Name the fields in which an instance differs from the child to be started."""
     names = ("parent", "workflow", "input")
     return tuple(name for name in names if not row[f"has_same_{name}"])
 
@@ -75,7 +75,7 @@ def instance(row: asyncpg.Record) -> Instance:
 
 
 def claimed(row: asyncpg.Record) -> Claimed:
-    """Build what the claimer of an instance needs to launch it."""
+    """Build the record of a claimed instance that its claimer needs to launch it."""
     return Claimed(
         row["instance_id"],
         row["tenant_id"],
@@ -91,7 +91,7 @@ def checkpoint(row: asyncpg.Record) -> Checkpoint:
 
 
 def entry(row: asyncpg.Record) -> CheckpointEntry:
-    """Build an entry of a list, whose columns are named as its fields."""
+    """Build a checkpoint's entry in a list; the columns have the names of its fields."""
     return CheckpointEntry(**row)
 
 

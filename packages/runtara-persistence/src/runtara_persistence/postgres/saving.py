@@ -1,4 +1,4 @@
-"""Saving checkpoints: together where several callers wait, alone where a row is held."""
+"""Saves checkpoints: those of several waiting callers together, those with locked rows alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ _SQL = queries.load("runtara_persistence.postgres", "saving.sql")
 _ATTEMPT = "save a checkpoint"
 _ASLEEP, _STIRRED = State.ASLEEP, MOVES[Move.STIR].target
 _ALIKE = (_STIRRED.status, values.MAX_FOUND_STATE_BYTES)
-"""What every statement is given behind its own arguments."""
+"""The arguments that every statement takes after its own."""
 _MOST_READINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """What one caller asks for."""
+    """The checkpoint that one caller saves."""
 
     caller: Caller
     write: CheckpointWrite
@@ -35,16 +35,16 @@ class Save:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What of its kind there is only one of."""
+        """The ids that identify the checkpoint."""
         return self.caller.instance_id, self.write.checkpoint_id
 
 
 async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[Saved | None]:
     """
-    Carry out `checkpoints.save` for callers with different checkpoints.
+    Carry out the port's step `checkpoints.save` for callers with different checkpoints.
 
-    None for one that is to be asked for alone: its row was held, or one of them brings what
-    can't be stored.
+    The outcome None means that the caller's checkpoint must be saved alone: its row was locked, or
+    one checkpoint of the group can't be stored.
     """
     try:
         found = await database.write(_ATTEMPT, _SQL["save.together"], *_columns(saves), *_ALIKE)
@@ -56,7 +56,7 @@ async def save_together(database: Database, saves: Sequence[Save]) -> Sequence[S
 
 
 async def save_alone(database: Database, save: Save) -> Saved:
-    """Carry out `checkpoints.save` for one caller, waiting for held rows."""
+    """Carry out the port's step `checkpoints.save` for one caller, waiting for locked rows."""
     before: RunState | None = None
     for _ in range(_MOST_READINGS):
         found = await database.write(_ATTEMPT, _SQL["save.alone"], *_values(save), *_ALIKE)
@@ -73,7 +73,7 @@ async def save_alone(database: Database, save: Save) -> Saved:
 
 
 def _in_turn(saves: Sequence[Save], outcomes: Sequence[Saved | None]) -> Iterator[Saved | None]:
-    """Let those of one instance stand as those before them in the group left it."""
+    """Give each outcome the state in which earlier saves of the group left the instance."""
     stirred: set[str] = set()
     for save, outcome in zip(saves, outcomes, strict=True):
         if outcome is None or outcome.before is None:
@@ -94,7 +94,7 @@ def _outcome(row: asyncpg.Record) -> Saved | None:
 
 
 def _judged(row: asyncpg.Record, before: RunState) -> Saved | None:
-    """Return the outcome; None if another was first, in a row this statement couldn't see yet."""
+    """Return the outcome; None if another caller's row came first and was not yet visible."""
     if not row["is_admitted"]:
         return Saved(before)
     if not row["is_fresh"] and not row["is_found"]:

@@ -33,7 +33,7 @@ _ACKNOWLEDGED: Mapping[SignalType, list[tuple[str, str]]] = MappingProxyType(
         for signal in SignalType
     }
 )
-"""The domain's table: by the signal, from this state to that."""
+"""The domain's table: for each signal, pairs of the state before and the state after."""
 _REPLACED: Mapping[SignalType, list[str]] = MappingProxyType(
     {
         sent: [pending.value for pending in SignalType if replaces(sent, pending)]

@@ -16,7 +16,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 async def start(
     connection: Connection, start: InstanceStart, at: datetime, offer: Offer | None = None
 ) -> Started:
-    """Carry out `launches.start`."""
+    """Carry out the port's step `launches.start`."""
     image = None
     if start.image_id is not None:
         found = await connection.fetch(_SQL["start.image"], start.image_id, start.tenant_id)
@@ -29,7 +29,7 @@ async def start(
         return Started(duplicate_of=same)
     env = json.dumps(dict(start.env), ensure_ascii=False) if start.env else None
     if not known and not await _create(connection, start, env, at):
-        # Another has just created it, in a row the first look couldn't see yet.
+        # Another caller has just created the instance; the first query could not see its row.
         known = await connection.fetch(_SQL["start.find"], start.instance_id)
     if known:
         return Started(differs_in=stored.differences(start, name, *known[0].values()))

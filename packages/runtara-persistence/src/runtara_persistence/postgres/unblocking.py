@@ -1,4 +1,4 @@
-"""Having suspended instances be due by a signal, within a transaction that does more."""
+"""Makes suspended instances due by a signal, within a larger transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,6 +16,6 @@ async def unblock(
     at: datetime,
     signal: SignalType = SignalType.RESUME,
 ) -> None:
-    """Send the signal, unless a stronger one is pending; whatever was sent before, they are due."""
+    """Make instances due: send this signal, or keep a pending one that is stronger."""
     if instance_ids:
         await connection.execute(_UNBLOCK, instance_ids, signal.value, at)

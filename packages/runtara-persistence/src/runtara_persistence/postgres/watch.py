@@ -1,4 +1,4 @@
-"""Watching signals and what is launchable, whatever wrote it: triggers notify."""
+"""Watches signals and launchable instances; triggers notify, whichever program wrote them."""
 
 import asyncio
 import logging
@@ -32,8 +32,8 @@ async def watching(
     """
     Fits `runtara_domain.ports.persistence.Persistence.watch`.
 
-    Listens on a connection of its own. Should that be lost, another is opened as soon as can be,
-    and both callbacks are told that anything may have happened meanwhile.
+    Listens on a connection of its own. If that connection is lost, another is opened as soon as
+    possible. Both callbacks are then called, because anything may have changed meanwhile.
     """
     listener = _Listener(database, changed, launchable)
     await listener.listen()
@@ -74,7 +74,7 @@ class _Listener:
         self._connection = connection
 
     async def keep_listening(self) -> None:
-        """Listen anew whenever the connection was lost, until cancelled."""
+        """Listen again whenever the connection is lost, until cancelled."""
         while True:
             if await self._is_alive():
                 continue
@@ -86,15 +86,19 @@ class _Listener:
                 self._launchable()
 
     async def close(self) -> None:
-        """End the connection, if there is one."""
+        """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.remove_termination_listener(self._on_termination)
-            # Nothing is under way on it, and no caller waits for its end.
+            # Terminated at once: no statement is under way, and no caller waits for a goodbye.
             connection.terminate()
 
     async def _is_alive(self) -> bool:
-        """Wait until it is lost, or has answered once more: a network may swallow its end."""
+        """
+        Return False when the connection is lost, True when it has answered a probe after a while.
+
+        The probe is needed because a network may swallow the end of a connection.
+        """
         try:
             async with asyncio.timeout(_ALIVE_EVERY):
                 await self._lost.wait()

@@ -35,7 +35,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "claiming.sql")
 
 
 def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime) -> Claims:
-    """Carry out `launches.claim`."""
+    """Carry out the port's step `launches.claim`."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
     row = connection.execute(_SQL["environment"], key).fetchone()
     if row is None or not row[2]:
@@ -56,7 +56,7 @@ def claim(connection: sqlite3.Connection, offer: Offer, limit: int, at: datetime
 
 
 def claim_with_start(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Claims:
-    """Claim one for an environment that has a free slot."""
+    """Claim one instance for an environment that has a free slot."""
     key = {"environment_id": offer.environment_id, "at": to_text(at)}
     row = connection.execute(_SQL["environment"], key).fetchone()
     [open_count] = connection.execute(_SQL["open_count"], key).fetchone()
@@ -71,7 +71,7 @@ def room(
     environment_id: str | None,
     at: datetime,
 ) -> Room:
-    """Return the slots that limits and holds leave."""
+    """Return the slots that limits and holds leave free."""
     limits = list(_limits(connection))
     holds = [launch_rows.hold(row) for row in connection.execute(_SQL["holds"])]
     usage = [
@@ -91,7 +91,7 @@ def room(
 
 
 def ahead(connection: sqlite3.Connection, candidate: Candidate, at: datetime, limit: int) -> int:
-    """Count those of its queue, up to a limit, that are launched before one that waits."""
+    """Count the instances of its queue that are launched before a candidate, up to a limit."""
     asked, found = candidate.lane, 0
     for lane, key in _lanes(connection):
         is_meant = (lane.tenant_id, lane.queue) == (asked.tenant_id, asked.queue)
@@ -116,7 +116,7 @@ def _limits(connection: sqlite3.Connection) -> Iterator[Limit]:
 
 
 def _lanes(connection: sqlite3.Connection) -> Iterator[tuple[Lane, str]]:
-    """Skip through the index from lane to lane, and within each from priority to priority."""
+    """Skip through the index from lane to lane, and in each lane from priority to priority."""
     key = ""
     while (row := connection.execute(_SQL["lanes.next"], {"lane": key}).fetchone()) is not None:
         key, tenant_id, image_id, workflow, queue = row
@@ -176,14 +176,14 @@ def _silent(connection: sqlite3.Connection, offer: Offer, at: datetime) -> Itera
 
 
 def _next(connection: sqlite3.Connection, offer: Offer, at: datetime) -> datetime | None:
-    """Return when the next one becomes launchable by itself."""
+    """Return when the next instance becomes launchable; None if none will."""
     asked = {"now": to_text(at), **launch_rows.silences(offer.silence, offer.lost_silence)}
     [moment] = connection.execute(_SQL["next"], asked).fetchone()
     return from_optional(moment)
 
 
 def _once(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Take each instance once, by the earlier of its reasons."""
+    """Take each instance once; of two candidates for it, the one that waits longer."""
     first: dict[str, Candidate] = {}
     for each in candidates:
         known = first.get(each.instance_id)

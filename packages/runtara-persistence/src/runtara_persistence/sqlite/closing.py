@@ -48,7 +48,7 @@ class _Row:
 def close(
     connection: sqlite3.Connection, heard: list[str], closing: Closing, judge: Judge, at: datetime
 ) -> Closed:
-    """Carry out `launches.close`; heard: gets the parent's id if it is told of an ending."""
+    """Carry out the port's step `launches.close`; heard: gets the id of a parent sent an ending."""
     found = connection.execute(_SQL["find"], {"launch_id": closing.launch_id}).fetchone()
     if found is None:
         return Closed(is_closed=False)
@@ -81,7 +81,7 @@ def end(
     ending: Ending,
     at: datetime,
 ) -> None:
-    """End an instance, and tell its parent."""
+    """End an instance, and send its parent the ending."""
     finished = {
         "instance_id": instance_id,
         "status": ending.state.status,

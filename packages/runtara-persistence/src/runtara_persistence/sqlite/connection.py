@@ -1,4 +1,4 @@
-"""Connections, set up as durability needs them, and whether their files are still there."""
+"""Connections with the settings that durability needs, and checks that their files still exist."""
 
 import asyncio
 import logging
@@ -18,9 +18,9 @@ from runtara_migrations.location import MEMORY
 _FULL = 2
 _PAUSE = 0.01
 _LARGEST_LOG = 64 << 20
-"""Bytes that the log keeps when it begins anew, however far a long reader has let it grow."""
+"""Bytes to which the log is cut when it begins anew, after a long reader has let it grow."""
 _COARSE = 20_000_000
-"""Nanoseconds in which a folder may change twice and bear the same time."""
+"""Nanoseconds within which a folder may change twice without a change of its time."""
 _CHUNK = 64
 """Rows that aiosqlite's cursors fetch at a time."""
 
@@ -34,10 +34,11 @@ async def connected(
     path: str, lock_timeout: float
 ) -> AsyncIterator[tuple[aiosqlite.Connection, sqlite3.Connection]]:
     """
-    Open a connection that begins no transaction by itself: aiosqlite's, and what that wraps.
+    Open a connection that begins no transaction by itself: aiosqlite's, and sqlite3's inside it.
 
-    aiosqlite opens it, sets it up and closes it. It has no call that runs a function in its thread,
-    and one a statement costs a trip each: steps have what it wraps, meanwhile, to themselves.
+    aiosqlite opens, sets up and closes the connection. In between, steps use sqlite3's connection
+    directly: with aiosqlite each statement would be one trip to its thread, because aiosqlite can't
+    run a whole function there.
     """
     made: list[sqlite3.Connection] = []
 
@@ -54,9 +55,9 @@ async def connected(
 
 
 async def set_up_writer(connection: aiosqlite.Connection, path: str, lock_timeout: float) -> None:
-    """Make what is committed durable; raises DatabaseError if SQLite doesn't do as it was told."""
+    """Make commits durable; raises DatabaseError if SQLite doesn't take a setting."""
     await _write_ahead(connection, lock_timeout)
-    # A database in memory has no log to write ahead.
+    # A database in memory has no write-ahead log.
     await _expect(connection, "journal_mode", "memory" if path == MEMORY else "wal")
     await connection.execute_fetchall("PRAGMA synchronous = FULL")
     await _expect(connection, "synchronous", _FULL)
@@ -67,22 +68,22 @@ async def set_up_writer(connection: aiosqlite.Connection, path: str, lock_timeou
 
 
 async def set_up_reader(connection: aiosqlite.Connection) -> None:
-    """Keep a connection from writing; raises DatabaseError if SQLite doesn't do as it was told."""
+    """Keep a connection from writing; raises DatabaseError if SQLite doesn't take the setting."""
     await connection.execute_fetchall("PRAGMA query_only = ON")
     await _expect(connection, "query_only", 1)
 
 
 class Files:
     """
-    Knows the files that the connections of a database have open, and finds out if one has gone.
+    The files that a database's connections have open; it finds out if one of them has gone.
 
-    SQLite goes on with a file that was deleted, renamed or replaced, and succeeds: what it stores
-    there is lost when the last connection closes. Made once the connections are open; may be asked
-    in any thread.
+    SQLite goes on writing to a file that was deleted, renamed or replaced, without an error. What
+    it writes there is lost when the last connection closes. Create it once the connections are
+    open. It may be used in any thread.
     """
 
     def __init__(self, path: str) -> None:
-        # As SQLite names them: beside the file itself, wherever a link to it may lie.
+        # SQLite's names: its log lies beside the real file, also if a link led to that.
         real = os.path.realpath(path)
         self.log_path = f"{real}-wal"
         paths = (os.path.abspath(path), self.log_path, f"{real}-shm")
@@ -94,11 +95,11 @@ class Files:
 
     @property
     def is_lost(self) -> bool:
-        """Return whether a file had gone when last checked."""
+        """Return whether a file had gone at the last check."""
         return bool(self._lost)
 
     def check(self) -> None:
-        """Raise DatabaseError, and log it when that is new, if a file isn't the one opened."""
+        """Raise DatabaseError if a file isn't the one that was opened; log it the first time."""
         lost = self._find_lost()
         if lost != self._lost:
             self._tell(lost)
@@ -106,8 +107,8 @@ class Files:
             raise DatabaseError(lost)
 
     def _find_lost(self) -> str:
-        # One call where there were three, for each commit: no file comes, goes or is renamed
-        # without a change of its folder.
+        # Asking for the folder saves asking for three files at each commit: a file that comes, goes
+        # or is renamed changes its folder.
         try:
             folders = [_folder(os.stat(each)) for each in self._folders]
         except OSError as error:
@@ -115,7 +116,7 @@ class Files:
         if folders == self._settled:
             return ""
         lost = self._look_at_each()
-        # Its time is coarse: what comes just after this look may not change it.
+        # A folder's time is coarse: a change just after this check may not show in it.
         is_settled = all(time.time_ns() - changed > _COARSE for _, _, changed in folders)
         self._settled = folders if is_settled and not lost else None
         return lost
@@ -150,7 +151,7 @@ async def _write_ahead(connection: aiosqlite.Connection, lock_timeout: float) ->
         try:
             await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            # Changing the journal, SQLite fails at once when another opener of the file is ahead.
+            # If another process is just opening the file, SQLite fails at once, without waiting.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(_PAUSE)

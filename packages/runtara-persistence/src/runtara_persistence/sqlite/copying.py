@@ -30,7 +30,7 @@ _MOMENTS = {"created_at", "started_at", "finished_at", "last_activity_at", "wake
 
 
 def take(connection: sqlite3.Connection, instance_id: str) -> Copied | None:
-    """Carry out `launches.copy`."""
+    """Carry out the port's step `launches.copy`."""
     found = _read(connection, _SQL["take"], instance_id)
     if not found:
         return None
@@ -71,7 +71,7 @@ def put(
     image_id: str | None,
     at: datetime,
 ) -> PutCopy:
-    """Carry out `launches.put_copy`."""
+    """Carry out the port's step `launches.put_copy`."""
     one = copy.instance
     row = _columns(one) | {"image_id": image_id, "at": to_text(at)}
     if State.of(one.status, None).is_final is False:

@@ -1,4 +1,4 @@
-"""The open database: steps that write, steps that read, and methods of nouns that are steps."""
+"""The open database: executes steps that write or read, and makes methods of such steps."""
 
 import asyncio
 import sqlite3
@@ -41,7 +41,7 @@ class Database:
         self._files: Files | None = None
         self._lock_timeout = lock_timeout
         self._commits = 0
-        # Not those that read: some take long, and have a CPU of their own for it.
+        # Only the writing thread: some reads take long, and are better on a CPU of their own.
         self._writes = StepThread(
             self._commit_together,
             confirm=self._confirm,
@@ -53,9 +53,9 @@ class Database:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """
-        Bring the schema up to date and take steps; finish those under way at the end.
+        Bring the schema up to date and take steps; at the end, finish the steps under way.
 
-        Raises DatabaseError if it can't be opened.
+        Raises DatabaseError if the database can't be opened.
         """
         async with AsyncExitStack() as stack:
             writer, reader = await self._connect(stack)
@@ -75,12 +75,12 @@ class Database:
 
     @property
     def log_path(self) -> str | None:
-        """The file that every commit of any process goes to; None for a database in memory."""
+        """The write-ahead log, to which each process commits; None for a database in memory."""
         return None if self._files is None else self._files.log_path
 
     @property
     def commits(self) -> int:
-        """How many transactions of this process have ended since this was made."""
+        """How many group transactions have ended in this process since this object was made."""
         return self._commits
 
     async def write(
@@ -92,7 +92,7 @@ class Database:
         is_small: bool = False,
     ) -> T:
         """
-        Carry out a step in a transaction; what it did is durable when this returns.
+        Carry out a step in a transaction; its effect is durable when this returns.
 
         then: called with the outcome once it is durable, even if the caller was cancelled.
         is_small: the step reads and writes so little that the event loop may stand still for it.
@@ -103,7 +103,7 @@ class Database:
             raise explain(attempt, self._path, error) from error
 
     async def read(self, attempt: str, step: Step[T]) -> T:
-        """Carry out a step that only reads; it sees what was committed before."""
+        """Carry out a step that only reads; it sees everything that was committed before."""
         try:
             return await self._reads.run(step)
         except sqlite3.Error as error:
@@ -118,7 +118,7 @@ class Database:
             writing, writer = await stack.enter_async_context(
                 connected(self._path, self._lock_timeout)
             )
-            # First: a file that is refused is left as it was.
+            # Migrations come first: they refuse a file that is no database of ours, unchanged.
             await run_sqlite(writing)
             await set_up_writer(writing, self._path, self._lock_timeout)
             return writer, (
@@ -139,7 +139,7 @@ class Database:
         reading, reader = await stack.enter_async_context(connected(self._path, self._lock_timeout))
         await set_up_reader(reading)
         for connection in (writing, reading):
-            # Each opens its log with the first look into the file.
+            # A connection opens the write-ahead log at its first read of the file.
             await connection.execute_fetchall("PRAGMA schema_version")
         self._files = await asyncio.to_thread(Files, self._path)
         return reader
@@ -149,7 +149,7 @@ class Database:
     def _commit_together(
         self, connection: sqlite3.Connection, steps: Sequence[Step[Any]]
     ) -> list[Outcome]:
-        # Once a file is known to have gone, nothing more is done where no reader would find it.
+        # Once a file is known to have gone, no step is executed: no reader would find its effect.
         is_lost = self._files is not None and self._files.is_lost
         missed = self._missed(steps) if is_lost else []
         outcomes = missed or commit_together(connection, steps)
@@ -163,12 +163,12 @@ class Database:
     # In the event loop.
 
     def _confirm(self, outcomes: list[Outcome]) -> list[Outcome]:
-        # Only afterwards it is known where a commit went. Not in the thread: it would give the
-        # interpreter's lock away once more, and wait to have it back.
+        # The files are checked after the commit, to know whether it went to them. This is done in
+        # the event loop, because the thread would have to release and take the GIL once more.
         return self._missed(outcomes) or outcomes
 
     def _missed(self, asked: Sequence[object]) -> list[Outcome]:
-        """Give what becomes of each if a file has gone; nothing if all are there."""
+        """Return a failure for each step if a file has gone; an empty list if all are there."""
         if self._files is None:
             return []
         try:
@@ -179,20 +179,20 @@ class Database:
 
 
 class OnDatabase(Protocol):
-    """What has methods that are steps."""
+    """A class with methods that are steps."""
 
     _database: Database
 
 
 class Told(Protocol):
-    """Hears of instances that signals were put in for."""
+    """A watch, which is told for which instances signals were put in."""
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Say so; there may be none."""
+        """Tell the watch these instances' ids; the collection may be empty."""
 
 
 class Telling(OnDatabase, Protocol):
-    """What has methods that are steps of which a watch is told."""
+    """A class with methods that are steps and tell a watch of signals."""
 
     @property
     def _watch(self) -> Told: ...
@@ -206,7 +206,7 @@ AsyncMethod: TypeAlias = Callable[Concatenate[Noun, P], Coroutine[Any, Any, T]]
 
 
 def read(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
-    """Make a method of what a step does with the connection that reads."""
+    """Make a method of a step that only reads; the step gets the reading connection."""
 
     def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
@@ -221,7 +221,7 @@ def read(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]
 
 
 def write(attempt: str) -> Callable[[Method[Noun, P, T]], AsyncMethod[Noun, P, T]]:
-    """Make a method of what a step does in a transaction; what it did is durable on return."""
+    """Make a method of a step in a transaction; the step's effect is durable on return."""
 
     def decorate(method: Method[Noun, P, T]) -> AsyncMethod[Noun, P, T]:
         @wraps(method)
@@ -239,9 +239,9 @@ def write_and_tell(
     attempt: str,
 ) -> Callable[[TellingMethod[TellingNoun, P, T]], AsyncMethod[TellingNoun, P, T]]:
     """
-    Do as `write`, and tell the watch of the instances whose ids the step puts into its list.
+    Like `write`, and tell the watch the ids of instances that the step puts into its list.
 
-    It is told once the step is durable, even if the caller was cancelled.
+    The watch is told once the step is durable, even if the caller was cancelled.
     """
 
     def decorate(method: TellingMethod[TellingNoun, P, T]) -> AsyncMethod[TellingNoun, P, T]:
@@ -250,7 +250,7 @@ def write_and_tell(
             told: list[str] = []
 
             def step(connection: sqlite3.Connection) -> T:
-                # It may have been tried before, beside others.
+                # The step may have been tried before, in one transaction with other steps.
                 told.clear()
                 return method(self, connection, told, *args, **options)
 

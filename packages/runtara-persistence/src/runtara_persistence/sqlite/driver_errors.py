@@ -1,4 +1,4 @@
-"""What a driver's error means to the operator."""
+"""Explains the driver's errors to the operator."""
 
 import errno
 import os
@@ -40,10 +40,10 @@ _FRAME = 4096
 
 def diagnose(path: str, error: sqlite3.Error) -> None:
     """
-    Note with the error what the system says when asked for much the same, by name.
+    Try a similar operation on the system, and add the system's error to SQLite's as a note.
 
-    SQLite keeps the system's own error to itself. Writes and deletes a file without a name in the
-    database's folder, so it may block, and has no place in an event loop.
+    SQLite does not report the system's error. This writes and deletes a file without a name in the
+    database's folder. It may therefore block, and must not be called in an event loop.
     """
     if path == MEMORY or _kind(error) not in _OF_THE_SYSTEM or hasattr(error, "__notes__"):
         return
@@ -54,21 +54,22 @@ def diagnose(path: str, error: sqlite3.Error) -> None:
 
 
 def named(error: OSError) -> str:
-    """Return a system's error by its name and in its words, without the path it came with."""
+    """Return a system error's name and text, without the path of the file."""
     return f"{errno.errorcode.get(error.errno or 0, type(error).__name__)} ({error.strerror})"
 
 
 def _ask_alike(path: str) -> None:
     sizes = [os.path.getsize(each) for each in (path, f"{path}-wal") if os.path.exists(each)]
     if sizes:
-        # Needs what writing to it does. Not opened: to close it would drop the locks on it.
+        # This needs the same rights as writing. The file is not opened, because closing it would
+        # drop the locks that this process has on it.
         os.utime(path)
     with TemporaryFile(dir=os.path.dirname(path)) as probe:
         os.pwrite(probe.fileno(), bytes(_FRAME), max(sizes, default=0))
 
 
 def explain(attempt: str, path: str, error: sqlite3.Error) -> DatabaseError:
-    """Say what was attempted, with what file, what the driver says, and what to do about it."""
+    """Build an error: what was attempted, the file, the driver's message, and what to do."""
     kind = _kind(error)
     advice = None if kind is None else _ADVICE.get(kind)
     said = [f"Failed to {attempt} in {path}: {error}", *getattr(error, "__notes__", ())]
@@ -76,7 +77,7 @@ def explain(attempt: str, path: str, error: sqlite3.Error) -> DatabaseError:
 
 
 def _kind(error: sqlite3.Error) -> int | None:
-    # The errors the driver's own code raises carry no number.
+    # Errors that come from the driver's own code have no number.
     code: int | None = getattr(error, "sqlite_errorcode", None)
-    # The low byte is the kind of error, the rest a variety of it.
+    # The low byte is the kind of error, the other bytes are its variety.
     return None if code is None else code & 0xFF

@@ -30,7 +30,7 @@ _INSTANCES = queries.load("runtara_persistence.sqlite", "instances.sql")
 
 
 class SqliteEvents:
-    """Fits `runtara_domain.ports.events.Events`; tells the watch which parents heard of an end."""
+    """Fits `runtara_domain.ports.events.Events`; tells the watch which parents got an ending."""
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
@@ -237,7 +237,7 @@ def _add(connection: sqlite3.Connection, caller: Caller, event: Event) -> None:
 
 
 def _is_reopened(connection: sqlite3.Connection, state: State, caller: Caller) -> bool:
-    """Whether a caller of no run can only be from before the instance was reopened."""
+    """Whether a caller without a run number must be from before the instance was reopened."""
     if caller.run is not None or state is not State.ASLEEP:
         return False
     asked = {"instance_id": caller.instance_id, "reopened": REOPENED}

@@ -13,7 +13,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "forking.sql")
 
 
 def fork(connection: sqlite3.Connection, asked: Fork, at: datetime) -> Forked:
-    """Carry out `launches.fork`."""
+    """Carry out the port's step `launches.fork`."""
     key: dict[str, object] = {
         "instance_id": asked.instance_id,
         "new_id": asked.new_instance_id,
@@ -56,7 +56,7 @@ def _copied(connection: sqlite3.Connection, key: dict[str, object]) -> Forked:
 
 
 def _last_id(connection: sqlite3.Connection, asked: Fork) -> int | None:
-    """Return the id up to which checkpoints are copied; None if the point is not there."""
+    """Return the row id up to which checkpoints are copied; None if the point does not exist."""
     named = asked.through_checkpoint_id or asked.before_checkpoint_id
     if named is None:
         return values.MAX_INTEGER

@@ -1,5 +1,5 @@
 """
-What the connection's thread does with a group of steps: one transaction for all of them.
+Executes a group of steps in the connection's thread, in one transaction for all of them.
 
 A step is a plain function of the connection; it neither begins nor ends a transaction.
 """
@@ -19,9 +19,9 @@ Step: TypeAlias = Callable[[sqlite3.Connection], T]
 @dataclass(slots=True, eq=False)
 class Shared(Generic[S, T]):
     """
-    A step that those of its kind beside it in a group are carried out with, by one call.
+    A step that is carried out in one call with the neighbouring steps of its kind in a group.
 
-    together: does what is asked, as if one after the other; an outcome each.
+    together: carries out all that is asked as if one after the other; returns one outcome each.
     """
 
     together: Callable[[sqlite3.Connection, Sequence[S]], Sequence[T]]
@@ -34,14 +34,14 @@ class Shared(Generic[S, T]):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A step was carried out, and is durable if it wrote."""
+    """A step was carried out; if it wrote, its effect is durable."""
 
-    value: Any  # Each step of a group has a type of its own; `StepThread.run` gives it back.
+    value: Any  # The steps of a group have different types; `StepThread.run` restores the type.
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A step left nothing behind; by its own doing, or as part of a transaction that failed."""
+    """A step had no effect: it raised (`own_doing`), or the transaction of its group failed."""
 
     error: BaseException
     own_doing: bool = False
@@ -52,11 +52,11 @@ Outcome: TypeAlias = Done | Failed
 
 def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
     """
-    Carry out the steps in one transaction; each alone in its own, in order, should one of them
-    raise.
+    Carry out the steps in one transaction; if one of them raises, carry out each step in its own
+    transaction, in order.
 
-    So a step that raises fails by itself. A transaction that can't begin or commit fails all that
-    were to be in it, and all behind it: none waits for the database again. Raises nothing.
+    A step that raises thus fails alone. If a transaction can't begin or commit, all its steps fail,
+    and all later ones: no step waits for the database again. Raises nothing.
     """
     try:
         return list(_transact(connection, steps))
@@ -69,7 +69,7 @@ def commit_together(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) 
 
 
 def read_each(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Outcome]:
-    """Carry out steps that only read, each seeing what is committed by then; raises nothing."""
+    """Carry out steps that only read; each sees what is committed when it runs. Raises nothing."""
     return [_read(connection, step) for step in steps]
 
 
@@ -81,12 +81,13 @@ class _StepFailed(Exception):
 
 def _transact(connection: sqlite3.Connection, steps: Sequence[Step[Any]]) -> list[Done]:
     try:
-        # IMMEDIATE: a reader that becomes a writer fails at once, whatever the busy timeout.
+        # IMMEDIATE, because a transaction that reads before it writes may fail at once, without
+        # waiting for the busy timeout.
         connection.execute("BEGIN IMMEDIATE")
         done = _execute(connection, steps)
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk, for one, has rolled back already.
+        # After some errors, such as a full disk, SQLite has rolled back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

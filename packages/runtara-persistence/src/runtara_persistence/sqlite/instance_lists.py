@@ -1,4 +1,4 @@
-"""What operators see of instances: all of one, lists, and sums."""
+"""Instances as operators see them: the whole of one, lists, and metrics."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def view(
     connection: sqlite3.Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
-    """Return all that is known of an instance."""
+    """Return everything that is known about an instance."""
     key = {"instance_id": instance_id}
     row = connection.execute(_SQL["view"], key).fetchone()
     if row is None:
@@ -99,7 +99,7 @@ def page(
     offset: int,
     limit: int,
 ) -> Sequence[ListedInstance]:
-    """Return a part of a list."""
+    """Return one page of a list of instances."""
     asked = {
         **_asked(which),
         "shown": MAX_LISTED_ERROR,
@@ -112,7 +112,7 @@ def page(
 
 
 def count(connection: sqlite3.Connection, which: InstanceQuery, limit: int | None) -> int:
-    """Count instances."""
+    """Count the instances that a query selects; counting stops at the limit."""
     asked = {**_asked(which), "limit": -1 if limit is None else limit}
     [found] = connection.execute(_SQL["count"], asked).fetchone()
     return int(found)
@@ -125,7 +125,7 @@ def metrics(
     until: datetime,
     period: timedelta,
 ) -> Sequence[MetricsBucket]:
-    """Sum up what finished in each period."""
+    """Sum up the instances that finished in each period."""
     asked = {
         "tenant_id": tenant_id,
         "since": to_text(since),

@@ -30,7 +30,7 @@ from runtara_persistence.sqlite.rows import to_text
 from runtara_persistence.sqlite.watch import Watch
 
 _SQL = queries.load("runtara_persistence.sqlite", "instances.sql")
-# By what is asked for: each has an index, and looks through what it finds for the rest.
+# One query for each filter: it finds rows by that filter's index and checks the other filters.
 _KINDS = (
     "of_parent",
     "blocked",
@@ -49,17 +49,17 @@ _PRUNE_BELONGINGS = (
 )
 
 _MOST_PRUNED = 100
-"""Instances deleted in a transaction at most."""
+"""The most instances that one transaction deletes."""
 _MOST_PRUNED_ROWS = 1000
-"""Rows of theirs deleted in a transaction at most."""
+"""The most rows of instances, such as checkpoints, that one transaction deletes."""
 
 _NEWEST = "~"
-"""Sorts behind every moment."""
+"""A text that sorts after every moment."""
 
 
 class SqliteInstances:
     """
-    Fits `runtara_domain.ports.instances.Instances`; tells the watch which parents heard of an end.
+    Fits `runtara_domain.ports.instances.Instances`; tells the watch which parents got an ending.
     """
 
     def __init__(self, database: Database, watch: Watch) -> None:
@@ -286,8 +286,8 @@ class SqliteInstances:
         values.check_limit(limit)
         pruned, is_last = 0, False
         while pruned < limit and not is_last:
-            # Each its own transaction, so that the steps of others come in between; a caller that
-            # is cancelled leaves the rest for the next time.
+            # Each part is a transaction of its own, so that other steps come in between. If the
+            # caller is cancelled, the rest stays for the next time.
             gone, is_last = await self._prune_some(to_text(finished_before), limit - pruned)
             pruned += gone
         return pruned
@@ -297,10 +297,10 @@ class SqliteInstances:
         self, connection: sqlite3.Connection, finished_before: str, limit: int
     ) -> tuple[int, bool]:
         """
-        Delete some of the oldest; tells how many are gone, and whether no more are to be found.
+        Delete some of the oldest; return how many are gone, and whether no more are left to delete.
 
-        One with very many rows takes several transactions: the rows go first, and the instance
-        itself with the last of them.
+        An instance with very many rows takes several transactions: its rows go first, and the
+        instance itself goes with the last of them.
         """
         most = min(limit, _MOST_PRUNED)
         asked = {"finished_before": finished_before, "limit": most}

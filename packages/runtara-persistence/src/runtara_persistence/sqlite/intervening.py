@@ -1,4 +1,4 @@
-"""What operators do to instances, within one transaction."""
+"""Interventions of operators on instances, each within one transaction."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "launches.sql")
 
 
 def stop(connection: sqlite3.Connection, heard: list[str], asked: Stop, at: datetime) -> Stopped:
-    """Carry out `launches.stop`."""
+    """Carry out the port's step `launches.stop`."""
     row = connection.execute(_SQL["run_state"], {"instance_id": asked.instance_id}).fetchone()
     if row is None:
         return Stopped(before=None)
@@ -50,7 +50,7 @@ def end_stopped(
     limit: int,
     at: datetime,
 ) -> Sequence[str]:
-    """Carry out `launches.end_stopped`."""
+    """Carry out the port's step `launches.end_stopped`."""
     asked = {"at": to_text(at), "until": to_text(at - patience), "limit": limit}
     due = connection.execute(_SQL["end_stopped"], asked).fetchall()
     for instance_id, parent_id, reason, *figures in due:
@@ -60,7 +60,7 @@ def end_stopped(
 
 
 def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> State | None:
-    """Carry out `launches.resume`."""
+    """Carry out the port's step `launches.resume`."""
     key = {"instance_id": instance_id, "at": to_text(at)}
     row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:
@@ -76,7 +76,7 @@ def resume(connection: sqlite3.Connection, instance_id: str, at: datetime) -> St
 
 
 def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried:
-    """Carry out `launches.retry`."""
+    """Carry out the port's step `launches.retry`."""
     key = {"instance_id": asked.instance_id}
     row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:
@@ -101,7 +101,7 @@ def retry(connection: sqlite3.Connection, asked: Retry, at: datetime) -> Retried
 
 
 def move(connection: sqlite3.Connection, instance_id: str, image_id: str, at: datetime) -> Moved:
-    """Carry out `launches.move`."""
+    """Carry out the port's step `launches.move`."""
     key = {"instance_id": instance_id, "image_id": image_id}
     row = connection.execute(_SQL["run_state"], key).fetchone()
     if row is None:

@@ -1,4 +1,4 @@
-"""Rows of images, launches, environments and limits as records."""
+"""Builds records of images, launches, environments and limits from their rows."""
 
 import json
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def launch(row: Sequence[Any]) -> Launch:
 
 
 def environment(row: Sequence[Any]) -> Environment:
-    """Build an environment from its columns, and how many launches of it are open."""
+    """Build an environment from its columns, one of which is the number of its open launches."""
     environment_id, kind, tenant_id, machine, boot_id, version, capacity, workflows, *rest = row
     started_at, lease_until, clock_offset_ms, is_draining, closed_at, open_launches = rest
     return Environment(
@@ -98,7 +98,7 @@ def hold(row: Sequence[Any]) -> Hold:
 
 
 def silences(silence: timedelta, lost_silence: timedelta) -> dict[str, str]:
-    """Give the parameters of statements that ask when instances fall silent."""
+    """Return the parameters of statements that ask when instances fall silent."""
     return {
         "silence": f"+{silence.total_seconds():.3f} seconds",
         "lost_silence": f"+{lost_silence.total_seconds():.3f} seconds",

@@ -1,4 +1,4 @@
-"""Launches in SQLite, and the steps on instances that go with them."""
+"""Launches in SQLite, and the steps on instances that belong to launches."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SqliteLaunches:
     """
     Fits `runtara_domain.ports.launches.Launches`.
 
-    A step that has a module of its own imports it: a command that lists instances needs none.
+    A step's module is imported when the step is used: listing instances, for one, needs none.
     """
 
     def __init__(self, database: Database, watch: Watch) -> None:

@@ -28,7 +28,7 @@ class SqlitePersistence:
     Storage in a SQLite file, which any number of processes on a machine may share, or in memory.
 
     Fits `runtara_domain.ports.persistence.Persistence`. path: a file, created with its folder if
-    missing, or `:memory:`. lock_timeout: seconds a step waits for another process to let go.
+    missing, or `:memory:`. lock_timeout: seconds that a step waits for another process's lock.
     """
 
     def __init__(self, path: str, *, lock_timeout: float = 5.0) -> None:
@@ -41,7 +41,7 @@ class SqlitePersistence:
         self.environments = SqliteEnvironments(self._database)
         self.limits = SqliteLimits(self._database)
 
-    # Imported when they are asked for: a command that lists instances needs none of them.
+    # These modules are imported at first use: a command that lists instances needs none of them.
 
     @cached_property
     def checkpoints(self) -> "SqliteCheckpoints":
@@ -75,7 +75,7 @@ class SqlitePersistence:
 
     async def check(self) -> None:
         def step(connection: sqlite3.Connection) -> None:
-            # A statement without a table would not look at the file.
+            # The statement names a table, because one without a table would not read the file.
             connection.execute("SELECT 1 FROM instances LIMIT 1").fetchone()
 
         await self._database.read("check the database", step)

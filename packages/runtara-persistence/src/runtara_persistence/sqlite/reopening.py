@@ -23,7 +23,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "reopening.sql")
 def reopen(
     connection: sqlite3.Connection, asked: Reopening, when: Condition, at: datetime
 ) -> Reopened:
-    """Carry out `instances.reopen`."""
+    """Carry out the port's step `instances.reopen`."""
     key = {"instance_id": asked.instance_id}
     row = connection.execute(_SQL["find"], key).fetchone()
     if row is None:

@@ -1,4 +1,4 @@
-"""Rows as records, and moments as text in UTC with milliseconds, which sorts as time."""
+"""Builds records from rows; writes moments as text in UTC with milliseconds, sorted as in time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from runtara_domain.model import (
 )
 from runtara_domain.status import InstanceStatus, SignalType, State
 
-# By status, and whether there is a time to wake: looked up with every step.
+# States by status and whether there is a deadline: a table, because each step looks one up.
 _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
     {
         (status.value, is_timed): State.of(status, datetime.max if is_timed else None)
@@ -29,30 +29,30 @@ _STATES: Mapping[tuple[str, bool], State] = MappingProxyType(
 
 
 def to_text(moment: datetime) -> str:
-    """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.mmmZ`; what is below a millisecond is cut."""
+    """Write an aware moment as `YYYY-MM-DDTHH:MM:SS.mmmZ`; parts of a millisecond are cut off."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def from_text(text: str) -> datetime:
-    """Read any ISO 8601 moment, for other programs write here too; without a zone it is UTC."""
+    """Read any ISO 8601 moment, as other programs may write it; without a zone it is UTC."""
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def from_optional(text: str | None) -> datetime | None:
-    """Read a moment from a column that may hold none."""
+    """Read a moment from a column that may be null; None if it is."""
     return None if text is None else from_text(text)
 
 
 def state(status: str, sleep_until: str | None) -> State:
-    """Build a state from the columns that hold it."""
+    """Build a state from an instance's status and deadline."""
     return _STATES[status, sleep_until is not None]
 
 
 def run_state(status: str, sleep_until: str | None, run: int) -> RunState:
-    """Build a state and run from the columns that hold it."""
+    """Build a state and run from an instance's status, deadline and run number."""
     return RunState(state(status, sleep_until), run)
 
 
@@ -75,7 +75,7 @@ def instance(row: Sequence[Any]) -> Instance:
 
 
 def claimed(row: Sequence[Any]) -> Claimed:
-    """Build what was claimed from its columns, in the order of the record's fields."""
+    """Build a claimed instance from its columns, in the order of the record's fields."""
     instance_id, tenant_id, run, checkpoint_id, sleep_until = row
     return Claimed(instance_id, tenant_id, run, checkpoint_id, from_optional(sleep_until))
 

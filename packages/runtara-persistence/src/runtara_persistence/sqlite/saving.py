@@ -1,4 +1,4 @@
-"""Saving checkpoints: those that wait at the same time, with the same few statements."""
+"""Saves checkpoints: all that wait at the same time are saved with the same few statements."""
 
 import json
 import re
@@ -21,23 +21,23 @@ _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 
 _FOUND_BYTES = {"found_bytes": values.MAX_FOUND_STATE_BYTES}
 _NOTHING_MORE = (False, None, None, b"", None)
-"""No checkpoint, no signal, no custom signal: as `save.find` gives them."""
+"""The columns of `save.find` when there is no checkpoint, no signal and no custom signal."""
 _MOST_ROWS = 32
-"""Rows of a statement: each number of rows has one of its own, which the connection keeps."""
+"""The most rows of a statement; the connection caches one statement for each number of rows."""
 _MOST_BYTES = 1 << 20
-"""What the rows of a statement bring together, unless one alone brings more: it is copied."""
+"""The most bytes of a statement's rows, as they are copied; a single row may have more."""
 _ROW = re.compile(r"\(\?(?:, \?)*\)")
 _STIRRING = MOVES[Move.STIR]
 
 _Key: TypeAlias = tuple[str, str]
 _Found: TypeAlias = Sequence[Any]
 _Kept: TypeAlias = tuple[str, str, str, bytes]
-"""The ids of an instance and its new checkpoint, when it was made, and its state."""
+"""An instance's id, its new checkpoint's id, the moment of the save, and the state."""
 
 
 @dataclass(slots=True, eq=False)
 class Save:
-    """What one caller asks for."""
+    """The checkpoint that one caller saves."""
 
     caller: Caller
     write: CheckpointWrite
@@ -46,7 +46,7 @@ class Save:
 
 
 def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
-    """Carry out `checkpoints.save` for each, as if one after the other."""
+    """Carry out the port's step `checkpoints.save` for each, as if one after the other."""
     found = _find(
         connection, [(each.caller.instance_id, each.write.checkpoint_id) for each in saves]
     )
@@ -59,7 +59,7 @@ def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
 
 
 def _find(connection: sqlite3.Connection, keys: Sequence[_Key]) -> Mapping[int, _Found]:
-    """Look up how things are, by the key's place; nothing for an unknown instance."""
+    """Look up instances and checkpoints, by the key's index; unknown instances are left out."""
     if len(keys) == 1:
         row = _find_one(connection, keys[0])
         return {} if row is None else {0: row}
@@ -81,17 +81,17 @@ def _find_one(connection: sqlite3.Connection, key: _Key) -> _Found | None:
 
 def _keep(connection: sqlite3.Connection, kept: Sequence[_Kept]) -> None:
     """
-    Store new states, and point each instance to the last of its own.
+    Store new states, and set each instance's pointer to its last one.
 
-    Many rows go into one statement: the thread gives the interpreter's lock away for each, and
-    waits to have it back.
+    One statement takes many rows, because the thread releases the GIL for each statement and then
+    waits to take it again.
     """
     points = {
         instance_id: (instance_id, checkpoint_id, at) for instance_id, checkpoint_id, at, _ in kept
     }
     _execute(connection, _SQL["save.insert"], kept)
     if len(points) == 1:
-        # Half the time that it takes with a table of one row.
+        # This takes half the time of the statement below with a table of one row.
         [(instance_id, checkpoint_id, at)] = points.values()
         asked = {"instance_id": instance_id, "checkpoint_id": checkpoint_id, "at": at}
         connection.execute(_SQL["save.point"], asked)
@@ -105,7 +105,7 @@ def _execute(connection: sqlite3.Connection, query: str, given: Sequence[Sequenc
 
 
 def _parts(given: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
-    """Divide rows, each with what is large at its end, into those of one statement each."""
+    """Divide rows into parts, one for each statement; a row's last column may be large."""
     part: list[Sequence[Any]] = []
     size = 0
     for row in given:
@@ -120,12 +120,12 @@ def _parts(given: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
 
 @cache
 def _of_rows(query: str, count: int) -> str:
-    """Give a query that takes one row for so many."""
+    """Return a query for `count` rows, made from a query for one row."""
     return _ROW.sub(lambda row: ", ".join([row[0]] * count), query)
 
 
 class _Group:
-    """What the saves of a group do to instances and checkpoints, each seeing those before it."""
+    """The effects of a group's saves on instances and checkpoints; each save sees earlier ones."""
 
     def __init__(self) -> None:
         self.kept: dict[_Key, _Kept] = {}
@@ -151,7 +151,7 @@ class _Group:
         return Saved(before, kept, signal, custom_signal, bool(is_large))
 
     def _keep(self, asked: Save) -> tuple[bytes | None, bool]:
-        """Keep the state unless another of the group was first; give that one's, unless large."""
+        """Keep the state, or return an earlier save's of the group; if large, (None, True)."""
         instance_id, checkpoint_id = key = asked.caller.instance_id, asked.write.checkpoint_id
         if first := self.kept.get(key):
             state = first[-1]

@@ -29,7 +29,7 @@ _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 
 class SqliteSignals:
-    """Fits `runtara_domain.ports.signals.Signals`; tells the watch what it puts in."""
+    """Fits `runtara_domain.ports.signals.Signals`; tells the watch of signals that it puts in."""
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self._database = database
@@ -150,7 +150,7 @@ def _custom_signals(
         return {}
     named = {"instance_id": instance_id, "checkpoint_ids": json.dumps(list(checkpoint_ids))}
     found = connection.execute(_SQL["pending.named"], named).fetchall()
-    # Their sizes first: all payloads together may be more than a server holds.
+    # The sizes are read first: all payloads together may not fit in a server's memory.
     sizes = accumulate(size for _, size in found)
     fitting = [
         row_id
@@ -160,7 +160,7 @@ def _custom_signals(
     sent = (
         connection.execute(_SQL["pending.custom"], {"id": row_id}).fetchone() for row_id in fitting
     )
-    # Without those that were deleted with their instance just now.
+    # A payload is missing if its instance was just deleted.
     return dict(filter(None, sent))
 
 

@@ -17,7 +17,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def start(
     connection: sqlite3.Connection, start: InstanceStart, at: datetime, offer: Offer | None = None
 ) -> Started:
-    """Carry out `launches.start`."""
+    """Carry out the port's step `launches.start`."""
     image = None
     if start.image_id is not None:
         key = {"image_id": start.image_id, "tenant_id": start.tenant_id}
@@ -40,7 +40,7 @@ def start(
     claims = None if offer is None else claiming.claim_with_start(connection, offer, at)
     taken = [] if claims is None else [one.instance_id for one in claims.assignments]
     if taken == [start.instance_id]:
-        # Nothing more is launchable than before: a watch that were told would claim in vain.
+        # The new instance is claimed already: a watch that is told of it would claim in vain.
         connection.execute(_SQL["start.untell"], {"changes": changes})
     return Started(created=True, claims=claims)
 

@@ -1,4 +1,4 @@
-"""Closing an instance's open launch because another run takes it, within a step that does more."""
+"""Closes an instance's open launch because another run takes it, within a larger step."""
 
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""Having a suspended instance be due by a signal, within a step that does more."""
+"""Makes a suspended instance due by a signal, within a larger step."""
 
 import sqlite3
 
@@ -14,7 +14,7 @@ def unblock(
     at: str,
     signal: SignalType = SignalType.RESUME,
 ) -> None:
-    """Send the signal, unless a stronger one is pending; whatever was sent before, it is due."""
+    """Make the instance due: send this signal, or keep a pending one that is stronger."""
     key = {"instance_id": instance_id, "signal_type": signal.value, "at": at}
     connection.execute(_SQL["send"], key)
     connection.execute(_SQL["clear"], key)

@@ -1,4 +1,4 @@
-"""Being told of signals and of what is launchable: by this process, another, plain SQL."""
+"""Watches signals and launchable instances, whether this process or another wrote them."""
 
 import asyncio
 import json
@@ -17,16 +17,16 @@ from runtara_persistence.sqlite.database import Database
 _SQL = queries.load("runtara_persistence.sqlite", "signals.sql")
 
 _TICK = 0.005
-"""Seconds between two glances at the log, from the outside."""
+"""Seconds between two checks of the log's file."""
 
 _SPACING = 0.04
-"""Seconds from a look that brought nothing to the next: a busy server's own commits are many."""
+"""Seconds from a poll without news to the next: a busy server makes many commits itself."""
 
 _COARSE = 0.02
-"""Seconds in which a file may change twice and bear the same time."""
+"""Seconds within which a file may change twice without a change of its time."""
 
 _SLOW = 2.0
-"""Seconds up to which the pauses double between looks at a commit that may still be under way."""
+"""Pauses between polls for a commit that may still be under way double up to these seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ Launchable: TypeAlias = Callable[[], None]
 
 class Watch:
     """
-    Tells of this process's own signals when they are durable, of all else by looking for it.
+    Reports this process's own signals once they are durable, and others by polling the database.
 
-    While no block runs nothing is looked at. How it looks: docs/decisions/0006 and 0023.
+    It polls only while a block of `watching` runs; docs/decisions/0006 and 0023 say how.
     """
 
     def __init__(self, database: Database) -> None:
@@ -46,7 +46,7 @@ class Watch:
         self._told: list[OnChanged] = []
 
     def tell(self, instance_ids: Collection[str]) -> None:
-        """Say that signals for these instances were put in; there may be none."""
+        """Report that signals for these instances were put in; the collection may be empty."""
         if not instance_ids:
             return
         for changed in list(self._told):
@@ -61,7 +61,7 @@ class Watch:
         seen = await self._database.read("watch for signals", _look)
         self._told.append(changed)
         try:
-            # No other process reaches a database in memory, and its own signals are told.
+            # No other process reaches a database in memory, and `tell` reports this one's signals.
             if isinstance(log, _OwnCommits) and launchable is None:
                 yield
             else:
@@ -80,10 +80,10 @@ class Watch:
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """
-    What was there at the last look.
+    What the last poll of the database found.
 
-    pending: an object of what tells signals apart, as JSON. launchable: a number that has grown
-    when instances have become launchable.
+    pending: a JSON object, which has for each instance a text that identifies its signal.
+    launchable: a number that grows when instances become launchable.
     """
 
     version: int
@@ -144,7 +144,7 @@ async def _keep_looking(
 
 
 async def _reason_to_look(log: "_Log | _OwnCommits", is_out: bool, earliest: float) -> float:
-    """Return the time when the log may have moved, or `earliest` if the database was out."""
+    """Wait for `earliest` and until the log may have moved or the database was out; return when."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[float] = loop.create_future()
 
@@ -157,16 +157,16 @@ async def _reason_to_look(log: "_Log | _OwnCommits", is_out: bool, earliest: flo
         else:
             loop.call_later(_TICK, glance)
 
-    # A timer alone: for a task that slept each glance would take a third more.
+    # A bare timer: in a task that sleeps, each check would take a third more CPU time.
     loop.call_later(_TICK, glance)
     return await found
 
 
 class _Log:
-    """Tells from the outside, without a statement, that there may have been a commit since."""
+    """Sees at the log's file, without a statement, whether there may have been a commit."""
 
     shows_in_version = True
-    """Whether the database's version changes, for the connection that looks, with what is told."""
+    """Whether the polling connection sees each reported change as a new `data_version`."""
 
     def __init__(self, path: str, database: Database, now: float) -> None:
         self._path = path
@@ -178,11 +178,11 @@ class _Log:
 
     def may_have_moved(self, now: float) -> bool:
         """
-        Whether the file has changed since the database was looked at, or might have just after it.
+        Whether the file has changed since the database was polled, or might have without a trace.
 
-        Its time is coarse: a second change within a few milliseconds can leave it as it was. And a
-        commit is seen in the database only when the disk has it, which changes the file no more: so
-        it is looked at again and again, ever more rarely.
+        The file's time is coarse: a second change within a few milliseconds may leave it as it was.
+        A commit also shows in the database only once it is on the disk, and that does not change
+        the file again. After a change the answer is therefore True again at growing intervals.
         """
         found = self._stat()
         if found is None or found != self._last:
@@ -192,7 +192,7 @@ class _Log:
         return self._own.may_have_moved(now) or self._is_new or is_time
 
     def looked(self, now: float) -> None:
-        """Note that the database was looked at after it was asked whether the file has changed."""
+        """Note that the database was polled, at this time, after the last `may_have_moved`."""
         self._own.looked(now)
         self._is_new = False
         if self._next_at is not None and self._next_at <= now:
@@ -203,13 +203,13 @@ class _Log:
         try:
             found = os.stat(self._path)
         except OSError:
-            # Whatever is wrong with it, the database will say.
+            # If the file can't be read, the poll of the database will raise the reason.
             return None
         return found.st_size, found.st_mtime_ns
 
 
 class _OwnCommits:
-    """Tells that this process has committed something to a database that no other reaches."""
+    """Sees whether this process has committed to the database, such as one in memory."""
 
     shows_in_version = False
 
@@ -218,12 +218,12 @@ class _OwnCommits:
         self._seen = self._found = database.commits
 
     def may_have_moved(self, now: float) -> bool:
-        """Whether there was a commit since the database was looked at."""
+        """Whether there was a commit since the database was polled."""
         self._found = self._database.commits
         return self._found != self._seen
 
     def looked(self, now: float) -> None:
-        """Note that the database was looked at after the last question."""
+        """Note that the database was polled after the last `may_have_moved`."""
         self._seen = self._found
 
 
@@ -250,7 +250,7 @@ def _look_again(
 
 
 def _new_ones(last: str, now: str) -> set[str]:
-    # Many may be pending and seldom one is new: as one text they are compared in no time.
+    # Many signals may be pending and rarely is one new: one text of all is compared fast.
     if now == last:
         return set()
     before: dict[str, str] = json.loads(last)

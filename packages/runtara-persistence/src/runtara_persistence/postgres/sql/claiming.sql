@@ -1,5 +1,5 @@
 -- name: environment
--- Its claims one after the other, and none beside a renewal or another's look at the lease.
+-- Lock the environment: its claims come one after the other, and not during a renewal of its lease.
 SELECT
     capacity,
     is_draining,
@@ -10,7 +10,7 @@ WHERE environment_id = $1
 FOR NO KEY UPDATE;
 
 -- name: lanes
--- Skips through the index from lane to lane; of each the first instance says what the lane is.
+-- Skips through the index from lane to lane; the first instance of each has the lane's columns.
 WITH RECURSIVE lanes AS (
     (
         SELECT
@@ -114,7 +114,7 @@ WHERE status = 'running'
                 image_id IS NULL
                 OR coalesce(last_activity_at, started_at, created_at) <= $3::timestamptz
             )
-        -- One that is over waits for its back-off.
+        -- An instance whose run is over waits for its back-off instead.
         ELSE image_id IS NOT NULL
             AND ended_run IS DISTINCT FROM run_epoch
             AND coalesce(last_activity_at, started_at, created_at) <= $2::timestamptz
@@ -150,7 +150,7 @@ WHERE kind = 'worker'
     AND lease_until > $1::timestamptz;
 
 -- name: limits
--- Locked in one order, so that what is counted afterwards holds until the claim is committed.
+-- Locks the limits in one order, so that later counts stay right until the claim is committed.
 SELECT l.scope, l.tenant_id, l.name, l.max_concurrent, l.per_environment, l.rate, l.rate_period_ms
 FROM limits AS l
 WHERE l.tenant_id = ANY ($1::text[])
@@ -163,7 +163,7 @@ FROM limits
 WHERE tenant_id = ANY ($1::text[]);
 
 -- name: give_row
--- A tenant that only the environments' own setting bounds has a row to lock, too.
+-- Makes a row to lock for a tenant that has no limit but the environments' own setting.
 INSERT INTO limits (scope, tenant_id, name)
 SELECT 'tenant', tenant_id, ''
 FROM unnest($1::text[]) AS t (tenant_id)
@@ -221,7 +221,7 @@ CROSS JOIN LATERAL (
 ) AS c;
 
 -- name: ahead
--- How many of these lanes come before one that waits so long, up to a limit.
+-- How many instances of these lanes come before one that has waited since then, up to a limit.
 SELECT count(*) AS ahead
 FROM (
     SELECT
@@ -244,7 +244,7 @@ FROM (
 ) AS found;
 
 -- name: keep_images
--- An image that is found by name now is the instance's from now on: it can't be deleted meanwhile.
+-- Locks images found by name, which the instances now get, so that they are not deleted meanwhile.
 SELECT image_id
 FROM images
 WHERE image_id = ANY ($1::text[]) AND deleted_at IS NULL
@@ -281,7 +281,7 @@ found AS MATERIALIZED (
     SELECT i.instance_id
     FROM wanted
     JOIN instances AS i ON i.instance_id = wanted.instance_id
-    -- Unchanged since it was found launchable; a step that has it locked is changing it.
+    -- The row has not changed since it was found; a locked row is being changed, and skipped.
     WHERE i.xmin::text = wanted.version
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
@@ -308,14 +308,14 @@ taken AS (
         coalesce(
             i.env, (SELECT a.env::text FROM instance_images AS a WHERE a.instance_id = i.instance_id)
         ) AS env,
-        -- Another program may have stored what no moment can be so far away.
+        -- Another program may have stored a timeout that is too long to add to a moment.
         CASE WHEN i.timeout_ms IS NOT NULL THEN
             greatest(0, least(i.timeout_ms, 4294967295000))
         END AS timeout_ms,
         i.crashes,
         i.priority,
         i.queue,
-        -- Of one that is tried again; this launch is not seen yet.
+        -- The last launch's cause, if the instance is retried; the new launch is not visible here.
         CASE WHEN i.backoff_ms IS NOT NULL THEN (
             SELECT l.cause FROM launches AS l
             WHERE l.instance_id = i.instance_id

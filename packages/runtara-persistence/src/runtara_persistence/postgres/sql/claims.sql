@@ -1,5 +1,5 @@
 -- name: claim_due
--- Of each kind the first so many are read and locked; then the first of all.
+-- The first rows of each kind are read and locked; then the first of them all are chosen.
 WITH slept AS MATERIALIZED (
     SELECT instance_id, greatest(sleep_until, wake_claim_until) AS waits_since
     FROM instances
@@ -8,10 +8,10 @@ WITH slept AS MATERIALIZED (
         AND greatest(sleep_until, wake_claim_until) <= $1
     ORDER BY waits_since, instance_id COLLATE "C"
     LIMIT $2
-    -- A step that has a row locked is claiming it, waking it or ending it.
+    -- A row is skipped if another step has locked it, to claim, wake or end the instance.
     FOR NO KEY UPDATE SKIP LOCKED
 ),
--- Given back at a time that is yet to come: the clock was set back.
+-- Claims given back at a moment in the future: the clock was set back since.
 given_back AS MATERIALIZED (
     SELECT instance_id, wake_claim_until AS waits_since
     FROM instances
@@ -31,7 +31,7 @@ told AS MATERIALIZED (
     WHERE s.acknowledged_at IS NULL
         AND s.signal_type IN ('cancel', 'resume')
         AND i.status = 'suspended'
-        -- The signal that was pending when the instance blocked makes it due no more.
+        -- A signal that was pending when the instance blocked no longer makes it due.
         AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
         AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > $1) IS NOT TRUE
     ORDER BY waits_since, i.instance_id COLLATE "C"
@@ -116,7 +116,7 @@ found AS MATERIALIZED (
         split_part(i.wake_claim_by, '/', 1) = $5 AS is_same_owners
     FROM sleepers
     JOIN instances AS i ON i.instance_id = sleepers.instance_id
-    -- A wait for one row would keep all the others waiting.
+    -- Waiting for one locked row would delay all the other rows.
     FOR NO KEY UPDATE OF i SKIP LOCKED
 ),
 renewed AS (

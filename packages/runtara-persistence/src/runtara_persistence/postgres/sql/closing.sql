@@ -32,7 +32,7 @@ WHERE launch_id = $1 AND closed_at IS NULL
 FOR NO KEY UPDATE;
 
 -- name: living
--- Locked, so that a lease is either renewed before this, or not until it is committed.
+-- Locks the environment, so that its lease is renewed before this step or after its commit.
 SELECT environment_id
 FROM environments
 WHERE environment_id = $1 AND closed_at IS NULL AND lease_until > $2::timestamptz

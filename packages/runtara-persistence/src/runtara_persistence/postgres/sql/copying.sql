@@ -110,7 +110,7 @@ WHERE instance_id = $1 AND subtype = $2 AND payload = $3
 LIMIT 1;
 
 -- name: put.image
--- Locked, so that it is not deleted between this and the instance that uses it.
+-- Locks the image, so that it is not deleted before the instance that uses it is stored.
 SELECT image_id
 FROM images
 WHERE image_id = $1 AND tenant_id = $2 AND deleted_at IS NULL

@@ -66,10 +66,10 @@ found AS MATERIALIZED (
         is_current
         AND state = ANY ($3::text[])
         AND NOT (state = $4 AND is_same)
-        -- A caller of no run can only be from before the instance was reopened.
+        -- A caller without a run number must be from before the instance was reopened.
         AND CASE
             WHEN $2 IS NULL AND state = 'asleep'
-            -- What was reopened while this waited for the row has an event it can't see.
+            -- The event is not visible here if the instance was reopened while this waited.
             THEN run_epoch <> (SELECT i.run_epoch FROM instances AS i WHERE i.instance_id = $1)
             OR (
                 SELECT e.subtype IS NOT DISTINCT FROM $15::text
@@ -89,7 +89,7 @@ found AS MATERIALIZED (
                 AS is_same
         FROM instances
         WHERE instance_id = $1
-            -- The parent is locked first, by all steps that lock both.
+            -- All steps that lock both lock the parent first.
             AND (SELECT count(*) FROM parent) >= 0
         FOR NO KEY UPDATE
     ) AS locked
@@ -140,7 +140,7 @@ told AS MATERIALIZED (
     FROM found
     JOIN pending_signals AS s ON s.instance_id = found.instance_id
     WHERE s.acknowledged_at IS NULL
-    -- As it is now, whatever it was when the statement began.
+    -- The lock reads the row as it is now, not as it was when the statement began.
     FOR NO KEY UPDATE OF s
 ),
 settled AS MATERIALIZED (
@@ -176,7 +176,7 @@ moved AS (
         END,
         finished_at = CASE WHEN after = 'cancelled' THEN $6 ELSE i.finished_at END,
         error = coalesce($13, i.error),
-        -- One that is blocked already has had the signals since then.
+        -- If the instance was blocked before, the signals since then still count.
         blocked_signal_at = CASE
             WHEN $13 IS NULL OR (state = 'paused' AND i.error IS NOT NULL)
             THEN i.blocked_signal_at
@@ -226,7 +226,7 @@ ORDER BY id DESC
 LIMIT 1;
 
 -- name: record_all.lock
--- With their parents, and these first: in the order of generations, ties by id.
+-- Locks instances and their parents: ancestors first, by generation and then by id.
 WITH RECURSIVE wanted (instance_id) AS (
     SELECT unnest($1::text[])
     UNION

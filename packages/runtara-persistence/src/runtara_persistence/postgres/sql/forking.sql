@@ -7,7 +7,7 @@ SELECT
     EXISTS (SELECT FROM instances AS n WHERE n.instance_id = $2) AS is_taken
 FROM instances AS i
 WHERE i.instance_id = $1
--- Locked against what it saves, hears and starts meanwhile.
+-- Locks the instance, so that it saves, receives and starts nothing meanwhile.
 FOR NO KEY UPDATE OF i;
 
 -- name: point

@@ -93,7 +93,7 @@ END;
     AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
 -- name: launchable_moments
--- When instances become launchable by themselves, with a CTE `clock` of now and the silences.
+-- When instances become launchable; the CTE `clock` has the time now and the silences.
 told AS MATERIALIZED (
     SELECT
         greatest(
@@ -110,10 +110,10 @@ told AS MATERIALIZED (
         AND (i.image_id IS NOT NULL OR i.workflow IS NOT NULL)
         AND (i.sleep_until IS NULL AND i.blocked_signal_at = s.created_at) IS NOT TRUE
 ),
--- Running, and watched by no environment; one that is over waits for its back-off instead.
+-- RUNNING without an open launch; an instance whose run is over waits for its back-off instead.
 silent_ones AS MATERIALIZED (
     SELECT CASE
-        -- A run of a worker is fenced by its launch, whether it is silent or not.
+        -- A worker's run is fenced by its launch, so it need not be silent first.
         WHEN lost_run = run_epoch AND image_id IS NULL
         THEN greatest(coalesce(last_activity_at, started_at, created_at), launch_after)
         WHEN lost_run = run_epoch
@@ -130,7 +130,7 @@ silent_ones AS MATERIALIZED (
         AND (image_id IS NOT NULL OR lost_run IS NOT NULL)
         AND (image_id IS NOT NULL OR workflow IS NOT NULL)
 ),
--- The first of an index: the planner takes a condition alone for one that many rows meet.
+-- By the first row of an index: with a condition alone the planner expects many rows.
 next_one AS MATERIALIZED (
     SELECT
         -- include: waits_since
@@ -207,7 +207,7 @@ i.launch_after;
     AND ($2::text IS NULL OR i.status = $2::text::instance_status)
     AND ($3::text IS NULL OR coalesce(i.image_id, a.image_id) = $3)
     AND ($4::text IS NULL OR starts_with(m.name, $4))
-    -- Each of the two by an index: coalesce() would have none.
+    -- Each of the two conditions can use an index; with coalesce() there would be none.
     AND ($5::text IS NULL OR i.workflow = $5 OR (i.workflow IS NULL AND m.name = $5))
     AND ($6::text IS NULL OR i.queue = $6)
     AND ($7::text IS NULL OR i.parent_id = $7)
@@ -256,7 +256,7 @@ found AS MATERIALIZED (
         run_epoch
     FROM instances
     WHERE instance_id = $1
-        -- The parent is locked first, by all steps that lock both.
+        -- All steps that lock both lock the parent first.
         AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 );
@@ -287,7 +287,7 @@ found AS MATERIALIZED (
 );
 
 -- name: lock_parent
--- First, as in all steps that lock both.
+-- Locks the parent first, as all steps do that lock both.
 SELECT p.instance_id
 FROM instances AS c
 JOIN instances AS p ON p.instance_id = c.parent_id AND p.tenant_id = c.tenant_id

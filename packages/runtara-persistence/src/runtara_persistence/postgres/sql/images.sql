@@ -11,7 +11,7 @@ SELECT coalesce(
 ) AS is_same;
 
 -- name: register.lock
--- Two first registrations of a name have no row to meet at.
+-- An advisory lock, because two first registrations of a name have no row to lock.
 SELECT pg_advisory_xact_lock(hashtextextended($2::text, hashtextextended($1::text, 0)));
 
 -- name: register.measure
@@ -133,7 +133,7 @@ WHERE image_id = $1 AND tenant_id = $2 AND deleted_at IS NULL
 FOR UPDATE;
 
 -- name: delete.users
--- A statement of its own, after the lock: its snapshot has all that was started before.
+-- A statement of its own, after the lock: it sees all instances that were started before.
 SELECT
     count(*) AS users,
     count(*) FILTER (WHERE status IN ('pending', 'running', 'suspended')) AS open

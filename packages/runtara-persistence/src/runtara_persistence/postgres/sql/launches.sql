@@ -1,5 +1,5 @@
 -- name: start.image
--- Locked, so that the image is not deleted between this and the instance that uses it.
+-- Locks the image, so that it is not deleted before the instance that uses it is stored.
 SELECT name, deleted_at IS NULL AS is_there
 FROM images
 WHERE image_id = $1 AND tenant_id = $2
@@ -19,7 +19,7 @@ LEFT JOIN images AS m ON m.image_id = coalesce(i.image_id, a.image_id)
 WHERE i.instance_id = $1;
 
 -- name: start.one_at_a_time
--- Of starts with one key the next sees what the one before has put in.
+-- A lock: of two starts with the same key, the second sees the instance that the first stored.
 SELECT pg_advisory_xact_lock(
     hashtextextended($3, hashtextextended(coalesce($2, ''), hashtextextended($1, 1)))
 );
@@ -174,7 +174,7 @@ WHERE instance_id = $1 AND backoff_ms IS NOT NULL;
 UPDATE instances
 SET launch_after = NULL
 WHERE instance_id IN (
-    -- One that another step holds is on its way.
+    -- An instance that another step has locked is about to be launched or moved anyway.
     SELECT i.instance_id
     FROM instances AS i
     JOIN launches AS l ON l.instance_id = i.instance_id AND l.number = i.launch_count

@@ -41,7 +41,7 @@ WHERE instance_id = (
     AND checkpoint_id = $2;
 
 -- name: children
--- A statement of its own, after the lock: its snapshot has all that ended before.
+-- A statement of its own, after the lock: it sees all children that ended before.
 SELECT
     c.instance_id,
     c.status IN ('pending', 'running', 'suspended') AS is_open,

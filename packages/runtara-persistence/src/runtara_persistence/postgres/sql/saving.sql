@@ -23,8 +23,8 @@ moved AS (
     JOIN found ON found.state <> 'asleep'
     WHERE i.instance_id = saved.instance_id
 ),
--- Apart, because of the columns that a wake-up sets: triggers look at each row of a statement that
--- names them, whether they change or not.
+-- A statement of its own, because it sets the columns of a wake-up: triggers run for each row of a
+-- statement that names these columns, whether they change or not.
 woken AS (
     UPDATE instances AS i
     SET checkpoint_id = coalesce(saved.checkpoint_id, i.checkpoint_id),
@@ -41,7 +41,7 @@ SELECT
     found.is_admitted,
     EXISTS (SELECT FROM saved) AS is_fresh,
     EXISTS (SELECT FROM kept) AS is_found,
-    -- The size of a large value is known without reading it.
+    -- PostgreSQL knows the size of a large value without reading it.
     (SELECT state FROM kept WHERE octet_length(state) <= $8::int) AS kept,
     s.signal_type::text AS signal_type,
     s.payload,
@@ -68,7 +68,7 @@ found AS MATERIALIZED (
     FROM instances
     WHERE instance_id = ANY ($1)
     ORDER BY instance_id
-    -- A row that another step has locked would keep the others waiting: it is asked for alone.
+    -- A row that another step has locked would delay the others: its checkpoint is saved alone.
     FOR NO KEY UPDATE SKIP LOCKED
 ),
 admitted AS MATERIALIZED (

@@ -12,7 +12,7 @@ WHERE tenant_id = $1 AND name = $2
 FOR UPDATE;
 
 -- name: lock_name
--- Also for one that is not there yet: no two may create it at once.
+-- A lock also for a schedule that does not exist yet, so that no two steps create it at once.
 SELECT pg_advisory_xact_lock(hashtextextended($2, hashtextextended($1, 0)));
 
 -- name: write

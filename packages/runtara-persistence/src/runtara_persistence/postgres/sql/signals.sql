@@ -40,7 +40,7 @@ told AS MATERIALIZED (
     FROM found
     JOIN pending_signals AS s ON s.instance_id = found.instance_id
     WHERE s.acknowledged_at IS NULL AND s.signal_type = $3::text::signal_type
-    -- As it is now, whatever it was when the statement began.
+    -- The lock reads the row as it is now, not as it was when the statement began.
     FOR NO KEY UPDATE OF s
 ),
 settled AS MATERIALIZED (
@@ -101,7 +101,7 @@ found AS MATERIALIZED (
         blocked_signal_at
     FROM instances
     WHERE instance_id = $1
-        -- The parent is locked first, by all steps that lock both.
+        -- All steps that lock both lock the parent first.
         AND (SELECT count(*) FROM parent) >= 0
     FOR NO KEY UPDATE
 ),
@@ -185,7 +185,7 @@ made_due AS (
     SET sleep_until = least(i.sleep_until, $5)
     FROM found
     JOIN put ON put.instance_id = found.instance_id
-    -- By what was locked: one that fell asleep meanwhile was awake in this statement's snapshot.
+    -- By the locked row: an instance that just fell asleep is awake in this statement's snapshot.
     WHERE i.instance_id = found.instance_id AND found.state = 'asleep'
 )
 SELECT state, run_epoch, EXISTS (SELECT FROM put) AS stands, waits

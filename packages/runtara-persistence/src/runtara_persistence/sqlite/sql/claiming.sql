@@ -53,7 +53,7 @@ ORDER BY since, instance_id
 LIMIT :limit;
 
 -- name: ahead
--- How many of a lane come before one that waits so long, up to a limit.
+-- How many instances of a lane come before one that has waited since then, up to a limit.
 SELECT count(*)
 FROM (
     SELECT 1
@@ -121,7 +121,7 @@ WHERE status = 'running'
                 image_id IS NULL
                 OR coalesce(last_activity_at, started_at, created_at) <= :lost_since
             )
-        -- One that is over waits for its back-off.
+        -- An instance whose run is over waits for its back-off instead.
         ELSE image_id IS NOT NULL
             AND ended_run IS NOT run_epoch
             AND coalesce(last_activity_at, started_at, created_at) <= :silent_since
@@ -194,8 +194,8 @@ RETURNING
     crashes,
     priority,
     queue,
-    -- Of one that is tried again; this launch is not put in yet. SQLite 3.40 takes IS NOT NULL for
-    -- true here, of any column of the row.
+    -- The last launch's cause, if the instance is retried; the new launch is not stored yet. SQLite
+    -- 3.40 takes IS NOT NULL for true here, for any column of the row.
     CASE WHEN typeof(backoff_ms) <> 'null' THEN (
         SELECT l.cause FROM launches AS l
         WHERE l.instance_id = instances.instance_id

@@ -12,7 +12,7 @@ SELECT i.instance_id, i.tenant_id, i.run_epoch, i.checkpoint_id, i.sleep_until
 FROM due
 CROSS JOIN instances AS i ON i.instance_id = due.instance_id
 WHERE i.status = 'suspended'
-    -- The signal that was pending when the instance blocked makes it due no more.
+    -- A signal that was pending when the instance blocked no longer makes it due.
     AND (i.sleep_until IS NULL AND i.blocked_signal_at = due.since) IS NOT TRUE
     AND (i.wake_claim_by IS NOT NULL AND i.wake_claim_until > :at) IS NOT TRUE
 GROUP BY i.instance_id
@@ -60,7 +60,7 @@ SET wake_claim_until = :until,
 FROM json_each(:sleepers)
 WHERE instances.instance_id = json_each.value ->> 0
     AND coalesce(json_each.value ->> 1 >= run_epoch, TRUE)
-    -- With the sign no index serves it: all that sleep would be gone through for each one held.
+    -- The + keeps SQLite from an index by which it would read all sleeping instances for each id.
     AND +status = 'suspended'
     AND +sleep_until IS NOT NULL
     AND (
@@ -80,7 +80,7 @@ SET sleep_until = json_each.value ->> 2
 FROM json_each(:sleepers)
 WHERE instances.instance_id = json_each.value ->> 0
     AND coalesce(json_each.value ->> 1 >= run_epoch, TRUE)
-    -- With the sign no index serves it: all that sleep would be gone through for each one held.
+    -- The + keeps SQLite from an index by which it would read all sleeping instances for each id.
     AND +status = 'suspended'
     AND +sleep_until > json_each.value ->> 2
     AND substr(wake_claim_by, 1, instr(wake_claim_by || '/', '/') - 1) = :owner;

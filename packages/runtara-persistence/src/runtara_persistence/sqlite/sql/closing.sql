@@ -62,7 +62,7 @@ SET crashes = :crashes,
 WHERE instance_id = :instance_id;
 
 -- name: release
--- Last: a watcher that is told of this finds the rest done.
+-- This statement comes last: a watch that it triggers finds the other changes made.
 UPDATE instances
 SET launch_id = NULL
 WHERE instance_id = :instance_id;

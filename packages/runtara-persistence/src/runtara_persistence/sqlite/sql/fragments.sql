@@ -72,9 +72,9 @@ max(
 quote(tenant_id) || ',' || quote(image_id) || ',' || quote(workflow) || ',' || quote(queue);
 
 -- name: silent_from
--- One that is over waits for its back-off instead.
+-- An instance whose run is over waits for its back-off instead.
 CASE
-    -- A run of a worker is fenced by its launch, whether it is silent or not.
+    -- A worker's run is fenced by its launch, so it need not be silent first.
     WHEN lost_run = run_epoch AND image_id IS NULL
     THEN max(coalesce(launch_after, ''), coalesce(last_activity_at, started_at, created_at))
     WHEN lost_run = run_epoch
@@ -99,7 +99,7 @@ END;
     AND (image_id IS NOT NULL OR workflow IS NOT NULL);
 
 -- name: next_launchable
--- The earliest moment after :now at which one becomes launchable by itself.
+-- The earliest moment after :now at which an instance becomes launchable.
 SELECT min(moment)
 FROM (
     SELECT moment
