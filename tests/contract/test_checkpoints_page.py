@@ -80,6 +80,18 @@ async def test_a_state_over_64_kib_is_absent(
     assert [entry.state for entry in page.entries] == [state if shown else None] * 2
 
 
+async def test_a_list_may_ask_for_smaller_states_only(
+    persistence: Persistence, database: Database
+) -> None:
+    await put_instance(database, State.RUNNING)
+    await put_checkpoint(database, "a", state=b"four")
+    await put_checkpoint(database, "b", state=b"fives")
+
+    page = await persistence.checkpoints.page("i", largest_state=4)
+
+    assert [entry.state for entry in page.entries] == [b"four", None]
+
+
 @pytest.mark.parametrize(
     ("limit", "pages"),
     [

@@ -354,6 +354,31 @@ def test_the_end_of_the_loop_leaves_no_caller_waiting(
     assert kept(path) == [1]
 
 
+async def test_what_fails_to_confirm_a_group_fails_its_callers(
+    connection: sqlite3.Connection, thread: Thread
+) -> None:
+    """None waits for ever, and the next group is carried out."""
+    confirmed: list[list[Outcome]] = []
+
+    def confirm(outcomes: list[Outcome]) -> list[Outcome]:
+        confirmed.append(outcomes)
+        if len(confirmed) == 1:
+            raise MemoryError
+        return outcomes
+
+    steps = StepThread(commit_together, confirm=confirm)
+    steps.opened(connection, thread)
+
+    async with asyncio.timeout(10):
+        failed = await asyncio.gather(
+            *(steps.run(keep(number)) for number in (1, 2)), return_exceptions=True
+        )
+        assert await steps.run(keep(3)) == 3
+        await steps.close()
+
+    assert [type(one) for one in failed] == [MemoryError, MemoryError]
+
+
 async def test_a_failing_read_fails_alone(connection: sqlite3.Connection, thread: Thread) -> None:
     steps = StepThread(read_each)
     steps.opened(connection, thread)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from aioquic.asyncio.client import connect as raw_connect
 from aioquic.quic.configuration import QuicConfiguration
+from aioquic.tls import Group
+from cryptography.hazmat.backends import default_backend
 from tests.support.lossy_proxy import lossy_proxy
 from tests.support.quic_handlers import CERTIFICATE, Echo, Gated, serving
 from tests.support.raw_client import raw_client
@@ -19,6 +21,18 @@ from runtara_protocol.quic.error import (
     TrustFailure,
     UntrustedServer,
 )
+
+
+async def test_a_client_offers_no_group_that_openssl_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In FIPS mode it makes no keys for X25519."""
+    backend = type(default_backend())
+    monkeypatch.setattr(backend, "x25519_supported", lambda _: False)
+
+    async with serving(Echo) as served, await served.connect() as connection:
+        assert Group.X25519 not in connection._quic.tls._supported_groups
+        assert await connection.exchange(b"echo") == b"echo"
 
 
 async def test_an_idle_connection_lives_on_the_servers_pings() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.environment.spawner.conftest import SpawnerClient, SpawnerProcess
 
+from runtara_environment.spawner import interpreter
+
 IMAGE = """
 import os, random, sys
 LOADED_BY = os.getpid()
@@ -142,6 +144,14 @@ def test_an_image_that_can_not_be_forked_says_why(
         return
     assert answer["problem"] == problem
     assert text in answer["error"]
+
+
+def test_a_thread_that_is_about_to_be_forgotten_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may still list one for a moment that was joined."""
+    tasks = iter([["1", "2"], ["1", "2"], ["1"]])
+    monkeypatch.setattr(os, "listdir", lambda of: next(tasks) if of == "/proc/self/task" else [])
+
+    assert interpreter._unforkable(-1) is None
 
 
 def test_a_slow_import_holds_up_only_its_own_launches(

@@ -203,6 +203,7 @@ if os.fork():
 c.puts(b"in a buffer of C's")
 if sys.argv[1] == "extended":
     ctypes.CDLL(sys.argv[2])
+if sys.argv[1] != "plain":
     c.__cxa_atexit(note, None, None)
 leaving.Door().leave(leaving.Leave(7, leaving.Manner.WHOLE))
 """
@@ -213,12 +214,50 @@ def library() -> str:
     return str(next(Path(sys.base_prefix, "lib").rglob("lib-dynload/_test*.so")))
 
 
-@pytest.mark.parametrize("kind", ["plain", "extended"])
+@pytest.mark.parametrize("kind", ["plain", "extended", "preloaded"])
 def test_a_forked_run_ends_as_a_program_of_c_where_it_has_loaded_libraries(kind: str) -> None:
-    """Their handlers are called; without them C's buffers are all there is to be flushed."""
+    """
+    Their handlers are called; without them C's buffers are all there is to be flushed.
+
+    What LD_PRELOAD names is loaded for its handlers, before all else.
+    """
     command = [sys.executable, "-c", FORKED, kind, library()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    more = {"LD_PRELOAD": "libc.so.6"} if kind == "preloaded" else {}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, **more},
+    )
 
     assert done.returncode == 7, done.stderr
-    handled = ["its handler"] if kind == "extended" else []
+    handled = [] if kind == "plain" else ["its handler"]
     assert sorted(done.stdout.splitlines()) == ["in a buffer of C's", *handled]
+
+
+RELOADED = """
+import importlib, sys
+from runtara_sdk.workflow.process import leaving
+import colorsys
+assert next(reversed(sys.modules)) == "colorsys"
+leaving.spare()
+import users
+importlib.reload(colorsys)
+assert next(reversed(sys.modules)) == "colorsys"
+leaving.Door().leave(leaving.Leave(7, leaving.Manner.WHOLE))
+"""
+
+
+def test_a_library_that_is_reloaded_keeps_no_file_from_being_flushed(tmp_path: Path) -> None:
+    """Though it was the last to be imported before user code, and is behind that now."""
+    code = "kept = open('buffered', 'w')\nkept.write('in the buffer')\n"
+    (tmp_path / "users.py").write_text(code)
+    command = [sys.executable, "-c", RELOADED]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+    assert done.returncode == 7, done.stderr
+    assert (tmp_path / "buffered").read_text() == "in the buffer"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from runtara_domain import values
 from runtara_domain.model import (
     Caller,
     Checkpoint,
@@ -80,10 +81,17 @@ class Checkpoints(Protocol):
         ...
 
     async def page(
-        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+        self,
+        instance_id: str,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
         """
         Read checkpoints in the order they were saved, from behind `after_id`; none if unknown.
+
+        largest_state: bytes of the states that come along.
         """
         ...
 

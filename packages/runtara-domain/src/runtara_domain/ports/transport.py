@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from runtara_domain import values
 from runtara_domain.error import CoreError
 from runtara_domain.model import (
     Caller,
@@ -137,9 +138,18 @@ class Operations(Protocol):
         ...
 
     async def list_checkpoints(
-        self, *, caller: Caller, after_id: int, limit: int
+        self,
+        *,
+        caller: Caller,
+        after_id: int,
+        limit: int,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
-        """Read checkpoints in the order of saving; limit: at most 1000, 0 stands for 100."""
+        """
+        Read checkpoints in the order of saving; limit: at most 1000, 0 stands for 100.
+
+        largest_state: bytes of the states that come along.
+        """
         ...
 
     async def record_retry_attempt(self, *, caller: Caller, attempt: RetryAttempt) -> None:

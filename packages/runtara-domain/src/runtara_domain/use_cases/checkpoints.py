@@ -67,11 +67,21 @@ class ListCheckpoints:
     checkpoints: Checkpoints
     activity: Activity
 
-    async def __call__(self, *, caller: Caller, after_id: int, limit: int) -> CheckpointPage:
+    async def __call__(
+        self,
+        *,
+        caller: Caller,
+        after_id: int,
+        limit: int,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
+    ) -> CheckpointPage:
         values.check_range("after_id", after_id, 0, values.MAX_INTEGER)
         values.check_range("limit", limit, 0, MAX_PAGE)
         page = await self.checkpoints.page(
-            caller.instance_id, after_id=after_id, limit=limit or DEFAULT_PAGE
+            caller.instance_id,
+            after_id=after_id,
+            limit=limit or DEFAULT_PAGE,
+            largest_state=largest_state,
         )
         self.activity.note(caller)
         return page

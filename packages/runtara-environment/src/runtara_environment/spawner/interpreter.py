@@ -19,6 +19,7 @@ import random
 import runpy
 import socket
 import sys
+import time
 import traceback
 from functools import cache
 from importlib.abc import InspectLoader
@@ -31,6 +32,9 @@ from typing import Any, NoReturn, TypeAlias
 Program: TypeAlias = tuple[ModuleSpec, CodeType]
 
 _MAX_LINE = 8 * 1024 * 1024
+
+_THREADS_END = 0.1
+"""Seconds for which the system may still list a thread that has ended."""
 
 
 def main(arguments: list[str]) -> int:
@@ -71,8 +75,11 @@ def _import(module: str) -> None:
 
 def _unforkable(ours: int) -> dict[str, Any] | None:
     """Return what the import has opened or begun that two processes can't share."""
-    if len(os.listdir("/proc/self/task")) > 1:
-        return {"problem": "threads", "text": "its import starts threads"}
+    until = time.monotonic() + _THREADS_END
+    while len(os.listdir("/proc/self/task")) > 1:
+        if time.monotonic() > until:
+            return {"problem": "threads", "text": "its import starts threads"}
+        time.sleep(0.005)
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")

@@ -109,14 +109,19 @@ class MemoryCheckpoints:
         return before
 
     async def page(
-        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+        self,
+        instance_id: str,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
         await self._store.yield_control()
         rows = [row for row in self._saved(instance_id) if row.id > after_id]
         shown = rows[:limit]
-        entries = tuple(self._entry(row) for row in shown)
+        entries = tuple(self._entry(row, largest_state) for row in shown)
         return CheckpointPage(entries, shown[-1].id if len(shown) < len(rows) else None)
 
     async def count(self, which: CheckpointFilter) -> int:
@@ -197,7 +202,7 @@ class MemoryCheckpoints:
         rows = sorted(self._store.checkpoints.values(), key=lambda row: row.id)
         return (row for row in rows if row.instance_id == instance_id and not row.is_retry_attempt)
 
-    def _entry(self, row: CheckpointRow) -> CheckpointEntry:
+    def _entry(self, row: CheckpointRow, largest_state: int) -> CheckpointEntry:
         attempts = [
             other.created_at
             for other in self._store.checkpoints.values()
@@ -205,11 +210,10 @@ class MemoryCheckpoints:
             and other.instance_id == row.instance_id
             and other.checkpoint_id.rpartition("::retry::")[0] == row.checkpoint_id
         ]
-        is_short = len(row.state) <= values.MAX_LISTED_STATE_BYTES
         return CheckpointEntry(
             id=row.id,
             checkpoint_id=row.checkpoint_id,
-            state=row.state if is_short else None,
+            state=row.state if len(row.state) <= largest_state else None,
             created_at=row.created_at,
             failed_attempts=len(attempts),
             last_attempt_at=max(attempts, default=None),

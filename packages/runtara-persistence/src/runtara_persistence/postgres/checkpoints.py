@@ -131,7 +131,12 @@ class PostgresCheckpoints:
         return rows.run_state(found[0]) if found else None
 
     async def page(
-        self, instance_id: str, *, after_id: int = 0, limit: int = 100
+        self,
+        instance_id: str,
+        *,
+        after_id: int = 0,
+        limit: int = 100,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
@@ -141,7 +146,7 @@ class PostgresCheckpoints:
             instance_id,
             after_id,
             limit + 1,
-            values.MAX_LISTED_STATE_BYTES,
+            largest_state,
         )
         entries = tuple(rows.entry(row) for row in found[:limit])
         goes_on = len(found) > limit

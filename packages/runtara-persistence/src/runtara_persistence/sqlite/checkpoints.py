@@ -126,6 +126,7 @@ class SqliteCheckpoints:
         *,
         after_id: int = 0,
         limit: int = 100,
+        largest_state: int = values.MAX_LISTED_STATE_BYTES,
     ) -> CheckpointPage:
         values.check_storable("instance_id", instance_id)
         values.check_part(after_id, limit)
@@ -133,7 +134,7 @@ class SqliteCheckpoints:
             "instance_id": instance_id,
             "after_id": after_id,
             "one_more": limit + 1,
-            "listed_bytes": values.MAX_LISTED_STATE_BYTES,
+            "listed_bytes": largest_state,
         }
         found = connection.execute(_SQL["page"], asked).fetchall()
         entries = tuple(rows.entry(row) for row in found[:limit])

@@ -180,7 +180,12 @@ class StepThread:
         self._thread.call(partial(self._in_thread, group))
 
     def _end(self, group: _Group, outcomes: list[Outcome]) -> None:
-        group.end(self._confirm(outcomes))
+        try:
+            confirmed = self._confirm(outcomes)
+        except Exception as error:
+            # Or these callers, and all after them, would wait for ever.
+            confirmed = [Failed(error)] * len(outcomes)
+        group.end(confirmed)
 
     def _is_for_loop(self, group: _Group) -> bool:
         if self._lock_timeout is None or self._calm < CALM or len(group.members) > 1:

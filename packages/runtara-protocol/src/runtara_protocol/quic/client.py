@@ -37,6 +37,8 @@ UNACKNOWLEDGED = 2 << 20
 _UNTRUSTED = QuicErrorCode.CRYPTO_ERROR + AlertDescription.bad_certificate
 _OUT_OF_TIME = QuicErrorCode.CRYPTO_ERROR + AlertDescription.certificate_expired
 
+_GROUPS = frozenset({Group.SECP256R1, Group.X25519})
+
 _NAME_IN_PATTERN = re.compile(r"pattern=(?:\w+\()?b?'([^']+)'")
 """The form in which aioquic shows a certificate's names."""
 
@@ -144,12 +146,15 @@ class _Exchange:
 
 
 class _Machine(QuicConnection):
-    """aioquic's, but with keys for the two groups that every server knows one of."""
+    """aioquic's, but with keys for two groups at most, the first of which every server knows."""
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
         # Each group offered takes a pair of keys; those of P-384 and X448 took a launch 3 ms.
-        self.tls._supported_groups = [Group.SECP256R1, Group.X25519]
+        # Not all that are named here: OpenSSL in FIPS mode makes no keys for X25519.
+        self.tls._supported_groups = [
+            group for group in self.tls._supported_groups if group in _GROUPS
+        ]
 
 
 class ClientConnection(Driver):

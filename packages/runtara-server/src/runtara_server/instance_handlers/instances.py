@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from runtara_domain.model import NewChild, Registration
+from runtara_domain.model import Caller, NewChild, Registration
 from runtara_domain.ports.transport import Operations, Request
 from runtara_protocol.pb import instance_pb2 as pb
 from runtara_server.instance_handlers import translation
@@ -12,6 +12,9 @@ _LOOKED_AT = 32
 
 _MOST_LOOKED_AT = 64 * 1024
 """Bytes that an answer has with them."""
+
+_LARGEST_STATE = _MOST_LOOKED_AT // _LOOKED_AT
+"""Bytes of a state that is read for it: any number of registrations may look at once."""
 
 
 async def register_instance(
@@ -40,10 +43,14 @@ async def _look(
     core: Operations, request: Request, answer: pb.RegisterInstanceResponse, instance_id: str
 ) -> None:
     """Tell what a run reads first, unless it is large: then it asks, and waits for room."""
+    if answer.ByteSize() > _MOST_LOOKED_AT:
+        return
     caller = request.session.caller(instance_id)
-    page = await core.list_checkpoints(caller=caller, after_id=0, limit=_LOOKED_AT)
-    looked = pb.RegisterInstanceResponse(checkpoints=translation.page(page))
-    if page.entries:
+    page = await _first_page(core, caller)
+    if page is None:
+        return
+    looked = pb.RegisterInstanceResponse(checkpoints=page)
+    if page.checkpoints:
         pending = await core.poll_signals(
             session=request.session, caller=caller, checkpoint_ids=(), wait=timedelta(0)
         )
@@ -52,6 +59,16 @@ async def _look(
             looked.pending_signal.CopyFrom(signal)
     if answer.ByteSize() + looked.ByteSize() <= _MOST_LOOKED_AT:
         answer.MergeFrom(looked)
+
+
+async def _first_page(core: Operations, caller: Caller) -> pb.ListCheckpointsResponse | None:
+    """Give the first checkpoints; None if a state among them is large."""
+    page = await core.list_checkpoints(
+        caller=caller, after_id=0, limit=_LOOKED_AT, largest_state=_LARGEST_STATE
+    )
+    if any(entry.state is None for entry in page.entries):
+        return None
+    return translation.page(page)
 
 
 async def get_instance_status(

@@ -45,7 +45,7 @@ _spared: dict[str, None] = {}
 """The names of modules that are left as they are when the process ends, in their order."""
 
 _libraries: int | None = None
-"""How many libraries the process had loaded when modules were spared."""
+"""How many libraries were loaded when modules were spared; None: handlers are called anyway."""
 
 
 def spare() -> None:
@@ -59,7 +59,8 @@ def spare() -> None:
     global _libraries
     if not _spared:
         _spared.update(dict.fromkeys(sys.modules))
-        _libraries = _count_libraries()
+        # What is loaded for its handlers is there before all else: tracers, profilers of memory.
+        _libraries = None if os.environ.get("LD_PRELOAD") else _count_libraries()
         gc.collect()
         gc.freeze()
         if gc.get_threshold()[0] == _USUAL_THRESHOLD:
@@ -147,7 +148,8 @@ def _users_modules() -> list[object]:
     found: list[object] = []
     # From the end: a module that is only looked at is copied in a forked process, with its page.
     for name in reversed(sys.modules):
-        if name == last:
+        # A module that is imported again goes to the end: others of the user's are before it then.
+        if name == last and len(found) == len(sys.modules) - len(_spared):
             break
         if name not in _spared:
             found.append(sys.modules[name])
@@ -158,8 +160,9 @@ def _end_of_c(code: int) -> NoReturn:
     """
     End as C's `exit`, with the buffers and handlers of C's libraries, and nothing more of Python's.
 
-    The handlers of libraries that were there before user code only free memory, which takes some
-    milliseconds: without others, buffers are all that there is.
+    The handlers of libraries that Python and this package load only free memory, which takes some
+    milliseconds. So they are not called, but where user code has loaded libraries, or LD_PRELOAD
+    was set: then all are.
     """
     c = ctypes.PyDLL(None)
     if _libraries is None or _count_libraries() != _libraries:

@@ -9,6 +9,7 @@ runs does that once, before; each forked process would do it anew, in pages that
 import asyncio
 import logging
 from contextlib import suppress
+from datetime import timedelta
 from tempfile import NamedTemporaryFile
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -20,13 +21,17 @@ from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.listener import Listener, ListenerSettings
 from runtara_protocol.quic.stream import Stream
 from runtara_sdk.client.settings import Settings
-from runtara_sdk.errors import RuntaraError
 from runtara_sdk.workflow.api.steps import step
 from runtara_sdk.workflow.api.workflows import workflow
 from runtara_sdk.workflow.engine.runner import execute
 from runtara_sdk.workflow.process.core_store import connected
 
 _HOST = "127.0.0.1"
+
+_LIMIT = 2.0
+"""Seconds that a rehearsal has, which takes a tenth of that: launches wait for its end."""
+
+_CORE_TIMEOUT = timedelta(seconds=1)
 _REQUESTS = frozenset({MessageType.REQUEST})
 _ANSWERS = {
     "register_instance": pb.RpcResponse(
@@ -40,15 +45,27 @@ _ANSWERS = {
 
 
 def rehearse() -> None:
-    """Rehearse; where no socket or file can be had, the first run is slower, and nothing else."""
+    """
+    Rehearse, for two seconds at most. Raises nothing: where it fails, the first run is slower.
+
+    The event loop of the calling thread stays the one that it is.
+    """
     level = logging.root.manager.disable
     # It is no run that a log should tell of.
     logging.disable()
+    # asyncio.run leaves a thread behind in which asyncio.get_event_loop raises, and an image's
+    # import may call that. A runner with a factory sets no loop.
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
     try:
-        with suppress(OSError, RuntaraError):
-            asyncio.run(_rehearsed())
+        with suppress(Exception), runner:
+            runner.run(_within_limit())
     finally:
         logging.disable(level)
+
+
+async def _within_limit() -> None:
+    async with asyncio.timeout(_LIMIT):
+        await _rehearsed()
 
 
 async def _rehearsed() -> None:
@@ -68,7 +85,7 @@ async def _rehearsed() -> None:
                 tls_ca=trusted.name,
                 skip_cert_verification=False,
             )
-            async with connected(settings) as store:
+            async with connected(settings, _CORE_TIMEOUT) as store:
                 await execute(_play, store)
 
 
