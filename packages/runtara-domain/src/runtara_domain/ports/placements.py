@@ -122,15 +122,15 @@ class KeepsLogs(Protocol):
 
 @runtime_checkable
 class KeepsFolders(Protocol):
-    """A placement with folders of launches that the environment has it clear away."""
+    """A placement that removes old folders of launches when the environment asks for it."""
 
     async def sweep(
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
     ) -> int:
         """
-        Remove what no launch needs any more; gives how many folders.
+        Remove folders that no launch needs any more, and return how many.
 
-        is_known: tells whether an instance is stored. Of one that is not, and had no launch for
-        that long (None: for ever), everything goes.
+        is_known: returns whether an instance is stored. older_than: all folders go of an instance
+        that is not stored and had no launch for that long. None: such folders stay.
         """
         ...
