@@ -1,4 +1,4 @@
-"""Which environment is asked: named, set by variables, or a `runtara dev` of this folder."""
+"""Which environment a command asks: one that an option or a variable names, or `runtara dev`."""
 
 import json
 import os
@@ -20,10 +20,11 @@ _VARIABLE = "RUNTARA_ENVIRONMENT_ADDR"
 @dataclass(frozen=True, slots=True)
 class DevFile:
     """
-    What `runtara dev` says of itself in `.runtara/dev.json`.
+    The content of `.runtara/dev.json`, in which `runtara dev` describes itself.
 
-    The file stays when the command ends, so that it listens on the same ports again. pid: of the
-    process that wrote it. database_url: empty for one that was given to the command.
+    The file stays when `runtara dev` ends, so that the next one listens on the same ports. pid: the
+    process that wrote the file. database_url: empty if the user gave a URL, which may have a
+    password.
     """
 
     environment_addr: str
@@ -34,7 +35,7 @@ class DevFile:
     pid: int
 
     def write(self, folder: Path) -> None:
-        """Put it into a folder `.runtara`, in one step."""
+        """Write the file into a folder `.runtara`, in one atomic step."""
         named = {name: getattr(self, name) for name in self.__slots__}
         temporary = folder / f"{FILE}.{os.getpid()}"
         temporary.write_text(json.dumps({"format": 1, **named}, indent=2) + "\n")
@@ -42,7 +43,7 @@ class DevFile:
 
     @classmethod
     def read(cls, folder: Path) -> "DevFile | None":
-        """Read that of a folder `.runtara`; None if there is none that can be used."""
+        """Read the file of a folder `.runtara`; None if it is missing or can't be used."""
         try:
             found: Any = json.loads((folder / FILE).read_text())
             return cls(**{name: found[name] for name in cls.__slots__})
@@ -53,9 +54,9 @@ class DevFile:
 @dataclass(frozen=True, slots=True)
 class Access:
     """
-    How to reach an environment; None is for the variables and their defaults to say.
+    How to reach an environment. A field that is None is taken from the variables.
 
-    dev_folder: the folder of the `runtara dev` that this leads to, None for any other.
+    dev_folder: the folder of the `runtara dev` that is reached, None for any other environment.
     database_url: a database that is used without servers, None if an environment is asked.
     """
 
@@ -66,7 +67,7 @@ class Access:
     database_url: str | None = None
 
     def client(self) -> "AbstractAsyncContextManager[ManagementClient]":
-        """Give a client, to be entered; raises ConfigurationError, now or then."""
+        """Return a client to enter; ConfigurationError is raised here or on entering."""
         if self.database_url is not None:
             from runtara_cli import direct
 
@@ -84,7 +85,11 @@ def find(
     variables: Mapping[str, str] = os.environ,
     start: Path | None = None,
 ) -> Access:
-    """Choose: what is given, then the variables' address, then the nearest `.runtara/` upwards."""
+    """
+    Choose the given database or address, else the variable's address, else the nearest `.runtara/`.
+
+    The nearest is in `start` or in a folder above it.
+    """
     tenant_id = variables.get("RUNTARA_TENANT_ID") or None
     if database_url:
         return Access(tenant_id=tenant_id, database_url=database_url)
@@ -98,7 +103,7 @@ def find(
 
 
 def nearest(start: Path | None = None) -> tuple[Path, DevFile] | None:
-    """Find the `.runtara/` of a `runtara dev` in a folder or above it, with what it says."""
+    """Find the nearest `.runtara/` in a folder or above it; return its folder and its file."""
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         found = DevFile.read(folder / FOLDER)

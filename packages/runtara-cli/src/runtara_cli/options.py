@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take, and how they are read."""
+"""Options and arguments that several commands share, and how their values are parsed."""
 
 import json
 import re
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 TEXTS = "runtara_cli.texts"
-"""Where a command's context keeps what was given for moments, by the names of their options."""
+"""The key of a command's context under which it keeps the texts of moments, by option."""
 FINAL = ("completed", "failed", "cancelled")
 STATUSES = ("pending", "running", "suspended", *FINAL)
 
@@ -94,13 +94,13 @@ def _read(path: str) -> str:
 
 
 def tenant(function: F) -> F:
-    """Take the tenant."""
+    """Add the option `--tenant`."""
     text = "The tenant, instead of RUNTARA_TENANT_ID or that of `runtara dev`."
     return click.option("--tenant", metavar="NAME", help=text)(function)
 
 
 def many(function: F) -> F:
-    """Take instances by their ids, or by filters, for a change of them."""
+    """Add options by which a command chooses instances to change: ids, or filters and `--yes`."""
     text = "Don't ask before changing the instances that the filters choose."
     agreed = click.option("--yes", "is_agreed", is_flag=True, help=text)
     ids = click.argument("instance_ids", metavar="[ID]...", nargs=-1)
@@ -108,13 +108,13 @@ def many(function: F) -> F:
 
 
 def filters(function: F) -> F:
-    """Take which instances are meant."""
+    """Add options that choose instances."""
     blocked = "Only blocked instances: their code can't go on with their history."
     return _filters(STATUSES)(click.option("--blocked", is_flag=True, help=blocked)(function))
 
 
 def filters_of_finished(function: F) -> F:
-    """Take which finished instances are meant."""
+    """Add options that choose finished instances."""
     return _filters(FINAL)(function)
 
 
@@ -150,8 +150,9 @@ def _filters(statuses: Sequence[str]) -> Callable[[F], F]:
 
 def chosen(values: dict[str, Any]) -> "InstanceFilter":
     """
-    Give what the options of `filters` or `filters_of_finished` say, and take them out of a
-    command's values; `before` of `prune`, too.
+    Return the filter that the options of `filters` or `filters_of_finished` make.
+
+    It removes these options from the command's values, and also `before` of `prune`.
     """
     from runtara_management_sdk import InstanceFilter, Status
 

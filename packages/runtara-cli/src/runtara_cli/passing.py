@@ -1,4 +1,4 @@
-"""Commands that are modules of their own: everything after their name is theirs."""
+"""Commands that run another module, with all arguments after their name."""
 
 import os
 import sys
@@ -16,9 +16,10 @@ def passing(
     variables: Callable[[], Mapping[str, str]] = dict,
 ) -> click.Command:
     """
-    Make a command that becomes `python -m MODULE`, with these arguments before its own.
+    Make a command that becomes `python -m MODULE`.
 
-    variables: set for it, unless they are set already.
+    before: arguments that the module gets before the user's. variables: environment variables that
+    the module gets, unless they are set already.
     """
 
     def run(arguments: tuple[str, ...]) -> None:

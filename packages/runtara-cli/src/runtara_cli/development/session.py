@@ -14,7 +14,7 @@ from runtara_protocol.server import logs, process
 
 
 def run(sources: Sequence[str], database_url: str | None, *, is_verbose: bool) -> int:
-    """Serve until SIGTERM or SIGINT; gives the exit code, as servers do."""
+    """Serve until SIGTERM or SIGINT; return the exit code that our servers have."""
     log = logs.configure(readable=True)
     logging.getLogger().setLevel(logging.INFO if is_verbose else logging.WARNING)
 
