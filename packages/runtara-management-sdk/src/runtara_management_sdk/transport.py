@@ -1,4 +1,4 @@
-"""Requests and their answers, over one connection that comes back when it is lost."""
+"""Requests and their answers, over a connection that is made again when it is lost."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -25,10 +25,10 @@ class Transport:
     """
     Sends requests to an environment; any number of tasks may use it at once.
 
-    An idempotent request is repeated until its timeout, counted from the first attempt. The time
-    for which the server may hold the answer back counts only while there is a connection; a
-    repeated request has the rest of it. Before the first connection, a failure to connect is raised
-    at once.
+    An idempotent request is repeated until its timeout, counted from the first attempt. A server
+    may hold some answers back. That time is added to the timeout only while there is a connection.
+    A repeated request gets the time that is left. Before the first connection, a failure to connect
+    is raised at once.
     """
 
     def __init__(self, settings: ManagementSettings) -> None:
@@ -42,11 +42,11 @@ class Transport:
         self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
     ) -> Any:
         """
-        Return the answer's own message.
+        Send a request and return the message in its answer.
 
         hold: seconds for which the server may hold the answer back, besides the timeout. Raises
-        ServerError for a refusal, ConnectionFailed, ServerNotTrusted, RequestTimeout,
-        ProtocolError.
+        ServerError if the server refuses the request, and ConnectionFailed, ServerNotTrusted,
+        RequestTimeout and ProtocolError.
         """
 
         async def exchange(connection: ClientConnection) -> bytes:
@@ -55,12 +55,12 @@ class Transport:
         return await self._ask(request, exchange, is_repeatable=is_repeatable, hold=hold)
 
     async def upload(self, request: RpcRequest, body: Callable[[], AsyncIterable[bytes]]) -> Any:
-        """Do the same, with a body that follows the request; it is made anew for each attempt."""
+        """Send a request and a body after it; `body` is called for each attempt."""
 
         async def exchange(connection: ClientConnection) -> bytes:
             return await connection.upload(frame(request), body())
 
-        # Without a timeout: a connection without traffic ends by itself.
+        # An upload has no timeout, because a connection without traffic ends by itself.
         return await self._ask(request, exchange, is_repeatable=True, hold=None)
 
     async def aclose(self) -> None:
@@ -126,11 +126,11 @@ def _now() -> float:
 
 
 def _hold_for(request: RpcRequest, seconds: float) -> None:
-    """Let the server hold the answer back for no longer than this, where a request says it."""
+    """Lower the request's `wait_ms` to these seconds, if the request has such a field."""
     asked = getattr(request, request.WhichOneof("request") or "")
     if "wait_ms" in asked.DESCRIPTOR.fields_by_name:
         asked.wait_ms = min(asked.wait_ms, max(0, int(seconds * 1000)))
 
 
 async def _greet(connection: ClientConnection) -> None:
-    """Send nothing first."""
+    """Do nothing: an environment needs no first message."""
