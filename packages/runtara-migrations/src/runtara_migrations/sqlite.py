@@ -1,4 +1,4 @@
-"""Bringing a SQLite database up to date."""
+"""Bringing the schema of a SQLite database up to date."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -27,17 +27,18 @@ async def run_sqlite(
     connection: aiosqlite.Connection, migrations: Sequence[Migration] | None = None
 ) -> tuple[str, ...]:
     """
-    Apply what the database has not had yet, and tell the names of it.
+    Apply the migrations that the database has not had yet, and return their names.
 
-    Any number of processes may do so at once: each migration is applied by one of them. Takes the
-    migrations that come with this program unless others are given. A failing one is rolled back;
-    those before it stay. Raises MigrationError, or sqlite3.Error if the database can't be asked.
+    migrations: None stands for the migrations of this program. Any number of processes may call
+    this at once: one of them applies each migration. A failing migration is rolled back, and the
+    migrations before it stay. Raises MigrationError, or sqlite3.Error if the database can't be
+    read.
     """
     known = packaged("sqlite") if migrations is None else migrations
     applied: list[str] = []
     while await _waiting(connection, known):
         async with _transaction(connection):
-            # Again, now that no other process can be at it.
+            # Read again: in this transaction no other process can apply one.
             for migration in (await _waiting(connection, known))[:1]:
                 await _apply(connection, migration)
                 applied.append(migration.name)
@@ -61,14 +62,14 @@ async def _waiting(
 
 @asynccontextmanager
 async def _transaction(connection: aiosqlite.Connection) -> AsyncIterator[None]:
-    # The write lock from the start: it is what makes others wait their turn, and it honours the
-    # busy timeout, which a reader that becomes a writer does not.
+    # IMMEDIATE takes the write lock at once, so that other processes wait. Waiting for this lock
+    # respects the busy timeout. A reader that becomes a writer would not wait.
     await connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         await connection.execute("COMMIT")
     except BaseException:
-        # A full disk, for one, has rolled back already.
+        # After some errors, such as a full disk, SQLite has rolled back already.
         if connection.in_transaction:
             await connection.execute("ROLLBACK")
         raise
@@ -86,7 +87,7 @@ async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None
 
 
 def _statements(sql: str) -> Iterator[str]:
-    # Not executescript: it commits the transaction it finds.
+    # `executescript` would commit the open transaction.
     statement = ""
     for line in sql.splitlines(keepends=True):
         statement += line
