@@ -194,7 +194,7 @@ class MemoryCheckpoints:
                 attempt_number=attempt.attempt_number,
                 error_message=attempt.error_message,
             )
-        # A checkpoint of that id can only be from before such ids were refused: it stays.
+        # A checkpoint with such an id is from before these ids were refused: it stays.
         elif row.is_retry_attempt:
             row.created_at, row.error_message = attempt.created_at, attempt.error_message
 

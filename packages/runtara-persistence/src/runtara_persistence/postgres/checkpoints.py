@@ -32,9 +32,9 @@ from runtara_persistence.postgres.saving import Save, save_alone, save_together
 _SQL = queries.load("runtara_persistence.postgres", "checkpoints.sql")
 
 _MOST_SAVES = 128
-"""How many saves share a statement at most."""
+"""The most saves that share a statement."""
 _GROUPS = 2
-"""How many groups of saves are under way at once: one is gathered while another is committed."""
+"""How many groups of saves are under way at once: one forms while another is committed."""
 _LEAD = 2
 """
 For how many iterations of the loop a save waits for others.

@@ -32,7 +32,7 @@ from runtara_persistence.sqlite.saving import Save
 _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 
 _SMALL = 64 * 1024
-"""Bytes of a state that are written in a moment."""
+"""The most bytes of a state that is small enough to be written in the event loop's thread."""
 
 
 class SqliteCheckpoints:
@@ -85,7 +85,7 @@ class SqliteCheckpoints:
         if after is State.ASLEEP:
             asleep_until = from_optional(sleep_until) if before.state is State.ASLEEP else None
             until = min(each for each in (wake_at, earliest, asleep_until) if each is not None)
-            # Claimed first: asleep and unclaimed, it would be told of as launchable.
+            # Claimed before it falls asleep: watches are told of an instance asleep and unclaimed.
             if not sleep.detach:
                 _claim(connection, key, claim, at)
             _fall_asleep(connection, key, sleep, until)

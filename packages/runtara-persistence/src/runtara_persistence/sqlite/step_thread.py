@@ -1,8 +1,9 @@
 """
-Where steps are carried out: in a connection's thread, or in the loop's own.
+Executes steps in a connection's thread, or in the event loop's own thread.
 
-The thread runs on the CPU that the event loop runs on. A caller that has been alone for a while, on
-a disk that has been fast for as long, is spared the way there and back: docs/decisions/0034.
+The connection's thread runs on the CPU of the event loop. If a single caller has been alone for a
+while, and the disk fast, its steps run in the loop's thread instead, without the trip to the other
+thread: docs/decisions/0034.
 """
 
 import asyncio
@@ -27,24 +28,24 @@ T = TypeVar("T")
 Execute: TypeAlias = Callable[[sqlite3.Connection, Sequence[Step[Any]]], list[Outcome]]
 
 MAX_GROUP = 256
-"""How many steps share a trip to the thread at most."""
+"""The most steps that share one trip to the thread."""
 
 _PAUSE = 3
 """
 How many iterations of the loop lie between two groups, unless one caller is alone.
 
-In the first those just answered go on, in the second what they send goes out, and what came until
-then is taken in to join. A group begun at once is smaller, and its thread fights with all that for
-the interpreter's lock.
+In the first iteration the callers just answered go on; in the second their messages are sent, and
+messages that came meanwhile are read, whose steps join the group. A group that begins at once is
+smaller, and its thread competes with all this work for the GIL.
 """
 
 FAST = 0.005
 """Seconds that the loop may stand still for a commit."""
 CALM = 8
-"""So many commits have been fast and of one caller each, before the loop carries out the next."""
+"""After this many fast commits in a row, of one caller each, the loop executes the next step."""
 
 _SHORTAGE = 0.05
-"""Seconds to wait for memory that is short."""
+"""Seconds to wait after a MemoryError before trying again."""
 
 STATUS = Path("/proc/self/status")
 _UNKNOWN = -1
@@ -52,10 +53,10 @@ _UNKNOWN = -1
 
 class Thread:
     """
-    A thread that calls functions, one after the other, from entry to exit.
+    A thread that calls functions, one after the other, while its `with` block runs.
 
-    An executor of one thread would do, but for four locks and a future a call: that costs a lone
-    caller a fifth more CPU. What is called must raise nothing.
+    A ThreadPoolExecutor takes four locks and a future for each call, which costs a single caller a
+    fifth more CPU time. The functions must raise nothing.
     """
 
     def __init__(self, name: str) -> None:
@@ -63,7 +64,7 @@ class Thread:
         self._thread = threading.Thread(target=self._run, name=name)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Have it called, when those before it have been."""
+        """Have a function called, after the functions given before."""
         self._calls.put(function)
 
     def __enter__(self) -> Self:
@@ -92,7 +93,7 @@ class _PendingStep(Waiting[Step[Any], Outcome]):
     def end(self, outcome: Outcome) -> None:
         if self.then is not None and isinstance(outcome, Done):
             self.then(outcome.value)
-        # Not by `super`: a class with slots is made anew, and does not know itself.
+        # Not by `super()`: dataclass(slots=True) makes a new class, which `super()` doesn't know.
         if not self.future.done():
             self.future.set_result(outcome)
 
@@ -102,11 +103,12 @@ _Group: TypeAlias = Group[_PendingStep]
 
 class StepThread:
     """
-    Executes steps on one connection, a group at a time: one trip to its thread, and one back.
+    Executes steps on one connection, in groups: a group takes one trip to the thread and back.
 
-    Open between `opened` and `close`. execute: raises nothing. confirm: called in the event loop
-    with the outcomes of a group, gives what its callers get. diagnose: called in the thread with
-    the error of a step that failed. follows_loop: the thread is kept on the loop's CPU.
+    Open between `opened` and `close`. execute: executes a group, and must raise nothing. confirm:
+    called in the event loop with a group's outcomes; returns the outcomes for the callers.
+    diagnose: called in the thread with the error of a step that failed. follows_loop: the thread is
+    kept on the event loop's CPU.
     """
 
     def __init__(
@@ -130,8 +132,8 @@ class StepThread:
         """
         Take steps from now on, in the running loop.
 
-        lock_timeout: seconds the thread waits for another
-        process to let go; None: nothing is carried out in the loop's thread.
+        lock_timeout: seconds that the thread waits for another process's lock on the file; None: no
+        step is executed in the event loop's thread.
         """
         self._connection = connection
         self._thread = thread
@@ -143,7 +145,7 @@ class StepThread:
         self._is_open = True
 
     async def close(self) -> None:
-        """Take no more steps, and return when those taken have their outcomes."""
+        """Take no more steps, and return when all steps that were taken have their outcomes."""
         self._is_open = False
         await self._steps.finished()
 
@@ -151,12 +153,12 @@ class StepThread:
         self, step: Step[T], *, then: Callable[[T], None] | None = None, is_small: bool = False
     ) -> T:
         """
-        Carry out a step, and return or raise what it does.
+        Execute a step, and return its result or raise its error.
 
         A cancelled caller gets its cancellation at once; its step is dropped if it has not begun,
-        and otherwise carried out. then: called in the event loop with what a step carried out has
-        given, whether its caller is still there or not; it must not raise. is_small: the step may
-        be carried out in the loop's thread. Raises DatabaseError when not open.
+        and otherwise executed. then: called in the event loop with the step's result, also if the
+        caller was cancelled; it must not raise. is_small: the step may be executed in the loop's
+        thread. Raises DatabaseError when not open.
         """
         if not self._is_open:
             raise DatabaseError("The database is not open: it was closed, or never opened")
@@ -164,7 +166,7 @@ class StepThread:
         self._steps.add(pending)
         outcome = await pending.future
         if isinstance(outcome, Failed):
-            # An error shared with others of the group must not gather their tracebacks.
+            # If the whole group shares an error, it must not collect the tracebacks of all callers.
             raise outcome.error if outcome.own_doing else outcome.error.with_traceback(None)
         value: T = outcome.value
         return value
@@ -193,8 +195,8 @@ class StepThread:
         return group.members[0].is_small
 
     def _in_loop(self, group: _Group) -> Outcome:
-        # It waits for no lock, nor looks into what is wrong: a step that fails here leaves nothing
-        # behind, and the thread tries again.
+        # The loop waits for no lock and diagnoses no error: a step that fails here has no effect,
+        # and the thread executes it again.
         if self._waits_for_locks:
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._waits_for_locks = False
@@ -215,7 +217,7 @@ class StepThread:
                 # Or these callers, and all after them, would wait for ever.
                 time.sleep(_SHORTAGE)
             except RuntimeError:
-                # The loop has come to its end, and with it the callers that waited.
+                # The event loop is closed, so no caller waits any more.
                 return
             else:
                 return
@@ -243,13 +245,13 @@ class StepThread:
 
 class CpuPinning:
     """
-    Keeps a thread on the CPU that another one, which is left free, was seen on last.
+    Keeps a thread on the CPU on which another thread last ran; that other thread stays unpinned.
 
-    The two threads alternate in holding the interpreter's lock. On one CPU that is a switch of
-    threads; across two, the other CPU must wake up, and shared data moves between their caches.
+    The two threads alternate in holding the GIL. On one CPU that is a switch of threads; on two,
+    the other CPU must wake up, and shared data moves between their caches.
 
-    Nothing but speed depends on it: it has no effect where the system knows no affinity or refuses
-    this one, nor under a filter of system calls.
+    Only speed depends on it. It has no effect if the system has no CPU affinity or refuses to set
+    it, or if a seccomp filter is on.
     """
 
     def __init__(self) -> None:
@@ -258,11 +260,11 @@ class CpuPinning:
         self._cpu: int | None = None
 
     def register(self) -> None:
-        """Keep the calling thread, from the next `repin` on."""
+        """Choose the calling thread as the one to pin, from the next `repin` on."""
         self._thread = threading.get_native_id()
 
     def repin(self) -> None:
-        """Let it run on the CPU that the calling thread runs on now; raises nothing."""
+        """Pin the registered thread to the CPU on which the calling one runs; raises nothing."""
         if self._current_cpu is None or self._thread is None:
             return
         cpu = self._current_cpu()
@@ -272,19 +274,19 @@ class CpuPinning:
         try:
             os.sched_setaffinity(self._thread, {cpu})
         except OSError:
-            # The CPU was just taken from this process, or the system allows no choice.
+            # This process may no longer use that CPU, or the system allows no affinity.
             return
 
 
 def _lookup() -> Callable[[], int] | None:
-    """The system's `sched_getcpu`, which Python does not offer; None: do without."""
+    """The C library's `sched_getcpu`, which Python does not offer; None: it can't be used."""
     if not hasattr(os, "sched_setaffinity") or _is_filtered():
         return None
     try:
-        # Not every Python has it.
+        # Not every Python has ctypes.
         import ctypes
 
-        # Not CDLL: it would let go of the lock for a call of nanoseconds, and wait to have it back.
+        # Not CDLL: it would release the GIL for a call of nanoseconds, and wait to take it again.
         system = ctypes.PyDLL(None)
     except (ImportError, OSError):
         return None
@@ -293,7 +295,7 @@ def _lookup() -> Callable[[], int] | None:
 
 
 def _is_filtered() -> bool:
-    """Return whether system calls are: one that is not allowed may end the process."""
+    """Return whether seccomp filters system calls: a forbidden call may end the process."""
     try:
         status = STATUS.read_text()
     except OSError:
