@@ -50,6 +50,34 @@ async def test_a_lease_goes_by_the_databases_clock(persistence: Persistence) -> 
     assert (worker.workflows, worker.tenant_id) == (("a", "b"), TENANT)
 
 
+async def test_a_worker_that_goes_on_with_a_good_lease_stays_drained(
+    persistence: Persistence,
+) -> None:
+    """As it does after a restart of its server, of which its operator need not hear."""
+    kept: list[bool] = []
+
+    async def opened(ttl: timedelta = HOUR) -> None:
+        lease = await hold_lease(
+            persistence, "w", ttl=ttl, kind=EnvironmentKind.WORKER, tenant_id=TENANT
+        )
+        [row] = await persistence.environments.page()
+        assert row.is_draining == lease.is_draining
+        kept.append(lease.is_draining)
+
+    async def drained() -> None:
+        await persistence.environments.drain("w", draining=True)
+
+    await opened()
+    await drained()
+    await opened(ttl=-SECOND)
+    await opened()
+    await drained()
+    await persistence.environments.close("w")
+    await opened()
+
+    assert kept == [False, True, False, False]
+
+
 async def test_an_id_is_of_one_kind(persistence: Persistence) -> None:
     """A worker that is opened with an environment's id changes nothing of it, and the reverse."""
     await hold_lease(persistence, "e", tenant_id=None)

@@ -8,7 +8,7 @@ import os
 import signal
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -186,6 +186,15 @@ def _is_spawner_of(process: Path, folder: Path, name: str) -> bool:
         return Path(os.readlink(process / "fd" / Path(listening).parent.name)) == folder.resolve()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def end_programs(data_dir: Path) -> None:
+    """SIGKILL the programs of images that a test which failed has left running."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        # A process may end while it is looked at.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if bytes(data_dir) in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 def zipped(**files: str) -> bytes:

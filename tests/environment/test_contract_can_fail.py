@@ -3,14 +3,14 @@
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from tests.environment import test_local_contract
-from tests.environment.conftest import Here
+from tests.environment.conftest import Here, end_programs
 
 from runtara_domain.model.images import Image
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
@@ -232,11 +232,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("broken")
     yield folder
     os.kill(Here(folder, MemoryPersistence()).spawner_pid(), signal.SIGKILL)
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        # A process may end while it is looked at.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if bytes(folder) in entry.read_bytes():
-                os.kill(int(entry.parent.name), signal.SIGKILL)
+    end_programs(folder)
 
 
 @pytest.mark.parametrize("name", BROKEN)

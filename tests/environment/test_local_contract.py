@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.environment.conftest import Here
+from tests.environment.conftest import Here, end_programs
 
 from runtara_environment.placement_suite import PlacementContract, Rig, running_core
 from runtara_environment.placements.local import LocalPlacement, LocalSettings
@@ -27,6 +27,8 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
 
         async with Rig(core.persistence, make, folder) as rig:
             yield rig
+        # A test that failed has left some.
+        end_programs(folder / "data")
         os.kill(spawner_pid(rig), signal.SIGKILL)
 
 

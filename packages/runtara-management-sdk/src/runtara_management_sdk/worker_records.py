@@ -1,15 +1,21 @@
 """What workers are told, and what they tell."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker's lease: for how long it is good from when it was answered, and when to renew."""
+    """
+    A worker's lease: for how long it is good from when it was answered, and when to renew.
+
+    open_launches: the instances of the worker's launches that are open, by launch id.
+    """
 
     good_for: timedelta
     renew_every: timedelta
+    open_launches: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

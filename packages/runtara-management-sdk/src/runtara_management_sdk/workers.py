@@ -26,7 +26,7 @@ class Workers:
         machine: str = "",
         version: str = "",
     ) -> Lease:
-        """Take a lease, or go on with the one of this id."""
+        """Take a lease, or go on with the one of this id; a good one keeps its drain."""
         request = pb.OpenWorkerRequest(
             environment_id=worker_id,
             tenant_id=tenant_id,
@@ -37,7 +37,8 @@ class Workers:
         )
         answer = await self._transport.ask(pb.RpcRequest(open_worker=request))
         good_for = (answer.lease_until_ms - answer.now_ms) * _MILLISECOND
-        return Lease(good_for, answer.renew_every_ms * _MILLISECOND)
+        open_launches = {one.launch_id: one.instance_id for one in answer.open_launches}
+        return Lease(good_for, answer.renew_every_ms * _MILLISECOND, open_launches)
 
     async def claim(self, worker_id: str, limit: int, *, wait: timedelta) -> Sequence[Assignment]:
         """Claim instances of the workflows served; waits for one. Never asked a second time."""

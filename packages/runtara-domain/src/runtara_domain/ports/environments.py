@@ -20,9 +20,10 @@ class Environments(Protocol):
         Take a lease for `ttl`, or go on with the one of this id.
 
         Open launches of the environment stay its own, unless its lease was over and another has
-        closed them. A drain is taken back. Associations of instances with images that a Rust
-        environment made are taken over. Rows of others are forgotten whose lease has been over for
-        a day and that have no open launch. Raises InvalidValue if the id is of another kind.
+        closed them. A drain is taken back, but for a worker whose lease is good. Associations of
+        instances with images that a Rust environment made are taken over. Rows of others are
+        forgotten whose lease has been over for a day and that have no open launch. Raises
+        InvalidValue if the id is of another kind.
         """
         ...
 

@@ -33,6 +33,13 @@ class MemoryEnvironments:
         known = self._store.environments.get(new.environment_id)
         if known is not None and known.kind != new.kind:
             raise new.another_kind()
+        is_draining = (
+            known is not None
+            and known.is_draining
+            and new.kind is EnvironmentKind.WORKER
+            and known.closed_at is None
+            and known.lease_until > now
+        )
         self._adopt_associations()
         self._store.environments[new.environment_id] = EnvironmentRow(
             environment_id=new.environment_id,
@@ -45,10 +52,11 @@ class MemoryEnvironments:
             workflows=json.dumps(sorted(new.workflows)),
             started_at=now,
             lease_until=now + ttl,
+            is_draining=is_draining,
         )
         if new.kind is EnvironmentKind.WORKER:
             self._store.watchers.tell_launchable()
-        return Lease(now=now, until=now + ttl)
+        return Lease(now=now, until=now + ttl, is_draining=is_draining)
 
     async def renew(
         self,

@@ -102,4 +102,4 @@ async def _open(connection: Connection, new: NewEnvironment, ttl: timedelta) -> 
     [row] = found
     if new.kind is EnvironmentKind.WORKER:
         await connection.execute(_SQL["tell"])
-    return Lease(now=row["now"], until=row["lease_until"])
+    return Lease(now=row["now"], until=row["lease_until"], is_draining=row["is_draining"])

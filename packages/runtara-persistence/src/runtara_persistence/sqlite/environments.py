@@ -46,11 +46,12 @@ class SqliteEnvironments:
             "now": to_text(now),
             "until": to_text(now + ttl),
         }
-        if connection.execute(_SQL["open"], opened).rowcount == 0:
+        row = connection.execute(_SQL["open"], opened).fetchone()
+        if row is None:
             raise new.another_kind()
         if new.kind is EnvironmentKind.WORKER:
             connection.execute(_SQL["tell"])
-        return Lease(now=now, until=now + ttl)
+        return Lease(now=now, until=now + ttl, is_draining=bool(row[0]))
 
     @write("renew an environment's lease")
     def renew(

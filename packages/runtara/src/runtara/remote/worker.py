@@ -1,11 +1,10 @@
 """A worker through the servers: claims launches, renews its lease, reports how they ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any
 from uuid import uuid4
 
 from runtara.core import OpenRuns, Order, Plan, RunsOfWorker
@@ -14,16 +13,20 @@ from runtara.remote import scheduling
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_management_sdk.client import ManagementClient
 from runtara_management_sdk.errors import LeaseLost
-from runtara_management_sdk.worker_records import Assignment, Ended, Stop
+from runtara_management_sdk.worker_records import Assignment, Ended, Lease, Stop
 from runtara_sdk.errors import InvalidInstanceState, RuntaraError
 from runtara_sdk.loggers import get_logger
 
 logger = get_logger(__name__)
 
 _WAIT = timedelta(seconds=20)
+_CLAIM_IS_OVER = 30.0
+"""After how many seconds a claim that failed here is over at the server, too, which may hold it."""
 _BATCH = 100
 _AFTER_FAILURE = 1.0
 _GRACE_OF_TIMEOUT = 10.0
+_DRAIN = 2.0
+"""For how many seconds a worker without launches waits, at its end, for the server's answer."""
 _LEFT = (Cause.STOPPED, "the worker has ended")
 
 
@@ -70,12 +73,13 @@ class _RemoteWorker:
         self._timers: dict[str, list[asyncio.TimerHandle]] = {}
         self._changed, self._has_ends = asyncio.Event(), asyncio.Event()
         self._is_draining = self._is_leaving = False
+        self._renewing = asyncio.Lock()
         self._good_until = 0.0
         self._renew_every = 1.0
         self._work: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Take the lease; raises RuntaraError."""
+    async def open(self) -> Lease:
+        """Take the lease, or go on with it; raises RuntaraError."""
         asked_at = self._loop.time()
         lease = await self._management.workers.open(
             self._id,
@@ -87,6 +91,7 @@ class _RemoteWorker:
         )
         self._good_until = asked_at + lease.good_for.total_seconds()
         self._renew_every = lease.renew_every.total_seconds()
+        return lease
 
     async def close(self) -> None:
         """Give the lease up."""
@@ -132,7 +137,10 @@ class _RemoteWorker:
         """
         self._changed.set()
         try:
-            await self._management.environments.drain(self._id)
+            async with asyncio.timeout(None if self._launches else _DRAIN):
+                await self._management.environments.drain(self._id)
+        except TimeoutError:
+            logger.warning("the worker can't be drained: no answer within %g s", _DRAIN)
         except RuntaraError as error:
             logger.warning("the worker can't be drained: %s", error)
         claiming.cancel()
@@ -148,6 +156,7 @@ class _RemoteWorker:
 
     async def claim_until_it_leaves(self) -> None:
         """Claim launches whenever there is room."""
+        looks: list[float] = []
         while not self._is_leaving:
             self._changed.clear()
             free = self._plan.capacity - len(self._launches)
@@ -155,52 +164,65 @@ class _RemoteWorker:
                 await self._changed.wait()
                 continue
             try:
+                if looks and self._loop.time() >= looks[0]:
+                    await self._give_back_unknown()
+                    del looks[0]
                 claimed = await self._management.workers.claim(
                     self._id, min(free, _BATCH), wait=_WAIT
                 )
-            except LeaseLost:
-                if self._is_leaving:
-                    return
-                await self._after_failure("the lease has to be taken again", self._open_again())
             except RuntaraError as error:
                 logger.warning("nothing can be claimed, trying again: %s", error)
+                now = self._loop.time()
+                looks = [now, now + _CLAIM_IS_OVER]
                 await asyncio.sleep(_AFTER_FAILURE)
             else:
                 for assignment in claimed:
                     self._begin(assignment)
 
-    async def _open_again(self) -> None:
-        if not (self._is_draining or self._is_leaving):
-            await self.open()
+    async def _give_back_unknown(self) -> None:
+        """
+        Go on with the lease, and give back what a claim took whose answer was lost.
 
-    async def _after_failure(self, what: str, mend: Coroutine[Any, Any, None]) -> None:
-        logger.info("%s", what)
-        try:
-            await mend
-        except RuntaraError as error:
-            logger.warning("that failed, trying again: %s", error)
-        await asyncio.sleep(_AFTER_FAILURE)
+        To be called while no claim is under way here: no answer can bring those launches then.
+        Raises RuntaraError.
+        """
+        # A lease that is good keeps its drain when it is opened.
+        await self._renew()
+        lease = await self.open()
+        for launch_id, instance_id in lease.open_launches.items():
+            if launch_id not in self._launches:
+                self._launches[launch_id] = instance_id
+                reason = "the answer to its claim was lost"
+                self._report(Ended(launch_id, Cause.STOPPED, error=reason))
 
     async def renew_for_ever(self) -> None:
         """Renew the lease, and do what the answers say, until cancelled."""
         while True:
             await asyncio.sleep(self._renew_every)
+            try:
+                await self._renew()
+            except RuntaraError as error:
+                logger.warning("the lease can't be renewed: %s", error)
+
+    async def _renew(self) -> None:
+        """Renew the lease, or take another if it was given up; raises RuntaraError."""
+        async with self._renewing:
             asked_at = self._loop.time()
             try:
                 renewed = await self._management.workers.renew(self._id, list(self._launches))
             except LeaseLost:
-                await self._after_failure("the lease has to be taken again", self.open())
-                continue
-            except RuntaraError as error:
-                logger.warning("the lease can't be renewed: %s", error)
-                continue
-            self._good_until = asked_at + renewed.good_for.total_seconds()
-            self._is_draining = renewed.is_draining
-            for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
-                self._causes[launch_id] = (Cause.SUPERSEDED, "another run or launch has it")
-                self.runs.kill(launch_id)
-            for stop in renewed.stops:
-                self._stop(stop)
+                logger.info("the lease has to be taken again")
+                await self.open()
+                if self._is_draining or self._is_leaving:
+                    await self._management.environments.drain(self._id)
+                return
+        self._good_until = asked_at + renewed.good_for.total_seconds()
+        self._is_draining = renewed.is_draining
+        for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
+            self._causes[launch_id] = (Cause.SUPERSEDED, "another run or launch has it")
+            self.runs.kill(launch_id)
+        for stop in renewed.stops:
+            self._stop(stop)
 
     async def report_for_ever(self) -> None:
         """Report ends until cancelled; each until it is stored."""

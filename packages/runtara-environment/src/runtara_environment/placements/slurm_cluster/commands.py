@@ -54,7 +54,7 @@ class Slurm:
     """
     A cluster, asked by its commands. options: more of `sbatch`, as a partition's name.
 
-    All raise SlurmRefused, also where the controller doesn't answer.
+    All raise SlurmRefused, also where the controller doesn't answer, or not in the known form.
     """
 
     options: Sequence[str] = ()
@@ -83,7 +83,10 @@ class Slurm:
         answer = await _run("squeue", "--me", "--noheader", "--states=all", f"--format={_FIELDS}")
         found: dict[str, Job] = {}
         for line in answer.splitlines():
-            job_id, name, comment, state, reason = line.split("|", 4)
+            try:
+                job_id, name, comment, state, reason = line.split("|", 4)
+            except ValueError as error:
+                raise SlurmRefused(f"squeue: {line!r} is no job of the form {_FIELDS}") from error
             job = Job(job_id, name, state, reason)
             # Of two with one comment the one that lives counts.
             if name.startswith(prefix) and (comment not in found or not job.is_over):
@@ -94,7 +97,10 @@ class Slurm:
         """Count the CPUs that no job has, of each node once a partition."""
         answer = await _run("sinfo", "--noheader", "--format=%C")
         # Allocated, idle, other and all of a partition.
-        return sum(int(line.split("/")[1]) for line in answer.splitlines())
+        try:
+            return sum(int(line.split("/")[1]) for line in answer.splitlines())
+        except (IndexError, ValueError) as error:
+            raise SlurmRefused(f"sinfo: {answer!r} is no line of A/I/O/T each") from error
 
     async def signal(self, name: str, *arguments: str) -> None:
         """`scancel` the jobs of this name, if there are any."""

@@ -304,7 +304,8 @@ class SlurmPlacement:
         """
         Tell those that wait for room when more CPUs are idle than before; every job has some.
 
-        Gives how many are; None if none waits, or it is not known.
+        What was idle before the first look is not known: some may have been freed since an
+        instance was given back. Gives how many are; None if none waits, or it is not known.
         """
         if self._line.is_empty:
             return None
@@ -313,7 +314,7 @@ class SlurmPlacement:
         except SlurmRefused as refused:
             logger.warning("Slurm can't be asked for room: %s", refused)
             return None
-        if before is not None and idle > before:
+        if idle > (before or 0):
             await self._line.freed()
         return idle
 
@@ -332,6 +333,8 @@ class SlurmPlacement:
                 self._told.add(launch_id)
                 if end.cause is not Cause.WAITING:
                     await self._line.go_on(submitted.instance_id)
+                    # No more CPUs may be idle for it: another job may have taken as many.
+                    await self._line.freed()
                 self._ended(launch_id, end)
 
     def _written(self, submitted: _Submitted) -> LaunchEnd | None:

@@ -37,9 +37,13 @@ SET kind = excluded.kind,
     started_at = excluded.started_at,
     lease_until = excluded.lease_until,
     clock_offset_ms = 0,
-    is_draining = FALSE,
+    is_draining = environments.is_draining
+    AND excluded.kind = 'worker'
+    AND environments.closed_at IS NULL
+    AND environments.lease_until > excluded.started_at,
     closed_at = NULL
-WHERE environments.kind = excluded.kind;
+WHERE environments.kind = excluded.kind
+RETURNING is_draining;
 
 -- name: open.forget
 DELETE FROM environments

@@ -1,0 +1,161 @@
+"""The package's worker on an environment's port: what it does about lost answers and leases."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.environment.management.conftest import Port
+
+from runtara.core import HasEnded, Order, Plan
+from runtara.remote import worker
+from runtara_domain.model.launch_ends import Cause, LaunchEnd
+from runtara_environment.management_handlers import workers
+from runtara_management_sdk.errors import LeaseLost
+from runtara_management_sdk.records import Environment
+from runtara_management_sdk.worker_records import Assignment, Renewed
+from runtara_sdk.errors import RuntaraError
+
+PATIENCE_S = 30
+
+
+class Runs:
+    """Runs that last until they are asked to leave, or are killed."""
+
+    def __init__(self, ended: HasEnded) -> None:
+        self.orders: dict[str, Order] = {}
+        self.begun = asyncio.Event()
+        self._ended = ended
+
+    def __contains__(self, launch_id: str) -> bool:
+        return launch_id in self.orders
+
+    def start(self, order: Order) -> None:
+        self.orders[order.launch_id] = order
+        self.begun.set()
+
+    def leave(self, launch_id: str) -> None:
+        self._ended(launch_id, LaunchEnd(cause=Cause.EXITED, reports=True, exit_code=4))
+
+    kill = leave
+
+
+@asynccontextmanager
+async def working(port: Port, grace: timedelta = timedelta(seconds=10)) -> AsyncIterator[Runs]:
+    """Serve a workflow until the block ends, within some time."""
+    opened: list[Runs] = []
+
+    @asynccontextmanager
+    async def runs(ended: HasEnded) -> AsyncIterator[Runs]:
+        opened.append(Runs(ended))
+        yield opened[0]
+
+    plan = Plan(tenant_id="acme", workflows=frozenset(["flow"]), capacity=2, grace=grace)
+    async with asyncio.timeout(PATIENCE_S), worker.serving(port.client, plan, runs):
+        yield opened[0]
+
+
+async def the_worker(port: Port) -> Environment:
+    """Read the worker's row."""
+    [row] = [one for one in await port.client.environments.list() if one.kind == "worker"]
+    return row
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_AFTER_FAILURE", 0.01)
+    monkeypatch.setattr(workers, "RENEW_EVERY", timedelta(milliseconds=50))
+
+
+async def test_what_a_claim_took_whose_answer_was_lost_is_given_back(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what it takes only after the worker has asked, as one that the server still holds."""
+    monkeypatch.setattr(worker, "_CLAIM_IS_OVER", 0.05)
+    monkeypatch.setattr(worker, "_WAIT", timedelta(milliseconds=100))
+    claim, lost = port.client.workers.claim, list[str]()
+    may_end = asyncio.Event()
+
+    async def lose(worker_id: str, *arguments: Any, **options: Any) -> Sequence[Assignment]:
+        if not lost:
+            lost.extend(one.launch_id for one in await claim(worker_id, *arguments, **options))
+            raise RuntaraError("the connection was lost")
+        if len(lost) == 1:
+            # Nothing is known of this one here: the first claim is carried out once more.
+            await port.client.instances.start("acme", workflow="flow", instance_id="j")
+            late = await claim(worker_id, 1, wait=timedelta(seconds=10))
+            lost.extend(one.launch_id for one in late)
+            await may_end.wait()
+            return ()
+        return await claim(worker_id, *arguments, **options)
+
+    monkeypatch.setattr(port.client.workers, "claim", lose)
+    await port.client.instances.start("acme", workflow="flow", instance_id="i")
+    async with working(port) as runs:
+        while len(lost) < 2:  # noqa: ASYNC110  # It tells nothing.
+            await asyncio.sleep(0.01)
+        may_end.set()
+        while {one.instance_id for one in runs.orders.values()} != {"i", "j"}:
+            runs.begun.clear()
+            await runs.begun.wait()
+        begun = set(runs.orders)
+    launches = [one async for one in port.client.launches.list()]
+
+    assert begun.isdisjoint(lost)
+    assert {one.launch_id for one in launches} == {*begun, *lost}
+    assert {one.cause for one in launches if one.launch_id in lost} == {"stopped"}
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_a_drain_outlives_the_loss_of_a_lease(
+    port: Port, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool
+) -> None:
+    """Of one that the server doesn't know after a restart, and of one that was given up."""
+    claim, renew = port.client.workers.claim, port.client.workers.renew
+    may_fail, knows_drain, has_opened = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def fail(*arguments: Any, **options: Any) -> Sequence[Assignment]:
+        if not may_fail.is_set():
+            await may_fail.wait()
+            raise LeaseLost("open the worker first")
+        has_opened.set()
+        return await claim(*arguments, **options)
+
+    async def note(*arguments: Any) -> Renewed:
+        renewed = await renew(*arguments)
+        if renewed.is_draining:
+            knows_drain.set()
+        return renewed
+
+    monkeypatch.setattr(port.client.workers, "claim", fail)
+    monkeypatch.setattr(port.client.workers, "renew", note)
+    async with working(port) as runs:
+        worker_id = (await the_worker(port)).environment_id
+        await port.client.environments.drain(worker_id)
+        if is_closed:
+            await knows_drain.wait()
+            await port.persistence.environments.close(worker_id)
+        may_fail.set()
+        await has_opened.wait()
+        drained = await the_worker(port)
+        await port.client.instances.start("acme", workflow="flow", instance_id="i")
+        await port.client.environments.drain(worker_id, drain=False)
+        await runs.begun.wait()
+
+    assert drained.is_draining
+
+
+async def test_the_end_of_an_idle_worker_waits_for_no_server(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grace is for its runs."""
+
+    async def never(worker_id: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(worker, "_DRAIN", 0.01)
+    monkeypatch.setattr(port.client.environments, "drain", never)
+    async with working(port, grace=timedelta(hours=1)):
+        pass
