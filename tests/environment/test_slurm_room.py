@@ -69,12 +69,19 @@ def called(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> "asyncio.Queue[str]":
     return queue
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole: it is read again and again."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
 async def given_back(rig: Rig) -> str:
     """Launch an instance until it is given back for want of room; gives its id."""
     launched = await rig.shell("exit 0")
     name = json.loads(launched.handle or "")["job"]
     job = f"1|{name}|{safe_name(launched.launch_id)}|PENDING|Resources\n"
-    (rig.folder / "jobs").write_text(job)
+    write(rig.folder / "jobs", job)
     assert (await rig.ended(launched)).cause is Cause.WAITING
     return launched.assignment.instance_id
 
@@ -83,7 +90,7 @@ async def end(rig: Rig, launched: Launched) -> None:
     """Have a launch's job write that it has ended, until that is reported."""
     one = launched.assignment
     folder = LaunchFolder(rig.folder / "data/runs", TENANT, one.instance_id, one.launch_id)
-    (folder.path / ENDED).write_text(json.dumps(KILLED))
+    write(folder.path / ENDED, json.dumps(KILLED))
     assert (await rig.ended(launched)).cause is Cause.KILLED
 
 
@@ -91,7 +98,7 @@ async def test_what_is_given_back_is_tried_at_once_where_cpus_are_idle(
     rig: Rig, called: "asyncio.Queue[str]"
 ) -> None:
     """They may have been freed since; more need not become idle."""
-    (rig.folder / "cpus").write_text(IDLE)
+    write(rig.folder / "cpus", IDLE)
     instance_id = await given_back(rig)
     async with asyncio.timeout(rig.patience):
         assert await called.get() == instance_id
@@ -99,7 +106,7 @@ async def test_what_is_given_back_is_tried_at_once_where_cpus_are_idle(
 
 async def test_the_end_of_its_own_job_frees_room(rig: Rig, called: "asyncio.Queue[str]") -> None:
     """Also where another job has taken as many CPUs at once."""
-    (rig.folder / "cpus").write_text(FULL)
+    write(rig.folder / "cpus", FULL)
     other = await rig.shell("exit 0")
     instance_id = await given_back(rig)
     assert called.empty()
@@ -113,10 +120,10 @@ async def test_an_answer_in_another_form_keeps_no_end_from_being_seen(
     rig: Rig, command: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged, and asked for again."""
-    (rig.folder / "cpus").write_text(FULL)
+    write(rig.folder / "cpus", FULL)
     other = await rig.shell("exit 0")
     await given_back(rig)
-    (rig.folder / command).write_text("what is this?\n")
+    write(rig.folder / command, "what is this?\n")
     async with asyncio.timeout(rig.patience):
         while "what is this?" not in caplog.text:  # noqa: ASYNC110  # The log tells nothing.
             await asyncio.sleep(0.01)

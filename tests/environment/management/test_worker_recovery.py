@@ -139,8 +139,9 @@ async def test_a_drain_outlives_the_loss_of_a_lease(
             await port.persistence.environments.close(worker_id)
         may_fail.set()
         await has_opened.wait()
-        while (drained := await the_worker(port)).lease_until <= datetime.now(UTC):
-            await asyncio.sleep(0.01)
+        drained = await the_worker(port)
+        while drained.lease_until <= datetime.now(UTC):
+            drained = await the_worker(port)
         await port.client.instances.start("acme", workflow="flow", instance_id="i")
         await port.client.environments.drain(worker_id, drain=False)
         await runs.begun.wait()
