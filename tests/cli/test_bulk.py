@@ -217,6 +217,21 @@ def test_what_has_changed_since_it_was_chosen_is_not_deleted(
     assert len(many.names()) == MANY
 
 
+def test_what_goes_on_by_itself_is_not_taken_for_what_an_export_has_left(many: Many) -> None:
+    """Such as an instance that sleeps, when its ID was mistyped."""
+    many.asked("UPDATE instances SET status = 'suspended', finished_at = NULL")
+    many.asked(
+        "UPDATE instances SET sleep_until = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-1'"
+    )
+    asleep = many.give("rm", "--exported", "i-1")
+    paused = many.give("rm", "--exported", "i-2")
+
+    assert (asleep.exit_code, paused.exit_code) == (codes.REFUSED, codes.DONE)
+    assert "it is asleep, and goes on by itself" in asleep.stderr
+    assert "pause and export it first" in asleep.stderr
+    assert many.names() & {"i-1", "i-2"} == {"i-1"}
+
+
 def test_children_of_open_parents_are_refused_and_what_helps_is_said(many: Many) -> None:
     many.asked("UPDATE instances SET parent_id = 'other' WHERE instance_id IN ('i-1', 'i-2')")
     many.asked(

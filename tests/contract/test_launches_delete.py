@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from tests.contract.database import Database
 from tests.contract.launching import KILLED, close, launch
-from tests.contract.states import TENANT, put_instance
+from tests.contract.states import TENANT, put_checkpoint, put_instance
 from tests.contract.test_instances_prune import names, put_belongings
 from tests.support.clock import START
 
 from runtara_domain.model import Caller, Ending, NewChild
 from runtara_domain.model.interventions import Deleted, Deletion, Retry
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import FINAL, OPEN, WORKING, InstanceStatus, State
+from runtara_domain.status import FINAL, OPEN, WORKING, SignalType, State
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -78,15 +78,29 @@ async def test_only_the_end_that_is_expected_is_deleted(
     assert (deleted.has_other_end, deleted.deleted) == (False, ("i",))
 
 
+LEFT = {
+    (State.PAUSED, None),
+    (State.PAUSED, SignalType.PAUSE),
+    (State.ASLEEP, SignalType.PAUSE),
+}
+
+
+@pytest.mark.parametrize("pending", [None, *SignalType])
 @pytest.mark.parametrize("state", sorted(OPEN))
-async def test_a_suspended_instance_can_go_without_its_clean_up(
-    persistence: Persistence, database: Database, state: State
+async def test_a_paused_instance_can_go_without_its_clean_up(
+    persistence: Persistence, database: Database, state: State, pending: SignalType | None
 ) -> None:
-    """If that is asked for, and no launch, parent or child of it is open."""
+    """
+    If that is asked for, and no launch, parent or child of it is open.
+
+    One that wakes by itself stays, and one that is told to go on or to end.
+    """
     await put_instance(database, State.RUNNING, "other")
     others = await database.snapshot()
     await put_instance(database, state)
-    await put_belongings(database, "i")
+    await put_checkpoint(database, "c", "i")
+    if pending is not None:
+        await database.put_signal("i", pending)
     await put_instance(database, State.RUNNING, "child", parent_id="i")
     kept = await persistence.launches.delete(Deletion("i", also_suspended=True))
     child = Caller("child")
@@ -94,7 +108,7 @@ async def test_a_suspended_instance_can_go_without_its_clean_up(
     found = await persistence.launches.delete(Deletion("i", also_suspended=True))
 
     assert (kept.before, kept.deleted) == (state, ())
-    if state.status is InstanceStatus.SUSPENDED:
+    if (state, pending) in LEFT:
         assert (kept.open_child_id, found.deleted) == ("child", ("i", "child"))
         assert await database.snapshot() == others
     else:

@@ -221,8 +221,8 @@ class Instances:
         Returns the number of deleted instances. Raises InvalidInstanceState, and deletes nothing,
         while its parent or one of those children is open, or a process of one is ending. ended_at:
         the end as it was read; if the instance has gone on since, the result is 0. also_suspended:
-        delete a suspended instance, too, without its clean-up: such as one that was exported and
-        goes on elsewhere.
+        delete an open instance as well, without its clean-up, if it is paused, or asleep and about
+        to pause when it wakes, as `export` leaves one.
         """
         request = pb.DeleteInstanceRequest(
             instance_id=instance_id,

@@ -14,7 +14,7 @@ from runtara_cli.session import Session
 @click.option(
     "--exported",
     is_flag=True,
-    help="With IDs: delete suspended instances, too, without their clean-up, after an export.",
+    help="With IDs: delete paused instances, too, without their clean-up, after an export.",
 )
 async def command(
     session: Session,
@@ -33,7 +33,8 @@ async def command(
     the rest.
 
     With --exported ID, the command also deletes an open instance that `runtara export` has left
-    here. Import it elsewhere first. None of its code runs.
+    here: it must be paused, or pause when it wakes. Import it elsewhere first. None of its code
+    runs.
     """
     if exported and not instance_ids:
         raise click.UsageError("--exported takes IDs: name the exported instances")

@@ -237,6 +237,11 @@ class InstanceOperations:
             why = f"launch {found.open_launch_id} is not over: try again when it is"
         elif not found.deleted:
             why = f"it is {found.before}: cancel or stop it first"
+            if deletion.also_suspended:
+                why = (
+                    f"it is {found.before}, and goes on by itself or as it was told to: pause and"
+                    " export it first, or cancel or stop it"
+                )
         if why is not None:
             raise InvalidInstanceState(f"Instance {instance_id!r} can't be deleted: {why}")
         return found

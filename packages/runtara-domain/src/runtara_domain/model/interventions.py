@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from runtara_domain import values
 from runtara_domain.error import InvalidValue
-from runtara_domain.status import InstanceStatus, State
+from runtara_domain.status import SignalType, State
 
 MAX_COPIED_CHECKPOINTS = 100_000
 
@@ -166,26 +166,38 @@ class Relative:
     launch_id: str | None
 
 
+_LEFT = frozenset(
+    {
+        (State.PAUSED, None),
+        (State.PAUSED, SignalType.PAUSE),
+        (State.ASLEEP, SignalType.PAUSE),
+    }
+)
+"""States, each with the pending signal, of open instances that nothing but a user moves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deletion:
     """
     A deletion of an instance.
 
-    ended_at: only if it has ended in this millisecond. also_suspended: also an open one that is
-    suspended, without its clean-up.
+    ended_at: only if it has ended in this millisecond. also_suspended: also an open one as an export
+    leaves it, paused or asleep with a pending pause, without its clean-up.
     """
 
     instance_id: str
     ended_at: datetime | None = None
     also_suspended: bool = False
 
-    def refusal(self, before: State, finished_at: datetime | None) -> "Deleted | None":
+    def refusal(
+        self, before: State, finished_at: datetime | None, pending: SignalType | None
+    ) -> "Deleted | None":
         """Refuse an instance that stands so; None if only its relatives or launch may be why."""
         if self.ended_at is not None and (
             finished_at is None or _millisecond(finished_at) != _millisecond(self.ended_at)
         ):
             return Deleted(before=before, has_other_end=True)
-        is_left = self.also_suspended and before.status is InstanceStatus.SUSPENDED
+        is_left = self.also_suspended and (before, pending) in _LEFT
         return None if before.is_final or is_left else Deleted(before=before)
 
 

@@ -10,7 +10,9 @@ def delete(store: Store, deletion: Deletion) -> Deleted:
     row = store.instances.get(deletion.instance_id)
     if row is None:
         return Deleted(before=None)
-    if refused := deletion.refusal(row.state, row.finished_at):
+    told = store.unacknowledged(row.instance_id)
+    pending = None if told is None else told.signal_type
+    if refused := deletion.refusal(row.state, row.finished_at, pending):
         return refused
     family = _family(store, row)
     found = Deleted.decide(

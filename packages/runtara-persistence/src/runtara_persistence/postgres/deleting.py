@@ -1,7 +1,7 @@
 """Deleting an instance with its children, within one transaction."""
 
 from runtara_domain.model.interventions import Deleted, Deletion, Relative
-from runtara_domain.status import State
+from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
 from runtara_persistence.postgres import closing
 from runtara_persistence.postgres.database import Connection
@@ -18,7 +18,8 @@ async def delete(connection: Connection, deletion: Deletion) -> Deleted:
         return Deleted(before=None)
     [row] = found
     named = Relative(instance_id, State(row["state"]), row["launch_id"])
-    if refused := deletion.refusal(named.state, row["finished_at"]):
+    pending = await _pending(connection, instance_id) if deletion.also_suspended else None
+    if refused := deletion.refusal(named.state, row["finished_at"], pending):
         return refused
     family = [named, *await _children(connection, instance_id, row["tenant_id"])]
     decided = Deleted.decide(family, row["tenant_id"], open_parent_id=row["open_parent_id"])
@@ -26,6 +27,12 @@ async def delete(connection: Connection, deletion: Deletion) -> Deleted:
         await connection.execute(_SQL["delete.associations"], decided.deleted)
         await connection.execute(_SQL["delete"], decided.deleted)
     return decided
+
+
+async def _pending(connection: Connection, instance_id: str) -> SignalType | None:
+    # A statement of its own: that of the lock sees no signal that was sent while it waited.
+    found = await connection.fetch(_SQL["pending"], instance_id)
+    return SignalType(found[0]["signal_type"]) if found else None
 
 
 async def _children(connection: Connection, instance_id: str, tenant_id: str) -> list[Relative]:

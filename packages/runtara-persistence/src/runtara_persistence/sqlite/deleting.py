@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 from runtara_domain.model.interventions import Deleted, Deletion, Relative
+from runtara_domain.status import SignalType
 from runtara_persistence import queries
 from runtara_persistence.sqlite import rows
 
@@ -16,9 +17,10 @@ def delete(connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
     row = connection.execute(_SQL["find"], {"instance_id": instance_id}).fetchone()
     if row is None:
         return Deleted(before=None)
-    status, sleep_until, finished_at, launch_id, tenant_id, open_parent_id = row
+    status, sleep_until, finished_at, launch_id, tenant_id, open_parent_id, told = row
     named = Relative(instance_id, rows.state(status, sleep_until), launch_id)
-    if refused := deletion.refusal(named.state, rows.from_optional(finished_at)):
+    pending = None if told is None else SignalType(told)
+    if refused := deletion.refusal(named.state, rows.from_optional(finished_at), pending):
         return refused
     family = [named, *_children(connection, instance_id, tenant_id)]
     found = Deleted.decide(family, tenant_id, open_parent_id=open_parent_id)

@@ -16,6 +16,11 @@ FROM instances
 WHERE instance_id = $1
 FOR UPDATE;
 
+-- name: pending
+SELECT signal_type::text AS signal_type
+FROM pending_signals
+WHERE instance_id = $1 AND acknowledged_at IS NULL;
+
 -- name: lock_children
 SELECT
     instance_id,

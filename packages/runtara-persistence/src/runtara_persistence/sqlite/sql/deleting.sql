@@ -5,7 +5,12 @@ SELECT
     i.finished_at,
     i.launch_id,
     i.tenant_id,
-    p.instance_id
+    p.instance_id,
+    (
+        SELECT s.signal_type
+        FROM pending_signals AS s
+        WHERE s.instance_id = i.instance_id AND s.acknowledged_at IS NULL
+    )
 FROM instances AS i
 LEFT JOIN instances AS p
     ON p.instance_id = i.parent_id
