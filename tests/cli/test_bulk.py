@@ -260,6 +260,20 @@ def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
     assert (again.exit_code, again.stdout) == (codes.DONE, "")
 
 
+def test_a_family_with_a_later_end_is_not_pruned(many: Many) -> None:
+    """Such as with a detached child that has just ended."""
+    many.asked(
+        "UPDATE instances SET parent_id = 'i-0', workflow = 'child',"
+        " finished_at = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-2'"
+    )
+    pruned = many.give("prune", "--before", "1m", "--workflow", "pay", "--yes")
+
+    assert (pruned.exit_code, pruned.stdout) == (codes.DONE, "38\n")
+    assert "passed over: 1, gone or changed" in pruned.stderr
+    assert "or with a child that ended later" in pruned.stderr
+    assert many.names() == {"i-0", "i-2", "other"}
+
+
 def test_filters_choose_among_those_that_are_pruned(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Deleting an instance that has ended, with its children."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -76,6 +77,27 @@ async def test_only_the_end_that_is_expected_is_deleted(
         assert (found.has_other_end, found.deleted) == (True, ())
     assert stays == ["i"]
     assert (deleted.has_other_end, deleted.deleted) == (False, ("i",))
+
+
+@pytest.mark.parametrize(("offset", "goes"), [(-1, True), (0, False), (1, False)])
+async def test_a_family_stays_while_an_end_in_it_is_later_than_the_bound(
+    persistence: Persistence, database: Database, offset: int, goes: bool
+) -> None:
+    """However far below; an open child is named as without the bound."""
+    await put_instance(database, State.COMPLETED)
+    await put_instance(database, State.COMPLETED, "child", parent_id="i")
+    late = START + offset * MILLISECOND
+    await put_instance(database, State.COMPLETED, "child's", parent_id="child", finished_at=late)
+    bounded = Deletion("i", finished_before=START)
+
+    found = await persistence.launches.delete(bounded)
+
+    assert (found.has_other_end, bool(found.deleted)) == (not goes, goes)
+    assert bool(await names(database)) is not goes
+    await put_instance(database, State.COMPLETED, "other")
+    await put_instance(database, State.RUNNING, "open", parent_id="other")
+    kept = await persistence.launches.delete(replace(bounded, instance_id="other"))
+    assert (kept.open_child_id, kept.has_other_end) == ("open", False)
 
 
 LEFT = {

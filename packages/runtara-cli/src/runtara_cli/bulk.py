@@ -42,6 +42,7 @@ class Verb:
     tells how many instances that changed; None is one. also: what is changed with them. checks:
     whether `act` itself leaves alone what is not as it was planned, and tells 0 then; else those
     that a kill may have left half done are looked at before. help: what helps with refusals.
+    passed: why else some may be passed over.
     """
 
     name: str
@@ -50,20 +51,31 @@ class Verb:
     also: str = ""
     checks: bool = False
     help: str = ""
+    passed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An instance as it was when the plan was made; one that was named has neither of the rest."""
+    """
+    An instance as it was when the plan was made; one that was named has none of the rest.
+
+    finished_before: the bound on ends by which it was chosen.
+    """
 
     instance_id: str
     status: str = ""
     finished_at: str | None = None
+    finished_before: str | None = None
 
     @property
     def ended_at(self) -> datetime | None:
         """When it had ended; None if it was open, or is not known."""
-        return None if self.finished_at is None else datetime.fromisoformat(self.finished_at)
+        return _moment(self.finished_at)
+
+    @property
+    def before(self) -> datetime | None:
+        """Before which it had ended, and all that goes with it must have; None for any time."""
+        return _moment(self.finished_before)
 
 
 async def change(
@@ -93,7 +105,8 @@ async def change(
     said = ", ".join(f"{name} {texts.get(name, value)}" for name, value in values.items() if value)
     with _taken(_key(session, verb, said)) as plan:
         if not plan.is_begun:
-            await plan.make(_chosen(session, verb, options.chosen(values)))
+            which = options.chosen(values)
+            await plan.make(_chosen(session, verb, which), before=which.finished_before)
         if not _agreed(session, verb, plan, said, is_agreed=is_agreed):
             plan.discard()
             return codes.DONE
@@ -129,11 +142,14 @@ class Plan:
         # An older version has noted only how many are done.
         return int(done), int(changed or done)
 
-    async def make(self, found: AsyncIterator["InstanceSummary"]) -> None:
-        """Write down which instances are to be changed."""
+    async def make(
+        self, found: AsyncIterator["InstanceSummary"], *, before: datetime | None
+    ) -> None:
+        """Write down which instances are to be changed, and the bound on ends that chose them."""
         with self._path.open("w") as file:
             async for one in found:
-                file.write(json.dumps([one.instance_id, one.status, _text(one.finished_at)]) + "\n")
+                line = [one.instance_id, one.status, _text(one.finished_at), _text(before)]
+                file.write(json.dumps(line) + "\n")
 
     def counts(self) -> Counter[str]:
         """Count the instances by how they stood."""
@@ -245,9 +261,8 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
         {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
     )
     if passed_over:
-        session.out.note(
-            f"passed over: {len(passed_over):,}, gone or changed since they were chosen"
-        )
+        why = f"gone or changed since they were chosen{verb.passed}"
+        session.out.note(f"passed over: {len(passed_over):,}, {why}")
     for text in refused[:_SHOWN]:
         session.out.note(f"refused: {text}")
     if len(refused) > _SHOWN:
@@ -273,3 +288,7 @@ def _progress(done: int, total: int) -> None:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -21,7 +21,10 @@ def verb(session: Session, name: str, *, is_named: bool, also_suspended: bool = 
     async def delete(one: Planned) -> int:
         try:
             return await session.client.instances.delete(
-                one.instance_id, ended_at=one.ended_at, also_suspended=also_suspended
+                one.instance_id,
+                ended_at=one.ended_at,
+                also_suspended=also_suspended,
+                finished_before=one.before,
             )
         except InstanceNotFound:
             # Of many that are chosen, one may have gone with its parent.

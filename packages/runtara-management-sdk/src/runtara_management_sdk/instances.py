@@ -214,6 +214,7 @@ class Instances:
         *,
         ended_at: datetime | None = None,
         also_suspended: bool = False,
+        finished_before: datetime | None = None,
     ) -> int:
         """
         Delete a finished instance with all that belongs to it, and with its children and theirs.
@@ -222,12 +223,14 @@ class Instances:
         while its parent or one of those children is open, or a process of one is ending. ended_at:
         the end as it was read; if the instance has gone on since, the result is 0. also_suspended:
         delete an open instance as well, without its clean-up, if it is paused, or asleep and about
-        to pause when it wakes, as `export` leaves one.
+        to pause when it wakes, as `export` leaves one. finished_before: if one of those that would
+        go finished later, the result is 0.
         """
         request = pb.DeleteInstanceRequest(
             instance_id=instance_id,
             expected_finished_at_ms=reading.to_milliseconds(ended_at),
             also_suspended=also_suspended,
+            finished_before_ms=reading.to_milliseconds(finished_before),
         )
         answer = await self._transport.ask(
             pb.RpcRequest(delete_instance=request), is_repeatable=False

@@ -1,6 +1,7 @@
 """`runtara prune`."""
 
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +27,12 @@ async def command(session: Session, before: datetime, is_agreed: bool, **values:
 
     Instances with an open parent stay. Environments prune by themselves after
     RUNTARA_RETENTION_DAYS. With filters, the command does as `runtara rm` with the same filters:
-    children go with their parents, and after a kill the same command goes on with the rest.
+    children go with their parents, and after a kill the same command goes on with the rest. It
+    passes over instances with a child, or a child's child, that ended after the time of --before.
     """
     if any(values.values()):
-        verb = removing.verb(session, "prune", is_named=False)
+        late = ", or with a child that ended later"
+        verb = replace(removing.verb(session, "prune", is_named=False), passed=late)
         chosen = {**values, "before": before}
         return await bulk.change(session, verb, (), chosen, is_agreed=is_agreed)
     await _all(session, before, is_agreed=is_agreed)

@@ -219,7 +219,8 @@ class InstanceOperations:
         """
         Delete an instance that has ended, with its children and all that belongs to them.
 
-        No error is raised for one that has not ended at the expected moment: nothing is done then.
+        No error is raised if one of them has not ended when it was expected to have: nothing is
+        done then.
         """
         instance_id = deletion.instance_id
         values.check_id("instance_id", instance_id)

@@ -164,6 +164,7 @@ class Relative:
     instance_id: str
     state: State
     launch_id: str | None
+    finished_at: datetime | None
 
 
 _LEFT = frozenset(
@@ -181,13 +182,15 @@ class Deletion:
     """
     A deletion of an instance.
 
-    ended_at: only if it has ended in this millisecond. also_suspended: also an open one as an export
-    leaves it, paused or asleep with a pending pause, without its clean-up.
+    ended_at: only if it has ended in this millisecond. also_suspended: also an open one as an
+    export leaves it, paused or asleep with a pending pause, without its clean-up. finished_before:
+    only if all that would go finished before this moment.
     """
 
     instance_id: str
     ended_at: datetime | None = None
     also_suspended: bool = False
+    finished_before: datetime | None = None
 
     def refusal(
         self, before: State, finished_at: datetime | None, pending: SignalType | None
@@ -214,8 +217,8 @@ class Deleted:
     before: None if the instance is unknown; an open state: nothing was done. open_parent_id,
     open_child_id: an open relative for which nothing was done; the child may be a child's child.
     open_launch_id: likewise, a launch of any of them that is not over. has_other_end: nothing was
-    done because it has not ended when it was expected to have. deleted: the ids of those that are
-    gone, all of the tenant.
+    done because it, or one below it, has not ended when it was expected to have. deleted: the ids
+    of those that are gone, all of the tenant.
     """
 
     before: State | None
@@ -228,18 +231,29 @@ class Deleted:
 
     @classmethod
     def decide(
-        cls, family: Sequence[Relative], tenant_id: str, *, open_parent_id: str | None
+        cls,
+        deletion: Deletion,
+        family: Sequence[Relative],
+        tenant_id: str,
+        *,
+        open_parent_id: str | None,
     ) -> "Deleted":
         """Decide what a deletion of these does, the named instance first; that is not refused."""
         before, below = family[0].state, family[1:]
         open_child_id = next((one.instance_id for one in below if not one.state.is_final), None)
         open_launch_id = next((one.launch_id for one in family if one.launch_id is not None), None)
-        is_refused = open_parent_id or open_child_id or open_launch_id
+        is_refused = bool(open_parent_id or open_child_id or open_launch_id)
+        bound = deletion.finished_before
+        is_late = not is_refused and any(
+            bound is not None and (one.finished_at is None or one.finished_at >= bound)
+            for one in family
+        )
         return cls(
             before=before,
             tenant_id=tenant_id,
             open_parent_id=open_parent_id,
             open_child_id=open_child_id,
             open_launch_id=open_launch_id,
-            deleted=() if is_refused else tuple(one.instance_id for one in family),
+            has_other_end=is_late,
+            deleted=() if is_refused or is_late else tuple(one.instance_id for one in family),
         )

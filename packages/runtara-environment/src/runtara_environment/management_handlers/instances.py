@@ -297,6 +297,7 @@ async def delete_instance(
         message.instance_id,
         ended_at=translation.moment(message, "expected_finished_at_ms"),
         also_suspended=message.also_suspended,
+        finished_before=translation.moment(message, "finished_before_ms"),
     )
     found = await core.operations.delete(deletion)
     if found.deleted:

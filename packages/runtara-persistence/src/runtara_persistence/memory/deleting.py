@@ -16,7 +16,8 @@ def delete(store: Store, deletion: Deletion) -> Deleted:
         return refused
     family = _family(store, row)
     found = Deleted.decide(
-        [Relative(one.instance_id, one.state, one.launch_id) for one in family],
+        deletion,
+        [Relative(one.instance_id, one.state, one.launch_id, one.finished_at) for one in family],
         row.tenant_id,
         open_parent_id=_open_parent(store, row),
     )

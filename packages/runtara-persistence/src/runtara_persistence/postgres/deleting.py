@@ -1,5 +1,7 @@
 """Deleting an instance with its children, within one transaction."""
 
+import asyncpg
+
 from runtara_domain.model.interventions import Deleted, Deletion, Relative
 from runtara_domain.status import SignalType, State
 from runtara_persistence import queries
@@ -17,12 +19,14 @@ async def delete(connection: Connection, deletion: Deletion) -> Deleted:
     if not found:
         return Deleted(before=None)
     [row] = found
-    named = Relative(instance_id, State(row["state"]), row["launch_id"])
+    named = _relative(row)
     pending = await _pending(connection, instance_id) if deletion.also_suspended else None
-    if refused := deletion.refusal(named.state, row["finished_at"], pending):
+    if refused := deletion.refusal(named.state, named.finished_at, pending):
         return refused
     family = [named, *await _children(connection, instance_id, row["tenant_id"])]
-    decided = Deleted.decide(family, row["tenant_id"], open_parent_id=row["open_parent_id"])
+    decided = Deleted.decide(
+        deletion, family, row["tenant_id"], open_parent_id=row["open_parent_id"]
+    )
     if decided.deleted:
         await connection.execute(_SQL["delete.associations"], decided.deleted)
         await connection.execute(_SQL["delete"], decided.deleted)
@@ -49,6 +53,10 @@ async def _children(connection: Connection, instance_id: str, tenant_id: str) ->
         for row in rows:
             name = row["instance_id"]
             if name != instance_id and name not in found:
-                found[name] = Relative(name, State(row["state"]), row["launch_id"])
+                found[name] = _relative(row)
                 generation.append(name)
     return list(found.values())
+
+
+def _relative(row: asyncpg.Record) -> Relative:
+    return Relative(row["instance_id"], State(row["state"]), row["launch_id"], row["finished_at"])

@@ -18,12 +18,12 @@ def delete(connection: sqlite3.Connection, deletion: Deletion) -> Deleted:
     if row is None:
         return Deleted(before=None)
     status, sleep_until, finished_at, launch_id, tenant_id, open_parent_id, told = row
-    named = Relative(instance_id, rows.state(status, sleep_until), launch_id)
+    named = _relative(instance_id, status, sleep_until, launch_id, finished_at)
     pending = None if told is None else SignalType(told)
-    if refused := deletion.refusal(named.state, rows.from_optional(finished_at), pending):
+    if refused := deletion.refusal(named.state, named.finished_at, pending):
         return refused
     family = [named, *_children(connection, instance_id, tenant_id)]
-    found = Deleted.decide(family, tenant_id, open_parent_id=open_parent_id)
+    found = Deleted.decide(deletion, family, tenant_id, open_parent_id=open_parent_id)
     if found.deleted:
         gone = {"instance_ids": json.dumps(found.deleted)}
         connection.execute(_SQL["delete.associations"], gone)
@@ -37,8 +37,19 @@ def _children(connection: sqlite3.Connection, instance_id: str, tenant_id: str) 
     while generation:
         asked = {"parent_ids": json.dumps(generation), "tenant_id": tenant_id}
         generation = []
-        for name, status, sleep_until, launch_id in connection.execute(_SQL["children"], asked):
+        for name, *stands in connection.execute(_SQL["children"], asked):
             if name != instance_id and name not in found:
-                found[name] = Relative(name, rows.state(status, sleep_until), launch_id)
+                found[name] = _relative(name, *stands)
                 generation.append(name)
     return list(found.values())
+
+
+def _relative(
+    instance_id: str,
+    status: str,
+    sleep_until: str | None,
+    launch_id: str | None,
+    finished_at: str | None,
+) -> Relative:
+    state = rows.state(status, sleep_until)
+    return Relative(instance_id, state, launch_id, rows.from_optional(finished_at))

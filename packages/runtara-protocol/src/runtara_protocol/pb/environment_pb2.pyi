@@ -1023,14 +1023,16 @@ class PruneInstancesResponse(_message.Message):
     def __init__(self, deleted: _Optional[int] = ...) -> None: ...
 
 class DeleteInstanceRequest(_message.Message):
-    __slots__ = ("instance_id", "expected_finished_at_ms", "also_suspended")
+    __slots__ = ("instance_id", "expected_finished_at_ms", "also_suspended", "finished_before_ms")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FINISHED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     ALSO_SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_BEFORE_MS_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     expected_finished_at_ms: int
     also_suspended: bool
-    def __init__(self, instance_id: _Optional[str] = ..., expected_finished_at_ms: _Optional[int] = ..., also_suspended: _Optional[bool] = ...) -> None: ...
+    finished_before_ms: int
+    def __init__(self, instance_id: _Optional[str] = ..., expected_finished_at_ms: _Optional[int] = ..., also_suspended: _Optional[bool] = ..., finished_before_ms: _Optional[int] = ...) -> None: ...
 
 class DeleteInstanceResponse(_message.Message):
     __slots__ = ("deleted",)

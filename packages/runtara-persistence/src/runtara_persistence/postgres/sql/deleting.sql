@@ -1,5 +1,6 @@
 -- name: lock
 SELECT
+    instance_id,
     -- include: state,
     finished_at,
     launch_id,
@@ -25,7 +26,8 @@ WHERE instance_id = $1 AND acknowledged_at IS NULL;
 SELECT
     instance_id,
     -- include: state,
-    launch_id
+    launch_id,
+    finished_at
 FROM instances
 WHERE parent_id = ANY ($1::text[]) AND tenant_id = $2
 ORDER BY instance_id COLLATE "C"

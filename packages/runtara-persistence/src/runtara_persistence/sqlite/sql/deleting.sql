@@ -24,7 +24,8 @@ SELECT
     c.instance_id,
     c.status,
     c.sleep_until,
-    c.launch_id
+    c.launch_id,
+    c.finished_at
 FROM json_each(:parent_ids) AS p
 CROSS JOIN instances AS c ON c.parent_id = p.value
 WHERE c.tenant_id = :tenant_id
