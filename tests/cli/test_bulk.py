@@ -1,9 +1,11 @@
 """One change of many instances, also after a kill in the middle of it."""
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,34 @@ def test_a_change_that_was_killed_goes_on_and_changes_none_twice(many: Many) -> 
     assert many.retried() == {f"i-{number}": 1 for number in range(MANY)}
 
 
+def test_a_change_that_was_stopped_long_ago_is_asked_about_anew(
+    many: Many, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its plan is forgotten: what it would have changed may be meant no more."""
+    retry, begun = Instances.retry, list[str]()
+
+    async def interrupted(instances: Instances, instance_id: str, **more: Any) -> None:
+        begun.append(instance_id)
+        if len(begun) == 20:
+            raise KeyboardInterrupt
+        await retry(instances, instance_id, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Instances, "retry", interrupted)
+        many.give("retry", "--workflow", "pay", "--yes")
+    before = many.retried()
+    [noted] = tmp_path.glob("state/runtara/bulk/*.done")
+    then = time.time() - 2 * 3600
+    os.utime(noted, (then, then))
+    result = many.give("retry", "--workflow", "pay")
+    again = many.give("retry", "--workflow", "pay")
+
+    assert "too old: 16 of 40 are done, as of 2 h ago" in result.stderr
+    assert [one.exit_code for one in (result, again)] == [codes.USAGE] * 2
+    assert f"retry: {MANY - len(before)} instances" in again.stderr
+    assert many.retried() == before
+
+
 def test_refused_instances_are_listed_and_the_rest_is_changed(many: Many) -> None:
     """The exit code says that there were some."""
     many.asked(
@@ -168,7 +198,7 @@ def test_a_deletion_that_was_interrupted_goes_on(
     )
     result = many.give("rm", "--workflow", "pay")
 
-    assert first.exit_code == 130
+    assert (first.exit_code, "stopped: 16 of 40 are done" in first.stderr) == (130, True)
     assert 1 < len(left) <= MANY + 1 - 20
     assert (result.exit_code, "goes on: 16 of 40 are done" in result.stderr) == (codes.DONE, True)
     assert many.names() == {"other", deleted[-1]}

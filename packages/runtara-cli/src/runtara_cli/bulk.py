@@ -2,8 +2,9 @@
 One change of many instances: planned, counted, confirmed, and gone on with after a kill.
 
 A plan is a file: a line for each instance, then beside it a file that says how many are done. What
-is done is written after each batch; the batch that a kill has broken off is looked at before it is
-made again, so that no instance is changed twice.
+is done is written after each batch; the batch that a kill or Ctrl-C has broken off is looked at
+before it is made again, so that no instance is changed twice. A plan on which nothing was done for
+an hour is forgotten: the same words then choose, count and ask anew.
 """
 
 import fcntl
@@ -15,20 +16,22 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtara_cli import codes, options
+from runtara_cli import codes, options, words
 from runtara_cli.session import Session
 
 if TYPE_CHECKING:
     from runtara_management_sdk import InstanceFilter, InstanceSummary
 
 _BATCH = 16
+_RESUMED = timedelta(hours=1)
+"""How long after its last batch a plan is gone on with, unasked."""
 _SHOWN = 5
 """Refusals that are shown."""
 
@@ -104,6 +107,9 @@ async def change(
     texts = click.get_current_context().meta.get(options.TEXTS, {})
     said = ", ".join(f"{name} {texts.get(name, value)}" for name, value in values.items() if value)
     with _taken(_key(session, verb, said)) as plan:
+        if plan.is_begun and plan.age(session.now) > _RESUMED:
+            session.out.note(f"not gone on with, too old: {_how_far(session, plan)}")
+            plan.discard()
         if not plan.is_begun:
             which = options.chosen(values)
             await plan.make(_chosen(session, verb, which), before=which.finished_before)
@@ -124,6 +130,10 @@ class Plan:
     def is_begun(self) -> bool:
         """Whether it was agreed to, and is not at its end."""
         return self._progress.exists()
+
+    def age(self, now: datetime) -> timedelta:
+        """Give how long ago its last batch was done; only if it is begun."""
+        return now - datetime.fromtimestamp(self._progress.stat().st_mtime, UTC)
 
     @property
     def done(self) -> int:
@@ -210,7 +220,7 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
     counts = plan.counts()
     total = counts.total()
     if plan.is_begun:
-        session.out.note(f"goes on: {plan.done:,} of {total:,} are done")
+        session.out.note(f"goes on: {_how_far(session, plan)}")
         return True
     by_status = ", ".join(f"{count:,} {status}" for status, count in counts.items())
     what = f"{total:,} instances{verb.also}"
@@ -224,6 +234,11 @@ def _agreed(session: Session, verb: Verb, plan: Plan, said: str, *, is_agreed: b
             return False
     plan.note(0, 0)
     return True
+
+
+def _how_far(session: Session, plan: Plan) -> str:
+    ago = words.span(plan.age(session.now))
+    return f"{plan.done:,} of {plan.counts().total():,} are done, as of {ago} ago"
 
 
 async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
@@ -251,15 +266,27 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
     # A batch that was begun before a kill may be done in part.
     done, changed, looks = plan.done, plan.changed, not verb.checks
     total, planned = plan.counts().total(), plan.rest(done)
-    while batch := list(islice(planned, _BATCH)):
-        changed += sum(await asyncio.gather(*(act(one, looks=looks) for one in batch)))
-        plan.note(done := done + len(batch), changed)
-        looks = False
-        _progress(done, total)
+    try:
+        while batch := list(islice(planned, _BATCH)):
+            changed += sum(await asyncio.gather(*(act(one, looks=looks) for one in batch)))
+            plan.note(done := done + len(batch), changed)
+            looks = False
+            _progress(done, total)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        session.out.note(
+            f"stopped: {done:,} of {total:,} are done; within an hour the same command goes on"
+            " with the rest, unasked"
+        )
+        raise
     plan.discard()
     session.out.result(
         {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
     )
+    _tell(session, verb, refused, passed_over)
+    return codes.REFUSED if refused else codes.DONE
+
+
+def _tell(session: Session, verb: Verb, refused: list[str], passed_over: list[str]) -> None:
     if passed_over:
         why = f"gone or changed since they were chosen{verb.passed}"
         session.out.note(f"passed over: {len(passed_over):,}, {why}")
@@ -269,7 +296,6 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
         session.out.note(f"and {len(refused) - _SHOWN:,} more")
     if refused and verb.help:
         session.out.note(f"Next: {verb.help}")
-    return codes.REFUSED if refused else codes.DONE
 
 
 async def _is_as_planned(session: Session, one: Planned) -> bool:

@@ -16,7 +16,7 @@ async def command(
     Ask instances to clean up and end as cancelled. `runtara stop` ends a process as well.
 
     With filters instead of IDs, the command counts the instances that they choose, and asks. After
-    a kill, the same command goes on with the rest.
+    a kill or Ctrl-C, the same command goes on with the rest within an hour.
     """
 
     async def cancel(one: bulk.Planned) -> None:

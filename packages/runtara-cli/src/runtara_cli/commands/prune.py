@@ -27,8 +27,9 @@ async def command(session: Session, before: datetime, is_agreed: bool, **values:
 
     Instances with an open parent stay. Environments prune by themselves after
     RUNTARA_RETENTION_DAYS. With filters, the command does as `runtara rm` with the same filters:
-    children go with their parents, and after a kill the same command goes on with the rest. It
-    passes over instances with a child, or a child's child, that ended after the time of --before.
+    children go with their parents, and after a kill or Ctrl-C the same command goes on with the
+    rest within an hour. It passes over instances with a child, or a child's child, that ended after
+    the time of --before.
     """
     if any(values.values()):
         late = ", or with a child that ended later"

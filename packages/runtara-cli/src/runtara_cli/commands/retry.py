@@ -37,8 +37,8 @@ async def command(
     The command sets aside the recorded failures that led to the end, as `handle.retry()` does, and
     the results that --forget names: those calls are made again. An open instance that is named
     loses its back-off, its stop and its count of crashes. With filters instead of IDs, the command
-    counts the failed and cancelled instances that they choose, and asks. After a kill, the same
-    command goes on with the rest, and retries no instance twice.
+    counts the failed and cancelled instances that they choose, and asks. After a kill or
+    Ctrl-C, the same command goes on with the rest within an hour, and retries no instance twice.
     """
 
     async def retry(one: bulk.Planned) -> None:

@@ -29,8 +29,8 @@ async def command(
     An open instance is refused: end it by `runtara cancel` or `runtara stop`. An instance with an
     open parent or child is refused, too. With filters instead of IDs, the command counts the ended
     instances that they choose, and asks. It passes over instances that have changed since it
-    counted them. The printed number includes children. After a kill, the same command goes on with
-    the rest.
+    counted them. The printed number includes children. After a kill or Ctrl-C, the same command
+    goes on with the rest within an hour.
 
     With --exported ID, the command also deletes an open instance that `runtara export` has left
     here: it must be paused, or pause when it wakes. Import it elsewhere first. None of its code
