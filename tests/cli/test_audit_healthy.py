@@ -12,7 +12,7 @@ import pytest
 from tests.cli.test_direct import run
 from tests.contract.launching import KILLED, claim, close, hold_lease, put_image
 from tests.contract.launching import start as start_of_image
-from tests.runtara.conftest import Ways
+from tests.runtara.conftest import GENEROUS, Ways
 from tests.support.postgres import empty_database
 
 from runtara import Client, Instance, Promise, Queue, Tick, Worker, connect, sleep, workflow
@@ -119,6 +119,7 @@ class Made:
         await completed.fork(id=f"fork-{number}")
         await until(self._client.handle(done, f"fork-{number}"), _is_final)
         await moved.pause()
+        await self._until_left(moved.id)
         file = str(self._folder / moved.id)
         await self.command("export", moved.id, file)
         await self.command("rm", "--exported", moved.id)
@@ -135,6 +136,14 @@ class Made:
             for launched in await claim(stored, at=clock.now()):
                 if launched.instance_id.startswith("crashed"):
                     await close(stored, launched.launch_id, KILLED, at=clock.now())
+
+    async def _until_left(self, instance_id: str) -> None:
+        """Wait until no launch of an instance is open: a suspended one's may still be ending."""
+        async with database(self._url) as stored, asyncio.timeout(GENEROUS):
+            while (  # noqa: ASYNC110
+                found := await stored.launches.copy(instance_id)
+            ) and found.open_launch_id:
+                await asyncio.sleep(0.01)
 
     async def bound(self) -> None:
         """Let some more wait for a hold and for a place of a queue."""

@@ -174,6 +174,11 @@ class Here:
                 return int(entry.name)
         raise AssertionError("there is no spawner")
 
+    def end_spawner(self) -> None:
+        """Kill the folder's spawner, if one has come up."""
+        with suppress(AssertionError):
+            os.kill(self.spawner_pid(), signal.SIGKILL)
+
 
 def _is_spawner_of(process: Path, folder: Path, name: str) -> bool:
     try:
@@ -211,7 +216,4 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
     async with MemoryPersistence() as persistence:
         opened = Here(tmp_path / "data", persistence)
         yield opened
-    try:
-        os.kill(opened.spawner_pid(), signal.SIGKILL)
-    except AssertionError:
-        return
+    opened.end_spawner()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import signal
 import sys
@@ -102,4 +101,5 @@ async def launched(folder: Path, seed: int, kills: int = 3) -> AsyncIterator[Exa
                 async with here.environment(crashes=_SOON), asyncio.timeout(PATIENCE):
                     yield Examples(served, here)
             finally:
-                os.kill(here.spawner_pid(), signal.SIGKILL)
+                # None has come up where the environment has failed, which is the error to show.
+                here.end_spawner()
