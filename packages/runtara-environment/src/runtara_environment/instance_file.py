@@ -104,8 +104,9 @@ def decode(data: bytes) -> InstanceFile:
     """
     Read a file.
 
-    Raises InvalidValue for a damaged file, another format, and for values that a database could not
-    store or an environment could not run.
+    Raises InvalidValue for a damaged file, another format, more than MOST_RECORDS records, which
+    earlier versions have written, and for values that a database could not store or an environment
+    could not run.
     """
     line, _, body = data.partition(b"\n")
     sha256 = _checked(line, body)
@@ -130,7 +131,11 @@ class _Document:
         self._records = 0
 
     def copy(self) -> InstanceCopy:
-        """Give what it holds; raises ValueError, KeyError or TypeError if that is no instance."""
+        """
+        Give what it holds; raises ValueError, KeyError or TypeError if that is no instance.
+
+        Raises InvalidValue for too many records.
+        """
         self._skip(b"{")
         self._part("instance")
         copy = InstanceCopy(
@@ -154,7 +159,11 @@ class _Document:
         while True:
             self._records += 1
             if self._records > MOST_RECORDS:
-                raise ValueError(f"it has more than {MOST_RECORDS} records")
+                raise InvalidValue(
+                    f"data: takes an instance of at most {MOST_RECORDS} records, and the file has"
+                    " more, as one of an earlier version may: leave the instance where it was"
+                    " exported; an open one goes on there with `runtara resume`"
+                )
             yield _record(kind, self._plain())
             if self._is_at(b"]"):
                 return
