@@ -119,6 +119,23 @@ def test_each_situation_has_a_sentence_an_actor_and_a_command(
     assert command in found.command
 
 
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        ("held: tenant t", "hold"),
+        ("the limit of tenant t is reached", "limit"),
+        ("its image can't be run: no module named x", "image"),
+        ("this environment can't run its image: it is far", "environment"),
+        ("no node has 4 CPUs free", "room"),
+    ],
+)
+def test_an_older_environment_tells_the_kind_by_its_text_alone(why: str, kind: str) -> None:
+    """The explanation is the same."""
+    newer = told(status=Status.PENDING, not_launched=why, not_launched_kind=kind)
+
+    assert told(status=Status.PENDING, not_launched=why) == newer
+
+
 def test_a_workflow_that_nothing_serves_is_stuck() -> None:
     """A worker that serves it is enough."""
     one = replace(ONE, status=Status.PENDING, image_id=None)

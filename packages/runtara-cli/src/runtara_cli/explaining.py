@@ -155,18 +155,30 @@ def _due(one: "Instance", around: Surroundings) -> Explanation:
 
 def _not_launched(one: "Instance", why: str, around: Surroundings) -> Explanation:
     identity, said = one.instance_id, f"it is not launched: {why}"
-    if one.not_launched_kind in ("room", "limit"):
-        return _if_served(one, around) or _without_room(one, why, around)
+    kind = one.not_launched_kind or _kind_of(why)
+    if kind in ("room", "limit"):
+        return _if_served(one, around) or _without_room(one, kind, why, around)
     command = "runtara hold, then with --release"
-    if one.not_launched_kind == "image":
+    if kind == "image":
         command = f"runtara deploy SOURCE, and runtara retry {identity} --with-image ID"
-    elif one.not_launched_kind != "hold":
+    elif kind != "hold":
         command = "runtara environments: one that can run its image has to run"
     return Explanation(identity, said, OPERATOR, command, is_stuck=True)
 
 
-def _without_room(one: "Instance", why: str, around: Surroundings) -> Explanation:
-    if one.not_launched_kind == "limit":
+def _kind_of(why: str) -> str:
+    """Tell the kind by the text of an older environment, which tells no kind."""
+    texts = {
+        "held: ": "hold",
+        "the limit of ": "limit",
+        "its image can't be run: ": "image",
+        "this environment can't run its image: ": "environment",
+    }
+    return next((kind for text, kind in texts.items() if why.startswith(text)), "room")
+
+
+def _without_room(one: "Instance", kind: str, why: str, around: Surroundings) -> Explanation:
+    if kind == "limit":
         said = f"it waits until a launch under its limit ends: {why}"
         return Explanation(one.instance_id, said, LAUNCH, "runtara limits")
     said, again = f"it waits for room, which a launch frees that ends: {why}", one.next_launch_at
