@@ -148,12 +148,11 @@ PERSISTENCE = (
         "A checkpoint that is found moves the instance's pointer.",
         "runtara_persistence/sqlite/saving.py",
         "save",
-        "_keep(connection, list(group.kept.values()))",
-        "_keep(connection, list(group.kept.values()))\n"
+        'connection.executemany(_SQL["save.point"], group.kept.values())',
         "for one in saves:\n"
         "    key = one.caller.instance_id, one.write.checkpoint_id\n"
         '    moved = dict(zip(("instance_id", "checkpoint_id"), key), at=to_text(one.at))\n'
-        "    connection.execute(_SQL['save.point'], moved)",
+        '    connection.execute(_SQL["save.point"], moved)',
         ("tests/contract/test_checkpoints.py::test_finding_gives_the_first_state_and_only_stirs",),
     ),
     Mutant(

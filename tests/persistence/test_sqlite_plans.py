@@ -36,7 +36,7 @@ async def schema(persistence: SqlitePersistence, path: str) -> AsyncIterator[sql
 def plan(connection: sqlite3.Connection, file: str, name: str) -> list[str]:
     """Tell the steps SQLite will take for a query."""
     query = queries.load("runtara_persistence.sqlite", f"{file}.sql")[name]
-    values = dict.fromkeys(re.findall(r":([a-z_]+)", query)) or [None] * query.count("?")
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", query))
     return [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
 
 
@@ -45,7 +45,7 @@ async def test_no_table_is_walked_through(schema: sqlite3.Connection, file: str,
     """Every statement of the adapter, those not yet written too."""
     scans = [step for step in plan(schema, file, name) if step.startswith("SCAN")]
 
-    few = re.compile(r"SCAN (due|unclaimed|json_each|points|CONSTANT)\b")
+    few = re.compile(r"SCAN (due|unclaimed|json_each)\b")
     walked = [step for step in scans if not few.match(step)]
     assert (walked != []) is (name in WALKS)
 

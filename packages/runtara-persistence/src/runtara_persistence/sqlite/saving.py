@@ -1,13 +1,10 @@
 """Saves checkpoints: all that wait at the same time are saved with the same few statements."""
 
 import json
-import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from itertools import chain
 from typing import Any, TypeAlias
 
 from runtara_domain import values
@@ -22,17 +19,10 @@ _SQL = queries.load("runtara_persistence.sqlite", "checkpoints.sql")
 _FOUND_BYTES = {"found_bytes": values.MAX_FOUND_STATE_BYTES}
 _NOTHING_MORE = (False, None, None, b"", None)
 """The columns of `save.find` when there is no checkpoint, no signal and no custom signal."""
-_MOST_ROWS = 32
-"""The most rows of a statement; the connection caches one statement for each number of rows."""
-_MOST_BYTES = 1 << 20
-"""The most bytes of a statement's rows, as they are copied; a single row may have more."""
-_ROW = re.compile(r"\(\?(?:, \?)*\)")
 _STIRRING = MOVES[Move.STIR]
 
 _Key: TypeAlias = tuple[str, str]
 _Found: TypeAlias = Sequence[Any]
-_Kept: TypeAlias = tuple[str, str, str, bytes]
-"""An instance's id, its new checkpoint's id, the moment of the save, and the state."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +42,8 @@ def save(connection: sqlite3.Connection, saves: Sequence[Save]) -> list[Saved]:
     )
     group = _Group()
     outcomes = [group.judge(each, found.get(place)) for place, each in enumerate(saves)]
-    _keep(connection, list(group.kept.values()))
+    connection.executemany(_SQL["save.insert"], group.kept.values())
+    connection.executemany(_SQL["save.point"], group.kept.values())
     if group.stirred:
         connection.executemany(_SQL["save.stir"], group.stirred)
     return outcomes
@@ -79,56 +70,11 @@ def _find_one(connection: sqlite3.Connection, key: _Key) -> _Found | None:
     return row
 
 
-def _keep(connection: sqlite3.Connection, kept: Sequence[_Kept]) -> None:
-    """
-    Store new states, and set each instance's pointer to its last one.
-
-    One statement takes many rows, because the thread releases the GIL for each statement and then
-    waits to take it again.
-    """
-    points = {
-        instance_id: (instance_id, checkpoint_id, at) for instance_id, checkpoint_id, at, _ in kept
-    }
-    _execute(connection, _SQL["save.insert"], kept)
-    if len(points) == 1:
-        # This takes half the time of the statement below with a table of one row.
-        [(instance_id, checkpoint_id, at)] = points.values()
-        asked = {"instance_id": instance_id, "checkpoint_id": checkpoint_id, "at": at}
-        connection.execute(_SQL["save.point"], asked)
-    else:
-        _execute(connection, _SQL["save.point_all"], [*points.values()])
-
-
-def _execute(connection: sqlite3.Connection, query: str, given: Sequence[Sequence[Any]]) -> None:
-    for part in _parts(given):
-        connection.execute(_of_rows(query, len(part)), [*chain.from_iterable(part)])
-
-
-def _parts(given: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
-    """Divide rows into parts, one for each statement; a row's last column may be large."""
-    part: list[Sequence[Any]] = []
-    size = 0
-    for row in given:
-        if part and (len(part) == _MOST_ROWS or size + len(row[-1]) > _MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(row)
-        size += len(row[-1])
-    if part:
-        yield part
-
-
-@cache
-def _of_rows(query: str, count: int) -> str:
-    """Return a query for `count` rows, made from a query for one row."""
-    return _ROW.sub(lambda row: ", ".join([row[0]] * count), query)
-
-
 class _Group:
     """The effects of a group's saves on instances and checkpoints; each save sees earlier ones."""
 
     def __init__(self) -> None:
-        self.kept: dict[_Key, _Kept] = {}
+        self.kept: dict[_Key, dict[str, Any]] = {}
         self.stirred: list[dict[str, str]] = []
         self._standings: dict[str, RunState] = {}
 
@@ -154,8 +100,13 @@ class _Group:
         """Keep the state, or return an earlier save's of the group; if large, (None, True)."""
         instance_id, checkpoint_id = key = asked.caller.instance_id, asked.write.checkpoint_id
         if first := self.kept.get(key):
-            state = first[-1]
+            state: bytes = first["state"]
             is_large = len(state) > values.MAX_FOUND_STATE_BYTES
             return (None if is_large else state), is_large
-        self.kept[key] = (instance_id, checkpoint_id, to_text(asked.at), asked.write.state)
+        self.kept[key] = {
+            "instance_id": instance_id,
+            "checkpoint_id": checkpoint_id,
+            "at": to_text(asked.at),
+            "state": asked.write.state,
+        }
         return None, False

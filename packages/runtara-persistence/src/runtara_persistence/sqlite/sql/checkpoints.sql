@@ -48,20 +48,13 @@ LEFT JOIN pending_checkpoint_signals AS p
 
 -- name: save.insert
 INSERT INTO checkpoints (instance_id, checkpoint_id, created_at, state)
-VALUES (?, ?, ?, ?);
+VALUES (:instance_id, :checkpoint_id, :at, :state);
 
 -- name: save.point
 UPDATE instances
 SET checkpoint_id = :checkpoint_id,
     last_activity_at = max(coalesce(last_activity_at, ''), :at)
 WHERE instance_id = :instance_id;
-
--- name: save.point_all
-UPDATE instances
-SET checkpoint_id = column2,
-    last_activity_at = max(coalesce(last_activity_at, ''), column3)
-FROM (VALUES (?, ?, ?)) AS points
-WHERE instances.instance_id = column1;
 
 -- name: save.stir
 UPDATE instances
