@@ -127,25 +127,76 @@ async def test_a_child_is_created_pending_for_the_same_tenant(
     assert await database.row("p") == parent
 
 
-async def test_a_child_of_its_parents_workflow_runs_its_parents_code(
+async def test_a_successor_runs_the_code_of_its_predecessor_and_is_no_child(
     persistence: Persistence,
 ) -> None:
-    """It has the image and the variables; a child of another workflow has neither."""
+    """It has the image, the variables and the workflow; a child of the same workflow has not."""
     image = await put_image(persistence, "code")
     await hold_lease(persistence, "e")
     await start(persistence, "p", image_id=image.image_id, env={"PLACE": "here"})
     registration = Registration("p", TENANT, workflow="orders")
     registered = await persistence.instances.register(registration, when=OPEN, at=START)
-    for name, workflow in (("c", "orders"), ("d", "bills")):
-        child = NewChild(name, workflow, None)
-        caller = Caller("p", registered.run)
-        await persistence.instances.start_child(caller, child, when=WORKING, at=START)
+    caller = Caller("p", registered.run)
+    successor = NewChild("s", "code of orders", b"17", is_successor=True)
+    started = [
+        await persistence.instances.start_child(caller, one, when=WORKING, at=START)
+        for one in (successor, successor, NewChild("c", "orders"))
+    ]
 
     [claimed] = await claim(persistence)
+    kept = await persistence.instances.get("s")
 
-    assert (claimed.instance_id, claimed.env) == ("c", {"PLACE": "here"})
+    assert [(one.created, one.differs_in) for one in started] == [
+        (True, ()),
+        (False, ()),
+        (True, ()),
+    ]
+    assert (claimed.instance_id, claimed.env) == ("s", {"PLACE": "here"})
     assert claimed.image is not None
     assert claimed.image.image_id == image.image_id
+    assert kept is not None
+    assert (kept.tenant_id, kept.parent_id, kept.workflow) == (TENANT, None, "orders")
+
+
+@pytest.mark.parametrize(
+    ("columns", "differs_in"),
+    [
+        ({}, ()),
+        ({"workflow": "quotes"}, ()),
+        ({"parent_id": "p"}, ()),
+        ({"workflow": None}, ("workflow",)),
+        ({"workflow": "other"}, ("workflow",)),
+        ({"input": None}, ("input",)),
+        ({"parent_id": "q"}, ("parent",)),
+        ({"tenant_id": "foreign"}, ("parent",)),
+    ],
+)
+async def test_an_instance_is_the_successor_or_another(
+    persistence: Persistence, database: Database, columns: Row, differs_in: tuple[str, ...]
+) -> None:
+    """The workflow has its code's name or its predecessor's; an older server made a child of it."""
+    before = await put_instance(database, State.RUNNING, "p", workflow="quotes")
+    kept: Row = {"workflow": "quote", "input": b"17", **columns}
+    await put_instance(database, State.PENDING, "p~2", **kept)
+    stored = await database.snapshot()
+    successor = NewChild("p~2", "quote", b"17", is_successor=True)
+
+    started = await persistence.instances.start_child(PARENT, successor, when=WORKING, at=START)
+
+    assert started == ChildStarted(before, differs_in=differs_in)
+    assert await database.snapshot() == stored
+
+
+async def test_a_successor_has_its_codes_name_where_its_predecessor_has_none(
+    persistence: Persistence, database: Database
+) -> None:
+    """As that of a process which did not say what it runs."""
+    await put_instance(database, State.RUNNING, "p", workflow=None)
+    successor = NewChild("p~2", "quote", is_successor=True)
+
+    await persistence.instances.start_child(PARENT, successor, when=WORKING, at=START)
+
+    assert (await database.row("p~2"))["workflow"] == "quote"
 
 
 @pytest.mark.parametrize("state", sorted(State))

@@ -253,7 +253,7 @@ async def test_registering_clears_why_the_instance_was_blocked_and_what_it_await
 async def test_a_registration_says_what_the_process_runs(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of an instance that is created by it, and of a known one; what is not said stays."""
+    """What is not said stays, and so does a workflow: others know the instance by that name."""
     said = [
         Registration("i", TENANT, workflow="orders", code_version="1"),
         Registration("i", TENANT, code_version="2"),
@@ -267,7 +267,19 @@ async def test_a_registration_says_what_the_process_runs(
         row = await database.row("i")
         kept.append((row["workflow"], row["code_version"]))
 
-    assert kept == [("orders", "1"), ("orders", "2"), ("orders", "2"), ("mail", "2")]
+    assert kept == [("orders", "1"), ("orders", "2"), ("orders", "2"), ("orders", "2")]
+
+
+async def test_a_registration_names_the_workflow_of_an_instance_that_has_none(
+    persistence: Persistence, database: Database
+) -> None:
+    """As one that was started by its image."""
+    await put_instance(database, State.PENDING, workflow=None)
+
+    asked = Registration("i", TENANT, workflow="orders")
+    await persistence.instances.register(asked, when=WHEN, at=START)
+
+    assert (await database.row("i"))["workflow"] == "orders"
 
 
 async def test_going_on_with_a_run_keeps_nothing_of_what_is_said(

@@ -7,20 +7,23 @@ from functools import partial
 import pytest
 from tests.contract.launching import (
     SECOND,
+    claim,
     hold_lease,
     judge_as_usual,
     offer_all,
     put_image,
     start,
 )
+from tests.contract.states import TENANT
 from tests.support.clock import START
 
+from runtara_domain.model import InstanceFilter, Registration
 from runtara_domain.model.instance_views import InstanceQuery
 from runtara_domain.model.interventions import Stop
 from runtara_domain.model.launch_ends import Cause, LaunchEnd
 from runtara_domain.model.launches import Closing, InstanceStart
 from runtara_domain.ports.persistence import Persistence
-from runtara_domain.status import State
+from runtara_domain.status import OPEN, State
 
 
 async def test_a_start_is_claimed_once_and_closed_once(persistence: Persistence) -> None:
@@ -93,6 +96,23 @@ async def test_another_start_of_the_same_id_changes_nothing(
 
     assert (same.created, same.differs_in) == (False, ())
     assert (different.created, different.differs_in) == (False, (differs_in,))
+
+
+async def test_an_instance_keeps_the_name_that_it_was_started_by(persistence: Persistence) -> None:
+    """The same start again is the same, and lists find it, however its code calls itself."""
+    await put_image(persistence, "quotes")
+    await hold_lease(persistence, "e")
+    await start(persistence, "i", workflow="quotes")
+    [claimed] = await claim(persistence, at=START + 5 * SECOND)
+    registration = Registration("i", TENANT, workflow="quote", launch_id=claimed.launch_id)
+
+    registered = await persistence.instances.register(registration, when=OPEN, at=START)
+    again = await start(persistence, "i", workflow="quotes")
+    listed = await persistence.instances.page(InstanceFilter(workflow="quotes"))
+
+    assert registered.run == 1
+    assert (again.created, again.differs_in) == (False, ())
+    assert [one.instance_id for one in listed] == ["i"]
 
 
 async def test_one_open_instance_of_a_queue_has_a_deduplication_key(

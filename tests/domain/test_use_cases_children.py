@@ -69,6 +69,20 @@ async def test_another_parents_instance_is_no_child(desk: Desk) -> None:
     )
 
 
+async def test_an_instance_in_the_place_of_a_successor_is_refused(desk: Desk) -> None:
+    """The refusal says what makes room."""
+    desk.put(State.RUNNING)
+    await desk.registered("child")
+    successor = NewChild("child", "orders", b"17", is_successor=True)
+
+    with pytest.raises(InstanceAlreadyExists) as refusal:
+        await desk.start_child(caller=Caller(ID), child=successor)
+
+    assert str(refusal.value) == (
+        f"Instance 'child' exists and is no successor of '{ID}': delete it, then retry '{ID}'"
+    )
+
+
 async def test_a_superseded_run_and_an_unknown_instance_start_nothing(desk: Desk) -> None:
     """A refused StartChild leaves nothing behind."""
     with pytest.raises(InstanceNotFound):

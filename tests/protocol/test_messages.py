@@ -45,7 +45,7 @@ MESSAGES = {
         3 checkpoint_id opt string, 4 started_at_ms int64, 5 finished_at_ms opt int64,
         6 output opt bytes, 7 error opt string""",
     "StartChildRequest": """1 instance_id string, 2 child_id string, 3 workflow string,
-        4 input opt bytes""",
+        4 input opt bytes, 5 is_successor bool""",
     "StartChildResponse": "1 created bool",
     "CancelChildRequest": "1 instance_id string, 2 child_id string",
     "CancelChildResponse": "1 sent bool",
@@ -186,6 +186,14 @@ def test_every_enum_is_the_table() -> None:
                 )
             ),
             "aa060b0a01691201631a01772200",
+        ),
+        (
+            pb.RpcRequest(
+                start_child=pb.StartChildRequest(
+                    instance_id="i", child_id="c", workflow="w", is_successor=True
+                )
+            ),
+            "aa060b0a01691201631a01772801",
         ),
         (
             pb.RpcRequest(

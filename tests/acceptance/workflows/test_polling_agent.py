@@ -24,4 +24,5 @@ async def test_each_message_is_answered_once_over_sleeps_and_restarts(tmp_path: 
         {"to": number, "text": text.upper()} for number, text in enumerate(messages[:-1])
     ]
     assert ended.instance_id.startswith("agent~")
+    assert (ended.parent_id, ended.workflow) == (None, "polling-agent")
     assert KILLED in exits

@@ -281,6 +281,7 @@ class StartChildRequest(Message):
     child_id: str = text(2)
     workflow: str = text(3)
     input: bytes | None = opt_binary(4)
+    is_successor: bool = boolean(5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,17 @@ _MAX_ERROR_LENGTH = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewChild:
-    """An instance that a run creates: what it will run, and what it will be given."""
+    """
+    An instance that a run creates: what it will run, and what it will be given.
+
+    is_successor: the run goes on as this instance, which is no child. It has no parent. It has the
+    image, the variables and the workflow of the run's instance; `workflow` counts if that has none.
+    """
 
     child_id: str
     workflow: str
     input: bytes | None = None
+    is_successor: bool = False
 
     def __post_init__(self) -> None:
         values.check_id("child_id", self.child_id)

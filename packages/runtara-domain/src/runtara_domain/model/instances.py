@@ -14,7 +14,7 @@ class InstanceSummary:
     """
     An instance without what may be large; `last_activity_at` may lag by a second.
 
-    workflow, code_version: what it runs, as its process or its creator said. parent_id: whose child
+    workflow, code_version: what it runs, as its creator or its process said. parent_id: whose child
     it is. launch_id: its open launch, set by an environment. waits: what it awaits, as JSON.
     blocked_reason: why it is blocked; None if it isn't.
     """
@@ -198,8 +198,9 @@ class Registration:
     A process that begins to run an instance, or goes on with a run after it lost its connection.
 
     checkpoint_id: must exist, if given. continue_run: the run to go on with; None begins a new one.
-    workflow, code_version: what the process runs; None leaves what was said before. launch_id: the
-    launch that started the process, which must be the instance's open one; None: it has none.
+    workflow, code_version: what the process runs; None leaves what was said before, and so does a
+    workflow where the instance has one. launch_id: the launch that started the process, which must
+    be the instance's open one; None: it has none.
     """
 
     instance_id: str

@@ -43,9 +43,10 @@ class Instances(Protocol):
         RUNNING in its next run if the tenant owns it, its state is in `when`, the named checkpoint
         exists and the named launch is the one in its row; with that `sleep_until`, the wake claim,
         what it awaited and why it was blocked are cleared, a pending resume is acknowledged, the
-        workflow and code version are kept if they are given, and `started_at` is set if it was not.
-        Each run begun adds one `started` event. With `continue_run` nothing is moved or added. When
-        anything speaks against it, nothing is changed, and the outcome tells all that was found.
+        code version is kept if it is given, and `workflow` and `started_at` are set if they were
+        not. Each run begun adds one `started` event. With `continue_run` nothing is moved or added.
+        When anything speaks against it, nothing is changed, and the outcome tells all that was
+        found.
         """
         ...
 
@@ -86,8 +87,8 @@ class Instances(Protocol):
         """
         Keep a PENDING instance as a child of the caller, for the same tenant, if it admits that.
 
-        One of the caller's own workflow gets the image and the variables of the caller. Where the
-        id is taken nothing is changed. Of concurrent callers one creates the child.
+        A successor gets the image and the variables of the caller, and no parent. Where the id is
+        taken nothing is changed. Of concurrent callers one creates the child.
         """
         ...
 

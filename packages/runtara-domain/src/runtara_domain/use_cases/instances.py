@@ -95,7 +95,7 @@ class GetInstanceStatus:
 @dataclass(frozen=True, slots=True)
 class StartChild:
     """
-    Create an instance as a child of the caller.
+    Create an instance as a child of the caller, or as its successor.
 
     Returns whether it was created; False: the same child exists already. Raises
     InstanceAlreadyExists if the id is another instance's.
@@ -141,6 +141,11 @@ class CancelChild:
 
 
 def _taken(caller: Caller, child: NewChild, differs_in: Sequence[str]) -> str:
+    if child.is_successor:
+        return (
+            f"Instance {child.child_id!r} exists and is no successor of {caller.instance_id!r}:"
+            f" delete it, then retry {caller.instance_id!r}"
+        )
     if "parent" in differs_in:
         return (
             f"Instance {child.child_id!r} exists and is no child of {caller.instance_id!r}:"

@@ -115,17 +115,16 @@ class MemoryInstances:
         known = self._store.instances.get(child.child_id)
         if known is not None:
             return ChildStarted(before, differs_in=_differences(known, parent, child))
-        # What runs the same workflow runs the same code.
-        is_same = child.workflow == parent.workflow
+        is_successor = child.is_successor
         row = InstanceRow(
             instance_id=child.child_id,
             tenant_id=parent.tenant_id,
             created_at=at,
             input=child.input,
-            workflow=child.workflow,
-            image_id=parent.image_id if is_same else None,
-            env=parent.env if is_same else None,
-            parent_id=parent.instance_id,
+            workflow=(parent.workflow if is_successor else None) or child.workflow,
+            image_id=parent.image_id if is_successor else None,
+            env=parent.env if is_successor else None,
+            parent_id=None if is_successor else parent.instance_id,
         )
         self._store.put_instance(row)
         return ChildStarted(before, created=True)
@@ -258,7 +257,7 @@ class MemoryInstances:
         self._take_from_launch(row, registration, at)
         row.move(MOVES[Move.REGISTER].target, at)
         row.error = row.blocked_signal_at = None
-        row.workflow = registration.workflow or row.workflow
+        row.workflow = row.workflow or registration.workflow
         row.code_version = registration.code_version or row.code_version
         row.run_epoch += 1
         row.started_at = row.started_at or at
@@ -286,10 +285,14 @@ class MemoryInstances:
 
 
 def _differences(known: InstanceRow, parent: InstanceRow, child: NewChild) -> tuple[str, ...]:
-    owner = (known.tenant_id, known.parent_id)
+    # A server that knows no successors made a child of it.
+    is_its = known.parent_id == parent.instance_id or (
+        child.is_successor and known.parent_id is None
+    )
+    is_renamed = child.is_successor and known.workflow == (parent.workflow or child.workflow)
     same = {
-        "parent": owner == (parent.tenant_id, parent.instance_id),
-        "workflow": known.workflow == child.workflow,
+        "parent": known.tenant_id == parent.tenant_id and is_its,
+        "workflow": known.workflow == child.workflow or is_renamed,
         "input": known.input == child.input,
     }
     return tuple(name for name, is_same in same.items() if not is_same)

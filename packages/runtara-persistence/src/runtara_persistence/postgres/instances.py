@@ -165,6 +165,7 @@ class PostgresInstances:
                 child.workflow,
                 child.input,
                 at,
+                child.is_successor,
             )
             if not found:
                 return ChildStarted(before=None)

@@ -28,6 +28,7 @@ def start(
         "parent_id": caller.instance_id,
         "workflow": child.workflow,
         "input": child.input,
+        "is_successor": child.is_successor,
         "at": at,
     }
     if connection.execute(_SQL["start.create"], asked).rowcount == 1:

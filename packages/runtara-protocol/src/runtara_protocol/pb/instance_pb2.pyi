@@ -307,16 +307,18 @@ class GetInstanceStatusResponse(_message.Message):
     def __init__(self, instance_id: _Optional[str] = ..., status: _Optional[_Union[InstanceStatus, str]] = ..., checkpoint_id: _Optional[str] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., output: _Optional[bytes] = ..., error: _Optional[str] = ...) -> None: ...
 
 class StartChildRequest(_message.Message):
-    __slots__ = ("instance_id", "child_id", "workflow", "input")
+    __slots__ = ("instance_id", "child_id", "workflow", "input", "is_successor")
     INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
     CHILD_ID_FIELD_NUMBER: _ClassVar[int]
     WORKFLOW_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
+    IS_SUCCESSOR_FIELD_NUMBER: _ClassVar[int]
     instance_id: str
     child_id: str
     workflow: str
     input: bytes
-    def __init__(self, instance_id: _Optional[str] = ..., child_id: _Optional[str] = ..., workflow: _Optional[str] = ..., input: _Optional[bytes] = ...) -> None: ...
+    is_successor: bool
+    def __init__(self, instance_id: _Optional[str] = ..., child_id: _Optional[str] = ..., workflow: _Optional[str] = ..., input: _Optional[bytes] = ..., is_successor: _Optional[bool] = ...) -> None: ...
 
 class StartChildResponse(_message.Message):
     __slots__ = ("created",)

@@ -124,12 +124,12 @@ class Client:
         Begin a run of the instance, creating it if the server does not know it.
 
         `checkpoint_id`, if given, must exist; nothing else comes of it. `workflow` and
-        `code_version` say what this process runs, for people and tools to see. `look` asks for the
-        first checkpoints, too (`saved`). A process that was launched (RUNTARA_LAUNCH_ID) registers
-        only while its launch is the instance's open one: afterwards it raises InstanceSuperseded
-        and must stop. From here on heartbeats are sent until the instance has ended. An earlier
-        run's process is refused from now on; a second call begins another run. A lost answer is
-        asked for again, which skips a run number.
+        `code_version` say what this process runs, for people and tools to see; an instance that
+        has a workflow keeps it. `look` asks for the first checkpoints, too (`saved`). A process
+        that was launched (RUNTARA_LAUNCH_ID) registers only while its launch is the instance's open
+        one: afterwards it raises InstanceSuperseded and must stop. From here on heartbeats are sent
+        until the instance has ended. An earlier run's process is refused from now on; a second call
+        begins another run. A lost answer is asked for again, which skips a run number.
         """
         calls = self._calls
         # A run may begin though its answer is lost; the one known so far is superseded then.
@@ -192,19 +192,27 @@ class Client:
                 yield responses.entry(message)
             after_id = responses.next_id(page)
 
-    async def start_child(self, child_id: str, workflow: str, input: bytes | None = None) -> bool:
+    async def start_child(
+        self,
+        child_id: str,
+        workflow: str,
+        input: bytes | None = None,
+        *,
+        is_successor: bool = False,
+    ) -> bool:
         """
         Create an instance as a child of this one, to be launched by an environment.
 
         It runs the workflow of that name, for the same tenant, with that input. Asked for again,
         it is the same child and this returns False; with another workflow or input, or where the
-        id is another instance's, it raises InstanceAlreadyExists. When the child has ended, however
-        that came, `poll_signals` tells so under `~child/` and its id: a JSON object of `status`,
-        `error` and `output` (base64; left out above 64 KiB, `get_status` then has it). A server
-        that is too old for it raises RequestNotKnown.
+        id is another instance's, it raises InstanceAlreadyExists. When the child has ended,
+        `poll_signals` tells so under `~child/` and its id: a JSON object of `status`, `error` and
+        `output` (base64; left out above 64 KiB, `get_status` then has it). A server that is too old
+        raises RequestNotKnown. `is_successor`: this one goes on as that one, which is no child and
+        has its image, variables and workflow; a server that is too old makes a child of it.
         """
-        response = await self._calls.ask(requests.start_child(self._id, child_id, workflow, input))
-        return response.start_child.created
+        asked = requests.start_child(self._id, child_id, workflow, input, is_successor=is_successor)
+        return (await self._calls.ask(asked)).start_child.created
 
     async def cancel_child(self, child_id: str) -> bool:
         """

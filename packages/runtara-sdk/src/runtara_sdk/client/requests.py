@@ -83,12 +83,21 @@ def list_checkpoints(instance_id: str, after_id: int) -> RpcRequest:
 
 
 def start_child(
-    instance_id: str, child_id: str, workflow: str, child_input: bytes | None
+    instance_id: str,
+    child_id: str,
+    workflow: str,
+    child_input: bytes | None,
+    *,
+    is_successor: bool = False,
 ) -> RpcRequest:
-    """Ask for a child of the instance."""
+    """Ask for a child of the instance, or for its successor."""
     return RpcRequest(
         start_child=StartChildRequest(
-            instance_id=instance_id, child_id=child_id, workflow=workflow, input=child_input
+            instance_id=instance_id,
+            child_id=child_id,
+            workflow=workflow,
+            input=child_input,
+            is_successor=is_successor,
         )
     )
 

@@ -89,6 +89,7 @@ async def start_child(
             message.child_id,
             message.workflow,
             message.input if message.HasField("input") else None,
+            message.is_successor,
         ),
     )
     return pb.RpcResponse(start_child=pb.StartChildResponse(created=created))

@@ -29,7 +29,8 @@ begun AS (
         run_epoch = i.run_epoch + 1,
         started_at = coalesce(i.started_at, $6),
         last_activity_at = greatest(i.last_activity_at, $6),
-        workflow = coalesce($9::text, i.workflow),
+        -- What it was started by: an image may serve another name than its code's.
+        workflow = coalesce(i.workflow, $9::text),
         code_version = coalesce($10::text, i.code_version),
         launch_id = CASE WHEN found.takes_over THEN NULL ELSE i.launch_id END,
         error = NULL,
@@ -173,9 +174,9 @@ WITH found AS MATERIALIZED (
         tenant_id,
         -- include: state,
         run_epoch,
-        -- What runs the same workflow runs the same code.
-        CASE WHEN workflow = $5 THEN image_id END AS image_id,
-        CASE WHEN workflow = $5 THEN env END AS env
+        workflow,
+        image_id,
+        env
     FROM instances
     WHERE instance_id = $1
     FOR NO KEY UPDATE
@@ -184,7 +185,16 @@ created AS (
     INSERT INTO instances (
         instance_id, tenant_id, parent_id, workflow, image_id, env, input, created_at
     )
-    SELECT $4, tenant_id, instance_id, $5, image_id, env, $6, $7
+    SELECT
+        $4,
+        tenant_id,
+        CASE WHEN NOT $8::boolean THEN instance_id END,
+        CASE WHEN $8::boolean THEN coalesce(workflow, $5::text) ELSE $5::text END,
+        -- A successor runs the same code.
+        CASE WHEN $8::boolean THEN image_id END,
+        CASE WHEN $8::boolean THEN env END,
+        $6,
+        $7
     FROM found
     WHERE state = ANY ($3::text[]) AND ($2::bigint IS NULL OR $2 >= run_epoch)
     ON CONFLICT (instance_id) DO NOTHING
@@ -195,9 +205,13 @@ SELECT
     found.run_epoch,
     EXISTS (SELECT FROM created) AS is_created,
     known.instance_id IS NOT NULL AS is_known,
-    known.tenant_id = found.tenant_id
-    AND known.parent_id IS NOT DISTINCT FROM found.instance_id AS has_same_parent,
-    known.workflow IS NOT DISTINCT FROM $5 AS has_same_workflow,
+    -- A server that knows no successors made a child of it.
+    known.tenant_id = found.tenant_id AND (
+        known.parent_id IS NOT DISTINCT FROM found.instance_id
+        OR ($8::boolean AND known.parent_id IS NULL)
+    ) AS has_same_parent,
+    known.workflow IN ($5::text, CASE WHEN $8::boolean THEN found.workflow END)
+        AS has_same_workflow,
     known.input IS NOT DISTINCT FROM $6 AS has_same_input
 FROM found
 LEFT JOIN instances AS known ON known.instance_id = $4;

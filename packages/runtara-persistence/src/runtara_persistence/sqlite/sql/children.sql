@@ -10,11 +10,11 @@ INSERT INTO instances (
 SELECT
     :child_id,
     :tenant_id,
-    :parent_id,
-    :workflow,
-    -- What runs the same workflow runs the same code.
-    CASE WHEN p.workflow = :workflow THEN p.image_id END,
-    CASE WHEN p.workflow = :workflow THEN p.env END,
+    CASE WHEN NOT :is_successor THEN :parent_id END,
+    CASE WHEN :is_successor THEN coalesce(p.workflow, :workflow) ELSE :workflow END,
+    -- A successor runs the same code.
+    CASE WHEN :is_successor THEN p.image_id END,
+    CASE WHEN :is_successor THEN p.env END,
     :at,
     :input
 FROM instances AS p
@@ -23,11 +23,14 @@ ON CONFLICT (instance_id) DO NOTHING;
 
 -- name: start.compare
 SELECT
-    tenant_id = :tenant_id AND parent_id IS :parent_id,
-    workflow IS :workflow,
-    CAST(input AS BLOB) IS :input
-FROM instances
-WHERE instance_id = :child_id;
+    -- A server that knows no successors made a child of it.
+    c.tenant_id = :tenant_id
+    AND (c.parent_id IS :parent_id OR (:is_successor AND c.parent_id IS NULL)),
+    c.workflow IN (:workflow, CASE WHEN :is_successor THEN p.workflow END),
+    CAST(c.input AS BLOB) IS :input
+FROM instances AS c
+CROSS JOIN instances AS p ON p.instance_id = :parent_id
+WHERE c.instance_id = :child_id;
 
 -- name: ended.find_parent
 SELECT p.status, p.sleep_until

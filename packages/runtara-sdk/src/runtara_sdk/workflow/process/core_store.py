@@ -140,7 +140,7 @@ class CoreStore:
         if self._settings.launch_id is not None:
             # The environment that launched this process launches that, too.
             workflow, given = start_of(key, state)
-            await self.start_child(instance_id, workflow, given or None)
+            await self._client.start_child(instance_id, workflow, given or None, is_successor=True)
             return
         settings = replace(self._settings, instance_id=instance_id)
         async with Client(settings, retry=self._retry) as successor:
