@@ -211,8 +211,9 @@ class Client:
         raises RequestNotKnown. `is_successor`: this one goes on as that one, which is no child and
         has its image, variables and workflow; a server that is too old makes a child of it.
         """
+        calls = self._calls
         asked = requests.start_child(self._id, child_id, workflow, input, is_successor=is_successor)
-        return (await self._calls.ask(asked)).start_child.created
+        return (await calls.ask(asked)).start_child.created
 
     async def cancel_child(self, child_id: str) -> bool:
         """
@@ -221,8 +222,7 @@ class Client:
         What is no child of this instance raises InstanceNotFound, and a server that is too old for
         it RequestNotKnown.
         """
-        response = await self._calls.ask(requests.cancel_child(self._id, child_id))
-        return response.cancel_child.sent
+        return (await self._calls.ask(requests.cancel_child(self._id, child_id))).cancel_child.sent
 
     async def sleep(
         self,
