@@ -219,10 +219,10 @@ class _Cluster:
 
     def _require(self, ended: subprocess.CompletedProcess[str]) -> None:
         if ended.returncode:
-            who = f" as the user {self.user}" if self.user else ""
+            account = f" as the user {self.user}" if self.user else ""
             said = "; ".join((ended.stderr or ended.stdout).split("\n")).strip("; ")
             raise StartError(
-                f"Cannot run PostgreSQL in {self.folder}{who} (see its file log): {said}"
+                f"Cannot run PostgreSQL in {self.folder}{account} (see its file log): {said}"
             )
 
 

@@ -41,7 +41,7 @@ async def a_batch_may_end_an_instance(server: Server) -> None:
 @rule("a bad one skipped: the others are taken")
 async def a_bad_event_is_skipped(server: Server) -> None:
     async with server.instance() as one:
-        unknown = InstanceEvent(fresh(), EventType.CUSTOM, subtype="nobody's")
+        unknown = InstanceEvent(fresh(), EventType.CUSTOM, subtype="of-an-unknown-instance")
         end = InstanceEvent(one.id, EventType.COMPLETED, payload=b"done")
         await takes(one, unknown, InstanceEvent("", EventType.CUSTOM), end)
         await one.is_in(Status.COMPLETED)
@@ -74,7 +74,7 @@ async def a_larger_batch_is_refused(server: Server) -> None:
 @rule("a bad one skipped, the others stored in their order, for several instances", database=True)
 async def a_batchs_events_are_stored(server: Server) -> None:
     async with server.instance() as one, server.instance() as other:
-        bad = InstanceEvent(fresh(), EventType.CUSTOM, subtype="nobody's")
+        bad = InstanceEvent(fresh(), EventType.CUSTOM, subtype="of-an-unknown-instance")
         mixed = [custom(one, "1"), bad, custom(other, "2"), custom(one, "3")]
         await takes(one, *mixed)
         for instance, wanted in ((one, ["1", "3"]), (other, ["2"])):

@@ -92,9 +92,9 @@ async def a_parent_cancels_its_child(server: Server) -> None:
         await pending.is_in(Status.CANCELLED)
         asked = CancelChildRequest(parent.id, pending.id)
         same("sent", answered(await parent.ask(asked), CancelChildResponse).sent, False)
-        for who, whom in ((stranger, child), (parent, stranger)):
-            asked = CancelChildRequest(who.id, whom.id)
-            refused(await who.ask(asked), "INSTANCE_NOT_FOUND", naming=[whom.id])
+        for caller, target in ((stranger, child), (parent, stranger)):
+            asked = CancelChildRequest(caller.id, target.id)
+            refused(await caller.ask(asked), "INSTANCE_NOT_FOUND", naming=[target.id])
 
 
 @rule("StartChild needs RUNNING or asleep, and is fenced by the run")
