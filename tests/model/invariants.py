@@ -30,9 +30,14 @@ def check(before: Tables, after: Tables, *, single: bool) -> None:
         if single and is_reopened:
             _check_children_heard(new[name], after)
     for name in old.keys() - new.keys():
-        assert state_of(old[name]) in FINAL, "only finished instances are deleted"
+        assert state_of(old[name]) in FINAL or _is_left(old[name], before), (
+            "only finished instances are deleted, and those that an export left"
+        )
         if single:
-            assert _open_parent(old[name], old) is None, "children of the open are kept"
+            parent = _open_parent(old[name], old)
+            assert parent is None or parent["instance_id"] not in new, (
+                "children of the open are kept"
+            )
 
 
 def _check_row(row: Row) -> None:
@@ -176,6 +181,12 @@ def _by_id(rows: list[Row]) -> dict[str, Row]:
 def _pending(tables: Tables, name: str) -> str | None:
     row = _by_id(tables["pending_signals"]).get(name)
     return None if row is None or row["acknowledged_at"] is not None else row["signal_type"]
+
+
+def _is_left(row: Row, tables: Tables) -> bool:
+    """Whether nothing but a user moves it, as an export leaves an open instance."""
+    left = {("paused", None), ("paused", "pause"), ("asleep", "pause")}
+    return (state_of(row), _pending(tables, row["instance_id"])) in left
 
 
 def state_of(row: Row) -> str:

@@ -10,6 +10,8 @@ from tests.mutants import syntax
 ROOT = Path(__file__).parents[2]
 
 _QUERY = re.compile(r"^-- name: (\S+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+# What a mutant of a query need not repeat: white space and comments.
+_SPACE = r"(?:\s|--(?! include: )[^\n]*\n)+"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Mutant:
 
     def _patched_query(self) -> str:
         query = self._query()
-        old = re.compile(r"\s+".join(map(re.escape, self.old.split())))
+        old = re.compile(_SPACE.join(map(re.escape, self.old.split())))
         patched, count = old.subn(lambda _: self.new, query[2])
         if count != 1:
             raise LookupError(f"{self.inside} holds {count} times, not once: {self.old!r}")

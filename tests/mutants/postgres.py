@@ -7,8 +7,7 @@ POSTGRES = (
         "An ending locks the child before its parent.",
         "runtara_persistence/postgres/sql/fragments.sql",
         "found_after_parent",
-        "WHERE instance_id = $1 -- The parent is locked first, by all steps that lock both. "
-        "AND (SELECT count(*) FROM parent) >= 0",
+        "WHERE instance_id = $1 AND (SELECT count(*) FROM parent) >= 0",
         "WHERE instance_id = $1",
         (
             "tests/persistence/test_postgres_families.py::test_the_parent_is_locked_before_the_child",
@@ -52,9 +51,10 @@ POSTGRES = (
         "A row that another transaction locks keeps all that is due from being claimed.",
         "runtara_persistence/postgres/sql/claims.sql",
         "claim_due",
-        "-- A step that has a row locked is claiming it, waking it or "
-        "ending it. FOR NO KEY UPDATE SKIP LOCKED",
-        "FOR NO KEY UPDATE",
+        "greatest(sleep_until, wake_claim_until) <= $1 "
+        'ORDER BY waits_since, instance_id COLLATE "C" LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED',
+        "greatest(sleep_until, wake_claim_until) <= $1 "
+        'ORDER BY waits_since, instance_id COLLATE "C" LIMIT $2 FOR NO KEY UPDATE',
         (
             "tests/persistence/test_postgres_rows_held.py"
             "::test_what_is_due_of_the_others_is_claimed",
