@@ -74,8 +74,32 @@ def test_each_migration_has_its_row() -> None:
 
 
 def test_the_index_of_decisions_lists_every_record() -> None:
+    """Each row has the number and title that the record begins with."""
     folder = ROOT / "docs/decisions"
-    records = sorted(path.name for path in folder.glob("0*.md"))
-    listed = re.findall(r"\]\((0[^)]*\.md)\) \|", (folder / "README.md").read_text())
+    records = [(path.name, path.read_text()) for path in sorted(folder.glob("0*.md"))]
+    titles = [f"{re.findall(r'^# (.+)', text)[0]} {name}" for name, text in records]
 
-    assert listed == records
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((0.+\.md)\) \|", _index(), re.MULTILINE)
+
+    assert [f"{number}. {title} {name}" for number, title, name in rows] == titles
+
+
+def test_each_decision_has_its_status_date_and_parts() -> None:
+    """A record says what was decided, why, and what was rejected."""
+    parts = [
+        r"^Status: accepted, 2026-\d\d-\d\d",
+        "^## Context",
+        "^## Decision",
+        "^## Alternatives",
+    ]
+    lacking = {
+        path.name: missing
+        for path in (ROOT / "docs/decisions").glob("0*.md")
+        if (missing := [part for part in parts if not re.search(part, path.read_text(), re.M)])
+    }
+
+    assert lacking == {}
+
+
+def _index() -> str:
+    return (ROOT / "docs/decisions/README.md").read_text()
