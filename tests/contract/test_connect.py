@@ -75,7 +75,7 @@ def test_the_url_names_the_backend(url: str) -> None:
         ("sqlite:x.db?cache=shared", "'cache'"),
         ("postgres:user:secret@host/db", "got no //"),
         ("postgresql://user:secret#@host/db", "got a #"),
-        ("postgresql://user:secret@host:port/db", "a port that is no number"),
+        ("postgresql://user:secret@host:port/db", "a port other than 1 to 65535"),
         ("postgresql://user:secret@host/db?sslmode", "something other than name=value"),
     ],
 )

@@ -66,7 +66,7 @@ async def test_an_edited_or_missing_file_is_named(pool: Pool) -> None:
 
     with pytest.raises(MigrationError, match=r"001_create_a .* edited or renamed"):
         await run_postgres(pool, [Migration(1, "001_create_a", "CREATE TABLE c (x int)")])
-    with pytest.raises(MigrationError, match="001_create_a was applied, but its file is missing"):
+    with pytest.raises(MigrationError, match="001_create_a was applied.* its file is missing"):
         await run_postgres(pool, [Migration(2, "002_create_b", "CREATE TABLE b (x int)")])
 
 
@@ -133,7 +133,7 @@ async def test_a_trigger_only_notifies(pool: Pool) -> None:
 
 async def test_opening_alone_migrates_nothing(url: str) -> None:
     """A program that only opens the database is told what is missing and what to do."""
-    with pytest.raises(DatabaseError, match=r"not had migration 001_create_schema: .*URL") as told:
+    with pytest.raises(DatabaseError, match=r"lacks migration 001_create_schema: .*URL") as told:
         async with connect(url):
             pass
     async with connect(url, migrates=True) as persistence:

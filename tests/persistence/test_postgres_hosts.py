@@ -95,7 +95,7 @@ async def test_a_standby_alone_is_refused_in_one_line(pair: Pair) -> None:
 
     assert "name it, or all hosts, in the URL" in str(refusal.value)
     assert "\n" not in str(refusal.value)
-    with pytest.raises(MigrationError, match="it takes no writes: name the primary"):
+    with pytest.raises(MigrationError, match="this server accepts no writes; name the primary"):
         await migrate(pair.standby.url("postgres"))
 
 

@@ -10,7 +10,7 @@ from runtara_migrations.migrate import migrate
 
 
 def main() -> int:
-    """Migrate the database named on the command line, and say what was done."""
+    """Migrate the database named on the command line, and print the applied migrations."""
     parser = argparse.ArgumentParser(
         prog="python -m runtara_migrations",
         description="Bring the schema of a Runtara database up to date.",

@@ -1,4 +1,4 @@
-"""Taking over a PostgreSQL database that the Rust server made."""
+"""Checks that a PostgreSQL database of the Rust server can be taken over."""
 
 from collections.abc import Mapping
 
@@ -10,27 +10,26 @@ _OF_THE_ENVIRONMENT = frozenset({20250101000000, 20250105000000})
 
 def check_adoptable(ledger: Mapping[int, bool]) -> None:
     """
-    Refuse a database that is not as the Rust server 1.4.1 leaves it.
+    Raise MigrationError, with what to do, unless the Rust server 1.4.1 left this database.
 
-    ledger: the versions in its table `_sqlx_migrations`, and whether each succeeded. Raises
-    MigrationError saying what to do.
+    ledger: the versions in its table `_sqlx_migrations`, and whether each succeeded.
     """
     failed = sorted(version for version, succeeded in ledger.items() if not succeeded)
     missing = MADE_BY_1_4_1 - ledger.keys()
     unknown = ledger.keys() - MADE_BY_1_4_1 - _OF_THE_ENVIRONMENT
     if failed:
         raise MigrationError(
-            f"{_MADE} but its migrations {_list(failed)} failed: mend it with the Rust server"
+            f"{_MADE} but its migrations {_list(failed)} failed: repair it with the Rust server"
         )
     if missing:
         raise MigrationError(
-            f"{_MADE} but has not had its migrations {_list(missing)}: bring it to version 1.4.1"
-            " with the Rust server first"
+            f"{_MADE} but lacks that server's migrations {_list(missing)}: bring it to version"
+            " 1.4.1 with the Rust server first"
         )
     if unknown:
         raise MigrationError(
-            f"{_MADE} in a version newer than 1.4.1 (it has had {_list(unknown)}): run a newer"
-            " program"
+            f"{_MADE} in a version newer than 1.4.1 (it has the migrations {_list(unknown)}): use a"
+            " newer version of runtara-migrations"
         )
 
 

@@ -1,4 +1,4 @@
-"""The migrations there are, those a database has had, and whether the two agree."""
+"""The migrations of this program, the migrations applied to a database, and their comparison."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ _FILE_NAME = re.compile(r"(?P<version>[0-9]{3})_[a-z0-9_]+\.sql")
 
 
 class MigrationError(Exception):
-    """The schema was not brought up to date; the message says why and names the migration."""
+    """The schema could not be brought up to date; the message has the reason and the migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Migration:
 
     @property
     def entry(self) -> Entry:
-        """What the ledger keeps of it."""
+        """The row that a ledger has for this migration."""
         return Entry(self.version, self.name, hashlib.sha256(self.sql.encode()).hexdigest())
 
 
@@ -54,10 +54,15 @@ def read_folder(folder: Traversable) -> tuple[Migration, ...]:
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         match = _FILE_NAME.fullmatch(file.name)
         if match is None:
-            raise MigrationError(f"Migration {file.name} is not named NNN_verb_what.sql")
+            raise MigrationError(
+                f"Migration {file.name}: the name takes the form NNN_verb_what.sql; rename the file"
+            )
         version = int(match["version"])
         if version in migrations:
-            raise MigrationError(f"Migrations {migrations[version].name} and {file.name} clash")
+            raise MigrationError(
+                f"Migrations {migrations[version].name} and {file.name} have the same number:"
+                " renumber the newer one"
+            )
         sql = file.read_bytes().decode()
         migrations[version] = Migration(version, file.name.removesuffix(".sql"), sql)
     return tuple(migrations.values())
@@ -65,11 +70,11 @@ def read_folder(folder: Traversable) -> tuple[Migration, ...]:
 
 def pending(known: Sequence[Migration], applied: Iterable[Entry]) -> list[Migration]:
     """
-    Return what a database still needs, in order.
+    Return the known migrations that a database still lacks, in order.
 
-    What it has had beyond the newest known one is taken to be of a newer program, and to only have
-    added what this one need not know. Raises MigrationError if it has had another than the known
-    ones up to that, or not so.
+    Applied migrations above the newest known number belong to a newer program, and are ignored:
+    they only add what an older program need not know. Raises MigrationError if an applied migration
+    up to that number is unknown or differs from the known one, or if one was left out.
     """
     entries = {entry.version: entry for entry in applied}
     by_version = {migration.version: migration for migration in known}
@@ -81,16 +86,21 @@ def pending(known: Sequence[Migration], applied: Iterable[Entry]) -> list[Migrat
     if waiting and waiting[0].version < max(entries, default=0):
         raise MigrationError(
             f"Migration {waiting[0].name} was never applied to this database, though later ones"
-            " were: the file was added out of order, or its row in runtara_migrations is gone"
+            " were: either the file was added out of order (give it the next number), or its row in"
+            " the table runtara_migrations was deleted (insert the row again)"
         )
     return waiting
 
 
 def _check(entry: Entry, migration: Migration | None) -> None:
     if migration is None:
-        raise MigrationError(f"Migration {entry.name} was applied, but its file is missing")
+        raise MigrationError(
+            f"Migration {entry.name} was applied to this database, but its file is missing:"
+            " reinstall runtara-migrations"
+        )
     if migration.entry != entry:
         raise MigrationError(
-            f"Migration {migration.name} is not what was applied to this database as {entry.name}:"
-            " its file was edited or renamed; put it back and add a new one instead"
+            f"Migration {migration.name} differs from migration {entry.name}, which was applied to"
+            " this database: its file was edited or renamed; restore the file, and put the change"
+            " into a new migration"
         )

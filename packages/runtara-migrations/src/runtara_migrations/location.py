@@ -1,4 +1,4 @@
-"""Where a database is, by its URL."""
+"""Database URLs."""
 
 import os
 import sqlite3
@@ -18,21 +18,21 @@ TAKES = (
 )
 
 _POSTGRES = frozenset({"postgres", "postgresql"})
-# What a parameter of a PostgreSQL URL takes, where a wrong value would only fail on opening.
+# The values of parameters of a PostgreSQL URL that would otherwise be rejected only on connecting.
 _CHOICES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
-        # A standby can't be written to, so what asyncpg takes beside these is of no use.
+        # asyncpg also takes values for standbys, which accept no writes.
         "target_session_attrs": frozenset({"any", "primary", "read-write"}),
     }
 )
 
 Address: TypeAlias = tuple[str, int | None]
-"""A host, or a folder of sockets, and its port; None where the URL names none."""
+"""A host, or a folder of sockets, and its port; None if the URL names no port."""
 
 
 class InvalidLocation(ValueError):
-    """The URL names no database this program can open; the message says what it takes."""
+    """The URL names no database that Runtara can open; the message says which URLs it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class SqliteLocation:
 @dataclass(frozen=True, slots=True)
 class PostgresLocation:
     """
-    A PostgreSQL database: its URL as asyncpg takes it, and the part of it that is no secret.
+    A PostgreSQL database: its URL as asyncpg takes it, and `shown`, a text without secrets.
 
-    A URL may name several hosts, or a folder of sockets, and bring parameters for TLS. hosts: those
-    it names, as it orders them.
+    A URL may name several hosts, or a folder of sockets, and have parameters for TLS. hosts: the
+    named hosts, in the URL's order.
     """
 
     url: str = field(repr=False)
@@ -58,10 +58,10 @@ class PostgresLocation:
 
 def parse(url: str) -> SqliteLocation | PostgresLocation:
     """
-    Return the database a URL names, SQLite's spelled as sqlx does; nothing is opened.
+    Return the database that a URL names, without opening it; SQLite URLs have the form of sqlx.
 
-    Raises InvalidLocation. What it says repeats nothing of the URL but its scheme and parameter
-    names, for a URL may hold a password.
+    Raises InvalidLocation. A URL may have a password, so the message repeats only its scheme, the
+    names of its parameters, and values of known parameters.
     """
     scheme, colon, rest = url.partition(":")
     if not colon:
@@ -77,19 +77,19 @@ def parse(url: str) -> SqliteLocation | PostgresLocation:
 
 def create_missing(path: str) -> None:
     """
-    Create a database file and its folder, unless they are there; for this user alone.
+    Create a database file and its folder if they are missing; only this user can read them.
 
     Raises OSError, or sqlite3.Error if the file can't be opened.
     """
     if path == MEMORY:
         return
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # SQLite would let every user read it. Never one that is there: to close it would drop the locks
-    # that another connection of this process may hold on it.
+    # SQLite would create the file so that every user can read it. An existing file is not opened:
+    # closing it would drop the locks that another connection of this process may hold on it.
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    # That it can be opened is seen here, because the thread of an aiosqlite connection that can't
-    # be opened may outlive the loop it reports to.
+    # A file that can't be opened fails here already: the thread of an aiosqlite connection that
+    # fails to open may outlive its event loop.
     sqlite3.connect(path).close()
 
 
@@ -130,11 +130,14 @@ def _parameters(query: str) -> Mapping[str, str]:
 
 
 def _addresses(hosts: str, ports: str) -> Iterator[Address]:
-    """Return hosts that are divided by commas; each brings its port, or has it from those."""
+    """Yield hosts that commas separate; a host without a port gets its port from `ports`."""
     names = hosts.split(",") if hosts else []
     theirs = ports.split(",")
     if len(theirs) not in (1, len(names)) and names:
-        raise InvalidLocation(f"database URL: {len(names)} hosts, got {len(theirs)} ports")
+        raise InvalidLocation(
+            f"database URL: port takes one number, or one for each of the {len(names)} hosts, got"
+            f" {len(theirs)}"
+        )
     for place, each in enumerate(names):
         name, colon, port = _name_and_port(each)
         default = theirs[place % len(theirs)]
@@ -153,8 +156,8 @@ def _name_and_port(host: str) -> tuple[str, str, str]:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
         return int(text)
-    # What stands there may be a piece of a password that should have been escaped.
-    raise InvalidLocation(f"database URL: {TAKES}, got a port that is no number to 65535")
+    # The text may be part of a password that should have been escaped: it is not repeated.
+    raise InvalidLocation(f"database URL: {TAKES}, got a port other than 1 to 65535")
 
 
 def _check_parameters(query: str) -> None:
@@ -174,5 +177,5 @@ def _file_path(quoted: str) -> str:
         raise InvalidLocation(f"database URL: {TAKES}, got no path")
     if "\0" in path:
         raise InvalidLocation(f"database URL: {TAKES}, got a path with a NUL character")
-    # Escaped, it is the name of a file, and must not be taken for the database in memory.
+    # An escaped `:memory:` is the name of a file, not the database in memory.
     return f"./{path}" if path == MEMORY else path

@@ -1,7 +1,7 @@
 """
-Bring a database up to date, by URL.
+Brings the database of a URL up to date.
 
-Each database's driver is imported where it is used: the other's would only cost time.
+A driver is imported only for its own kind of database, because the import takes time.
 """
 
 import asyncio
@@ -12,15 +12,16 @@ from runtara_migrations.ledger import MigrationError
 from runtara_migrations.location import PostgresLocation
 
 _LOCK_TIMEOUT = 30.0
-"""Seconds to wait for other programs that migrate, or use, the same database."""
+"""Seconds to wait for locks of other programs that migrate or use the same SQLite file."""
 
 
 async def migrate(url: str) -> tuple[str, ...]:
     """
-    Bring the database up to date, and tell what was applied.
+    Bring the database up to date, and return the names of the applied migrations.
 
-    A SQLite file and its folder are created if missing, a PostgreSQL database is not. Raises
-    InvalidLocation for a URL it doesn't take, MigrationError when it could not be done.
+    A missing SQLite file and its folder are created, a missing PostgreSQL database is not. Raises
+    InvalidLocation for an unusable URL, and MigrationError if the database can't be opened or a
+    migration fails.
     """
     place = location.parse(url)
     if isinstance(place, PostgresLocation):
@@ -46,7 +47,9 @@ async def _migrate_postgres(place: PostgresLocation) -> tuple[str, ...]:
         ) as pool:
             return await run_postgres(pool)
     except asyncpg.TargetServerAttributeNotMatched as error:
-        raise MigrationError(f"{place.shown}: it takes no writes: name the primary") from error
+        raise MigrationError(
+            f"{place.shown}: this server accepts no writes; name the primary in the URL"
+        ) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise MigrationError(f"{place.shown}: {in_one_line(error)}") from error
 

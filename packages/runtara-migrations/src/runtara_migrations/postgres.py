@@ -1,4 +1,4 @@
-"""Bringing a PostgreSQL database up to date."""
+"""Brings the schema of a PostgreSQL database up to date."""
 
 import asyncio
 import logging
@@ -36,11 +36,11 @@ _READ_LEDGER = "SELECT version, name, checksum FROM runtara_migrations ORDER BY 
 _READ_RUST_LEDGER = "SELECT version, success FROM _sqlx_migrations"
 _RECORD = "INSERT INTO runtara_migrations (version, name, checksum) VALUES ($1, $2, $3)"
 _HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-"""Others use what is to be changed."""
+"""Other sessions hold locks on the tables that a migration changes."""
 
 _WAITING = (
-    "migration %s is waiting for its tables, held by others, for up to %g s: end long transactions,"
-    " see pg_stat_activity"
+    "migration %s waits up to %g s for locks on its tables, which other sessions hold: end long"
+    " transactions, see pg_stat_activity"
 )
 
 _log = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class LockWait:
     """
-    Seconds a migration waits for other users of the tables, such as a backup.
+    How many seconds a migration waits for other users of its tables, such as a backup.
 
-    attempt: at a time, for all that come later wait behind it; more than `deadlock_timeout`, after
-    which an autovacuum gives way. pause: between two attempts, for those that came. total: in which
-    an attempt is begun.
+    attempt: for one attempt, because later users of the tables wait behind it; it is longer than
+    `deadlock_timeout`, after which an autovacuum gives way. pause: between two attempts, in which
+    these users go on. total: after this time no new attempt begins.
     """
 
     attempt: float = 2.0
@@ -68,13 +68,13 @@ async def run_postgres(
     lock_wait: LockWait = LockWait(),
 ) -> tuple[str, ...]:
     """
-    Apply what the database has not had yet, and tell the names of it.
+    Apply the migrations that the database has not had yet, and return their names.
 
-    Any number of processes may do so at once: each migration is applied by one of them, the others
-    wait. A database of the Rust server 1.4.1 is adopted: it counts as having had the first. Takes
-    the migrations that come with this program unless others are given. A failing one is rolled
-    back; those before it stay. Raises MigrationError, also when others hold the tables for longer
-    than `lock_wait` allows, or the driver's error if the database can't be read.
+    migrations: None stands for the migrations of this program. Any number of processes may call
+    this at once: one of them applies each migration, and the others wait. In a database of the Rust
+    server 1.4.1 the first migration counts as applied. A failing migration is rolled back, and the
+    migrations before it stay. Raises MigrationError, also if other sessions hold the tables for
+    longer than `lock_wait` allows, or the driver's error if the database can't be read.
     """
     known = packaged("postgres") if migrations is None else migrations
     applied: list[str] = []
@@ -86,10 +86,10 @@ async def run_postgres(
 
 async def check_postgres(pool: Pool) -> None:
     """
-    Refuse a database that lacks a migration which comes with this program; changes nothing.
+    Raise MigrationError if the database lacks a migration of this program; changes nothing.
 
-    Raises MigrationError naming the migration, or the driver's error if the database can't be
-    asked.
+    The error names the first such migration. Raises the driver's error if the database can't be
+    read.
     """
     known = packaged("postgres")
     async with pool.acquire() as connection:
@@ -98,8 +98,8 @@ async def check_postgres(pool: Pool) -> None:
             applied = [Entry(*row) for row in await connection.fetch(_READ_LEDGER)]
     if waiting := pending(known, applied):
         raise MigrationError(
-            f"it has not had migration {waiting[0].name}: start the newest server on it, which"
-            " applies what is missing, or run `python -m runtara_migrations URL`"
+            f"the database lacks migration {waiting[0].name}: start the newest server on it, which"
+            " applies missing migrations, or run `python -m runtara_migrations URL`"
         )
 
 
@@ -108,7 +108,7 @@ async def _apply_next(
 ) -> str | None:
     async with connection.transaction():
         await connection.execute(_NO_TIMEOUTS)
-        # Held until the transaction ends, so that it works through a pooler of connections too.
+        # A lock of the transaction, not of the session, also works through a connection pooler.
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         waiting = pending(known, await _applied(connection, known))
         if not waiting:
@@ -118,7 +118,7 @@ async def _apply_next(
 
 
 async def _applied(connection: _Connection, known: Sequence[Migration]) -> list[Entry]:
-    # Asked first: to create a table "if not exists" takes a right, whether it exists or not.
+    # CREATE TABLE IF NOT EXISTS needs the right to create tables even if the table exists.
     if await connection.fetchval(_HAS_TABLE, "runtara_migrations"):
         return [Entry(*row) for row in await connection.fetch(_READ_LEDGER)]
     await connection.execute(_CREATE_LEDGER)
@@ -137,9 +137,9 @@ async def _apply(connection: _Connection, migration: Migration, lock_wait: LockW
     while not await _is_applied(connection, migration, lock_wait):
         if time() + lock_wait.pause > deadline:
             raise MigrationError(
-                f"Migration {migration.name} failed: others held its tables for {lock_wait.total:g}"
-                " s; end long transactions, backups too (in pg_stat_activity those of the oldest"
-                " xact_start), and start again"
+                f"Migration {migration.name} failed: other sessions held locks on its tables for"
+                f" {lock_wait.total:g} s; end long transactions and backups (in pg_stat_activity,"
+                " those with the oldest xact_start), and start again"
             )
         if not is_told:
             _log.warning(_WAITING, migration.name, lock_wait.total)
@@ -150,7 +150,7 @@ async def _apply(connection: _Connection, migration: Migration, lock_wait: LockW
 
 async def _is_applied(connection: _Connection, migration: Migration, lock_wait: LockWait) -> bool:
     try:
-        # Only a savepoint: the advisory lock stays, so that of many processes one at a time tries.
+        # A savepoint: the advisory lock stays held, so that only one process at a time tries.
         async with connection.transaction():
             await connection.execute(f"SET LOCAL lock_timeout = {int(lock_wait.attempt * 1000)}")
             await _lock_out_servers(connection)
@@ -163,8 +163,8 @@ async def _is_applied(connection: _Connection, migration: Migration, lock_wait: 
 
 
 async def _lock_out_servers(connection: _Connection) -> None:
-    # Each step of theirs locks this table. A migration that did so bit by bit would come to wait
-    # for a step that waits for it.
+    # Each step of a server locks this table. A migration that locks its tables one by one could
+    # wait for a step that waits for the migration.
     if await connection.fetchval(_HAS_TABLE, "instances"):
         await connection.execute("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
 
@@ -175,5 +175,5 @@ async def _record(connection: _Connection, migration: Migration) -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What the driver says: the database's message, and its detail and hint if it has some."""
+    """Return an error's text in one line: PostgreSQL's message, with its detail and hint if any."""
     return " ".join(str(error).split()) or type(error).__name__

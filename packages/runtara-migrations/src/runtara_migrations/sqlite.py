@@ -51,8 +51,8 @@ async def _waiting(
     ledgers = {name for (name,) in await connection.execute_fetchall(_FIND_LEDGERS)}
     if "_sqlx_migrations" in ledgers:
         raise MigrationError(
-            "This SQLite file was made by the Rust server (it has a table _sqlx_migrations) and"
-            " cannot be taken over: name another file"
+            "This SQLite file was made by the Rust server (it has a table _sqlx_migrations), and"
+            " can't be taken over: name another file in the URL"
         )
     if not ledgers:
         return known
