@@ -82,7 +82,7 @@ def test_a_call_in_the_loops_own_thread_is_refused(loop: LoopThread) -> None:
     async def callback() -> None:
         loop.run(asyncio.sleep(0))
 
-    with pytest.raises(RuntimeError, match="'test' can't wait for that thread"):
+    with pytest.raises(RuntimeError, match="'test' can't call the client"):
         in_thread(lambda: loop.run(callback())).result(GENEROUS)
 
 

@@ -1,4 +1,4 @@
-"""What carries requests out, and how its answers are read."""
+"""The interface that sends requests, and the reading of answers."""
 
 from collections.abc import AsyncIterable, Callable
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ _ANSWERED_AS = {"register_image_stream": "register_image"}
 
 
 class Asks(Protocol):
-    """What carries requests out; see `transport.Transport`, which does it over a connection."""
+    """Sends requests to an environment; `transport.Transport` does so over a connection."""
 
     async def ask(
         self, request: RpcRequest, *, is_repeatable: bool = True, hold: float = 0.0
@@ -26,14 +26,20 @@ class Asks(Protocol):
 
 
 def read_answer(request: RpcRequest, data: bytes) -> Any:
-    """Give the message that answers a request; raises the refusal, or ProtocolError."""
+    """
+    Return the message that answers a request.
+
+    Raises ServerError if the answer is a refusal, ProtocolError if it belongs to another request.
+    """
     response = parsed(data, RpcResponse)
     answered = response.WhichOneof("response")
     if answered == "error":
         raise refusal(response.error.code, response.error.message)
     asked = request.WhichOneof("request") or ""
     if answered != _ANSWERED_AS.get(asked, asked):
-        raise ProtocolError(f"the environment answered {asked} with {answered or 'nothing known'}")
+        raise ProtocolError(
+            f"the environment answered {asked} with {answered or 'an unknown message'}"
+        )
     message = getattr(response, answered)
     if getattr(message, "success", True) is False:
         raise refusal(getattr(message, "code", None) or None, message.error)

@@ -1,4 +1,4 @@
-"""The client: one connection, and the nouns that are asked over it."""
+"""The client: one connection to an environment, and groups of calls by their subject."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 class ManagementClient:
     """
-    A client of an environment's port, between `async with` and its end.
+    A client of an environment's management port, used in an `async with` block.
 
-    It connects at the first call, and any number of tasks may use it at once. A refusal raises
-    ServerError or a subclass. Other errors are ConnectionFailed, ServerNotTrusted, RequestTimeout
-    and ProtocolError. Without settings it reads them from environment variables, and raises
-    ConfigurationError on construction if they can't be used. transport: executes requests in place
-    of a connection; settings are then not read.
+    It connects at the first call, and any number of tasks may use it at once. If the environment
+    refuses a request, the call raises ServerError or a subclass. Other errors are ConnectionFailed,
+    ServerNotTrusted, RequestTimeout and ProtocolError. If no settings are given, they are read from
+    environment variables, and the constructor raises ConfigurationError if they can't be used.
+    transport: sends the requests instead of a connection; settings are then not read.
     """
 
     images: Images
@@ -51,7 +51,7 @@ class ManagementClient:
         self.workers = Workers(self._transport)
 
     async def health(self) -> Health:
-        """Ask whether the environment is well."""
+        """Return the environment's health, version, uptime and number of open launches."""
         answer = await self._transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
         uptime = timedelta(milliseconds=answer.uptime_ms)
         return Health(answer.healthy, answer.version, uptime, answer.active_instances)
@@ -64,7 +64,11 @@ class ManagementClient:
         until: datetime | None = None,
         granularity: Granularity = Granularity.HOURLY,
     ) -> Sequence[MetricsBucket]:
-        """Sum up a tenant's finished instances, by default those of the last day."""
+        """
+        Return counts and durations of a tenant's finished instances, a bucket for each period.
+
+        since: None stands for a day ago. until: None stands for now. Empty buckets are included.
+        """
         return await operations.metrics(self._transport, tenant_id, since, until, granularity)
 
     async def aclose(self) -> None:
@@ -84,7 +88,7 @@ class ManagementClient:
 
 
 def _connection(settings: "ManagementSettings | None") -> Asks:
-    # Only now: the import of QUIC and TLS is slow, and another transport needs neither.
+    # Imported here: importing QUIC and TLS is slow, and another transport needs neither.
     from runtara_management_sdk.settings import ManagementSettings
     from runtara_management_sdk.transport import Transport
 

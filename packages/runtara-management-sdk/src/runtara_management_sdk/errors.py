@@ -1,11 +1,11 @@
-"""Refusals that only an environment gives; the others are those of runtara_sdk.errors."""
+"""Errors that only an environment answers with; runtara_sdk.errors has those of every server."""
 
 from runtara_sdk.errors import ServerError
 from runtara_sdk.errors import refusal as known_refusal
 
 
 class ImageNotFound(ServerError):
-    """No image has this id, or it is another tenant's."""
+    """No image has this id, or the image belongs to another tenant."""
 
     code = "IMAGE_NOT_FOUND"
 
@@ -17,25 +17,25 @@ class ImageInUse(ServerError):
 
 
 class NotFound(ServerError):
-    """There is no such environment, queue or hold."""
+    """The named environment, launch, queue, hold or schedule does not exist."""
 
     code = "NOT_FOUND"
 
 
 class Conflict(ServerError):
-    """Arguments exclude each other, or the request contradicts what is stored."""
+    """Arguments exclude each other, or the request contradicts stored data."""
 
     code = "CONFLICT"
 
 
 class LeaseLost(ServerError):
-    """A worker's lease has run out, or the environment does not know it: open it again."""
+    """A worker's lease has expired, or the environment does not know it: open a lease again."""
 
     code = "LEASE_LOST"
 
 
 class Unsupported(ServerError):
-    """The operation belongs to something that this server doesn't have."""
+    """This server lacks the feature to which the operation belongs."""
 
     code = "UNSUPPORTED"
 
@@ -47,6 +47,6 @@ _OURS: dict[str | None, type[ServerError]] = {
 
 
 def refusal(code: str | None, message: str) -> ServerError:
-    """Build the error that stands for a code; a code not known keeps its name in `.code`."""
+    """Build the error of a code; for an unknown code, a ServerError with the code in `.code`."""
     ours = _OURS.get(code)
     return known_refusal(code, message) if ours is None else ours(message)

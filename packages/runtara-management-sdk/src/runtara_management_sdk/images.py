@@ -18,7 +18,7 @@ PAGE = 100
 
 
 class Images:
-    """What an environment stores of images."""
+    """The images that an environment stores."""
 
     def __init__(self, transport: Asks) -> None:
         self._transport = transport
@@ -35,11 +35,11 @@ class Images:
         on_progress: Callable[[int, int], None] = lambda sent, size: None,
     ) -> RegisteredImage:
         """
-        Make a new version of the name, or return the newest one if it is the same.
+        Register a new version of the name, or return the newest version if it is the same image.
 
-        The source is sent as a stream, with its size and SHA-256, which the server verifies.
-        `on_progress` is called with the number of bytes sent and of all bytes. Raises OSError if
-        the file can't be read, ServerError if the environment refuses the image.
+        The source is sent as a stream, with its size and SHA-256, which the server verifies. After
+        each piece `on_progress` is called with the number of bytes sent so far and of all bytes.
+        Raises OSError if the file can't be read, ServerError if the environment refuses the image.
         """
         size, sha256 = _measured(source)
         start = pb.RegisterImageStreamStart(
@@ -73,7 +73,11 @@ class Images:
         all_versions: bool = False,
         name_prefix: str | None = None,
     ) -> AsyncIterator[Image]:
-        """Give the newest version of each name, or all versions, newest first."""
+        """
+        Yield images, newest first: the newest version of each name, or all versions.
+
+        tenant_id: None stands for all tenants. name_prefix: yields only images of such names.
+        """
         offset = 0
         while True:
             request = pb.ListImagesRequest(
@@ -91,13 +95,17 @@ class Images:
                 return
 
     async def get(self, image_id: str, tenant_id: str) -> Image | None:
-        """Read one; None if there is none, or it is another tenant's."""
+        """Return an image; None if there is none, or if it is another tenant's."""
         request = pb.GetImageRequest(image_id=image_id, tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(get_image=request))
         return reading.image(answer.image) if answer.found else None
 
     async def delete(self, image_id: str, tenant_id: str) -> None:
-        """Delete one; raises ImageInUse while open instances use it, ImageNotFound."""
+        """
+        Delete an image.
+
+        Raises ImageInUse while open instances use it, ImageNotFound if the tenant has no such one.
+        """
         request = pb.DeleteImageRequest(image_id=image_id, tenant_id=tenant_id)
         await self._transport.ask(pb.RpcRequest(delete_image=request), is_repeatable=False)
 

@@ -1,4 +1,4 @@
-"""Instances: start them, look at them, tell them what to do."""
+"""Instances: starting, reading, controlling and deleting them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,19 +22,19 @@ from runtara_sdk.errors import InstanceNotFound
 
 PAGE = 100
 PRUNED = 500
-"""Instances that one request deletes."""
+"""The most instances that one request of `prune` deletes."""
 HOLD = timedelta(seconds=30)
-"""How long one request waits for an instance's end before it asks again."""
+"""How long the server holds one request of `wait`; the client then sends the next."""
 
 _LARGE = 64 * 1024
 _COPIED = 120.0
-"""Seconds that a file of 60 MiB may take besides what other requests may, with those before it."""
+"""Seconds that an export or import of 60 MiB may take beyond the request timeout."""
 
 ANY = InstanceFilter()
 
 
 class Instances:
-    """What an environment knows of instances, and what it does with them."""
+    """The instances of an environment's database."""
 
     def __init__(self, transport: Asks) -> None:
         self._transport = transport
@@ -55,10 +55,12 @@ class Instances:
         dedupe_key: str | None = None,
     ) -> Started:
         """
-        Start an instance of an image, or of a workflow by its name; it is durable on return.
+        Start an instance of an image, or of a workflow by its name; it is stored on return.
 
-        input: JSON. launch_timeout: bounds each of its launches. A second start with the same id,
-        tenant, image or workflow, and input is the same start. Without an id the server makes one,
+        input: JSON. launch_timeout: bounds each of its launches. priority: higher is launched
+        first; None stands for 0. delay: no launch before. dedupe_key: while an open instance of the
+        queue has this key, that instance is returned. A second start with the same id, tenant,
+        image or workflow, and input returns the same instance. Without an id the server makes one,
         and the client does not repeat a start whose answer is lost.
         """
         request = pb.StartInstanceRequest(
@@ -81,16 +83,17 @@ class Instances:
         return Started(answer.instance_id, created is None or created)
 
     async def get(self, instance_id: str) -> Instance | None:
-        """Read an instance; None if it is unknown."""
+        """Return an instance; None if there is none of this id."""
         request = pb.GetInstanceStatusRequest(instance_id=instance_id)
         answer = await self._transport.ask(pb.RpcRequest(get_instance_status=request))
         return reading.instance(answer) if answer.found else None
 
     async def wait(self, instance_id: str, within: timedelta | None = None) -> Instance:
         """
-        Wait until the instance has ended and return it; after `within` return it as it is then.
+        Wait until the instance has ended, and return it.
 
-        Raises InstanceNotFound.
+        within: after this time the instance is returned though it has not ended; None waits without
+        a limit. Raises InstanceNotFound.
         """
         until = None if within is None else datetime.now(UTC) + within
         while True:
@@ -111,7 +114,11 @@ class Instances:
     async def list(
         self, which: InstanceFilter = ANY, *, order_by: str | None = None
     ) -> AsyncIterator[InstanceSummary]:
-        """Give instances, newest first unless ordered otherwise (`finished_at_asc`, ...)."""
+        """
+        Yield instances, newest first.
+
+        order_by: `created_at_desc`, `created_at_asc`, `finished_at_desc` or `finished_at_asc`.
+        """
         after: str | None = None
         while True:
             request = _listing(which, order_by)
@@ -126,7 +133,7 @@ class Instances:
                 return
 
     async def count(self, which: InstanceFilter = ANY, *, limit: int | None = None) -> int:
-        """Count instances, up to `limit`: an older environment counts all of them."""
+        """Return the number of instances, at most `limit`; an older environment ignores `limit`."""
         request = _listing(which, None)
         request.limit = 1
         if limit is not None:
@@ -137,7 +144,11 @@ class Instances:
     async def stop(
         self, instance_id: str, *, grace: timedelta = timedelta(seconds=5), reason: str = ""
     ) -> None:
-        """Cancel, let it clean up for the grace, end its process; returns when it is final."""
+        """
+        Cancel the instance, and end its process if it still runs after the grace.
+
+        Returns once the instance has ended.
+        """
         request = pb.StopInstanceRequest(
             instance_id=instance_id,
             grace_period_seconds=int(grace.total_seconds()),
@@ -150,20 +161,20 @@ class Instances:
         )
 
     async def cancel(self, instance_id: str, reason: bytes = b"") -> None:
-        """Ask it to clean up and end as CANCELLED."""
+        """Send the instance a cancel: it cleans up and ends as CANCELLED."""
         await self._signal(instance_id, pb.SIGNAL_CANCEL, reason)
 
     async def pause(self, instance_id: str) -> None:
-        """Ask it to suspend at its next durable call until it is resumed."""
+        """Send the instance a pause: it suspends at its next durable call until it is resumed."""
         await self._signal(instance_id, pb.SIGNAL_PAUSE, b"")
 
     async def resume(self, instance_id: str) -> None:
-        """Make a paused, sleeping, blocked or backing-off instance launchable now."""
+        """Make an instance launchable now that is paused, asleep, blocked or in back-off."""
         request = pb.ResumeInstanceRequest(instance_id=instance_id)
         await self._transport.ask(pb.RpcRequest(resume_instance=request))
 
     async def send(self, instance_id: str, name: str, payload: bytes) -> Sent:
-        """Send a value for a name that the instance waits for; the first one stands."""
+        """Send a value to the instance's promise of this name; the first value stands."""
         request = pb.SendCustomSignalRequest(
             instance_id=instance_id, checkpoint_id=name, payload=payload
         )
@@ -174,7 +185,12 @@ class Instances:
     async def retry(
         self, instance_id: str, *, image_id: str | None = None, forget: tuple[str, ...] = ()
     ) -> None:
-        """Let a FAILED or CANCELLED instance go on; its results stay, but those to forget."""
+        """
+        Let a FAILED or CANCELLED instance go on; its recorded results are kept.
+
+        image_id: the image it goes on with; None keeps its own. forget: the checkpoint ids of
+        results to set aside, so that the next run makes these calls again.
+        """
         request = pb.RetryInstanceRequest(
             instance_id=instance_id, image_id=image_id, forget_checkpoint_ids=forget
         )
@@ -189,7 +205,12 @@ class Instances:
         before: str | None = None,
         image_id: str | None = None,
     ) -> Forked:
-        """Make an instance with the same input and a copy of the history up to a checkpoint."""
+        """
+        Create an instance with the same input and a copy of the history up to a checkpoint.
+
+        new_instance_id: None lets the server make an id. through: the last copied checkpoint; None
+        copies all. before: the first checkpoint that is not copied, instead of `through`.
+        """
         request = pb.ForkInstanceRequest(
             instance_id=instance_id,
             new_instance_id=new_instance_id,
@@ -204,7 +225,7 @@ class Instances:
         return Forked(answer.instance_id, answer.copied, repeated)
 
     async def move(self, instance_id: str, image_id: str) -> None:
-        """Give an open instance that has no open launch another image."""
+        """Give an instance another image; the instance must be open, and have no open launch."""
         request = pb.MoveInstanceRequest(instance_id=instance_id, image_id=image_id)
         await self._transport.ask(pb.RpcRequest(move_instance=request))
 
@@ -217,14 +238,14 @@ class Instances:
         finished_before: datetime | None = None,
     ) -> int:
         """
-        Delete a finished instance with all that belongs to it, and with its children and theirs.
+        Delete a finished instance, all its data, and its descendants (children and their children).
 
         Returns the number of deleted instances. Raises InvalidInstanceState, and deletes nothing,
-        while its parent or one of those children is open, or a process of one is ending. ended_at:
-        the end as it was read; if the instance has gone on since, the result is 0. also_suspended:
-        delete an open instance as well, without its clean-up, if it is paused, or asleep and about
-        to pause when it wakes, as `export` leaves one. finished_before: if one of those that would
-        go finished later, the result is 0.
+        while the parent or a descendant is open, or a process of any of them is ending. ended_at:
+        the instance's end as the caller read it; if the instance has gone on since, nothing is
+        deleted. also_suspended: also delete an open instance, without its clean-up, if it is
+        paused, or asleep with a pending pause, as after `export`. finished_before: if the instance
+        or a descendant finished later, nothing is deleted.
         """
         request = pb.DeleteInstanceRequest(
             instance_id=instance_id,
@@ -239,10 +260,10 @@ class Instances:
 
     async def export(self, instance_id: str, *, as_copy: bool = False) -> bytes:
         """
-        Return an instance with its history as a file, for `import_` at another database.
+        Return an instance with its history as a file, for `import_` into another database.
 
-        Raises InvalidInstanceState for an open instance that is not paused, or has an open parent
-        or child. as_copy: export it nevertheless as it is, and let it go on here.
+        Raises InvalidInstanceState if the instance is open and not paused, or has an open parent or
+        child. as_copy: export it in any state; it goes on here as well.
         """
         request = pb.ExportInstanceRequest(instance_id=instance_id, as_copy=as_copy)
         answer = await self._transport.ask(pb.RpcRequest(export_instance=request), hold=_COPIED)
@@ -250,11 +271,11 @@ class Instances:
 
     async def import_(self, data: bytes, *, image_id: str | None = None) -> Imported:
         """
-        Store the instance of a file; an open one is paused, and goes on once it is resumed.
+        Store the instance of an exported file; an open instance is paused until it is resumed.
 
-        Without image_id it runs its former image, else the newest one of that name, else an image
-        or worker that serves its workflow. Raises ValidationFailed for a damaged file or one of a
-        newer format, InstanceAlreadyExists if another instance has the id.
+        image_id: the image it runs; None stands for its former image, else the newest image of that
+        name, else an image or worker that serves its workflow. Raises ValidationFailed if the file
+        is damaged or of a newer format, InstanceAlreadyExists if another instance has the id.
         """
         request = pb.ImportInstanceRequest(data=data, image_id=image_id)
         answer = await self._transport.ask(pb.RpcRequest(import_instance=request), hold=_COPIED)
@@ -266,7 +287,11 @@ class Instances:
         )
 
     async def prune(self, finished_before: datetime) -> int:
-        """Delete finished instances with all that belongs to them; tells how many there were."""
+        """
+        Delete the instances that finished before this moment, with all their data.
+
+        Returns their number. An instance with an open parent is kept.
+        """
         deleted = 0
         while True:
             request = pb.PruneInstancesRequest(
@@ -281,9 +306,9 @@ class Instances:
         self, instance_id: str, *, largest_state: int = 0
     ) -> AsyncIterator[Checkpoint]:
         """
-        Return an instance's checkpoints, newest first.
+        Yield an instance's checkpoints, newest first.
 
-        largest_state: include states of at most this many bytes, up to 65,536.
+        largest_state: yield states of at most this many bytes, up to 65,536; 0 yields none.
         """
         offset = 0
         while True:
@@ -306,13 +331,13 @@ class Instances:
                 return
 
     async def checkpoint(self, instance_id: str, checkpoint_id: str) -> bytes | None:
-        """Read a checkpoint's bytes; None if there is none."""
+        """Return the state of a checkpoint; None if there is no such checkpoint."""
         request = pb.GetCheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id)
         answer = await self._transport.ask(pb.RpcRequest(get_checkpoint=request))
         return bytes(answer.data) if answer.found else None
 
     async def history(self, instance_id: str) -> Sequence[tuple[str, bytes | None]]:
-        """Read an instance's checkpoints in the order of saving; None: one of over 64 KiB."""
+        """Return all checkpoint ids and states, oldest first; None for a state above 64 KiB."""
         found = self.checkpoints(instance_id, largest_state=_LARGE)
         newest = [(one.checkpoint_id, one.state) async for one in found]
         return newest[::-1]
@@ -320,7 +345,7 @@ class Instances:
     async def events(
         self, instance_id: str, *, event_type: str | None = None, subtype: str | None = None
     ) -> AsyncIterator[Event]:
-        """Give an instance's events in the server's order."""
+        """Yield an instance's events in the server's order; event_type, subtype: only these."""
         offset = 0
         while True:
             request = pb.ListEventsRequest(

@@ -1,4 +1,4 @@
-"""An event loop in a thread, for code that has none."""
+"""An event loop in a thread, for code without an event loop."""
 
 import asyncio
 import concurrent.futures
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """A loop in a thread of this name, from `start` to `stop`; any threads may use it at once."""
+    """An event loop in a thread, from `start` to `stop`; all threads may use it at once."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -25,8 +25,9 @@ class LoopThread:
         """
         Run a coroutine in the loop, and return its result or raise its error.
 
-        An interrupt of the wait cancels it. Raises ClientNotOpen before `start`, after `stop`, and
-        if `stop` comes before the coroutine has ended; RuntimeError in the loop's own thread.
+        An exception that interrupts the wait, such as KeyboardInterrupt, cancels the coroutine.
+        Raises ClientNotOpen before `start`, after `stop`, and if `stop` is called before the
+        coroutine has ended; RuntimeError in the loop's own thread.
         """
         try:
             result = self._submitted(work)
@@ -42,7 +43,7 @@ class LoopThread:
             raise
 
     def iterate(self, found: AsyncIterator[T]) -> Iterator[T]:
-        """Give what an async iterator gives; it is closed with this one."""
+        """Yield the items of an async iterator, and close it at the end."""
         try:
             while (one := self.run(_next(found))) is not None:
                 yield one
@@ -54,7 +55,7 @@ class LoopThread:
                     self.run(found.aclose())
 
     def start(self) -> None:
-        """Begin to run; raises ClientNotOpen where it runs already."""
+        """Start the loop; raises ClientNotOpen if it runs already."""
         with self._lock:
             if self._running is not None:
                 raise ClientNotOpen("the client is open already: use one `with` at a time")
@@ -64,7 +65,7 @@ class LoopThread:
             self._running = loop, thread
 
     def stop(self) -> None:
-        """End; what is under way is cancelled, and awaited."""
+        """Cancel all tasks, wait for their end, and stop the loop."""
         self._refuse_own_thread()
         with self._lock:
             assert self._running is not None, "it was started"
@@ -91,8 +92,8 @@ class LoopThread:
     def _refuse_own_thread(self) -> None:
         if self._is_own_thread():
             raise RuntimeError(
-                f"a callback in the thread {self._name!r} can't wait for that thread: use the"
-                " client in a thread of your own"
+                f"a callback in the thread {self._name!r} can't call the client, which needs that"
+                " thread: call the client in another thread"
             )
 
 

@@ -1,4 +1,4 @@
-"""What operators look at and turn: launches, environments, holds, queues and limits, metrics."""
+"""Operators' calls: launches, environments, holds, queues, limits and metrics."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from runtara_protocol.pb import environment_pb2 as pb
 PAGE = 100
 LOG_PIECE = 256 * 1024
 FOLLOW = 20.0
-"""Seconds for which one request waits for more of a log."""
+"""Seconds for which the server holds one request for more of a log."""
 
 
 class Launches:
@@ -36,7 +36,12 @@ class Launches:
         environment_id: str | None = None,
         open_only: bool = False,
     ) -> AsyncIterator[Launch]:
-        """Give the launches of an instance or an environment, newest first."""
+        """
+        Yield launches, newest first.
+
+        instance_id, environment_id: only those of this instance or environment. open_only: only
+        open launches.
+        """
         after: str | None = None
         while True:
             request = pb.ListLaunchesRequest(
@@ -57,9 +62,9 @@ class Launches:
         self, instance_id: str, *, launch_id: str | None = None, follow: bool = False
     ) -> AsyncIterator[bytes]:
         """
-        Return the output of a launch's process, by default the newest launch's.
+        Yield the output of a launch's process, by default of the newest launch.
 
-        With `follow` it goes on until the process has ended. Raises NotFound.
+        follow: wait for more output until the process has ended. Raises NotFound.
         """
         offset = 0
         while True:
@@ -81,34 +86,38 @@ class Launches:
 
 
 class Environments:
-    """Environments and workers, and what keeps them from launching."""
+    """Environments and workers, their drains, and holds."""
 
     def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def list(self) -> Sequence[Environment]:
-        """Give those with a lease, also one that has run out in the last day."""
+        """Return environments and workers whose lease is valid, or expired in the last day."""
         request = pb.RpcRequest(list_environments=pb.ListEnvironmentsRequest())
         answer = await self._transport.ask(request)
         return [reading.environment(message) for message in answer.environments]
 
     async def drain(self, environment_id: str, *, drain: bool = True) -> None:
-        """Have it claim nothing more, or again; raises NotFound."""
+        """
+        Stop an environment or worker from claiming instances; `drain=False` lets it claim again.
+
+        Raises NotFound.
+        """
         request = pb.DrainEnvironmentRequest(environment_id=environment_id, drain=drain)
         await self._transport.ask(pb.RpcRequest(drain_environment=request))
 
     async def hold(
         self, scope: Scope, tenant_id: str = "", name: str = "", *, reason: str = ""
     ) -> None:
-        """Launch nothing of a tenant, an image name or a workflow."""
+        """Hold a tenant, an image name or a workflow: none of its instances is launched."""
         await self._set_hold(scope, tenant_id, name, reason, hold=True)
 
     async def release(self, scope: Scope, tenant_id: str = "", name: str = "") -> None:
-        """Take a hold away."""
+        """Remove a hold."""
         await self._set_hold(scope, tenant_id, name, "", hold=False)
 
     async def holds(self) -> Sequence[Hold]:
-        """Give all holds."""
+        """Return all holds."""
         answer = await self._transport.ask(pb.RpcRequest(list_holds=pb.ListHoldsRequest()))
         return [reading.hold(message) for message in answer.holds]
 
@@ -128,7 +137,7 @@ class Queues:
         self._transport = transport
 
     async def put(self, queue: Queue) -> bool:
-        """Create a queue or replace its bounds; True if there was none."""
+        """Create a queue, or replace its bounds; True if the queue is new."""
         period = queue.rate_period
         request = pb.PutQueueRequest(
             tenant_id=queue.tenant_id,
@@ -142,20 +151,20 @@ class Queues:
         return bool(answer.created)
 
     async def list(self, tenant_id: str | None = None) -> Sequence[Queue]:
-        """Give queues with what waits and runs."""
+        """Return queues with their bounds, and the numbers of waiting and running instances."""
         request = pb.ListQueuesRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_queues=request))
         return [reading.queue(message) for message in answer.queues]
 
     async def delete(self, tenant_id: str, name: str) -> None:
-        """Delete a queue; raises Conflict while open instances are in it, NotFound."""
+        """Delete a queue; raises NotFound, and Conflict while open instances are in the queue."""
         request = pb.DeleteQueueRequest(tenant_id=tenant_id, name=name)
         await self._transport.ask(pb.RpcRequest(delete_queue=request))
 
     async def limit(
         self, scope: Scope, tenant_id: str, name: str = "", *, max_concurrent: int | None
     ) -> None:
-        """Bound the open launches of a tenant or an image name; None takes the bound away."""
+        """Limit the open launches of a tenant or an image name; None removes the limit."""
         request = pb.PutLimitRequest(
             scope=reading.SCOPES[scope],
             tenant_id=tenant_id,
@@ -165,7 +174,7 @@ class Queues:
         await self._transport.ask(pb.RpcRequest(put_limit=request))
 
     async def limits(self, tenant_id: str | None = None) -> Sequence[Limit]:
-        """Give limits with what runs under them."""
+        """Return limits with the numbers of their open launches."""
         request = pb.ListLimitsRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_limits=request))
         return [reading.limit(message) for message in answer.limits]
@@ -178,7 +187,7 @@ async def metrics(
     until: datetime | None,
     granularity: Granularity,
 ) -> Sequence[MetricsBucket]:
-    """Sum up the instances that finished in each hour or day, empty buckets included."""
+    """Return counts and durations of finished instances for each hour or day; see the client."""
     request = pb.GetTenantMetricsRequest(
         tenant_id=tenant_id,
         start_time_ms=reading.to_milliseconds(since),

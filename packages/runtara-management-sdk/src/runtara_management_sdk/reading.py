@@ -1,4 +1,4 @@
-"""Messages of the management protocol as records, and the numbers of its words."""
+"""Builds records from messages of the management protocol; maps enums to its numbers."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -57,22 +57,22 @@ _SCOPE_OF: dict[int, Scope] = {number: word for word, number in SCOPES.items()}
 
 
 def moment(milliseconds: int) -> datetime:
-    """Read milliseconds since 1970."""
+    """Return milliseconds since 1970 as a datetime in UTC."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def to_milliseconds(when: datetime | None) -> int | None:
-    """Give milliseconds since 1970; None stays None."""
+    """Return a datetime as milliseconds since 1970; None stays None."""
     return None if when is None else (when - _EPOCH) // timedelta(milliseconds=1)
 
 
 def field(message: Any, name: str) -> Any:
-    """Give an optional field's value; None if it is absent."""
+    """Return an optional field's value; None if it is absent."""
     return getattr(message, name) if message.HasField(name) else None
 
 
 def time(message: Any, name: str) -> datetime | None:
-    """Give an optional time; None if it is absent."""
+    """Return an optional time field as a datetime; None if it is absent."""
     return moment(getattr(message, name)) if message.HasField(name) else None
 
 
@@ -95,7 +95,7 @@ def image(message: pb.ImageSummary) -> Image:
 
 
 def waiting(message: pb.Waiting) -> Waiting:
-    """Read what an instance waits for."""
+    """Read a wait of an instance."""
     return Waiting(
         message.kind,
         message.name,
@@ -106,7 +106,7 @@ def waiting(message: pb.Waiting) -> Waiting:
 
 
 def summary(message: pb.InstanceSummary) -> InstanceSummary:
-    """Read an instance of a list."""
+    """Read an instance's summary from a list."""
     return InstanceSummary(
         instance_id=message.instance_id,
         tenant_id=message.tenant_id,

@@ -1,4 +1,4 @@
-"""What an environment tells, as records; times are aware datetimes, None where there is none."""
+"""Records of an environment's answers; times are aware datetimes, None stands for no value."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Runner(StrEnum):
 
 
 class Status(StrEnum):
-    """How an instance stands."""
+    """An instance's status."""
 
     UNKNOWN = "unknown"
     PENDING = "pending"
@@ -29,12 +29,12 @@ class Status(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether an instance stays so unless it is retried."""
+        """Whether the instance has ended; only a retry changes such a status."""
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
 class Scope(StrEnum):
-    """What a limit or a hold covers."""
+    """The kind of thing that a limit or a hold covers."""
 
     TENANT = "tenant"
     IMAGE_NAME = "image_name"
@@ -43,7 +43,7 @@ class Scope(StrEnum):
 
 
 class Granularity(StrEnum):
-    """How long a bucket of metrics is."""
+    """The length of a bucket of metrics."""
 
     HOURLY = "hourly"
     DAILY = "daily"
@@ -51,7 +51,7 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """An environment that answers. `open_launches`: of this environment."""
+    """The health of an environment. `open_launches`: how many launches of it are open."""
 
     is_healthy: bool
     version: str
@@ -61,7 +61,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredImage:
-    """The version of a name that holds the bytes; `created`: False if it was there before."""
+    """The image that has the registered bytes; `created`: False if it was registered before."""
 
     image_id: str
     version: int | None = None
@@ -70,7 +70,7 @@ class RegisteredImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A version of workflow code. `problem`: why it can't be run, None while nothing is known."""
+    """A version of workflow code. `problem`: why it can't be run; None if no problem is known."""
 
     image_id: str
     tenant_id: str
@@ -88,7 +88,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What an instance waits for, since when and until when; `reason`: why a step is retried."""
+    """
+    One thing that an instance waits for.
+
+    kind: `promise`, `sleep`, `child`, `retry`, `decision` or `queue`. until: the deadline, if there
+    is one; for `queue`, when the queue's rate allows the next start. reason: for `retry`, the last
+    attempt's error; for `queue`, the bound that is reached.
+    """
 
     kind: str
     name: str
@@ -99,7 +105,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSummary:
-    """An instance as lists show it. `next_at`: when something happens by itself."""
+    """An instance in a list. `next_at`: when it next goes on by itself; None if it won't."""
 
     instance_id: str
     tenant_id: str
@@ -120,14 +126,15 @@ class InstanceSummary:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """
-    All that is known of an instance.
+    An instance with all its details.
 
-    not_launched: why it is not launched though it is due, None if it is or isn't due;
-    not_launched_kind: `hold`, `limit`, `image`, `environment` (the one asked can't run its image)
-    or `room` (for its process, where it is to run), None of an older environment. attempt,
-    max_attempts: what the instance's row holds, for programs of the original; nothing of ours
-    counts by them. env: values whose names look secret are masked. progress: what it reported last,
-    as `report_of` reads it.
+    not_launched: why the instance is due but not launched; None if it is launched, or not due.
+    not_launched_kind: `hold`, `limit`, `image`, `environment` (the answering environment can't run
+    the image) or `room` (its placement has no room for the process); None from an older
+    environment. attempt, max_attempts: values of the stored row for programs of the Rust server;
+    Runtara in Python doesn't use them. env: values of names that look secret are masked. progress:
+    the last progress that the instance reported, as `report_of` returns it. crashes: those in a row
+    without progress. stderr: the end of the newest process's output.
     """
 
     instance_id: str
@@ -168,7 +175,7 @@ class Instance:
 
 
 def report_of(progress: bytes | None) -> object:
-    """Read what an instance has reported: the JSON value, or the bytes where they are none."""
+    """Return reported progress as its JSON value; as bytes if it is no JSON."""
     try:
         return None if progress is None else json.loads(progress)
     except ValueError:
@@ -177,7 +184,7 @@ def report_of(progress: bytes | None) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFilter:
-    """Which instances are meant; None means any."""
+    """Selects instances that match every field; a field that is None matches all."""
 
     tenant_id: str | None = None
     status: Status | None = None
@@ -196,7 +203,7 @@ class InstanceFilter:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`created`: False if the same start had been made before."""
+    """The started instance; `created`: False if an earlier start made it."""
 
     instance_id: str
     created: bool = True
@@ -204,7 +211,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """`created`: False if it had been imported from the same file. image_id, workflow: it runs."""
+    """
+    The imported instance, and the image or workflow that it runs.
+
+    created: False if it was imported from the same file before.
+    """
 
     instance_id: str
     created: bool
@@ -214,7 +225,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`is_first`: a value sent before stands otherwise. `warning`: nothing may wait for it."""
+    """
+    A sent value.
+
+    is_first: False if a value that was sent earlier stands. warning: a hint that the instance does
+    not wait for this name; None if there is none.
+    """
 
     is_first: bool = True
     warning: str | None = None
@@ -222,7 +238,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """A copy: how many checkpoints it has, and which recorded steps it makes again."""
+    """
+    The new instance of a fork, and the number of copied checkpoints.
+
+    repeated_checkpoint_ids: the source's recorded calls that the new instance makes again.
+    """
 
     instance_id: str
     copied: int
@@ -231,7 +251,7 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A saved checkpoint; state: its bytes, None unless they were asked for and are few."""
+    """A saved checkpoint; state: None if it was not asked for or is too large."""
 
     checkpoint_id: str
     created_at: datetime
@@ -253,7 +273,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A process started for an instance; `ended_at`, `cause`, `verdict`: None while it is open."""
+    """
+    A process that was started for an instance.
+
+    number: counted from 1 for each instance. ended_at, cause, verdict: None while the launch is
+    open. stderr: the last 64 KiB of the process's output.
+    """
 
     launch_id: str
     instance_id: str
@@ -277,7 +302,11 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An environment or a worker with its lease; `clock_offset`: how far its clock is ahead."""
+    """
+    An environment or a worker with its lease.
+
+    kind: `environment` or `worker`. clock_offset: how far its clock is ahead of the database's.
+    """
 
     environment_id: str
     kind: str
@@ -295,7 +324,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing that it covers is launched; an empty tenant covers the name in every tenant."""
+    """
+    A hold: no covered instance is launched.
+
+    tenant_id: empty for a name of every tenant. name: the image name or workflow; empty for a
+    tenant.
+    """
 
     scope: Scope
     tenant_id: str
@@ -306,7 +340,12 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """A queue's bounds, None where there is none, and what waits and runs."""
+    """
+    A queue's bounds, and the numbers of its waiting and running instances.
+
+    concurrency: the most open launches; concurrency_per_worker: those of one environment or worker.
+    rate: the most launches begun in each `rate_period`. A bound that is None does not apply.
+    """
 
     tenant_id: str
     name: str
@@ -321,7 +360,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many launches of a tenant or an image name may be open at once, and how many are."""
+    """The most open launches of a tenant or an image name, and how many are open now."""
 
     scope: Scope
     tenant_id: str
@@ -332,7 +371,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsBucket:
-    """The instances that finished within an hour or a day; durations are milliseconds."""
+    """Counts and durations of the instances that finished within one hour or day."""
 
     begins_at: datetime
     invocations: int

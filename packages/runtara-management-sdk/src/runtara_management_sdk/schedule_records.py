@@ -1,4 +1,4 @@
-"""Schedules as an environment describes them, and the options of a new one."""
+"""Records of schedules and their ticks."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Overlap(StrEnum):
-    """What a tick does while the instance of an earlier tick is open."""
+    """The effect of a tick while the instance of an earlier tick is open."""
 
     SKIP = "skip"
     BUFFER_ONE = "buffer_one"
@@ -15,7 +15,7 @@ class Overlap(StrEnum):
 
 
 class LocalTimeRule(StrEnum):
-    """What a tick does whose local time a change of the clocks skips, or repeats."""
+    """The effect of a tick at a local time that a change of the clocks skips or repeats."""
 
     AS_CRON = "cron"
     SKIP = "skip"
@@ -26,15 +26,17 @@ class LocalTimeRule(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """
-    A schedule of a workflow or an image, exactly one of them.
+    A schedule of either a workflow or an image.
 
     cron: five fields, or a word such as `@daily`. missing, duplicate: for local times that a change
-    of the clocks skips or repeats. catch_up: ticks that are later than this are left out. jitter:
-    an instance is launched up to this long after its tick. input: JSON; None gives the tick itself.
+    of the clocks skips or repeats. catch_up: a missed tick that is older than this starts nothing.
+    jitter: an instance is launched up to this long after its tick. input: JSON; None stands for the
+    tick's time.
 
-    The other fields are read-only, and ignored by `put`. code_version: the newest version that
-    declares it. next_tick_at: None while it is paused. buffered_tick_at: the tick that waits for
-    the end of an earlier tick's instance. problem: why the newest tick started no instance.
+    The other fields are read-only, and ignored by `put`. code_version: the newest version of the
+    code that declares the schedule. next_tick_at: None while the schedule is paused.
+    buffered_tick_at: the tick that waits for the end of an earlier tick's instance. problem: why
+    the newest tick started no instance.
     """
 
     tenant_id: str

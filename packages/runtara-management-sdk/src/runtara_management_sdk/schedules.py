@@ -13,16 +13,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Schedules:
-    """Schedules; each of their calls raises NotFound for one that is unknown."""
+    """Schedules; a call that names an unknown schedule raises NotFound."""
 
     def __init__(self, transport: Asks) -> None:
         self._transport = transport
 
     async def put(self, schedule: Schedule) -> bool:
         """
-        Create a schedule or replace it; True if there was none.
+        Create a schedule, or replace it; True if the schedule is new.
 
-        A paused schedule stays paused. Raises ServerError for an unusable timing, ImageNotFound.
+        A paused schedule stays paused. Raises ServerError if the cron expression or time zone can't
+        be used, ImageNotFound if there is no such image.
         """
         request = pb.PutScheduleRequest(schedule=_message(schedule))
         answer = await self._transport.ask(pb.RpcRequest(put_schedule=request))
@@ -30,34 +31,34 @@ class Schedules:
 
     async def declare(self, schedule: Schedule) -> str:
         """
-        Declare a version of the code's schedule for the workflow of its name.
+        Declare the schedule that a version of the code has for the workflow of the schedule's name.
 
-        An empty cron declares that there is none. Returns the outcome: created, changed, unchanged,
-        paused, older (a newer version has declared it), operators (an operator has put it) or
-        absent.
+        An empty cron declares that the code has no schedule. Returns the outcome: created, changed,
+        unchanged, paused, older (a newer version declared the schedule), operators (an operator
+        created the schedule) or absent.
         """
         request = pb.PutScheduleRequest(schedule=_message(schedule), declared_in_code=True)
         answer = await self._transport.ask(pb.RpcRequest(put_schedule=request))
         return str(answer.declared)
 
     async def list(self, tenant_id: str | None = None) -> Sequence[Schedule]:
-        """Give schedules by tenant and name."""
+        """Return schedules in the order of tenant and name; tenant_id: only this tenant's."""
         request = pb.ListSchedulesRequest(tenant_id=tenant_id)
         answer = await self._transport.ask(pb.RpcRequest(list_schedules=request))
         return [_schedule(message) for message in answer.schedules]
 
     async def pause(self, tenant_id: str, name: str, *, reason: str = "") -> None:
-        """Have a schedule start nothing until it is resumed."""
+        """Pause a schedule: its ticks start nothing until it is resumed."""
         request = pb.PauseScheduleRequest(tenant_id=tenant_id, name=name, pause=True, reason=reason)
         await self._transport.ask(pb.RpcRequest(pause_schedule=request))
 
     async def resume(self, tenant_id: str, name: str) -> None:
-        """Have a schedule go on, with ticks from now on."""
+        """Resume a schedule: ticks from now on start instances, missed ones don't."""
         request = pb.PauseScheduleRequest(tenant_id=tenant_id, name=name, pause=False)
         await self._transport.ask(pb.RpcRequest(pause_schedule=request))
 
     async def trigger(self, tenant_id: str, name: str) -> str:
-        """Start one instance now, beside the ticks, and tell its id."""
+        """Start one instance now, in addition to the ticks, and return its id."""
         request = pb.TriggerScheduleRequest(tenant_id=tenant_id, name=name)
         answer = await self._transport.ask(pb.RpcRequest(trigger_schedule=request))
         return str(answer.instance_id)
@@ -72,9 +73,10 @@ class Schedules:
         dry_run: bool = False,
     ) -> Sequence[Tick]:
         """
-        Start the ticks of a past period, each once; `until` is not included.
+        Start an instance for each tick of a past period, and return the ticks.
 
-        At most 1000 at once. With `dry_run` it returns the ticks and starts none.
+        since: inclusive. until: exclusive. A tick that was started before is not started again. One
+        call takes at most 1000 ticks. dry_run: return the ticks, and start nothing.
         """
         request = pb.BackfillScheduleRequest(
             tenant_id=tenant_id,
@@ -87,7 +89,7 @@ class Schedules:
         return [_tick(message) for message in answer.ticks]
 
     async def next_ticks(self, tenant_id: str, name: str, *, limit: int = 10) -> Sequence[Tick]:
-        """Return the ticks to come, also of a schedule that is paused."""
+        """Return the next ticks, also those of a paused schedule."""
         request = pb.NextTicksRequest(tenant_id=tenant_id, name=name, limit=limit)
         answer = await self._transport.ask(pb.RpcRequest(next_ticks=request))
         return [_tick(message) for message in answer.ticks]

@@ -1,4 +1,4 @@
-"""Where the environment is, and how long to wait for it."""
+"""The environment's address, and timeouts."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,10 +14,10 @@ class ManagementSettings:
     """
     The environment's address, its trusted certificates, and timeouts.
 
-    A value that is not given is read from the variable `RUNTARA_` and its name. An empty variable
-    counts as not set. Raises ConfigurationError, with a line for each value that
-    cannot be used. `environment_addr` is `host:port`, or several with commas between. `tls_ca`: a
-    PEM file of the certificates to trust; None trusts the system's. Timeouts are milliseconds.
+    A value that is not given is read from the variable `RUNTARA_` and its name in capitals. An
+    empty variable counts as not set. Raises ConfigurationError, with a line for each unusable
+    value. `environment_addr` is `host:port`, or several with commas between. `tls_ca`: a PEM file
+    of the certificates to trust; None trusts the system's. Timeouts are in milliseconds.
     """
 
     environment_addr: str
@@ -42,7 +42,7 @@ class ManagementSettings:
             object.__setattr__(self, name, value)
 
     def servers(self) -> list[ClientSettings]:
-        """Give the environments that are named, in their order."""
+        """Return the connection settings of each named environment, in their order."""
         return [
             ClientSettings(
                 host=address.host,
@@ -58,7 +58,7 @@ class ManagementSettings:
         ]
 
 
-# A client that waits for an instance's end notices soon that the environment has died.
+# Short times, so that a client that waits for an instance's end soon notices a dead environment.
 _KEEP_ALIVE, _IDLE = 3.0, 15.0
 
 _SOME_MS = f"milliseconds, 1 to {DAY_MS} (a day)"

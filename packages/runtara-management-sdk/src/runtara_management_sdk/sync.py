@@ -25,14 +25,14 @@ R = TypeVar("R")
 
 
 class Face(Generic[A]):
-    """An object of the async client, as its methods are called here."""
+    """A synchronous wrapper of one object of the async client."""
 
     def __init__(self, loop: LoopThread, whole: A) -> None:
         self._loop, self._whole = loop, whole
 
 
 class Waits(Generic[A, P, R]):
-    """A method that waits for the async one."""
+    """A method that runs the async method, and waits for its result."""
 
     def __init__(self, method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]]) -> None:
         self._method = method
@@ -56,7 +56,7 @@ class Waits(Generic[A, P, R]):
 
 
 class Iterates(Generic[A, P, R]):
-    """A method that gives one after another what the async one gives."""
+    """A method that returns an iterator over the items of the async method."""
 
     def __init__(self, method: Callable[Concatenate[A, P], AsyncIterator[R]]) -> None:
         self._method = method
@@ -82,7 +82,7 @@ class Iterates(Generic[A, P, R]):
 
 
 class Images(Face[images.Images]):
-    """What an environment stores of images."""
+    """The images that an environment stores."""
 
     register = Waits(images.Images.register)
     list = Iterates(images.Images.list)
@@ -91,7 +91,7 @@ class Images(Face[images.Images]):
 
 
 class Instances(Face[instances.Instances]):
-    """What an environment knows of instances, and what it does with them."""
+    """The instances of an environment's database."""
 
     start = Waits(instances.Instances.start)
     get = Waits(instances.Instances.get)
@@ -124,7 +124,7 @@ class Launches(Face[operations.Launches]):
 
 
 class Environments(Face[operations.Environments]):
-    """Environments and workers, and what keeps them from launching."""
+    """Environments and workers, their drains, and holds."""
 
     list = Waits(operations.Environments.list)
     drain = Waits(operations.Environments.drain)
@@ -169,11 +169,11 @@ class Workers(Face[workers.Workers]):
 
 class ManagementClient(Face[client.ManagementClient]):
     """
-    A client of an environment's port, between `with` and its end; threads may share it.
+    A client of an environment's management port, used in a `with` block; threads may share it.
 
-    As the async ManagementClient: it connects at the first call, and takes the same settings. A
-    call outside of `with` raises ClientNotOpen, and so does one under way when another thread
-    leaves it.
+    It takes the same settings as the async ManagementClient, and also connects at the first call. A
+    call outside of the `with` block raises ClientNotOpen. So does a call that is under way when
+    another thread leaves the block.
     """
 
     health = Waits(client.ManagementClient.health)

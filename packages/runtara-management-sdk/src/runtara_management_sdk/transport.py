@@ -1,4 +1,4 @@
-"""Requests and their answers, over a connection that is made again when it is lost."""
+"""Sends requests and receives answers over a connection, which is reopened when it is lost."""
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -102,7 +102,7 @@ class Transport:
         except TimeoutError:
             raise failure or RequestTimeout(
                 f"no answer from the environment at {self._connection.addresses} in time; whether"
-                " it did what was asked is unknown"
+                " it executed the request is unknown"
             ) from None
 
     async def _once(
@@ -114,7 +114,7 @@ class Transport:
         try:
             data = await exchange(connection)
         except StreamReset as error:
-            raise RequestReset(f"the environment gave the request up: {error}") from error
+            raise RequestReset(f"the environment reset the request's stream: {error}") from error
         except ConnectionLost as error:
             raise await self._connection.lost(connection, error) from error
         self._connection.answered()

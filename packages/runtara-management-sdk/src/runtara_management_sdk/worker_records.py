@@ -1,4 +1,4 @@
-"""What workers are told, and what they tell."""
+"""Records of the workers' protocol."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,10 @@ from datetime import timedelta
 @dataclass(frozen=True, slots=True)
 class Lease:
     """
-    A worker's lease: for how long it is good from when it was answered, and when to renew.
+    A worker's lease.
 
-    open_launches: the instances of the worker's launches that are open, by launch id.
+    good_for: how long the lease is valid, counted from the answer. renew_every: the time between
+    renewals. open_launches: the instance ids of the worker's open launches, by launch id.
     """
 
     good_for: timedelta
@@ -23,8 +24,9 @@ class Assignment:
     """
     A launch that a worker has claimed.
 
-    `timeout`: bounds the launch. `crashes`: in a row, without progress. `is_suspect`: the instance
-    may have killed its process, and gets one of its own.
+    timeout: the longest time that the launch may take; None for no bound. crashes: the number of
+    crashes in a row without progress. is_suspect: the instance may have killed its process, so it
+    gets a process of its own.
     """
 
     launch_id: str
@@ -38,7 +40,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An operator stops a launch: its run is to end within `left`."""
+    """An operator's stop of a launch: the run must end within `left`."""
 
     launch_id: str
     left: timedelta
@@ -47,7 +49,12 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A renewed lease. closed: launches the worker has no more; is_draining: claim no more."""
+    """
+    A renewed lease.
+
+    closed: launches that are no longer this worker's; their runs must end. is_draining: the worker
+    must claim nothing more.
+    """
 
     good_for: timedelta
     closed: frozenset[str] = frozenset()
@@ -57,7 +64,11 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a launch ended. cause: one of those of docs/wire.md; exit_code: the SDK's command's."""
+    """
+    The end of a launch.
+
+    cause: a cause from docs/wire.md. exit_code: the exit code of the SDK's command, or None.
+    """
 
     launch_id: str
     cause: str

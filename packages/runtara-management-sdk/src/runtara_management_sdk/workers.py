@@ -1,4 +1,4 @@
-"""Workers: processes that launch instances in themselves, and have no database."""
+"""The protocol of workers, which run instances in their own process and have no database."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Workers:
-    """What a worker asks of an environment; each call but `open` raises LeaseLost without one."""
+    """A worker's requests; each call except `open` raises LeaseLost without a valid lease."""
 
     def __init__(self, transport: Asks) -> None:
         self._transport = transport
@@ -26,7 +26,11 @@ class Workers:
         machine: str = "",
         version: str = "",
     ) -> Lease:
-        """Take a lease, or go on with the one of this id; a good one keeps its drain."""
+        """
+        Take a lease for this worker id, or renew its lease.
+
+        A drain of a lease that is still valid is kept. capacity: the most launches at once.
+        """
         request = pb.OpenWorkerRequest(
             environment_id=worker_id,
             tenant_id=tenant_id,
@@ -41,7 +45,11 @@ class Workers:
         return Lease(good_for, answer.renew_every_ms * _MILLISECOND, open_launches)
 
     async def claim(self, worker_id: str, limit: int, *, wait: timedelta) -> Sequence[Assignment]:
-        """Claim instances of the workflows served; waits for one. Never asked a second time."""
+        """
+        Claim up to `limit` due instances of the served workflows; waits until there is one.
+
+        Returns an empty sequence after `wait`. A request whose answer is lost is not repeated.
+        """
         request = pb.ClaimLaunchesRequest(
             environment_id=worker_id, limit=limit, wait_ms=wait // _MILLISECOND
         )
@@ -51,7 +59,7 @@ class Workers:
         return [_assignment(one) for one in answer.assignments]
 
     async def renew(self, worker_id: str, launch_ids: Collection[str]) -> Renewed:
-        """Renew the lease; tells which of these launches are lost, and which to stop."""
+        """Renew the lease; the result names the launches that are lost, and those to stop."""
         request = pb.RenewWorkerRequest(environment_id=worker_id, launch_ids=launch_ids)
         answer = await self._transport.ask(pb.RpcRequest(renew_worker=request))
         stops = [
@@ -66,7 +74,7 @@ class Workers:
         )
 
     async def report(self, worker_id: str, ends: Collection[Ended]) -> None:
-        """Close launches with their verdicts; those closed before stay as they are."""
+        """Report the ends of launches; a launch that is closed already keeps its verdict."""
         request = pb.ReportLaunchesRequest(
             environment_id=worker_id,
             ends=[
@@ -83,7 +91,7 @@ class Workers:
         await self._transport.ask(pb.RpcRequest(report_launches=request))
 
     async def close(self, worker_id: str) -> None:
-        """Give the lease up; what is still open is launchable elsewhere at once."""
+        """End the lease; instances of open launches are launchable elsewhere at once."""
         request = pb.CloseWorkerRequest(environment_id=worker_id)
         await self._transport.ask(pb.RpcRequest(close_worker=request))
 
