@@ -71,7 +71,7 @@ async def test_slow_readers_keep_no_other_client_from_small_answers_nor_for_long
             connect(HOST, server.port) as newcomer,
         ):
             number = 0
-            while not any("a client is given up" in line for line in server.lines):
+            while not any("client disconnected" in line for line in server.lines):
                 number += 1
                 registered = await newcomer.request(RegisterInstanceRequest(f"i-{number}", "t-1"))
                 assert isinstance(registered, RegisterInstanceResponse)

@@ -76,9 +76,9 @@ def test_what_is_no_pem_is_named(tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     other.write_text("nothing of the kind")
 
-    with pytest.raises(CertificateError, match=r"other\.pem holds no PEM certificate"):
+    with pytest.raises(CertificateError, match=r"other\.pem has no PEM certificate"):
         load(other, key_path)
-    with pytest.raises(CertificateError, match=r"other\.pem holds no PEM private key"):
+    with pytest.raises(CertificateError, match=r"other\.pem has no PEM private key"):
         load(cert_path, other)
 
 

@@ -72,7 +72,7 @@ def test_any_other_type_is_refused_from_the_header(message_type: int) -> None:
     """The six bytes of the header are enough, and the error names what is accepted."""
     decoder = FrameDecoder(REQUESTS)
 
-    with pytest.raises(FrameError, match=r"accepted is 1 \(REQUEST\)"):
+    with pytest.raises(FrameError, match=r"type takes 1 \(REQUEST\)"):
         decoder.feed(b"\0\0\0\x01" + message_type.to_bytes(2))
 
 

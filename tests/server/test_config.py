@@ -160,7 +160,7 @@ def test_an_env_file_that_cannot_be_read_is_said_to_be_none(tmp_path: Path) -> N
     """No user, root included, can read the first page of a process's memory."""
     (tmp_path / ".env").symlink_to("/proc/self/mem")
 
-    assert refusal().startswith(".env cannot be read")
+    assert refusal().startswith(".env can't be read")
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -177,9 +177,9 @@ def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(
     (tmp_path / ".env").write_text("RUNTARA_MAX_CONCURENT_INSTANCES=64\n")
 
     assert warnings(caplog) == [
-        "RUNTARA_MAX_CONCURENT_INSTANCES is not known, and does nothing: did you mean"
+        "RUNTARA_MAX_CONCURENT_INSTANCES is unknown and has no effect: did you mean"
         " RUNTARA_MAX_CONCURRENT_INSTANCES?",
-        "RUNTARA_QUIC_PROT is not known, and does nothing: did you mean RUNTARA_QUIC_PORT?",
+        "RUNTARA_QUIC_PROT is unknown and has no effect: did you mean RUNTARA_QUIC_PORT?",
     ]
 
 
@@ -190,7 +190,7 @@ def test_a_misspelt_variable_is_named_where_another_is_missing(
     variables.setenv("RUNTARA_DATABSE_URL", URL)
 
     assert refusal().splitlines()[1:] == [
-        "RUNTARA_DATABSE_URL is not known, and does nothing: did you mean RUNTARA_DATABASE_URL?"
+        "RUNTARA_DATABSE_URL is unknown and has no effect: did you mean RUNTARA_DATABASE_URL?"
     ]
 
 

@@ -141,7 +141,7 @@ async def test_an_exported_database_is_not_tried_things_on(tmp_path: Path) -> No
         await server.until(lambda: b"run the last line again" in server.output)
 
     said = server.output.decode()
-    assert "RUNTARA_DATABASE_URL is set, and --dev ignores it" in " ".join(server.lines)
+    assert "RUNTARA_DATABASE_URL ignored" in " ".join(server.lines)
     assert f"export RUNTARA_DATABASE_URL=sqlite:{tmp_path}/.runtara/core.db" in said
     assert (tmp_path / ".runtara/core.db").exists()
     assert not other.exists()

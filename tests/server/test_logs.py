@@ -190,5 +190,5 @@ logging.getLogger("ours").error("goes on")
 async def test_logging_what_cannot_be_formatted_does_not_fail() -> None:
     first, second = await output_of(BADLY_CALLED)
 
-    assert "theirs can't be formatted" in first
+    assert "log line can't be formatted: logger=theirs" in first
     assert json.loads(second)["event"] == "goes on"

@@ -19,7 +19,7 @@ async def test_it_warns_when_others_than_this_machine_reach_it(
         [said] = [entry for entry in server.log if "authentication" in entry["event"]]
 
     assert said["level"] == level
-    assert ("RUNTARA_QUIC_HOST" in str(said.get("instead"))) == (level == "warning")
+    assert ("RUNTARA_QUIC_HOST" in str(said.get("remedy"))) == (level == "warning")
 
 
 def test_the_help_says_so() -> None:

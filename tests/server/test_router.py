@@ -116,8 +116,8 @@ def told_of(error: CoreError) -> str:
     if error.code != "DATABASE_ERROR":
         return str(error)
     return (
-        "The database failed or gave no answer: whether anything was stored is unknown;"
-        " the server's log says why"
+        "The database failed or did not answer, and whether anything was stored is unknown: repeat"
+        " the request; the server's log has the reason"
     )
 
 
@@ -226,7 +226,7 @@ async def test_an_answer_that_fits_no_frame_is_an_error_that_says_so() -> None:
     payload = await router(core).answer(Request(core.open_session()), request.SerializeToString())
 
     assert payload is not None
-    assert f"over the {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
+    assert f"at most {MAX_PAYLOAD}" in pb.RpcResponse.FromString(payload).error.message
 
 
 async def test_a_database_error_is_in_the_log_and_sent_to_no_client(

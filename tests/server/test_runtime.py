@@ -159,7 +159,7 @@ async def test_a_port_in_use_is_said_in_one_line_and_leaves_nothing_open(setting
         port = taken.getsockname()[1]
         runtime = CoreRuntime(settings(quic_port=port))
 
-        with pytest.raises(StartError, match=rf"^Cannot listen on 127.0.0.1 port {port} .*[^\n]$"):
+        with pytest.raises(StartError, match=rf"^Can't listen on 127.0.0.1 port {port} .*[^\n]$"):
             await runtime.__aenter__()
 
     with pytest.raises(DatabaseError):

@@ -188,7 +188,7 @@ def test_a_misspelt_variable_is_warned_of(
     Settings()
 
     assert log.lines == [
-        f"RUNTARA_{name.upper()} is not known, and does nothing: did you mean RUNTARA_{meant}?"
+        f"RUNTARA_{name.upper()} is unknown and has no effect: did you mean RUNTARA_{meant}?"
     ]
 
 

@@ -90,7 +90,7 @@ async def test_a_server_of_another_name_is_not_trusted(
             await client.get_status()
 
     said = str(raised.value)
-    assert "made out to localhost, 127.0.0.1, ::1, not to 'core.example.org'" in said
+    assert "is for localhost, 127.0.0.1, ::1, not for 'core.example.org'" in said
     assert "set RUNTARA_SERVER_NAME, which is core.example.org, to a name that it bears" in said
     assert server.requests == []
 

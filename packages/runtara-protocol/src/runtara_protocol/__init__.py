@@ -1,1 +1,1 @@
-"""See README.md."""
+"""The wire protocols of Runtara: messages, frames and QUIC; README.md has an overview."""

@@ -1,17 +1,17 @@
-"""Bytes to frames and back: a length, a type, a payload. No I/O."""
+"""Encodes and decodes frames (a length, a type, a payload), without I/O."""
 
 from enum import IntEnum
 from struct import Struct
 
 MAX_PAYLOAD = 64 * 1024 * 1024
 PIECE = 4096
-"""Smaller pieces of a frame are joined while it is received."""
+"""Received pieces of a frame are joined into chunks of about this many bytes."""
 _HEADER = Struct("!IH")
 HEADER_SIZE = _HEADER.size
 
 
 class MessageType(IntEnum):
-    """What a frame's payload is; 3 to 6 are reserved."""
+    """The kind of a frame's payload; 3 to 6 are reserved."""
 
     REQUEST = 1
     RESPONSE = 2
@@ -22,13 +22,13 @@ class MessageType(IntEnum):
 
 
 class FrameError(ValueError):
-    """These bytes are no frame that is accepted here; their stream is of no more use."""
+    """The bytes are no accepted frame; their stream can't be used any more."""
 
 
 def encode(message_type: MessageType, payload: bytes) -> bytes:
     """Return the frame; raise FrameError if the payload is over MAX_PAYLOAD."""
     if len(payload) > MAX_PAYLOAD:
-        raise FrameError(f"a payload of {len(payload)} bytes; at most {MAX_PAYLOAD}")
+        raise FrameError(f"a frame's payload takes at most {MAX_PAYLOAD} bytes, got {len(payload)}")
     return _HEADER.pack(len(payload), message_type) + payload
 
 
@@ -71,14 +71,14 @@ class FrameDecoder:
         return self._payload(data, self._end)
 
     def take_rest(self) -> bytes:
-        """Give, once, what came in one piece with the frame's end."""
+        """Return the bytes that came in one piece with the frame's end; b"" at the second call."""
         rest, self._rest = self._rest, b""
         return rest
 
     def end(self) -> None:
         """Raise FrameError unless the stream's frame was complete."""
         if not self.is_complete:
-            raise FrameError(f"the stream ended inside a frame, after {self._size} bytes of it")
+            raise FrameError(f"the stream ended inside a frame, after {self._size} bytes")
 
     def _keep(self, data: bytes) -> None:
         # A piece of two bytes takes fifty bytes of memory.
@@ -95,9 +95,9 @@ class FrameDecoder:
         length, message_type = _HEADER.unpack_from(data)
         if message_type not in self._accept:
             accepted = ", ".join(f"{kind.value} ({kind.name})" for kind in sorted(self._accept))
-            raise FrameError(f"a frame of type {message_type}; accepted is {accepted}")
+            raise FrameError(f"a frame's type takes {accepted}, got {message_type}")
         if length > MAX_PAYLOAD:
-            raise FrameError(f"a payload of {length} bytes is announced; at most {MAX_PAYLOAD}")
+            raise FrameError(f"a frame's payload takes at most {MAX_PAYLOAD} bytes, got {length}")
         return HEADER_SIZE + length
 
     def _payload(self, last: bytes, end: int) -> bytes:

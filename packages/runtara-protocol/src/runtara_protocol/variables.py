@@ -1,11 +1,11 @@
-"""The environment variables of all that speaks the protocol, and which one a name may mean."""
+"""The environment variables of servers and clients, and the detection of misspelled ones."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 PREFIX = "RUNTARA_"
 
-# The names of client and server together, so that neither warns of the other's as a misspelling.
+# A server knows the clients' names too, so that it does not report them as misspelled.
 _OF_CLIENTS = (
     *("INSTANCE_ID", "TENANT_ID", "LAUNCH_ID", "SERVER_ADDR", "SERVER_NAME", "TLS_CA"),
     *("SKIP_CERT_VERIFICATION", "CONNECT_TIMEOUT_MS", "REQUEST_TIMEOUT_MS"),
@@ -20,20 +20,20 @@ _OF_SERVERS = (
 KNOWN = frozenset(PREFIX + name for name in (*_OF_CLIENTS, *_OF_SERVERS))
 
 _LIKE = 0.78
-"""From here on up two names are alike: a letter or a syllable is missing, added or another."""
+"""The similarity above which a name counts as a misspelling: a letter or syllable differs."""
 
 
 def misspelt(names: Iterable[str]) -> list[str]:
     """
-    Return a line for each unknown name that resembles one of ours, with the resembled name.
+    Return a line for each unknown name that resembles a known one, with the known name.
 
-    Names with our prefix that resemble none, or have another program's prefix before one of ours,
-    are left out.
+    Left out are names with our prefix that resemble no known name, and known names after another
+    program's prefix.
     """
     ours = sorted({name.upper() for name in names if name.upper().startswith(PREFIX)} - KNOWN)
     meant = ((name, _nearest(name.removeprefix(PREFIX))) for name in ours)
     return [
-        f"{name} is not known, and does nothing: did you mean {PREFIX}{near}?"
+        f"{name} is unknown and has no effect: did you mean {PREFIX}{near}?"
         for name, near in meant
         if near is not None
     ]

@@ -91,8 +91,11 @@ def on_own_database(settings: Settings) -> Settings:
     """
     if _from_anywhere(settings.database_url) != _from_anywhere(DATABASE_URL):
         _log.warning(
-            "RUNTARA_DATABASE_URL is set, and --dev ignores it",
-            extra={"database": DATABASE_URL, "instead": "leave --dev out to use what it names"},
+            "RUNTARA_DATABASE_URL ignored: --dev uses its own database",
+            extra={
+                "database": DATABASE_URL,
+                "remedy": "leave out --dev to use it",
+            },
         )
     return settings.model_copy(update={"database_url": DATABASE_URL})
 

@@ -133,5 +133,5 @@ def _warn_of_the_open_door(host: str) -> None:
     else:
         _log.warning(
             _OPEN_DOOR,
-            extra={"instead": "set RUNTARA_QUIC_HOST=127.0.0.1, or let a firewall choose"},
+            extra={"remedy": "set RUNTARA_QUIC_HOST=127.0.0.1, or use a firewall"},
         )

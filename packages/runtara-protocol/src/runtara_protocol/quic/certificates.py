@@ -39,7 +39,9 @@ def load(cert_path: Path, key_path: Path) -> Certificate:
     chain = _load_chain(cert_path)
     key = _load_key(key_path)
     if key.public_key() != chain[0].public_key():
-        raise CertificateError(f"{key_path} is not the key of the certificate in {cert_path}")
+        raise CertificateError(
+            f"{key_path} is not the key of the certificate in {cert_path}: give files that match"
+        )
     return Certificate(chain, key)
 
 
@@ -91,7 +93,7 @@ def _load_chain(path: Path) -> tuple[x509.Certificate, ...]:
     except OSError as error:
         raise CertificateError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise CertificateError(f"{path} holds no PEM certificate") from error
+        raise CertificateError(f"{path} has no PEM certificate") from error
 
 
 def _load_key(path: Path) -> PrivateKeyTypes:
@@ -101,10 +103,10 @@ def _load_key(path: Path) -> PrivateKeyTypes:
         raise CertificateError(f"{path}: {error.strerror}") from error
     except TypeError as error:
         raise CertificateError(
-            f"{path}: the key is encrypted; give it without a password"
+            f"{path}: the key is encrypted; save it without a password"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError(f"{path} holds no PEM private key") from error
+        raise CertificateError(f"{path} has no PEM private key") from error
 
 
 def _authority(key_path: Path) -> x509.Certificate:
@@ -119,7 +121,10 @@ def _authority(key_path: Path) -> x509.Certificate:
 def _elliptic(key: PrivateKeyTypes, path: Path) -> ec.EllipticCurvePrivateKey:
     # The file has another kind of key if a user put another authority there.
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise CertificateError(f"{path}: an authority with an elliptic curve key only")
+        raise CertificateError(
+            f"{path}: the key of an authority takes an elliptic curve key; delete the folder to"
+            " make a new authority"
+        )
     return key
 
 

@@ -1,4 +1,4 @@
-"""A QUIC client without knowledge of messages: a request's bytes up a stream, an answer's down."""
+"""A QUIC client that sends a request's bytes on a stream and returns the answer's bytes."""
 
 import asyncio
 import re
@@ -49,11 +49,11 @@ class ClientSettings:
 
     host: str
     port: int
-    # The name that its certificate must have.
+    # The name that the server's certificate must have.
     server_name: str = "localhost"
     # PEM certificates of the authorities to trust; None: the system's usual ones.
     ca_path: Path | None = None
-    # False: any certificate is taken.
+    # False: every certificate is accepted.
     verify: bool = True
     connect_timeout: float = 10.0
     idle_timeout: float = 30.0
@@ -86,11 +86,11 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
 
 
 async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
-    """Give the families and addresses of the host, each once, best first."""
+    """Return the families and addresses of the host, each once, best first."""
     loop = asyncio.get_running_loop()
     try:
         with suppress(socket.gaierror):
-            # An address needs no resolver thread, which would cost a short process milliseconds.
+            # A numeric address needs no resolver thread, which takes a short process milliseconds.
             return _once(
                 socket.getaddrinfo(
                     settings.host,
@@ -146,12 +146,12 @@ class _Exchange:
 
 
 class _Machine(QuicConnection):
-    """aioquic's, but with keys for two groups at most, the first of which every server knows."""
+    """aioquic's machine, with keys for at most two groups; every server knows the first of them."""
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
-        # Each group offered takes a pair of keys; those of P-384 and X448 took a launch 3 ms.
-        # Not all that are named here: OpenSSL in FIPS mode makes no keys for X25519.
+        # Each offered group needs a pair of keys; those of P-384 and X448 took a launch 3 ms. The
+        # groups are filtered, not set: OpenSSL in FIPS mode makes no keys for X25519.
         self.tls._supported_groups = [
             group for group in self.tls._supported_groups if group in _GROUPS
         ]
@@ -263,7 +263,7 @@ class ClientConnection(Driver):
         super().receive(data, self._address, now)
 
     def process(self, now: float) -> None:
-        """Act on what was received."""
+        """Act on the received datagrams."""
         super().process(now)
         self._taken.set()
         if self._unopened and not self.is_closed:
@@ -349,7 +349,7 @@ class ClientConnection(Driver):
             return ConnectError(reason)
         if ended.error_code == _OUT_OF_TIME:
             return UntrustedServer(
-                f"its certificate is out of its time ({reason})", TrustFailure.TIME
+                f"its certificate is not valid now ({reason})", TrustFailure.TIME
             )
         if not reason.startswith("hostname "):
             return UntrustedServer(
@@ -358,7 +358,7 @@ class ClientConnection(Driver):
         names = ", ".join(_NAME_IN_PATTERN.findall(reason)) or reason
         wanted = self._settings.server_name
         return UntrustedServer(
-            f"its certificate is made out to {names}, not to {wanted!r}", TrustFailure.NAME
+            f"its certificate is for {names}, not for {wanted!r}", TrustFailure.NAME
         )
 
 

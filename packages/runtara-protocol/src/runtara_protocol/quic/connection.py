@@ -265,7 +265,7 @@ class Connection(Driver):
         else:
             stream.refuse()
         if failure is not None and not isinstance(failure, StreamReset | ConnectionLost):
-            logger.error("a stream's handler failed", exc_info=failure)
+            logger.error("handler of a stream failed", exc_info=failure)
         self._stop_serving(stream)
         stream.forget()
         if stream.is_received:

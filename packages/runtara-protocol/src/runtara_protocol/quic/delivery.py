@@ -104,7 +104,7 @@ class Deliveries:
         if self._total > self._most + self._excess:
             self._count(self._clock())
             while self._total > self._most + self._excess:
-                self._close(max(self._debtors, key=_size), "left too much unread")
+                self._close(max(self._debtors, key=_size), "left too many bytes unread")
 
     def has_room(self, asker: Debtor) -> bool:
         """Return whether a large answer may be sent; a slow connection may be closed for it."""
@@ -118,7 +118,7 @@ class Deliveries:
         slow = [each for each in debtors if each.debt.size > share and each.debt.is_slow(now)]
         if asker.debt.size > share or not slow:
             return False
-        self._close(max(slow, key=_size), "read too slowly, while others waited for room")
+        self._close(max(slow, key=_size), "read too slowly while other answers waited for room")
         return True
 
     def expire(self) -> None:
@@ -126,7 +126,7 @@ class Deliveries:
         now = self._clock()
         self._count(now)
         for debtor in [each for each in self._debtors if each.debt.is_stalled(now)]:
-            self._close(debtor, "took nothing of what waits to be read")
+            self._close(debtor, "read nothing of its answers for too long")
 
     def _count(self, now: float) -> None:
         self._counted_at = now
@@ -138,7 +138,7 @@ class Deliveries:
 
     def _close(self, debtor: Debtor, reason: str) -> None:
         size = debtor.debt.size
-        logger.warning("a client is given up: it %s", reason, extra={"undelivered": size})
+        logger.warning("client disconnected: it %s", reason, extra={"undelivered": size})
         self._total -= size
         debtor.close(f"the client {reason}")
 

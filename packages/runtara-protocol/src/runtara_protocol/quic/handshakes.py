@@ -14,7 +14,7 @@ from runtara_protocol.quic.datapath import Datapath, Endpoint
 from runtara_protocol.quic.fair_queue import Address
 from runtara_protocol.quic.machine import Machine
 
-REFUSAL = "refused: the server takes no more connections"
+REFUSAL = "refused: the server accepts no more connections"
 TIMEOUT = 10.0
 # From so many handshakes under way on, a client must first prove that it owns its address.
 TRUSTED = 128
@@ -124,7 +124,7 @@ class Handshakes:
         oldest = next(iter(self._under_way), None)
         if oldest is None or self._under_way[oldest] + PATIENCE > now:
             return False
-        oldest.drop("another handshake needed its place")
+        oldest.drop("dropped to make room for another handshake")
         return True
 
     def _origin(self, header: QuicHeader, address: Address) -> bytes | None:

@@ -155,7 +155,7 @@ class Listener:
                     await asyncio.wait(set(self.tasks))
                 await self._deliver()
         except TimeoutError:
-            logger.warning("the grace is over with %d requests unfinished", len(self.tasks))
+            logger.warning("grace is over: %d requests are unfinished", len(self.tasks))
         finally:
             running = set(self.tasks)
             for task in running:
@@ -241,14 +241,14 @@ class Listener:
 
     def _failed(self, error: OSError) -> None:
         """Log an error of the socket and go on: it concerns one datagram of one peer."""
-        logger.debug("a datagram failed: %s", error)
+        logger.debug("datagram failed: %s", error)
 
     def _shed(self) -> None:
         """Close the connection with the most held bytes, unless all hold few."""
         most = max(self._established, key=lambda one: one.weight, default=None)
         if most is not None and most.weight > FLOOR:
             logger.warning(
-                "out of memory: the client that holds most is given up",
+                "out of memory: client with the most held bytes disconnected",
                 extra={"held": most.held, "undelivered": most.debt.size},
             )
             most.drop("the server is out of memory")

@@ -1,1 +1,1 @@
-"""What every server of a Runtara protocol needs: streams to requests, requests to handlers."""
+"""The common parts of servers: reading requests from streams, handlers, settings and logs."""

@@ -1,4 +1,4 @@
-"""Listening with a server's settings, and what goes on beside it."""
+"""Listens with a server's settings, and runs background work."""
 
 import asyncio
 import logging
@@ -19,20 +19,20 @@ _log = logging.getLogger(__name__)
 
 
 class StartError(Exception):
-    """A server could not start; the message says what stands in the way, in one line."""
+    """A server can't start; the message has the reason in one line."""
 
 
 def certificate_of(settings: ServerSettings) -> Certificate:
     """
     Load the certificate of the settings, or make a self-signed one.
 
-    Raises CertificateError if the files hold none.
+    Raises CertificateError if the files have no usable certificate.
     """
     if settings.tls_cert is not None and settings.tls_key is not None:
         return certificates.load(settings.tls_cert, settings.tls_key)
     _log.warning(
-        "self-signed certificate for localhost: clients must skip its verification",
-        extra={"instead": "set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY"},
+        "self-signed certificate in use: clients must skip its verification",
+        extra={"remedy": "set RUNTARA_TLS_CERT and RUNTARA_TLS_KEY"},
     )
     return certificates.self_signed()
 
@@ -63,21 +63,21 @@ def listener_settings(
 
 @asynccontextmanager
 async def bound(listener: Listener, host: str, port: int, variables: str) -> AsyncIterator[None]:
-    """Listen within the block; a StartError names the variables that say where."""
+    """Listen within the block; raises StartError, which names the variables of host and port."""
     async with AsyncExitStack() as exits:
         try:
             await exits.enter_async_context(listener)
         except OSError as error:
             raise StartError(
-                f"Cannot listen on {host} port {port} (UDP): {error.strerror}."
-                f" Set {variables} to another"
+                f"Can't listen on {host} port {port} (UDP): {error.strerror}."
+                f" Set {variables} to a free address"
             ) from error
         yield
 
 
 @asynccontextmanager
 async def running(name: str, work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Carry the work out beside the block; a failure is logged, and the block goes on."""
+    """Run the work while the block runs; if the work fails, log it and let the block go on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report_failure)
     try:

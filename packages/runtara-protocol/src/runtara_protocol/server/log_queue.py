@@ -1,4 +1,4 @@
-"""Lines on their way to the log: written by a thread, bounded, the same one counted."""
+"""Log lines that wait to be written: a thread writes them, and equal lines are counted."""
 
 import logging
 import os
@@ -11,31 +11,31 @@ from threading import Condition, Thread
 from typing import TypeAlias
 
 MOST_BYTES = 1 << 20
-"""What may wait to be written; further lines are dropped, and counted."""
+"""The most bytes of waiting lines; further lines are dropped and counted."""
 
 SPAN = 10.0
-"""Seconds in which a line that is the same as one before is counted instead of written."""
+"""Seconds after a line in which an equal line is counted instead of written."""
 
 _SHORTAGE = 0.05
-"""Seconds to wait for memory that is short."""
+"""Seconds to wait after a MemoryError before trying again."""
 
 _KINDS = 256
-"""How many different lines are remembered for that at once."""
+"""The most different lines that are remembered, to recognize equal ones."""
 
-# What every record has; the rest are the fields its caller gave as `extra`.
+# The attributes that every record has; the others are the fields that its caller gave as `extra`.
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 _Key: TypeAlias = tuple[object, ...]
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:
-    """Give what its caller added to a line."""
+    """Return the fields that the caller gave to a record as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _PLAIN}
 
 
 @dataclass(slots=True)
 class _Said:
-    """A line that was written: when a new span begins, and what came in this one."""
+    """A written line, the end of its span, and the number of equal lines in it."""
 
     until: float
     line: logging.LogRecord
@@ -46,9 +46,9 @@ class LogQueue(logging.Handler):
     """
     Writes to a file descriptor in a thread, so that a stalled reader delays no caller.
 
-    Lines that repeat one of the last seconds are counted. The line is written once more after these
-    seconds, with the number as `repeated`. While the reader stalls, lines are dropped; their number
-    is written when the reader goes on.
+    Lines that equal a line of the last `SPAN` seconds are counted. At the end of the span the line
+    is written once more, with the count as `repeated`. If the reader stalls, lines are dropped;
+    their number is written when the reader goes on.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -60,33 +60,33 @@ class LogQueue(logging.Handler):
         self._said: dict[_Key, _Said] = {}
         self._is_ending = False
         self._changed = Condition()
-        # A daemon thread: the process can end though its log is never read.
+        # A daemon thread, so that the process can end though its log is never read.
         self._thread = Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue it, count it, or drop it; never wait."""
+        """Queue, count or drop the record, without waiting."""
         with self._changed:
             try:
                 if not self._is_repeated(record):
                     self._queue(self.format(record))
             except Exception as error:
-                # The fault is not the caller's, or the caller can't mend it.
-                self._queue(f"a line of {record.name} can't be formatted: {error!r}")
+                # The caller can't do anything about this error.
+                self._queue(f"log line can't be formatted: logger={record.name} error={error!r}")
 
     def say(self, line: str) -> None:
-        """Queue a line as it is."""
+        """Queue a line without formatting it."""
         with self._changed:
             self._queue(line)
 
     def drain(self, seconds: float) -> None:
-        """Write what waits, as far as it is read within this time; nothing is written after it."""
+        """Write the waiting lines, for at most this time; later lines are not written."""
         with self._changed:
             self._is_ending = True
             self._changed.notify()
         self._thread.join(seconds)
 
-    # The lock is held.
+    # The methods from here on need the lock.
 
     def _queue(self, line: str) -> None:
         data = f"{line}\n".encode(errors="backslashreplace")
@@ -102,7 +102,7 @@ class LogQueue(logging.Handler):
         said = self._said.get(key)
         if said is not None and time.monotonic() < said.until:
             said.repeated += 1
-            # The thread must wake up at the end of the span.
+            # Wakes the thread, which then waits only until the end of the span.
             self._changed.notify()
             return True
         if said is not None or len(self._said) >= _KINDS:
@@ -117,7 +117,7 @@ class LogQueue(logging.Handler):
             self._queue(self.format(said.line))
 
     def _forget_those_over(self) -> float | None:
-        """Give the seconds until the next span is over in which something came again."""
+        """Forget lines whose span is over; return the seconds until the next count is due."""
         now = time.monotonic()
         for key in [key for key, said in self._said.items() if said.until <= now]:
             self._forget(key)
@@ -126,7 +126,7 @@ class LogQueue(logging.Handler):
         )
 
     def _take(self) -> bytes:
-        """Give what is to be written now; nothing at the end."""
+        """Wait for lines and return their bytes; b"" at the end."""
         while True:
             pause = self._forget_those_over()
             if self._is_ending:
@@ -145,11 +145,11 @@ class LogQueue(logging.Handler):
             self._dropped = 0
         return data
 
-    # In the thread.
+    # The methods from here on run in the thread.
 
     def _work(self) -> None:
-        # Signals are for the main thread, which blocks them as its loop ends. A signal to this
-        # thread would then kill the process, because no handler is left.
+        # Signals belong to the main thread, which blocks them when its loop ends. If this thread
+        # could then receive a signal, it would kill the process, because no handler is left.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         while True:
             try:
@@ -159,7 +159,7 @@ class LogQueue(logging.Handler):
                     return
                 self._write(data)
             except MemoryError:
-                # The lines wait until there is memory again.
+                # The lines stay queued until there is memory.
                 time.sleep(_SHORTAGE)
 
     def _write(self, data: bytes) -> None:
@@ -171,12 +171,12 @@ class LogQueue(logging.Handler):
                 # Another process that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [])
             except OSError:
-                # There is nowhere to report that the log can't be written.
+                # The log can't be written, so the error can't be logged either.
                 return
 
 
 def _key(record: logging.LogRecord) -> _Key:
-    """Give what two lines have in common that differ in nothing but their time."""
+    """Return the key of a line: lines with the same key differ only in their time."""
     failure = record.exc_info[1] if record.exc_info else None
     where = failure.__traceback__ if failure is not None else None
     return (
@@ -186,12 +186,12 @@ def _key(record: logging.LogRecord) -> _Key:
 
 
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
-    """Give a line again without its traceback, which would keep alive what it points to."""
+    """Return a copy without the traceback, which would keep its frames' objects alive."""
     told = {"name": record.name, "levelno": record.levelno, "levelname": record.levelname}
     return logging.makeLogRecord(fields(record) | told | {"msg": record.getMessage()})
 
 
 def _about_dropped(count: int) -> logging.LogRecord:
     told = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING"}
-    message = "log lines were dropped: they were not read fast enough"
+    message = "log lines dropped: the reader of the log is too slow"
     return logging.makeLogRecord(told | {"msg": message, "dropped": count})

@@ -1,4 +1,4 @@
-"""How the server's log looks: for people on a terminal, JSON lines otherwise, always on stderr."""
+"""The log on stderr: readable lines for a terminal, otherwise JSON lines."""
 
 import atexit
 import json
@@ -9,27 +9,27 @@ from runtara_protocol.server.log_queue import LogQueue, fields
 
 _STDERR = 2
 PATIENCE = 2.0
-"""Seconds that the end of the process waits for a reader of its log."""
+"""The most seconds that the process waits at its end for the reader of its log."""
 
 
 def configure(*, readable: bool) -> LogQueue:
     """
-    Write the log to stderr until the process ends: each event with its fields is a line.
+    Write the log to stderr until the process ends, one line for each event with its fields.
 
-    No caller waits for the reader; see `LogQueue`.
+    A slow reader delays no caller; see `LogQueue`.
     """
     handler = LogQueue(_STDERR)
     atexit.register(handler.drain, PATIENCE)
     handler.setFormatter(_Words() if readable else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # aioquic logs every packet at DEBUG, and checks the level each time.
-    # Its warnings are about faults of peers, and a peer can cause any number of them.
+    # aioquic logs every packet at DEBUG, and checks the level each time. Its warnings are about
+    # errors of peers, and a peer can cause any number of them.
     logging.getLogger("quic").setLevel(logging.ERROR)
     return handler
 
 
 class _Json(logging.Formatter):
-    """One object a line: the event, its fields, and the traceback if there is one."""
+    """Formats a record as a line of JSON: the event, its fields, and the traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -45,7 +45,7 @@ class _Json(logging.Formatter):
 
 
 class _Words(logging.Formatter):
-    """A line of words, and the traceback below it."""
+    """Formats a record as a line of words, with the traceback below it."""
 
     def format(self, record: logging.LogRecord) -> str:
         words = [_timestamp(record), f"{record.levelname.lower():<8}", record.getMessage()]
@@ -55,7 +55,7 @@ class _Words(logging.Formatter):
 
 
 def _word(value: object) -> str:
-    """A value, in quotes where it is not one word: what a client sent forges no line."""
+    """Return a value as text, quoted unless it is one word: a client's text can't forge a line."""
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)
 

@@ -26,9 +26,10 @@ _log = logging.getLogger(__name__)
 
 def run(serve: Callable[[asyncio.Event], Coroutine[Any, Any, None]], log: LogQueue) -> int:
     """
-    Serve until SIGTERM or SIGINT sets the event that `serve` gets; return the exit code.
+    Serve until SIGTERM or SIGINT, and return the exit code.
 
-    `serve` is called in this thread, and may raise ConfigurationError before there is a loop.
+    serve: called in this thread, before there is an event loop; it may raise ConfigurationError. It
+    gets the event that the signals set, and must return soon after.
     """
     quicken_epochs()
     try:
@@ -51,13 +52,13 @@ async def _until_ended(work: Coroutine[Any, Any, None], told_to_end: asyncio.Eve
     for number in _ENDING:
         loop.add_signal_handler(number, told_to_end.set)
     await work
-    # A loop that closes removes its signal handlers: a second signal would then kill the process.
+    # Closing the loop removes its signal handlers: a second signal would then kill the process.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
 
 @asynccontextmanager
 async def broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel the block at a signal, and go on behind it: a start may wait for minutes."""
+    """Cancel the block once the event is set, and continue after it: a start may take minutes."""
     try:
         async with asyncio.timeout(None) as block:
             watching = asyncio.create_task(_expire(block, told_to_end))
@@ -68,7 +69,7 @@ async def broken_off_by(told_to_end: asyncio.Event) -> AsyncIterator[None]:
     except TimeoutError:
         if not block.expired():
             raise
-        _log.info("ended by a signal before it listened")
+        _log.info("server ended by a signal before it listened")
 
 
 async def _expire(block: asyncio.Timeout, told_to_end: asyncio.Event) -> None:
@@ -84,13 +85,14 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 def _failed(log: LogQueue, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """
-    Log an error that nothing else handled; end the process at once for want of memory.
+    Log an error that no other code handled; if memory is exhausted, end the process at once.
 
-    Errors of a request or a connection are handled there. Here the loop itself can't go on, and
-    would try again and again. After a restart the server has all that it acknowledged.
+    Errors of requests and connections are handled elsewhere. If memory is missing for the event
+    loop itself, it can't go on, and would only repeat the error. Restarted, the server has all data
+    that it acknowledged.
     """
     if isinstance(context.get("exception"), MemoryError):
-        log.say("out of memory: the server ends, to be started again")
+        log.say("out of memory: the server ends; start it again")
         log.drain(logs.PATIENCE)
         os._exit(OUT_OF_MEMORY)
     loop.default_exception_handler(context)

@@ -1,4 +1,4 @@
-"""A certificate whose files are replaced while the server runs."""
+"""Uses a new certificate when its files are replaced while the server runs."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from runtara_protocol.quic import certificates
 from runtara_protocol.quic.certificates import Certificate, CertificateError
 
 _INTERVAL = 2.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,10 @@ _State: TypeAlias = tuple[tuple[int, int, int], ...]
 @dataclass(slots=True)
 class Renewal:
     """
-    Lets new connections use a new certificate as soon as its files have one.
+    Gives new connections the certificate that the files have.
 
-    Files without a certificate, or with only one of a pair, change nothing; that is logged once.
+    If the files have no certificate, or a certificate and key that don't match, the former one
+    stays in use, and the reason is logged once.
     """
 
     cert_path: Path
@@ -34,7 +35,7 @@ class Renewal:
     _complaint: str = field(default="", init=False)
 
     async def keep(self) -> None:
-        """Look at the files for as long as it runs; what they hold when it begins is in use."""
+        """Check the files until cancelled; the certificate that they have at first is in use."""
         self._seen = await asyncio.to_thread(self._look)
         while True:
             await asyncio.sleep(_INTERVAL)
@@ -47,7 +48,7 @@ class Renewal:
             renewed = await asyncio.to_thread(certificates.load, self.cert_path, self.key_path)
         except CertificateError as error:
             if str(error) != self._complaint:
-                _log.error("certificate not renewed, the old one stays", extra={"why": str(error)})
+                _log.error("certificate not renewed", extra={"reason": str(error)})
             self._complaint = str(error)
             return
         self._seen, self._complaint = state, ""
@@ -59,7 +60,7 @@ class Renewal:
         try:
             return tuple(_state(each) for each in (self.cert_path, self.key_path))
         except OSError:
-            # Loading the files reports their faults.
+            # Loading reports what is wrong with the files.
             return None
 
 

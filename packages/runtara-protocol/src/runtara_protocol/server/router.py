@@ -1,4 +1,4 @@
-"""From a request's field to its handler, and from whatever comes of it to an answer."""
+"""Finds the handler of a request, and makes an answer of its result or error."""
 
 import asyncio
 import logging
@@ -24,17 +24,17 @@ CallT = TypeVar("CallT")
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 _AT_ONCE = 4
-# Small answers are always sent. Larger ones of concurrent requests, each of which fitted into the
-# room at its request, may exceed the room now.
+# Answers up to this size are always sent. Larger ones are checked again when they are ready: there
+# was room at each request, but the answers of concurrent requests together may exceed it.
 _SMALL = 4096
 
-# Its text has files, hosts and statements, which a client must not see.
+# A client must not see the error's own text, which has files, hosts and statements.
 _DATABASE_FAILED = (
-    "The database failed or gave no answer: whether anything was stored is unknown;"
-    " the server's log says why"
+    "The database failed or did not answer, and whether anything was stored is unknown: repeat the"
+    " request; the server's log has the reason"
 )
-_OUT_OF_MEMORY = "The server has no memory left for it"
-_FAILED = "The server failed; its log says why"
+_OUT_OF_MEMORY = "The server has not enough memory for this request: try again in a moment"
+_FAILED = "The request failed by an error of the server; the server's log has the reason"
 
 _log = logging.getLogger(__name__)
 
@@ -44,17 +44,17 @@ class MalformedRequest(Exception):
 
 
 class BrokenOff(Exception):
-    """The client gave up what it was sending, so its stream is of no more use."""
+    """The client stopped sending its request, so the stream can't be used any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class LargeAnswer(Generic[ResponseT]):
-    """An answer that is large, to be read when there is room for it."""
+    """A large answer; `read` makes it once there is room for it."""
 
     read: Callable[[], Awaitable[ResponseT]]
 
 
-# The key of a handler says which message it takes; its type can't.
+# Any: the message that a handler takes depends on the handler's key, which a type can't express.
 Handler: TypeAlias = Callable[
     [CoreT, CallT, Any], Awaitable[ResponseT | LargeAnswer[ResponseT] | None]
 ]
@@ -65,10 +65,11 @@ class OperationTable(Generic[CoreT, CallT, ResponseT]):
     """
     The operations of one protocol.
 
-    parse: parses an RpcRequest, or raises DecodeError. handlers: by the field of its oneof
-    `request`. large_answers: the operations with answers of up to 64 MiB; only a few of them run at
-    once, so that the undelivered bytes are known before the next. is_read: whether an answer would
-    be the same for a repeated request. refusal: makes an answer of operation, code and message.
+    parse: parses an RpcRequest, or raises DecodeError. handlers: by the field name in the request's
+    oneof `request`. large_answers: the operations with answers of up to 64 MiB; few of them run at
+    once, so that the undelivered bytes are known before the next one begins. is_read: whether a
+    repeated request would get the same answer. refusal: makes an answer of an operation, a code and
+    a message.
     """
 
     parse: Callable[[bytes], Message]
@@ -79,7 +80,7 @@ class OperationTable(Generic[CoreT, CallT, ResponseT]):
 
 
 class Router(Generic[CoreT, CallT, ResponseT]):
-    """Answers requests by the handlers of a table, for every connection."""
+    """Answers the requests of all connections with the handlers of a table."""
 
     def __init__(self, table: OperationTable[CoreT, CallT, ResponseT], core: CoreT) -> None:
         self._table = table
@@ -88,7 +89,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         self._large_answers = asyncio.Semaphore(_AT_ONCE)
 
     def end(self) -> None:
-        """Refuse from now on whatever has not been begun, with SHUTTING_DOWN."""
+        """From now on answer every new request with SHUTTING_DOWN."""
         self._is_ending = True
 
     async def answer(
@@ -103,9 +104,9 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         Execute one request and return the payload of its answer; None if it has none.
 
         is_overloaded: whether this client leaves too much unread; the request is then refused.
-        has_room: whether there is room for a large answer, which is dropped otherwise.
+        has_room: whether there is room for a large answer; without room the answer is a refusal.
 
-        Raises MalformedRequest, NoAnswer if no answer must be sent, and BrokenOff. Every other
+        Raises MalformedRequest, BrokenOff, and NoAnswer if no answer must be sent. Every other
         error becomes an answer.
         """
         table = self._table
@@ -119,7 +120,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
             async with self._admission(operation):
                 handler = self._admitted(operation, is_overloaded)
                 work = handler(self._core, call, getattr(message, operation))
-                del message  # A sleep's answer may be held for years; the request must not be.
+                del message  # A sleep's answer may take years; the request must not stay in memory.
                 answer = await work
             return await self._finish(operation, answer, lambda: is_overloaded() or not has_room())
         except DatabaseError as error:
@@ -146,9 +147,9 @@ class Router(Generic[CoreT, CallT, ResponseT]):
     ) -> Handler[CoreT, CallT, ResponseT]:
         handler = self._table.handlers.get(operation)
         if handler is None:
-            raise EmptyRequest("The request holds no operation this server knows")
+            raise EmptyRequest("This server does not know the requested operation: use a newer one")
         if self._is_ending:
-            raise ShuttingDown("This server is shutting down: try again in a moment, or another")
+            raise ShuttingDown("The server is shutting down: try again in a moment, or another")
         _require_room(is_overloaded)
         return handler
 
@@ -165,7 +166,7 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         if answer is None:
             return None
         payload = self._fitting(operation, answer)
-        # The size is not computed before: that takes as long as serializing it.
+        # The size is checked after serializing, because computing it takes as long.
         if len(payload) > _SMALL and self._table.is_read(answer):
             _require_room(is_overloaded)
         return payload
@@ -174,13 +175,13 @@ class Router(Generic[CoreT, CallT, ResponseT]):
         payload = response.SerializeToString()
         if len(payload) <= MAX_PAYLOAD:
             return payload
-        said = f"The answer of {len(payload)} bytes is over the {MAX_PAYLOAD} that fit a frame"
+        said = f"The answer has {len(payload)} bytes, but a frame takes at most {MAX_PAYLOAD}"
         return self._table.refusal(operation, CoreError.code, said).SerializeToString()
 
 
 def _require_room(is_overloaded: Callable[[], bool]) -> None:
     if is_overloaded():
         raise Overloaded(
-            "Too much is under way on this connection, or waits to be read from it or by others:"
-            " read what has come, and ask again in a moment"
+            "Too many requests are under way on this connection, or too many answers are unread by"
+            " this client or all clients together: read the answers, and try again in a moment"
         )

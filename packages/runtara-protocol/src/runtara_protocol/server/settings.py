@@ -1,4 +1,4 @@
-"""What a deployer can set of any server, read from the environment and from a `.env` file."""
+"""The settings of every server, read from environment variables and a `.env` file."""
 
 import logging
 import os
@@ -19,9 +19,9 @@ _log = logging.getLogger(__name__)
 
 def refused_by(check: Callable[[str], object]) -> AfterValidator:
     """
-    Validate a text by a function that raises InvalidValue.
+    Return a validator that calls a function, which raises InvalidValue.
 
-    A refused value may have a password: the error has only the function's text.
+    The value may have a password, so the validator's error has only the function's text.
     """
 
     def checked(text: str) -> str:
@@ -35,7 +35,7 @@ def refused_by(check: Callable[[str], object]) -> AfterValidator:
 
 
 def _resolvable(host: str) -> str:
-    host.encode("idna")  # By the resolver, which would later fail with a less clear error.
+    host.encode("idna")  # As the resolver does later, but it would fail with a less clear error.
     return host
 
 
@@ -51,7 +51,7 @@ Host = Annotated[str, AfterValidator(_resolvable)]
 File = Annotated[Path, AfterValidator(_readable)]
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 Bytes = Annotated[int, Field(ge=0, le=2**30)]
-# The largest frame, and a little for the frames beside it: otherwise it could never pass.
+# The largest frame, and a little for other frames: below that the largest could never be received.
 _LEAST_HELD = MAX_PAYLOAD + (1 << 20)
 Held = Annotated[int, Field(ge=_LEAST_HELD, le=2**50)]
 
@@ -62,9 +62,9 @@ _BUFFER = "bytes, 0 (the system's default) to 1073741824"
 
 class ServerSettings(BaseSettings):
     """
-    The settings of any server; a field's variable is `RUNTARA_` and its name in capitals.
+    The settings of every server; a field's variable is `RUNTARA_` and its name in capitals.
 
-    Each description says what the variable takes.
+    A field's description says what the variable takes.
     """
 
     model_config = SettingsConfigDict(
@@ -106,7 +106,7 @@ class ServerSettings(BaseSettings):
 
 
 class ConfigurationError(Exception):
-    """Settings that cannot be used: one line for each, naming the variable and what it takes."""
+    """Settings can't be used; the message has a line for each, with what its variable takes."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
@@ -114,9 +114,9 @@ SettingsT = TypeVar("SettingsT", bound=ServerSettings)
 
 def load(kind: type[SettingsT]) -> SettingsT:
     """
-    Read the settings; raises ConfigurationError if any is bad or missing.
+    Read the settings; raises ConfigurationError if any is unusable or missing.
 
-    It warns of a variable that looks like a misspelled one.
+    Logs a warning for each variable whose name looks misspelled.
     """
     try:
         slips = misspelt([*os.environ, *DotEnvSettingsSource(kind).env_vars])
@@ -126,10 +126,10 @@ def load(kind: type[SettingsT]) -> SettingsT:
         raise ConfigurationError("\n".join([*lines, *slips])) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
-            f".env is not UTF-8: {error.reason}, byte {error.start}"
+            f".env is not UTF-8: {error.reason}, byte {error.start}; save the file as UTF-8"
         ) from error
     except OSError as error:
-        raise ConfigurationError(f".env cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f".env can't be read: {error.strerror}") from error
     for slip in slips:
         _log.warning(slip)
     return settings

@@ -1,4 +1,4 @@
-"""One connection's streams: a request frame in, its answer out."""
+"""Serves one connection's streams: reads a request frame, and sends the answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from runtara_protocol.server.router import BrokenOff, MalformedRequest, Router
 CallT = TypeVar("CallT")
 
 PROGRESS_TIMEOUT = 30.0
-"""Seconds that a half-sent request may go without another byte."""
+"""Seconds that an unfinished request may go without another byte."""
 _MAX_UNDER_WAY = 1000
 
 _REQUESTS = frozenset({MessageType.REQUEST})
@@ -21,9 +21,10 @@ _REQUESTS = frozenset({MessageType.REQUEST})
 
 class Upload:
     """
-    The bytes that follow a request on its stream; `first` came in the request's last piece.
+    The bytes that follow a request on its stream.
 
-    Bytes that were read are not held any more: the client may send as much again.
+    first: those that came in one piece with the request's end. Once bytes are read, the client may
+    send as many again.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Upload:
         """
         Return the next bytes; b"" once the client has ended its side.
 
-        Raises BrokenOff if the client has reset the stream, or sent nothing for too long.
+        Raises BrokenOff if the client resets the stream, or sends nothing for too long.
         """
         if self._first:
             first, self._first = self._first, b""
@@ -54,11 +55,12 @@ class RequestStreams(Generic[CallT]):
     """
     Serves one connection's streams until it is closed.
 
-    call: makes the context that handlers get beside a request's message, from its stream and the
-    bytes that followed the frame: none, unless keeps_rest. on_closed: called when the
-    connection is gone. progress_timeout: seconds an unfinished frame may go without another byte.
-    is_overloaded: whether this client leaves so much unread that its requests are refused.
-    has_room: whether there is room for a large answer. max_under_way: the most requests at once.
+    call: makes the context that handlers get besides a request's message. It gets the stream and
+    the bytes that followed the frame; without keeps_rest these are always empty. on_closed: called
+    when the connection is gone. progress_timeout: seconds that an unfinished frame may go without
+    another byte. is_overloaded: whether this client leaves so much unread that its requests are
+    refused. has_room: whether there is room for a large answer. max_under_way: the most requests at
+    once.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class RequestStreams(Generic[CallT]):
         self._under_way = 0
 
     async def stream(self, stream: Stream) -> None:
-        """Answer the one request of a stream, or refuse the stream if its bytes are none."""
+        """Answer the one request of a stream; refuse the stream if its bytes are no request."""
         decoder = FrameDecoder(accept=_REQUESTS, keeps_rest=self._keeps_rest)
         try:
             payload = await self._answer(await self._request(stream, decoder), stream, decoder)
@@ -97,12 +99,12 @@ class RequestStreams(Generic[CallT]):
         stream.send(b"" if payload is None else encode(MessageType.RESPONSE, payload))
 
     def closed(self) -> None:
-        """Let go of the connection: it is gone."""
+        """Release everything that belongs to the connection, which is gone."""
         self._on_closed()
 
     async def _answer(self, payload: bytes, stream: Stream, decoder: FrameDecoder) -> bytes | None:
-        # A client that resets streams may open others, while the requests of the reset ones still
-        # run.
+        # QUIC's limit of streams is not enough: a client that resets streams may open others while
+        # the requests of the reset streams still run.
         is_full = self._under_way >= self._max_under_way
         self._under_way += 1
         try:
@@ -112,7 +114,7 @@ class RequestStreams(Generic[CallT]):
                 is_overloaded=lambda: is_full or self._is_overloaded(),
                 has_room=self._has_room,
             )
-            del payload  # The request may be large, and its answer held for long.
+            del payload  # It may be large, and the answer may be held for a long time.
             return await answer
         finally:
             self._under_way -= 1
@@ -127,7 +129,7 @@ class RequestStreams(Generic[CallT]):
                 return payload
 
     async def _piece(self, stream: Stream) -> bytes:
-        # Most requests come whole: setting a timer would take longer than reading them.
+        # Most requests arrive as a whole: setting a timer would take longer than reading them.
         if stream.is_ready:
             return await stream.receive()
         async with asyncio.timeout(self._progress_timeout):
