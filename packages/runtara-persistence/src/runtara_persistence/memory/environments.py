@@ -1,4 +1,4 @@
-"""Environments in memory; the clock of this database is one that is given."""
+"""Environments in memory; their leases expire by the clock that the adapter was given."""
 
 import json
 from collections.abc import Sequence

@@ -266,7 +266,7 @@ class MemoryInstances:
         self._store.add_event(row.instance_id, Event(EventType.STARTED, b"", created_at=at))
 
     def _take_from_launch(self, row: InstanceRow, registration: Registration, at: datetime) -> None:
-        """Close the open launch if the run that begins can't be its process's."""
+        """Close the open launch if its process can't be the one that registers this run."""
         is_unnamed = registration.launch_id is None and row.launch_id is not None
         is_its_first = launching.run_of_launch(row) is None
         if is_unnamed and (row.launch_sends_id or not is_its_first):

@@ -1,4 +1,4 @@
-"""Environments in PostgreSQL, whose leases go by its clock."""
+"""Environments in PostgreSQL; their leases expire by the database's clock."""
 
 import json
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ from runtara_persistence.postgres.database import Database
 from runtara_persistence.postgres.driver_errors import took_too_long
 
 _SQL = queries.load("runtara_persistence.postgres", "instances.sql")
-# By what is asked for: each has an index, and looks through what it finds for the rest.
+# One query for each filter: it finds rows by that filter's index and checks the other filters.
 _KINDS = (
     "of_parent",
     "blocked",
@@ -45,10 +45,11 @@ _COUNT = {kind: _SQL[f"count.{kind}"] for kind in _KINDS}
 
 _MOST_ROWS = 10_000
 _ROWS_AN_INSTANCE = 50
-"""One in so many of the rows deleted at a time may be an instance: its output may be large."""
+"""Of the rows deleted at once, one in this many may be an instance: its output may be large."""
 _GOOD = 0.05
 _LONG = 0.25
-"""Of what a statement may take: under the one more is deleted next time, over the other less."""
+"""Parts of a statement's timeout: one that takes less than `_GOOD` lets the next delete more rows,
+one that takes more than `_LONG` fewer."""
 
 
 class PostgresInstances:
@@ -107,7 +108,7 @@ class PostgresInstances:
         return rows.run_state(found[0]) if found else None
 
     async def mark_active(self, callers: Collection[Caller], *, at: datetime) -> set[str]:
-        # One entry an instance: if any of its callers is current, so is the one of the newest run.
+        # One entry for each instance, of its caller with the newest run: if any is current, it is.
         newest: dict[str, int | None] = {}
         for caller in callers:
             run = newest.setdefault(caller.instance_id, caller.run)
@@ -249,8 +250,8 @@ class PostgresInstances:
 
     async def prune(self, finished_before: datetime, *, limit: int = 1000) -> int:
         values.check_limit(limit)
-        # Each statement a transaction: what failed leaves the rest gone. Instances with very many
-        # rows take several: the rows go first, and with the last of them the instances.
+        # Each statement is a transaction: if one fails, the earlier ones stay done. Instances with
+        # very many rows take several: their rows go first, and the instances with the last of them.
         pruned, most_rows = 0, _MOST_ROWS // 2
         while pruned < limit:
             most = min(limit - pruned, max(1, most_rows // _ROWS_AN_INSTANCE))

@@ -1,4 +1,4 @@
-"""Starting children, and telling parents how their children have ended."""
+"""Starts children, and sends parents how their children ended."""
 
 import sqlite3
 
@@ -48,9 +48,9 @@ def tell_parent(
     heard: list[str],
 ) -> None:
     """
-    Put in the signal of a child's ending, within the step that ends the child, if it has a parent.
+    Send a child's ending to its parent, if it has one, within the step that ends the child.
 
-    heard: gets the parent's id if the signal was put in, for the watch to tell of it.
+    heard: gets the parent's id if the signal was put in, so that the watch reports it.
     """
     if parent_id is None:
         return

@@ -1,4 +1,4 @@
-"""Environments in SQLite; the database's clock is the machine's."""
+"""Environments in SQLite; their leases expire by the machine's clock."""
 
 import json
 import sqlite3

@@ -36,7 +36,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """What a client has while it is open."""
+    """The parts that a client has while it is open."""
 
     calls: "Calls"
     long_poll: "LongPoll"
@@ -44,22 +44,22 @@ class _Open:
 
 class Client:
     """
-    One workflow instance, as it talks to the core.
+    The client of one workflow instance: the instance's calls to the core.
 
     Used as `async with Client() as client:`, with settings from the environment unless given
-    (raises ConfigurationError). The first call connects, so it raises where no server is there.
-    Calls may run at the same time: they share one connection, which is opened again when it is
-    lost, and continues the same run.
+    (raises ConfigurationError). The first call connects, so it raises if no server is there. Calls
+    may run at the same time. They share one connection, which is opened again when it is lost, and
+    continues the same run.
 
     Every call ends within `request_timeout_ms`, repeats included, and may raise ConnectionFailed,
-    ServerNotTrusted, RequestTimeout, ProtocolError or a ServerError; of a sleep and a waiting poll
-    that time bounds an outage alone. A cancelled call leaves the client usable; whether its request
-    was carried out is then unknown. Once the run is superseded every call raises
-    InstanceSuperseded, and a sleep or poll under way does so at once.
+    ServerNotTrusted, RequestTimeout, ProtocolError or a ServerError. For a sleep and a waiting poll
+    that time bounds only an outage. A cancelled call leaves the client usable; whether its request
+    was carried out is unknown. Once the run is superseded, every call raises InstanceSuperseded,
+    and a sleep or poll under way does so at once.
 
-    `retry` is for callers that have more time than a request, such as workflows; its `timeout`
-    takes the place of `request_timeout_ms`, which then only says how soon a silent server is
-    doubted. `common` is a connection to share with the clients of other instances.
+    `retry` is for callers that have more time than one request, such as workflows. Its `timeout`
+    replaces `request_timeout_ms`, which then only says how soon the client checks a silent server.
+    `common` is a connection to share with the clients of other instances.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Client:
         self._heartbeats: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        # Only now: QUIC, TLS and protobuf take a third of a second to import. A call asks for
-        # `self._calls` before it makes a message, so one that is not open says so.
+        # Imported here: QUIC, TLS and protobuf take a third of a second to import. A call asks for
+        # `self._calls` before it makes a message, so an unopened client raises ClientNotOpen.
         global requests, responses
         from runtara_sdk.client import requests, responses
         from runtara_sdk.client.calls import Calls
@@ -121,18 +121,18 @@ class Client:
         look: bool = False,
     ) -> Registration:
         """
-        Begin a run of the instance, creating it if the server does not know it.
+        Begin a run of the instance, and create the instance if the server does not know it.
 
-        `checkpoint_id`, if given, must exist; nothing else comes of it. `workflow` and
-        `code_version` say what this process runs, for people and tools to see; an instance that
-        has a workflow keeps it. `look` asks for the first checkpoints, too (`saved`). A process
-        that was launched (RUNTARA_LAUNCH_ID) registers only while its launch is the instance's open
-        one: afterwards it raises InstanceSuperseded and must stop. From here on heartbeats are sent
-        until the instance has ended. An earlier run's process is refused from now on; a second call
-        begins another run. A lost answer is asked for again, which skips a run number.
+        `checkpoint_id`, if given, must exist; it has no other effect. `workflow` and `code_version`
+        tell people and tools what this process runs; an instance keeps the workflow it has. With
+        `look` the registration also has the first checkpoints (`saved`). The new run supersedes the
+        earlier ones; a second call begins another run. A launched process (RUNTARA_LAUNCH_ID) can
+        register only while its launch is open; afterwards this raises InstanceSuperseded, and the
+        process must stop. The client sends heartbeats from now on, until the instance has ended. If
+        an answer is lost, the request is sent again, which skips a run number.
         """
         calls = self._calls
-        # A run may begin though its answer is lost; the one known so far is superseded then.
+        # A run may begin though its answer is lost; the run known so far is superseded then.
         calls.begin_run()
         tenant_id, launch_id = self._settings.tenant_id, self._settings.launch_id
         response = await calls.ask(
@@ -159,16 +159,16 @@ class Client:
 
     async def checkpoint(self, checkpoint_id: str, state: bytes) -> Checkpoint:
         """
-        Save the state under an id never used before, or learn which state already stands there.
+        Save the state under a new id; if the id is taken, return the state that was saved under it.
 
-        Once this returns the state is durable. When an answer is lost and asked for again, the
-        state just saved is found: `found` is then true, and `state` is what was brought.
+        Once this returns, the state is durable. If an answer is lost, the request is sent again and
+        finds the state just saved: `found` is then true, and `state` is the caller's.
         """
         response = await self._calls.ask(requests.checkpoint(self._id, checkpoint_id, state))
         return responses.checkpoint(response.checkpoint, state)
 
     async def get_checkpoint(self, checkpoint_id: str) -> bytes | None:
-        """Read the state saved under an id: None if nothing was, while b"" is a state."""
+        """Read the state saved under an id; None if there is none (b"" is a state)."""
         response = await self._calls.ask(requests.get_checkpoint(self._id, checkpoint_id))
         return responses.saved_state(response.get_checkpoint)
 
@@ -176,11 +176,11 @@ class Client:
         self, *, first: FirstPage | None = None
     ) -> AsyncIterator[CheckpointEntry]:
         """
-        Read all checkpoints in the order they were saved, a page at a time as they are wanted.
+        Read all checkpoints in the order they were saved, page by page as the iteration goes on.
 
-        `first` is what a registration told, which is not read again. A server that is too old for
-        it raises RequestNotKnown at the first one: then do without, and read each checkpoint by
-        itself.
+        `first` is the page that a registration returned; it is not read again. With a server that
+        does not know this request, the first iteration raises RequestNotKnown: then read each
+        checkpoint by its id.
         """
         for entry in () if first is None else first.entries:
             yield entry
@@ -203,13 +203,13 @@ class Client:
         """
         Create an instance as a child of this one, to be launched by an environment.
 
-        It runs the workflow of that name, for the same tenant, with that input. Asked for again,
-        it is the same child and this returns False; with another workflow or input, or where the
-        id is another instance's, it raises InstanceAlreadyExists. When the child has ended,
-        `poll_signals` tells so under `~child/` and its id: a JSON object of `status`, `error` and
-        `output` (base64; left out above 64 KiB, `get_status` then has it). A server that is too old
-        raises RequestNotKnown. `is_successor`: this one goes on as that one, which is no child and
-        has its image, variables and workflow; a server that is too old makes a child of it.
+        The child runs the named workflow with this input, for the same tenant. Returns False if
+        this instance has the same child already; raises InstanceAlreadyExists if that child has
+        another workflow or input, or if the id is another instance's. When the child has ended,
+        `poll_signals` returns a value for `~child/` and its id: a JSON object of `status`, `error`
+        and `output` (base64; if it is above 64 KiB, only `get_status` has it). A server that is too
+        old raises RequestNotKnown. `is_successor`: the instance continues as the new one, which is
+        no child and gets its image, variables and workflow; with an older server it is a child.
         """
         calls = self._calls
         asked = requests.start_child(self._id, child_id, workflow, input, is_successor=is_successor)
@@ -217,10 +217,10 @@ class Client:
 
     async def cancel_child(self, child_id: str) -> bool:
         """
-        Tell a child of this instance to cancel; False: it has ended, and nothing is done.
+        Send a child of this instance a cancel; False: the child has ended, and nothing is done.
 
-        What is no child of this instance raises InstanceNotFound, and a server that is too old for
-        it RequestNotKnown.
+        Raises InstanceNotFound if this instance has no such child, RequestNotKnown if the server is
+        too old for this request.
         """
         return (await self._calls.ask(requests.cancel_child(self._id, child_id))).cancel_child.sent
 
@@ -235,26 +235,25 @@ class Client:
         waits: str | None = None,
     ) -> None:
         """
-        Sleep durably: the deadline is kept with the checkpoint, whatever becomes of this process.
+        Sleep durably: the deadline is saved with the checkpoint, and outlives this process.
 
-        Asked again with the same id, by whichever run, it sleeps only what is left, and one that is
-        over returns at once. `duration` is a timedelta or seconds; 100 years are the longest.
-        Meanwhile the instance is SUSPENDED and may be relaunched when it is due; with
-        `keep_running`, for a process whose other branches work on, it stays RUNNING. With `detach`,
-        for a process that is about to leave, this returns as soon as the sleep is stored: the
-        instance is asleep, and due when the deadline has passed, even if it already has. A server
-        that is too old for that sleeps all the same and answers at the end, which raises
-        RequestTimeout here. `waits` tells people what the instance waits for meanwhile, as in
-        `suspended`.
+        A sleep with the same id, in any run, sleeps only the time that is left; it returns at once
+        if none is. `duration` is a timedelta or seconds; the longest is 100 years. During the sleep
+        the instance is SUSPENDED and may be relaunched when it is due. With `keep_running`, for a
+        process that has other branches to run, it stays RUNNING. With `detach`, for a process that
+        is about to leave, this returns as soon as the sleep is stored: the instance is asleep, and
+        due once the deadline has passed, even if it already has. A server that is too old for
+        `detach` answers only at the end of the sleep, so that this raises RequestTimeout. `waits`
+        tells people what the instance waits for meanwhile, as in `suspended`.
 
-        A cancel ends the sleep early, and a pending one keeps it from beginning: this returns all
-        the same, so look at `poll_signals` before going on. A pause, or an end from outside, raises
-        InvalidInstanceState.
+        A cancel ends the sleep early, and a pending cancel keeps it from beginning. This then
+        returns as usual, so check `poll_signals` before going on. A pause, or an end from outside,
+        raises InvalidInstanceState.
 
-        Lost connections are opened again and what is left is slept, for years if need be; only a
-        server that stays away for `request_timeout_ms` raises ConnectionFailed. Then, and when the
-        caller is cancelled, the deadline stands, and the instance stays SUSPENDED until its next
-        checkpoint.
+        After a lost connection the sleep goes on for the time that is left, for years if need be.
+        Only a server that is out of reach for `request_timeout_ms` raises ConnectionFailed. Then,
+        and if the caller is cancelled, the deadline stays saved, and the instance SUSPENDED until
+        its next checkpoint.
         """
         await self._calls.ask(
             requests.sleep(
@@ -273,9 +272,9 @@ class Client:
         self, checkpoint_id: str, attempt_number: int, error_message: str | None = None
     ) -> None:
         """
-        Record for people to see that work towards a checkpoint failed, attempts counted from 1.
+        Record a failed attempt at a checkpoint, for people to see; attempts are counted from 1.
 
-        It is no checkpoint. The same attempt again takes the place of the first.
+        The record is no checkpoint. Recording the same attempt again replaces the first record.
         """
         await self._calls.ask(
             requests.retry_attempt(self._id, checkpoint_id, attempt_number, error_message)
@@ -291,38 +290,37 @@ class Client:
         """
         Read the pending signal, and the value that was sent to the checkpoint.
 
-        `also` names more checkpoints; of much that was sent to them the first comes, so ask again
-        without those that were. With `wait`, a timedelta or seconds, this returns as soon as there
+        `also` names more checkpoints. If their values are too many for one answer, the first come:
+        poll again without those. With `wait`, a timedelta or seconds, this returns as soon as there
         is anything, and with nothing when the time is over. The server holds the answer meanwhile;
-        one that is too old for that, or for more than one checkpoint, is asked once a second. A
-        signal is pending until it is acknowledged, and what was sent to a checkpoint for good: both
-        are returned at once, every time.
+        a server too old for that, or for several checkpoints, is polled once a second. A signal is
+        pending until it is acknowledged, and a value for ever: each poll returns both at once.
         """
         seconds = checked("wait", wait).total_seconds()
         return await self._opened.long_poll.poll(checkpoint_id, list(also), seconds)
 
     async def acknowledge(self, signal_type: SignalType, accepted: bool = True) -> None:
         """
-        Answer the pending signal; one of another type, or none, is not touched, and no error.
+        Answer the pending signal; without one of this type nothing happens, and that is no error.
 
-        Accepted, a cancel ends the instance and a pause suspends it: this process is to stop. A
-        signal not accepted stays pending.
+        An accepted cancel ends the instance, and an accepted pause suspends it: this process must
+        stop then. A signal that is not accepted stays pending.
         """
         await self._calls.ask(requests.acknowledge(self._id, signal_type, accepted=accepted))
 
     async def heartbeat(self, *, waits: str | None = None, progress: bytes | None = None) -> None:
         """
-        Show that the instance is alive; the open client does so by itself, at intervals.
+        Show that the instance is alive; an open client sends heartbeats by itself, at intervals.
 
-        `waits` tells people what it waits for while it runs, as in `suspended`, and `progress` how
-        far it is, whatever that is, at most 64 KiB. The last of each stays; a server that is too
-        old for them keeps neither.
+        `waits` tells people what the running instance waits for, as in `suspended`. `progress`, any
+        bytes up to 64 KiB, tells how far it is. The last value of each is kept; a server that is
+        too old for them keeps neither.
         """
         await self._calls.ask(requests.heartbeat(self._id, waits, progress))
 
     async def completed(self, output: bytes = b"") -> None:
         """
-        End the instance with its output; the same ending once more is no error.
+        End the instance with its output; ending it again in the same way is no error.
 
         Heartbeats stop.
         """
@@ -331,10 +329,10 @@ class Client:
 
     async def failed(self, error: str, failure: bytes | None = None) -> None:
         """
-        End the instance with what went wrong; the same ending once more is no error.
+        End the instance with an error; ending it again in the same way is no error.
 
-        `failure` is for programs, kept as the instance's output; a server that is too old for it
-        keeps the error alone. Heartbeats stop.
+        `failure` is for programs, and kept as the instance's output; a server that is too old for
+        it keeps only the error. Heartbeats stop.
         """
         await self._calls.ask(requests.failed(self._id, error, failure))
         await self._end_heartbeats()
@@ -343,26 +341,26 @@ class Client:
         self, *, blocked_reason: str | None = None, waits: str | None = None
     ) -> None:
         """
-        Say that this process stops for now, by itself or at a pause or cancel.
+        Say that this process stops for now, by itself or because of a pause or cancel.
 
-        A pending cancel ends the instance, a pending pause is acknowledged; the same once more is
-        no error. Heartbeats stop. `waits` tells people what the instance waits for, as a JSON list
+        A pending cancel ends the instance, a pending pause is acknowledged; a second call is no
+        error. Heartbeats stop. `waits` tells people what the instance waits for, as a JSON list
         `[{"kind": …, "name": …, "since": …, "until": …}]` of at most 64 KiB.
 
-        With a `blocked_reason` (of what is longer than 64 KiB the middle is left out) the instance
-        is *blocked*, whatever is pending: its code can't go on with this history, and must change.
-        It is paused, no signal is acknowledged, and only a later resume or cancel, or other code,
-        has it launched again. A server that is too old for that takes it as without.
+        With a `blocked_reason` (the middle of a reason above 64 KiB is left out) the instance is
+        *blocked*, whatever is pending: its code can't go on with this history, and must change. The
+        instance is paused, no signal is acknowledged, and only a later resume or cancel, or other
+        code, has it launched again. A server that is too old for this ignores the reason.
         """
         await self._calls.ask(requests.suspended(self._id, blocked_reason, waits))
         await self._end_heartbeats()
 
     async def custom_event(self, subtype: str, payload: bytes = b"") -> None:
         """
-        Record an event of the workflow's own, in any state, once.
+        Record an event that the workflow defines, once, whatever the instance's state.
 
-        It is sent again only when the server says that it did nothing: a lost answer raises, and
-        leaves open whether the event was recorded.
+        The event is sent again only if the server says that it did nothing. A lost answer raises,
+        and it is then unknown whether the event was recorded.
         """
         await self._calls.ask(
             requests.custom_event(self._id, CustomEvent(subtype, payload)), is_repeatable=False
@@ -370,15 +368,15 @@ class Client:
 
     async def events(self, events: Iterable[CustomEvent]) -> None:
         """
-        Record up to 10,000 events of the workflow's own in one transaction, in their order.
+        Record up to 10,000 events that the workflow defines in one transaction, in their order.
 
-        One that the server cannot keep is left out; only the server's log says so. They are sent
-        again, and a lost answer raises, as with `custom_event`.
+        An event that the server can't store is left out, and only the server's log says so. When
+        the events are sent again, and when a lost answer raises, is as with `custom_event`.
         """
         await self._calls.ask(requests.events(self._id, events), is_repeatable=False)
 
     async def get_status(self, instance_id: str | None = None) -> Status:
-        """Read where an instance stands, this one unless named; an unknown one is no error."""
+        """Read an instance's status, by default this one's; an unknown instance is no error."""
         response = await self._calls.ask(
             requests.status(self._id if instance_id is None else instance_id)
         )
@@ -393,7 +391,7 @@ class Client:
 
 @cache
 def _warn_of_trust(server_addr: str) -> None:
-    """Warn once a process and address, however many clients it opens: a workflow opens two."""
+    """Warn once for each address, however many clients this process opens: a workflow opens two."""
     logger.warning(
         "RUNTARA_SKIP_CERT_VERIFICATION is on: any server that answers at %s is taken for the core",
         server_addr,

@@ -1,4 +1,4 @@
-"""What the client asks, as messages."""
+"""Builds the messages of the client's requests."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ from runtara_sdk.errors import ValidationFailed
 
 _MAX_ATTEMPT = 2**31 - 1
 _LONGEST_REASON = 64 * 1024
-"""Bytes that the server keeps of why an instance is blocked."""
+"""The most bytes of a blocked instance's reason that the server stores."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -44,7 +44,7 @@ def register(
     launch_id: str | None = None,
     look: bool = False,
 ) -> RpcRequest:
-    """Ask for a new run, or, with `run`, to go on with that one."""
+    """Ask for a new run, or, with `run`, to continue that run."""
     return RpcRequest(
         register_instance=RegisterInstanceRequest(
             instance_id=instance_id,
@@ -60,7 +60,7 @@ def register(
 
 
 def checkpoint(instance_id: str, checkpoint_id: str, state: bytes) -> RpcRequest:
-    """Ask to save a state, or for the one that stands."""
+    """Ask to save a state, or to return the state that is already saved."""
     return RpcRequest(
         checkpoint=CheckpointRequest(
             instance_id=instance_id, checkpoint_id=checkpoint_id, state=state
@@ -69,14 +69,14 @@ def checkpoint(instance_id: str, checkpoint_id: str, state: bytes) -> RpcRequest
 
 
 def get_checkpoint(instance_id: str, checkpoint_id: str) -> RpcRequest:
-    """Ask for a state."""
+    """Ask for the state of a checkpoint."""
     return RpcRequest(
         get_checkpoint=GetCheckpointRequest(instance_id=instance_id, checkpoint_id=checkpoint_id)
     )
 
 
 def list_checkpoints(instance_id: str, after_id: int) -> RpcRequest:
-    """Ask for the checkpoints behind that one, as many as the server finds fit."""
+    """Ask for the checkpoints after that one, as many as the server puts on a page."""
     return RpcRequest(
         list_checkpoints=ListCheckpointsRequest(instance_id=instance_id, after_id=after_id)
     )
@@ -117,7 +117,7 @@ def sleep(
     detach: bool,
     waits: str | None = None,
 ) -> RpcRequest:
-    """Ask to sleep, never shorter than that."""
+    """Ask to sleep at least this long: parts of a millisecond are rounded up."""
     return RpcRequest(
         sleep=SleepRequest(
             instance_id=instance_id,
@@ -157,7 +157,7 @@ def acknowledge(instance_id: str, signal_type: SignalType, *, accepted: bool) ->
 def retry_attempt(
     instance_id: str, checkpoint_id: str, attempt_number: int, error_message: str | None
 ) -> RpcRequest:
-    """Tell of an attempt that failed now."""
+    """Report an attempt that failed now."""
     if not 1 <= attempt_number <= _MAX_ATTEMPT:
         raise ValidationFailed(f"attempt_number: takes 1 to {_MAX_ATTEMPT}, got {attempt_number}")
     return RpcRequest(
@@ -174,7 +174,7 @@ def retry_attempt(
 def heartbeat(
     instance_id: str, waits: str | None = None, progress: bytes | None = None
 ) -> RpcRequest:
-    """Show life, and tell what the instance waits for and how far it is."""
+    """Send a heartbeat, and report what the instance waits for and how far it is."""
     request = _event(instance_id, InstanceEventType.EVENT_HEARTBEAT)
     if waits is not None:
         request.instance_event.waits = waits
@@ -184,7 +184,7 @@ def heartbeat(
 
 
 def heartbeats(instance_ids: Iterable[str]) -> RpcRequest:
-    """Show the life of many instances at once."""
+    """Send the heartbeats of many instances at once."""
     now = _timestamp(datetime.now(UTC))
     return RpcRequest(
         instance_event_batch=InstanceEventBatch(
@@ -201,12 +201,12 @@ def heartbeats(instance_ids: Iterable[str]) -> RpcRequest:
 
 
 def completed(instance_id: str, output: bytes) -> RpcRequest:
-    """End well."""
+    """Complete the instance with its output."""
     return _event(instance_id, InstanceEventType.EVENT_COMPLETED, output)
 
 
 def failed(instance_id: str, error: str, failure: bytes | None) -> RpcRequest:
-    """Fail the instance; the error is sent even with half a character of a file name in it."""
+    """Fail the instance; the error may hold surrogates, as in file names that are not UTF-8."""
     text = error.encode(errors="backslashreplace")
     request = _event(instance_id, InstanceEventType.EVENT_FAILED, text)
     if failure is not None:
@@ -215,7 +215,7 @@ def failed(instance_id: str, error: str, failure: bytes | None) -> RpcRequest:
 
 
 def suspended(instance_id: str, blocked_reason: str | None, waits: str | None) -> RpcRequest:
-    """Tell that the process stops for now, why it can't go on, and what it waits for."""
+    """Report that the process stops for now, why it can't go on, and what it waits for."""
     request = _event(instance_id, InstanceEventType.EVENT_SUSPENDED)
     if blocked_reason is not None:
         request.instance_event.blocked_reason = _kept(blocked_reason)
@@ -225,12 +225,12 @@ def suspended(instance_id: str, blocked_reason: str | None, waits: str | None) -
 
 
 def custom_event(instance_id: str, event: CustomEvent) -> RpcRequest:
-    """Tell of an event of the workflow's own."""
+    """Report an event that the workflow defines."""
     return RpcRequest(instance_event=_custom_event(instance_id, event))
 
 
 def events(instance_id: str, events: Iterable[CustomEvent]) -> RpcRequest:
-    """Tell of many at once."""
+    """Report many events at once."""
     return RpcRequest(
         instance_event_batch=InstanceEventBatch(
             events=[_custom_event(instance_id, event) for event in events]
@@ -239,12 +239,12 @@ def events(instance_id: str, events: Iterable[CustomEvent]) -> RpcRequest:
 
 
 def status(instance_id: str) -> RpcRequest:
-    """Ask where an instance stands."""
+    """Ask for an instance's status."""
     return RpcRequest(get_instance_status=GetInstanceStatusRequest(instance_id=instance_id))
 
 
 def _event(instance_id: str, event_type: InstanceEventType, payload: bytes = b"") -> RpcRequest:
-    """Tell of an event that happens now."""
+    """Report an event that happens now."""
     return RpcRequest(
         instance_event=InstanceEvent(
             instance_id=instance_id,
@@ -266,7 +266,7 @@ def _custom_event(instance_id: str, event: CustomEvent) -> InstanceEvent:
 
 
 def _kept(reason: str) -> str:
-    """A reason as the server keeps it: UTF-8 without NUL, and its middle left out if it is long."""
+    """Return a reason that the server can store: UTF-8, no NUL, a long one without its middle."""
     text = reason.replace("\0", "").encode(errors="backslashreplace")
     if len(text) > _LONGEST_REASON:
         half = _LONGEST_REASON // 2 - 10

@@ -32,7 +32,7 @@ kept AS (
     ON CONFLICT (instance_id, checkpoint_id) DO UPDATE
     SET wake_at = coalesce(c.wake_at, excluded.wake_at)
     WHERE c.is_retry_attempt IS NOT TRUE
-    -- A row that this statement inserted has no mark of a change or lock on it.
+    -- xmax is 0 in an inserted row; an updated row was locked before, which sets xmax.
     RETURNING wake_at, xmax = 0 AS is_fresh
 ),
 settled AS MATERIALIZED (
@@ -127,7 +127,7 @@ FROM found;
 SELECT
     c.id,
     c.checkpoint_id,
-    -- The length of a value stored apart is known without reading it.
+    -- PostgreSQL knows the length of a large value without reading it.
     CASE WHEN octet_length(c.state) <= $4 THEN c.state END AS state,
     c.created_at,
     attempts.failed_attempts,

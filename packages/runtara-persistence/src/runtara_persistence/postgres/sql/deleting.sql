@@ -34,11 +34,11 @@ ORDER BY instance_id COLLATE "C"
 FOR UPDATE;
 
 -- name: delete.associations
--- Those of a Rust environment's making refer to no instance.
+-- These rows have no foreign key to their instance.
 DELETE FROM instance_images
 WHERE instance_id = ANY ($1::text[]);
 
 -- name: delete
--- All else that belongs to them goes with them.
+-- Foreign keys delete all other rows of the instances.
 DELETE FROM instances
 WHERE instance_id = ANY ($1::text[]);

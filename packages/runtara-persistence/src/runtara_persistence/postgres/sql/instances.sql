@@ -13,7 +13,7 @@ WITH found AS MATERIALIZED (
                 AND c.is_retry_attempt IS NOT TRUE
         ) AS checkpoint_exists,
         $8::text IS NULL OR launch_id IS NOT DISTINCT FROM $8 AS launch_is_open,
-        -- A process that names no launch can't be the one of the open launch: it takes its place.
+        -- A process that names no launch is not the open launch's process, and closes that launch.
         $8 IS NULL
         AND launch_id IS NOT NULL
         AND (launch_sends_id OR run_epoch > coalesce(ended_run, 0)) AS takes_over,
@@ -29,7 +29,7 @@ begun AS (
         run_epoch = i.run_epoch + 1,
         started_at = coalesce(i.started_at, $6),
         last_activity_at = greatest(i.last_activity_at, $6),
-        -- What it was started by: an image may serve another name than its code's.
+        -- The name it was started by is kept: its image's code may have another name.
         workflow = coalesce(i.workflow, $9::text),
         code_version = coalesce($10::text, i.code_version),
         launch_id = CASE WHEN found.takes_over THEN NULL ELSE i.launch_id END,
@@ -190,7 +190,7 @@ created AS (
         tenant_id,
         CASE WHEN NOT $8::boolean THEN instance_id END,
         CASE WHEN $8::boolean THEN coalesce(workflow, $5::text) ELSE $5::text END,
-        -- A successor runs the same code.
+        -- A successor runs its predecessor's code.
         CASE WHEN $8::boolean THEN image_id END,
         CASE WHEN $8::boolean THEN env END,
         $6,
@@ -205,7 +205,7 @@ SELECT
     found.run_epoch,
     EXISTS (SELECT FROM created) AS is_created,
     known.instance_id IS NOT NULL AS is_known,
-    -- A server that knows no successors made a child of it.
+    -- An older server may have stored the successor as a child.
     known.tenant_id = found.tenant_id AND (
         known.parent_id IS NOT DISTINCT FROM found.instance_id
         OR ($8::boolean AND known.parent_id IS NULL)
@@ -275,14 +275,14 @@ told AS MATERIALIZED (
     FROM found
     JOIN pending_signals AS s ON s.instance_id = found.instance_id
     WHERE s.acknowledged_at IS NULL
-    -- As it is now, whatever it was when the statement began.
+    -- The lock reads the row as it is now, not as it was when the statement began.
     FOR NO KEY UPDATE OF s
 ),
 moved AS (
     UPDATE instances AS i
     SET status = $5::text::instance_status,
         error = $4::text,
-        -- One that is blocked already has had the signals since then.
+        -- If the instance was blocked before, the signals since then still count.
         blocked_signal_at = CASE
             WHEN found.state = 'paused' AND i.error IS NOT NULL THEN i.blocked_signal_at
             ELSE (SELECT created_at FROM told)
@@ -309,10 +309,10 @@ WITH oldest AS MATERIALIZED (
         )
     ORDER BY finished_at
     LIMIT $2
-    -- Others may be deleting too: each takes rows that no other has locked.
+    -- Other deletions may run at the same time: each takes rows that no other has locked.
     FOR UPDATE SKIP LOCKED
 ),
--- As an array: how many a limit gives is not known to the planner, it would read the whole table.
+-- An array: the planner does not know how few rows the limit gives, and would read whole tables.
 ids AS MATERIALIZED (
     SELECT ARRAY(SELECT instance_id FROM oldest) AS these
 ),
@@ -344,7 +344,7 @@ gone AS (
         AND (SELECT count(*) FROM old_signals) < $3
     RETURNING instance_id
 ),
--- Theirs refers to no instance.
+-- These rows have no foreign key to their instance.
 associations_gone AS (
     DELETE FROM instance_images AS a
     USING gone

@@ -5,7 +5,7 @@ SELECT
     i.run_epoch,
     c.id IS NOT NULL,
     CASE
-        -- The length of a blob is known without reading it.
+        -- SQLite knows the length of a blob without reading it.
         WHEN length(c.state) <= :found_bytes AND length(CAST(c.state AS BLOB)) <= :found_bytes
         THEN CAST(c.state AS BLOB)
     END,
@@ -157,7 +157,7 @@ SELECT
     c.id,
     c.checkpoint_id,
     CASE
-        -- The length of a blob is known without reading it.
+        -- SQLite knows the length of a blob without reading it.
         WHEN length(c.state) <= :listed_bytes
             AND length(CAST(c.state AS BLOB)) <= :listed_bytes
         THEN CAST(c.state AS BLOB)

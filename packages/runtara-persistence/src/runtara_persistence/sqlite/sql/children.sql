@@ -12,7 +12,7 @@ SELECT
     :tenant_id,
     CASE WHEN NOT :is_successor THEN :parent_id END,
     CASE WHEN :is_successor THEN coalesce(p.workflow, :workflow) ELSE :workflow END,
-    -- A successor runs the same code.
+    -- A successor runs its predecessor's code.
     CASE WHEN :is_successor THEN p.image_id END,
     CASE WHEN :is_successor THEN p.env END,
     :at,
@@ -23,7 +23,7 @@ ON CONFLICT (instance_id) DO NOTHING;
 
 -- name: start.compare
 SELECT
-    -- A server that knows no successors made a child of it.
+    -- An older server may have stored the successor as a child.
     c.tenant_id = :tenant_id
     AND (c.parent_id IS :parent_id OR (:is_successor AND c.parent_id IS NULL)),
     c.workflow IN (:workflow, CASE WHEN :is_successor THEN p.workflow END),

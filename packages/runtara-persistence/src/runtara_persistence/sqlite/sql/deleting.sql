@@ -32,11 +32,11 @@ WHERE c.tenant_id = :tenant_id
 ORDER BY c.instance_id;
 
 -- name: delete.associations
--- Those of a Rust environment's making refer to no instance.
+-- These rows have no foreign key to their instance.
 DELETE FROM instance_images
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
 
 -- name: delete
--- All else that belongs to them goes with them.
+-- Foreign keys delete all other rows of the instances.
 DELETE FROM instances
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));

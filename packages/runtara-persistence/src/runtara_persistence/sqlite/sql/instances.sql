@@ -6,7 +6,7 @@ SELECT
     run_epoch,
     CAST(input AS BLOB),
     launch_id,
-    -- Whether a process that names no launch can't be the one of the open launch.
+    -- Whether a process that names no launch is not the open launch's process.
     launch_id IS NOT NULL AND (launch_sends_id OR run_epoch > coalesce(ended_run, 0)),
     EXISTS (
         SELECT 1 FROM checkpoints AS c
@@ -27,7 +27,7 @@ SET status = :status,
     run_epoch = run_epoch + 1,
     started_at = coalesce(started_at, :at),
     last_activity_at = max(coalesce(last_activity_at, ''), :at),
-    -- What it was started by: an image may serve another name than its code's.
+    -- The name it was started by is kept: its image's code may have another name.
     workflow = coalesce(workflow, :workflow),
     code_version = coalesce(:code_version, code_version),
     error = NULL,
@@ -223,7 +223,7 @@ RETURNING parent_id;
 UPDATE instances
 SET status = :status,
     error = :reason,
-    -- One that is blocked already has had the signals since then.
+    -- If the instance was blocked before, the signals since then still count.
     blocked_signal_at = CASE
         WHEN status = 'suspended' AND sleep_until IS NULL AND error IS NOT NULL
         THEN blocked_signal_at
@@ -281,6 +281,6 @@ DELETE FROM instances
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
 
 -- name: prune.associations
--- Those of a Rust environment's making refer to no instance.
+-- These rows have no foreign key to their instance.
 DELETE FROM instance_images
 WHERE instance_id IN (SELECT value FROM json_each(:instance_ids));
