@@ -63,7 +63,7 @@ async def test_an_edited_file_is_named(
 async def test_a_missing_file_is_named(connection: aiosqlite.Connection) -> None:
     await run_sqlite(connection, [FIRST, SECOND, THIRD])
 
-    with pytest.raises(MigrationError, match="002_create_b was applied.* its file is missing"):
+    with pytest.raises(MigrationError, match=r"002_create_b was applied.* its file is missing"):
         await run_sqlite(connection, [FIRST, THIRD])
 
 

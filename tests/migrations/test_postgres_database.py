@@ -66,7 +66,7 @@ async def test_an_edited_or_missing_file_is_named(pool: Pool) -> None:
 
     with pytest.raises(MigrationError, match=r"001_create_a .* edited or renamed"):
         await run_postgres(pool, [Migration(1, "001_create_a", "CREATE TABLE c (x int)")])
-    with pytest.raises(MigrationError, match="001_create_a was applied.* its file is missing"):
+    with pytest.raises(MigrationError, match=r"001_create_a was applied.* its file is missing"):
         await run_postgres(pool, [Migration(2, "002_create_b", "CREATE TABLE b (x int)")])
 
 

@@ -1,13 +1,14 @@
 """
-A warm interpreter: imports an image's code once, then is forked for each launch of it.
+A warm interpreter: it imports an image's code once, and is forked for each launch of the image.
 
-It is run by its path, by the interpreter that the image names, which need not have this package:
-so it imports the standard library and the image's code alone. It talks to the spawner by JSON
-lines on the socket whose number is its first argument. An order brings the launch's output as a
-file descriptor.
+The image's Python runs this file by its path. That Python need not have this package, so the file
+imports only the standard library and the image's code. The spawner sends orders, and gets answers,
+as JSON lines on a socket; the first argument is its file descriptor. With an order comes the file
+descriptor of the launch's output.
 
-It has one thread and no event loop. An image whose import starts threads or opens sockets can't be
-forked: the answer says so, and the environment starts a process of its own for each launch.
+The interpreter has one thread and no event loop. An image whose import starts threads or opens
+sockets can't be forked: the first answer says so, and the environment starts a separate process for
+each launch.
 """
 
 import array
@@ -34,12 +35,12 @@ Program: TypeAlias = tuple[ModuleSpec, CodeType]
 _MAX_LINE = 8 * 1024 * 1024
 
 _THREADS_END = 0.1
-"""Seconds for which the system may still list a thread that has ended."""
+"""Seconds for which the system may still list an ended thread."""
 
 
 def main(arguments: list[str]) -> int:
-    """Import `arguments[1:]`, then fork for each order on the socket, whose number comes first."""
-    # This file's own folder, whose modules would hide an image's of the same name.
+    """Import the modules `arguments[1:]`, then fork for each order on the socket `arguments[0]`."""
+    # Removes this file's folder: its modules would hide an image's modules of the same name.
     if sys.path[:1] == [str(Path(__file__).parent)]:
         del sys.path[0]
     orders = socket.socket(fileno=int(arguments[0]))
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     _answer(orders, problem or {"ready": True})
     if problem is not None:
         return 1
-    # An object that the collector looks at in a forked process is copied with its page.
+    # Frozen, because in a forked process the collector would copy the page of each tracked object.
     gc.collect()
     gc.freeze()
     while (order := _received(orders)) is not None:
@@ -65,7 +66,7 @@ def _imported(modules: list[str]) -> dict[str, Any] | None:
 
 
 def _import(module: str) -> None:
-    """Import a module; one with a `?` before it may be missing."""
+    """Import a module; a module with a leading `?` may be missing."""
     try:
         importlib.import_module(module.removeprefix("?"))
     except ImportError:
@@ -74,7 +75,7 @@ def _import(module: str) -> None:
 
 
 def _unforkable(ours: int) -> dict[str, Any] | None:
-    """Return what the import has opened or begun that two processes can't share."""
+    """Return the problem if the import started threads or opened sockets; None if it did not."""
     until = time.monotonic() + _THREADS_END
     while len(os.listdir("/proc/self/task")) > 1:
         if time.monotonic() > until:
@@ -91,7 +92,7 @@ def _unforkable(ours: int) -> dict[str, Any] | None:
 
 
 def _received(orders: socket.socket) -> tuple[dict[str, Any], int] | None:
-    """Give the next order and the file descriptor sent with it; None at the spawner's end."""
+    """Return the next order and its file descriptor; None once the spawner has ended."""
     line, received = b"", -1
     while not line.endswith(b"\n"):
         data, sent, _, _ = orders.recvmsg(65536, socket.CMSG_LEN(array.array("i", [0]).itemsize))
@@ -110,7 +111,7 @@ def _answer(orders: socket.socket, answer: dict[str, Any]) -> None:
 
 
 def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict[str, Any]:
-    """Fork twice, so that the process falls to the spawner, which learns its exit code."""
+    """Fork twice, so that the process becomes a child of the spawner, which gets its exit code."""
     program = _found(order["argv"][0])
     reading, writing = os.pipe()
     middle = os.fork()
@@ -133,7 +134,7 @@ def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict
 
 @cache
 def _found(name: str) -> Program | None:
-    """Find the program of a package that is imported, once; None: each launch finds it."""
+    """Return the program of an imported package, cached; None: each launch looks for its own."""
     if name not in sys.modules:
         return None
     try:
@@ -147,7 +148,7 @@ def _found(name: str) -> Program | None:
 
 
 def _run(order: dict[str, Any], output: int, program: Program | None) -> NoReturn:
-    """Become the launch's process: as one that was started anew, but for what is imported."""
+    """Run the launch in this process, as if newly started except for the imported modules."""
     os.setsid()
     os.dup2(output, 1)
     os.dup2(output, 2)

@@ -18,7 +18,7 @@ _FIELDS = "%i|%j|%k|%T|%r"
 
 
 class SlurmRefused(Exception):
-    """A command of Slurm failed; the message is what it says."""
+    """A command of Slurm failed; the message is the command's error output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,9 @@ class Job:
     """
     A job that Slurm knows.
 
-    job_id: given twice after a crash of the controller, so of use beside the name only. state: its
-    word, as PENDING. reason: why it waits, or has ended.
+    job_id: after a crash of its controller Slurm may give an id again, so the id identifies a job
+    only together with the name. state: Slurm's word, such as PENDING. reason: why the job waits, or
+    has ended.
     """
 
     job_id: str
@@ -37,7 +38,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether it neither runs nor will."""
+        """Whether the job has ended, and will not run again."""
         return self.state not in _LIVING
 
 
@@ -52,15 +53,16 @@ _LIVING = frozenset(
 @dataclass(frozen=True, slots=True)
 class Slurm:
     """
-    A cluster, asked by its commands. options: more of `sbatch`, as a partition's name.
+    A cluster, controlled by Slurm's commands.
 
-    All raise SlurmRefused, also where the controller doesn't answer, or not in the known form.
+    options: further options of `sbatch`, such as a partition. Each method raises SlurmRefused if
+    the command fails, if the controller does not answer, or if its output has an unknown form.
     """
 
     options: Sequence[str] = ()
 
     async def submit(self, name: str, comment: str, arguments: Sequence[str], script: str) -> None:
-        """Have a job run a script. A node that fails does not have it run again."""
+        """Submit a job that runs a script; if its node fails, Slurm does not run it again."""
         await _run(
             "sbatch",
             "--parsable",
@@ -76,9 +78,9 @@ class Slurm:
 
     async def jobs(self, prefix: str) -> Mapping[str, Job]:
         """
-        Give the jobs whose names begin so, by their comments.
+        Return the jobs whose names have this prefix, by their comments.
 
-        Those that ended stay for some minutes.
+        Slurm also lists jobs that ended in the last minutes.
         """
         answer = await _run("squeue", "--me", "--noheader", "--states=all", f"--format={_FIELDS}")
         found: dict[str, Job] = {}
@@ -86,44 +88,46 @@ class Slurm:
             try:
                 job_id, name, comment, state, reason = line.split("|", 4)
             except ValueError as error:
-                raise SlurmRefused(f"squeue: {line!r} is no job of the form {_FIELDS}") from error
+                raise SlurmRefused(
+                    f"squeue: a line takes the form {_FIELDS}, got {line!r}"
+                ) from error
             job = Job(job_id, name, state, reason)
-            # Of two with one comment the one that lives counts.
+            # If two jobs have the same comment, the one that is not over counts.
             if name.startswith(prefix) and (comment not in found or not job.is_over):
                 found[comment] = job
         return found
 
     async def idle_cpus(self) -> int:
-        """Count the CPUs that no job has, of each node once a partition."""
+        """Return the number of CPUs without a job; a node counts once in each of its partitions."""
         answer = await _run("sinfo", "--noheader", "--format=%C")
-        # Allocated, idle, other and all of a partition.
+        # A line has the allocated, idle, other and total CPUs of a partition.
         try:
             return sum(int(line.split("/")[1]) for line in answer.splitlines())
         except (IndexError, ValueError) as error:
-            raise SlurmRefused(f"sinfo: {answer!r} is no line of A/I/O/T each") from error
+            raise SlurmRefused(f"sinfo: a line takes the form A/I/O/T, got {answer!r}") from error
 
     async def signal(self, name: str, *arguments: str) -> None:
-        """`scancel` the jobs of this name, if there are any."""
+        """Call `scancel` for the jobs of this name, if there are any."""
         await _run("scancel", "--quiet", f"--name={name}", *arguments)
 
 
 def script_of(argv: Sequence[str]) -> str:
-    """Give a batch script that becomes a program."""
+    """Return a batch script that replaces itself by a program."""
     return f"#!/bin/sh\nexec {shlex.join(argv)}\n"
 
 
 def asked(image: Image) -> list[str]:
-    """Give the options of `sbatch` that book what an image asks for."""
+    """Return the options of `sbatch` that request an image's memory and CPUs."""
     memory, cpus = limits_of(image)
     found = [] if memory is None else [f"--mem={ceil(memory / 1024 / 1024)}M"]
     return found if cpus is None else [*found, f"--cpus-per-task={ceil(cpus)}"]
 
 
 def in_words(image: Image) -> str:
-    """Say that Slurm has no room for what an image asks for."""
+    """Return the sentence that Slurm refuses a job with an image's memory and CPUs."""
     memory, cpus = limits_of(image)
     said = "no memory" if memory is None else f"{ceil(memory / 1024 / 1024)} MiB of memory"
-    return f"Slurm takes no job that asks for {said} and {ceil(cpus or 1)} CPUs"
+    return f"Slurm accepts no job that asks for {said} and {ceil(cpus or 1)} CPUs"
 
 
 async def _run(*argv: str, given: str = "") -> str:
@@ -137,5 +141,5 @@ async def _run(*argv: str, given: str = "") -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SlurmRefused(f"{argv[0]}: {error}") from error
     if done.returncode != 0:
-        raise SlurmRefused(done.stderr.strip() or f"{argv[0]} ended with {done.returncode}")
+        raise SlurmRefused(done.stderr.strip() or f"{argv[0]} failed: exit code {done.returncode}")
     return done.stdout

@@ -42,16 +42,16 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
 _ON_ITS_WAY = timedelta(seconds=5)
-"""How long what a job wrote may take to be seen here, in a shared folder."""
+"""The longest time until a job's writes to the shared folder are visible on this machine."""
 _MODULE = "runtara_environment.placements.slurm_cluster.job"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlurmSettings:
     """
-    local: where files lie; its `data_dir` is a folder that this machine and all nodes share.
-    booking_wait: how long a job may wait for a node before the launch is given back. missed: for
-    how long a job that Slurm doesn't know must not have been heard of to count as lost.
+    local: the settings of files; its `data_dir` is a folder that this machine and all nodes share.
+    booking_wait: how long a job may wait for a node before the launch is given back. missed: a job
+    that Slurm does not know, and that gave no sign of life for this time, counts as lost.
     """
 
     environment_id: str
@@ -64,8 +64,8 @@ class SlurmSettings:
 @dataclass(slots=True)
 class _Submitted:
     """
-    A launch that has a job. heard_at: when it was last known to wait or live. touched: its sign
-    of life, as it was seen last. was_killed: whether it is to end.
+    A launch with a submitted job. heard_at: when the job was last known to wait or to run.
+    touched: the last seen time of its sign of life. was_killed: whether a KILL was sent.
     """
 
     name: str
@@ -82,11 +82,11 @@ class _Submitted:
 @dataclass(slots=True)
 class SlurmPlacement:
     """
-    Fits `runtara_domain.ports.placements.Placement`, between the beginning and end of its watch.
+    Implements `runtara_domain.ports.placements.Placement`; used while its `watch` is open.
 
-    A job is known by its name, made of environment, instance and attempt: Slurm gives its own ids a
-    second time after a crash of its controller. Its comment is the launch's id, which tells it from
-    a job of an instance of the same id that was forgotten since.
+    A job is identified by its name, made of environment, instance and launch number: after a crash
+    of its controller Slurm may give the same job id again. The job's comment is the launch id. It
+    tells the job from an older job of a deleted instance with the same id.
     """
 
     persistence: Persistence
@@ -121,7 +121,7 @@ class SlurmPlacement:
     async def sweep(
         self, is_known: Callable[[str], Awaitable[bool]], older_than: timedelta | None
     ) -> int:
-        """Remove what no launch needs any more from the shared folder; gives how many folders."""
+        """Remove folders that no launch needs from the shared folder; returns their number."""
         submitted = self._submitted.values()
         folders = Folders(
             data_dir=self.settings.local.data_dir,
@@ -240,7 +240,7 @@ class SlurmPlacement:
             heard_at=now,
         )
 
-    # While they live
+    # While jobs run
 
     async def send(self, launch_id: str, signal: StopSignal) -> None:
         submitted = self._submitted.get(launch_id)
@@ -248,7 +248,7 @@ class SlurmPlacement:
             return
         try:
             if signal is StopSignal.KILL:
-                # The job itself sees the file, also where Slurm has forgotten it.
+                # The job itself sees this file, even if Slurm no longer knows the job.
                 submitted.was_killed = True
                 await asyncio.to_thread((submitted.folder.path / KILL).touch)
                 await self._signal(submitted.name, "--state=PENDING")
@@ -302,10 +302,10 @@ class SlurmPlacement:
 
     async def _look_for_room(self, before: int | None) -> int | None:
         """
-        Tell those that wait for room when more CPUs are idle than before; every job has some.
+        If more CPUs are idle than before, let the instances that wait for room try again.
 
-        What was idle before the first look is not known: some may have been freed since an
-        instance was given back. Gives how many are; None if none waits, or it is not known.
+        before: the former count, None if it is unknown: CPUs may then have been freed since an
+        instance was given back. Returns the count; None if no instance waits, or Slurm gave none.
         """
         if self._line.is_empty:
             return None
@@ -319,7 +319,7 @@ class SlurmPlacement:
         return idle
 
     async def _look(self, launches: Mapping[str, _Submitted]) -> None:
-        # Asked before the folders are read: what has ended by then has written how.
+        # Jobs are listed before the folders are read: a job that is over has written its end.
         jobs: Mapping[str, Job] | None = None
         try:
             jobs = await self.settings.slurm.jobs(self._prefix)
@@ -333,12 +333,12 @@ class SlurmPlacement:
                 self._told.add(launch_id)
                 if end.cause is not Cause.WAITING:
                     await self._line.go_on(submitted.instance_id)
-                    # No more CPUs may be idle for it: another job may have taken as many.
+                    # The number of idle CPUs may not rise: another job may take them at once.
                     await self._line.freed()
                 self._ended(launch_id, end)
 
     def _written(self, submitted: _Submitted) -> LaunchEnd | None:
-        """Give the end that the job has written; None if it has not."""
+        """Return the end that the job has written; None if there is none."""
         path = submitted.folder.path
         try:
             message = json.loads((path / ENDED).read_text())
@@ -356,7 +356,7 @@ class SlurmPlacement:
     async def _judged(
         self, launch_id: str, submitted: _Submitted, job: Job | None
     ) -> LaunchEnd | None:
-        """Give the end that Slurm's word, or silence, tells; None while it may live."""
+        """Return the end that follows from Slurm's state of the job; None if it may still run."""
         now = self._clock.uptime()
         patience = self.settings.missed
         if job is not None and not job.is_over:
