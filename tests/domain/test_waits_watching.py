@@ -10,6 +10,7 @@ from tests.support.clock import FrozenClock
 from runtara_domain.waits import Waits, WakeReason
 
 SECOND = timedelta(seconds=1)
+LINGER = timedelta(seconds=5)
 
 
 @pytest.fixture
@@ -32,16 +33,34 @@ async def keeping(waits: Waits) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @pytest.mark.usefixtures("keeping")
-async def test_it_watches_only_while_there_are_waits(waits: Waits, watch: ScriptedWatch) -> None:
+async def test_it_watches_only_while_there_are_waits(
+    waits: Waits, watch: ScriptedWatch, clock: FrozenClock
+) -> None:
     await settled()
     assert watch.entered == 0
 
     with waits.hold(session(), ID), waits.hold(session(), "i-2"):
         await until(lambda: watch.entered == 1)
+    clock.advance(LINGER)
     await until(lambda: watch.left == 1)
 
     with waits.hold(session(), ID):
         await until(lambda: watch.entered == 2)
+
+
+@pytest.mark.usefixtures("keeping")
+async def test_waits_that_follow_each_other_share_a_watch(
+    waits: Waits, watch: ScriptedWatch, clock: FrozenClock
+) -> None:
+    for _ in range(3):
+        with waits.hold(session(), ID):
+            await until(lambda: watch.entered == 1)
+            clock.advance(LINGER)
+            await settled()
+        clock.advance(LINGER / 2)
+        await settled()
+
+    assert (watch.entered, watch.left) == (1, 0)
 
 
 @pytest.mark.usefixtures("keeping")

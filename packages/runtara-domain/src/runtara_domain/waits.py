@@ -16,6 +16,8 @@ from runtara_domain.timers import Timers
 Watch = Callable[[Callable[[Collection[str] | None], None]], AbstractAsyncContextManager[None]]
 
 _RETRY = timedelta(seconds=1)
+_LINGER = timedelta(seconds=5)
+"""How long the watch stays open without a wait: opening one costs PostgreSQL a connection."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +97,9 @@ class Waits:
         self._moments = Timers(clock.now, clock.sleep_until)
         self._spans = Timers(clock.uptime, self._pause_until)
         self._count = 0
+        self._unused_since = clock.uptime()
         self._is_ending = False
-        self._changed = asyncio.Event()
+        self._used = asyncio.Event()
 
     @property
     def held(self) -> int:
@@ -146,10 +149,10 @@ class Waits:
                 wait.wake(WakeReason.ENDING)
 
     async def keep(self) -> None:
-        """Watch for signals while a request waits, until cancelled."""
+        """Watch for signals while requests wait, and for a moment longer, until cancelled."""
         try:
             while True:
-                await self._until(lambda: self._count > 0)
+                await self._used.wait()
                 await self._watch_once()
         finally:
             self._moments.stop()
@@ -159,21 +162,19 @@ class Waits:
         try:
             async with self._watch(self.recheck):
                 self.recheck(None)  # The watch tells of no change before it began.
-                await self._until(lambda: self._count == 0)
+                while self._is_in_use():
+                    await self._clock.pause(_LINGER)
         except DatabaseError as error:
             _log.warning("signals not watched, will be tried again: %s", error)
             await self._clock.pause(_RETRY)
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
+    def _is_in_use(self) -> bool:
+        return self._count > 0 or self._clock.uptime() < self._unused_since + _LINGER
 
     def _add(self, wait: Wait) -> None:
         self._held.setdefault(wait.instance_id, set()).add(wait)
         self._count += 1
-        if self._count == 1:
-            self._changed.set()
+        self._used.set()
 
     def _leave(self, wait: Wait) -> None:
         wait.is_left = True
@@ -183,7 +184,8 @@ class Waits:
             del self._held[wait.instance_id]
         self._count -= 1
         if self._count == 0:
-            self._changed.set()
+            self._used.clear()
+            self._unused_since = self._clock.uptime()
         self._moments.tidy(self._count)
         self._spans.tidy(self._count)
 
