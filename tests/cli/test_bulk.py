@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tests.cli.test_audit import DONE, Doctored
 from tests.cli.test_direct import run
 from tests.support.server_process import environment
 
-from runtara_cli import codes
+from runtara_cli import codes, direct
+from runtara_environment.operations import OPERATIONS
 from runtara_management_sdk.instances import Instances
 
 MANY = 40
@@ -245,6 +247,22 @@ def test_what_has_changed_since_it_was_chosen_is_not_deleted(
     assert (result.exit_code, result.stdout) == (codes.DONE, "1\n")
     assert f"passed over: {MANY - 1}, gone or changed" in result.stderr
     assert len(many.names()) == MANY
+
+
+def test_an_environment_that_would_ignore_the_conditions_deletes_nothing(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is too old to know them; a deletion that has none goes on as before."""
+    older = {name: OPERATIONS.handlers[name] for name in OPERATIONS.handlers}
+    del older["delete_instance_if"]
+    monkeypatch.setattr(direct, "OPERATIONS", replace(OPERATIONS, handlers=older))
+    chosen = many.give("rm", "--workflow", "pay", "--yes")
+    pruned = many.give("prune", "--before", "1m", "--workflow", "pay", "--yes")
+    named = many.give("rm", "i-1")
+
+    assert [one.exit_code for one in (chosen, pruned)] == [codes.REFUSED] * 2
+    assert "the environment is older than this command: update it" in chosen.stderr
+    assert (named.exit_code, len(many.names())) == (codes.DONE, MANY)
 
 
 def test_what_goes_on_by_itself_is_not_taken_for_what_an_export_has_left(many: Many) -> None:

@@ -245,7 +245,7 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
     # Only now: --help needs no event loop.
     import asyncio
 
-    from runtara_sdk.errors import ServerError
+    from runtara_sdk.errors import RequestNotKnown, ServerError
 
     refused: list[str] = []
     passed_over: list[str] = []
@@ -256,6 +256,9 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
                 # It was changed before the kill.
                 return 1
             count = await verb.act(one)
+        except RequestNotKnown:
+            # The environment is too old, for all of them.
+            raise
         except ServerError as error:
             refused.append(f"{one.instance_id}: {error}")
             return 0
@@ -279,14 +282,16 @@ async def _carried_out(session: Session, verb: Verb, plan: Plan) -> int:
         )
         raise
     plan.discard()
-    session.out.result(
-        {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
-    )
-    _tell(session, verb, refused, passed_over)
+    _tell(session, verb, changed, refused, passed_over)
     return codes.REFUSED if refused else codes.DONE
 
 
-def _tell(session: Session, verb: Verb, refused: list[str], passed_over: list[str]) -> None:
+def _tell(
+    session: Session, verb: Verb, changed: int, refused: list[str], passed_over: list[str]
+) -> None:
+    session.out.result(
+        {"verb": verb.name, "changed": changed, "refused": refused}, lambda: str(changed)
+    )
     if passed_over:
         why = f"gone or changed since they were chosen{verb.passed}"
         session.out.note(f"passed over: {len(passed_over):,}, {why}")

@@ -58,7 +58,7 @@ _OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "instances": (
         "start_instance", "stop_instance", "resume_instance", "get_instance_status",
         "list_instances", "send_signal", "send_custom_signal", "retry_instance", "fork_instance",
-        "move_instance", "wait_instance", "delete_instance",
+        "move_instance", "wait_instance", "delete_instance", "delete_instance_if",
     ),
     "history": ("list_checkpoints", "get_checkpoint", "list_events", "get_tenant_metrics"),
     "operators": (

@@ -245,7 +245,8 @@ class Instances:
         the instance's end as the caller read it; if the instance has gone on since, nothing is
         deleted. also_suspended: also delete an open instance, without its clean-up, if it is
         paused, or asleep with a pending pause, as after `export`. finished_before: if the instance
-        or a descendant finished later, nothing is deleted.
+        or a descendant finished later, nothing is deleted. An environment too old to know ended_at
+        and finished_before raises RequestNotKnown, and deletes nothing.
         """
         request = pb.DeleteInstanceRequest(
             instance_id=instance_id,
@@ -253,9 +254,14 @@ class Instances:
             also_suspended=also_suspended,
             finished_before_ms=reading.to_milliseconds(finished_before),
         )
-        answer = await self._transport.ask(
-            pb.RpcRequest(delete_instance=request), is_repeatable=False
+        # An older environment would ignore the conditions in `delete_instance`.
+        is_bound = ended_at is not None or finished_before is not None
+        asked = (
+            pb.RpcRequest(delete_instance_if=request)
+            if is_bound
+            else pb.RpcRequest(delete_instance=request)
         )
+        answer = await self._transport.ask(asked, is_repeatable=False)
         return int(answer.deleted)
 
     async def export(self, instance_id: str, *, as_copy: bool = False) -> bytes:

@@ -291,6 +291,17 @@ async def delete_instance(
     core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
 ) -> pb.RpcResponse:
     """Delete an instance that has ended, and what its launches have left on this machine."""
+    return pb.RpcResponse(delete_instance=await _delete(core, message))
+
+
+async def delete_instance_if(
+    core: Management, request: ManagementRequest, message: pb.DeleteInstanceRequest
+) -> pb.RpcResponse:
+    """Delete as `delete_instance` does, for clients whose conditions must not be ignored."""
+    return pb.RpcResponse(delete_instance_if=await _delete(core, message))
+
+
+async def _delete(core: Management, message: pb.DeleteInstanceRequest) -> pb.DeleteInstanceResponse:
     from runtara_domain.model.interventions import Deletion
 
     deletion = Deletion(
@@ -302,8 +313,7 @@ async def delete_instance(
     found = await core.operations.delete(deletion)
     if found.deleted:
         await asyncio.to_thread(core.forget_files, found.tenant_id, found.deleted)
-    answer = pb.DeleteInstanceResponse(deleted=len(found.deleted))
-    return pb.RpcResponse(delete_instance=answer)
+    return pb.DeleteInstanceResponse(deleted=len(found.deleted))
 
 
 async def move_instance(
