@@ -1,13 +1,17 @@
 """Statements use the indexes meant for them, with the planner's default settings."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 from tests.support import postgres
 
+from runtara_domain.model.launches import LaunchFilter
+from runtara_persistence.connect import connect
 from runtara_persistence.postgres.connection import SETTINGS
 from runtara_persistence.queries import load
 
@@ -36,6 +40,12 @@ SELECT 'i' || n, 'pause', now() FROM generate_series(1, 10000) AS n;
 INSERT INTO pending_checkpoint_signals (instance_id, checkpoint_id)
 SELECT 'i' || n % 10000 + 1, 'c' || n FROM generate_series(1, 20000) AS n;
 ANALYZE;
+"""
+SCANNED = "SELECT idx_scan > 0 FROM pg_stat_user_tables WHERE relname = 'launches'"
+READ = """
+SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+FROM pg_stat_user_tables
+WHERE relname = 'launches'
 """
 TABLES = ("instances", "checkpoints", "instance_events", "pending")
 INDEXES = {
@@ -207,6 +217,34 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
             assert "Index Name" in node, node
             assert node["Actual Rows"] * node["Actual Loops"] <= 2
             assert node.get("Rows Removed by Filter", 0) <= 2
+
+
+async def test_launches_of_an_instance_are_found_without_reading_the_others(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """However many are open, and newer."""
+    await connection.execute(
+        "INSERT INTO environments (environment_id, kind, machine, boot_id, version, capacity,"
+        " workflows, started_at, lease_until)"
+        " VALUES ('here', 'environment', 'm', 'b', '1', 9, '[]', now(), now());"
+        "INSERT INTO launches (launch_id, instance_id, number, environment_id, tenant_id,"
+        " created_at) SELECT 'l' || instance_id, instance_id, 1, 'here', tenant_id, created_at"
+        " FROM instances; ANALYZE launches"
+    )
+    url = await connection.fetchval("SELECT current_setting('unix_socket_directories')")
+    database = await connection.fetchval("SELECT current_database()")
+    async with connect(f"postgresql://postgres@/{database}?host={url}") as persistence:
+        found = await persistence.launches.page(LaunchFilter("i5000"))
+        view = await persistence.launches.view("i5000", at=datetime.now(UTC))
+    is_counted = False
+    async with asyncio.timeout(20):
+        # It is once the connection's process has ended.
+        while not is_counted:
+            await asyncio.sleep(0.02)
+            is_counted = await connection.fetchval(SCANNED)
+
+    assert ([one.launch_id for one in found], view is not None) == (["li5000"], True)
+    assert await connection.fetchval(READ) <= 2
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -76,7 +76,11 @@ async def room(
 ) -> Room:
     """Return the slots that limits and holds leave free."""
     holds = [launch_rows.hold(row) for row in await connection.fetch(_SQL["holds"])]
-    usage = [LimitUsage(**row) for row in await connection.fetch(_SQL["usage"], environment_id)]
+    usage: list[LimitUsage] = []
+    if limits or tenant_limit is not None:
+        # It counts every open launch, which takes a while where there are many.
+        rows = await connection.fetch(_SQL["usage"], environment_id)
+        usage = [LimitUsage(**row) for row in rows]
     for limit in limits:
         if limit.rate_period is not None:
             since = at - limit.rate_period

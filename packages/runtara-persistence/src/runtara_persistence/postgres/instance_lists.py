@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 
 from runtara_domain.launching.room import Room, queued
+from runtara_domain.model.images import Image
 from runtara_domain.model.instance_views import (
     LONGEST_LINE,
     Awaited,
@@ -17,16 +19,14 @@ from runtara_domain.model.instance_views import (
     MetricsBucket,
 )
 from runtara_domain.model.instances import Instance
+from runtara_domain.model.limits import Hold, Limit
 from runtara_domain.status import SignalType
 from runtara_persistence import queries, stored
 from runtara_persistence.postgres import claiming, launch_rows, rows
-from runtara_persistence.postgres.database import MUCH_LONGER, Connection, Database, Records
+from runtara_persistence.postgres.database import Connection, Database
 
 _SQL = queries.load("runtara_persistence.postgres", "instance_lists.sql")
 _PAGE = {order: _SQL[f"page.{order}"] for order in InstanceOrder}
-
-# A plan for the actual values: filters that are not used fall out of it, the others use an index.
-_PLAN_FOR_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -53,13 +53,14 @@ async def page(
     """Return one page of a list of instances."""
     place = (None, None) if after is None else (after.moment, after.instance_id)
     asked = (*_asked(which), *place, limit, offset)
-    return [_listed(row) for row in await _search(database, "list instances", _PAGE[order], asked)]
+    found = await database.read_much("list instances", _PAGE[order], *asked)
+    return [_listed(row) for row in found]
 
 
 async def count(database: Database, which: InstanceQuery, limit: int | None) -> int:
     """Count the instances that a query selects; counting stops at the limit."""
     asked = (*_asked(which), limit)
-    [row] = await _search(database, "count instances", _SQL["count"], asked)
+    [row] = await database.read_much("count instances", _SQL["count"], *asked)
     return int(row["count"])
 
 
@@ -73,18 +74,6 @@ async def metrics(
     return [stored.bucket(since + number * period, *others) for number, *others in sums]
 
 
-async def _search(database: Database, attempt: str, query: str, asked: Sequence[object]) -> Records:
-    timeout = MUCH_LONGER * database.step_timeout
-    settings = f"SET LOCAL statement_timeout = {int(timeout * 900)}; {_PLAN_FOR_VALUES}"
-
-    async def work(connection: Connection) -> Records:
-        async with connection.transaction(readonly=True):
-            await connection.execute(settings)
-            return await connection.fetch(query, *asked, timeout=timeout)
-
-    return await database.run(attempt, work, is_repeatable=True)
-
-
 async def _view(
     connection: Connection, instance_id: str, at: datetime, tenant_limit: int | None
 ) -> InstanceView | None:
@@ -95,13 +84,10 @@ async def _view(
     instance = rows.instance(row)
     images = await connection.fetch(_SQL["view.image"], instance_id)
     image = launch_rows.image(images[0]) if images else None
-    name = None if image is None else image.name
-    workflow = image.workflow if instance.workflow is None and image else instance.workflow
     is_waiting = instance.launch_id is None and not instance.state.is_final
-    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
-    covering = [hold for hold in holds if hold.covers(instance.tenant_id, name, workflow)]
-    limits = await claiming.limits_of(connection, [instance.tenant_id])
-    room = await claiming.room(connection, limits, tenant_limit, None, at)
+    kept = _Kept()
+    if is_waiting:
+        kept = await _kept(connection, instance, image, row, tenant_limit, at)
     timeout_ms, pending = row["timeout_ms"], row["pending_signal"]
     return InstanceView(
         instance=instance,
@@ -117,12 +103,41 @@ async def _view(
         stop_at=row["stop_at"],
         stop_reason=row["stop_reason"],
         pending_signal=None if pending is None else SignalType(pending),
-        held_by=covering[0] if covering and is_waiting else None,
-        bounded_by=room.full(instance.tenant_id, name, row["queue"]) if is_waiting else None,
+        held_by=kept.held_by,
+        bounded_by=kept.bounded_by,
         attempt=row["attempt"],
         max_attempts=row["max_attempts"],
         progress=row["progress"],
-        queue_wait=await _queue_wait(connection, instance, row, room, at) if is_waiting else None,
+        queue_wait=kept.queue_wait,
+    )
+
+
+class _Kept(NamedTuple):
+    """What keeps an instance from being launched."""
+
+    held_by: Hold | None = None
+    bounded_by: Limit | None = None
+    queue_wait: Awaited | None = None
+
+
+async def _kept(
+    connection: Connection,
+    instance: Instance,
+    image: Image | None,
+    row: asyncpg.Record,
+    tenant_limit: int | None,
+    at: datetime,
+) -> _Kept:
+    name = None if image is None else image.name
+    workflow = image.workflow if instance.workflow is None and image else instance.workflow
+    holds = [launch_rows.hold(hold) for hold in await connection.fetch(_SQL["holds"])]
+    covering = (hold for hold in holds if hold.covers(instance.tenant_id, name, workflow))
+    limits = await claiming.limits_of(connection, [instance.tenant_id])
+    room = await claiming.room(connection, limits, tenant_limit, None, at)
+    return _Kept(
+        next(covering, None),
+        room.full(instance.tenant_id, name, row["queue"]),
+        await _queue_wait(connection, instance, row, room, at),
     )
 
 

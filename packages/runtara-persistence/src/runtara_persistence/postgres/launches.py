@@ -195,7 +195,7 @@ class PostgresLaunches:
     ) -> Sequence[Launch]:
         values.check_limit(limit)
         asked = (which.instance_id, which.environment_id, which.open_only, after, limit)
-        found = await self._database.read("list launches", _SQL["page"], *asked)
+        found = await self._database.read_much("list launches", _SQL["page"], *asked)
         return [launch_rows.launch(row) for row in found]
 
     async def view(
