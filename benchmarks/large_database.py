@@ -35,7 +35,7 @@ EXPLAINED = (
     "&auto_explain.log_analyze=on&auto_explain.log_buffers=on&auto_explain.log_format=json"
 )
 PACKAGE = "runtara_persistence.postgres"
-FILES = ("saving", "checkpoints", "claims", "events", "instances", "listing", "signals")
+FILES = ("saving", "checkpoints", "claims", "events", "instances", "signals")
 
 # Any: what JSON holds.
 Node: TypeAlias = dict[str, Any]
