@@ -126,7 +126,7 @@ def test_a_refusal_charges_nothing(tmp_path: Path) -> None:
 
 
 def test_a_key_is_not_for_two_different_charges(tmp_path: Path) -> None:
-    """The books keep the first, and the second is told so."""
+    """The books keep the first charge, and refuse the second."""
     with serving(tmp_path / "books.sqlite") as client:
         charge(client, "A")
         answer = charge(client, "A", amount=999)
@@ -148,6 +148,6 @@ def test_kills_are_planned_one_after_the_other_with_room_between(seed: int) -> N
 
 
 def test_more_kills_than_there_is_room_for_are_refused() -> None:
-    """Better no demonstration than one that kills less often than it was told to."""
+    """Otherwise the demonstration would kill less often than its option says."""
     with pytest.raises(TooManyKills, match="3 kills need 12 orders"):
         plan_kills(["a"] * 11, 3, seed=1)

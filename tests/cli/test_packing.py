@@ -1,4 +1,4 @@
-"""What is packed of a file, a folder, a module and a wheel, and what is told of it."""
+"""What is packed of a file, a folder, a module and a wheel, and what the command says of it."""
 
 import io
 import os
@@ -51,7 +51,7 @@ def test_a_file_of_a_package_is_imported_as_a_part_of_it(tmp_path: Path) -> None
 
 
 def test_a_folder_is_taken_whole_but_for_what_is_hidden(tmp_path: Path) -> None:
-    """Its `src` if it has one; requirements that are not met are told."""
+    """Its `src` if it has one. The command lists requirements that are not met."""
     put(tmp_path, src__shop__flow=FLOW.format("run"), src__shop__data="", tests__test_flow="")
     (tmp_path / "src/shop/prices.json").write_text("{}")
     (tmp_path / "src/.secret").write_text("")

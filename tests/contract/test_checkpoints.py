@@ -232,7 +232,7 @@ async def test_the_pending_signal_comes_with_every_answer(
 async def test_an_acknowledged_signal_is_not_pending(
     persistence: Persistence, database: Database
 ) -> None:
-    """Its row stays, but it is told no more."""
+    """Its row stays, but polls no longer return it."""
     await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.PAUSE, acknowledged_at=EARLIER)
 

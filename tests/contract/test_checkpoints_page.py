@@ -127,7 +127,7 @@ async def test_pages_follow_each_other_to_the_end(
 async def test_what_is_saved_meanwhile_comes_on_a_later_page(
     persistence: Persistence, database: Database
 ) -> None:
-    """Nothing is told twice or passed over."""
+    """No checkpoint is listed twice or left out."""
     await put_instance(database, State.RUNNING)
     for name in "abc":
         await put_checkpoint(database, name)

@@ -156,7 +156,7 @@ async def test_more_than_a_hundred_years_count_as_a_hundred(
 async def test_with_a_cancel_pending_no_instance_falls_asleep(
     persistence: Persistence, database: Database, state: State, keep_running: bool
 ) -> None:
-    """The deadline is kept all the same, and the cancel is told and stays pending."""
+    """The deadline is kept all the same. The step returns the cancel, which stays pending."""
     before = await put_instance(database, state)
     await database.put_signal("i", SignalType.CANCEL, b"why")
     row = await database.row("i")

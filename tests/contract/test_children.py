@@ -1,4 +1,4 @@
-"""Children: started once, of the same tenant, and their endings told to the parent."""
+"""Children: started once, of the same tenant; the parent gets their endings."""
 
 import json
 from base64 import b64encode
@@ -383,7 +383,7 @@ async def test_only_a_parent_of_the_tenant_hears(
 async def test_a_repeated_ending_is_heard_once(
     persistence: Persistence, database: Database
 ) -> None:
-    """A child's ending that is told twice is put in once."""
+    """A child's ending that is stored twice makes one signal."""
     await put_family(database, State.RUNNING, State.RUNNING)
 
     for _ in range(2):
@@ -424,7 +424,7 @@ async def test_a_large_output_is_left_out(
 
 
 async def test_a_long_error_is_cut(persistence: Persistence, database: Database) -> None:
-    """An error is told up to 16,384 characters, and the signal stays one that can be polled."""
+    """The signal has at most 16,384 characters of an error, so it can be polled."""
     await put_family(database, State.RUNNING, State.RUNNING)
     error = "\x01é😀" * 100_000
 
@@ -442,7 +442,7 @@ async def test_a_long_error_is_cut(persistence: Persistence, database: Database)
 async def test_a_watch_reports_the_parent(
     persistence: Persistence, neighbour: Persistence, database: Database, name: str
 ) -> None:
-    """A child's ending is told to watches in this process and in others, by the parent's id."""
+    """A child's ending calls watches in this process and in others, with the parent's id."""
     end, state, _ = WAYS[name]
     await put_family(database, State.RUNNING, state)
     here, there = Told(), Told()

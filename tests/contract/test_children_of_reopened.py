@@ -1,4 +1,4 @@
-"""A reopened parent hears of its children as they are by then."""
+"""A reopened parent gets the present state of its children."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def put_child(database: Database, state: State, **columns: object) -> None
 
 
 async def heard(database: Database) -> dict[str, str]:
-    """What the reopened parent hears of its children, by signal: status, error and output."""
+    """The signals of its children to the reopened parent: status, error and output of each."""
     rows = await database.rows("pending_checkpoint_signals")
     return {
         row["checkpoint_id"]: row["payload"].decode() for row in rows if row["instance_id"] == "i"
@@ -136,7 +136,7 @@ async def test_a_reopened_parent_hears_of_no_child_but_its_own(
 async def test_a_family_reopened_from_the_top_hears_each_of_its_own_children(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of two levels, each reopened parent hears of its children, and of none that goes on again."""
+    """With two levels, each reopened parent gets the endings of its own children only."""
     await put_instance(database, State.FAILED)
     await put_child(database, State.FAILED)
     await put_instance(database, State.COMPLETED, "grandchild", parent_id="c")
@@ -172,7 +172,7 @@ async def test_a_child_that_ended_anew_while_its_parent_was_final_is_heard_so(
 async def test_children_that_end_while_their_parent_is_reopened_are_all_heard(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """An ending that races with the reopening of the parent is heard, whichever comes first."""
+    """An ending that races with the reopening of the parent reaches it, whichever comes first."""
     await put_instance(database, State.FAILED)
     names = [f"{'az'[number % 2]}{number:02}" for number in range(24)]
     for name in names:

@@ -102,7 +102,7 @@ async def test_generations_that_end_at_once_never_wait_for_each_other(
 async def test_of_racing_starts_one_creates_the_child(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Of any number of calls for one child exactly one is told that it created the child."""
+    """Of any number of calls for one child, exactly one returns that it created the child."""
     await put_instance(database, State.RUNNING, "m")
     new = NewChild("c", "orders", b"17")
 

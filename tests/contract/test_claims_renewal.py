@@ -89,7 +89,7 @@ async def test_it_is_due_no_later_than_its_sleepers_moment(
 async def test_only_what_is_asleep_and_of_the_sleepers_run_is_claimed(
     persistence: Persistence, database: Database
 ) -> None:
-    """How all of them stand is told; one that is unknown is missing."""
+    """The renewal returns the states of all; an unknown one is missing."""
     run_states = {
         state.value: await put_instance(database, state, state.value)
         for state in State

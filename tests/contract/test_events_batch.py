@@ -70,7 +70,7 @@ async def test_each_step_does_what_it_does_alone(
 async def test_each_step_finds_what_those_before_it_did(
     persistence: Persistence, database: Database
 ) -> None:
-    """They are taken in turn, and told apart in their outcomes."""
+    """They are executed in turn, and each has its own outcome."""
     before = await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.PAUSE)
     steps = [say(b"1"), suspend(), suspend(), say(b"2"), end(), say(b"3")]

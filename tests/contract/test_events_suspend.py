@@ -151,7 +151,7 @@ async def test_an_acknowledged_signal_counts_no_more(
 async def test_a_superseded_run_settles_nothing(
     persistence: Persistence, database: Database, run: int | None, admitted: bool
 ) -> None:
-    """The signal is its successor's to hear."""
+    """The signal is for the newer run."""
     before = await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.CANCEL)
     stored = await database.snapshot()

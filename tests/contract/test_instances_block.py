@@ -26,7 +26,7 @@ async def due(persistence: Persistence) -> list[str]:
 async def test_any_open_instance_is_blocked_from_outside(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """No event tells of it; a finished instance is left as it is."""
+    """This stores no event. A finished instance is left as it is."""
     before = await put_instance(database, state, waits="[]")
     row = await database.row("i")
 
@@ -116,7 +116,7 @@ async def test_a_signal_that_plain_sql_puts_in_later_makes_it_due(
 async def test_what_was_pending_makes_it_due_again_once_it_has_run(
     persistence: Persistence, database: Database
 ) -> None:
-    """A cancel that was passed over is heard by the next run, or wakes the next sleep."""
+    """A cancel that was pending at the block reaches the next run, or wakes the next sleep."""
     await put_instance(database, State.RUNNING)
     await persistence.signals.send("i", Signal(SignalType.CANCEL), when=OPEN, at=START)
     await persistence.instances.block(Caller("i"), REASON, when=WHEN, at=START)

@@ -47,7 +47,7 @@ async def test_an_unknown_instance_has_no_run_to_continue(
 async def test_continuing_verifies_a_named_checkpoint(
     persistence: Persistence, database: Database
 ) -> None:
-    """What was found is told, as with a new run."""
+    """The outcome has what was found, as with a new run."""
     await put_instance(database, State.RUNNING)
     await database.put("checkpoints", {"instance_id": "i", "checkpoint_id": "a", "state": b""})
 

@@ -89,7 +89,7 @@ async def test_pages_follow_each_other(
 async def test_a_page_goes_on_where_the_last_ended_whatever_came_since(
     persistence: Persistence, database: Database
 ) -> None:
-    """New instances are in front; what was told before may be gone, the last of it too."""
+    """New instances come first. Instances of earlier pages may be gone, even the last one."""
     for name, finished_at in {"a": EARLIER, "b": EARLIER, "c": WAKE, "d": WAKE}.items():
         await put_instance(
             database, State.COMPLETED, name, created_at=START, finished_at=finished_at

@@ -43,7 +43,7 @@ async def test_get_gives_the_instance_in_any_state(
 async def test_run_state_gives_state_and_run(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """The two faces of SUSPENDED are told apart."""
+    """The two states with the status SUSPENDED differ."""
     run_state = await put_instance(database, state, run=7)
 
     found = await persistence.instances.run_state("i")
@@ -78,7 +78,7 @@ async def test_reads_move_nothing(persistence: Persistence, database: Database) 
 async def test_times_are_kept_to_the_millisecond_as_aware_utc(
     persistence: Persistence, millisecond: int
 ) -> None:
-    """What a clock told is what is read back, comparable with it."""
+    """The time that is read back is the clock's, and can be compared with it."""
     moment = START.replace(microsecond=millisecond * 1000)
     await persistence.instances.register(Registration("i", TENANT), when=OPEN, at=moment)
 

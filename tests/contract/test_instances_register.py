@@ -1,4 +1,4 @@
-"""Registering: the next run begins, or the caller hears why not."""
+"""Registering: the next run begins, or the outcome says why not."""
 
 from datetime import timedelta
 

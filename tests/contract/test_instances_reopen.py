@@ -197,7 +197,7 @@ async def test_what_was_set_aside_is_saved_anew_and_set_aside_again(
 async def test_an_open_parent_has_not_heard_of_an_ending_that_is_none(
     persistence: Persistence, database: Database, parent: State, tenant: str, is_removed: bool
 ) -> None:
-    """It will hear of the next one; a finished parent's signals stay as they are."""
+    """It gets the next ending. The signals of a finished parent stay as they are."""
     await put_instance(database, parent, "parent", tenant_id=tenant)
     await put_instance(database, State.FAILED, parent_id="parent")
     for name in ("~child/i", "~child/other"):

@@ -1,4 +1,4 @@
-"""Finding instances that run and have not been heard of."""
+"""Finding instances that run and show no sign of life."""
 
 from datetime import timedelta
 

@@ -314,7 +314,7 @@ async def test_what_may_not_be_launched_calls_no_watch(
         neighbour.watch(neighbours, launchable=there),
     ):
         await QUIET[name](database, persistence)
-        # What a watch tells of this signal it tells after all that was before.
+        # A watch reports this signal after everything that came before it.
         await database.put_custom_signal("marker", "c", b"")
         await told.of("marker")
         await neighbours.of("marker")
@@ -325,7 +325,7 @@ async def test_what_may_not_be_launched_calls_no_watch(
 async def test_a_watch_that_has_ended_is_not_called(
     persistence: Persistence, database: Database
 ) -> None:
-    """A watch that has ended, and one that did not ask for it, hear nothing."""
+    """Neither is a watch that did not ask for it."""
     left, stays = Launches(), Launches()
     told = Told()
 

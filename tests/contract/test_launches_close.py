@@ -134,7 +134,7 @@ async def test_code_that_refuses_its_history_is_blocked_until_there_is_a_newer_v
 async def test_a_parent_hears_of_a_child_that_its_launch_failed(
     persistence: Persistence, database: Database
 ) -> None:
-    """The verdict's ending is told as any other."""
+    """The verdict's ending makes a signal, as any other ending."""
     await put_instance(database, State.ASLEEP, "parent")
     image = await put_image(persistence)
     await hold_lease(persistence, "e")

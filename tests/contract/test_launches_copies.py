@@ -122,7 +122,7 @@ async def test_what_was_open_waits_to_be_resumed(
 async def test_an_id_that_is_taken_stays_as_it_is(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whether it is from the same file is told."""
+    """The outcome says whether it is from the same file."""
     await put_all(database, State.COMPLETED)
     copied = await taken(persistence)
     before = await database.snapshot()

@@ -115,7 +115,8 @@ async def test_a_paused_instance_can_go_without_its_clean_up(
     """
     If that is asked for, and no launch, parent or child of it is open.
 
-    One that wakes by itself stays, and one that is told to go on or to end.
+    One that wakes by
+    itself stays, and so does one with a pending resume or cancel.
     """
     await put_instance(database, State.RUNNING, "other")
     others = await database.snapshot()

@@ -51,7 +51,7 @@ async def running(persistence: Persistence) -> Assignment:
 async def test_a_stop_of_a_running_instance_is_left_to_its_environment(
     persistence: Persistence, database: Database
 ) -> None:
-    """It is told of the cancel, the grace's end and the reason; a longer grace changes nothing."""
+    """Its row has the cancel, the grace's end and the reason; a longer grace changes nothing."""
     launched = await running(persistence)
 
     stopped = await persistence.launches.stop(Stop("i", 5 * SECOND, "why"), at=START)
@@ -216,7 +216,7 @@ async def test_an_instance_without_an_open_launch_moves_to_another_image(
 
 
 async def put_history(persistence: Persistence, database: Database) -> None:
-    """Three checkpoints, an attempt at the second, and a child heard of after the first."""
+    """Three checkpoints, an attempt at the second, and a child whose end came after the first."""
     image = await put_image(persistence)
     await put_instance(
         database, State.FAILED, input=b"[1]", image_id=image.image_id, priority=3, env='{"A": "b"}'
@@ -275,7 +275,7 @@ async def test_a_fork_copies_history_up_to_a_point(
 async def test_a_fork_is_refused_where_a_child_had_not_ended(
     persistence: Persistence, database: Database
 ) -> None:
-    """It names the child; after its ending was heard the whole history is copied."""
+    """It names the child. After the child's end has come, the whole history is copied."""
     await put_history(persistence, database)
 
     refused = await persistence.launches.fork(Fork("i", "new"), at=START)

@@ -218,7 +218,7 @@ async def test_steps_under_way_are_finished_before_it_closes(database: Database)
 
 
 async def test_what_is_closed_says_so(database: Database) -> None:
-    """A caller that comes too late, or too early, is told; nothing hangs."""
+    """A call that comes too late, or too early, raises; nothing hangs."""
     persistence = database.connect()
 
     with pytest.raises(DatabaseError):

@@ -49,7 +49,7 @@ async def test_of_racing_saves_exactly_one_saves(
 async def test_of_racing_saves_of_large_states_one_saves(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """The others are told that there is one; which, they read."""
+    """The other outcomes say that there is a state, which is read by itself."""
     await put_instance(database, State.RUNNING)
     states = [bytes([number]) * (64 * 1024 + 1) for number in range(RACERS)]
 
@@ -247,7 +247,7 @@ async def test_of_racing_endings_one_applies(
 async def test_a_cancel_is_settled_by_one_of_racing_suspends(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """The first may be under way when its repeat comes: the others are told so, nothing more."""
+    """The first may be under way when its repeat comes. The others settle nothing."""
     await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.CANCEL)
 

@@ -158,7 +158,7 @@ async def test_of_racing_wakers_one_wakes(
 async def test_of_racing_custom_signals_one_stands(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """And only its sender is told so."""
+    """Only its sender gets True."""
     await put_instance(database, State.RUNNING)
 
     delivered = await asyncio.gather(
@@ -178,7 +178,7 @@ async def test_of_racing_custom_signals_one_stands(
 async def test_a_cancel_among_racing_signals_stands_in_the_end(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Whatever comes after it is told that it does not."""
+    """A signal that comes after it does not stand, and its sender gets False."""
     await put_instance(database, State.RUNNING)
     types = [
         SignalType.CANCEL if number == RACERS // 2 else SignalType.PAUSE for number in range(RACERS)
@@ -201,7 +201,7 @@ async def test_a_cancel_among_racing_signals_stands_in_the_end(
 async def test_of_racing_creations_one_keeps_its_input(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """The others are told that the id is taken."""
+    """The other calls return that the id is taken."""
     created = await asyncio.gather(
         *(
             (persistence, neighbour)[number % 2].instances.create(

@@ -147,7 +147,7 @@ async def test_a_superseded_run_acknowledges_nothing(
     run: int | None,
     admitted: bool,
 ) -> None:
-    """The signal is its successor's to hear."""
+    """The signal is for the newer run."""
     before = await put_instance(database, State.RUNNING)
     await database.put_signal("i", signal)
     stored = await database.snapshot()

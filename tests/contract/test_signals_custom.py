@@ -42,7 +42,7 @@ async def test_a_custom_signal_is_kept_for_its_checkpoint(
 async def test_the_first_one_stands(
     persistence: Persistence, database: Database, first: bytes | None, later: bytes
 ) -> None:
-    """A later one is told so, be it equal, or the first one empty: it was not the first."""
+    """The sender of a later one gets False, even if it is equal, or if the first is empty."""
     before = await put_instance(database, State.RUNNING)
     await database.put_custom_signal("i", "c", first)
     stored = await database.snapshot()

@@ -1,4 +1,4 @@
-"""What a poll is told: the pending signal, and custom ones by checkpoint."""
+"""What a poll returns: the pending signal, and custom ones by checkpoint."""
 
 import pytest
 from tests.contract.database import Database
@@ -162,7 +162,7 @@ async def test_a_finished_instance_gets_nothing(
 async def test_a_superseded_run_gets_nothing(
     persistence: Persistence, database: Database, run: int | None, admitted: bool
 ) -> None:
-    """The signals are its successor's to hear."""
+    """The signals are for the newer run."""
     before = await put_instance(database, State.RUNNING)
     await database.put_signal("i", SignalType.CANCEL)
     await database.put_custom_signal("i", "c", b"answer")

@@ -1,4 +1,4 @@
-"""Being told of signals, whichever program puts them in."""
+"""Watches report signals, whichever program inserts them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -114,7 +114,7 @@ async def test_every_signal_calls_the_watch_not_just_the_first(
 async def test_a_reported_signal_can_be_read(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """It is never told before it is there."""
+    """No report comes before the signal can be read."""
     await put_instance(database, State.RUNNING)
     told = Told()
 

@@ -34,13 +34,13 @@ class TouchedInstances:
     async def register(
         self, registration: Registration, *, when: Condition, at: datetime
     ) -> Registered:
-        raise AssertionError("nobody registers here")
+        raise AssertionError("no run registers here")
 
     async def get(self, instance_id: str) -> Instance | None:
-        raise AssertionError("nobody is read here")
+        raise AssertionError("no instance is read here")
 
     async def run_state(self, instance_id: str) -> RunState | None:
-        raise AssertionError("nobody is read here")
+        raise AssertionError("no instance is read here")
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ async def test_a_sleep_rechecked_while_the_database_fails_sleeps_on_and_rechecks
     clock: FrozenClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Every second, and tells of it once: it may have years to go."""
+    """It rechecks every second and logs once: the sleep may last for years."""
     sleep = await desk.asleep(session, seconds=HOUR)
     steps.failing.add("pending")
     desk.put_signal(SignalType.CANCEL)

@@ -172,7 +172,7 @@ async def test_a_server_that_notices_late_leaves_the_claim_of_the_one_its_client
 
 
 async def test_a_sleep_leaves_the_claim_of_an_environment_alone(house: House) -> None:
-    """It launches the instance anew; until then the sleeper waits, and then it is told."""
+    """The environment launches the instance anew. Then the waiting sleep is answered."""
     desk, clock = house.desks[0], house.clock
     abandoned = await desk.asleep(house.sessions[0], "one", 5)
     house.sessions[0].close()

@@ -108,7 +108,7 @@ async def test_a_superseded_run_and_an_unknown_instance_start_nothing(desk: Desk
     ],
 )
 def test_a_childs_fields_are_checked(child_id: str, workflow: str, named: str) -> None:
-    """A child's id leaves room for the name under which its ending is told."""
+    """A child's id leaves room for the name of the signal of its ending."""
     with pytest.raises(InvalidValue, match=named):
         NewChild(child_id, workflow)
 

@@ -88,7 +88,7 @@ async def test_a_poll_waits_for_a_signal_and_returns_it(desk: Desk, send: SendSi
 
 
 async def test_a_poll_that_is_due_looks_once_more(desk: Desk) -> None:
-    """What was put in just before is not left to the next poll, told or not."""
+    """A signal that was inserted just before is not left to the next poll, reported or not."""
     poll = await polling(desk, await desk.registered())
     desk.put_signal(SignalType.PAUSE)
 

@@ -24,7 +24,7 @@ async def test_it_is_answered_when_stored_and_nothing_is_held(desk: Desk) -> Non
 
 
 async def test_it_is_refused_like_any_other(desk: Desk) -> None:
-    """A paused instance has not been told to go on."""
+    """A paused instance must not go on."""
     session = await desk.registered()
     desk.put(State.PAUSED)
 

@@ -1,4 +1,4 @@
-"""What tests of waits need: a watch that does as it is told, and ways to wait."""
+"""What tests of waits need: a scripted watch, and ways to wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection

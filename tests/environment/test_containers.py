@@ -92,7 +92,7 @@ async def test_causes_of_deaths_in_containers(contained: Here) -> None:
 
 
 async def test_a_container_is_stopped_with_all_its_processes(contained: Here) -> None:
-    """The first process of a container hears no SIGTERM that it doesn't handle: it is killed."""
+    """The first process of a container gets no SIGTERM that it doesn't handle: it is killed."""
     async with contained.environment() as launcher:
         image = await script(contained, "sleep 1000 & echo $! > /data/other; wait")
         instance_id = await contained.start(image)

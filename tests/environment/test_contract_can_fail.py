@@ -29,7 +29,7 @@ _SHORT_S = 1.0
 
 
 class Whole(LocalPlacement):
-    """The placement on this machine, with what its processes' ends are told by open to change."""
+    """The placement on this machine, with a report of ends that tests can change."""
 
     def _tell(self, launch_id: str, end: LaunchEnd) -> None:
         launch_id, end = self.told(launch_id, end)
@@ -171,7 +171,7 @@ class LosesTheUnstarted(Whole):
 
 
 class AdoptsNothing(Whole):
-    """What lost its spawner is never heard of again."""
+    """A process that lost its spawner is never reported again."""
 
     async def _adopt(self, launch_id: str, launched: object) -> None:
         """Leave it."""
@@ -190,7 +190,7 @@ class NeverWakes(Whole):
 
 class Cluster(ClusterContract):
     async def lose_node(self, rig: Rig, launched: object) -> None:
-        """Nothing is lost, so nothing is told of it."""
+        """Nothing is lost, so nothing is reported."""
 
 
 HERE = test_local_contract.TestLocalPlacement()

@@ -1,4 +1,4 @@
-"""The file of an exported instance: damage, newer formats and other files are told apart."""
+"""The file of an exported instance: damage, newer formats and other files have their own errors."""
 
 import hashlib
 import json

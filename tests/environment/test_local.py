@@ -86,7 +86,7 @@ async def test_a_stopped_process_is_ended(here: Here) -> None:
 
 
 async def test_a_process_that_hangs_before_it_registers_is_killed(here: Here) -> None:
-    """Stopped by SIGSTOP it hears nothing, and is killed all the same."""
+    """Stopped by SIGSTOP it handles no signal, and is killed all the same."""
     async with here.environment():
         image = await here.shell(WAITS, start_timeout_s=1)
         instance_id = await here.start(image)

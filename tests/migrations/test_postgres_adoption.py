@@ -208,7 +208,7 @@ async def test_another_version_is_refused_and_left_alone(
 
 
 async def schema(url: str) -> dict[str, list[tuple[object, ...]]]:
-    """Columns, constraints, indexes and triggers, told as the database tells them."""
+    """Columns, constraints, indexes and triggers, as the database describes them."""
     unused = ", ".join(f"'{table}'" for table in rust_made.UNUSED_TABLES)
     ours = f"NOT IN ({unused})"
     public = "'public'::regnamespace"

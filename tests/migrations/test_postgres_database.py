@@ -132,7 +132,7 @@ async def test_a_trigger_only_notifies(pool: Pool) -> None:
 
 
 async def test_opening_alone_migrates_nothing(url: str) -> None:
-    """A program that only opens the database is told what is missing and what to do."""
+    """A program that only opens the database gets an error: what is missing, and what to do."""
     with pytest.raises(DatabaseError, match=r"lacks migration 001_create_schema: .*URL") as told:
         async with connect(url):
             pass

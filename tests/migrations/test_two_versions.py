@@ -133,7 +133,7 @@ async def test_two_versions_serve_one_database_under_load(
 
 
 async def a_signal_reaches_a_poll_at_either(url: str, servers: list[Wire]) -> None:
-    """What a program of today sends is told by both servers to the polls they hold."""
+    """Both servers answer the polls they hold with a signal from a program of today."""
     async with connect(url) as core, asyncio.TaskGroup() as group:
         polls = []
         for number, server in enumerate(servers):

@@ -92,7 +92,7 @@ def _check_will_be_woken(row: Row, told: str | None, tells: str | None) -> None:
 
 
 def _check_heard(old: Row, new: Row, before: Tables, after: Tables) -> None:
-    """The parent of a child that has just ended hears of it, and a sleeping one is due."""
+    """The parent of a child that has just ended gets its ending, and a sleeping one is due."""
     parent = _open_parent(new, _by_id(before["instances"]))
     if state_of(old) in FINAL or state_of(new) not in FINAL or parent is None:
         return
@@ -130,14 +130,14 @@ def _check_kept(before: Tables, after: Tables) -> None:
 
 
 def _is_taken_back(row: Row, before: Tables, after: Tables) -> bool:
-    """Tell whether it told of a child, and either of the two was reopened since."""
+    """Tell whether it reported a child, and either of the two was reopened since."""
     child = (row["checkpoint_id"] or "").removeprefix("~child/")
     family = {child, row["instance_id"]} if child != row["checkpoint_id"] else {child}
     return any(_reopenings(after, name) > _reopenings(before, name) for name in family)
 
 
 def _check_children_heard(parent: Row, after: Tables) -> None:
-    """A parent that has just been reopened hears of its children as they are."""
+    """A parent that has just been reopened gets the present state of its children."""
     heard = {
         row["checkpoint_id"]: row["payload"]
         for row in after["pending_checkpoint_signals"]

@@ -157,7 +157,7 @@ class ModelMachine(RuleBasedStateMachine):
         silent = await adapter.instances.inactive_since(at, limit=1000)
         found = {one.instance_id for one in due} | {one.instance_id for one in silent}
         awaited = {name for name, one in run_states.items() if one.state in OPEN - {"pending"}}
-        assert found == awaited, "nobody is left that will never be woken"
+        assert found == awaited, "no instance is left that will never be woken"
 
 
 def _beside_others(

@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 # Two are running at first, one is pending, one is unknown.
 names = st.sampled_from(["a", "a", "a", "b", "p", "n"])
-# Children of those; one of them is of no one yet.
+# Children of those; one of them has no parent yet.
 kids = st.sampled_from(["k", "k", "l", "n"])
 ages = st.sampled_from([0, 0, 0, None, -1, 1])
 mortals = st.sampled_from(["b", "p", "n"])

@@ -1,4 +1,4 @@
-"""What SQLite is asked, seen from the driver; and a driver that fails when told to."""
+"""What SQLite is asked, seen from the driver; and a driver that fails on demand."""
 
 import sqlite3
 from typing import Any

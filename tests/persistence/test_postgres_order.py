@@ -1,4 +1,4 @@
-"""Events told at the same time, stored in the order they were told."""
+"""Events that are recorded at the same time are stored in the order of their calls."""
 
 import asyncio
 import time
@@ -74,7 +74,7 @@ async def test_events_are_stored_in_the_order_of_their_calls(
 
 
 async def test_very_many_concurrent_events_are_all_stored(url: str) -> None:
-    """In the order they were told, and what ends the instance behind them."""
+    """In the order of their calls, with the ending of the instance after them."""
     ended = Event(EventType.COMPLETED, b"", START)
     async with PostgresPersistence(url) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
@@ -92,7 +92,7 @@ async def test_very_many_concurrent_events_are_all_stored(url: str) -> None:
 
 
 async def test_one_that_cannot_be_stored_fails_alone(persistence: PostgresPersistence) -> None:
-    """Those told before and after it are stored in their order."""
+    """Events before and after it are stored in their order."""
     bad = Event(EventType.CUSTOM, b"", START)
     # It can't be written, and never comes from a client, where it is checked.
     object.__setattr__(bad, "subtype", "\ud800")

@@ -167,7 +167,7 @@ async def test_a_locked_row_keeps_no_other_caller_waiting(
 async def test_many_that_need_a_locked_row_leave_connections_to_the_others(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """More of them than there are connections; each is told in time, or gets it when it is free."""
+    """They are more than the connections. Each fails in time, or gets the row when it is free."""
     held_up = [f"held-{number}" for number in range(8)]
     for each in (*held_up, "other"):
         await persistence.instances.register(Registration(each, "t"), when=OPEN, at=START)

@@ -1,4 +1,4 @@
-"""Being told of signals, also after the connection that listens was lost."""
+"""Watching signals, also after the listening connection was lost."""
 
 import asyncio
 from collections.abc import Collection, Iterator
@@ -29,7 +29,7 @@ def url() -> Iterator[str]:
 async def test_a_listener_that_is_lost_is_replaced_and_says_so(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever was put in meanwhile may be meant: None; then each is told again."""
+    """It reports None, as anything may have changed; then it reports each signal again."""
     told: asyncio.Queue[Collection[str] | None] = asyncio.Queue()
     stranger = await asyncpg.connect(url)
     async with PostgresPersistence(url) as persistence:

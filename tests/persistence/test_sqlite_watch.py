@@ -29,7 +29,7 @@ PUT_CUSTOM = (
 
 
 class Told:
-    """The instances a watch has told of."""
+    """The instances that a watch has reported."""
 
     def __init__(self) -> None:
         self.calls: asyncio.Queue[Collection[str] | None] = asyncio.Queue()
@@ -102,7 +102,7 @@ async def test_another_process_is_heard(
 async def test_only_changes_are_reported(
     persistence: SqlitePersistence, path: str, put: str
 ) -> None:
-    """What was there before is not, nor what was told."""
+    """Earlier rows are not, nor rows that were reported."""
     put_running(path, "old", "first", "second")
     run_sql(path, put.format("old"))
     told = Told()
@@ -248,7 +248,7 @@ async def test_a_database_in_memory_hears_its_own() -> None:
 async def test_an_outage_is_logged_once_and_nothing_is_lost(
     path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was put in meanwhile is told when the database answers again."""
+    """Signals of that time are reported when the database answers again."""
     outage, looks, told = Outage(), Looks(monkeypatch), Told()
     outage.begin(monkeypatch)
     with caplog.at_level(logging.WARNING):
@@ -269,7 +269,7 @@ async def test_an_outage_is_logged_once_and_nothing_is_lost(
 async def test_a_transaction_of_plain_sql_reports_launchable_instances_once(
     persistence: SqlitePersistence, path: str
 ) -> None:
-    """Rows put in together and a plain UPDATE are told of; a write of other columns is not."""
+    """Rows inserted together and a plain UPDATE are reported; a write of other columns is not."""
     told: asyncio.Queue[None] = asyncio.Queue()
     signals = Told()
     put_running(path, "i")

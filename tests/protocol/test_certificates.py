@@ -93,7 +93,7 @@ def test_another_certificates_key_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_encrypted_key_is_refused(tmp_path: Path) -> None:
-    """A server has no one to ask for the password."""
+    """A server can't ask a person for the password."""
     certificate = self_signed()
     cert_path, key_path = _save(certificate, tmp_path)
     key_path.write_bytes(_pem(certificate, serialization.BestAvailableEncryption(b"secret")))
@@ -110,7 +110,7 @@ def test_the_folder_that_is_made_for_an_authority_is_its_owners_alone(tmp_path: 
 
 
 def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
-    """A user who may write to the folder has put one there, to have the key elsewhere."""
+    """Another user with the right to write to the folder could have put the link there."""
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "ca-key.pem").symlink_to(elsewhere)
 

@@ -54,7 +54,7 @@ async def _received(sock: socket.socket, sent: list[bytes]) -> list[bytes]:
             for data in sent:
                 sender.sendto(data, sock.getsockname())
         async with asyncio.timeout(10):
-            # Nothing tells of datagrams but what they are given to.
+            # Only the receiver knows of datagrams.
             while len(notes) < sum(  # noqa: ASYNC110  As said.
                 len(data) <= LARGEST_DATAGRAM for data in sent
             ):

@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 class Client:
-    """One that takes what it is told to."""
+    """A client that takes as many bytes as the test says."""
 
     def __init__(self, room: "Room") -> None:
         self.debt = Debt()

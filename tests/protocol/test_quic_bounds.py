@@ -203,6 +203,6 @@ async def test_a_client_that_reads_nothing_overloads_its_connection() -> None:
 
 async def _held(served: Served[Holding], size: int) -> None:
     """Wait until all connections together hold so much."""
-    # No event tells of what is only half received.
+    # There is no event for data that is only half received.
     while sum(one.connection.held for one in served.handlers) < size:  # noqa: ASYNC110  As said.
         await asyncio.sleep(0)

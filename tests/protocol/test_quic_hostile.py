@@ -186,7 +186,7 @@ async def test_a_client_may_give_up_as_many_streams_at_once_as_a_packet_holds() 
 
 
 async def test_datagrams_no_path_carries_are_dropped_and_the_bound_is_announced() -> None:
-    """What one packet can cost is bounded with its size; a client that looks for more is told."""
+    """The bound on the size bounds the cost of a packet. The server announces the bound."""
     async with serving(Echo) as served, raw_client(served.port) as client:
         send_one(client, datagram(client.quic, stream_frame(0, 0, bytes(3000)), largest=4000))
         client.quic.send_stream_data(4, b"small", end_stream=True)

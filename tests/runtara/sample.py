@@ -46,7 +46,7 @@ class Receipt:
 
 
 class Declined(Exception):
-    """Its argument is the person who has declined."""
+    """Its argument names the person that has declined."""
 
 
 APPROVAL = Promise("approval", Decision)  # typed at both ends

@@ -143,7 +143,7 @@ async def test_a_paused_one_goes_on_when_it_is_resumed(client: Client) -> None:
     handle = client.handle(fulfil, await waiting(client, Order("19", 1)))
     await handle.pause()
     await handle.send("approval", Decision(True, "Ann"))
-    # What was sent has it launched, and then it hears that it is to pause.
+    # The value makes it launch, and then it gets the pause.
     await Ways.until_state(handle, _is_paused)
 
     await handle.resume()

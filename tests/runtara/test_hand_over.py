@@ -1,4 +1,4 @@
-"""Two workers, one of which is told to end: what the other goes on with, and how soon."""
+"""Two workers, one of which is asked to end: what the other goes on with, and how soon."""
 
 import asyncio
 import itertools

@@ -15,7 +15,7 @@ from runtara_domain.launching.launcher import Launcher
 async def test_an_end_in_this_process_is_heard_without_a_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The worker tells of it; nothing else would before the test has lost its patience."""
+    """The worker reports it; nothing else would before the test's time is up."""
     monkeypatch.setattr(endings, "_FIRST_LOOK", 1000.0)
     monkeypatch.setattr(endings, "_LAST_LOOK", 1000.0)
     where = "sqlite::memory:"

@@ -37,14 +37,14 @@ class BusyClient:
             self._news.set()
 
     async def until_told(self, more: int) -> None:
-        """Wait until it has told so many more events."""
+        """Wait until it has recorded so many more events."""
         count = len(self.told)
         while len(self.told) < count + more:
             self._news.clear()
             await self._news.wait()
 
     async def until_refused(self) -> None:
-        """Wait until it was told that the database is away."""
+        """Wait until a call was refused because the database is away."""
         while not self.refused:
             self._news.clear()
             await self._news.wait()

@@ -25,7 +25,7 @@ def size(answer: pb.RpcResponse) -> int:
 
 
 def test_a_checkpoint_found_leaves_the_pending_signal_for_later_if_both_do_not_fit() -> None:
-    """It is told until it is acknowledged; the custom one is what a replay must see again."""
+    """Polls return it until it is acknowledged. A replay must see the custom one again."""
     outcome = Saved(RUN_STATE, LARGEST, CANCEL, LARGEST_SIGNAL)
 
     message = translation.saved(ID, ID, outcome)
@@ -138,7 +138,7 @@ def test_every_other_answer_at_its_limits_fits(answer: pb.RpcResponse) -> None:
 
 
 def test_values_that_fit_a_poll_only_one_by_one_are_sent_one_by_one() -> None:
-    """What is left out is told by the next poll, which no longer names the first."""
+    """The next poll, which no longer names the first, returns what was left out."""
     request = pb.PollSignalsRequest(instance_id="i-1", more_checkpoint_ids=["a", "b", "c"])
     half = bytes(MAX_PAYLOAD // 2)
 

@@ -87,7 +87,7 @@ def event(kind: int, payload: bytes) -> pb.RpcRequest:
 
 
 async def retries(wire: Wire) -> list[bytes]:
-    """Tell of attempts; give the answers, most of which are empty ends."""
+    """Record attempts; return the answers, most of which are empty ends."""
     answers = []
     for number in (1, 2, 2, 0, 2**31 - 1, 2**31):
         message = pb.RetryAttemptEvent(

@@ -41,7 +41,8 @@ async def test_a_standby_takes_over_under_load(pair: Pair, servers: list[ServerP
     """
     Every call ends in success or DATABASE_ERROR, and nothing acknowledged is lost.
 
-    No server is started again; a poll that waited all along hears of a signal put in afterwards.
+    No server is started again; a poll that waited all
+    along returns a signal inserted afterwards.
     """
     processes = [server.process for server in servers]
     ports = [server.port for server in servers]

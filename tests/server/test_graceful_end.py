@@ -1,4 +1,4 @@
-"""The end of a server that is told to: what is under way is delivered, and nothing is lost."""
+"""The graceful end of a server: what is under way is delivered, and nothing is lost."""
 
 import asyncio
 import signal

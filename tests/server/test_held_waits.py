@@ -127,7 +127,7 @@ async def asked_at_rest(statements: Statements) -> list[str]:
 async def test_thousands_at_rest_cost_nothing_and_each_is_still_reached(
     crowd: Crowd, statements: Statements, tmp_path: Path
 ) -> None:
-    """What comes of another process is told within a tick of the watch, at two seconds the most."""
+    """A signal of another process arrives within a tick of the watch, at most two seconds."""
     tasks = len(asyncio.all_tasks()) - len(crowd.sleeps) - len(crowd.polls)
     assert tasks < 12  # The timer, the watch, the keepers, the listener's and the test's own.
 

@@ -81,7 +81,7 @@ class Watched:
     async def keeps(self, *counts: int) -> None:
         """Wait until it keeps so many."""
         async with asyncio.timeout(PATIENCE):
-            # No event tells of the last of it.
+            # There is no event for its last byte.
             while self.kept() != counts:  # noqa: ASYNC110  As said.
                 await asyncio.sleep(0.005)
 
@@ -143,7 +143,7 @@ async def test_a_client_that_closes_amid_an_operation_leaves_nothing(
 async def test_a_client_that_vanishes_amid_an_operation_leaves_nothing(
     watched: Watched, operation: Message
 ) -> None:
-    """No word is heard of it again: its connection's silence is its end."""
+    """It sends nothing more: the silence of its connection is its end."""
     async with gone(watched.port) as connection:
         await register(connection, ID)
         connection.start(operation)

@@ -104,7 +104,7 @@ async def test_a_signal_not_accepted_stays_pending(
 async def test_the_largest_state_is_found_while_the_largest_signals_wait(
     runtime: CoreRuntime, wire: Wire
 ) -> None:
-    """The pending one is heard by a poll: the three don't fit one frame."""
+    """A poll returns the pending one: the three don't fit one frame."""
     state, payload = bytes(63 * 1024 * 1024), bytes(512 * 1024)
     now = SystemClock().now()
     signals = runtime.persistence.signals

@@ -90,7 +90,7 @@ async def test_racing_on_many_servers_of_one_file_exactly_one_saves(tmp_path: Pa
 
 
 def check_one_winner(answers: list[pb.RpcResponse]) -> None:
-    """Expect that one was told it saved, and the others got what it saved."""
+    """Expect that one caller saved, and the others got its state."""
     outcomes = [(answer.checkpoint.found, answer.checkpoint.state) for answer in answers]
     assert outcomes.count((False, b"")) == 1
     winner = b"%d" % outcomes.index((False, b""))

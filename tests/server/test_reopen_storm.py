@@ -1,7 +1,7 @@
 """
 Instances that end, block and are reopened while the server is killed again and again.
 
-Nothing leaves a final state but a reopen, and a parent hears of exactly the ending that stands.
+Nothing leaves a final state but a reopen, and a parent gets exactly the ending that stands.
 """
 
 import asyncio

@@ -112,7 +112,7 @@ async def answer(
 
 
 def told_of(error: CoreError) -> str:
-    """Give what a client is told of it: of a database's own words nothing."""
+    """Return the answer to the client, which has none of the database's own words."""
     if error.code != "DATABASE_ERROR":
         return str(error)
     return (

@@ -52,7 +52,7 @@ class House:
                 pass
 
     async def until_listening(self) -> None:
-        """Wait for a server to be told of signals."""
+        """Wait for a server to listen for signals."""
         await self.until(
             "EXISTS (SELECT FROM pg_stat_activity"
             " WHERE query LIKE 'LISTEN%' AND state = 'idle' AND datname = current_database())"

@@ -9,7 +9,7 @@ STEPS = 5
 
 
 async def be_parent(client: Client, children: int) -> None:
-    """Start children, wait for all their endings, and save each as it is heard."""
+    """Start children, wait for all their endings, and save each as it comes."""
     ids = [f"child-{number}" for number in range(children)]
     for child_id in ids:
         await client.start_child(child_id, "w", child_id.encode())

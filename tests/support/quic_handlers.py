@@ -74,7 +74,7 @@ class Served(Generic[Handler]):
         return self.handlers[0]
 
     async def connect(self, **changes: Any) -> ClientConnection:
-        """Connect without checking the certificate, unless told otherwise."""
+        """Connect without checking the certificate, unless asked to check it."""
         return await connect(
             ClientSettings(**{"host": "127.0.0.1", "port": self.port, "verify": False, **changes})
         )

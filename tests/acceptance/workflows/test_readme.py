@@ -109,7 +109,7 @@ def test_the_pages_inputs_are_taken(target: str, given: str) -> None:
 
 
 async def test_the_pages_service_acts_once_a_key_and_undoes() -> None:
-    """And tells of what it did."""
+    """It also lists what it did."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "examples.workflows.service", "0"), cwd=ROOT, stdout=PIPE
     )

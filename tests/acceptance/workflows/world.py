@@ -100,7 +100,7 @@ class World(ThreadingHTTPServer):
             return 201, {"number": self._keys[kind, key]}
 
     def find(self, kind: str, what: str) -> tuple[int, Any]:
-        """Tell of what was done under a key, or of a message."""
+        """Find what was done under a key, or a message."""
         if kind == "inbox":
             is_open = int(what) < len(self.messages)
             return 200, {"text": self.messages[int(what)] if is_open else None}
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._handle(lambda: self.server.book(self._path()[0], key, asked))
 
     def do_GET(self) -> None:
-        """Tell of something."""
+        """Answer a question about what was done."""
         self._handle(lambda: self.server.find(*self._path()))
 
     def do_DELETE(self) -> None:

@@ -172,7 +172,7 @@ async def test_one_that_runs_by_hand_is_launched_once_it_is_silent(world: World)
 
 
 async def test_a_back_off_of_an_environment_that_died_ends_in_time_elsewhere(world: World) -> None:
-    """The other one was told that the launch was closed, and asked what becomes launchable."""
+    """The other one learned that the launch was closed, and asked what becomes launchable."""
     async with world.launcher("b") as other:
         await world.pass_time(2)
         async with world.launcher("a", leaves_processes=True) as launcher:
@@ -326,7 +326,7 @@ async def test_a_silent_process_is_killed(world: World) -> None:
 
 
 async def test_an_instance_that_fails_by_silence_says_so(world: World) -> None:
-    """Its error has for how long nothing was heard, not the signal that ended its process."""
+    """Its error names the time of silence, not the signal that ended its process."""
     silence = Patience(silence=timedelta(seconds=33))
     once = CrashPolicy(maximum=1)
     async with world.launcher(patience=silence, crashes=once) as launcher:

@@ -100,7 +100,7 @@ def test_a_stopped_instance_is_cancelled_with_the_reason() -> None:
 
 
 def test_a_launch_that_was_timed_out_fails_its_instance() -> None:
-    """A process that did not hear the cancel of its timeout has failed."""
+    """A process that did not acknowledge the cancel of its timeout has failed."""
     end = LaunchEnd(cause=Cause.TIMED_OUT, reports=True, signal=9, reason="timed out after 5 s")
 
     verdict = judge(end, RUNNING, POLICY)

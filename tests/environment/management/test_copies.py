@@ -70,7 +70,7 @@ async def test_one_that_goes_on_here_is_only_copied(port: Port, state: State) ->
 
 
 async def test_what_binds_it_to_its_database_is_listed(port: Port) -> None:
-    """A signal that it has yet to hear of, its parent, its child."""
+    """A signal that it has not acknowledged, its parent, its child."""
     instances = port.client.instances
     await put_instance(port.database, State.RUNNING, "p")
     for name, parent in (("told", None), ("p-i", "p"), ("i", None), ("c", "i")):

@@ -25,7 +25,7 @@ async def names(port: Port, **which: object) -> list[tuple[str, int | None]]:
 
 
 async def test_an_image_goes_up_in_pieces_and_is_stored_whole(port: Port, tmp_path: Path) -> None:
-    """Its bytes are checked as a file, kept in chunks, and found by id; progress is told."""
+    """Its bytes are checked as a file, kept in chunks, and found by id; progress is reported."""
     source = tmp_path / "orders.zip"
     source.write_bytes(BYTES)
     told: list[tuple[int, int]] = []

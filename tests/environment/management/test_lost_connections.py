@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 class Scripted:
-    """A connection whose exchanges are as told, one after another; then there is none."""
+    """A connection with scripted exchanges, one after another; then there is none."""
 
     addresses = "there"
 

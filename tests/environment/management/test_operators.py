@@ -345,7 +345,7 @@ async def test_what_an_abandoned_claim_takes_is_given_back(
     claiming = asyncio.create_task(transport.ask(pb.RpcRequest(claim_launches=asked)))
     await has_claimed.wait()
     claiming.cancel()
-    # Once this is answered, the server has heard of it.
+    # Once this is answered, the server has received it.
     await transport.ask(pb.RpcRequest(health_check=pb.HealthCheckRequest()))
     may_go_on.set()
     async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""What instances wait for, from what the SDK stores to what operators are told."""
+"""What instances wait for, from what the SDK stores to what operators see."""
 
 import json
 
@@ -24,7 +24,7 @@ AT_MS = 1795953600000
 def test_kinds_and_times_are_those_of_the_wire(
     stored: tuple[str, str], told: tuple[str, str]
 ) -> None:
-    """A time is told in milliseconds, and left out where there is none."""
+    """A time is in milliseconds, and left out where there is none."""
     one = {"kind": stored[0], "name": stored[1], "since": AT, "until": None}
 
     (found,) = waiting(awaited(json.dumps([one])))

@@ -20,7 +20,7 @@ from runtara_domain.status import State
 async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadline(
     fleet: Fleet, tmp_path: Path
 ) -> None:
-    """The core wakes the instance, and the environment is told of it."""
+    """The core wakes the instance, and the environment is notified."""
     await fleet.environment("a").start()
     program = PROGRAM.format(folder=tmp_path, detach=False, seconds=5)
     await fleet.start(await fleet.program(program), "i")

@@ -148,7 +148,7 @@ async def test_a_stop_of_an_instance_that_another_environment_runs(
 
 @pytest.mark.long
 async def test_a_fork_with_an_unfinished_child(fleet: Fleet) -> None:
-    """It is refused, naming the child; once that has ended, the copy hears of it and completes."""
+    """The refusal names the child. Once the child has ended, the copy gets that and completes."""
     environment = fleet.environment("a")
     await environment.start()
     await fleet.image(FLOW, "flow:waits", workflow="waits")

@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 def test_a_process_over_its_memory_is_killed_and_its_end_says_so(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
-    """The kernel's kill at the launch's own limit is told apart from any other SIGKILL."""
+    """The kernel's kill at the launch's own limit differs from any other SIGKILL."""
     program = "data = bytearray(300 * 1024 * 1024)"
     limits = {"memory_bytes": 100 * MIB, "cpus": None}
     spawner.launch(client, "a", sys.executable, "-c", program, limits=limits)

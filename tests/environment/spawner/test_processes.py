@@ -41,7 +41,7 @@ def test_an_exit_code_is_reported(
 def test_a_signal_that_ends_a_process_is_reported(
     spawner: SpawnerProcess, client: SpawnerClient, number: signal.Signals
 ) -> None:
-    """Told as a signal, and not as an exit code of 128 and more."""
+    """As a signal, and not as an exit code of 128 and more."""
     spawner.launch(client, "a", "/bin/sleep", "1000")
     client.ask(do="signal", launch_id="a", signal=number)
 
@@ -93,7 +93,7 @@ def test_a_program_that_is_not_there_is_an_error(
 def test_an_ending_is_kept_until_it_is_confirmed(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
-    """A client that connects later hears of it; one that connects after that doesn't."""
+    """A client that connects before the confirmation gets it; one that connects later doesn't."""
     spawner.launch(client, "a", "/bin/sh", "-c", "exit 3")
     client.close()
 
@@ -130,7 +130,7 @@ def test_a_process_outlives_its_client(spawner: SpawnerProcess, client: SpawnerC
 def test_a_process_outlives_its_spawner_and_is_taken_over(
     spawner: SpawnerProcess, client: SpawnerClient, tmp_path: Path
 ) -> None:
-    """What it writes from then on arrives; its exit code is told to its parent alone."""
+    """Its later output arrives. Its exit code is lost: the kernel tells only the parent."""
     script = "while ! test -e go; do sleep 0.02; done; echo after; exit 5"
     started = spawner.launch(client, "a", "/bin/sh", "-c", script)["ok"]
     spawner.kill()

@@ -95,7 +95,7 @@ def test_a_package_runs_as_python_m_runs_it(
 def test_a_forked_launch_can_be_killed(
     spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any]
 ) -> None:
-    """Its signal is told; the interpreter serves the next launch."""
+    """Its signal is reported, and the interpreter serves the next launch."""
     (Path(image["cwd"]) / "program.py").write_text("import time; time.sleep(1000)")
     launch(spawner, client, "a", image)
     client.ask(do="signal", launch_id="a", signal=signal.SIGKILL)

@@ -54,7 +54,7 @@ async def test_an_interval_of_zero_sends_none(server: FakeServer, client: Client
 async def test_heartbeats_stop_when_the_instance_has_ended(
     server: FakeServer, beating: Client, end: Callable[[Client], Awaitable[None]]
 ) -> None:
-    """The ending is the last that is heard of it, however often it registered."""
+    """The ending is its last request, however often it registered."""
     await beating.register()
     await beating.register()
     await heartbeat_received(server)
@@ -83,7 +83,7 @@ async def test_a_failed_heartbeat_is_followed_by_the_next(
 async def test_a_superseded_heartbeat_stops_the_next_call(
     server: FakeServer, beating: Client, log: LogWatch
 ) -> None:
-    """A process that has a successor must not go on, and is told as soon as it asks."""
+    """A superseded process must not go on: its next request raises."""
     server.script("instance_event", refuse("INSTANCE_SUPERSEDED", "run 2 has registered"))
     await beating.register()
     await log.seen("heartbeats end: run 2 has registered")

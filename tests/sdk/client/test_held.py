@@ -228,7 +228,7 @@ async def test_a_run_superseded_meanwhile_is_not_continued(
 async def test_what_one_call_learns_ends_all_that_are_held(
     server: FakeServer, client: Client
 ) -> None:
-    """A server that holds them may not have heard of the successor, which has another."""
+    """The server that holds them may not know of the newer run, which another server registered."""
     server.always("sleep", be_silent)
     server.always("poll_signals", be_silent)
     server.script("checkpoint", refuse("INSTANCE_SUPERSEDED", "run 2"))

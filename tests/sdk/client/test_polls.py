@@ -134,7 +134,7 @@ async def test_a_poll_asked_again_waits_only_for_the_rest(
 
 
 def sent(*names: str, knows_more: bool = True) -> Act:
-    """Answer with what was sent to these; a server that knows no more tells of one."""
+    """Answer with the signals for these names; an old server answers for one name."""
     custom = [CustomSignal(checkpoint_id=name, payload=name.encode()) for name in names]
     if knows_more:
         answer = PollSignalsResponse(custom_signals=custom, knows_more=True)
@@ -191,7 +191,7 @@ async def test_a_server_that_knows_of_one_checkpoint_is_asked_for_each(
 
 
 async def test_a_thousand_are_asked_for_at_a_time(server: FakeServer, client: Client) -> None:
-    """And what was sent to any of them is told together."""
+    """One answer has the signals for all of them."""
     names = [f"c-{number}" for number in range(1500)]
     server.script("poll_signals", sent("c-7"), sent("c-1400"))
 

@@ -44,7 +44,7 @@ async def test_a_workflow_goes_from_its_first_step_to_its_end(real_server: Serve
 
 
 async def test_a_second_run_finds_what_the_first_has_passed(real_server: ServerProcess) -> None:
-    """And the first is told to stop."""
+    """The first run is superseded."""
     async with instance(real_server) as first, instance(real_server) as second:
         await first.register()
         await first.checkpoint("step-1", b"done")

@@ -77,7 +77,7 @@ async def test_a_sleep_lasts_as_long_as_asked_and_once(client: Client) -> None:
 async def test_a_sleep_outlives_the_server_that_held_it(
     client: Client, real_server: ServerProcess, end: Callable[[ServerProcess], Awaitable[object]]
 ) -> None:
-    """Told to end or killed: the next one holds what is left."""
+    """By SIGTERM or SIGKILL: the next server holds the rest of the sleep."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     sleep = asyncio.create_task(client.sleep(5, "nap"))

@@ -134,7 +134,7 @@ async def test_a_broken_answer_is_a_protocol_error(
 
 
 async def test_what_no_frame_can_carry_is_not_sent(server: FakeServer, client: Client) -> None:
-    """The limit is told before anything of it leaves."""
+    """The error names the limit before any byte is sent."""
     with pytest.raises(ValidationFailed, match="too large"):
         await client.checkpoint("step-1", bytes(MAX_PAYLOAD + 1))
 

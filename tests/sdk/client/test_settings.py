@@ -143,7 +143,7 @@ def test_a_file_that_only_looks_like_a_certificate_is_refused(
 
 
 def test_a_long_value_is_cut(environment: pytest.MonkeyPatch) -> None:
-    """Its length is told instead."""
+    """The error has its length instead."""
     environment.setenv("RUNTARA_INSTANCE_ID", "é" * 513)
 
     with pytest.raises(ConfigurationError) as raised:

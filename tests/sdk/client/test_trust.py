@@ -113,7 +113,7 @@ async def test_a_certificate_out_of_its_time_is_not_trusted(
 async def test_one_that_is_not_trusted_does_not_end_the_search_for_others(
     settings: Callable[..., Settings], vouched_for: Callable[..., Settings]
 ) -> None:
-    """Those that are away may come back; why each failed is told."""
+    """Servers that are away may come back. The error says why each failed."""
     addresses = f"127.0.0.1:1,{vouched_for().server_addr}"
     async with Client(vouched_for(server_addr=addresses, request_timeout_ms=300)) as client:
         with pytest.raises(ConnectionFailed) as raised:

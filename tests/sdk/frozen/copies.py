@@ -46,7 +46,7 @@ class Replays:
     async def run(
         self, targets: Mapping[str, str], *, python: str = sys.executable, **variables: str
     ) -> dict[str, Any]:
-        """Run instances, given by id as MODULE:FUNCTION; each is told as outcome, value, notes."""
+        """Run instances, given by id as MODULE:FUNCTION; gives each one's outcome, value, notes."""
         process = await asyncio.create_subprocess_exec(
             *(python, str(Path(__file__).with_name("replay.py")), str(self._folder)),
             stdin=PIPE,

@@ -200,7 +200,7 @@ async def test_instances_go_on_under_another_python(
     deploys: tuple[Path, Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With one of each version that is on this machine; which are not is told."""
+    """With each version that is on this machine; the test names those that are not."""
     base = interpreter(version)
     if base is None:
         with capsys.disabled():

@@ -100,7 +100,7 @@ class Launcher:
                 await asyncio.sleep(0.01)
 
     async def shown_life(self, after: datetime) -> datetime:
-        """Wait until the core has heard of the instance after a moment; say when."""
+        """Wait until the core has a sign of life after a moment; return its time."""
         async with asyncio.timeout(PATIENCE), connect(self._url) as persistence:
             while True:
                 found = await persistence.instances.get("i-1")

@@ -1,4 +1,4 @@
-"""Running what has ended: how it ended is told again, and none of its code runs."""
+"""Running an instance that has ended: it gives the same ending, and none of its code runs."""
 
 import signal
 from collections.abc import AsyncIterator

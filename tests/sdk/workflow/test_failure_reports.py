@@ -1,4 +1,4 @@
-"""What is told of a failure: the frames of user code, and what to do."""
+"""What a failure's report has: the frames of user code, and what to do."""
 
 import asyncio
 

@@ -150,7 +150,7 @@ async def test_a_get_that_is_over_raises_timeout_error_on_every_replay() -> None
 
 
 async def test_a_value_that_was_sent_in_time_wins_over_the_deadline() -> None:
-    """No process was there to hear it before."""
+    """No process was there to receive it before."""
     core = Core()
 
     @workflow(suspend_after="0s")

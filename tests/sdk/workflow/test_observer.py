@@ -1,4 +1,4 @@
-"""The observer port: what is told of a run, and in which order."""
+"""The observer port: the events of a run, and their order."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ from runtara_sdk.workflow.errors import NondeterminismError
 
 
 class Told:
-    """Keeps what it is told."""
+    """Keeps the events that it gets."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -97,7 +97,7 @@ async def test_each_event_is_observed_when_it_happens(told: Told) -> None:
 
 
 async def test_the_last_attempt_has_none_after_it(told: Told) -> None:
-    """An attempt that is the last is told with no next one, and its failure as a record."""
+    """The event of the last attempt names no next one, and its failure is recorded."""
 
     @step
     async def pay() -> None:

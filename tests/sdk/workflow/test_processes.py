@@ -1,4 +1,4 @@
-"""Workflows as processes: killed, suspended, told things, and run again."""
+"""Workflows as processes: killed, suspended, sent values, and run again."""
 
 import asyncio
 import json

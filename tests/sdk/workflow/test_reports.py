@@ -1,4 +1,4 @@
-"""What people are told of a run while it runs: its progress, and what it awaits."""
+"""What people see of a run while it runs: its progress, and what it awaits."""
 
 import asyncio
 import json

@@ -47,14 +47,14 @@ async def delays(launcher: Launcher, workflow: str, names: list[str]) -> list[fl
 
 
 async def test_a_sender_is_heard_while_a_poll_waits(launcher: Launcher) -> None:
-    """A workflow that waits for one promise after the other hears each before its poll is over."""
+    """Of promises awaited one after another, each value comes before its poll is over."""
     found = await delays(launcher, "hearing", [f"at-{number}" for number in range(20)])
 
     assert statistics.median(found) < LONGEST
 
 
 async def test_promises_waited_for_at_once_are_heard_by_one_poll(launcher: Launcher) -> None:
-    """One poll waits for all of them, and hears each before it is over."""
+    """One poll waits for all of them, and returns each value before its time is over."""
     found = await delays(launcher, "hearing_at_once", [f"{number}/sent" for number in range(24)])
 
     assert statistics.median(found) < LONGEST

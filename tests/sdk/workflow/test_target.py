@@ -1,4 +1,4 @@
-"""What a newcomer may get wrong on the command line, and is told then."""
+"""Mistakes of newcomers on the command line, and the errors for them."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""A value that is sent while its workflow leaves: heard, or the instance is due at once."""
+"""A value that is sent while its workflow leaves: it arrives, or the instance is due at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
