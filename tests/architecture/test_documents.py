@@ -1,11 +1,13 @@
 """Documents name what there is: links, files, variables, commands, and names of the code."""
 
+import ast
 import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
+from textwrap import indent
 
 from tests.architecture.house import ROOT
 
@@ -24,9 +26,12 @@ FOREIGN = {
 """Names of other people's programs that no code of ours has."""
 INVENTED = {"old_name"}
 """Names that examples make up."""
+ONE_PROGRAM = ("docs/environment.md",)
+"""Documents whose blocks together are a program, which another test runs."""
 NO_CODE = (".md", ".lock", ".svg", ".db", ".csv", ".png")
 
 _FENCED = re.compile(r"^\s*```.*?^\s*```", re.DOTALL | re.MULTILINE)
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _QUOTED = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _FILE = re.compile(r"(?:[\w.*-]+/)*[\w*-]+\.(?:py|sql|proto|service|svg|md)")
@@ -88,6 +93,14 @@ def is_in_its_module(name: str) -> bool:
     return is_module or any(re.search(rf"\b{last}\b", each.read_text()) for each in modules)
 
 
+def imported_by(block: str) -> Iterator[tuple[str, str]]:
+    """Give the names that a block imports from our packages; raises SyntaxError if it is none."""
+    inner = block if block.startswith(" ") else indent(block, "    ")
+    for node in ast.walk(ast.parse(f"async def page():\n{inner}")):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runtara"):
+            yield from ((str(node.module), each.name) for each in node.names)
+
+
 def test_links_lead_to_files_or_folders() -> None:
     """Links to other sites are not followed."""
     dead = [
@@ -137,6 +150,20 @@ def test_dotted_names_in_backticks_are_in_their_modules() -> None:
         for word in quoted(text)
         for name in _DOTTED.findall(word)
         if not is_in_its_module(name)
+    ]
+
+    assert unknown == []
+
+
+def test_examples_are_python_and_import_what_there_is() -> None:
+    """A block may begin inside of a function, and `...` may stand for a body."""
+    unknown = [
+        (document, f"{module}.{name}")
+        for document, text in documents()
+        if document not in ONE_PROGRAM
+        for block in _PYTHON.findall(text)
+        for module, name in imported_by(block)
+        if not is_in_its_module(f"{module}.{name}")
     ]
 
     assert unknown == []
