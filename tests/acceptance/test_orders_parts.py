@@ -136,7 +136,7 @@ def test_a_key_is_not_for_two_different_charges(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_kills_are_planned_one_after_the_other_with_room_between(seed: int) -> None:
-    """So that no kill is missed because the one before was sent a little late."""
+    """A kill that is sent a little late does not make the next one miss."""
     order_ids = [str(number) for number in range(10 * ORDERS_A_KILL)]
 
     plan = plan_kills(order_ids, 10, seed)

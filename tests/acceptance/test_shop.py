@@ -214,7 +214,7 @@ def test_the_money_goes_back_even_where_items_can_not(shop: Shop) -> None:
 
 
 def test_ids_of_customers_name_orders_alone(shop: Shop) -> None:
-    """Not the child that undoes one; and one that is too long is refused as a customer's fault."""
+    """They don't name the child that undoes an order. Too long an id is the customer's error."""
     shop.order("undone", card="stolen")
     shop.ended("undone")
 

@@ -68,7 +68,7 @@ def test_no_former_name_is_left() -> None:
 
 
 def test_former_names_are_found_in_code_and_prose() -> None:
-    """But not the word as stored data has it, nor an option of another call."""
+    """The word of stored data is no finding, nor is an option of another call."""
     names = list(former_names())
 
     code = 'raise NotSaveable(x)\n# Strikes\n@workflow(name="a", hold=1)\nfrom a import B, Refused'

@@ -348,7 +348,7 @@ FORBIDDEN: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 
 
 def test_each_column_set_to_what_it_may_not_be_is_named(database: Doctored) -> None:
-    """And what it may be is not: a parent that is pruned, a claim that has run out."""
+    """Allowed values are not named: a pruned parent, a claim that has run out."""
     expected: dict[str, tuple[str, ...]] = {}
     rows: dict[str, Row] = {}
     for column, cases in COLUMNS.items():

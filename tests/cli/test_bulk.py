@@ -106,7 +106,7 @@ def test_a_change_is_counted_and_agreed_to_first(many: Many) -> None:
 
 
 def test_all_that_are_chosen_are_changed(many: Many) -> None:
-    """And then there are none left."""
+    """Afterwards the filters choose no instance."""
     result = many.give("retry", "--workflow", "pay", "--yes")
     again = many.give("retry", "--workflow", "pay", "--yes")
 
@@ -116,7 +116,7 @@ def test_all_that_are_chosen_are_changed(many: Many) -> None:
 
 
 def test_a_change_that_was_killed_goes_on_and_changes_none_twice(many: Many) -> None:
-    """Not even one that has failed again by then."""
+    """An instance that has failed again meanwhile is not changed either."""
     ended = many.killed("retry", "--workflow", "pay", "--yes")
     before = many.retried()
     many.asked(
@@ -231,7 +231,7 @@ def test_what_has_ended_is_deleted_with_its_children(many: Many) -> None:
 def test_what_has_changed_since_it_was_chosen_is_not_deleted(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However late: such as one that was retried, and has failed again."""
+    """For example an instance that was retried and has failed again."""
     delete = Instances.delete
 
     async def late(instances: Instances, instance_id: str, **more: Any) -> int:

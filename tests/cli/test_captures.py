@@ -43,7 +43,7 @@ def test_what_is_drawn_are_commands(name: str) -> None:
 
 @pytest.mark.long
 def test_the_pictures_are_what_the_script_draws(tmp_path: Path) -> None:
-    """But for times; the others show processes, which begin as they may."""
+    """Times may differ. Other pictures show processes, whose order varies."""
     SCRIPT["write"](tmp_path)
 
     for name in STABLE:

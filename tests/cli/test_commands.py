@@ -132,7 +132,7 @@ def test_an_operator_sees_and_sets_what_bounds_launches(place: Location) -> None
 
 
 def test_a_place_that_is_well_is_said_to_be_so(place: Location) -> None:
-    """And what stands in the way otherwise, with what helps."""
+    """Otherwise the command names the problem and the remedy."""
     well = {one["name"]: one["remedy"] for one in place.json("doctor")}
     place.done("hold", "--workflow", "pay")
     held = place.run("doctor")
@@ -164,7 +164,7 @@ def test_a_place_that_is_well_is_said_to_be_so(place: Location) -> None:
 def test_an_error_says_what_to_do_next(
     place: Location, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    """And its exit code says what kind it is."""
+    """Its exit code says which kind of error it is."""
     result = place.run(*arguments)
 
     assert (result.exit_code, said in result.stderr, result.stdout) == (code, True, ""), (

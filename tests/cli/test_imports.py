@@ -67,7 +67,7 @@ def test_help_and_errors_import_neither_event_loop_nor_client(
 
 
 def test_a_list_of_a_database_imports_no_connection(tmp_path: Path) -> None:
-    """Nor the adapter of another kind of database, nor the steps of the one in memory."""
+    """It imports neither the adapter of another database nor the steps of the one in memory."""
     url = f"sqlite:{tmp_path}/core.db"
     asyncio.run(made(url))
     modules = loaded("list", "--database-url", url, code=codes.DONE)

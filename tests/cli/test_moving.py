@@ -113,7 +113,7 @@ def test_what_was_exported_can_stay_after_all(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    """And what to do is said."""
+    """The error says what to do."""
     file = tmp_path / "damaged"
     file.write_bytes(b'{"runtara_instance": 1, "sha256": "00"}\nx')
     where = f"sqlite:{tmp_path}/core.db"

@@ -27,7 +27,7 @@ def put(folder: Path, **files: str) -> None:
 
 
 def test_a_file_takes_along_what_it_imports_of_its_folder(tmp_path: Path) -> None:
-    """And nothing else that lies there; the same code gives the same bytes."""
+    """It takes no other file of the folder. The same code gives the same bytes."""
     put(tmp_path, flow=f"import helper\n{FLOW.format('run')}", helper="", other="")
 
     packed = pack(str(tmp_path / "flow.py"))

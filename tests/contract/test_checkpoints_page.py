@@ -28,7 +28,7 @@ def names(page: CheckpointPage) -> list[str]:
 async def test_checkpoints_come_in_the_order_they_were_saved(
     persistence: Persistence, database: Database
 ) -> None:
-    """Not by id or time; finding one again doesn't move it."""
+    """The order is not by id or time. Finding a checkpoint again doesn't move it."""
     await put_instance(database, State.RUNNING)
     for number, name in enumerate(("b", "c", "a", "b")):
         await persistence.checkpoints.save(

@@ -121,7 +121,7 @@ async def test_an_unknown_instance_keeps_no_attempts(
 async def test_an_attempt_is_never_a_checkpoint(
     persistence: Persistence, database: Database
 ) -> None:
-    """Not to be read, listed, counted or started from; and its step is still to be saved."""
+    """It can't be read, listed, counted or continued from, and its step can still be saved."""
     await put_instance(database, State.RUNNING)
     await record(persistence)
 

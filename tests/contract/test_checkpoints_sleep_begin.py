@@ -59,7 +59,7 @@ async def test_a_new_sleep_is_kept_with_its_deadline_and_claimed(
 async def test_asked_again_only_what_is_left_is_slept(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whatever state and duration the later call brings; a replay moves no pointer back."""
+    """State and duration of the later call are ignored, and a replay moves no pointer back."""
     await put_instance(database, State.RUNNING, checkpoint_id="later")
     await put_checkpoint(database, wake_at=DEADLINE)
     stored = await database.rows("checkpoints")
@@ -141,7 +141,7 @@ async def test_a_millisecond_is_a_sleep(persistence: Persistence, database: Data
 async def test_more_than_a_hundred_years_count_as_a_hundred(
     persistence: Persistence, database: Database, days: int
 ) -> None:
-    """However much more: no duration fails."""
+    """No duration is too long."""
     await put_instance(database, State.RUNNING)
     century = START + timedelta(days=36_525)
 

@@ -34,7 +34,7 @@ async def test_a_detached_sleep_leaves_the_instance_asleep(
     duration: timedelta,
     signal: SignalType | None,
 ) -> None:
-    """Though the sleep is over or a cancel pending: it must be due, its process is gone."""
+    """This holds also if the sleep is over or a cancel pending: its process is gone."""
     await put_instance(database, state, wake_claim_by=None, wake_claim_until=None)
     if signal is not None:
         await database.put_signal("i", signal)
@@ -92,7 +92,7 @@ async def test_what_an_instance_awaits_is_kept_with_its_sleep(
 async def test_what_it_awaited_is_forgotten_when_it_runs_or_ends(
     persistence: Persistence, database: Database, way: str
 ) -> None:
-    """Whatever wakes it."""
+    """Each kind of wake clears it."""
     await put_instance(
         database, State.ASLEEP, waits="[]", wake_claim_by=None, wake_claim_until=None
     )

@@ -19,7 +19,7 @@ from runtara_persistence import backend, connect
 async def test_a_missing_file_and_its_folder_are_created_on_opening(
     tmp_path: Path, spelling: str
 ) -> None:
-    """Not before: the adapter that is given is unopened."""
+    """Nothing is created before: the returned adapter is unopened."""
     path = tmp_path / "new" / "x.db"
 
     persistence = connect(spelling.format(path))
@@ -59,7 +59,7 @@ async def test_a_database_in_memory_is_its_own(
 
 @pytest.mark.parametrize("url", ["sqlite:x.db", "sqlite://x.db", "sqlite::memory:"])
 def test_the_url_names_the_backend(url: str) -> None:
-    """So that a container can choose before anything is built."""
+    """A container can choose by it before anything is built."""
     assert backend(url) == "sqlite"
 
 

@@ -54,7 +54,7 @@ async def test_an_event_shows_a_live_process(
 async def test_nothing_in_a_finished_row_changes(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """Though the event is kept."""
+    """The event itself is kept."""
     await put_instance(database, state, last_activity_at=EARLIER)
     row = await database.row("i")
 
@@ -105,7 +105,7 @@ async def test_an_unknown_instance_keeps_nothing(
 async def test_events_keep_the_order_they_came_in(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whatever times they bear; an event without subtype and payload has none of them."""
+    """Their times don't matter. An event may have no subtype and no payload."""
     await put_instance(database, State.RUNNING)
     for offset in (5, -5, 0):
         event = Event(EventType.CUSTOM, b"", START + timedelta(seconds=offset))

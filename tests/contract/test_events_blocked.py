@@ -52,7 +52,7 @@ async def test_an_instance_that_says_why_it_cannot_go_on_is_blocked(
 async def test_a_finished_instance_is_not_blocked(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """Not even one whose cancel was acknowledged by the same event without a reason."""
+    """This holds also if the same event without a reason acknowledged its cancel."""
     before = await put_instance(database, state)
     await database.put_signal("i", SignalType.CANCEL, acknowledged_at=EARLIER)
     said = {"instance_id": "i", "event_type": "suspended", "payload": b"why"}

@@ -117,7 +117,7 @@ async def test_another_ending_changes_nothing(
 async def test_an_output_is_kept_to_the_byte(
     persistence: Persistence, database: Database, output: bytes
 ) -> None:
-    """And compared so when it comes again."""
+    """A repeated ending is compared to the byte, too."""
     await put_instance(database, State.RUNNING)
     ending = Ending(State.COMPLETED, output=output)
 
@@ -133,7 +133,7 @@ async def test_an_output_is_kept_to_the_byte(
 async def test_a_superseded_run_cannot_end_what_another_runs(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """Not even repeat the ending of its successor."""
+    """It can't even repeat the ending of the newer run."""
     before = await put_instance(database, state)
     stored = await database.snapshot()
 

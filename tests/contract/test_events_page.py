@@ -71,7 +71,7 @@ async def test_an_event_without_anything_is_read(
 async def test_events_come_in_the_order_they_were_stored(
     persistence: Persistence, database: Database
 ) -> None:
-    """Not in that of their times; those of other instances aren't among them."""
+    """The order is not that of their times. Events of other instances aren't among them."""
     await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "I")
     for number, offset in enumerate((5, -5, 0)):

@@ -54,7 +54,7 @@ async def names(
 async def test_lists_are_narrowed_by_each_thing_that_is_asked(
     persistence: Persistence, database: Database
 ) -> None:
-    """And counted so."""
+    """Counts obey the same filters."""
     await put_some(persistence, database)
     asked = {
         "fedcba": InstanceQuery(),

@@ -66,7 +66,7 @@ async def test_an_unknown_instance_is_none_and_a_long_reason_refused(
 async def test_what_was_pending_before_makes_a_blocked_instance_due_no_more(
     persistence: Persistence, database: Database, pending: SignalType | None
 ) -> None:
-    """Nor does time, nor a custom signal: the same code is not launched again for nothing."""
+    """Neither time nor a custom signal makes it due: the same code would run again for nothing."""
     await put_instance(database, State.ASLEEP)
     if pending is not None:
         await persistence.signals.send("i", Signal(pending), when=OPEN, at=START)

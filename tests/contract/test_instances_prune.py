@@ -32,7 +32,7 @@ async def put_belongings(database: Database, instance_id: str) -> None:
 async def test_a_finished_instance_goes_with_all_that_belongs_to_it(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """And nothing that belongs to another goes with it."""
+    """Nothing that belongs to another instance is deleted."""
     await put_instance(database, State.RUNNING, "other")
     await put_belongings(database, "other")
     others = await database.snapshot()
@@ -50,7 +50,7 @@ async def test_a_finished_instance_goes_with_all_that_belongs_to_it(
 async def test_an_open_instance_stays(
     persistence: Persistence, database: Database, state: State, finished_at: object
 ) -> None:
-    """However old, and whatever other programs left in its row."""
+    """Its age and the columns that other programs wrote don't matter."""
     await put_instance(database, state, created_at=EARLIER, finished_at=finished_at)
     await put_belongings(database, "i")
     stored = await database.snapshot()
@@ -93,7 +93,7 @@ async def test_the_oldest_go_first_and_no_more_than_asked_for(
 
 
 async def test_one_with_very_much_goes_whole(persistence: Persistence, database: Database) -> None:
-    """However many rows belong to it."""
+    """The number of its rows doesn't matter."""
     await put_instance(database, State.COMPLETED)
     event = Event(EventType.CUSTOM, b"", EARLIER)
     await persistence.events.record_all([EventStep(Caller("i"), event, ANY)] * 2500, at=START)

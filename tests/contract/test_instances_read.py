@@ -52,7 +52,7 @@ async def test_run_state_gives_state_and_run(
 
 
 async def test_an_unknown_instance_is_none(persistence: Persistence, database: Database) -> None:
-    """Not an error, and not another one whose id looks alike."""
+    """It is no error, and no other instance with a similar id."""
     await put_instance(database, State.RUNNING, "known")
 
     found = [

@@ -68,7 +68,7 @@ async def test_a_sign_of_life_at_that_time_counts_as_since(
 async def test_the_longest_silent_come_first(
     persistence: Persistence, database: Database, limit: int
 ) -> None:
-    """Whichever sign of life it was, and as many as are asked for."""
+    """Each kind of sign of life counts. At most the limit is returned."""
     at = [START - number * MILLISECOND for number in range(4)]
     await put_instance(database, State.RUNNING, "second", started_at=at[2])
     await put_instance(database, State.RUNNING, "third", last_activity_at=at[1])

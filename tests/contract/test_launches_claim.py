@@ -204,7 +204,7 @@ async def test_the_highest_priority_comes_first_then_the_longest_wait(
 
 
 async def test_without_a_good_lease_nothing_is_claimed(persistence: Persistence) -> None:
-    """Not without any, after it was given up, or once it is over; nor while it is drained."""
+    """That is: no lease, one that was given up, one that is over, or a drained environment."""
     image = await put_image(persistence)
     await start(persistence, image_id=image.image_id)
     unknown = await persistence.launches.claim(offer_all("e"), limit=9, at=START)
@@ -283,7 +283,7 @@ async def test_a_workflow_goes_to_a_worker_first_and_else_to_the_newest_image(
     ids=lambda hold: f"{hold.scope}-{hold.tenant_id}",
 )
 async def test_nothing_that_is_held_is_launched(persistence: Persistence, hold: Hold) -> None:
-    """Until the hold is taken away; the view names it."""
+    """It is launched after the hold is released. The view names the hold."""
     image = await put_image(persistence, workflow="billing")
     await hold_lease(persistence, "e")
     await start(persistence, image_id=image.image_id)
@@ -373,7 +373,7 @@ async def test_a_limit_by_environment_bounds_each_of_them_alone(
 async def test_of_racing_environments_each_instance_goes_to_one(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """And none is left though both began with the same."""
+    """No instance is left over, though both began with the same one."""
     image = await put_image(persistence)
     names = [f"i{number:02}" for number in range(24)]
     for name in names:

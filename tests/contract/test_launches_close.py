@@ -224,7 +224,7 @@ async def test_only_a_lost_launch_is_closed_for_its_environment(persistence: Per
 async def test_a_stopped_instance_is_cancelled_with_the_reason_when_its_process_ends(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whatever its process's exit."""
+    """The exit of its process doesn't matter."""
     launched = await run(persistence)
     await persistence.launches.stop(Stop("i", reason="too dear"), at=START)
 
@@ -273,7 +273,7 @@ async def test_an_instance_whose_process_heard_the_cancel_says_why(
 async def test_the_last_launches_of_an_instance_are_remembered(
     persistence: Persistence, database: Database
 ) -> None:
-    """So many, and pages of them follow each other."""
+    """There is a largest number. Pages of them follow each other."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
     await start(persistence, image_id=image.image_id)

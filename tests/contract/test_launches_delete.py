@@ -23,7 +23,7 @@ MILLISECOND = timedelta(milliseconds=1)
 async def test_a_finished_instance_goes_with_all_that_belongs_to_it(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """And with its children and theirs; nothing of any other goes."""
+    """Its children and theirs go with it. Nothing of another instance goes."""
     await put_instance(database, State.RUNNING, "other")
     await put_instance(database, State.COMPLETED, "another's", parent_id="i", tenant_id="other")
     await put_belongings(database, "other")
@@ -57,7 +57,7 @@ async def test_an_open_instance_stays(
 async def test_only_the_end_that_is_expected_is_deleted(
     persistence: Persistence, database: Database
 ) -> None:
-    """Not one that was retried and has ended anew since, nor one that goes on."""
+    """An instance that was retried and has ended again stays, and so does one that goes on."""
     run_state = await put_instance(database, State.RUNNING)
     await persistence.instances.finish(
         Caller("i", run_state.run), Ending(State.FAILED, error="no"), when=OPEN, at=START
@@ -83,7 +83,7 @@ async def test_only_the_end_that_is_expected_is_deleted(
 async def test_a_family_stays_while_an_end_in_it_is_later_than_the_bound(
     persistence: Persistence, database: Database, offset: int, goes: bool
 ) -> None:
-    """However far below; an open child is named as without the bound."""
+    """The depth doesn't matter. An open child is named as without the bound."""
     await put_instance(database, State.COMPLETED)
     await put_instance(database, State.COMPLETED, "child", parent_id="i")
     late = START + offset * MILLISECOND
@@ -181,7 +181,7 @@ async def test_one_whose_launch_is_not_over_stays_until_it_is(
 async def test_an_instance_that_is_its_own_parent_can_go(
     persistence: Persistence, database: Database
 ) -> None:
-    """Whatever a program has written, a deletion ends."""
+    """A deletion ends, whatever rows other programs have written."""
     await put_instance(database, State.COMPLETED, "a", parent_id="b")
     await put_instance(database, State.COMPLETED, "b", parent_id="a")
     await put_instance(database, State.COMPLETED, "self", parent_id="self")

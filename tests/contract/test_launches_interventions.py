@@ -300,7 +300,7 @@ async def test_a_fork_is_refused_where_a_child_had_not_ended(
 async def test_due_while_its_process_lives_shows_with_the_open_launch(
     persistence: Persistence, database: Database
 ) -> None:
-    """Unless a core holds its sleep: then the process is waiting for the answer."""
+    """It does not if a core holds its sleep: then the process awaits the answer."""
     await running(persistence)
     sleep = Sleep("nap", b"", SECOND)
     until = START + 30 * SECOND

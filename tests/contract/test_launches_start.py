@@ -50,7 +50,7 @@ async def test_a_start_is_claimed_once_and_closed_once(persistence: Persistence)
 async def test_a_crashed_instance_is_launched_again_when_its_back_off_is_over(
     persistence: Persistence,
 ) -> None:
-    """Not a moment earlier."""
+    """It is not launched a moment earlier."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
     await start(persistence, "i", image_id=image.image_id)

@@ -80,7 +80,7 @@ async def test_a_racing_sleep_keeps_one_deadline(
 async def test_sleeping_and_saving_one_id_keep_one_state(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """Whichever was first, it has a deadline in the end."""
+    """In both orders it has a deadline in the end."""
     await put_instance(database, State.RUNNING)
 
     saved, slept = await asyncio.gather(
@@ -104,7 +104,7 @@ async def test_sleeping_and_saving_one_id_keep_one_state(
 async def test_what_is_sent_while_one_falls_asleep_is_read_after_it_or_makes_it_due(
     persistence: Persistence, neighbour: Persistence, database: Database
 ) -> None:
-    """So a process that leaves reads once more when it is asleep, and misses nothing."""
+    """A process that leaves therefore reads once more when it is asleep, and misses nothing."""
     names = [f"i{number:02}" for number in range(4 * RACERS)]
     for name in names:
         await put_instance(database, State.RUNNING, name)

@@ -162,7 +162,7 @@ async def test_a_sleeping_instance_is_due_when_the_claim_on_it_ends(
 async def test_a_sleep_begun_after_it_leaves_it_due(
     persistence: Persistence, database: Database
 ) -> None:
-    """Until its process saves something, or registers: then it has had its chance to look."""
+    """That ends when its process saves or registers: then the process could have looked."""
     await put_instance(database, State.ASLEEP, wake_claim_until=None)
     await persistence.signals.send_custom("i", CustomSignal("c"), when=OPEN, at=START)
 

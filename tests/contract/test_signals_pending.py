@@ -82,7 +82,7 @@ async def test_a_custom_signal_is_returned_for_its_checkpoint(
 async def test_the_value_for_each_named_checkpoint_is_returned(
     persistence: Persistence, database: Database
 ) -> None:
-    """However many there are, and one that is named twice once."""
+    """There may be any number. A name that is given twice is returned once."""
     before = await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "other")
     sent = {f"c-{number}": b"%d" % number for number in range(40)}
@@ -150,7 +150,7 @@ async def test_payloads_over_the_limits_are_returned(
 async def test_a_finished_instance_gets_nothing(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """Whatever lies there for it."""
+    """Signals that lie there for it are not returned."""
     before = await put_instance(database, state)
     await database.put_signal("i", SignalType.CANCEL)
     await database.put_custom_signal("i", "c", b"answer")

@@ -83,7 +83,7 @@ async def test_the_later_replaces_the_earlier_but_a_cancel_yields_to_nothing_els
 async def test_what_was_acknowledged_is_replaced(
     persistence: Persistence, database: Database, acknowledged: SignalType, sent: SignalType
 ) -> None:
-    """Even a cancel: it waits no more. The new one has not been acknowledged."""
+    """This holds for a cancel, too. The new signal has not been acknowledged."""
     before = await put_instance(database, State.RUNNING)
     await database.put_signal("i", acknowledged, b"first", EARLIER, created_at=EARLIER)
 

@@ -163,7 +163,7 @@ async def test_it_may_be_watched_again(persistence: Persistence, database: Datab
 async def test_an_error_within_a_watch_passes_through(
     persistence: Persistence, database: Database
 ) -> None:
-    """And ends the watch."""
+    """It also ends the watch."""
     with pytest.raises(LookupError, match="mine"):
         async with persistence.watch(Told()):
             raise LookupError("mine")

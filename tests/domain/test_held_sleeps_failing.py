@@ -187,7 +187,7 @@ async def test_a_sleep_repeated_after_a_failure_keeps_its_claim(
 async def test_a_sleep_that_takes_long_to_begin_holds_up_no_other_claim(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """Though the claim of its own instance is to be given back."""
+    """This holds although the claim of its own instance must be released."""
     await desk.register(session, "i-2")
     other = await desk.asleep(session, instance_id="i-2", seconds=HOUR)
     steps.unanswered.add("sleep")
@@ -212,7 +212,7 @@ async def test_a_sleep_that_takes_long_to_begin_holds_up_no_other_claim(
 async def test_a_sleep_waits_so_long_at_most_for_others_to_begin(
     desk: Desk, session: Session, steps: Interposed, clock: FrozenClock
 ) -> None:
-    """However many there are of its instance; those that come later have their turn."""
+    """The number of sleeps of its instance doesn't matter. Later ones have their turn."""
     steps.gates["sleep"] = asyncio.Event()
     slow, *waiting = (asyncio.create_task(desk.sleep(session, f"nap-{n}")) for n in range(3))
     await settled()

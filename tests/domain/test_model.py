@@ -94,7 +94,7 @@ def test_records_take_values_up_to_their_limits() -> None:
     ],
 )
 def test_a_record_of_a_bad_value_is_never_built(field: str, build: Callable[[], object]) -> None:
-    """So nothing further in has to check; the message begins with the field."""
+    """Code further in need not check. The message begins with the field."""
     with pytest.raises(InvalidValue, match=f"^{field}: takes "):
         build()
 

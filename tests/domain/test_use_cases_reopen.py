@@ -46,7 +46,7 @@ async def test_what_is_open_or_completed_is_not_reopened(desk: Desk, state: Stat
 
 
 async def test_an_unknown_instance_is_not_reopened(desk: Desk) -> None:
-    """Nor what is no id."""
+    """A text that is no id is not reopened either."""
     with pytest.raises(InstanceNotFound):
         await reopening(desk)(instance_id="unknown")
     with pytest.raises(InvalidValue, match="set_aside"):

@@ -93,7 +93,7 @@ async def test_it_says_when_it_is_stored_and_only_waited_for(
 
 
 async def test_a_sleep_that_is_over_is_answered_at_once(desk: Desk, clock: FrozenClock) -> None:
-    """Even while the core ends: there is nothing to wait for."""
+    """This holds also while the core shuts down: there is nothing to wait for."""
     session = await desk.registered()
     await desk.sleep(session, seconds=0)
     desk.waits.end()

@@ -38,6 +38,6 @@ async def test_it_is_refused_like_any_other(desk: Desk) -> None:
 
 @pytest.mark.parametrize("waits", ["", "{", "{}", "[1]", "[" * 10_000, "[" + " " * 65_536 + "]"])
 async def test_what_is_awaited_is_a_short_list_of_objects(waits: str) -> None:
-    """Whatever reads it finds what it knows."""
+    """Readers find the keys that they know."""
     with pytest.raises(InvalidValue, match=r"^waits: takes"):
         Sleep("nap", b"", timedelta(0), waits=waits)

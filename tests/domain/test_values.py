@@ -35,7 +35,7 @@ def test_anything_else_is_no_id(value: str, got: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_storable_text_of_the_right_size_is_an_id(value: str) -> None:
-    """And of any other size is none."""
+    """A text of another size is no id."""
     fits = 1 <= len(value.encode()) <= 1024
 
     try:
@@ -49,7 +49,7 @@ def test_any_storable_text_of_the_right_size_is_an_id(value: str) -> None:
 
 
 def test_a_text_may_be_empty() -> None:
-    """But is limited like an id otherwise."""
+    """Otherwise it has the limits of an id."""
     values.check_text("field", "")
     values.check_text("field", "a" * 1024)
 
@@ -105,7 +105,7 @@ def test_bytes_are_limited_to_the_byte(limit: int) -> None:
 
 
 def test_a_state_is_at_most_63_mib() -> None:
-    """So that every answer fits a frame of 64 MiB."""
+    """Every answer then fits a frame of 64 MiB."""
     values.check_bytes("state", bytes(63 * 1024 * 1024))
 
     with pytest.raises(InvalidValue, match=r"^state: takes at most 66060288 bytes"):

@@ -58,7 +58,7 @@ def test_a_file_holds_all_that_was_copied() -> None:
 
 
 def test_a_damaged_file_is_refused() -> None:
-    """Wherever it is cut, or a byte differs."""
+    """It may be cut anywhere, or differ in any byte."""
     whole = encode(COPY)
     for place in range(len(whole)):
         changed = bytearray(whole)
@@ -183,7 +183,7 @@ KEPT_PLAIN = {"checkpoint_id": "a", "state": "", "created_at": NOW.isoformat()}
 def test_what_is_no_instance_takes_no_memory(
     monkeypatch: pytest.MonkeyPatch, hostile: bytes
 ) -> None:
-    """However many things it holds, of which each would take many times its text."""
+    """It may hold any number of objects, each of which would take many times its text."""
     monkeypatch.setattr(instance_file, "MOST_RECORDS", 100)
     data = made(hostile)
     tracemalloc.start()
@@ -209,7 +209,7 @@ def test_a_file_of_too_many_records_is_refused_for_that_reason(
 
 
 def test_what_would_be_too_much_unpacked_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor read; what has just that many bytes is both."""
+    """It is not read either. A file of exactly that size is written and read."""
     data = encode(COPY)
     size = len(zlib.decompress(data.partition(b"\n")[2]))
     monkeypatch.setattr(instance_file, "_MOST_UNPACKED", size)

@@ -56,7 +56,7 @@ async def test_room_is_offered_to_those_that_wait_longest() -> None:
 
 
 async def test_each_is_tried_once_for_the_room_of_one() -> None:
-    """Until more is freed; also when that was between its try and its verdict."""
+    """They are tried again when more is freed, also between the try and its verdict."""
     called = Called()
     line = called.line("a")
     await all_closed(line, "a")

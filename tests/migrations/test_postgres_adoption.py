@@ -173,7 +173,7 @@ async def test_other_programs_still_put_in_and_delete_images_plainly(url: str) -
 
 
 async def test_a_fresh_and_an_adopted_schema_are_equal(url: str) -> None:
-    """But for the tables of the Rust server that are not ours, which stay as they are."""
+    """Tables of the Rust server that we don't use stay as they are."""
     await make(url, FIVE)
     await migrate(url)
 

@@ -130,7 +130,7 @@ async def test_a_backup_delays_it_and_not_the_servers(
 async def test_between_two_attempts_no_statement_waits_behind_it(
     pool: Pool, server: PostgresPersistence, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Or what a backup holds up would crawl until its end."""
+    """Otherwise statements would crawl until a backup ends."""
     rare = LockWait(attempt=0.05, pause=3600.0, total=36000.0)
     async with pool.acquire() as backup, backup.transaction():
         await backup.execute("LOCK TABLE instances IN ACCESS SHARE MODE")

@@ -37,7 +37,7 @@ PATIENCE = 2 * 180 + 300 + 60
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_an_adapter_does_what_the_model_does(adapter: str, tmp_path: Path) -> None:
-    """Whatever the order of steps, runs, clocks, restarts: outcomes and all that is stored."""
+    """Outcomes and stored data agree for any order of steps, runs, clocks and restarts."""
     run_state_machine_as_test(
         _machine(adapter, tmp_path), settings=settings(QUICK, max_examples=ADAPTERS[adapter])
     )

@@ -36,7 +36,7 @@ def test_a_mutant_fits(mutant: Mutant) -> None:
 
 
 def test_a_copy_wins_over_what_is_installed(tmp_path: Path) -> None:
-    """Or the tests would try our own code and call it a mutant."""
+    """Otherwise the tests would run our own code and call it a mutant."""
     copy_packages(tmp_path)
     modules = sorted({Path(mutant.file).parts[0] for mutant in MUTANTS})
     asked = "; ".join(f"import {name}; print({name}.__file__)" for name in modules)

@@ -62,7 +62,7 @@ async def test_pruning_takes_less_at_a_time_where_more_would_take_too_long(
 async def test_what_counts_may_take_longer_than_other_statements(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """And so may a search for a text, which reads what lies in between."""
+    """So may a search for a text, which reads everything in between."""
     await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)
     which = EventFilter(instance_id="i")
     searched = EventFilter(instance_id="i", text="x")

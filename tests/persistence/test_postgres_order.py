@@ -124,7 +124,7 @@ async def test_a_caller_that_gives_up_lets_no_other_pass(persistence: PostgresPe
 async def test_no_caller_waits_for_ever_for_those_before(
     url: str, persistence: PostgresPersistence
 ) -> None:
-    """However many they are; and later ones have their turn."""
+    """The number of earlier callers doesn't matter, and later ones have their turn."""
     stranger = await asyncpg.connect(url)
     async with stranger.transaction():
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")

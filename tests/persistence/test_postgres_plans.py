@@ -134,7 +134,7 @@ async def test_no_hot_statement_reads_a_table_through(
 async def test_a_claim_reads_no_more_than_it_takes(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """However many are due."""
+    """The number of due instances doesn't matter."""
     await connection.execute(
         "UPDATE instances SET status = 'suspended', sleep_until = created_at, finished_at = NULL;"
         "ANALYZE instances"
@@ -157,7 +157,7 @@ async def test_a_claim_reads_no_more_than_it_takes(
 async def test_a_claim_looks_at_what_was_given_back_by_its_own_index(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """Or it would go through all that sleep, however many."""
+    """Otherwise it would go through all sleeping instances."""
     await connection.execute(
         "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
         " finished_at = NULL; ANALYZE instances"
@@ -194,7 +194,7 @@ async def test_the_next_moment_is_the_first_of_an_index(
 async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """However many instances of a lane sleep or are backing off."""
+    """The number of sleeping or backing-off instances of a lane doesn't matter."""
     await connection.execute(
         "UPDATE instances SET status = 'suspended', sleep_until = now() + interval '1 day',"
         " finished_at = NULL, image_id = 'image', tenant_id = 't'; ANALYZE instances"
@@ -222,7 +222,7 @@ async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
 async def test_launches_of_an_instance_are_found_without_reading_the_others(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """However many are open, and newer."""
+    """The number of open and newer launches doesn't matter."""
     await connection.execute(
         "INSERT INTO environments (environment_id, kind, machine, boot_id, version, capacity,"
         " workflows, started_at, lease_until)"
@@ -267,7 +267,7 @@ LISTS: list[tuple[dict[str, str], tuple[str, ...]]] = [
 async def test_lists_for_operators_go_along_an_index(
     connection: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    """And a page begins where the one before has ended."""
+    """A page begins where the one before has ended."""
     await connection.execute(
         "UPDATE instances SET workflow = 'w' || n % 50 FROM generate_series(10, 10000) AS n"
         " WHERE instance_id = 'i' || n;"

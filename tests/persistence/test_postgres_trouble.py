@@ -254,7 +254,7 @@ async def test_one_that_may_not_be_stored_fails_alone(persistence: PostgresPersi
 async def test_a_cancelled_caller_leaves_no_connection_behind(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """And no half of a step: it is done or not, and the next caller gets its turn."""
+    """No step is half done, and the next caller gets its turn."""
     async with stranger.transaction():
         await stranger.execute("SELECT FROM instances WHERE instance_id = 'i' FOR UPDATE")
         mine = Registration("i", "t")
@@ -335,7 +335,7 @@ async def test_what_cannot_be_opened_is_reported_in_one_line(url: str, message: 
 
 
 async def test_a_database_that_holds_only_some_texts_is_refused() -> None:
-    """Which ids and error texts it takes would be found out in operation."""
+    """Otherwise ids and error texts would fail one by one in operation."""
     server = postgres.shared_server()
     server.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
 

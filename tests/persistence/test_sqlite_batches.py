@@ -110,7 +110,7 @@ async def test_one_with_very_many_rows_is_pruned_in_parts(
 async def test_what_is_not_finished_is_never_pruned(
     persistence: SqlitePersistence, path: str
 ) -> None:
-    """However old it is, and whatever stands in its columns."""
+    """Its age and its columns don't matter."""
     put_running(path, "i")
     run_sql(path, "UPDATE instances SET finished_at = '2001-01-01T00:00:00.000Z'")
 

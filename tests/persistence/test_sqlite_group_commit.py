@@ -103,7 +103,7 @@ async def test_a_step_gives_back_what_it_returns(writes: StepThread, path: Path)
 
 
 async def test_a_failing_step_fails_alone(writes: StepThread, path: Path) -> None:
-    """Whatever the others of its group did is committed; of its own writes nothing is."""
+    """The writes of the others of its group are committed, and none of its own."""
 
     def fail(connection: sqlite3.Connection) -> None:
         keep(100)(connection)
@@ -164,7 +164,7 @@ async def test_one_of_a_kind_that_fails_fails_alone(writes: StepThread, path: Pa
 
 
 async def test_a_step_may_raise_anything(writes: StepThread, path: Path) -> None:
-    """Even what a future doesn't take as an exception."""
+    """This holds also for errors that a future doesn't accept."""
     _, one = await asyncio.gather(
         writes.run(lambda raw: next(iter(()))), writes.run(keep(1)), return_exceptions=True
     )

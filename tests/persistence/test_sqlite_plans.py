@@ -104,7 +104,7 @@ async def test_a_page_is_read_in_order_from_its_first_row(
 async def test_a_search_walks_through_what_it_may_find(
     schema: sqlite3.Connection, file: str, name: str, index: str
 ) -> None:
-    """However many others there are."""
+    """The number of other rows doesn't matter."""
     assert index in "; ".join(plan(schema, file, name))
 
 
@@ -135,7 +135,7 @@ async def test_the_next_moment_is_read_from_the_ends_of_indexes(
 async def test_a_claim_of_launches_and_a_renewal_read_ends_of_indexes(
     schema: sqlite3.Connection,
 ) -> None:
-    """However many sleep, are backing off or wait in a lane that is full or held."""
+    """The number that sleep, back off, or wait in a full or held lane doesn't matter."""
     schema.executescript(
         """
         INSERT INTO images (image_id, tenant_id, name)

@@ -167,7 +167,7 @@ async def test_a_commit_that_takes_the_disk_a_while_is_heard(
 async def test_at_rest_nothing_is_asked(
     path: str, monkeypatch: pytest.MonkeyPatch, is_link: bool
 ) -> None:
-    """However long a wait lasts: fewer than 50 statements in ten seconds, on all connections."""
+    """A long wait takes fewer than 50 statements in ten seconds, on all connections."""
     statements, looks = Statements(), Looks(monkeypatch)
     statements.watch(monkeypatch)
     if is_link:
@@ -186,7 +186,7 @@ async def test_at_rest_nothing_is_asked(
 async def test_without_a_watch_nothing_is_looked_at(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even after one has ended."""
+    """This holds also after a watch has ended."""
     statements, looks = Statements(), Looks(monkeypatch)
     statements.watch(monkeypatch)
     metronome = SqlitePersistence(f"{path}.other")
@@ -229,7 +229,7 @@ async def test_own_checkpoints_are_a_few_statements_a_look(
 
 
 async def test_a_database_in_memory_hears_its_own() -> None:
-    """Even of a sender that was cancelled when its signal was on its way."""
+    """This holds also for a sender that was cancelled when its signal was on its way."""
     told = Told()
     async with SqlitePersistence(":memory:") as persistence, persistence.watch(told):
         await persistence.instances.create(NewInstance("i", "t"), at=START)

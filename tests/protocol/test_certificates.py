@@ -61,7 +61,7 @@ def test_an_authority_is_made_once_and_its_key_is_private(tmp_path: Path) -> Non
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """Which of the two, and what the system says."""
+    """The error says which of the two it is, and the system's reason."""
     cert_path, key_path = _save(self_signed(), tmp_path)
 
     with pytest.raises(CertificateError, match=r"gone\.pem: No such file"):

@@ -122,7 +122,7 @@ def test_a_trickle_is_slow(room: Room) -> None:
 
 
 def test_what_cannot_be_refused_is_sent_and_the_greatest_debtor_goes(room: Room) -> None:
-    """However fast it is: the bound holds."""
+    """Its speed doesn't matter: the bound holds."""
     greatest, other = room.client(), room.client()
     greatest.sends(9 * MIB)
     other.sends(5 * MIB)

@@ -69,7 +69,7 @@ class HandingBack(Holding):
 
 
 async def test_what_was_handed_back_may_be_sent_again_before_it_is_answered() -> None:
-    """However many requests wait for their answers; neither a connection's bound nor the pool's."""
+    """Any number of requests may await answers: no bound counts them."""
     async with (
         serving(HandingBack, max_held=2 * MIB, max_held_each=3 * MIB) as served,
         await served.connect() as connection,

@@ -115,7 +115,7 @@ async def test_a_failure_says_what_went_wrong_and_is_retried(client: Client) -> 
 
 
 async def test_a_retry_makes_the_call_again_that_failed(client: Client, tmp_path: Path) -> None:
-    """And no call that succeeded."""
+    """It makes no call again that succeeded."""
     path = tmp_path / "file"
     handle = await client.start(reading, str(path), id="reading")
     with pytest.raises(WorkflowFailed, match="FileNotFoundError"):

@@ -91,7 +91,7 @@ async def prepare(url: str) -> None:
 async def test_no_death_of_a_worker_breaks_a_limit(
     database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And soon after the last lease of the dead has run out, none of the slots is theirs."""
+    """Soon after the last lease of the dead workers has run out, they hold no slot."""
     await prepare(database)
     deaths, looks, most = 0, 0, 0
     async with looking(database) as look, working(database, capacity=1):

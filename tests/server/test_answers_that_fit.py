@@ -149,7 +149,7 @@ def test_values_that_fit_a_poll_only_one_by_one_are_sent_one_by_one() -> None:
 
 
 def test_a_value_too_large_for_a_poll_hides_no_cancel() -> None:
-    """Nor the other values; only plain SQL can put one in."""
+    """It doesn't hide the other values either. Only plain SQL can insert one."""
     request = pb.PollSignalsRequest(
         instance_id="i-1", checkpoint_id="vast", more_checkpoint_ids=["small"]
     )

@@ -44,7 +44,7 @@ async def test_it_waits_no_longer_and_ends_with_0(tmp_path: Path, number: signal
 
 @pytest.mark.long
 async def test_it_waits_for_no_database_that_is_frozen(tmp_path: Path) -> None:
-    """Not even to take back what it had begun."""
+    """It doesn't wait to take back what it had begun either."""
     database = PostgresServer()
     try:
         database.start()

@@ -123,7 +123,7 @@ async def test_a_sleep_that_was_ended_so_ends_on_time_on_the_next_server(tmp_pat
 
 
 async def test_a_server_that_ends_takes_no_new_connection(tmp_path: Path) -> None:
-    """Nor a new request on an old one; what is under way keeps it alive as long as it takes."""
+    """It takes no new request on an old one either. Requests under way may finish."""
     async with running(tmp_path) as server:
         async with client_of(server, "i-1") as connection:
             large = connection.raw_stream()

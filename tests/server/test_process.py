@@ -120,7 +120,7 @@ async def test_files_that_hold_no_certificate_are_exit_code_2(tmp_path: Path) ->
 async def test_a_password_in_the_url_is_never_shown(
     tmp_path: Path, url: str, expected: int
 ) -> None:
-    """Not when it can't be used, and not when no server answers there."""
+    """This holds if the URL can't be used, and if no server answers there."""
     code, lines, output = await failed(tmp_path, RUNTARA_DATABASE_URL=url)
 
     assert code == expected

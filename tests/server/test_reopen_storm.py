@@ -63,7 +63,7 @@ class Seen:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_only_a_reopen_leaves_a_final_state(database: str, tmp_path: Path) -> None:
-    """And all that was acknowledged is there, once."""
+    """Everything that was acknowledged is there, once."""
     await storm(database, tmp_path, kills=2)
 
 
@@ -71,7 +71,7 @@ async def test_only_a_reopen_leaves_a_final_state(database: str, tmp_path: Path)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 async def test_only_a_reopen_leaves_a_final_state_for_long(database: str, tmp_path: Path) -> None:
-    """However often the server is killed."""
+    """The number of kills of the server doesn't matter."""
     await storm(database, tmp_path, kills=60)
 
 

@@ -284,7 +284,7 @@ async def test_sleeps_held_by_both_are_answered_each_at_its_own_time(
 async def test_a_sleep_is_answered_in_time_though_a_killed_server_has_the_claim(
     house: House,
 ) -> None:
-    """Which held another sleep of the instance; that claim has half a minute to go."""
+    """The killed server held another sleep of the instance. Its claim lasts half a minute more."""
     async with house.wires() as (first, second):
         await first.register("i-1")
         await second.register("i-1", continue_run=1)
@@ -309,7 +309,7 @@ async def test_a_sleep_is_answered_in_time_though_a_killed_server_has_the_claim(
 
 
 async def test_an_ended_instance_is_refused_everywhere(house: House) -> None:
-    """But the same ending again is a success."""
+    """The same ending again is a success."""
     async with house.wires() as (first, second):
         await first.register("i-1")
         await second.register("i-1", continue_run=1)

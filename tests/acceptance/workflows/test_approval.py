@@ -12,7 +12,7 @@ INVOICE = {"number": "R-17", "amount": 1200}
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_what_is_approved_is_paid_once(tmp_path: Path, seed: int) -> None:
-    """However often it died between the request and the receipt."""
+    """The workflow may die any number of times between the request and the receipt."""
     async with launched(tmp_path, seed) as examples:
         await examples.start("approval:approval", "r-17", INVOICE | {"deadline": "1h"})
         # Before the workflow waits for it: the value is kept.

@@ -28,7 +28,7 @@ async def test_a_failed_booking_undoes_those_before_it_in_reverse(
 
 
 async def test_what_can_be_booked_is_booked_once(tmp_path: Path) -> None:
-    """And nothing is undone."""
+    """Nothing is undone."""
     async with launched(tmp_path, seed=3) as examples:
         await examples.start("saga:saga", "trip-1", TRIP)
         ended = await examples.ended("trip-1")

@@ -185,7 +185,7 @@ async def test_a_back_off_of_an_environment_that_died_ends_in_time_elsewhere(wor
 
 
 async def test_a_sleeper_is_launched_when_it_is_due(world: World) -> None:
-    """However far its moment is, at that moment, also if many follow one another."""
+    """It is launched at its moment, however far that is, also if many follow one another."""
     async with world.launcher() as launcher:
         for name in ("a", "b", "c"):
             await start(world, launcher, name)
@@ -541,7 +541,7 @@ async def test_launches_of_a_lost_environment_are_taken_over(world: World) -> No
 
 
 async def test_a_lost_environment_is_noticed_when_its_lease_is_over(world: World) -> None:
-    """Not at the next renewal, which may be long after."""
+    """The next renewal may come long after that moment."""
     times = LeaseTimes(every=timedelta(seconds=25), steady=timedelta(seconds=1))
     async with world.launcher("lost", leaves_processes=True, lease=times) as launcher:
         await start(world, launcher, "i")

@@ -53,7 +53,7 @@ async def test_an_instance_is_taken_along_and_put_in(port: Port) -> None:
 
 @pytest.mark.parametrize("state", sorted(OPEN - {State.PAUSED}))
 async def test_one_that_goes_on_here_is_only_copied(port: Port, state: State) -> None:
-    """Unless it is to pause as soon as it wakes."""
+    """An instance that pauses as soon as it wakes can be exported."""
     ahead = datetime.now(UTC) + timedelta(days=1)
     wake: dict[str, Any] = {"sleep_until": ahead} if state is State.ASLEEP else {}
     await put_instance(port.database, state, **wake)

@@ -125,7 +125,7 @@ async def test_an_image_that_was_put_in_plainly_is_shown_started_and_deleted(
 async def test_a_deleted_image_that_nothing_was_started_with_leaves_no_row(
     caller: Caller, database: Database
 ) -> None:
-    """Nor do its bytes stay, where it has any."""
+    """Its bytes, if it has any, are deleted, too."""
     await put_mock(database)
     stored = await caller.ask("register_image", tenant_id="acme", name="n", binary=b"#!/bin/sh\n")
     for image_id in ("mock", stored.image_id):

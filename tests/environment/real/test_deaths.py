@@ -103,7 +103,7 @@ async def deaths(here: Here, count: int, seed: int) -> None:
 
 
 async def test_each_of_ten_kinds_of_death_has_its_cause(here: Here, tmp_path: Path) -> None:
-    """And what died is launched again, unless it was to end."""
+    """A process that died is launched again, unless its instance should end."""
     await deaths(here, 1, 1)
 
 

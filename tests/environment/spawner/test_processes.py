@@ -69,7 +69,7 @@ def test_a_signal_reaches_the_whole_session(
 def test_a_launch_is_started_once(
     spawner: SpawnerProcess, client: SpawnerClient, tmp_path: Path
 ) -> None:
-    """However often it is asked for, and after its end, too."""
+    """Repeated requests start nothing, not even after its end."""
     script = 'echo started >> "$PWD/starts"'
     numbers = [client.send(**spawner.order("a", "/bin/sh", "-c", script)) for _ in range(3)]
     pids = {client.expect(lambda one, n=n: one.get("id") == n)["ok"]["pid"] for n in numbers}  # type: ignore[misc]  # A default binds n.
@@ -110,7 +110,7 @@ def test_an_ending_is_kept_until_it_is_confirmed(
 def test_a_launch_that_lives_can_not_be_confirmed(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
-    """Else its ending would be lost."""
+    """Otherwise its ending would be lost."""
     spawner.launch(client, "a", "/bin/sleep", "1000")
 
     assert "has not ended" in client.ask(do="confirm", launch_id="a")["error"]

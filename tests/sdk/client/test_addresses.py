@@ -95,7 +95,7 @@ async def test_the_server_that_worked_last_is_tried_first(
 async def test_a_name_with_several_addresses_stands_for_all(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    """Whichever of them the server listens on, and in whatever order they come."""
+    """The server may listen on any of them, and their order doesn't matter."""
     loop = asyncio.get_running_loop()
     living = FakeServer()
     async with listening(living, host) as there:

@@ -89,7 +89,7 @@ async def test_a_fresh_checkpoint_stands_as_it_was_brought(
 async def test_a_found_checkpoint_brings_the_first_state(
     server: FakeServer, client: Client
 ) -> None:
-    """Even an empty one: whatever was brought now is gone."""
+    """This holds for an empty state, too. The state of the later call is dropped."""
     script_checkpoint(server, CheckpointResponse(found=True, state=b""))
 
     assert await client.checkpoint("step-1", b"second") == Checkpoint(found=True, state=b"")

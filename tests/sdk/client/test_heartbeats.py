@@ -38,7 +38,7 @@ async def test_heartbeats_are_sent_once_registered(server: FakeServer, beating: 
 
 
 async def test_an_interval_of_zero_sends_none(server: FakeServer, client: Client) -> None:
-    """Not even as often as it can."""
+    """It does not mean as often as possible."""
     await client.register()
     for _ in range(5):
         await client.get_status()
@@ -112,7 +112,7 @@ async def test_heartbeats_of_no_use_end(
 async def test_heartbeats_begin_again_with_the_next_registration(
     server: FakeServer, beating: Client, log: LogWatch
 ) -> None:
-    """Whatever ended those of the one before."""
+    """The reason why the earlier heartbeats ended doesn't matter."""
     server.script("instance_event", refuse("INSTANCE_NOT_FOUND", "gone"))
     await beating.register()
     await log.seen("heartbeats end: gone")

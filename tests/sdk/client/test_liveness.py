@@ -39,7 +39,7 @@ async def test_a_server_that_is_gone_without_a_word_is_left(
 async def test_a_slow_server_that_lives_is_waited_for(
     server: FakeServer, settings: Callable[..., Settings], life: Act
 ) -> None:
-    """Whatever it answers when asked for nothing."""
+    """Any answer to the empty request counts."""
     asked_for_nothing, may_answer = asyncio.Event(), asyncio.Event()
 
     async def show_life(stream: Stream) -> None:
@@ -78,7 +78,7 @@ async def test_a_connection_lost_while_it_is_checked_is_simply_lost(
 
 
 async def test_a_check_ends_with_the_connection_it_checks(server: FakeServer) -> None:
-    """Whichever of the two notices the loss first."""
+    """Either of the two may notice the loss first."""
     server.script("nothing", hang_up)
 
     async with server.listen() as listener:

@@ -62,7 +62,7 @@ async def test_a_poll_waits_until_there_is_something(server: FakeServer, client:
 
 
 async def test_a_custom_signal_alone_ends_the_wait(server: FakeServer, client: Client) -> None:
-    """Even an empty one."""
+    """An empty one does, too."""
     custom = CustomSignal(checkpoint_id="step-1")
     answer = PollSignalsResponse(custom_signal=custom)
     server.script("poll_signals", reply(RpcResponse(poll_signals=answer)))
@@ -121,7 +121,7 @@ async def test_the_last_look_is_when_the_wait_is_over(server: FakeServer, client
 async def test_a_poll_asked_again_waits_only_for_the_rest(
     server: FakeServer, client: Client
 ) -> None:
-    """Whatever became of the connection meanwhile."""
+    """The connection may have been lost meanwhile."""
     server.script("poll_signals", be_silent, reply(PAUSE))
     poll = asyncio.create_task(client.poll_signals(wait=30))
     await server.asked("poll_signals")
@@ -165,7 +165,7 @@ async def test_one_poll_waits_for_many_checkpoints(server: FakeServer, client: C
 async def test_what_the_first_question_brings_is_returned_at_once(
     server: FakeServer, client: Client
 ) -> None:
-    """Though it was not to be held."""
+    """That question was not to be held."""
     server.script("poll_signals", sent("b"))
 
     assert await client.poll_signals(also=["a", "b"], wait=30) == Pending(
@@ -214,7 +214,7 @@ async def test_a_wait_of_less_than_nothing_is_refused(server: FakeServer, client
 async def test_a_signal_is_acknowledged(
     server: FakeServer, client: Client, number: WireSignalType
 ) -> None:
-    """Or left pending; the end of the stream is the answer."""
+    """It may also be left pending. The answer is the end of the stream."""
     word = list(SignalType)[number]
     await client.acknowledge(word)
     await client.acknowledge(word, accepted=False)

@@ -241,7 +241,7 @@ async def test_a_cancelled_call_leaves_the_client_usable(
 async def test_a_cancelled_call_leaves_the_others_their_reconnect(
     server: FakeServer, client: Client
 ) -> None:
-    """Whichever call began it."""
+    """Any of the calls may have begun the reconnect."""
     gate = asyncio.Event()
 
     async def wait_for_gate(stream: Stream) -> None:

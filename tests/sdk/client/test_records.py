@@ -113,7 +113,7 @@ async def test_an_entry_brings_what_is_known(server: FakeServer, client: Client)
 async def test_a_server_without_lists_raises_an_error_of_its_own(
     server: FakeServer, client: Client
 ) -> None:
-    """So that the caller reads one checkpoint at a time instead."""
+    """The caller can then read one checkpoint at a time instead."""
     server.script("list_checkpoints", refuse("EMPTY_REQUEST"))
 
     with pytest.raises(RequestNotKnown):
@@ -197,7 +197,7 @@ async def test_another_answer_than_the_end_is_a_protocol_error(
     kind: str,
     call: Callable[[Client], Awaitable[None]],
 ) -> None:
-    """Whatever it says, it was not asked for."""
+    """The client did not ask for such an answer."""
     server.script(kind, reply(RpcResponse(checkpoint=CheckpointResponse())))
 
     with pytest.raises(ProtocolError, match=f"answered {kind} with checkpoint"):
@@ -211,7 +211,7 @@ async def test_a_superseded_run_gets_an_error_before_the_end(
     kind: str,
     call: Callable[[Client], Awaitable[None]],
 ) -> None:
-    """And every later call says so without asking."""
+    """Every later call raises it without a request."""
     server.script(kind, refuse("INSTANCE_SUPERSEDED", "run 2"))
 
     with pytest.raises(InstanceSuperseded):

@@ -199,7 +199,7 @@ async def test_repeats_take_no_more_than_the_time_of_one_call(
 async def test_a_server_that_is_not_there_is_reported_with_its_address(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
-    """And with the variable to look at."""
+    """The error also names the variable to look at."""
     async with server.listen() as gone:
         address = f"127.0.0.1:{gone.address[1]}"
 
@@ -224,7 +224,7 @@ async def test_a_server_that_answers_no_handshake_is_not_there(
 async def test_a_call_waits_for_a_server_that_starts_late(
     server: FakeServer, settings: Callable[..., Settings], log: LogWatch
 ) -> None:
-    """Even a custom event: until there is a connection, nothing was sent."""
+    """A custom event waits, too: without a connection, nothing was sent."""
     async with server.listen() as gone:
         port = gone.address[1]
 

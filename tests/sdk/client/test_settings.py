@@ -215,7 +215,7 @@ def test_a_misspelt_variable_is_named_where_another_is_missing(
 
 
 def test_every_setting_is_a_known_variable() -> None:
-    """So that none is taken for a slip of the pen."""
+    """None of them is taken for a misspelling."""
     assert {f"RUNTARA_{name.upper()}" for name in NAMES} < KNOWN
 
 

@@ -42,7 +42,7 @@ async def test_a_sleep_names_its_checkpoint_and_brings_its_state(
 async def test_a_sleep_is_never_shorter_than_asked(
     server: FakeServer, client: Client, duration: timedelta | float, milliseconds: int
 ) -> None:
-    """Unless it is longer than the longest there is."""
+    """The exception is a sleep over the longest possible one."""
     await client.sleep(duration, "nap")
 
     assert server.requests[0].sleep.duration_ms == milliseconds

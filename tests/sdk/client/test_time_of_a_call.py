@@ -17,6 +17,6 @@ async def wait_after_the_end(seconds: float) -> None:
 
 
 async def test_time_that_is_up_for_good_is_not_given_back() -> None:
-    """Even if the answer that was held comes to another end at the same moment."""
+    """This holds also if the held answer comes at the same moment."""
     with pytest.raises(TimeoutError):
         await wait_after_the_end(60)

@@ -74,7 +74,7 @@ async def test_a_server_another_authority_vouches_for_is_not(
 
 
 async def test_without_authorities_the_systems_count(vouched_for: Callable[..., Settings]) -> None:
-    """Which know nothing of a server's own."""
+    """They don't know a server's own authority."""
     async with Client(vouched_for()) as client:
         with pytest.raises(ServerNotTrusted, match="it is not set: the system's authorities count"):
             await client.get_status()

@@ -67,7 +67,7 @@ OF_FORM_3 = {
 
 
 async def test_each_instance_goes_on_to_its_right_end(tmp_path: Path) -> None:
-    """Whatever it waited for when it was frozen, and nothing that was done is done again."""
+    """It may have waited for anything when it was frozen. Nothing is done twice."""
     former = {name: RESTS[name] for name in FORMER} | OTHERWISE
     sent = {one: value for one, value in SENT.items() if one[0] in FORMER}
     targets = {name: f"{MODULE}:{rest.workflow}" for name, rest in former.items()}

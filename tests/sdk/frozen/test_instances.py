@@ -13,7 +13,7 @@ every_database = pytest.mark.parametrize("database", DATABASES)
 
 @every_database
 async def test_each_instance_goes_on_to_its_right_end(database: str, tmp_path: Path) -> None:
-    """Whatever it waited for when it was frozen, and nothing that was done is done again."""
+    """It may have waited for anything when it was frozen. Nothing is done twice."""
     async with DATABASES[database](tmp_path) as replays:
         await _tell(replays)
         made = await replays.saved("making-values", "work#1")

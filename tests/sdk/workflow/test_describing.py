@@ -172,7 +172,7 @@ def test_an_iterator_is_not_used_up() -> None:
 
 
 def test_sets_are_shown_in_one_order() -> None:
-    """Though strings hash otherwise in each process, wherever the sets are."""
+    """The hashes of strings differ in each process. The sets may be anywhere in a value."""
     code = (
         "from collections import deque\n"
         "from runtara_sdk.workflow.values.describing import described\n"

@@ -251,7 +251,7 @@ leaving.Door().leave(leaving.Leave(7, leaving.Manner.WHOLE))
 
 
 def test_a_library_that_is_reloaded_keeps_no_file_from_being_flushed(tmp_path: Path) -> None:
-    """Though it was the last to be imported before user code, and is behind that now."""
+    """It was imported last before user code, and comes after it now."""
     code = "kept = open('buffered', 'w')\nkept.write('in the buffer')\n"
     (tmp_path / "users.py").write_text(code)
     command = [sys.executable, "-c", RELOADED]

@@ -75,7 +75,7 @@ async def test_logging_that_raises_fails_no_step(
 
 
 def test_a_record_names_the_line_that_logs(caplog: pytest.LogCaptureFixture) -> None:
-    """And not the guard between it and logging."""
+    """It does not name the guard between that line and logging."""
     get_logger("runtara_sdk.test").warning("careful: %s", "hot")
 
     (record,) = caplog.records

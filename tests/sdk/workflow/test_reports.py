@@ -43,7 +43,7 @@ def in_thread() -> None:
 
 
 async def test_the_last_report_is_sent_before_the_run_ends() -> None:
-    """However many there were, about one a second is."""
+    """Of many reports about one a second is sent."""
 
     @workflow
     async def flow() -> None:
