@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from tests.support.lossy_proxy import lossy_proxy
 from tests.support.quic_handlers import CERTIFICATE, Echo, Gated, serving
 from tests.support.raw_client import raw_client
 
+from runtara_protocol.quic import client as quic_client
 from runtara_protocol.quic.certificates import LocalAuthority
-from runtara_protocol.quic.client import ClientSettings, connect
+from runtara_protocol.quic.client import ClientSettings, connect, prepare
 from runtara_protocol.quic.connection import Connection
 from runtara_protocol.quic.error import (
     ConnectError,
@@ -33,6 +35,29 @@ async def test_a_client_offers_no_group_that_openssl_refuses(
     async with serving(Echo) as served, await served.connect() as connection:
         assert Group.X25519 not in connection._quic.tls._supported_groups
         assert await connection.exchange(b"echo") == b"echo"
+
+
+async def test_a_prepared_connection_is_the_next_one_with_its_settings() -> None:
+    """However long it waited; nothing was sent before. The one after it makes keys of its own."""
+    async with serving(Echo, idle_timeout=0.3) as served:
+        settings = ClientSettings(
+            host="127.0.0.1", port=served.port, verify=False, idle_timeout=0.3
+        )
+        prepare(settings)
+        [waiting] = quic_client._prepared.values()
+        await asyncio.sleep(0.6)  # Longer than a silent server is waited for.
+        assert not served.handlers
+
+        async with await connect(replace(settings, connect_timeout=9.0)) as other:
+            assert other is not waiting
+        async with await connect(settings) as connection:
+            assert connection is waiting
+            assert await connection.exchange(b"echo") == b"echo"
+        async with await connect(settings) as later:
+            assert later is not waiting
+
+    prepare(replace(settings, host="localhost"))
+    assert not quic_client._prepared
 
 
 async def test_an_idle_connection_lives_on_the_servers_pings() -> None:
@@ -241,7 +266,7 @@ async def test_another_name_is_refused(tmp_path: Path) -> None:
     authority = LocalAuthority.open(tmp_path)
     async with serving(Echo, certificate=authority.issue(["core.example"])) as served:
         with pytest.raises(
-            UntrustedServer, match=r"to core\.example, not to 'localhost'"
+            UntrustedServer, match=r"for core\.example, not for 'localhost'"
         ) as raised:
             await served.connect(verify=True, ca_path=authority.ca_path)
     assert raised.value.why is TrustFailure.NAME

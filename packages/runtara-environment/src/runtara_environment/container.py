@@ -67,6 +67,7 @@ def _local_settings(settings: EnvironmentSettings, core: CoreAddress) -> LocalSe
         skip_cert_verification=settings.skip_cert_verification,
         max_log_bytes=settings.log_max_bytes,
         warm_images=settings.warm_images,
+        prepared_processes=settings.prepared_processes,
     )
 
 
@@ -131,6 +132,7 @@ def _ray_settings(
         skip_cert_verification=settings.skip_cert_verification,
         max_log_bytes=settings.log_max_bytes,
         warm_images=settings.warm_images,
+        prepared_processes=settings.prepared_processes,
         oci_runtime=settings.oci_runtime,
         retention=_retention(settings),
     )

@@ -1,5 +1,6 @@
 """The folders of launches, named safely whatever their ids are."""
 
+import asyncio
 import hashlib
 import os
 import re
@@ -16,6 +17,8 @@ from runtara_environment.spawner.output import LOG_NAME, OLDER_LOG_NAME, lost
 
 _ODD = re.compile(rb"[^A-Za-z0-9_.-]|\A\.")
 _LONGEST = 200
+_SMALL = 64 << 10
+"""Bytes of an input that is written within the event loop."""
 _WORKSPACE, _ID = "workspace", ".id"
 INPUT, OUTPUT = "input.json", "output.json"
 
@@ -69,6 +72,13 @@ class LaunchFolder:
         if not (self.instance / _ID).exists():
             _write(self.instance / _ID, self.instance_id.encode())
         _write(self.path / INPUT, given or b"{}")
+
+    async def make_soon(self, given: bytes | None) -> None:
+        """Make it as `make` does; a large input is written in a thread."""
+        if given is None or len(given) <= _SMALL:
+            self.make(given)
+        else:
+            await asyncio.to_thread(self.make, given)
 
     def read_output(self, most: int) -> bytes | None:
         """Give what the process left in `output.json`; None if that is no file, or too large."""

@@ -46,7 +46,7 @@ class LocalSettings:
 
     tls_ca: a PEM file of certificates that processes trust. skip_cert_verification: for tests.
     max_log_bytes: how much of a launch's output is kept. warm_images: how many images have a warm
-    interpreter at once.
+    interpreter at once. prepared_processes: how many processes each of these keeps ready.
     """
 
     data_dir: Path
@@ -56,6 +56,7 @@ class LocalSettings:
     skip_cert_verification: bool = False
     max_log_bytes: int = 16 * 1024 * 1024
     warm_images: int = 8
+    prepared_processes: int = 1
     keeps_dont_write_bytecode: bool = False
 
     def core_variables(self) -> dict[str, str]:
@@ -176,7 +177,7 @@ class LocalPlacement:
         code = await self._cache.installed(image, runner)
         folder = self.folder(assignment.tenant_id, assignment.instance_id, assignment.launch_id)
         try:
-            await asyncio.to_thread(folder.make, given)
+            await folder.make_soon(given)
         except OSError as error:
             raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
         folders = LaunchFolders(code=code, folder=folder.path, workspace=folder.workspace)
@@ -334,7 +335,9 @@ class LocalPlacement:
         while True:
             try:
                 client = await connect(
-                    self.settings.data_dir, "--max-warm", str(self.settings.warm_images)
+                    self.settings.data_dir,
+                    *("--max-warm", str(self.settings.warm_images)),
+                    *("--prepared", str(self.settings.prepared_processes)),
                 )
             except (SpawnerLost, OSError) as error:
                 logger.error("no spawner, trying again: %s", error)

@@ -34,6 +34,7 @@ def _warm(spec: ProcessSpec) -> dict[str, Any] | None:
         "modules": list(warm.modules),
         "env": dict(warm.env),
         "cwd": warm.cwd,
+        "prepare": {"function": warm.prepare, "variables": dict(warm.variables)},
     }
 
 

@@ -24,13 +24,21 @@ class LaunchFolders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warm:
-    """An interpreter that has imported an image; launches with the same key share it."""
+    """
+    An interpreter that has imported an image; launches with the same key share it.
+
+    prepare: a function, as MODULE:FUNCTION, that a process is given to do before its launch is
+    known; None, or where the module is not imported: nothing. It gets `variables`, which are those
+    of any launch.
+    """
 
     key: str
     python: str
     modules: Sequence[str]
     env: Mapping[str, str]
     cwd: str
+    prepare: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,15 @@ from runtara_environment.runners.port import LaunchFolders, ProcessSpec, Warm, l
 _PRELOADED = "?runtara_sdk.workflow.process.preloaded"
 """What the SDK imports late. The `?` says that an older SDK may not have it."""
 
+_PREPARE = "runtara_sdk.workflow.process.ahead:prepare"
+_CORE = (
+    "RUNTARA_SERVER_ADDR",
+    "RUNTARA_SERVER_NAME",
+    "RUNTARA_TLS_CA",
+    "RUNTARA_SKIP_CERT_VERIFICATION",
+)
+"""The variables by which any launch finds the core."""
+
 
 class PythonRunner:
     """Runs a workflow of the SDK in a zip of source, or a wheel."""
@@ -57,6 +66,8 @@ def _warm(
         modules=[_PRELOADED, target.partition(":")[0]],
         env={**common, **{name: str(value) for name, value in own.items()}},
         cwd=str(folders.code),
+        prepare=_PREPARE,
+        variables={name: env[name] for name in _CORE if name in env},
     )
 
 

@@ -18,6 +18,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--idle-s", type=float, default=600, help="how long it stays unused")
     parser.add_argument("--max-warm", type=int, default=8, help="warm interpreters at once")
     parser.add_argument(
+        "--prepared", type=int, default=1, help="processes that each keeps ready for launches"
+    )
+    parser.add_argument(
         "--detach", action="store_true", help="return once it listens, and serve in the background"
     )
     options = parser.parse_args(arguments)
@@ -40,7 +43,12 @@ def main(arguments: list[str]) -> int:
             os._exit(0)
         become_subreaper()
         try:
-            Spawner(listener, idle_s=options.idle_s, max_warm=options.max_warm).serve()
+            Spawner(
+                listener,
+                idle_s=options.idle_s,
+                max_warm=options.max_warm,
+                prepared=options.prepared,
+            ).serve()
         finally:
             os.unlink(options.socket)
     return 0

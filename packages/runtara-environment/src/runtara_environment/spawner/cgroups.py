@@ -8,13 +8,21 @@ come from the process's own resource usage.
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runtara_environment.spawner.machine import is_process, start_time
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path("/sys/fs/cgroup")
+_PARENT = "runtara"
+"""The group of all launches' groups."""
+_PREPARED = re.compile(r"prepared-(\d+)-(\d+)-\d+")
+"""The name of a prepared process's group: pid and start time of its spawner, and a number."""
 _PERIOD_USEC = 100_000
 _HUGE_PAGE = 2 * 1024 * 1024
 
@@ -34,10 +42,24 @@ class Cgroup:
     folders: Mapping[str, Path] = field(default_factory=dict)
     is_v2: bool = False
 
+    def entrances(self) -> list[str]:
+        """
+        Return the files by which a process of one thread enters: each is written a 0.
+
+        On version 1 the kernel moves a whole process only after a wait for all CPUs, which takes
+        up to 40 ms on a busy machine. It moves a thread at once.
+        """
+        name = "cgroup.procs" if self.is_v2 else "tasks"
+        return [str(folder / name) for folder in set(self.folders.values())]
+
     def enter(self) -> None:
-        """Move the calling process into the group; its later children start in the group."""
-        for folder in set(self.folders.values()):
-            (folder / "cgroup.procs").write_text("0")
+        """
+        Move the calling process into the group; its later children start in the group.
+
+        The process has one thread.
+        """
+        for file in self.entrances():
+            Path(file).write_text("0")
 
     def memory_peak(self) -> int | None:
         """Return the most memory that its processes had at once, in bytes; None if unknown."""
@@ -103,6 +125,34 @@ class Cgroup:
             return None
 
 
+def name_of(pid: int, root: Path = ROOT) -> str | None:
+    """Return the name of the group of a launch that a process is in; None if it is in none."""
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    for line in lines:
+        parent, _, name = line.rpartition("/")
+        if parent.endswith("/" + _PARENT) and name:
+            return name
+    return None
+
+
+def prepared_name(number: int) -> str:
+    """Return the name of a group for a process that this spawner prepares."""
+    return f"prepared-{os.getpid()}-{start_time(os.getpid())}-{number}"
+
+
+def sweep_prepared(root: Path = ROOT) -> None:
+    """Remove the groups of prepared processes that spawners have left which have died."""
+    for folder in [*root.glob(f"*/{_PARENT}/prepared-*"), *root.glob(f"{_PARENT}/prepared-*")]:
+        found = _PREPARED.fullmatch(folder.name)
+        if found is not None and not is_process(int(found[1]), int(found[2])):
+            # While a launch's process is in it, this fails: the group is removed at its end.
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def create(name: str, limits: Limits, root: Path = ROOT) -> Cgroup:
     """
     Make a control group with these limits, if this process may make one.
@@ -111,7 +161,7 @@ def create(name: str, limits: Limits, root: Path = ROOT) -> Cgroup:
     """
     try:
         if (root / "cgroup.controllers").exists():
-            return _create_v2(root / "runtara" / name, limits)
+            return _create_v2(root / _PARENT / name, limits)
         return _create_v1(root, name, limits)
     except OSError as error:
         logger.warning("no control group for %s, so its limits don't hold: %s", name, error)
@@ -146,7 +196,7 @@ def _folders_v1(root: Path, name: str) -> Iterator[tuple[str, Path]]:
     for controller in ("memory", "cpu", "cpuacct"):
         if not (root / controller / "cgroup.procs").exists():
             continue
-        folder = root / controller / "runtara" / name
+        folder = root / controller / _PARENT / name
         folder.mkdir(parents=True, exist_ok=True)
         yield controller, folder
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from runtara_environment.spawner.cgroups import Cgroup
 from runtara_environment.spawner.containers import Container
+from runtara_environment.spawner.machine import start_time
 from runtara_environment.spawner.output import OutputLog
 
 
@@ -43,6 +44,22 @@ class Ended:
             "is_out_of_memory": self.is_out_of_memory,
             "is_machine_out_of_memory": self.is_machine_out_of_memory,
         }
+
+
+@dataclass(eq=False, slots=True)
+class Remains:
+    """What a launch leaves when its process has ended, or could not be started."""
+
+    cgroup: Cgroup
+    container: Container | None = None
+
+    def clear(self) -> bool:
+        """Remove the container and the control group; False: not yet removed, so call again."""
+        if self.container is not None:
+            if not self.container.remove():
+                return False
+            self.container = None
+        return self.cgroup.remove()
 
 
 @dataclass(eq=False, slots=True)
@@ -80,6 +97,11 @@ class Child:
             for pid in self.cgroup.pids():
                 _kill_if_there(pid)
 
+    @property
+    def remains(self) -> Remains:
+        """What is to be cleared once the process has ended."""
+        return Remains(self.cgroup, self.container)
+
     def reap(self) -> Ended:
         """Read how the process ended, and kill the processes that it left behind."""
         code, memory, cpu = self._waited()
@@ -98,14 +120,6 @@ class Child:
             is_machine_out_of_memory=was_killed and not was_full,
         )
         return self.ended
-
-    def clear(self) -> bool:
-        """Remove the container and the control group; False: not yet removed, so call again."""
-        if self.container is not None:
-            if not self.container.remove():
-                return False
-            self.container = None
-        return self.cgroup.remove()
 
     def _waited(self) -> tuple[int | None, int | None, int | None]:
         """Return exit code (negative: a signal), peak memory and CPU of the first process."""
@@ -168,12 +182,6 @@ def adopt(
         os.close(child.pidfd)
         return None
     return child
-
-
-def start_time(pid: int) -> int:
-    """Return when a process started, in ticks since boot; raises FileNotFoundError."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[19])
 
 
 def _kill_group(leader: int) -> None:

@@ -79,6 +79,11 @@ class Container:
         assert self._process is not None, "it was started"
         self._process.kill()
 
+    @property
+    def runtime_pid(self) -> int | None:
+        """The pid of the runtime while it starts or removes the container."""
+        return None if self._process is None else self._process.pid
+
     def remove(self) -> bool:
         """
         Have the runtime remove the container, dead or alive; False: not yet removed, so call again.

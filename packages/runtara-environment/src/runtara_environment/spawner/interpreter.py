@@ -4,7 +4,8 @@ A warm interpreter: it imports an image's code once, and is forked for each laun
 The image's Python runs this file by its path. That Python need not have this package, so the file
 imports only the standard library and the image's code. The spawner sends orders, and gets answers,
 as JSON lines on a socket; the first argument is its file descriptor. With an order comes the file
-descriptor of the launch's output.
+descriptor of the launch's output. An order without arguments asks for a prepared process. Its file
+descriptor is a socket, on which that process waits for an order of its own.
 
 The interpreter has one thread and no event loop. An image whose import starts threads or opens
 sockets can't be forked: the first answer says so, and the environment starts a separate process for
@@ -110,9 +111,11 @@ def _answer(orders: socket.socket, answer: dict[str, Any]) -> None:
     orders.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict[str, Any]:
+def _launched(orders: socket.socket, order: dict[str, Any], received: int) -> dict[str, Any]:
     """Fork twice, so that the process becomes a child of the spawner, which gets its exit code."""
-    program = _found(order["argv"][0])
+    if "argv" in order:
+        # Before the fork, so that it is found once.
+        _found(order["argv"][0])
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:
@@ -121,15 +124,53 @@ def _launched(orders: socket.socket, order: dict[str, Any], output: int) -> dict
             os.close(reading)
             os.close(writing)
             orders.close()
-            _run(order, output, program)
+            os.setsid()
+            if "argv" not in order:
+                order, received = _prepared(order, received)
+            _run(order, received)
         os.write(writing, str(child).encode())
         os._exit(0)
     os.close(writing)
-    os.close(output)
+    os.close(received)
     os.waitpid(middle, 0)
     pid = os.read(reading, 32)
     os.close(reading)
     return {"pid": int(pid)}
+
+
+def _enter(groups: list[str]) -> None:
+    """Move this process, which has one thread, into control groups: by the files they have."""
+    for group in groups:
+        Path(group).write_text("0")
+
+
+def _prepared(order: dict[str, Any], channel: int) -> tuple[dict[str, Any], int]:
+    """Do what can be done before a launch is known, and give the launch's order and output."""
+    try:
+        _enter(order["groups"])
+        _prepare(order["prepare"])
+        return _awaited(channel)
+    except Exception:
+        # The spawner sees the end, and forks the launch if it has given one.
+        os._exit(1)
+
+
+def _prepare(wanted: dict[str, Any] | None) -> None:
+    """Call what the image's runner wants done before a launch is known, if it is imported."""
+    name, _, function = ((wanted or {}).get("function") or "").partition(":")
+    if wanted is not None and name in sys.modules:
+        getattr(sys.modules[name], function)(wanted["variables"])
+
+
+def _awaited(channel: int) -> tuple[dict[str, Any], int]:
+    """Wait in a prepared process for its launch; end with the spawner or the interpreter."""
+    with socket.socket(fileno=channel) as orders:
+        found = _received(orders)
+        if found is None:
+            os._exit(0)
+        # From now on its end is the launch's end. Raises OSError if the spawner has given it up.
+        orders.sendall(str(os.getpid()).encode())
+    return found
 
 
 @cache
@@ -147,14 +188,13 @@ def _found(name: str) -> Program | None:
     return None if code is None else (spec, code)
 
 
-def _run(order: dict[str, Any], output: int, program: Program | None) -> NoReturn:
+def _run(order: dict[str, Any], output: int) -> NoReturn:
     """Run the launch in this process, as if newly started except for the imported modules."""
-    os.setsid()
+    program = _found(order["argv"][0])
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    for procs in order["cgroup_procs"]:
-        Path(procs).write_text("0")
+    _enter(order["groups"])
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Container
 from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -18,3 +19,29 @@ def become_subreaper() -> None:
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def reap_orphans(ours: Container[int | None]) -> None:
+    """Reap this process's children that have ended, up to the first one that is in `ours`."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in ours:
+            return
+        os.waitpid(ended.si_pid, 0)
+
+
+def start_time(pid: int) -> int:
+    """Return when a process started, in ticks since boot; raises FileNotFoundError."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19])
+
+
+def is_process(pid: int, started: int) -> bool:
+    """Return whether the process that started then is there, alive or not waited for."""
+    try:
+        return start_time(pid) == started
+    except (FileNotFoundError, ProcessLookupError):
+        return False

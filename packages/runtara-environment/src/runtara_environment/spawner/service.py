@@ -19,13 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtara_environment.spawner.cgroups import Cgroup, Limits, create
-from runtara_environment.spawner.children import Child, Ended, adopt, start
+from runtara_environment.spawner.cgroups import Cgroup, Limits, create, name_of, sweep_prepared
+from runtara_environment.spawner.children import Child, Ended, Remains, adopt, start
 from runtara_environment.spawner.containers import Container, ContainerFailed
 from runtara_environment.spawner.frames import Decoder, MalformedMessage, Message, encode
-from runtara_environment.spawner.machine import boot_id
+from runtara_environment.spawner.interpreters import WarmInterpreters
+from runtara_environment.spawner.machine import boot_id, is_process, reap_orphans
 from runtara_environment.spawner.output import OutputLog
-from runtara_environment.spawner.warm import NotWarm, Order, WarmInterpreter
+from runtara_environment.spawner.prepared import Forked, WarmLaunch
+from runtara_environment.spawner.warm import NotWarm
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +51,7 @@ class Spawner:
     Owns the launched processes of one environment.
 
     idle_s: the spawner ends after so many seconds without a process and without a client.
-    warm_idle_s: a warm interpreter is ended after so many unused seconds. max_warm: how many warm
-    interpreters stay at once. When there is one more, the one that is longest unused is ended.
+    warm_idle_s, max_warm, prepared: `WarmInterpreters` has them as idle_s, most and prepared.
     """
 
     def __init__(
@@ -60,19 +61,26 @@ class Spawner:
         idle_s: float = 600,
         warm_idle_s: float = 600,
         max_warm: int = 8,
+        prepared: int = 1,
     ) -> None:
         self._listener = listener
-        self._idle_s, self._warm_idle_s, self._max_warm = idle_s, warm_idle_s, max_warm
+        self._idle_s = idle_s
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
         self._children: dict[str, Child] = {}
         self._starting: dict[str, list[tuple[Client, Any]]] = {}
         # Signals for launches that are being started: sent once the process exists.
         self._owed: dict[str, list[int]] = {}
-        self._leftover: list[Callable[[], bool]] = []
+        self._remains: list[Remains] = []
         self._containers: dict[Container, float] = {}
-        self._warm: dict[str, WarmInterpreter] = {}
-        self._used_at = time.monotonic()
+        self._warm = WarmInterpreters(
+            self._selector,
+            lambda cgroup: self._remains.append(Remains(cgroup)),
+            most=max_warm,
+            idle_s=warm_idle_s,
+            prepared=prepared,
+        )
+        self._used_at = self._reaps_at = time.monotonic()
         self._operations: dict[str, Callable[[Client, Message], Message | None]] = {
             "hello": self._hello,
             "start": self._start,
@@ -83,15 +91,21 @@ class Spawner:
 
     def serve(self) -> None:
         """Serve until there was no process, no client and no request for `idle_s`."""
+        sweep_prepared()
         self._watch(self._listener, self._accept)
+        pause: float | None = None
         while not self._is_idle():
-            for key, _ in self._selector.select(_TICK_S):
+            ready = self._selector.select(_TICK_S if pause is None else min(pause, _TICK_S))
+            for key, _ in ready:
                 key.data()
-            self._retire_warm()
             self._give_up_containers()
-            self._leftover = [remove for remove in self._leftover if not remove()]
-        for warm in self._warm.values():
-            warm.close()
+            self._remains = [one for one in self._remains if not one.clear()]
+            pause = self._warm.attend()
+            if time.monotonic() >= self._reaps_at:
+                self._reap_orphans()
+        self._warm.close()
+        for one in self._remains:
+            one.clear()
 
     def _is_idle(self) -> bool:
         if self._clients or self._starting or any(not one.ended for one in self._children.values()):
@@ -175,7 +189,13 @@ class Spawner:
             for one in self._children.values()
             if one.ended is None
         ]
-        ok = {"version": VERSION, "boot_id": boot_id(), "pid": os.getpid(), "launches": launches}
+        ok = {
+            "version": VERSION,
+            "boot_id": boot_id(),
+            "pid": os.getpid(),
+            "launches": launches,
+            "prepared": self._warm.prepared(),
+        }
         return {"ok": ok}
 
     def _start(self, client: Client, message: Message) -> Message | None:
@@ -186,16 +206,14 @@ class Spawner:
             self._starting[launch_id].append((client, message.get("id")))
             return None
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
+        if message.get("warm") is not None and message.get("container") is None:
+            self._start_warm(client, message, output)
+            return None
         cgroup = create(message["cgroup"], Limits(**message["limits"]))
-        asking = [(client, message.get("id"))]
-        if message.get("container") is not None:
-            self._contain(message, output, cgroup)
-            self._starting[launch_id] = asking
-        elif message.get("warm") is not None:
-            self._starting[launch_id] = asking
-            self._fork(message, output, cgroup)
-        else:
+        if message.get("container") is None:
             return self._start_process(message, output, cgroup)
+        self._contain(message, output, cgroup)
+        self._starting[launch_id] = [(client, message.get("id"))]
         return None
 
     def _start_process(self, message: Message, output: OutputLog, cgroup: Cgroup) -> Message:
@@ -244,7 +262,7 @@ class Spawner:
                 child = Child(launch_id, container.started(), output, cgroup, container)
             except (ContainerFailed, OSError, ValueError) as error:
                 output.close()
-                self._leftover += [container.remove, cgroup.remove]
+                self._remains.append(Remains(cgroup, container))
                 self._answer(launch_id, {"error": str(error)})
             else:
                 self._own(child)
@@ -265,36 +283,42 @@ class Spawner:
         for asking, number in self._starting.pop(launch_id):
             self._send(asking, {"id": number, **answer})
 
-    def _fork(self, message: Message, output: OutputLog, cgroup: Cgroup) -> None:
-        launch_id = message["launch_id"]
-        writer = output.open_writer()
+    def _start_warm(self, client: Client, message: Message, output: OutputLog) -> None:
+        """Have a warm interpreter's process run a launch; the answer comes when there is one."""
+        launch_id, writer = message["launch_id"], output.open_writer()
 
-        def answered(result: int | NotWarm) -> None:
+        def answered(result: Forked | NotWarm) -> None:
             os.close(writer)
             if isinstance(result, NotWarm):
                 output.close()
-                cgroup.remove()
                 answer: Message = {"error": result.text, "problem": result.problem}
             else:
-                child = Child(launch_id, result, output, cgroup)
+                child = Child(launch_id, result.pid, output, result.cgroup)
                 self._own(child)
                 answer = _started(child)
             self._answer(launch_id, answer)
 
-        order = {
-            "argv": message["argv"],
-            "env": message["env"],
-            "cwd": message["cwd"],
-            "cgroup_procs": [str(one / "cgroup.procs") for one in set(cgroup.folders.values())],
-        }
-        self._interpreter(message["warm"]).fork(Order(order, writer, answered))
+        self._starting[launch_id] = [(client, message.get("id"))]
+        self._warm.launch(
+            WarmLaunch(
+                warm=message["warm"],
+                limits=Limits(**message["limits"]),
+                group=message["cgroup"],
+                order={name: message[name] for name in ("argv", "env", "cwd")},
+                output=writer,
+                answered=answered,
+            )
+        )
 
     def _adopt(self, client: Client, message: Message) -> Message:
         """Take over the process of a launch from a spawner that died."""
         if message["launch_id"] in self._children:
             return _started(self._children[message["launch_id"]])
         output = OutputLog(Path(message["folder"]), message["max_log_bytes"])
-        cgroup = create(message["cgroup"], Limits())
+        is_there = is_process(message["pid"], message["start_time"])
+        # A process that was prepared is in a group of another name than its launch's.
+        name = name_of(message["pid"]) if is_there else None
+        cgroup = create(name or message["cgroup"], Limits())
         told = message.get("container")
         container = None if told is None else Container(Path(told))
         child = adopt(
@@ -307,7 +331,7 @@ class Spawner:
         )
         if child is None:
             output.close()
-            self._leftover += [cgroup.remove, *([] if container is None else [container.remove])]
+            self._remains.append(Remains(cgroup, container))
             return {"ok": {"pid": None}}
         self._own(child)
         return _started(child)
@@ -347,35 +371,20 @@ class Spawner:
         if child.output.reader in self._selector.get_map():
             self._selector.unregister(child.output.reader)
         ended = child.reap()
-        self._leftover.append(child.clear)
+        self._remains.append(child.remains)
+        self._warm.hurry()
         for client in list(self._clients):
             self._send(client, _ending(child.launch_id, ended))
 
-    def _interpreter(self, warm: Message) -> WarmInterpreter:
-        key = warm["key"]
-        if key in self._warm and self._warm[key].refusal is not None:
-            self._close_warm(key)
-        if key not in self._warm:
-            while len(self._warm) >= self._max_warm:
-                self._close_warm(min(self._warm, key=lambda one: self._warm[one].used_at))
-            made = WarmInterpreter(warm["python"], warm["modules"], warm["env"], warm["cwd"])
-            self._warm[key] = made
-            self._watch(made.orders, lambda: self._hear_warm(key, made))
-        return self._warm[key]
-
-    def _hear_warm(self, key: str, warm: WarmInterpreter) -> None:
-        if self._warm.get(key) is warm and not warm.receive():
-            self._close_warm(key)
-
-    def _retire_warm(self) -> None:
-        oldest = time.monotonic() - self._warm_idle_s
-        for key in [key for key, warm in self._warm.items() if warm.used_at < oldest]:
-            self._close_warm(key)
-
-    def _close_warm(self, key: str) -> None:
-        warm = self._warm.pop(key)
-        self._selector.unregister(warm.orders)
-        warm.close()
+    def _reap_orphans(self) -> None:
+        """Let processes go that launches have left, and that the spawner became the parent of."""
+        if self._starting or self._warm.is_forking:
+            return  # A launch's process may be a child whose pid is not known yet.
+        self._reaps_at = time.monotonic() + _TICK_S
+        ours = {one.pid for one in self._children.values() if one.ended is None}
+        ours.update(self._warm.pids(), self._warm.prepared())
+        runtimes = [*self._containers, *(one.container for one in self._remains)]
+        reap_orphans(ours | {one.runtime_pid for one in runtimes if one is not None})
 
 
 def _started(child: Child) -> Message:

@@ -1,6 +1,5 @@
 """The spawner's side of a warm interpreter."""
 
-import array
 import json
 import signal
 import socket
@@ -11,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from runtara_environment.spawner.cgroups import Limits
+from runtara_environment.spawner.orders import send
 
 _FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT})
 _PROGRAM = Path(__file__).with_name("interpreter.py")
@@ -36,10 +38,15 @@ Answered = Callable[[int | NotWarm], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A launch to fork. `answered` is called with the pid, or with the reason why there is none."""
+    """
+    A launch to fork, or a process to prepare.
+
+    descriptor: the launch's output, or the channel of the prepared process. `answered` is called
+    with the pid, or with the reason why there is none.
+    """
 
     content: Mapping[str, Any]
-    output: int
+    descriptor: int
     answered: Answered
 
 
@@ -48,7 +55,9 @@ class WarmInterpreter:
     A warm interpreter of one image. Orders wait until it has imported the image.
 
     `orders` is a socket: call `receive` when it has something to read. `used_at`: when the
-    interpreter was started or last forked, by the monotonic clock.
+    interpreter was started or last launched a process, by the monotonic clock. `limits` and
+    `prepare` are those of its last launch. `prepare_at`: when another process is to be prepared
+    for the next one, None: there are enough.
     """
 
     def __init__(
@@ -71,20 +80,32 @@ class WarmInterpreter:
         self.orders = ours
         self.used_at = time.monotonic()
         self.refusal: NotWarm | None = None
+        self.limits = Limits()
+        self.prepare: Mapping[str, Any] | None = None
+        self.prepare_at: float | None = None
         self._is_ready = False
         self._waiting: deque[Order] = deque()
         self._sent: deque[Order] = deque()
         self._buffer = b""
 
     def fork(self, order: Order) -> None:
-        """Launch a process: `order.answered` gets its pid, or NotWarm."""
-        self.used_at = time.monotonic()
+        """Fork a process: `order.answered` gets its pid, or NotWarm."""
         if self.refusal is not None:
             order.answered(self.refusal)
         elif self._is_ready:
             self._send(order)
         else:
             self._waiting.append(order)
+
+    @property
+    def is_forking(self) -> bool:
+        """Whether a process may exist whose pid is not known yet."""
+        return bool(self._sent)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can fork at once."""
+        return self._is_ready and not self._sent
 
     def receive(self) -> bool:
         """Read the interpreter's answers; False if it has ended, or can't be forked."""
@@ -126,12 +147,9 @@ class WarmInterpreter:
             self._sent.popleft().answered(int(answer["pid"]))
 
     def _send(self, order: Order) -> None:
-        line = json.dumps(order.content).encode() + b"\n"
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [order.output]))
         self._sent.append(order)
         try:
-            sent = self.orders.sendmsg([line], [rights])
-            self.orders.sendall(line[sent:])
+            send(self.orders, order.content, order.descriptor)
         except OSError as error:
             self._refuse(NotWarm("ended", f"its warm interpreter has ended: {error}"))
 

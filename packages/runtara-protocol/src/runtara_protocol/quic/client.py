@@ -5,13 +5,13 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
@@ -19,6 +19,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicErrorCode, QuicProtocolVersion
 from aioquic.tls import AlertDescription, Group
 
+from runtara_protocol.quic.addresses import numeric, resolved
 from runtara_protocol.quic.datapath import Datapath, set_buffers
 from runtara_protocol.quic.driver import Driver
 from runtara_protocol.quic.error import (
@@ -69,7 +70,7 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     came in time, or the server refused. Raises UntrustedServer if a server was reached whose
     certificate is not trusted, has another name, or is not valid now.
     """
-    infos = await _resolved(settings)
+    infos = await resolved(settings.host, settings.port)
     until = monotonic() + settings.connect_timeout
     reasons: list[str] = []
     why: TrustFailure | None = None
@@ -85,34 +86,30 @@ async def connect(settings: ClientSettings) -> "ClientConnection":
     raise (ConnectError(message) if why is None else UntrustedServer(message, why)) from cause
 
 
-async def _resolved(settings: ClientSettings) -> list[tuple[int, Address]]:
-    """Return the families and addresses of the host, each once, best first."""
-    loop = asyncio.get_running_loop()
-    try:
-        with suppress(socket.gaierror):
-            # A numeric address needs no resolver thread, which takes a short process milliseconds.
-            return _once(
-                socket.getaddrinfo(
-                    settings.host,
-                    settings.port,
-                    type=socket.SOCK_DGRAM,
-                    flags=socket.AI_NUMERICHOST,
-                )
-            )
-        infos = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_DGRAM)
-    except socket.gaierror as error:
-        raise ConnectError(f"{settings.host}: {error.strerror}") from error
-    return _once(infos)
+def prepare(settings: ClientSettings) -> None:
+    """
+    Make a connection's keys and first message ahead, for the next `connect` with these settings.
+
+    Call it in a running loop, the one that connects. Nothing is sent. Does nothing where the host
+    is a name, which is to be looked up when it is needed; raises ConnectError without a socket.
+    """
+    with suppress(socket.gaierror):
+        for family, address in numeric(settings.host, settings.port):
+            connection = ClientConnection(settings, _socket(family, address), address)
+            connection.begin()
+            _prepared[settings, address] = connection
 
 
-def _once(infos: Iterable[tuple[Any, ...]]) -> list[tuple[int, Address]]:
-    return list(dict.fromkeys((info[0], cast(Address, info[4])) for info in infos))
+_prepared: dict[tuple[ClientSettings, Address], "ClientConnection"] = {}
 
 
 async def _connected(
     settings: ClientSettings, family: int, address: Address, seconds: float
 ) -> "ClientConnection":
-    connection = ClientConnection(settings, _socket(family, address), address)
+    connection = _prepared.pop((settings, address), None)
+    if connection is None or connection.loop is not asyncio.get_running_loop():
+        connection = ClientConnection(settings, _socket(family, address), address)
+        connection.begin()
     try:
         async with asyncio.timeout(seconds):
             await connection.established()
@@ -175,9 +172,14 @@ class ClientConnection(Driver):
         self._taken = asyncio.Event()
         self._lost = ""
 
-    async def established(self) -> None:
-        """Wait for the handshake; raise ConnectError if it fails."""
+    def begin(self) -> None:
+        """Make the keys and the first message; `established` sends it."""
         self._quic.connect(self._address, monotonic())
+
+    async def established(self) -> None:
+        """Wait for the handshake, after `begin`; raise ConnectError if it fails."""
+        # It may have begun long ago: only now is the server silent.
+        self._quic._close_at = monotonic() + self._quic._idle_timeout()
         self._datapath.schedule(self)
         await self._established
 

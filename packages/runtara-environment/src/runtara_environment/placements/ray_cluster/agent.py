@@ -256,4 +256,5 @@ def _local(setup: AgentSetup, folder: Path) -> LocalSettings:
         skip_cert_verification=setup.skip_cert_verification,
         max_log_bytes=setup.max_log_bytes,
         warm_images=setup.warm_images,
+        prepared_processes=setup.prepared_processes,
     )

@@ -91,11 +91,19 @@ def main(arguments: list[str]) -> NoReturn:
     leaving.spare()
     # Only after the instance's end: closing the loop ends other tasks, and unwinds user code in
     # them.
-    runner = asyncio.Runner()
+    runner = _runner()
     with EndsForks() as forks:
         leave = _outcome(options, runner, interrupts, forks)
     interrupts.end_with(leave.code)
     door.leave(leave, runner)
+
+
+def _runner() -> asyncio.Runner:
+    """Return the runner that was prepared for this process; else a new one."""
+    # Imported by what prepares, and by nothing else: it imports the connection to the core.
+    ahead = sys.modules.get("runtara_sdk.workflow.process.ahead")
+    made: asyncio.Runner = asyncio.Runner() if ahead is None else ahead.runner()
+    return made
 
 
 def _outcome(

@@ -18,7 +18,7 @@ from cryptography.hazmat.backends.openssl import backend
 from pydantic_core import core_schema, to_jsonable_python
 
 from runtara_sdk.client import calls, long_poll, requests, responses
-from runtara_sdk.workflow.process import command, core_store, leaving, refusing, rehearsal
+from runtara_sdk.workflow.process import ahead, command, core_store, leaving, refusing, rehearsal
 from runtara_sdk.workflow.values import codec, failures
 
 # What reads and writes a value is made with the first one of its type; these are what most

@@ -1,0 +1,197 @@
+"""The warm interpreters of a spawner, and the processes that they have prepared."""
+
+import selectors
+import socket
+import time
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from runtara_environment.spawner.cgroups import Cgroup, create, prepared_name
+from runtara_environment.spawner.prepared import Forked, Prepared, WarmLaunch
+from runtara_environment.spawner.warm import NotWarm, Order, WarmInterpreter
+
+_PREPARE_AFTER_S = 0.25
+"""How long a launch has the machine to itself, before a process is prepared for the next."""
+
+_BEGIN_S = 10.0
+"""How long a prepared process may take to begin a launch: one may have been stopped by hand."""
+
+
+class WarmInterpreters:
+    """
+    Keeps warm interpreters, one of each image.
+
+    most: how many stay at once. When there is one more, the one that is longest unused is ended.
+    idle_s: an interpreter is ended after so many unused seconds. prepared: how many processes an
+    interpreter that was used keeps ready for its next launches; they end with it. remove: called
+    with each control group that is not needed any more.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        remove: Callable[[Cgroup], None],
+        *,
+        most: int,
+        idle_s: float,
+        prepared: int,
+    ) -> None:
+        self._selector, self._remove = selector, remove
+        self._most, self._idle_s, self._prepared = most, idle_s, prepared
+        self._warm: dict[str, WarmInterpreter] = {}
+        self._waiting: dict[WarmInterpreter, list[Prepared]] = {}
+        self._beginning: dict[Prepared, float] = {}
+        self._numbers = count()
+
+    def launch(self, launch: WarmLaunch) -> None:
+        """Let a prepared process go on as a launch; without one, have a process forked."""
+        warm = self._of(launch.warm)
+        warm.limits, warm.prepare = launch.limits, launch.warm.get("prepare")
+        if self._prepared:
+            warm.prepare_at = warm.used_at + _PREPARE_AFTER_S
+        waiting = self._waiting[warm]
+        while waiting:
+            process = waiting.pop(0)
+            if process.limits == launch.limits and process.give(launch):
+                self._beginning[process] = time.monotonic() + _BEGIN_S
+                return
+            self._end(process)
+        self._fork(warm, launch)
+
+    def hurry(self) -> None:
+        """Prepare what is missing now: the process of a launch has ended."""
+        for warm in self._warm.values():
+            if warm.prepare_at is not None:
+                warm.prepare_at = time.monotonic()
+
+    def attend(self) -> float | None:
+        """Do what is due; return the seconds until something is, None: nothing will be."""
+        now = time.monotonic()
+        for key in [key for key, warm in self._warm.items() if warm.used_at + self._idle_s < now]:
+            self._close(key)
+        for process in [one for one, until in self._beginning.items() if until <= now]:
+            self._heard(process)
+        for warm in list(self._warm.values()):
+            if warm.prepare_at is not None and warm.prepare_at <= now and warm.is_idle:
+                self._prepare(warm)
+        # One that is not idle answers first.
+        idle = [one.prepare_at for one in self._warm.values() if one.is_idle]
+        moments = [moment for moment in idle if moment is not None]
+        return max(min(moments) - now, 0.0) if moments else None
+
+    def close(self) -> None:
+        """End all interpreters, and the processes that they have prepared; launches live on."""
+        for key in list(self._warm):
+            self._close(key)
+
+    @property
+    def is_forking(self) -> bool:
+        """Whether a process may exist whose pid is not known yet."""
+        return any(warm.is_forking for warm in self._warm.values())
+
+    def pids(self) -> list[int]:
+        """Return the pids of the interpreters."""
+        return [warm.process.pid for warm in self._warm.values()]
+
+    def prepared(self) -> list[int]:
+        """Return the pids of the processes that wait for a launch."""
+        return [one.pid for each in self._waiting.values() for one in each if one.pid is not None]
+
+    # Interpreters
+
+    def _of(self, wanted: Mapping[str, Any]) -> WarmInterpreter:
+        key = wanted["key"]
+        if key in self._warm and self._warm[key].refusal is not None:
+            self._close(key)
+        if key not in self._warm:
+            while len(self._warm) >= self._most:
+                self._close(min(self._warm, key=lambda one: self._warm[one].used_at))
+            made = WarmInterpreter(
+                wanted["python"], wanted["modules"], wanted["env"], wanted["cwd"]
+            )
+            self._warm[key], self._waiting[made] = made, []
+            self._watch(made.orders, lambda: self._hear(key, made))
+        found = self._warm[key]
+        found.used_at = time.monotonic()
+        return found
+
+    def _fork(self, warm: WarmInterpreter, launch: WarmLaunch) -> None:
+        cgroup = create(launch.group, launch.limits)
+
+        def answered(result: int | NotWarm) -> None:
+            if isinstance(result, NotWarm):
+                self._remove(cgroup)
+                launch.answered(result)
+            else:
+                launch.answered(Forked(result, cgroup))
+
+        content = {**launch.order, "groups": cgroup.entrances()}
+        warm.fork(Order(content, launch.output, answered))
+
+    def _hear(self, key: str, warm: WarmInterpreter) -> None:
+        if self._warm.get(key) is warm and not warm.receive():
+            self._close(key)
+
+    def _close(self, key: str) -> None:
+        warm = self._warm.pop(key)
+        self._selector.unregister(warm.orders)
+        warm.close()
+        for process in self._waiting.pop(warm):
+            self._end(process)
+
+    # Prepared processes
+
+    def _prepare(self, warm: WarmInterpreter) -> None:
+        if len(self._waiting[warm]) >= self._prepared:
+            warm.prepare_at = None
+            return
+        ours, its = socket.socketpair()
+        cgroup = create(prepared_name(next(self._numbers)), warm.limits)
+        process = Prepared(cgroup, warm.limits, ours)
+
+        def answered(result: int | NotWarm) -> None:
+            # Where no process has it, `ours` now has an end to read.
+            its.close()
+            process.is_answered = True
+            if not isinstance(result, NotWarm):
+                process.pid = result
+            if process.has_begun:
+                self._begun(process)
+
+        self._waiting[warm].append(process)
+        self._watch(ours, lambda: self._heard(process))
+        content = {"groups": cgroup.entrances(), "prepare": warm.prepare}
+        warm.fork(Order(content, its.fileno(), answered))
+
+    def _heard(self, process: Prepared) -> None:
+        """Act on a process that has begun its launch, or has ended, or took too long to begin."""
+        if process.channel.fileno() < 0:
+            return  # It was ended because of another event of the same moment.
+        if process.hear():
+            self._selector.unregister(process.channel)
+            del self._beginning[process]
+            if process.is_answered:
+                self._begun(process)
+            return
+        for waiting in self._waiting.values():
+            if process in waiting:
+                waiting.remove(process)
+        self._end(process)
+        if process.launch is not None:
+            self.launch(process.launch)
+
+    def _begun(self, process: Prepared) -> None:
+        process.channel.close()
+        assert process.launch is not None, "one that has begun was given a launch"
+        assert process.pid is not None, "one that has begun has told its pid"
+        process.launch.answered(Forked(process.pid, process.cgroup))
+
+    def _end(self, process: Prepared) -> None:
+        self._beginning.pop(process, None)
+        self._selector.unregister(process.channel)
+        process.end()
+        self._remove(process.cgroup)
+
+    def _watch(self, source: socket.socket, callback: Callable[[], None]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, callback)
