@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_it_measures(benchmark: str, tmp_path: Path) -> None:
-    """On a small scale, without other systems."""
+    """It runs on a small scale, without other systems."""
     name, *options = benchmark.split()
     figures = tmp_path / "figures.json"
     command = ("-m", f"benchmarks.{name}", *options, "--rounds", "1", "--loads", "2")

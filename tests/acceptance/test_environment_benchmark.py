@@ -15,7 +15,7 @@ FEW = "--images quick --rounds 2 --alive 4 --sleepers 200 --rest-seconds 2 --wak
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_it_measures(database: str, tmp_path: Path) -> None:
-    """In all its sections, on a small scale."""
+    """All its sections run on a small scale."""
     figures = tmp_path / "figures.json"
     command = (sys.executable, "-m", "benchmarks.environment", "--database", database, *FEW.split())
     subprocess.run([*command, "--json", str(figures)], cwd=ROOT, check=True, timeout=110)

@@ -170,7 +170,7 @@ def test_examples_are_python_and_import_what_there_is() -> None:
 
 
 def test_commands_exist() -> None:
-    """Those of `runtara`, modules that `python -m` runs, and targets of `make`."""
+    """These are commands of `runtara`, modules that `python -m` runs, and targets of `make`."""
     commands = {*runtara.list_commands(None)}  # type: ignore[arg-type]
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     unknown = [

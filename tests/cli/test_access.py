@@ -42,7 +42,7 @@ def test_the_nearest_dev_folder_is_found_unless_something_is_named(tmp_path: Pat
     ],
 )
 def test_durations_are_said_by_their_two_largest_units(seconds: float, said: str) -> None:
-    """As a person would."""
+    """A person would write them like this."""
     assert words.span(timedelta(seconds=seconds)) == said
 
 
@@ -58,5 +58,5 @@ def test_durations_are_said_by_their_two_largest_units(seconds: float, said: str
     ],
 )  # fmt: skip
 def test_a_failure_is_said_in_a_line(error: str, said: str) -> None:
-    """By its step, or by what was raised."""
+    """The line names the step, or the error."""
     assert words.failure(error) == said

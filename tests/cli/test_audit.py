@@ -248,7 +248,7 @@ def test_doctored_rows_are_named_and_healthy_ones_are_not(database: Doctored) ->
 
 
 def test_instances_that_no_environment_serves_are_found(database: Doctored) -> None:
-    """Also one that was started before the last environment has gone."""
+    """The audit also finds one that was started before the last environment left."""
     rows = tables({"waits": {"run_epoch": 0}, "sleeps": ASLEEP, "done": DONE})
     rows["environments"] = [environment("gone", LONG_AGO)]
     database.put(rows)

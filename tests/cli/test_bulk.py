@@ -266,7 +266,7 @@ def test_an_environment_that_would_ignore_the_conditions_deletes_nothing(
 
 
 def test_what_goes_on_by_itself_is_not_taken_for_what_an_export_has_left(many: Many) -> None:
-    """Such as an instance that sleeps, when its ID was mistyped."""
+    """An example is a sleeping instance, when the ID was mistyped."""
     many.asked("UPDATE instances SET status = 'suspended', finished_at = NULL")
     many.asked(
         "UPDATE instances SET sleep_until = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-1'"
@@ -294,7 +294,7 @@ def test_children_of_open_parents_are_refused_and_what_helps_is_said(many: Many)
 
 
 def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
-    """Those that finished before a time, and no others."""
+    """Instances that finished before a time are pruned, and no others."""
     many.asked(
         "UPDATE instances SET finished_at = '2099-01-01T00:00:00.000Z' WHERE workflow = 'other'"
     )
@@ -309,7 +309,7 @@ def test_finished_instances_are_pruned_once_agreed_to(many: Many) -> None:
 
 
 def test_a_family_with_a_later_end_is_not_pruned(many: Many) -> None:
-    """Such as with a detached child that has just ended."""
+    """An example is a family with a detached child that has just ended."""
     many.asked(
         "UPDATE instances SET parent_id = 'i-0', workflow = 'child',"
         " finished_at = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-2'"
@@ -325,7 +325,7 @@ def test_a_family_with_a_later_end_is_not_pruned(many: Many) -> None:
 def test_filters_choose_among_those_that_are_pruned(
     many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with rm; also after a kill, though `1m` means another moment then."""
+    """They choose as with rm, also after a kill, though `1m` then means another moment."""
     many.asked("UPDATE instances SET workflow = 'other' WHERE instance_id = 'i-1'")
     many.asked(
         "UPDATE instances SET finished_at = '2099-01-01T00:00:00.000Z' WHERE instance_id = 'i-2'"

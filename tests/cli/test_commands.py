@@ -173,7 +173,7 @@ def test_an_error_says_what_to_do_next(
 
 
 def test_a_schedule_is_made_foretold_and_operated(place: Location) -> None:
-    """By its verbs; a workflow's own comes with its image."""
+    """Each verb is called. A workflow's own schedule comes with its image."""
     ticks = place.json("schedules", "add", "nightly", "30 2 * * *", "--workflow", "fulfil",
         "--tz", "Europe/Paris", "--overlap", "allow", "--input", '"order-9"')  # fmt: skip
     place.done("schedules", "pause", "nightly", "--reason", "holidays")

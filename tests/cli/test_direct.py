@@ -41,7 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_database_is_read_and_changed_without_servers(url: str) -> None:
-    """As an environment would."""
+    """The commands do what an environment would."""
     asyncio.run(filled(url))
     listed = run("list", "--json", "--database-url", url)
     paused = run("pause", "a", "--database-url", url)
@@ -93,7 +93,7 @@ async def test_a_role_that_may_only_read_suffices_for_reading() -> None:
 def test_a_database_that_can_not_be_had_is_said_to_be_so(
     arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    """With what can be done."""
+    """The error says what can be done."""
     result = run(*arguments)
 
     assert (result.exit_code, said in result.stderr) == (code, True), result.output

@@ -62,7 +62,7 @@ async def made(where: str) -> None:
 
 
 def test_a_workflow_goes_on_in_another_database(tmp_path: Path) -> None:
-    """From SQLite to PostgreSQL, with no step done twice; the file is its owner's alone."""
+    """From SQLite to PostgreSQL no step is done twice, and only the owner can read the file."""
     DONE.clear()
     here, file = f"sqlite:{tmp_path}/core.db", tmp_path / "order-17.runtara"
     asyncio.run(half_done(here))

@@ -68,7 +68,7 @@ def test_a_folder_is_taken_whole_but_for_what_is_hidden(tmp_path: Path) -> None:
 
 
 def test_a_module_is_found_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the current folder, or its `src`."""
+    """The module is in the current folder, or its `src`."""
     put(tmp_path, src__shop__flow=FLOW.format("run"), src__shop__other=FLOW.format("other"))
     monkeypatch.chdir(tmp_path)
 
@@ -99,7 +99,7 @@ def test_a_wheel_is_taken_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_deployed_says_why(tmp_path: Path, text: str, said: str) -> None:
-    """With the traceback, where importing it fails."""
+    """If its import fails, the error has the traceback."""
     put(tmp_path, flow=text)
 
     with pytest.raises(NotPackable, match=said):

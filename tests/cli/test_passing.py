@@ -30,7 +30,7 @@ def test_a_database_is_migrated(tmp_path: Path) -> None:
 
 
 def test_an_instance_is_run_at_the_core_of_the_nearest_dev_folder(tmp_path: Path) -> None:
-    """Without its variables, which would have to be exported otherwise."""
+    """The variables of that folder need not be exported."""
     (tmp_path / ".runtara").mkdir()
     (tmp_path / "below").mkdir()
     (tmp_path / "ca.pem").write_text("no certificate")

@@ -57,7 +57,7 @@ def test_lines_are_drawn_again_in_their_place() -> None:
 
 
 def test_a_terminal_that_is_gone_is_an_error() -> None:
-    """As for every other program."""
+    """It is one for every other program, too."""
     reader, writer = os.pipe()
     os.close(reader)
     screen = Screen(writer, is_terminal=False)

@@ -48,7 +48,7 @@ def test_a_worker_runs_what_is_started_on_its_database(tmp_path: Path) -> None:
     [("x = 1\n", "no function decorated"), ("import no_such_module\n", "no_such_module")],
 )
 def test_what_can_not_be_served_is_said_to_be_so(tmp_path: Path, text: str, said: str) -> None:
-    """Before anything is opened."""
+    """The error comes before anything is opened."""
     (tmp_path / "odd.py").write_text(text)
     result = run("serve", str(tmp_path / "odd.py"))
     sys.modules.pop("odd", None)

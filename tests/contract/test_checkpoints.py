@@ -198,7 +198,7 @@ async def test_an_audit_row_of_a_retry_is_no_checkpoint(
 async def test_get_reads_in_any_state_and_moves_nothing(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """With its deadline, if a sleep saved it."""
+    """If a sleep saved it, the deadline is returned, too."""
     await put_instance(database, state)
     wake_at = START + timedelta(milliseconds=1)
     row: dict[str, object] = {"instance_id": "i", "checkpoint_id": "c", "state": b"kept"}

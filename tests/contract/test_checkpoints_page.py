@@ -46,7 +46,7 @@ async def test_checkpoints_come_in_the_order_they_were_saved(
 async def test_an_entry_describes_the_checkpoint(
     persistence: Persistence, database: Database
 ) -> None:
-    """With its deadline if it has one, and no attempts if there were none."""
+    """It has the deadline if there is one, and no attempts if there were none."""
     await put_instance(database, State.RUNNING)
     await put_checkpoint(database, "a", wake_at=WAKE)
     await put_checkpoint(database, "b", state=b"\x00\xff")
@@ -195,7 +195,7 @@ async def put_attempt(
 
 
 async def test_count_gives_their_number(persistence: Persistence, database: Database) -> None:
-    """Of this instance, attempts not counted."""
+    """Only this instance's checkpoints count, and no attempts."""
     await put_instance(database, State.RUNNING)
     await put_instance(database, State.RUNNING, "other")
     for name in "abc":

@@ -35,7 +35,7 @@ async def record(
 async def test_an_attempt_is_an_audit_row(
     persistence: Persistence, database: Database, state: State, message: str | None
 ) -> None:
-    """With the time it says it happened; the instance shows life and moves nowhere."""
+    """The row has the attempt's own time. The instance shows life and keeps its state."""
     before = await put_instance(database, state)
     row = await database.row("i")
     attempt = RetryAttempt("c", 2**31 - 1, SAID, message)

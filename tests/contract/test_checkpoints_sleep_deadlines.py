@@ -71,7 +71,7 @@ async def test_an_instance_that_runs_sleeps_until_what_is_held_for_it(
 async def test_each_checkpoint_has_its_own_deadline(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of several sleeps asked for one after the other, each answer is its own."""
+    """Several sleeps are requested one after another, and each gets its own answer."""
     await put_instance(database, State.RUNNING)
 
     first = await fall_asleep(persistence, Sleep("a", b"", 5 * MINUTE))

@@ -64,7 +64,7 @@ async def test_a_detached_sleep_that_keeps_running_moves_nothing(
 async def test_a_detached_sleep_leaves_claims_alone(
     persistence: Persistence, database: Database, holder: str
 ) -> None:
-    """Of its own server's other sleeps, too: they are given back when their connection ends."""
+    """Claims of its own server's other sleeps stay, too, until their connection ends."""
     await put_instance(database, State.ASLEEP, wake_claim_by=holder, wake_claim_until=LATER)
 
     await fall_asleep(persistence, Sleep("c", b"", MINUTE, detach=True))
@@ -77,7 +77,7 @@ async def test_a_detached_sleep_leaves_claims_alone(
 async def test_what_an_instance_awaits_is_kept_with_its_sleep(
     persistence: Persistence, database: Database, detach: bool
 ) -> None:
-    """In the same step, and the next sleep says it anew."""
+    """The same step stores it, and the next sleep replaces it."""
     await put_instance(database, State.RUNNING)
 
     await fall_asleep(persistence, Sleep("c", b"", MINUTE, detach=detach, waits="[]"))

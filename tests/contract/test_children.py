@@ -190,7 +190,7 @@ async def test_an_instance_is_the_successor_or_another(
 async def test_a_successor_has_its_codes_name_where_its_predecessor_has_none(
     persistence: Persistence, database: Database
 ) -> None:
-    """As that of a process which did not say what it runs."""
+    """Such a predecessor is an instance whose process did not name its workflow."""
     await put_instance(database, State.RUNNING, "p", workflow=None)
     successor = NewChild("p~2", "quote", is_successor=True)
 

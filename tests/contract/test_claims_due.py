@@ -139,7 +139,7 @@ async def test_what_is_claimed_is_not_claimed_again_until_that_ends(
 async def test_those_that_wait_longest_come_first(
     persistence: Persistence, database: Database, limit: int
 ) -> None:
-    """By their time to wake or their signal's; no more than asked for are claimed."""
+    """The order is by the time to wake, or the signal's. At most the limit is claimed."""
     await put_due(database, "third", since=START - 2 * MINUTE)
     await put_due(database, "first", since=START - 4 * MINUTE)
     for name, waited in (("second", 3), ("fourth", 1)):
@@ -184,7 +184,7 @@ async def test_one_that_cannot_be_launched_goes_to_the_back(
 async def test_one_given_back_is_free_and_at_the_back(
     persistence: Persistence, database: Database
 ) -> None:
-    """As if its claim had ended then."""
+    """Its place is the same as if its claim had ended at the release."""
     await put_due(database, "poison", since=START - 9 * MINUTE)
     await put_due(database, "waits", since=START - MINUTE)
     first = await claim(persistence, 1)
@@ -233,7 +233,7 @@ async def test_a_time_to_wake_alone_makes_nothing_due(
 
 
 async def test_nothing_due_is_nothing_claimed(persistence: Persistence, database: Database) -> None:
-    """In an empty database, and with nothing asked for."""
+    """The database is empty, or the limit is 0."""
     none = await claim(persistence)
     await put_due(database)
 

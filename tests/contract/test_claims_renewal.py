@@ -136,7 +136,7 @@ async def test_without_sleepers_there_is_nothing_to_claim(
 async def test_only_claims_of_the_token_are_given_back(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of those that are named; the unknown are passed over. It stays asleep."""
+    """Only named instances count, and unknown ones are skipped. The instance stays asleep."""
     for name in ("a", "b"):
         await put_asleep(database, name, by="me", until=WAKE)
     await put_asleep(database, "c", by="other", until=WAKE)
@@ -155,7 +155,7 @@ async def test_only_claims_of_the_token_are_given_back(
 async def test_what_was_given_back_is_anybodys(
     persistence: Persistence, database: Database
 ) -> None:
-    """From then on."""
+    """Any server or environment can claim it from then on."""
     await put_asleep(database, by="me", until=WAKE)
 
     await persistence.claims.release("me", ["i"], at=START)

@@ -113,7 +113,7 @@ async def test_a_drain_of_an_unknown_environment_is_false(persistence: Persisten
 async def test_a_renewal_gives_what_becomes_launchable_next(
     persistence: Persistence, database: Database
 ) -> None:
-    """Without what is launchable by now, and what no environment launches."""
+    """It leaves out instances that are launchable already or that no environment launches."""
     lease = await hold_lease(persistence, "e")
     now = lease.now.replace(microsecond=0)
     free: Row = {"image_id": "image", "wake_claim_by": None, "wake_claim_until": None}
@@ -179,7 +179,7 @@ async def test_one_that_is_to_end_is_launchable_when_the_claim_on_its_sleep_is_o
 async def test_a_renewal_gives_when_one_that_runs_by_hand_falls_silent(
     persistence: Persistence, database: Database
 ) -> None:
-    """With the bound that it is given; not of one without an image, nor of one that is over."""
+    """The caller gives the bound. Instances without an image and ended ones don't count."""
     lease = await hold_lease(persistence, "e")
     now = lease.now.replace(microsecond=0)
     by_hand: Row = {"image_id": "image", "last_activity_at": now - 60 * SECOND}
@@ -213,7 +213,7 @@ async def test_launches_of_an_environment_that_forgot_itself_are_lost(
 
 
 async def test_a_renewal_gives_when_the_next_lease_is_over(persistence: Persistence) -> None:
-    """Of others that have open launches, whose leases are good."""
+    """Only other owners with open launches and valid leases count."""
     await launch(persistence)
     await hold_lease(persistence, "idle", ttl=SECOND)
     await hold_lease(persistence, "f")
@@ -232,7 +232,7 @@ async def test_a_renewal_gives_when_the_next_lease_is_over(persistence: Persiste
 async def test_an_association_that_another_program_made_is_taken_over(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of open instances, when an environment opens."""
+    """This happens for open instances, when an environment opens."""
     await put_image(persistence, image_id="image")
     await put_instance(database, State.PAUSED)
     row: Row = {"instance_id": "i", "image_id": "image", "tenant_id": TENANT}

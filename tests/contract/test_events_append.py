@@ -20,7 +20,7 @@ EVENT = Event(EventType.CUSTOM, b"\x00said\xff", SAID, checkpoint_id="c", subtyp
 async def test_a_custom_event_is_kept_in_every_state(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """With the time it says it happened, and no change of state."""
+    """It has its own time, and changes no state."""
     before = await put_instance(database, state)
 
     recorded = await persistence.events.append(ME, EVENT, when=ANY, at=START)
@@ -83,7 +83,7 @@ async def test_the_condition_handed_in_decides(
 async def test_a_superseded_run_is_not_heard(
     persistence: Persistence, database: Database, state: State, run: int | None, admitted: bool
 ) -> None:
-    """In a final state no more than in an open one."""
+    """This holds in final states as in open ones."""
     before = await put_instance(database, state)
 
     recorded = await persistence.events.append(Caller("i", run), EVENT, when=ANY, at=START)

@@ -23,7 +23,7 @@ WAITING = Event(EventType.SUSPENDED, b"", EARLIER, waits='[{"kind": "b"}]')
 async def test_an_instance_that_says_why_it_cannot_go_on_is_blocked(
     persistence: Persistence, database: Database, state: State, signal: SignalType | None
 ) -> None:
-    """From any open state, whatever is pending: nothing is settled, nothing left to wake it."""
+    """This holds in any open state and for any pending signal, which stays and wakes nothing."""
     before = await put_instance(database, state)
     row = await database.row("i")
     if signal is not None:
@@ -91,7 +91,7 @@ async def test_a_signal_sent_since_is_not_passed_over_by_the_same_event_again(
 
 
 async def test_a_batch_blocks_too(persistence: Persistence, database: Database) -> None:
-    """In its turn."""
+    """The block happens in the order of the batch."""
     await put_instance(database, State.RUNNING)
     said = Event(EventType.CUSTOM, b"", START)
 

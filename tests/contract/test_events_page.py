@@ -44,7 +44,7 @@ async def found(persistence: Persistence, which: EventFilter) -> list[bytes]:
 async def test_an_event_is_read_as_it_was_stored(
     persistence: Persistence, database: Database, type: EventType
 ) -> None:
-    """Of every type, those that only other programs store included."""
+    """This holds for every type, also for those that only other programs store."""
     await put_instance(database, State.COMPLETED)
     row: Row = {"instance_id": "i", "event_type": type, "checkpoint_id": "c", "subtype": "log"}
     row |= {"payload": b"\x00\xff", "created_at": EARLIER}
@@ -123,7 +123,7 @@ async def test_events_are_chosen_by_type(
 async def test_events_are_chosen_by_subtype(
     persistence: Persistence, database: Database, subtype: str
 ) -> None:
-    """To the letter; an empty one is not the same as none."""
+    """The subtype must be equal. An empty one is not the same as none."""
     await put_instance(database, State.RUNNING)
     for each in (None, "log", "Log", "", "lo%", "é"):
         await put_event(database, repr(each).encode(), subtype=each)
@@ -150,7 +150,7 @@ async def test_events_are_chosen_by_time(
     until: datetime | None,
     expected: list[bytes],
 ) -> None:
-    """From the one to before the other, to the millisecond."""
+    """The first bound is included, the second is not, to the millisecond."""
     await put_instance(database, State.RUNNING)
     for offset in (-1, 0, 1):
         at = START + offset * MILLISECOND
@@ -177,7 +177,7 @@ async def test_events_are_chosen_by_time(
 async def test_events_are_chosen_by_text_in_any_payload(
     persistence: Persistence, database: Database, text: str, expected: list[bytes]
 ) -> None:
-    """As bytes, to the letter: binary payloads neither fail nor hide what is in them."""
+    """The bytes are compared: binary payloads neither fail nor hide their text."""
     await put_instance(database, State.RUNNING)
     payloads = [
         *(b"an error", b"Error", b"\x00\xfferror\xff", b"", None, b"er\xffror", b"\xc3"),

@@ -92,7 +92,7 @@ async def test_a_move_clears_what_would_wake_it(
 async def test_what_is_suspended_already_stays_as_it_is(
     persistence: Persistence, database: Database, state: State, signal: SignalType | None
 ) -> None:
-    """With its deadline and its claim; only a live process has shown."""
+    """Deadline and claim stay, too. Only the sign of life is stored."""
     await put_signalled(database, state, signal)
     row = await database.row("i")
 
@@ -183,7 +183,7 @@ async def test_what_settled_a_cancel_may_come_again_and_is_recorded_once(
 async def test_in_a_batch_it_is_recognised_too(
     persistence: Persistence, database: Database
 ) -> None:
-    """Also when the batch itself brought it first."""
+    """This holds also if the first one was in the same batch."""
     await put_signalled(database, State.RUNNING, SignalType.CANCEL)
     steps = [EventStep(ME, EVENT, OPEN)] * 2
 

@@ -57,7 +57,7 @@ async def test_a_name_points_to_its_newest_version(persistence: Persistence) -> 
 
 
 async def test_another_tenants_image_is_none(persistence: Persistence) -> None:
-    """As one that there isn't."""
+    """It is treated as a missing one."""
     image = await put_image(persistence)
 
     assert await persistence.images.get(image.image_id, "other") is None
@@ -173,7 +173,7 @@ async def test_a_delete_and_a_start_do_not_miss_each_other(
 
 
 async def test_lists_show_the_newest_first_with_a_real_total(persistence: Persistence) -> None:
-    """Of one tenant or all, the current version of each name or all of them."""
+    """They are for one tenant or all, with the current version of each name or all versions."""
     await put_image(persistence, "a", code=b"old")
     for name, tenant_id in (("a", TENANT), ("ab", TENANT), ("b", TENANT), ("a", "other")):
         await put_image(persistence, name, tenant_id=tenant_id, image_id=f"{tenant_id}{name}")
@@ -226,7 +226,7 @@ async def test_a_bound_in_the_metadata_becomes_the_names_limit(persistence: Pers
 async def test_rows_that_others_put_in_plainly_are_images(
     persistence: Persistence, database: Database
 ) -> None:
-    """Without bytes, metadata or version; an unknown runner shows as OCI."""
+    """Such rows have no bytes, metadata or version. An unknown runner shows as OCI."""
     row = {"image_id": "p", "tenant_id": TENANT, "name": "mock", "binary_path": "/none"}
     await database.put("images", {**row, "runner_type": "mock", "created_at": START})
     await put_instance(database, State.COMPLETED, image_id="p")

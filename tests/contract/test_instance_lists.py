@@ -94,7 +94,7 @@ async def test_lists_are_narrowed_by_each_thing_that_is_asked(
 async def test_pages_follow_each_other_in_every_order(
     persistence: Persistence, database: Database, order: InstanceOrder, expected: str
 ) -> None:
-    """By number, or behind the last of the page before; ties by id."""
+    """Pages go by number, or continue after an instance. Ties are ordered by id."""
     await put_some(persistence, database)
     every = InstanceQuery()
 
@@ -177,7 +177,7 @@ async def test_the_smaller_bound_on_time_counts(persistence: Persistence) -> Non
 async def test_metrics_sum_up_what_finished_in_each_period(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of one tenant; periods without any are left out."""
+    """They are for one tenant. Periods without any are left out."""
     for name, state, minute, took, memory in (
         ("a", State.COMPLETED, 0, 2, 10),
         ("b", State.FAILED, 59, 4, 30),

@@ -86,7 +86,7 @@ async def test_a_later_cancel_or_resume_makes_it_due(
     pending: SignalType | None,
     sent: SignalType,
 ) -> None:
-    """At the same moment, of the same type, and a resume even where a cancel is pending."""
+    """The moment and type may be the same, and a resume counts even if a cancel is pending."""
     await put_instance(database, State.RUNNING)
     if pending is not None:
         await persistence.signals.send("i", Signal(pending), when=OPEN, at=START)

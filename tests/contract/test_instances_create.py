@@ -16,7 +16,7 @@ from runtara_domain.status import OPEN, State
 async def test_a_new_instance_is_pending_with_its_input(
     persistence: Persistence, database: Database, input: bytes | None
 ) -> None:
-    """In no run yet; no input is not the same as an empty one. No event is added."""
+    """It has no run yet, and no event. No input is not the same as an empty one."""
     created = await persistence.instances.create(NewInstance("i", TENANT, input), at=START)
 
     row = await database.row("i")
@@ -40,7 +40,7 @@ async def test_a_new_instance_is_pending_with_its_input(
 async def test_a_taken_id_is_left_as_it_is(
     persistence: Persistence, database: Database, tenant_id: str, state: State
 ) -> None:
-    """In every state, whichever the caller."""
+    """This holds in every state and for every caller."""
     await put_instance(database, state, input=b"first")
     stored = await database.snapshot()
 
@@ -51,7 +51,7 @@ async def test_a_taken_id_is_left_as_it_is(
 
 
 async def test_ids_are_opaque(persistence: Persistence, database: Database) -> None:
-    """Those that look alike are not the same, and each is kept to the letter."""
+    """Similar ids are different, and each is stored exactly."""
     ids = ["i", "I", " i", "i ", "i%", "é", "e\u0301", "🦀", "'; --", "x" * 1024]
 
     created = [

@@ -22,7 +22,7 @@ def names(found: list[InstanceSummary]) -> list[str]:
 async def test_a_list_gives_all_but_what_may_be_large(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """In any state; reading moves nothing."""
+    """This holds in any state. Reading changes nothing."""
     await put_instance(database, state, checkpoint_id="c", last_activity_at=START, **WHAT_IT_RUNS)
     stored = await database.snapshot()
 
@@ -70,7 +70,7 @@ async def test_the_newest_come_first_and_ties_by_id(
 async def test_pages_follow_each_other(
     persistence: Persistence, database: Database, which: InstanceFilter, limit: int
 ) -> None:
-    """Also where one ends among instances of the same time; then there is nothing."""
+    """A page may end among instances of the same time. After the last page there is nothing."""
     for number, name in enumerate(("f", "e", "d", "c", "b", "a")):
         created_at = START + timedelta(seconds=number // 3)
         await put_instance(database, State.RUNNING, name, created_at=created_at)
@@ -112,7 +112,7 @@ async def test_instances_are_chosen_by_tenant_and_status(
     tenant_id: str | None,
     status: InstanceStatus | None,
 ) -> None:
-    """By one, by both or by none; counted alike. Asleep and paused are one status."""
+    """One, both or none may be given, also for counts. Asleep and paused are one status."""
     for tenant in (TENANT, "other"):
         for state in State:
             name = f"{tenant} {state}"

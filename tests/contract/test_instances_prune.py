@@ -63,7 +63,7 @@ async def test_an_open_instance_stays(
 async def test_only_what_finished_before_goes(
     persistence: Persistence, database: Database, offset: int, goes: bool
 ) -> None:
-    """To the millisecond, whenever it was created."""
+    """The bound is exact to the millisecond. The time of creation doesn't matter."""
     finished_at = START + offset * MILLISECOND
     await put_instance(database, State.COMPLETED, created_at=EARLIER, finished_at=finished_at)
 
@@ -103,7 +103,7 @@ async def test_one_with_very_much_goes_whole(persistence: Persistence, database:
 
 
 async def test_very_many_go_in_one_call(persistence: Persistence, database: Database) -> None:
-    """As many as were asked for, however an adapter divides the work."""
+    """The call deletes as many as the limit says, though an adapter divides the work."""
     names = [f"i{number}" for number in range(250)]
     await asyncio.gather(
         *(persistence.instances.create(NewInstance(name, "tenant"), at=EARLIER) for name in names)

@@ -273,7 +273,7 @@ async def test_a_registration_says_what_the_process_runs(
 async def test_a_registration_names_the_workflow_of_an_instance_that_has_none(
     persistence: Persistence, database: Database
 ) -> None:
-    """As one that was started by its image."""
+    """An instance that was started by its image has none."""
     await put_instance(database, State.PENDING, workflow=None)
 
     asked = Registration("i", TENANT, workflow="orders")
@@ -304,7 +304,7 @@ async def test_a_launch_registers_only_while_it_is_the_open_one(
     open_launch: str | None,
     continue_run: int | None,
 ) -> None:
-    """Of any other nothing is changed, and an instance without an open launch takes none."""
+    """Another launch changes nothing, and an instance without an open launch accepts none."""
     await put_instance(database, State.PENDING, launch_id=open_launch)
     stored = await database.snapshot()
     asked = Registration("i", TENANT, continue_run=continue_run, launch_id="mine")

@@ -93,7 +93,7 @@ async def test_the_old_ending_is_kept_as_an_event(
     error: str | None,
     kept: dict[str, str | None],
 ) -> None:
-    """Of what is large, as much as is read at a glance."""
+    """Of large values the event has the beginning."""
     await put_instance(database, State.CANCELLED, output=output, error=error)
 
     await reopen(persistence)
@@ -127,7 +127,7 @@ async def test_a_pending_signal_is_settled(
 async def test_checkpoints_set_aside_are_found_no_more_and_stay_as_audit_rows(
     persistence: Persistence, database: Database
 ) -> None:
-    """With the attempts recorded for them; their ids are free, and attempts are counted anew."""
+    """Their attempts stay with them. Their ids are free, and attempts are counted anew."""
     await put_instance(database, State.FAILED, checkpoint_id="b")
     for name in ("a", "a2", "b"):
         await put_checkpoint(database, name, state=name.encode())
@@ -232,7 +232,7 @@ async def test_a_parent_hears_of_the_next_ending(
 async def test_a_late_ending_of_an_old_run_is_refused(
     persistence: Persistence, database: Database, run: int | None, is_other: bool
 ) -> None:
-    """Of one before, and of a connection that never registered: the same once more, or another."""
+    """The run is an earlier one, or the connection never registered. The ending may be the same."""
     await put_instance(database, State.RUNNING)
     await persistence.events.end(Caller("i"), FAILED, BROKEN, when=WORKING, at=START)
     await reopen(persistence)

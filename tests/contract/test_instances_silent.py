@@ -56,7 +56,7 @@ async def test_the_last_known_sign_of_life_counts(
 async def test_a_sign_of_life_at_that_time_counts_as_since(
     persistence: Persistence, database: Database, offset: int, silent: bool
 ) -> None:
-    """To the millisecond."""
+    """The time is exact to the millisecond."""
     await put_instance(database, State.RUNNING, last_activity_at=START + offset * MILLISECOND)
 
     found = await persistence.instances.inactive_since(START)
@@ -82,7 +82,7 @@ async def test_the_longest_silent_come_first(
 async def test_a_silent_instance_is_listed_as_in_any_list(
     persistence: Persistence, database: Database
 ) -> None:
-    """With the run that is silent, so that a caller that ends it ends no later run."""
+    """The list has the silent run, so a caller that ends it ends no later run."""
     await put_instance(database, State.RUNNING, run=7, checkpoint_id="c", last_activity_at=EARLIER)
 
     found = await persistence.instances.inactive_since(WAKE)

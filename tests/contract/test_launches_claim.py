@@ -89,7 +89,7 @@ async def put_all(
 async def test_exactly_what_is_launchable_is_claimed(
     persistence: Persistence, database: Database
 ) -> None:
-    """By the condition on its rows, however it came to be so."""
+    """Only the condition on its rows counts, not how they came to be so."""
     await put_all(database, LAUNCHABLE | LEFT_ALONE)
     await put_instance(database, State.PENDING, "nothing to run")
     await put_image(persistence, image_id="image")
@@ -135,7 +135,7 @@ async def test_what_a_lost_worker_ran_need_not_be_silent(
 async def test_a_claim_says_what_may_have_killed_its_process(
     persistence: Persistence, end: LaunchEnd, is_suspect: bool
 ) -> None:
-    """By whatever environment it is claimed next."""
+    """This holds for the next claim by any environment."""
     first = await launch(persistence)
     await close(persistence, first.launch_id, end)
     await hold_lease(persistence, "f")

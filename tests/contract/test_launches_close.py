@@ -91,7 +91,7 @@ async def test_crashes_without_progress_back_off_and_fail_the_instance_in_the_en
 async def test_a_launch_that_did_its_work_keeps_its_figures(
     persistence: Persistence, database: Database
 ) -> None:
-    """Of a final instance nothing is changed but what it used, over all its launches."""
+    """A final instance changes only in its use of CPU and memory, over all its launches."""
     used = {"memory_peak_bytes": 30, "cpu_usage_usec": 4, "stderr": "first"}
     first = await run(persistence)
     await close(persistence, first.launch_id, replace(KILLED, **used))  # type: ignore[arg-type]  # Fields by name.
@@ -169,7 +169,7 @@ async def test_a_parent_hears_of_a_child_that_its_launch_failed(
 async def test_what_a_process_says_of_itself_is_applied(
     persistence: Persistence, database: Database, end: LaunchEnd, columns: dict[str, object]
 ) -> None:
-    """Before anything else that is known of its end."""
+    """This comes before other evidence of its end."""
     launched = await run(persistence)
     await put_checkpoint(database, "c")
 
@@ -186,7 +186,7 @@ async def test_what_a_process_says_of_itself_is_applied(
 async def test_a_pending_cancel_is_settled_by_a_process_that_says_it_suspends(
     persistence: Persistence, database: Database
 ) -> None:
-    """As the event `suspended` does."""
+    """The event `suspended` does the same."""
     launched = await run(persistence)
     signal = Signal(SignalType.CANCEL)
     await persistence.signals.send("i", signal, when=OPEN, at=START)

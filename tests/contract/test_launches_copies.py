@@ -75,7 +75,7 @@ async def stored(database: Database) -> dict[str, list[Row]]:
 async def test_what_is_put_in_is_what_was_taken(
     persistence: Persistence, database: Database, state: State
 ) -> None:
-    """With its history in its order; an event tells where it comes from."""
+    """Its history has the same order. An event names its origin."""
     await put_all(database, state)
     before = await stored(database)
     copied = await taken(persistence)

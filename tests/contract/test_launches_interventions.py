@@ -124,7 +124,7 @@ async def test_resuming_makes_launchable_at_once(
 
 
 async def test_room_ends_the_wait_for_it(persistence: Persistence, database: Database) -> None:
-    """Of those that waited for room; a back-off for another reason goes on."""
+    """Only instances that waited for room are launchable. A back-off for another reason goes on."""
     image = await put_image(persistence)
     await hold_lease(persistence, "e")
     for name in ("waited", "crashed", "waits", "open"):
@@ -145,7 +145,7 @@ async def test_room_ends_the_wait_for_it(persistence: Persistence, database: Dat
 async def test_a_retry_has_a_failed_instance_go_on(
     persistence: Persistence, database: Database
 ) -> None:
-    """With its image or another one, at once, and without what it had crashed and stopped by."""
+    """It keeps its image or gets another one. Its count of crashes and its stop are cleared."""
     launched = await running(persistence)
     await put_checkpoint(database, "c")
     await persistence.launches.stop(Stop("i", reason="why"), at=START)
@@ -248,7 +248,7 @@ async def test_a_fork_copies_history_up_to_a_point(
     copied: list[str],
     repeated: tuple[str, ...],
 ) -> None:
-    """With the input, variables, attempts and custom signals; it tells what is done again."""
+    """Input, variables, attempts and custom signals go along. The answer has what is done again."""
     await put_history(persistence, database)
     await hold_lease(persistence, "e")
 

@@ -139,7 +139,7 @@ async def test_the_claim_of_a_server_that_is_gone_is_taken_over_before_it_ends(
 
 
 async def test_a_server_whose_sleep_is_left_is_followed_by_the_other(house: House) -> None:
-    """Within the time claims are renewed in."""
+    """This takes at most the interval of renewals."""
     mine = await house.desks[0].asleep(house.sessions[0], "mine", 60)
     left = await house.desks[1].asleep(house.sessions[1], "left", 50)
     assert house.desks[0].claimed_by() == OTHER

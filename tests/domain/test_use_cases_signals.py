@@ -166,7 +166,7 @@ async def test_a_poll_ends_with_its_connection_and_shows_no_life_then(
 
 
 async def test_a_poll_ends_when_its_answer_is_no_longer_wanted(desk: Desk) -> None:
-    """Of all that its connection waits for, it alone."""
+    """Other waits of its connection go on."""
     session = await desk.registered()
     dropped: list[Callable[[], None]] = []
 

@@ -67,7 +67,7 @@ async def test_ended_under_a_held_sleep_it_is_answered_with_the_error(
 
 
 async def test_superseded_under_a_held_sleep_it_is_answered_with_the_error(desk: Desk) -> None:
-    """Also where the sleeper never registered: it sleeps for the run that was current."""
+    """This holds also if the sleeper never registered: it sleeps for the current run."""
     await desk.registered()
     nameless = desk.session()
     sleep = await desk.asleep(nameless)
@@ -111,7 +111,7 @@ async def test_a_connection_lost_at_any_moment_leaves_it_asleep_and_unclaimed(
 async def test_a_custom_signal_sent_while_a_sleeper_leaves_makes_it_due(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock, iterations: int
 ) -> None:
-    """Also where its sleep was still held when it was sent, and its instance claimed."""
+    """This holds also if its sleep was still held, and its instance claimed."""
     session = await desk.registered()
     sleep = await desk.asleep(session)
     send = persistence.signals.send_custom
@@ -196,7 +196,7 @@ async def test_one_that_another_server_launched_anew_is_refused(
 async def test_one_that_another_server_ended_is_refused(
     desk: Desk, persistence: MemoryPersistence, clock: FrozenClock
 ) -> None:
-    """Within the period of renewals: no watch reports it to this process."""
+    """This takes at most the interval of renewals: no watch reports it to this process."""
     sleep = await desk.asleep(await desk.registered(), seconds=3600)
 
     await persistence.instances.finish(

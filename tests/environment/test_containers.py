@@ -110,7 +110,7 @@ async def test_a_container_is_stopped_with_all_its_processes(contained: Here) ->
 
 
 async def test_a_container_is_found_again(contained: Here) -> None:
-    """By the next environment, with its exit code; by the next spawner, without."""
+    """The next environment gets its exit code; the next spawner finds it without one."""
     text = "while ! test -e /data/go; do sleep 0.05; done; exit 9"
     async with contained.environment(leaves_processes=True):
         image = await script(contained, text)

@@ -45,7 +45,7 @@ async def finished(here: Here, image: Image) -> tuple[str, LaunchFolder]:
 
 
 async def test_a_finished_instance_goes_with_its_files(here: Here) -> None:
-    """After the retention; one that is not over keeps its workspace, however long it sleeps."""
+    """They go after the retention. An open instance keeps its workspace, however long it sleeps."""
     sleeps = 'printf \'{"status": "sleeping", "checkpoint_id": "c", "wake_after_ms": 99000000}\''
     async with here.environment():
         instance_id, folder = await finished(here, await here.shell(DONE))
@@ -89,7 +89,7 @@ class Disk:
 async def test_a_deleted_instance_leaves_no_files(
     here: Here, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those of others stay; what can't be removed is logged, and hinders nothing."""
+    """Other instances' files stay. A file that can't be removed is logged, and hinders nothing."""
     async with here.environment():
         image = await here.shell(DONE)
         _, folder = await finished(here, image)
@@ -140,7 +140,7 @@ async def never(instance_id: str) -> bool:
 
 
 async def test_an_instance_keeps_the_folders_of_its_last_launches(tmp_path: Path) -> None:
-    """As many as it keeps rows of launches."""
+    """It keeps as many folders as rows of launches."""
     folders = [LaunchFolder(tmp_path / "runs", "t", "i", f"launch-{n}") for n in range(103)]
     for number, folder in enumerate(folders):
         folder.make(None)
@@ -155,7 +155,7 @@ async def test_an_instance_keeps_the_folders_of_its_last_launches(tmp_path: Path
 async def test_containers_that_a_spawner_left_are_removed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By their runtime; what it refuses is said and tried again."""
+    """Their runtime removes them. A refusal of the runtime is logged and tried again."""
     for name, code in (("gone", 0), ("kept", 0), ("refused", 1)):
         folder = tmp_path / "containers" / name
         folder.mkdir(parents=True)

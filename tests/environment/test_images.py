@@ -97,7 +97,7 @@ def test_a_zip_must_stay_in_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_zip_of_ten_gigabytes_of_zeros_is_refused(tmp_path: Path) -> None:
-    """By what it says of itself, before a byte of it is unpacked; one that lies is broken."""
+    """Its own table decides, before a byte is unpacked. A zip with a false table is broken."""
     file = archive(tmp_path / "a.zip", ("zeros", bytes(3_000_000)))
     content = file.read_bytes()
     size = (3_000_000).to_bytes(4, "little")

@@ -107,7 +107,7 @@ def test_a_file_that_is_newer_or_none_is_refused(line: object, told: str) -> Non
 def test_content_that_is_no_instance_is_refused(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
 ) -> None:
-    """Also with a checksum that fits; the field is named."""
+    """This holds also with a valid checksum. The error names the field."""
     plain = instance_file._plain
     monkeypatch.setattr(
         instance_file,

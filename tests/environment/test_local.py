@@ -205,7 +205,7 @@ async def test_texts_that_no_database_keeps_harm_no_environment(here: Here) -> N
 
 
 async def test_the_end_of_an_environment_ends_its_processes(here: Here) -> None:
-    """Those that ignore SIGTERM are killed after the grace."""
+    """Processes that ignore SIGTERM are killed after the grace."""
     async with here.environment(shutdown_grace=timedelta(seconds=0.2), patience=Patience()):
         instance_id = await here.start(await here.shell("trap '' TERM; sleep 1000 & wait; wait"))
         pid = await here.pid(instance_id)

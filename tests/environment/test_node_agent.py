@@ -51,7 +51,7 @@ async def home(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 async def test_an_agent_clears_folders_away(home: Path) -> None:
-    """Those of instances that are not stored any more, once they are older than the retention."""
+    """Folders of deleted instances go once they are older than the retention."""
     runs = home / "runs" / "acme"
     async with asyncio.timeout(60):
         while (runs / "old").exists():  # noqa: ASYNC110  # It tells nothing.

@@ -105,7 +105,7 @@ async def test_what_is_given_back_is_tried_at_once_where_cpus_are_idle(
 
 
 async def test_the_end_of_its_own_job_frees_room(rig: Rig, called: "asyncio.Queue[str]") -> None:
-    """Also where another job has taken as many CPUs at once."""
+    """This holds also if another job takes as many CPUs at once."""
     write(rig.folder / "cpus", FULL)
     other = await rig.shell("exit 0")
     instance_id = await given_back(rig)

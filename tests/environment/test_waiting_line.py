@@ -37,7 +37,7 @@ async def all_closed(line: WaitingLine, *waiting: str) -> None:
 
 
 async def test_room_is_offered_to_those_that_wait_longest() -> None:
-    """To four at a time, and to the next once one of them has it, or is given back."""
+    """Four get it at a time. The next one gets it when one of them is launched or given back."""
     called, names = Called(), ("a", "b", "c", "d", "e", "f", "g")
     line = called.line(*names)
     await all_closed(line, *names)

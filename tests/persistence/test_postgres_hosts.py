@@ -109,7 +109,7 @@ async def test_the_primary_is_migrated_wherever_it_is_named(pair: Pair) -> None:
 async def test_a_database_that_takes_no_writes_for_a_while_is_used_again(
     server: PostgresServer,
 ) -> None:
-    """As when its disk is full: the error says so, and later calls succeed by themselves."""
+    """An example is a full disk: the error says so, and later calls succeed by themselves."""
     async with PostgresPersistence(
         server.url("postgres"), migrates=True, patience=0.5
     ) as persistence:

@@ -74,7 +74,7 @@ async def test_events_are_stored_in_the_order_of_their_calls(
 
 
 async def test_very_many_concurrent_events_are_all_stored(url: str) -> None:
-    """In the order of their calls, with the ending of the instance after them."""
+    """They have the order of their calls, with the ending of the instance after them."""
     ended = Event(EventType.COMPLETED, b"", START)
     async with PostgresPersistence(url) as persistence:
         await persistence.instances.register(Registration("i", "t"), when=OPEN, at=START)

@@ -99,7 +99,7 @@ async def test_what_would_fail_again_is_not_repeated(
 async def test_what_an_operator_ended_is_repeated(
     persistence: PostgresPersistence, stranger: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    """In the middle of a statement, which has then done nothing."""
+    """A statement that was ended in the middle has changed nothing."""
     async with stranger.transaction():
         await stranger.execute("LOCK TABLE checkpoints IN ACCESS EXCLUSIVE MODE")
         saving = asyncio.create_task(save(persistence))
@@ -115,7 +115,7 @@ async def test_what_an_operator_ended_is_repeated(
 async def test_a_server_that_does_not_flush_is_warned_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As `synchronous_commit` is."""
+    """It is warned of as `synchronous_commit` is."""
     server = PostgresServer("fsync=off")
     try:
         server.start()

@@ -71,7 +71,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 async def test_every_step_is_one_statement(server: PostgresServer) -> None:
-    """From the second of its kind on: the driver asks about types when it prepares the first."""
+    """This holds from the second of its kind on: the driver asks about types for the first."""
     log = server.folder / "log"
     asked: dict[str, int] = {}
 

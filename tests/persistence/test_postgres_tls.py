@@ -90,7 +90,7 @@ async def test_a_server_that_someone_else_vouches_for_is_refused(
 async def test_a_certificate_for_another_name_is_refused_in_one_line(
     address: str, authority: LocalAuthority
 ) -> None:
-    """Also if the authority is trusted: any other host of its could pose as this one."""
+    """A trusted authority is not enough: another of its hosts could pose as this one."""
     elsewhere = address.replace("localhost", ELSEWHERE)
     parameters = f"sslmode=verify-full&sslrootcert={authority.ca_path}"
 

@@ -74,7 +74,7 @@ async def test_what_is_not_open_cannot_be_watched(url: str) -> None:
 
 
 async def test_a_transaction_notifies_once_of_all_that_is_launchable(url: str) -> None:
-    """Of a thousand instances put in together as of a plain UPDATE; of checkpoints never."""
+    """This holds for a thousand new instances and for a plain UPDATE. Checkpoints never notify."""
     told: asyncio.Queue[object] = asyncio.Queue()
     stranger = await asyncpg.connect(url)
     await stranger.add_listener("runtara_launchable", lambda *told_of: told.put_nowait(told_of[-1]))

@@ -140,7 +140,7 @@ class Kind:
 async def test_those_of_a_kind_side_by_side_are_carried_out_by_one_call(
     writes: StepThread, path: Path
 ) -> None:
-    """In their order, and that of the steps between them."""
+    """Their order is kept, and that of the steps between them."""
     kind, other = Kind(), Kind()
     steps: list[Step[object]] = [kind.of(5), kind.of(4), keep(3), kind.of(2), other.of(1)]
 

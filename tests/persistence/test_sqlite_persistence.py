@@ -70,7 +70,7 @@ async def test_concurrent_callers_share_a_commit(path: Path) -> None:
 async def test_concurrent_callers_are_looked_up_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one statement, or each of them would wait for the event loop's thread once more."""
+    """By one statement, none of them waits for the event loop's thread once more."""
     statements = Statements()
     statements.watch(monkeypatch)
     async with SqlitePersistence(str(path)) as persistence:

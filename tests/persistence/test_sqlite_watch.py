@@ -119,7 +119,7 @@ async def test_only_changes_are_reported(
 async def test_another_signal_in_the_place_of_a_pending_one_is_news(
     persistence: SqlitePersistence, path: str
 ) -> None:
-    """Such as a cancel for what was to pause."""
+    """An example is a cancel in place of a pause."""
     put_running(path, "i")
     run_sql(path, PUT.format("i"))
     told = Told()

@@ -114,7 +114,7 @@ def test_tiny_pieces_take_no_more_memory_than_their_bytes() -> None:
 
 
 def test_joined_pieces_are_the_payload() -> None:
-    """In whatever pieces it comes, also when they are joined on the way."""
+    """The pieces may be of any size, and joined on the way."""
     payload = bytes(range(256)) * 100
     sent = encode(MessageType.REQUEST, payload)
     decoder = FrameDecoder(accept=frozenset({MessageType.REQUEST}))

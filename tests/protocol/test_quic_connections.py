@@ -28,7 +28,7 @@ from runtara_protocol.quic.error import (
 async def test_a_client_offers_no_group_that_openssl_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In FIPS mode it makes no keys for X25519."""
+    """In FIPS mode OpenSSL makes no keys for X25519."""
     backend = type(default_backend())
     monkeypatch.setattr(backend, "x25519_supported", lambda _: False)
 
@@ -87,7 +87,7 @@ async def test_an_idle_connection_lives_on_the_clients_pings() -> None:
 
 
 async def test_without_pings_silence_ends_a_connection() -> None:
-    """Both sides notice, and say so."""
+    """Both sides notice it and report it."""
     async with serving(Echo, idle_timeout=0.2, keep_alive=None) as served:
         connection = await served.connect(keep_alive=60.0)
         await (await served.handler()).is_closed.wait()
@@ -148,7 +148,7 @@ async def test_ipv6_and_the_systems_buffers() -> None:
 
 
 async def test_no_new_connection_once_it_stops_accepting() -> None:
-    """Those that are established go on."""
+    """Established connections go on."""
     async with serving(Echo) as served, await served.connect() as connection:
         assert await connection.exchange(b"in") == b"in"
         served.listener.stop_accepting()

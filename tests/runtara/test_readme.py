@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "packages/runtara/README.md"
 
 @pytest.mark.slow
 def test_its_example_runs(tmp_path: Path) -> None:
-    """As it stands there: a worker, and an order that it fulfils."""
+    """It runs unchanged: a worker, and an order that the worker fulfils."""
     found = re.search(r"```python\n(# shop.py\n.*?)```", README.read_text(), re.DOTALL)
     assert found is not None
     (tmp_path / "shop.py").write_text(found[1])

@@ -51,7 +51,7 @@ async def test_the_memory_of_a_worker_stays_flat(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Within 128 MiB of what it has with the first hundred."""
+    """It grows by at most 128 MiB after the first hundred instances."""
     marker = tmp_path / "finally"
     monkeypatch.setenv("FINALLY", str(marker))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -87,7 +87,7 @@ def test_ticks_of_a_year_are_those_of_every_minute(zone: str, number: int) -> No
 @pytest.mark.parametrize("zone", ZONES[:2])
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_without_rules_ticks_are_those_of_cron(zone: str, expression: str) -> None:
-    """Of cronsim in the zone, which does as Debian's cron."""
+    """They are those of cronsim in the zone, which follows Debian's cron."""
     timing = Timing(expression, zone)
     for since, until in around_changes(zone, 2026):
         theirs = CronSim(expression, CALENDAR.local(timing, since))

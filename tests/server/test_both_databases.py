@@ -158,7 +158,7 @@ async def answers_on(url: str, folder: Path) -> list[object]:
 
 
 async def test_the_same_is_answered_on_both(tmp_path: Path) -> None:
-    """To the last byte, the times of the server's clock aside."""
+    """The answers are equal to the last byte, except for times of the server's clock."""
     with migrated_database() as url:
         on_sqlite, on_postgres = await asyncio.gather(
             answers_on("sqlite:core.db", tmp_path), answers_on(url, tmp_path)

@@ -172,7 +172,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_misspelt_variable_is_warned_of_with_the_one_that_was_meant(
     variables: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the environment and in the .env file; it is no error."""
+    """It may be in the environment or in the .env file, and is no error."""
     variables.setenv("RUNTARA_QUIC_PROT", "9001")
     (tmp_path / ".env").write_text("RUNTARA_MAX_CONCURENT_INSTANCES=64\n")
 
@@ -197,7 +197,7 @@ def test_a_misspelt_variable_is_named_where_another_is_missing(
 def test_variables_of_other_programs_are_left_alone(
     variables: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those of clients, and those that resemble none of ours."""
+    """They are those of clients, and those that resemble none of ours."""
     for name in ("TENANT_ID", "TLS_CA", "ENV_QUIC_PORT", "DATA_DIR", "LOG_LEVEL"):
         variables.setenv(f"RUNTARA_{name}", "x")
 

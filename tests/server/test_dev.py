@@ -46,7 +46,7 @@ def lines_to_paste(said: str) -> str:
 
 
 async def test_the_pasted_lines_run_a_workflow(tmp_path: Path) -> None:
-    """In any folder, into which they write it."""
+    """They write it into the current folder, which may be any."""
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     async with running(tmp_path, "--dev") as server:
@@ -148,7 +148,7 @@ async def test_an_exported_database_is_not_tried_things_on(tmp_path: Path) -> No
 
 
 async def test_a_server_given_its_own_database_says_nothing(tmp_path: Path) -> None:
-    """As in a shell into which its lines were pasted before."""
+    """A shell into which its lines were pasted before has that variable."""
     own = tmp_path / ".runtara" / "core.db"
     async with running(tmp_path, "--dev", RUNTARA_DATABASE_URL=f"sqlite:{own}") as server:
         await server.until(lambda: b"run the last line again" in server.output)

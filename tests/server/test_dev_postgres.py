@@ -46,7 +46,7 @@ def is_running(folder: Path) -> bool:
 
 
 async def test_what_is_saved_is_kept_between_runs(folder: Path) -> None:
-    """Also when the command was killed, and left its PostgreSQL behind."""
+    """This holds also if the command was killed and left its PostgreSQL behind."""
     async with running(folder, "--dev", "--postgres") as server:
         for run in (1, 2, 3):
             async with connected(server.port) as wire:

@@ -122,7 +122,7 @@ async def gone(port: int) -> AsyncIterator[Connection]:
 async def test_a_client_that_closes_amid_an_operation_leaves_nothing(
     watched: Watched, operation: Message
 ) -> None:
-    """At several moments: before it has arrived, while it is carried out, after it is."""
+    """It closes before the request has arrived, while it is executed, or afterwards."""
     for iterations in (0, 1, 3, 10, 30):
         async with connect("127.0.0.1", watched.port) as connection:
             await connection.request(RegisterInstanceRequest(ID, TENANT))

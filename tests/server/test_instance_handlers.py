@@ -75,7 +75,7 @@ async def test_a_sleep_says_what_the_instance_awaits(runtime: CoreRuntime, wire:
 
 
 async def test_a_batch_has_a_bound(wire: Wire) -> None:
-    """Of 10,000 events."""
+    """The bound is 10,000 events."""
     event = pb.InstanceEvent(instance_id="i", event_type=pb.EVENT_CUSTOM)
     message = pb.InstanceEventBatch(events=[event] * 10_001)
 

@@ -101,7 +101,7 @@ say()
 
 
 async def test_what_was_counted_is_written_when_its_span_is_over() -> None:
-    """By itself; and what comes then is a line of its own again."""
+    """The count is written by itself, and the next line is written again."""
     process = await started(LATER)
     assert process.stderr is not None
     assert process.stdin is not None

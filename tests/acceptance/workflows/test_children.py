@@ -42,7 +42,7 @@ async def test_a_cancelled_parent_takes_its_child_along(tmp_path: Path) -> None:
 
 
 async def test_a_parent_gets_the_error_of_its_child(tmp_path: Path) -> None:
-    """As the child raised it."""
+    """The parent gets the error as the child raised it."""
     async with launched(tmp_path, seed=3, kills=0) as examples:
         examples.world.sold_out.add("desk")
         await begin(examples, "1h")

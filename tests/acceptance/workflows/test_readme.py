@@ -101,7 +101,7 @@ def test_what_the_page_says_to_type_pays_an_invoice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("target", "given"), INPUTS)
 def test_the_pages_inputs_are_taken(target: str, given: str) -> None:
-    """By the workflows that they stand beside."""
+    """The workflow of a row accepts the row's input."""
     module, name = target.split(":")
     workflow: Workflow[..., Any] = getattr(import_module(f"examples.workflows.{module}"), name)
 

@@ -143,7 +143,7 @@ async def test_it_runs_what_there_is(port: Port) -> None:
 
 @pytest.mark.long
 async def test_the_largest_file_goes_in_and_out(port: Port) -> None:
-    """In one frame each way; what it holds doesn't get smaller by compression."""
+    """It takes one frame each way. Its content can't be compressed."""
     now, chance = datetime(2026, 1, 2, tzinfo=UTC), random.Random(1)
     copy = InstanceCopy(
         instance=CopiedInstance(

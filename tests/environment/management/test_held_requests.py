@@ -74,7 +74,7 @@ def given(claiming: asyncio.Task[pb.RpcResponse]) -> list[str]:
 async def test_a_workers_claim_is_answered_when_a_delay_is_over(
     world: World, delay: float, capacity: int
 ) -> None:
-    """At that moment, without a look a second; also where the environment itself takes nothing."""
+    """The answer comes at that moment without polling, also where the environment claims none."""
     async with world.launcher(capacity=capacity) as launcher:
         core = management(world, launcher)
         await open_worker(core)

@@ -162,7 +162,7 @@ async def test_an_unknown_instance_is_found_nowhere(port: Port) -> None:
 
 
 async def test_lists_go_on_behind_a_cursor(port: Port) -> None:
-    """In every order each instance comes once; filters choose, and counts are real."""
+    """Each instance comes once in every order. Filters apply, and counts are exact."""
     image_id = await image(port)
     other = await image(port, "other")
     for number in range(7):

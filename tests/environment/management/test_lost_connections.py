@@ -67,7 +67,7 @@ def transport(connection: Scripted) -> Transport:
 
 
 async def test_a_wait_gives_up_when_no_environment_comes_back() -> None:
-    """After the time of a request, not of the wait."""
+    """It gives up after the timeout of a request, not of the wait."""
     connection = Scripted(lost)
 
     async with asyncio.timeout(60):
@@ -77,7 +77,7 @@ async def test_a_wait_gives_up_when_no_environment_comes_back() -> None:
 
 
 async def test_a_wait_goes_on_where_an_environment_comes_back() -> None:
-    """With all the time that it has."""
+    """The wait keeps all its time."""
     connection = Scripted(lost, late)
 
     answer = await transport(connection).ask(WAIT, hold=HOUR)

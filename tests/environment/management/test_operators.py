@@ -81,7 +81,7 @@ async def test_a_log_is_read_and_followed(port: Port) -> None:
 
 
 async def test_of_a_far_log_its_stored_end_is_shown(port: Port) -> None:
-    """Once the launch is over, by any environment; of one that runs its own is asked."""
+    """After the launch's end any environment shows it. Before, its own environment is asked."""
     image = await put_image(port.persistence, placement="ray")
     await hold_lease(port.persistence, "e")
     await launching.start(port.persistence, "i", image_id=image.image_id)

@@ -43,7 +43,7 @@ async def test_it_does_what_the_async_one_does(port: Port) -> None:
 
 
 async def test_a_call_outside_of_with_is_refused(port: Port) -> None:
-    """Also by an iterator that is left over, which does no harm when it is freed."""
+    """A left-over iterator is refused, too, and does no harm when it is freed."""
     runtara = sync.ManagementClient(port.settings())
     with pytest.raises(ClientNotOpen, match="use it as `with"):
         runtara.health()

@@ -72,7 +72,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_a_claim_took_whose_answer_was_lost_is_given_back(
     port: Port, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also what it takes only after the worker has asked, as one that the server still holds."""
+    """This holds also for launches that a still held claim takes after the worker has asked."""
     monkeypatch.setattr(worker, "_CLAIM_IS_OVER", 0.05)
     monkeypatch.setattr(worker, "_WAIT", timedelta(milliseconds=100))
     claim, lost = port.client.workers.claim, list[str]()
@@ -112,7 +112,7 @@ async def test_what_a_claim_took_whose_answer_was_lost_is_given_back(
 async def test_a_drain_outlives_the_loss_of_a_lease(
     port: Port, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool
 ) -> None:
-    """Of one that the server doesn't know after a restart, and of one that was given up."""
+    """The server may not know the lease after a restart, or the lease was given up."""
     claim, renew = port.client.workers.claim, port.client.workers.renew
     may_fail, knows_drain, has_opened = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

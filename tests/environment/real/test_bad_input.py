@@ -54,7 +54,7 @@ async def test_an_image_that_does_not_import_blocks_its_instances(
 
 
 async def test_ids_of_odd_bytes_are_run_like_others(fleet: Fleet) -> None:
-    """Of 1024 bytes, which are no path and no line."""
+    """The ids have 1024 bytes, which are neither a path nor a line."""
     odd = ODD + "x" * (1024 - len(ODD.encode()))
     await fleet.environment("a").start()
     image = await fleet.image(GOOD)

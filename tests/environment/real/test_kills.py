@@ -38,7 +38,7 @@ async def test_a_process_that_is_killed_in_a_held_sleep_is_launched_at_its_deadl
 
 @pytest.mark.long
 async def test_an_environment_alone_is_killed(fleet: Fleet, tmp_path: Path) -> None:
-    """As systemd does with KillMode=process: its processes go on, and the next one has them."""
+    """systemd does so with KillMode=process. Its processes go on, and the next one has them."""
     environment = fleet.environment("a")
     await environment.start()
     await fleet.start(await fleet.image(FLOW), "i", {"folder": str(tmp_path), "kind": "wait"})

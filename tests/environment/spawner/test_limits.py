@@ -86,7 +86,7 @@ def test_without_control_groups_nothing_is_bounded_and_nothing_breaks(tmp_path: 
 
 
 def test_version_2_is_written_as_the_kernel_wants_it(tmp_path: Path) -> None:
-    """On machines with the newer control groups: its files, its names."""
+    """Machines with the newer control groups have other files and names."""
     (tmp_path / "cgroup.controllers").touch()
 
     group = create("x", Limits(memory_bytes=5 * MIB, cpus=2), root=tmp_path)

@@ -15,7 +15,7 @@ from runtara_environment.spawner.output import lost
 def test_standard_output_and_error_go_to_one_log(
     spawner: SpawnerProcess, client: SpawnerClient
 ) -> None:
-    """In the order in which they were written."""
+    """The log has the order of writing."""
     spawner.launch(client, "a", "/bin/sh", "-c", "echo one; echo two >&2; echo three")
     client.ended("a")
 

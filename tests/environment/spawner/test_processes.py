@@ -41,7 +41,7 @@ def test_an_exit_code_is_reported(
 def test_a_signal_that_ends_a_process_is_reported(
     spawner: SpawnerProcess, client: SpawnerClient, number: signal.Signals
 ) -> None:
-    """As a signal, and not as an exit code of 128 and more."""
+    """The report has the signal, and no exit code of 128 and more."""
     spawner.launch(client, "a", "/bin/sleep", "1000")
     client.ask(do="signal", launch_id="a", signal=number)
 

@@ -134,7 +134,7 @@ def test_an_image_that_can_not_be_forked_says_why(
     problem: str,
     text: str,
 ) -> None:
-    """With its traceback where its import failed; a thread that is over is none."""
+    """If its import failed, there is a traceback. An ended thread is no reason."""
     (Path(image["cwd"]) / "children.py").write_text(IMAGE + code)
 
     answer = launch(spawner, client, "a", image, "0")
@@ -194,7 +194,7 @@ def test_an_interpreter_that_died_is_replaced(
 def test_only_so_many_interpreters_stay(
     spawner: SpawnerProcess, client: SpawnerClient, image: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Of more images than that, the one unused longest goes; what it launched lives on."""
+    """With more images, the interpreter that was unused longest ends. Its launches live on."""
     few = SpawnerProcess(tmp_path / "code", "--max-warm", "1")
     asking = few.client()
     (Path(image["cwd"]) / "program.py").write_text("import time; time.sleep(1000)")

@@ -44,7 +44,7 @@ async def test_a_dead_server_is_passed_over(settings: Callable[..., Settings], d
 async def test_all_addresses_are_named_when_none_answers(
     settings: Callable[..., Settings], dead: str
 ) -> None:
-    """Each with its reason, in the order they were tried."""
+    """The error has the reason for each, in the order of the attempts."""
     given = settings(server_addr=f"{NOBODY},{dead}", connect_timeout_ms=50, request_timeout_ms=300)
     async with Client(given) as client:
         with pytest.raises(ConnectionFailed) as raised:

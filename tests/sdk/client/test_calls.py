@@ -180,7 +180,7 @@ async def test_events_say_what_happened(server: FakeServer, client: Client) -> N
 
 
 async def test_a_blocked_instance_says_why(server: FakeServer, client: Client) -> None:
-    """As text that the server keeps: of what is long the middle is left out."""
+    """The server keeps the text. The middle of a long one is left out."""
     await client.suspended(blocked_reason="NondeterminismError: \0other \udcff code")
     await client.suspended(blocked_reason=f"begin {'☂' * 60_000} end")
 
@@ -200,7 +200,7 @@ async def test_a_failure_is_raised_whatever_its_text(server: FakeServer, client:
 
 
 async def test_an_event_bears_the_time_it_happened(server: FakeServer, client: Client) -> None:
-    """In milliseconds since 1970."""
+    """The time is in milliseconds since 1970."""
     before = datetime.now(UTC)
     await client.heartbeat()
     after = datetime.now(UTC)

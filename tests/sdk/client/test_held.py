@@ -102,7 +102,7 @@ async def test_a_held_answer_may_take_longer_than_a_call(
 async def test_a_held_request_lost_with_its_connection_is_asked_again(
     server: FakeServer, client: Client, kind: str, call: Held
 ) -> None:
-    """On the next connection, once that continues the run."""
+    """The client asks on the next connection, after it has continued the run."""
     await client.register()
     server.script(kind, be_silent)
     held = asyncio.create_task(call(client))
@@ -194,7 +194,7 @@ async def test_a_server_that_is_gone_without_a_word_is_left_while_it_holds(
 async def test_a_run_superseded_while_it_waits_gets_an_error(
     server: FakeServer, client: Client, kind: str, call: Held
 ) -> None:
-    """By the answer that was held; nothing is asked any more."""
+    """The held answer has the error, and the client sends no further request."""
     superseded = asyncio.Event()
     server.script(kind, hold_until(superseded, refuse("INSTANCE_SUPERSEDED", "run 2")))
     held = asyncio.create_task(call(client))

@@ -51,7 +51,7 @@ CALLS = (
 
 
 async def test_every_call_says_that_the_client_is_not_open() -> None:
-    """In a process that has not loaded what a call needs."""
+    """The process has not imported the modules that a call needs."""
     named = {call.partition("(")[0] for call in CALLS}
     assert named == {name for name in vars(Client) if not name.startswith("_")}
     script = (

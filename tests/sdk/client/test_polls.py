@@ -176,7 +176,7 @@ async def test_what_the_first_question_brings_is_returned_at_once(
 async def test_a_server_that_knows_of_one_checkpoint_is_asked_for_each(
     server: FakeServer, client: Client
 ) -> None:
-    """At once, and then once a second."""
+    """The client asks at once, and then once a second."""
     nothing = sent(knows_more=False)
     server.script("poll_signals", *[nothing] * 4, sent("b", knows_more=False))
     loop = asyncio.get_running_loop()
@@ -203,7 +203,7 @@ async def test_a_thousand_are_asked_for_at_a_time(server: FakeServer, client: Cl
 
 
 async def test_a_wait_of_less_than_nothing_is_refused(server: FakeServer, client: Client) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(ValidationFailed, match=r"^wait: takes"):
         await client.poll_signals(wait=-1)
 

@@ -76,7 +76,7 @@ async def test_a_workflow_does_not_notice_that_the_server_was_killed(
 
 
 async def test_refusals_arrive_as_their_classes(real_server: ServerProcess) -> None:
-    """With messages for a person."""
+    """Their messages are written for people."""
     async with instance(real_server) as client:
         await client.register()
         with pytest.raises(ValidationFailed, match="checkpoint_id"):

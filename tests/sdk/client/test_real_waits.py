@@ -77,7 +77,7 @@ async def test_a_sleep_lasts_as_long_as_asked_and_once(client: Client) -> None:
 async def test_a_sleep_outlives_the_server_that_held_it(
     client: Client, real_server: ServerProcess, end: Callable[[ServerProcess], Awaitable[object]]
 ) -> None:
-    """By SIGTERM or SIGKILL: the next server holds the rest of the sleep."""
+    """The server ends by SIGTERM or SIGKILL, and the next one holds the rest of the sleep."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     sleep = asyncio.create_task(client.sleep(5, "nap"))
@@ -180,7 +180,7 @@ async def test_a_successor_ends_what_its_predecessor_waits_for(
 
 
 async def test_checkpoints_are_listed_over_pages_with_their_attempts(client: Client) -> None:
-    """In the order they were saved; a large state is left out."""
+    """They have the order of saving. A large state is left out."""
     large = bytes(64 * 1024 + 1)
     await client.checkpoint("large", large)
     await asyncio.gather(*(client.checkpoint(f"step-{n}", b"s") for n in range(120)))

@@ -42,7 +42,7 @@ def denied(code: str) -> Act:
 
 
 async def test_a_new_connection_continues_the_run(server: FakeServer, client: Client) -> None:
-    """Before anything else is sent on it."""
+    """That is the first request on it."""
     server.script("register_instance", granted(7))
     await client.register("step-0")
     server.script("checkpoint", hang_up)
@@ -58,7 +58,7 @@ async def test_a_new_connection_continues_the_run(server: FakeServer, client: Cl
 async def test_a_launch_is_named_whenever_its_process_registers(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
-    """With what it runs when a run begins, and alone when a new connection goes on with it."""
+    """A new run also names its workflow; a new connection that continues the run does not."""
     server.script("checkpoint", hang_up)
 
     async with Client(settings(launch_id="l-1")) as client:
@@ -144,7 +144,7 @@ async def test_a_registration_whose_answer_is_lost_begins_another_run(
 async def test_a_superseded_run_gets_an_error_from_then_on(
     server: FakeServer, client: Client
 ) -> None:
-    """By the new connection's registration, and then without asking."""
+    """The new connection's registration raises it, and later calls raise it without a request."""
     await client.register()
     server.script("checkpoint", hang_up)
     server.always("register_instance", denied("INSTANCE_SUPERSEDED"))

@@ -151,7 +151,7 @@ async def test_a_batch_is_one_request(server: FakeServer, client: Client) -> Non
 
 
 async def test_a_retry_attempt_is_recorded(server: FakeServer, client: Client) -> None:
-    """With the time it failed, and why if that is known."""
+    """The record has the time of the failure, and its reason if that is known."""
     before = datetime.now(UTC)
     await client.record_retry_attempt("step-1", 1)
     await client.record_retry_attempt("step-1", 2**31 - 1, "")
@@ -169,7 +169,7 @@ async def test_a_retry_attempt_is_recorded(server: FakeServer, client: Client) -
 async def test_an_attempt_that_cannot_be_counted_is_refused(
     server: FakeServer, client: Client, number: int
 ) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(ValidationFailed, match=f"^attempt_number: takes 1 to .* got {number}$"):
         await client.record_retry_attempt("step-1", number)
 
@@ -183,7 +183,7 @@ async def test_an_end_after_an_error_is_no_success(
     kind: str,
     call: Callable[[Client], Awaitable[None]],
 ) -> None:
-    """Of those calls, too, that have no answer but the end."""
+    """This holds also for calls whose only answer is the end."""
     server.script(kind, refuse("INSTANCE_NOT_FOUND", "not found"))
 
     with pytest.raises(InstanceNotFound, match="not found"):

@@ -55,7 +55,7 @@ CODES: dict[str, type[ServerError]] = {
 async def test_every_code_has_its_class(
     server: FakeServer, settings: Callable[..., Settings], code: str, error: type[ServerError]
 ) -> None:
-    """With the server's message; one that is repeated is raised when the time is up."""
+    """It has the server's message. A repeated refusal is raised when the time is up."""
     server.always("checkpoint", refuse(code, "the reason"))
 
     # Long enough to be up while the client waits to ask again, and not while it asks.

@@ -84,7 +84,7 @@ async def test_a_call_whose_answer_is_lost_is_repeated(
 async def test_a_call_refused_for_the_moment_is_repeated(
     server: FakeServer, client: Client, call: Callable[[Client], Awaitable[object]], code: str
 ) -> None:
-    """On the same connection, after a while."""
+    """The repeat uses the same connection, after a while."""
     for kind in KINDS:
         server.script(kind, refuse(code), refuse(code))
 
@@ -98,7 +98,7 @@ async def test_a_call_refused_for_the_moment_is_repeated(
 async def test_a_call_the_server_gave_up_is_repeated(
     server: FakeServer, client: Client, call: Callable[[Client], Awaitable[object]]
 ) -> None:
-    """As one does whose time to end is over; the next may be there already."""
+    """A server that shuts down late does so, and the next one may be there already."""
     for kind in KINDS:
         server.script(kind, reset)
 
@@ -110,7 +110,7 @@ async def test_a_call_the_server_gave_up_is_repeated(
 async def test_a_request_always_given_up_raises_when_the_time_is_up(
     server: FakeServer, settings: Callable[..., Settings]
 ) -> None:
-    """With the code it was given up with."""
+    """The error has the code of the reset."""
     server.always("checkpoint", reset)
 
     async with Client(settings(request_timeout_ms=1000)) as client:

@@ -83,7 +83,7 @@ def test_a_file_of_certificates_is_read_by_its_path(
 
 
 def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> None:
-    """As shells and compose files leave them."""
+    """Shells and compose files leave such variables."""
     environment.setenv("RUNTARA_TLS_CA", "")
     environment.setenv("RUNTARA_REQUEST_TIMEOUT_MS", "")
 
@@ -92,7 +92,7 @@ def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) ->
 
 
 def test_what_is_given_goes_before_the_environment() -> None:
-    """For tests, and for programs with settings of their own."""
+    """Tests need this, and programs with settings of their own."""
     assert Settings(instance_id="other").instance_id == "other"
 
 
@@ -133,7 +133,7 @@ def test_a_bad_value_is_one_line(
 def test_a_file_that_only_looks_like_a_certificate_is_refused(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Before a server is asked: OpenSSL would say it in the middle of a handshake."""
+    """The refusal comes before a connection: OpenSSL would fail in the middle of a handshake."""
     cut = tmp_path / "cut.pem"
     cut.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
     environment.setenv("RUNTARA_TLS_CA", str(cut))
@@ -183,7 +183,7 @@ def test_all_that_is_wrong_is_reported_together(environment: pytest.MonkeyPatch)
 def test_a_misspelt_variable_is_warned_of(
     environment: pytest.MonkeyPatch, log: LogWatch, name: str, meant: str
 ) -> None:
-    """In a line that names the one that was meant, the server's among them."""
+    """The line names the intended variable, also one of the server's."""
     environment.setenv(f"RUNTARA_{name}", "x")
     Settings()
 
@@ -195,7 +195,7 @@ def test_a_misspelt_variable_is_warned_of(
 def test_variables_that_others_read_are_left_alone(
     environment: pytest.MonkeyPatch, log: LogWatch
 ) -> None:
-    """Those of the server, and what resembles nothing."""
+    """They are the server's, and those that resemble none."""
     for name in ("TLS_CERT", "DATABASE_URL", "ENV_TENANT_ID", "DATA_DIR", "LOG_LEVEL", ""):
         environment.setenv(f"RUNTARA_{name}", "x")
     Settings()
@@ -232,7 +232,7 @@ def test_a_setting_that_does_not_exist_is_refused() -> None:
 
 
 def test_a_lower_case_variable_is_read_like_any_other(environment: pytest.MonkeyPatch) -> None:
-    """As programs that set variables of containers sometimes spell them."""
+    """Programs that set variables of containers sometimes spell them like that."""
     environment.setenv("runtara_server_name", "core.example.org")
 
     assert Settings().server_name == "core.example.org"

@@ -52,7 +52,7 @@ async def test_a_sleep_is_never_shorter_than_asked(
 async def test_a_sleep_of_less_than_nothing_is_refused(
     server: FakeServer, client: Client, duration: timedelta | float
 ) -> None:
-    """Before anything is sent."""
+    """The error comes before anything is sent."""
     with pytest.raises(ValidationFailed, match=r"^duration: takes .* at least 0, got"):
         await client.sleep(duration, "nap")
 
@@ -62,7 +62,7 @@ async def test_a_sleep_of_less_than_nothing_is_refused(
 async def test_a_held_sleep_is_cancelled_with_its_caller(
     server: FakeServer, client: Client
 ) -> None:
-    """At once; the connection goes on to serve the others."""
+    """It ends at once, and the connection goes on to serve other calls."""
     over = asyncio.Event()
     server.script("sleep", hold_until(over, reply(DEFAULTS["sleep"])))
     sleep = asyncio.create_task(client.sleep(60, "nap"))

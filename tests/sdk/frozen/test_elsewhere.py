@@ -181,13 +181,13 @@ async def frozen(replays: Replays, folder: Path, python: str = sys.executable) -
 
 
 async def test_frozen_instances_go_on_in_another_module(tmp_path: Path) -> None:
-    """With strings that hash otherwise, and parameters with other names."""
+    """Strings have other hashes there, and parameters other names."""
     async with on_sqlite(tmp_path) as replays:
         await frozen(replays, tmp_path)
 
 
 async def test_instances_go_on_after_a_deploy(tmp_path: Path, deploys: tuple[Path, Path]) -> None:
-    """In modules that have moved; another step or workflow is refused, by its whole name."""
+    """Modules may have moved. Another step or workflow is refused, with its whole name."""
     async with served(tmp_path, f"sqlite:{tmp_path / 'deployed.db'}") as replays:
         await deployed(replays, deploys)
 

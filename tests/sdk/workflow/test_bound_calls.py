@@ -122,7 +122,7 @@ async def test_the_result_of_an_instance_is_read_as_its_workflow_is_annotated() 
 
 
 async def test_a_declared_error_comes_back_as_itself() -> None:
-    """With its attributes and notes, and the traceback as a note more."""
+    """It has its attributes and notes, and the traceback as one more note."""
     call = fulfil.bind(Order("declined", 5))
     core = await ended(call)
     assert core.ended is not None

@@ -90,7 +90,7 @@ async def due(core: Persistence, instance_id: str) -> bool:
 async def test_a_parent_is_due_when_a_child_has_ended_and_hears_how(
     real_server: ServerProcess, tmp_path: Path
 ) -> None:
-    """With results, declared failures, others, and a child that is cancelled with its wait."""
+    """Endings are results, declared and other failures, and the cancel of a child with its wait."""
     runs = Runs(real_server)
     async with connect(f"sqlite:{tmp_path / 'core.db'}") as core:
         for name in ("none", "broken"):

@@ -64,7 +64,7 @@ def labels(record: Any) -> tuple[object, ...]:
 
 
 async def test_a_record_says_instance_workflow_run_step_and_attempt(kept: Kept) -> None:
-    """In steps, in their threads, between them and outside; the user's own fields stay."""
+    """This holds in steps, in their threads and outside of them. The user's own fields stay."""
     await life(flow, Core())
     other.warning("outside")
 

@@ -16,7 +16,7 @@ MANY = 10_000
 async def test_ten_thousand_checkpoints_are_warned_of_once(
     calls: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By the instance's name and with the way out; fewer are not."""
+    """The warning names the instance and the remedy. Fewer cause no warning."""
 
     @workflow
     async def endless() -> None:

@@ -53,7 +53,7 @@ async def test_the_sdks_own_work_is_not_said_to_be_the_users(launcher: Launcher)
 
 
 async def test_a_process_that_gets_no_time_blames_no_code(launcher: Launcher) -> None:
-    """As on a machine that is busy, or goes to sleep."""
+    """Such a process runs on a machine that is busy, or was suspended."""
     process = await launcher.start("asking", "approval")
     await launcher.until_known()
     for _ in range(2):

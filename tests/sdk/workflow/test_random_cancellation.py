@@ -214,7 +214,7 @@ class Maker:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [*range(40), 201, 514])
 async def test_a_program_killed_anywhere_ends_alike(seed: int) -> None:
-    """With each effect once; and so does a replay of all of it, however late."""
+    """Each effect happens once, and a later replay of the whole program ends alike."""
     _program.set(Maker(seed).part(4))
     probe.counts.clear()
     core = Core()

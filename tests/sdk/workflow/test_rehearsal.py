@@ -28,7 +28,7 @@ async def test_a_rehearsal_comes_to_its_end() -> None:
 
 
 def test_an_import_may_ask_for_the_event_loop_afterwards() -> None:
-    """As nest_asyncio does."""
+    """nest_asyncio does this."""
     command = [sys.executable, "-c", IMAGE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
