@@ -30,7 +30,7 @@ from screen import Screen
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it all."""
+    """The result of the demonstration."""
 
     ok: bool
     orders: int

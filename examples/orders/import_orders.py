@@ -22,7 +22,7 @@ ATTEMPTS, TIMEOUT_S = 8, 0.3
 
 
 async def import_orders(orders_path: Path, ledger_path: Path, payments_url: str) -> None:
-    """Charge each order of the file, write the ledger, and tell the server that we are done."""
+    """Charge each order of the file, write the ledger, and complete the instance."""
     async with (
         Client() as client,
         httpx.AsyncClient(base_url=payments_url, timeout=TIMEOUT_S) as payments,
@@ -57,7 +57,7 @@ async def settle(client: Client, payments: httpx.AsyncClient, order: Order) -> b
 
 
 async def charge(payments: httpx.AsyncClient, order: Order) -> bytes:
-    """Charge the order and return the receipt; try again where the service is only ailing."""
+    """Charge the order and return the receipt; try again if the failure may pass."""
     body = {
         "order_id": order.id,
         "amount": order.amount,

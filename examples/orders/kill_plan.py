@@ -1,4 +1,4 @@
-"""When to kill what: by seed, spread over the import, at the moments that hurt."""
+"""The plan of kills: by seed, spread over the import, at the critical moments."""
 
 import random
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Moment(StrEnum):
 
 
 class Victim(StrEnum):
-    """What is killed."""
+    """The process that is killed."""
 
     IMPORT = "the import"
     SERVER = "the server"

@@ -1,4 +1,4 @@
-"""The ledger: a CSV file that says of each row of the orders what became of it."""
+"""The ledger: a CSV file with the result of each row of the orders."""
 
 import csv
 import json

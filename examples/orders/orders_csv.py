@@ -11,7 +11,7 @@ COLUMNS = ("order_id", "placed_on", "customer", "amount", "currency", "note")
 # How many decimals an amount may have.
 CURRENCIES = {"CHF": 2, "EUR": 2, "GBP": 2, "JPY": 0, "USD": 2}
 
-# The csv module refuses fields over 128 KiB unless told otherwise; a note can be a whole mail.
+# The csv module refuses fields over 128 KiB by default; a note can be a whole mail.
 csv.field_size_limit(16 * 1024 * 1024)
 
 
@@ -65,7 +65,7 @@ def read_orders(path: Path) -> OrdersFile:
 
 
 def _rows(text: Iterator[str]) -> Iterator[tuple[int, Sequence[str] | csv.Error]]:
-    """Tell each record and the line it begins on; one that can't be read comes as its error."""
+    """Give each record and the line on which it begins; for an unreadable one its error."""
     reader = csv.reader(text, strict=True)
     while True:
         line = reader.line_num + 1

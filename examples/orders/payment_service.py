@@ -1,5 +1,5 @@
 """
-A payment service with bad manners, and honest books.
+A payment service that often fails, and keeps honest books.
 
     python payment_service.py BOOKS.sqlite [--seed 7] [--fault A-1042=mute ...]
 
@@ -25,7 +25,7 @@ from typing import TypedDict
 
 
 class Fate(StrEnum):
-    """What becomes of an attempt to charge."""
+    """The outcome of an attempt to charge."""
 
     FINE = "fine"  # charged and answered
     REFUSED = "refused"  # 503, not charged
@@ -35,12 +35,12 @@ class Fate(StrEnum):
 
 
 ODDS = {Fate.REFUSED: 0.08, Fate.LATE: 0.01, Fate.MUTE: 0.01, Fate.DROPPED: 0.06}
-# From this attempt on a key has suffered enough.
+# From this attempt on a key has no more faults.
 LAST_BAD_ATTEMPT = 3
 
 
 class ChargeRequest(TypedDict):
-    """What is to be charged; `amount` is in the currency's smallest unit."""
+    """The charge that a client asks for; `amount` is in the currency's smallest unit."""
 
     order_id: str
     amount: int
@@ -76,13 +76,13 @@ class Books:
             return int(rows.fetchone()[0])
 
     def note(self, key: str, fate: Fate) -> None:
-        """Note an attempt, whatever becomes of it."""
+        """Note an attempt with its fate."""
         with self._lock:
             self._db.execute("INSERT INTO attempts VALUES (?, ?)", (key, fate))
 
     def charge(self, key: str, asked: ChargeRequest) -> tuple[int, bool]:
         """
-        Charge what is asked unless the key has been charged; return the charge's id, and if new.
+        Charge unless the key has been charged; return the charge's id, and whether it is new.
 
         Of attempts at the same time exactly one makes the charge. Raises `ValueError` for a key
         that was charged for something else.
@@ -121,7 +121,7 @@ class PaymentServer(ThreadingHTTPServer):
         self._faults = faults
 
     def fate(self, key: str, order_id: str) -> Fate:
-        """Decide what becomes of the next attempt: the same for the same seed, key and number."""
+        """Decide the outcome of the next attempt: the same for the same seed, key and number."""
         number = self.books.attempts(key) + 1
         if number == 1 and order_id in self._faults:
             return self._faults[order_id]
@@ -138,7 +138,7 @@ class PaymentServer(ThreadingHTTPServer):
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        """Clients are killed here for a living: their broken connections are no news."""
+        """Clients are killed all the time here: their broken connections are not logged."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

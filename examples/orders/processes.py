@@ -1,4 +1,4 @@
-"""The processes on stage: the Runtara server, the payment service, the import."""
+"""The processes of the demonstration: the Runtara server, the payment service, the import."""
 
 import asyncio
 import json

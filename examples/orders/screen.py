@@ -1,4 +1,4 @@
-"""What is shown: progress while it runs, a bar on a terminal and lines elsewhere, then tables."""
+"""The display: progress as a bar on a terminal and as lines elsewhere, then tables."""
 
 from collections.abc import Sequence
 from types import TracebackType

@@ -48,7 +48,7 @@ async def fulfil(order: Order) -> Receipt:
 
 @workflow
 async def undo(order_id: str) -> None:
-    """Put back what is packed of an order; give its money back, even where that fails."""
+    """Put the packed items of an order back, and give its money back, even if the former fails."""
     try:
         await unpack(order_id)
     finally:

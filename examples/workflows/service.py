@@ -14,7 +14,7 @@ INBOX = ["hello", "how are you?", "stop"]
 
 
 class Service(BaseHTTPRequestHandler):
-    """POST does something, once a key; GET tells of it; DELETE undoes it."""
+    """POST does something once for each key, GET shows it, and DELETE undoes it."""
 
     done: ClassVar[list[tuple[str, str]]] = []
     undone: ClassVar[set[str]] = set()
@@ -51,7 +51,7 @@ class Service(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: what is done is printed."""
+        """Log nothing: actions are printed."""
 
 
 if __name__ == "__main__":
