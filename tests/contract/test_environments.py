@@ -83,9 +83,9 @@ async def test_an_id_is_of_one_kind(persistence: Persistence) -> None:
     await hold_lease(persistence, "e", tenant_id=None)
     await hold_lease(persistence, "w", kind=EnvironmentKind.WORKER, tenant_id=TENANT)
     before = await persistence.environments.page()
-    with pytest.raises(InvalidValue, match="environment_id: 'e' is taken by what is no worker"):
+    with pytest.raises(InvalidValue, match="environment_id: takes the id of a worker, and 'e' is"):
         await hold_lease(persistence, "e", kind=EnvironmentKind.WORKER, tenant_id=TENANT)
-    with pytest.raises(InvalidValue, match="environment_id: 'w' is taken by what is no env"):
+    with pytest.raises(InvalidValue, match="environment_id: takes the id of a"):
         await hold_lease(persistence, "w")
     assert await persistence.environments.page() == before
 

@@ -217,7 +217,7 @@ async def test_a_tick_that_can_start_nothing_says_why_and_moves_on(
     gone = replace(NIGHTLY, workflow=None, image_id="gone")
     await put(persistence, gone)
     assert (await fire(persistence)).outcome is FireOutcome.REFUSED
-    assert (await read(persistence)).problem == "its image is gone: put it with another one"
+    assert (await read(persistence)).problem == "its image is deleted: put it with another"
 
     missed = await fire(persistence, 1, problem="it came too late")
     stored = await read(persistence)

@@ -221,7 +221,7 @@ async def test_a_sleep_waits_so_long_at_most_for_others_to_begin(
     await settled()
 
     for each in waiting:
-        with pytest.raises(DatabaseError, match="still being begun after 10 s"):
+        with pytest.raises(DatabaseError, match="have not begun after 10 s"):
             await each
     steps.gates.pop("sleep").set()
     later = await desk.asleep(session, "later", seconds=HOUR)

@@ -39,11 +39,11 @@ async def test_a_finished_instance_cannot_block(desk: Desk, state: State) -> Non
 async def test_only_suspended_brings_it(desk: Desk) -> None:
     """With any other event it would be lost."""
     now = desk.clock.now()
-    with pytest.raises(InvalidValue, match="blocked_reason: goes with the event suspended"):
+    with pytest.raises(InvalidValue, match="blocked_reason: belongs to the event suspended"):
         Event(EventType.CUSTOM, b"", now, blocked_reason="[]")
-    with pytest.raises(InvalidValue, match="waits: goes with the event suspended"):
+    with pytest.raises(InvalidValue, match="waits: belongs to the event suspended"):
         Event(EventType.FAILED, b"", now, waits="[]")
-    with pytest.raises(InvalidValue, match="failure: goes with the event failed"):
+    with pytest.raises(InvalidValue, match="failure: belongs to the event failed"):
         Event(EventType.COMPLETED, b"", now, failure=b"{}")
 
 

@@ -338,8 +338,8 @@ async def test_an_instance_that_fails_by_silence_says_so(world: World) -> None:
         assert instance is not None
         assert (instance.state, instance.error) == (
             State.FAILED,
-            "crashed 1 times in a row without progress, the last time: killed because nothing was"
-            " heard of it for 33 s",
+            "crashed 1 times in a row without progress, the last time: killed because it gave no"
+            " sign of life for 33 s",
         )
         [launch] = await world.launches("i")
         assert (launch.cause, launch.exit_signal) == ("killed", 9)

@@ -89,7 +89,7 @@ def test_an_output_that_failed_without_a_reason_gets_one() -> None:
     """A failed instance always has an error."""
     verdict = judge(exited(0, output=ProcessOutput(OutputStatus.FAILED)), RUNNING, POLICY)
 
-    assert verdict.error == "the process said that it failed, and not why"
+    assert verdict.error == "the process reported a failure without a reason"
 
 
 def test_a_stopped_instance_is_cancelled_with_the_reason() -> None:

@@ -175,6 +175,6 @@ def _sleeps_on(sleeper: Caller, run_state: RunState | None) -> bool:
 def _late(instance_ids: Collection[str]) -> DatabaseError:
     [instance_id] = instance_ids
     return DatabaseError(
-        f"Failed to begin a sleep: those of instance {instance_id!r} asked for before are"
-        f" still being begun after {PATIENCE.total_seconds():g} s"
+        f"Failed to begin a sleep: earlier sleeps of instance {instance_id!r} have not begun after"
+        f" {PATIENCE.total_seconds():g} s; repeat the request"
     )

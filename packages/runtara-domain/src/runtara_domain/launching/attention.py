@@ -154,7 +154,7 @@ def _silent(launch: OpenLaunch, patience: Patience) -> Iterator[Measure]:
             at=launch.last_activity_at + span,
             act=Act.KILL,
             cause=Cause.KILLED,
-            reason=f"killed because nothing was heard of it for {span.total_seconds():g} s",
+            reason=f"killed because it gave no sign of life for {span.total_seconds():g} s",
         )
 
 
@@ -164,7 +164,7 @@ def _due(launch: OpenLaunch, patience: Patience, seen_at: datetime) -> Iterator[
         return
     since = max(launch.due_since, seen_at) + patience.to_go
     yield from _ended_at(
-        since, patience, Cause.KILLED, "killed because it lived on while its instance was due"
+        since, patience, Cause.KILLED, "killed because it ran on while its instance was due"
     )
 
 

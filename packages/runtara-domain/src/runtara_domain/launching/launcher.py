@@ -224,7 +224,7 @@ class Launcher:
             try:
                 span = await act()
             except DatabaseError as error:
-                logger.warning("the database can't be asked, trying again: %s", error)
+                logger.warning("the database can't be used, trying again: %s", error)
                 self._known.is_wanted = True
                 span = _AFTER_FAILURE
             await wake_up.wait(span)
@@ -299,7 +299,7 @@ class Launcher:
 
     def _note_drain(self, is_draining: bool) -> None:
         if is_draining and not self._known.is_draining:
-            logger.info("drained: nothing more is launched here")
+            logger.info("environment is draining: it launches nothing more")
         self._known.is_draining = is_draining
 
     def _want(self) -> None:

@@ -146,7 +146,7 @@ class InstanceOperations:
         if state is not None and not state.is_final:
             raise InvalidInstanceState(
                 f"Instance {stop.instance_id!r} is still {state}: its stop is stored, and an"
-                " environment carries it out"
+                " environment ends it later"
             )
 
     async def resume(self, instance_id: str) -> None:
@@ -209,8 +209,8 @@ class InstanceOperations:
             raise InvalidValue("instance_id: takes an instance of at most 100000 checkpoints")
         if forked.open_child_id is not None:
             raise InvalidInstanceState(
-                f"the child {forked.open_child_id!r} had not ended in that history: fork from a"
-                " point before it was started"
+                f"Child {forked.open_child_id!r} had not ended at that checkpoint: fork from one"
+                " before the child was started"
             )
         here.recheck()
         return forked
@@ -231,17 +231,17 @@ class InstanceOperations:
             return found
         why = None
         if found.open_parent_id is not None:
-            why = f"its parent {found.open_parent_id!r} is open: it can go when that has ended"
+            why = f"its parent {found.open_parent_id!r} is open: delete it after that"
         elif found.open_child_id is not None:
-            why = f"its child {found.open_child_id!r} is open: cancel or stop that first"
+            why = f"its child {found.open_child_id!r} is open: cancel or stop the child first"
         elif found.open_launch_id is not None:
-            why = f"launch {found.open_launch_id} is not over: try again when it is"
+            why = f"launch {found.open_launch_id} has not ended: try again after its end"
         elif not found.deleted:
             why = f"it is {found.before}: cancel or stop it first"
             if deletion.also_suspended:
                 why = (
-                    f"it is {found.before}, and goes on by itself or as it was told to: pause and"
-                    " export it first, or cancel or stop it"
+                    f"it is {found.before}, and not about to pause: pause and export it first, or"
+                    " cancel or stop it"
                 )
         if why is not None:
             raise InvalidInstanceState(f"Instance {instance_id!r} can't be deleted: {why}")
@@ -249,10 +249,10 @@ class InstanceOperations:
 
     async def export(self, instance_id: str, *, as_copy: bool = False) -> InstanceCopy:
         """
-        Take an instance along as it stands.
+        Return a copy of an instance with its history.
 
-        An open one must be paused, or to pause when it wakes, and have no open launch, parent or
-        child: else it would go on here and there. as_copy: take it whatever goes on.
+        An open instance must be paused, or asleep with a pending pause, and have no open launch,
+        parent or child: otherwise it would go on in two databases. as_copy: copy it in any state.
         """
         values.check_id("instance_id", instance_id)
         found = await self.persistence.launches.copy(instance_id)
@@ -261,7 +261,7 @@ class InstanceOperations:
         why = _under_way(found)
         if why is not None and not as_copy:
             raise InvalidInstanceState(
-                f"Instance {instance_id!r} can't be taken along: {why}; it can be copied as it is"
+                f"Instance {instance_id!r} can't be exported: {why}; or export it as a copy"
             )
         return found.copy
 
@@ -284,7 +284,7 @@ class InstanceOperations:
             raise ImageNotFound(chosen or "")
         if not (put.created or put.is_same):
             raise InstanceAlreadyExists(
-                f"Instance {kept.instance_id!r} already exists, and is not from this file"
+                f"Instance {kept.instance_id!r} already exists, and was not imported from this file"
             )
         return kept, put
 
@@ -308,8 +308,8 @@ class InstanceOperations:
             raise ImageNotFound(image_id)
         if moved.open_launch_id is not None:
             raise InvalidInstanceState(
-                f"Instance {instance_id!r} is being run by launch {moved.open_launch_id}:"
-                " pause it first"
+                f"Instance {instance_id!r} has the open launch {moved.open_launch_id}: pause the"
+                " instance first"
             )
         here.recheck()
 
@@ -319,24 +319,24 @@ def _require_open(instance_id: str, before: State | None) -> None:
         raise InstanceNotFound(instance_id)
     if before.is_final:
         raise InvalidInstanceState(
-            f"Instance {instance_id!r} is {before}: it takes no signals any more; a failed or"
-            " cancelled one goes on with a retry"
+            f"Instance {instance_id!r} is {before}: it takes no more signals; a failed or"
+            " cancelled instance goes on after a retry"
         )
 
 
 def _under_way(found: Copied) -> str | None:
-    """Return why an instance can't be taken along; None if it can."""
+    """Return why an instance can't be exported; None if it can be."""
     if found.state.is_final:
         return None
     if found.open_launch_id is not None:
-        return f"launch {found.open_launch_id} of it is not over: pause it, and wait until it is"
+        return f"its launch {found.open_launch_id} has not ended: pause it, and wait for the end"
     is_to_pause = found.pending_signal is SignalType.PAUSE
     if found.state is State.RUNNING or not (found.state is State.PAUSED or is_to_pause):
         return f"it is {found.state}: pause it first"
     if found.pending_signal is not None and not is_to_pause:
-        return f"it has yet to hear of a {found.pending_signal}: pause it when it has"
+        return f"its {found.pending_signal} is still pending: pause it after it has got that"
     if found.open_parent_id is not None:
-        return f"its parent {found.open_parent_id!r} is open and waits for it here"
+        return f"its parent {found.open_parent_id!r} is open, and waits for it in this database"
     if found.open_child_id is not None:
-        return f"its child {found.open_child_id!r} is open here: wait for its end"
+        return f"its child {found.open_child_id!r} is open: wait for its end"
     return None

@@ -61,10 +61,10 @@ def plan(firing: Firing, found: StoredSchedule, *, is_earlier_open: bool) -> Pla
 
 
 def started(plan: Plan, found: Started) -> Plan:
-    """Return what a tick does whose start found this; an instance of its id is its own."""
+    """Return a tick's plan after its start; an instance with the tick's id is the tick's own."""
     if found.image_is_found:
         return plan
-    return Plan(FireOutcome.REFUSED, problem="its image is gone: put it with another one")
+    return Plan(FireOutcome.REFUSED, problem="its image is deleted: put it with another")
 
 
 def cancel_reason(firing: Firing) -> str:

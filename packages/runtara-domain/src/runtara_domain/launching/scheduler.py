@@ -110,7 +110,7 @@ class Scheduler:
             # The moment itself counts.
             next_tick_at = self._calendar.next_tick(timing, earliest - timedelta(milliseconds=1))
         except InvalidValue as error:
-            # Another version of this program has taken it, or its time zone is gone.
+            # Another version of this program stored the cron, or this machine lacks its time zone.
             return Firing(read=read, tick=tick, next_tick_at=None, problem=str(error))
         problem = (
             f"ticks from {shown(tick)} to {shown(earliest)} were missed by more than its catch-up"
@@ -127,7 +127,7 @@ class Scheduler:
             schedule = firing.read.schedule
             logger.log(
                 level,
-                "a schedule's tick: %s",
+                "schedule's tick: %s",
                 firing.problem or fired.outcome.value,
                 extra={
                     "tenant_id": schedule.tenant_id,

@@ -39,7 +39,7 @@ _AT_THE_END = timedelta(seconds=10)
 _LOGGED = 1000
 """How many characters of what user code says are logged."""
 _SENT = {Act.TERMINATE: StopSignal.TERMINATE, Act.KILL: StopSignal.KILL}
-_SUPERSEDED = "another run or launch has the instance"
+_SUPERSEDED = "superseded by another run or launch"
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +167,7 @@ class Supervisor:
             if other.instance_id == watched.instance_id and other is not watched:
                 await self._supersede(other)
                 if not await other.gone.wait(_AT_THE_END):
-                    logger.warning("launch %s was killed, and no end of it came", other.launch_id)
+                    logger.warning("launch %s was killed, but has no end yet", other.launch_id)
 
     async def _tell_problem(self, image_id: str, problem: str) -> None:
         try:
@@ -318,7 +318,7 @@ class Supervisor:
         )
         for row in rows:
             if row.launch_id in self.watched:
-                logger.warning("launch %s has no end yet: it is lost with the lease", row.launch_id)
+                logger.warning("launch %s has no end: it is lost with the lease", row.launch_id)
                 continue
             end = LaunchEnd(cause=Cause.STOPPED, reports=False, reason=LEFT)
             closing = Closing(row.launch_id, end, chance=random.random())
@@ -330,5 +330,5 @@ class Supervisor:
             try:
                 return await step(self.lease.now())
             except DatabaseError as error:
-                logger.warning("a launch's step can't be stored, trying again: %s", error)
+                logger.warning("launch can't be stored, trying again: %s", error)
                 await self.clock.pause(_AFTER_FAILURE)

@@ -70,7 +70,7 @@ class TakeOver:
             closing = Closing(row.launch_id, end, chance=random.random(), only_if_lost=True)
             closed = await launches.close(closing, self._verdict, at=self._lease.now())
             if closed.is_closed:
-                logger.warning("launch %s was lost with %s", row.launch_id, environment_id)
+                logger.warning("launch %s lost with environment %s", row.launch_id, environment_id)
 
     def _verdict(self, end: LaunchEnd, instance: LaunchedInstance) -> Verdict:
         return judge(end, instance, self._crashes)

@@ -123,4 +123,4 @@ def _explained(end: LaunchEnd) -> str:
 def _error_of(output: ProcessOutput | None) -> str | None:
     if output is None or output.status is not OutputStatus.FAILED:
         return None
-    return output.error or "the process said that it failed, and not why"
+    return output.error or "the process reported a failure without a reason"

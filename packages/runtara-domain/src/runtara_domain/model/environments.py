@@ -55,8 +55,8 @@ class NewEnvironment:
     def another_kind(self) -> InvalidValue:
         """Give the error of an id that is stored as something else."""
         return InvalidValue(
-            f"environment_id: {self.environment_id!r} is taken by what is no {self.kind.value}:"
-            " give another id"
+            f"environment_id: takes the id of a {self.kind.value}, and {self.environment_id!r} is"
+            " of another kind: choose another id"
         )
 
 

@@ -59,7 +59,7 @@ class Event:
 
     def _require(self, field: str, kind: EventType) -> None:
         if self.type is not kind:
-            raise InvalidValue(f"{field}: goes with the event {kind}, got it with {self.type}")
+            raise InvalidValue(f"{field}: belongs to the event {kind}, got it with {self.type}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def check_copied(size: int) -> None:
     if size > MOST_COPIED:
         raise InvalidValue(
             f"instance_id: takes an instance whose history has at most {MOST_COPIED} bytes, got"
-            f" {size}: let it end where it is"
+            f" {size}: let it end in this database"
         )
 
 

@@ -23,7 +23,7 @@ class Stop:
         values.check_id("instance_id", self.instance_id)
         values.check_note("reason", self.reason)
         if self.grace < timedelta(0):
-            raise InvalidValue(f"grace: takes no less than no time, got {self.grace}")
+            raise InvalidValue(f"grace: takes a time of at least 0, got {self.grace}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ class Fork:
                 values.check_id(name, text)
         if self.through_checkpoint_id is not None and self.before_checkpoint_id is not None:
             raise InvalidValue(
-                "through_checkpoint_id and before_checkpoint_id: takes one of them at most"
+                "through_checkpoint_id and before_checkpoint_id: give at most one of them"
             )
 
 

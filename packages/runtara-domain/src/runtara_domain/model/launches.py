@@ -60,7 +60,7 @@ class InstanceStart:
         values.check_id("instance_id", self.instance_id)
         values.check_id("tenant_id", self.tenant_id)
         if (self.image_id is None) == (self.workflow is None):
-            raise InvalidValue("image_id or workflow: takes exactly one of them")
+            raise InvalidValue("image_id or workflow: give exactly one of them")
         for name, text in (
             ("image_id", self.image_id),
             ("workflow", self.workflow),
@@ -72,7 +72,7 @@ class InstanceStart:
         if self.input:
             check_json("input", self.input)
         if self.timeout is not None and self.timeout <= timedelta(0):
-            raise InvalidValue(f"timeout: takes more than no time, got {self.timeout}")
+            raise InvalidValue(f"timeout: takes a time above 0, got {self.timeout}")
         _check_env(self.env)
         values.check_range("priority", self.priority, LOWEST_PRIORITY, HIGHEST_PRIORITY)
 

@@ -49,9 +49,9 @@ class Limit:
                 values.check_range(field, number, 0, values.MAX_LIMIT)
         bounds_a_queue = (self.per_environment, self.rate, self.rate_period) != (None, None, None)
         if bounds_a_queue and self.scope is not Scope.QUEUE:
-            raise InvalidValue(f"per_environment and rate: go with a queue, got {self.scope}")
+            raise InvalidValue(f"per_environment, rate: take the scope queue, got {self.scope}")
         if (self.rate is None) != (self.rate_period is None):
-            raise InvalidValue("rate and rate_period: take each other, got one of them")
+            raise InvalidValue("rate and rate_period: give both or none of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,6 @@ def _check_named(scope: Scope, tenant_id: str, name: str) -> None:
     values.check_id("tenant_id", tenant_id)
     if scope is Scope.TENANT:
         if name:
-            raise InvalidValue(f"name: takes nothing with the scope tenant, got {name!r}")
+            raise InvalidValue(f"name: takes no text with the scope tenant, got {name!r}")
     else:
         values.check_id("name", name)

@@ -107,7 +107,7 @@ class Schedule:
         except InvalidValue as error:
             raise InvalidValue(f"name: the ids of its instances are too long: {error}") from error
         if (self.image_id is None) == (self.workflow is None):
-            raise InvalidValue("image_id or workflow: takes exactly one of them")
+            raise InvalidValue("image_id or workflow: give exactly one of them")
         for field_name, text in (
             ("image_id", self.image_id),
             ("workflow", self.workflow),

@@ -66,7 +66,7 @@ def _refuse(asked: Registration, found: Registered) -> None:
     if found.tenant_id != asked.tenant_id:
         raise InstanceAlreadyExists(f"{name} belongs to another tenant than {asked.tenant_id!r}")
     if found.before is not None and found.before.state.is_final:
-        raise InvalidInstanceState(f"{name} is {found.before.state}: it has ended for good")
+        raise InvalidInstanceState(f"{name} is {found.before.state}: it has ended")
     if not found.checkpoint_exists:
         raise CheckpointNotFound(f"Checkpoint {asked.checkpoint_id!r} of {name} not found")
     if not found.launch_is_open:

@@ -120,9 +120,7 @@ class ManageSchedules:
         a period that is not over, or of more than MAX_BACKFILLED ticks, and then starts nothing.
         """
         if not since <= until <= at:
-            raise InvalidValue(
-                f"from_ms, until_ms: take a period that is over, got {since} to {until}"
-            )
+            raise InvalidValue(f"from_ms, until_ms: take a past period, got {since} to {until}")
         read = await self.schedules.get(tenant_id, name)
         if read is None:
             return None
@@ -141,7 +139,7 @@ class ManageSchedules:
             start = read.schedule.start(each.instance_id, each.tick, delayed=False)
             started = await self.launches.start(start, at=at)
             if not started.image_is_found:
-                raise InvalidValue("image_id: the schedule's image is gone: put it with another")
+                raise InvalidValue("image_id: the schedule's image is deleted: put it with another")
         return found
 
     def _checked(self, timing: Timing, at: datetime) -> datetime | None:
