@@ -275,7 +275,7 @@ def test_what_goes_on_by_itself_is_not_taken_for_what_an_export_has_left(many: M
     paused = many.give("rm", "--exported", "i-2")
 
     assert (asleep.exit_code, paused.exit_code) == (codes.REFUSED, codes.DONE)
-    assert "it is asleep, and goes on by itself" in asleep.stderr
+    assert "it is asleep, and not about to pause" in asleep.stderr
     assert "pause and export it first" in asleep.stderr
     assert many.names() & {"i-1", "i-2"} == {"i-1"}
 

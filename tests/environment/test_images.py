@@ -202,7 +202,7 @@ def test_an_environment_keeps_its_id_alone(tmp_path: Path) -> None:
 
 
 async def test_a_copy_is_verified_before_it_is_run(here: Here) -> None:
-    """Bytes that are not those that were registered are no image, and nothing stays of them."""
+    """Bytes that differ from the registered ones are no image, and nothing stays of them."""
     image = await here.image(b"content")
     cache = ImageCache(here.persistence.images, here.data_dir / "images")
     folder = await cache.installed(image, ProcessRunner())
@@ -211,6 +211,6 @@ async def test_a_copy_is_verified_before_it_is_run(here: Here) -> None:
     assert isinstance(here.persistence, MemoryPersistence)
     here.persistence.store.image_chunks.clear()
 
-    with pytest.raises(LaunchFailed, match="are not those that were registered"):
+    with pytest.raises(LaunchFailed, match="differ from the registered ones"):
         await cache.installed(image, ProcessRunner())
     assert list((here.data_dir / "images").iterdir()) == []

@@ -71,7 +71,10 @@ def test_a_damaged_file_is_refused() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ({"runtara_instance": 2, "sha256": ""}, "format 2, and format 1 can be read here: update"),
+        (
+            {"runtara_instance": 2, "sha256": ""},
+            "format 2, and this version reads format 1: import it",
+        ),
         ({"other": 1}, "a file that `runtara export` has written"),
         ([], "a file that `runtara export` has written"),
     ],

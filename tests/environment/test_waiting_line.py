@@ -93,8 +93,11 @@ def test_what_has_no_room_now_differs_from_what_never_has() -> None:
 
     assert not now["is_too_large"]
     assert now["waiting"].startswith(
-        "no node has free what its image asks for, 1 CPUs and 2048 MiB of memory: the cluster has"
+        "no node has enough free for its image, which asks for 1 CPUs and 2048 MiB of memory: the"
+        " cluster has"
         " 3 CPUs and 1024 MiB of memory free, its largest node has 1 CPUs and 2048 MiB of memory"
     )
     assert never["is_too_large"]
-    assert never["waiting"].startswith("no node is large enough for what its image asks for, 2 CPU")
+    assert never["waiting"].startswith(
+        "no node is large enough for its image, which asks for 2 CPU"
+    )

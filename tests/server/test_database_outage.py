@@ -178,6 +178,5 @@ async def test_a_database_that_may_forget_is_warned_of_at_start(tmp_path: Path) 
             await connection.close()
 
     assert (
-        "synchronous_commit is off: what was acknowledged may be lost"
-        " when the database server crashes"
+        "synchronous_commit is off: acknowledged data may be lost if the database server crashes"
     ) in warned

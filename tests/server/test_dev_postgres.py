@@ -97,4 +97,4 @@ async def test_alone_it_is_wrong_usage(folder: Path) -> None:
     code, said = await ran(folder, "-m", "runtara_server", "--postgres")
 
     assert code == 2
-    assert "--postgres goes with --dev" in said
+    assert "--postgres needs --dev" in said

@@ -41,7 +41,7 @@ async def test_an_instance_is_taken_along_and_put_in(port: Port) -> None:
     assert again == Imported("i", created=False, workflow="orders")
     assert found is not None
     assert found.input == b"1"
-    with pytest.raises(InstanceAlreadyExists, match="not from this file"):
+    with pytest.raises(InstanceAlreadyExists, match="not imported from this file"):
         await instances.import_(data)
     with pytest.raises(InstanceNotFound):
         await instances.export("unknown")
@@ -78,7 +78,11 @@ async def test_what_binds_it_to_its_database_is_listed(port: Port) -> None:
         await put_instance(port.database, state, name, parent_id=parent)
     await port.database.put_signal("told", SignalType.CANCEL)
 
-    for name, why in (("told", "hear of a cancel"), ("p-i", "parent 'p'"), ("i", "child 'c'")):
+    for name, why in (
+        ("told", "its cancel is still pending"),
+        ("p-i", "parent 'p'"),
+        ("i", "child 'c'"),
+    ):
         with pytest.raises(InvalidInstanceState, match=why):
             await instances.export(name)
 

@@ -271,7 +271,7 @@ async def test_only_an_instance_without_a_launch_is_moved(port: Port) -> None:
     moved = await port.client.instances.get("waits")
     assert moved is not None
     assert (moved.image_name, moved.next_launch_at is not None) == ("other", True)
-    with pytest.raises(InvalidInstanceState, match="is being run"):
+    with pytest.raises(InvalidInstanceState, match="has the open launch"):
         await port.client.instances.move("runs", other)
     with pytest.raises(ImageNotFound):
         await port.client.instances.move("waits", "missing")
@@ -294,7 +294,7 @@ async def test_an_instance_says_why_it_can_not_be_launched_here(port: Port) -> N
 
 async def test_an_instance_says_what_its_placement_has_no_room_for(port: Port) -> None:
     """It is tried again, which counts for nothing, and goes on once there is room."""
-    reason = "no node has free what its image asks for, 64 CPUs"
+    reason = "no node has enough free for its image, which asks for 64 CPUs"
     port.placement.failure = LaunchFailed(Cause.WAITING, reason)
     await port.client.instances.start("acme", instance_id="i", image_id=await image(port))
 

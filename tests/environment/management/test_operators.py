@@ -86,7 +86,7 @@ async def test_of_a_far_log_its_stored_end_is_shown(port: Port) -> None:
     await hold_lease(port.persistence, "e")
     await launching.start(port.persistence, "i", image_id=image.image_id)
     [far] = await claim(port.persistence)
-    with pytest.raises(NotFound, match="ran in environment e; ask that one"):
+    with pytest.raises(NotFound, match="ran in environment e; ask that environment"):
         [piece async for piece in port.client.launches.log("i")]
 
     await close(port.persistence, far.launch_id, replace(KILLED, stderr="one\ntwo\n"))
@@ -313,7 +313,7 @@ async def test_a_worker_claims_reports_and_leaves(
         await transport.ask(pb.RpcRequest(close_worker=pb.CloseWorkerRequest(environment_id=HERE)))
     assert refused.value.code == "CONFLICT"
     opening = pb.OpenWorkerRequest(environment_id=HERE, tenant_id="acme", workflows=served)
-    with pytest.raises(ServerError, match="is taken by what is no worker") as refused:
+    with pytest.raises(ServerError, match="takes the id of a worker") as refused:
         await transport.ask(pb.RpcRequest(open_worker=opening))
     assert refused.value.code == "VALIDATION_ERROR"
     await transport.aclose()

@@ -83,7 +83,7 @@ async def test_ticks_of_the_past_are_started_once_and_one_is_triggered(port: Por
     shown = await port.client.instances.get(triggered)
     assert shown is not None
     assert shown.workflow == "report"
-    with pytest.raises(ServerError, match="take a period that is over"):
+    with pytest.raises(ServerError, match="take a past period"):
         await schedules.backfill(
             "acme", "nightly", since=since, until=datetime.now(UTC) + timedelta(days=1)
         )
@@ -98,7 +98,7 @@ async def test_what_is_no_schedule_is_refused(port: Port) -> None:
         (replace(NIGHTLY, cron=""), "cron is required"),
         (replace(NIGHTLY, time_zone="Paris"), "time_zone: takes an IANA name"),
         (replace(NIGHTLY, missing=LocalTimeRule.BOTH), "missing: takes cron, skip or first"),
-        (replace(NIGHTLY, workflow=None), "takes exactly one"),
+        (replace(NIGHTLY, workflow=None), "give exactly one"),
         (replace(NIGHTLY, input=b"{"), "input: takes JSON"),
         (replace(NIGHTLY, catch_up=timedelta(seconds=1)), "catch_up: takes 0:00:10 to"),
     ):

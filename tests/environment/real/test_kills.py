@@ -107,7 +107,7 @@ async def test_an_environment_stands_still_between_claim_and_fork(
     await other.start()
     ended = await fleet.rests("i")
     stalled.process.send_signal(signal.SIGCONT)
-    await stalled.said("the environment's lease was over")
+    await stalled.said("the environment's lease had expired")
 
     first, second = await fleet.launches("i")
     assert (ended.state, notes(tmp_path)) == (State.COMPLETED, ["first", "second"])

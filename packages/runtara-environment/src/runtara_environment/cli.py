@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="runtara-environment",
-        description="Store workflow code, launch its processes, wake them and learn how they ended."
+        description="Store workflow code, launch and watch its processes, and wake instances."
         " Settings come from the environment (RUNTARA_DATABASE_URL and others, see the README) and"
         " from a .env file. There is no authentication: a client of the port can run code.",
     )

@@ -50,7 +50,7 @@ class EnvironmentSettings(ServerSettings):
         Path(".data"), validation_alias="DATA_DIR", description="a folder for images and launches"
     )
     core_addr: Address = Field(
-        "127.0.0.1:8001", description="host:port, where launched processes find the core"
+        "127.0.0.1:8001", description="host:port, the core's address for launched processes"
     )
     embed_core: bool = Field(False, description="true or false")
     server_name: str | None = Field(None, description="the name in the core's certificate")
@@ -88,7 +88,7 @@ class EnvironmentSettings(ServerSettings):
         None, description="a folder that this machine shares with all nodes of a Slurm cluster"
     )
     slurm_options: str | None = Field(
-        None, description="more options of sbatch, as --partition=NAME"
+        None, description="further options of sbatch, such as --partition=NAME"
     )
     retention_days: int = Field(
         30, ge=0, le=36_500, description="days, 0 (finished instances are kept) to 36500"

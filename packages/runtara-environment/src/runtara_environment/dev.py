@@ -37,7 +37,7 @@ def on_own_database(settings: EnvironmentSettings) -> EnvironmentSettings:
     """
     if settings.database_url != DATABASE_URL:
         raise StartError(
-            f"--dev works on {DATABASE_URL} alone, and RUNTARA_DATABASE_URL names another database:"
+            f"--dev uses only {DATABASE_URL}, and RUNTARA_DATABASE_URL names another database:"
             " unset it, or leave out --dev"
         )
     return settings.model_copy(update={"database_url": DATABASE_URL})

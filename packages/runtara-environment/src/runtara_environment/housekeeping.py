@@ -41,7 +41,7 @@ class Housekeeping:
             try:
                 await self.clear()
             except (DatabaseError, OSError) as error:
-                _log.warning("nothing was cleared away", extra={"why": str(error)})
+                _log.warning("clean-up failed", extra={"reason": str(error)})
 
     async def clear(self) -> int:
         """Clear away, a batch at a time; tells how many instances are gone."""

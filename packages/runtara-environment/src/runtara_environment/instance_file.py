@@ -96,7 +96,7 @@ def _check_size(what: str, size: int, most: int) -> None:
     if size > most:
         raise InvalidValue(
             f"instance_id: takes an instance whose {what} has at most {most} bytes, got {size}:"
-            " let it end where it is"
+            " let it end in this database"
         )
 
 
@@ -161,8 +161,8 @@ class _Document:
             if self._records > MOST_RECORDS:
                 raise InvalidValue(
                     f"data: takes an instance of at most {MOST_RECORDS} records, and the file has"
-                    " more, as one of an earlier version may: leave the instance where it was"
-                    " exported; an open one goes on there with `runtara resume`"
+                    " more, as a file of an earlier version may: keep the instance in the database"
+                    " that exported it; an open one goes on there after `runtara resume`"
                 )
             yield _record(kind, self._plain())
             if self._is_at(b"]"):
@@ -226,7 +226,7 @@ def _check_ids(part: str, ids: Sequence[str]) -> None:
         name = f"{part}[{place}].checkpoint_id"
         values.check_id(name, one)
         if one in known:
-            raise InvalidValue(f"{name}: takes an id that none before it has, got {one!r}")
+            raise InvalidValue(f"{name}: takes an id that no earlier one has, got {one!r}")
         known.add(one)
 
 
@@ -239,8 +239,8 @@ def _checked(line: bytes, body: bytes) -> str:
         raise InvalidValue("data: takes a file that `runtara export` has written") from None
     if number != FORMAT:
         raise InvalidValue(
-            f"data: the file has format {number}, and format {FORMAT} can be read here: update"
-            " what imports it"
+            f"data: the file has format {number}, and this version reads format {FORMAT}: import it"
+            " with a newer version"
         )
     if hashlib.sha256(body).hexdigest() != sha256:
         raise InvalidValue("data: the file is damaged, its checksum differs: export it again")

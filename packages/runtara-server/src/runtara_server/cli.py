@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.postgres and not options.dev:
-        parser.error("--postgres goes with --dev: otherwise RUNTARA_DATABASE_URL says where")
+        parser.error("--postgres needs --dev; without --dev, set RUNTARA_DATABASE_URL")
     log = logs.configure(readable=options.dev or sys.stderr.isatty())
 
     def serve(told_to_end: asyncio.Event) -> Coroutine[Any, Any, None]:
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="runtara-server",
-        description="Keep what workflows must not lose. Settings come from the environment"
+        description="Store the instances of workflows. Settings come from the environment"
         " (RUNTARA_DATABASE_URL and others, see the README) and from a .env file."
         " There is no authentication: any client of the port can read and end every instance."
         " RUNTARA_QUIC_HOST=127.0.0.1 keeps it to this machine.",
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--postgres",
         action="store_true",
-        help="with --dev: on a PostgreSQL of its own, which it starts and stops",
+        help="with --dev: use a separate PostgreSQL, which the server starts and stops",
     )
     return parser
 

@@ -60,7 +60,7 @@ class ImageCache:
                 file.write(chunk)
                 position += 1
         if digest.hexdigest() != image.sha256:
-            reason = f"image {image.image_id}: its bytes are not those that were registered"
+            reason = f"image {image.image_id}: its bytes differ from the registered ones"
             raise LaunchFailed(Cause.IMAGE_MISSING, reason)
 
     def sweep(self, kept: Collection[str], before: float) -> int:
@@ -79,7 +79,7 @@ def _adopted(image: Image, folder: Path) -> Path:
     """Give a folder that points to the file of a Rust environment's image."""
     program = Path(image.binary_path or "")
     if not program.is_file():
-        reason = f"image {image.image_id}: there is no file {image.binary_path!r} here"
+        reason = f"image {image.image_id}: this machine has no file {image.binary_path!r}"
         raise LaunchFailed(Cause.IMAGE_MISSING, reason)
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "program"

@@ -138,10 +138,10 @@ async def _received(
         digest.update(piece)
         file.write(piece)
     if file.tell() != size:
-        raise InvalidValue(f"binary: {size} bytes were stated, {file.tell()} came")
+        raise InvalidValue(f"binary: takes {size} bytes (binary_size), got {file.tell()}")
     found = digest.hexdigest()
     if sha256 is not None and found != sha256.lower():
-        raise InvalidValue(f"sha256: {sha256} was stated, {found} came")
+        raise InvalidValue(f"sha256: takes that of the bytes, {found}, got {sha256}")
     file.flush()
     return found
 

@@ -51,7 +51,7 @@ def _start(message: pb.StartInstanceRequest, now: datetime) -> InstanceStart:
     if not workflow:
         translation.required(message, "image_id")
     elif message.image_id:
-        raise Conflict("image_id and workflow: takes one of them")
+        raise Conflict("image_id and workflow: give one of them")
     delay = translation.optional(message, "delay_ms")
     if delay is not None:
         longest = values.MAX_SLEEP // timedelta(milliseconds=1)
@@ -116,7 +116,7 @@ async def wait_instance(
     given_up = _given_up(core, request)
     state = await core.operations.endings.until_final(message.instance_id, wait, given_up)
     if state is not None and not state.is_final and core.clock.uptime() < until:
-        raise ShuttingDown("This server is shutting down: wait again in a moment, or at another")
+        raise ShuttingDown("The server is shutting down: try again in a moment, or another")
     response = await _status(core, message.instance_id, brief=False)
     return pb.RpcResponse(wait_instance=pb.WaitInstanceResponse(instance=response))
 
@@ -200,7 +200,7 @@ def _place(cursor: str) -> InstancePlace:
         moment, instance_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         return InstancePlace(datetime.fromisoformat(moment), instance_id)
     except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise InvalidValue("after: takes what `next` of the page before held") from error
+        raise InvalidValue("after: takes the `next` of an earlier page") from error
 
 
 async def stop_instance(

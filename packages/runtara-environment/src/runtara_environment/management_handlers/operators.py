@@ -79,7 +79,10 @@ async def _launch(
     launches = await core.persistence.launches.page(LaunchFilter(instance_id), limit=1000)
     found = next((one for one in launches if wanted in (None, one.launch_id)), None)
     if instance is None or found is None:
-        raise NotFound(f"Launch of instance {instance_id!r} not found: it was never launched")
+        raise NotFound(
+            f"Launch of instance {instance_id!r} not found: there is no such instance, or it was"
+            " never launched"
+        )
     return instance.tenant_id, found
 
 
@@ -88,8 +91,8 @@ def _kept(core: Management, launch: Launch, offset: int, limit: int) -> LogPiece
     is_far = launch.placement not in (None, LOCAL) and launch.closed_at is not None
     if not is_far and launch.environment_id != core.environment_id:
         raise NotFound(
-            f"Log not found here: launch {launch.launch_id} ran in environment"
-            f" {launch.environment_id}; ask that one"
+            f"Log not found: launch {launch.launch_id} ran in environment"
+            f" {launch.environment_id}; ask that environment"
         )
     stored = (launch.stderr or "").encode() if is_far else b""
     # An offset of the whole log is one of its end only where that is all there was.

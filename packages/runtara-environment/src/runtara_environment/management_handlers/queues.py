@@ -53,7 +53,7 @@ async def delete_queue(
     if open_instances is None:
         raise NotFound(f"Queue {name!r} not found")
     if open_instances:
-        raise Conflict(f"Queue {name!r} has {open_instances} open instances")
+        raise Conflict(f"Queue {name!r} has {open_instances} open instances: let them end first")
     return pb.RpcResponse(delete_queue=pb.DeleteQueueResponse())
 
 

@@ -27,7 +27,7 @@ async def test_capability(
     core: Management, request: ManagementRequest, message: pb.TestCapabilityRequest
 ) -> pb.RpcResponse:
     """Refuse it: there are no agents here."""
-    raise Unsupported("capabilities belong to a workflow compiler, which this server is not")
+    raise Unsupported("capabilities: only a workflow compiler has them, which Runtara is not")
 
 
 async def list_agents(

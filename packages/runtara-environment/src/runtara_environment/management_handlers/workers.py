@@ -65,7 +65,7 @@ async def claim_launches(
     """Claim instances of the workflows that a worker serves, and wait for one."""
     offer = core.offers.get(message.environment_id)
     if offer is None:
-        raise LeaseLost("open the worker first: its lease is not known here")
+        raise LeaseLost("the worker's lease is unknown here; open it first")
     values.check_range("limit", message.limit, 1, _MAX_CLAIMED)
     until = core.clock.uptime() + min(timedelta(milliseconds=message.wait_ms), _LONGEST_WAIT)
     wake_up, over, abandoned = TimedEvent(core.clock), asyncio.Event(), asyncio.Event()
@@ -94,7 +94,7 @@ async def claim_launches(
                 break
             await wake_up.wait(min([left, *_moments(core, claims)]))
     if abandoned.is_set() and assignments:
-        await _give_back(core, [one.launch_id for one in assignments], "the worker has gone")
+        await _give_back(core, [one.launch_id for one in assignments], "the worker is gone")
         core.launcher.recheck()
         assignments = ()
     return pb.RpcResponse(
@@ -112,7 +112,7 @@ def _moments(core: Management, claims: Claims) -> Iterator[timedelta]:
 async def _claim(core: Management, offer: Offer, limit: int) -> Claims:
     claims = await core.persistence.launches.claim(offer, limit=limit, at=core.launcher.now())
     if not claims.has_lease:
-        raise LeaseLost("the worker's lease has run out; open it again")
+        raise LeaseLost("the worker's lease has expired; open it again")
     return claims
 
 
@@ -123,7 +123,7 @@ async def renew_worker(
     values.check_id("environment_id", message.environment_id)
     lease = await core.persistence.environments.renew(message.environment_id, ttl=TTL)
     if lease is None:
-        raise LeaseLost("the worker's lease was given up, or it never had one; open it again")
+        raise LeaseLost("the worker has no lease: it never had one, or it has ended; open it again")
     return await _renewed(core, message, lease)
 
 

@@ -179,7 +179,7 @@ class LocalPlacement:
         try:
             await folder.make_soon(given)
         except OSError as error:
-            raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
+            raise LaunchFailed(Cause.RUNNER_FAILED, f"its folder can't be made: {error}") from error
         folders = LaunchFolders(code=code, folder=folder.path, workspace=folder.workspace)
         launched = _Launched(folder, runner.reports, image.image_id)
         self._launched[assignment.launch_id] = launched
@@ -205,7 +205,7 @@ class LocalPlacement:
             is_warm = image.image_id not in self._cold
             spec = runner.spec(image, folders, variables, warm=is_warm)
             if not may_start():
-                raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+                raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease had expired")
             try:
                 return await self._ask_start(assignment.launch_id, folders, spec)
             except SpawnerRefused as refused:
@@ -227,7 +227,7 @@ class LocalPlacement:
         """Note that an image can't be forked; raise LaunchFailed if it can't be launched at all."""
         text = storable(str(refused))
         if refused.problem in ("threads", "sockets"):
-            logger.info("image %s is not forked: %s", image.image_id, text)
+            logger.info("image %s has no warm interpreter: %s", image.image_id, text)
             self._cold.add(image.image_id)
         elif refused.problem == "import":
             raise LaunchFailed(Cause.REFUSED, text, problem=text) from refused
@@ -340,7 +340,7 @@ class LocalPlacement:
                     *("--prepared", str(self.settings.prepared_processes)),
                 )
             except (SpawnerLost, OSError) as error:
-                logger.error("no spawner, trying again: %s", error)
+                logger.error("spawner can't be started, trying again: %s", error)
                 await asyncio.sleep(1)
                 continue
             listening = asyncio.create_task(client.listen(self._heard))

@@ -56,7 +56,7 @@ class SpawnerClient:
     async def ask(self, do: str, **fields: object) -> Message:
         """Send a request, return its answer; raises SpawnerRefused, and SpawnerLost without one."""
         if self._is_lost:
-            raise SpawnerLost("the spawner has gone")
+            raise SpawnerLost("the spawner has ended")
         self._number += 1
         answer = asyncio.get_running_loop().create_future()
         self._asked[self._number] = answer
@@ -102,7 +102,7 @@ class SpawnerClient:
         self._is_lost = True
         for answer in self._asked.values():
             if not answer.done():
-                answer.set_exception(SpawnerLost("the spawner has gone"))
+                answer.set_exception(SpawnerLost("the spawner has ended"))
         self._asked.clear()
 
 

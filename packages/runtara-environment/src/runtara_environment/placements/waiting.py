@@ -80,4 +80,4 @@ class WaitingLine:
             if first:
                 await self.launches.end_waits(first)
         except DatabaseError as error:
-            logger.warning("instances that waited for room wait on: %s", error)
+            logger.warning("instances that wait for room can't be tried again: %s", error)

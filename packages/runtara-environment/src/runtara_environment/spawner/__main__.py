@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             listener.bind(options.socket)
             os.umask(usual)
         except OSError as error:
-            print(f"the socket {options.socket} can't be had: {error}", file=sys.stderr)
+            print(f"can't listen on the socket {options.socket}: {error}", file=sys.stderr)
             return 1
         listener.listen()
         if options.detach and os.fork() != 0:

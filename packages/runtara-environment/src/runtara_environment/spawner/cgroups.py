@@ -164,7 +164,7 @@ def create(name: str, limits: Limits, root: Path = ROOT) -> Cgroup:
             return _create_v2(root / _PARENT / name, limits)
         return _create_v1(root, name, limits)
     except OSError as error:
-        logger.warning("no control group for %s, so its limits don't hold: %s", name, error)
+        logger.warning("no control group for %s, so its limits don't apply: %s", name, error)
         return Cgroup()
 
 

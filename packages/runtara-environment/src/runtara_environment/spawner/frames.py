@@ -48,7 +48,7 @@ def _parsed(content: bytes) -> Message:
     try:
         message = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise MalformedMessage(f"a message is JSON: {error}") from error
+        raise MalformedMessage(f"a message takes JSON: {error}") from error
     if not isinstance(message, dict):
-        raise MalformedMessage(f"a message is a JSON object, got {type(message).__name__}")
+        raise MalformedMessage(f"a message takes a JSON object, got {type(message).__name__}")
     return message

@@ -139,7 +139,7 @@ class Spawner:
             for message in client.decoder.feed(data):
                 self._execute(client, message)
         except MalformedMessage as error:
-            logger.warning("a client sent what is no message: %s", error)
+            logger.warning("client sent a malformed message: %s", error)
             self._forget(client)
 
     def _forget(self, client: Client) -> None:

@@ -147,7 +147,7 @@ class NodeAgent:
             return
         for row in launches:
             if row.launch_id not in {*self._living, *self._ends, *starting}:
-                reason = "the environment ended before it was started"
+                reason = "the environment ended before the start"
                 self._ended(row.launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
         for launch_id in self._living - kept:
             await self._placement.send(launch_id, StopSignal.KILL)

@@ -126,7 +126,7 @@ class Helper:
                 while True:
                     await self._hand_on(node_id, agent)
             except (RayError, TimeoutError, ValueError) as error:
-                logger.warning("the agent of node %s: %s", node_id, error)
+                logger.warning("agent of node %s failed, trying again: %s", node_id, error)
                 self._forget(node_id)
                 await asyncio.sleep(_LOOK_S)
 

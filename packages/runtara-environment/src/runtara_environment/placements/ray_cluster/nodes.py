@@ -44,7 +44,7 @@ class NodeWatch:
         lost: dict[str, Loss] = {}
         for agent in agents:
             if agent in closed:
-                lost[agent] = (Cause.RUNNER_FAILED, "its agent ended all it had launched, and left")
+                lost[agent] = (Cause.RUNNER_FAILED, "its agent has ended its launches, and itself")
             elif agent in living:
                 self._missing_since.pop(agent, None)
             elif uptime - self._missing_since.setdefault(agent, uptime) >= MISSED:

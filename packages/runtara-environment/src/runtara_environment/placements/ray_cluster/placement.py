@@ -153,7 +153,7 @@ class RayPlacement:
             )
         except (TimeoutError, SpawnerLost, SpawnerRefused) as error:
             await self._line.go_on(instance_id)
-            reason = f"the Ray cluster at {self.settings.address} can't be asked"
+            reason = f"the Ray cluster at {self.settings.address} does not answer"
             raise LaunchFailed(Cause.WAITING, reason) from error
         if "waiting" in answer:
             if answer["is_too_large"]:
@@ -179,7 +179,7 @@ class RayPlacement:
                 reason = f"the agent of its node {node} does not answer"
                 raise LaunchFailed(Cause.RUNNER_FAILED, reason) from error
             if not may_start():
-                raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+                raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease had expired")
             try:
                 answer = await (await self._helper()).ask(
                     "start",
@@ -196,7 +196,7 @@ class RayPlacement:
                 cause, reason, problem = unpacked(answer["failed"])
                 raise LaunchFailed(cause, reason, problem=problem)
             return json.dumps({**json.loads(answer["handle"]), "node": node})
-        raise LaunchFailed(Cause.RUNNER_FAILED, f"its node {node} could not be asked for it")
+        raise LaunchFailed(Cause.RUNNER_FAILED, f"its node {node} did not answer a start")
 
     # While they live
 
@@ -289,7 +289,7 @@ class RayPlacement:
         self._is_up.set()
 
     def _has_no_process(self, launch_id: str) -> None:
-        reason = "the environment ended before it was started"
+        reason = "the environment ended before the start"
         self._tell(launch_id, LaunchFailed(Cause.RUNNER_FAILED, reason).end)
 
     def _heard(self, message: Message) -> None:
@@ -311,7 +311,7 @@ class RayPlacement:
             await client.ask("take_up", node=node, rows=packed(rows), starting=list(self._starting))
         except (SpawnerLost, SpawnerRefused) as error:
             # Another event reports a new agent.
-            logger.warning("node %s: %s", node, error)
+            logger.warning("launches of node %s can't be taken up: %s", node, error)
         else:
             self._ready[node].set()
 

@@ -85,15 +85,15 @@ def why_waiting(
     asked, largest = _in_words(bundle), max(nodes, key=_size, default={})
     if any(all(node.get(name, 0) >= count for name, count in bundle.items()) for node in nodes):
         text = (
-            f"no node has free what its image asks for, {asked}: the cluster has"
-            f" {_in_words(free)} free, its largest node has {_in_words(largest)} in all; it is"
-            " tried again when more is free"
+            f"no node has enough free for its image, which asks for {asked}: the cluster has"
+            f" {_in_words(free)} free, its largest node has {_in_words(largest)} in all; the launch"
+            " is tried again when more is free"
         )
         return {"waiting": text, "is_too_large": False}
     text = (
-        f"no node is large enough for what its image asks for, {asked}: the largest of"
-        f" {len(nodes)} has {_in_words(largest)} in all; add a larger node, or register the image"
-        " with less"
+        f"no node is large enough for its image, which asks for {asked}: the largest of"
+        f" {len(nodes)} has {_in_words(largest)} in all; add a larger node, or register an image"
+        " that asks for less"
     )
     return {"waiting": text, "is_too_large": True}
 

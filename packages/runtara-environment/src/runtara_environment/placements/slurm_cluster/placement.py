@@ -182,9 +182,9 @@ class SlurmPlacement:
                 raise LaunchFailed(Cause.RUNNER_FAILED, "a job of Slurm runs no container")
             await asyncio.to_thread(self._write_order, folder, assignment.launch_id, spec)
         except OSError as error:
-            raise LaunchFailed(Cause.RUNNER_FAILED, f"no folder for it: {error}") from error
+            raise LaunchFailed(Cause.RUNNER_FAILED, f"its folder can't be made: {error}") from error
         if not may_start():
-            raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease was over")
+            raise LaunchFailed(Cause.RUNNER_FAILED, "the environment's lease had expired")
         self._line.begin(assignment.instance_id)
         script = script_of([sys.executable, "-m", _MODULE, str(folder.path)])
         try:
@@ -277,7 +277,7 @@ class SlurmPlacement:
         try:
             jobs = await self.settings.slurm.jobs(self._prefix)
         except SlurmRefused as refused:
-            logger.warning("jobs that are of no use any more may run on: %s", refused)
+            logger.warning("jobs of closed launches may run on: %s", refused)
             return
         kept = {safe_name(row.launch_id) for row in launches}
         for launch_id, job in jobs.items():
@@ -312,7 +312,7 @@ class SlurmPlacement:
         try:
             idle = await self.settings.slurm.idle_cpus()
         except SlurmRefused as refused:
-            logger.warning("Slurm can't be asked for room: %s", refused)
+            logger.warning("idle CPUs can't be read from Slurm: %s", refused)
             return None
         if idle > (before or 0):
             await self._line.freed()
@@ -324,7 +324,7 @@ class SlurmPlacement:
         try:
             jobs = await self.settings.slurm.jobs(self._prefix)
         except SlurmRefused as refused:
-            logger.warning("Slurm can't be asked: %s", refused)
+            logger.warning("jobs can't be read from Slurm: %s", refused)
         for launch_id, submitted in launches.items():
             end = await asyncio.to_thread(self._written, submitted)
             if end is None and jobs is not None:
@@ -374,14 +374,14 @@ class SlurmPlacement:
         if now - submitted.heard_at < patience:
             return None
         if job is None and not submitted.touched:
-            reason = "it was never started, or Slurm has forgotten its job"
+            reason = "it was never started, or Slurm no longer knows its job"
             return LaunchEnd(cause=Cause.RUNNER_FAILED, reports=False, reason=reason)
         if submitted.was_killed or (job is not None and job.state == "CANCELLED"):
             return LaunchEnd(cause=Cause.KILLED, reports=False, signal=9)
         if job is not None and job.state == "OUT_OF_MEMORY":
             return LaunchEnd(cause=Cause.OUT_OF_MEMORY, reports=submitted.reports)
         word = "unknown to Slurm" if job is None else job.state
-        reason = f"its node was lost: its job is {word}, and nothing was heard of it"
+        reason = f"its node was lost: its job is {word}, and gave no sign of life"
         return LaunchEnd(cause=Cause.ENVIRONMENT_LOST, reports=False, reason=reason)
 
 
@@ -393,5 +393,5 @@ def _touched(file: Path) -> int:
 
 
 def _given_back(reason: str) -> LaunchEnd:
-    text = f"no node has free what its image asks for: Slurm says {reason}"
+    text = f"no node has enough free for its image: Slurm says {reason}"
     return LaunchFailed(Cause.WAITING, text).end
