@@ -74,7 +74,7 @@ async def test_a_failed_heartbeat_is_followed_by_the_next(
     server.script("instance_event", refuse("INTERNAL_ERROR", "sorry"))
     await beating.register()
 
-    await log.seen("a heartbeat failed: sorry")
+    await log.seen("heartbeat failed: sorry")
     server.requests.clear()
     await heartbeat_received(server)
     await beating.checkpoint("step-1", b"")

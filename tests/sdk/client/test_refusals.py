@@ -110,14 +110,14 @@ async def test_an_event_refused_in_its_own_answer_is_no_success(
     [
         pytest.param(send(b""), "ended inside a frame", id="empty"),
         pytest.param(send(b"\0\0\0\4\0\2ab"), "ended inside a frame", id="cut"),
-        pytest.param(send(encode(MessageType.REQUEST, b"")), "type 1", id="a request"),
-        pytest.param(send(encode(MessageType.RESPONSE, b"\xff")), "cannot be read", id="junk"),
+        pytest.param(send(encode(MessageType.REQUEST, b"")), "got 1", id="a request"),
+        pytest.param(send(encode(MessageType.RESPONSE, b"\xff")), "can't be read", id="junk"),
         pytest.param(
             reply(RpcResponse(get_instance_status=GetInstanceStatusResponse())),
             "answered checkpoint with get_instance_status",
             id="another kind",
         ),
-        pytest.param(reply(RpcResponse()), "with nothing known here", id="nothing"),
+        pytest.param(reply(RpcResponse()), "with an unknown message", id="nothing"),
     ],
 )
 async def test_a_broken_answer_is_a_protocol_error(

@@ -91,7 +91,7 @@ async def test_a_server_of_another_name_is_not_trusted(
 
     said = str(raised.value)
     assert "is for localhost, 127.0.0.1, ::1, not for 'core.example.org'" in said
-    assert "set RUNTARA_SERVER_NAME, which is core.example.org, to a name that it bears" in said
+    assert "set RUNTARA_SERVER_NAME, which is core.example.org, to a name in it" in said
     assert server.requests == []
 
 

@@ -161,7 +161,10 @@ async def deployed(
         "declared": ["done", "gone"],
     }
     assert refused["swapping"][0] == "NondeterminismError"
-    assert "Shipments.create, and was one of shop:Invoices.create" in refused["swapping"][1]
+    assert (
+        "Shipments.create, and was recorded as one of shop:Invoices.create"
+        in refused["swapping"][1]
+    )
     assert refused["another"][0] == "Incompatible"
     assert "one of shop:process, not of market.store:process" in refused["another"][1]
 

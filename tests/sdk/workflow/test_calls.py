@@ -79,7 +79,7 @@ async def test_a_call_that_says_the_same_is_the_same(before: Body, after: Body) 
 @pytest.mark.parametrize(("before", "after"), OTHER)
 async def test_a_call_that_says_something_else_is_changed(before: Body, after: Body) -> None:
     """A call is changed even if only an argument's name differs."""
-    with pytest.raises(NondeterminismError, match="was called with"):
+    with pytest.raises(NondeterminismError, match="was recorded with"):
         await passed(before, after)
 
 
@@ -160,7 +160,8 @@ async def test_a_step_of_the_same_name_is_another() -> None:
         await Invoices.create(1)
 
     with pytest.raises(
-        NondeterminismError, match=r"call of .*Shipments\.create, and was one of .*Invoices"
+        NondeterminismError,
+        match=r"call of .*Shipments\.create, and was recorded as one of .*Invoices",
     ):
         await passed(one, other)
 

@@ -88,11 +88,11 @@ async def with_other_arguments() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (with_three_first, r"calls 'three#1' where the instance has passed 'one#1'"),
-        (without_one, r"calls 'two#1' where the instance has passed 'one#1'"),
-        (in_other_order, r"calls 'two#1' where the instance has passed 'one#1'"),
+        (with_three_first, r"calls 'three#1' where the history has recorded 'one#1'"),
+        (without_one, r"calls 'two#1' where the history has recorded 'one#1'"),
+        (in_other_order, r"calls 'two#1' where the history has recorded 'one#1'"),
         (without_two, r"ended without calling 'two#1'"),
-        (with_other_arguments, r"called with \(number=3\), and was called with \(number=2\)"),
+        (with_other_arguments, r"called with \(number=3\), and was recorded with \(number=2\)"),
     ],
 )
 async def test_a_changed_call_stops_the_run(body: Body, said: str) -> None:

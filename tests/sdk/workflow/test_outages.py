@@ -79,7 +79,7 @@ async def test_a_server_that_never_was_there_is_a_matter_of_infrastructure(tmp_p
         )
 
     assert code == INFRASTRUCTURE
-    assert "the core does not serve this run now: cannot reach the core: 127.0.0.1 port 1" in said
+    assert "the core can't serve this run now: can't reach the core: 127.0.0.1 port 1" in said
     assert "RUNTARA_SERVER_ADDR is 127.0.0.1:1, [::1]:1" in said
 
 
@@ -238,8 +238,8 @@ async def test_calls_that_wait_for_the_end_of_an_outage_log_it_once(
     async with connected(settings()) as journal:
         await asyncio.gather(*(journal.read("key") for _ in range(3)))
 
-    (line,) = [each for each in caplog.messages if "does not serve" in each]
-    assert line.startswith("the core does not serve this run now: no room; it is asked for 0:0")
+    (line,) = [each for each in caplog.messages if "can't serve" in each]
+    assert line.startswith("the core can't serve this run now: no room; trying again for 0:0")
     assert line.endswith(
         " more (core_timeout= of @workflow), then the run ends and can be run again"
     )
@@ -255,5 +255,5 @@ async def test_an_outage_that_goes_on_is_logged_again(
     async with Client(settings(), retry=Retry(30, log_every=0)) as client:
         await client.get_checkpoint("key")
 
-    assert len([each for each in caplog.messages if "does not serve this client" in each]) == 3
+    assert len([each for each in caplog.messages if "can't serve this client" in each]) == 3
     assert Retry(30).log_every == 30

@@ -225,7 +225,7 @@ async def test_what_cannot_be_asked_for_is_a_matter_of_usage(launcher: Launcher)
     no_tenant = await launcher.run("counting", None, RUNTARA_TENANT_ID="")
 
     assert (no_address[0], "RUNTARA_SERVER_ADDR" in no_address[2]) == (64, True)
-    assert (another[0], "give --tenant-id or RUNTARA_TENANT_ID" in another[2]) == (64, True)
+    assert (another[0], "give its --tenant-id or RUNTARA_TENANT_ID" in another[2]) == (64, True)
     assert (no_tenant[0], "--tenant-id may be given instead" in no_tenant[2]) == (64, True)
 
 
@@ -321,7 +321,7 @@ async def test_an_unexpected_error_is_no_failure_of_the_instance(
         )
     code, _, said = await launcher.run("cleaning")
 
-    assert (code, "please report; the instance has not ended" in said) == (4, True)
+    assert (code, "please report it; the instance has not ended" in said) == (4, True)
     assert "KeyError: 'format'" in said
 
 

@@ -156,5 +156,5 @@ def test_an_unusable_report_is_refused_and_outside_nothing_is_sent() -> None:
     report("outside")
     with pytest.raises(NotSerializable, match=r"report\(\) gave"):
         report(object())
-    with pytest.raises(NotSerializable, match="the core keeps 65536"):
+    with pytest.raises(NotSerializable, match="at most 65536 bytes"):
         report("x" * 65_536)

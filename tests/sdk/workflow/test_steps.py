@@ -152,7 +152,7 @@ async def test_a_step_that_changes_its_arguments_is_warned_of(
 
     warned = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert len(warned) == 1
-    assert "the arguments of extend#1 have changed since it was called" in warned[0]
+    assert "the step of extend#1 has changed its arguments" in warned[0]
 
 
 async def test_a_used_step_may_be_copied_with_what_holds_it() -> None:

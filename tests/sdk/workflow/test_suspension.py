@@ -280,7 +280,7 @@ async def test_a_core_that_cannot_list_is_read_key_by_key() -> None:
     assert ended == again == Ended(Outcome.DONE, b'"onetwo"')
     assert probe.seen == ["one", "two"]
     with pytest.raises(
-        NondeterminismError, match=r'\(text="other"\), and was called with \(text="one"\)'
+        NondeterminismError, match=r'\(text="other"\), and was recorded with \(text="one"\)'
     ):
         await life(changed, core)
 

@@ -85,7 +85,7 @@ async def test_a_result_of_another_type_waits_for_code_that_reads_it() -> None:
     """It is saved as it is, the run ends, and a new annotation takes it: nothing is done again."""
     core = Core()
 
-    with pytest.raises(NotSerializable, match=r"make#1 gave \(1, 2\).*is not done again"):
+    with pytest.raises(NotSerializable, match=r"make#1 gave \(1, 2\).*is not repeated"):
         await result(giving((1, 2), list[str]), core)
     with pytest.raises(StateUnreadable, match=r"make#1 is no dict"):
         await result(giving(None, dict[str, int]), core)
@@ -108,7 +108,7 @@ async def test_the_same_code_reads_what_it_had_left_unread(
 
     assert await result(make, core) == [1, 2]
     assert probe.made == [(1, 2)]
-    assert "make#1: what it gave was saved unread" in caplog.text
+    assert "make#1: the saved result was never read" in caplog.text
     assert "as [1, 2]" in caplog.text
 
 
@@ -136,11 +136,11 @@ async def test_what_is_unread_cannot_be_caught() -> None:
     [
         (Token(value=SecretStr("s3cret")), Token, r"\.value \(SecretStr\) is a secret"),
         ({"token": SecretStr("s3cret")}, Any, r"\['token'\] \(SecretStr\) is a secret"),
-        (object(), Any, "is nothing that JSON holds"),
-        ([lambda: 1], list[Any], r"\[0\] \(function\) lives in this process alone"),
+        (object(), Any, "has no JSON form"),
+        ([lambda: 1], list[Any], r"\[0\] \(function\) exists only in this process"),
         ((number for number in [1]), Any, "can be read only once"),
-        ("\udc80", str, "is nothing that JSON holds"),
-        (10**5000, int, "is nothing that JSON holds"),
+        ("\udc80", str, "has no JSON form"),
+        (10**5000, int, "has no JSON form"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.isprintable() else "",
 )
@@ -185,7 +185,7 @@ async def test_a_result_that_is_more_than_the_core_keeps_is_a_failure(
     ended = await lives(making, core)
 
     assert ended.outcome is Outcome.FAILED
-    assert "more than the core keeps" in ended.error
+    assert "a state takes at most" in ended.error
     assert len(probe.made) == 1
 
 

@@ -519,8 +519,8 @@ UNSAVEABLE: list[Any] = [
     (array, r"return \.tolist\(\)"),
     (bytearray, "annotate bytes"),
     (memoryview, "annotate bytes"),
-    (typing.BinaryIO, "return what it holds"),
-    (typing.Callable[[], int], "lives in this process alone"),
+    (typing.BinaryIO, "return its data"),
+    (typing.Callable[[], int], "exists only in this process"),
     (Opaque, "make it a dataclass or a pydantic model"),
 ]
 
@@ -562,4 +562,4 @@ def test_a_secret_that_may_be_left_out_is_warned_of_once(
         codec.check("charge#1", dict[str, SecretStr | None])
 
     (warning,) = caplog.records
-    assert "may be none that can be saved: SecretStr is a secret" in warning.getMessage()
+    assert "may not be savable: SecretStr is a secret" in warning.getMessage()

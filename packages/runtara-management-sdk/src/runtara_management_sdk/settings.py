@@ -69,7 +69,7 @@ _FIELDS = {
         addresses,
         "127.0.0.1:8002",
     ),
-    "server_name": Field("the name the server's certificate is made out to", text, "localhost"),
+    "server_name": Field("the name in the server's certificate", text, "localhost"),
     "tls_ca": Field("a readable PEM file holding the certificates to trust", pem),
     "skip_cert_verification": Field("true or false", flag, default=False),
     "connect_timeout_ms": Field(_SOME_MS, milliseconds(1), 10_000),

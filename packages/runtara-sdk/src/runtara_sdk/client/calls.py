@@ -182,8 +182,8 @@ class Calls:
             return call.failure
         within = f"from the core at {self._connection.addresses} within {self._retry.timeout:g} s"
         if call.is_sent:
-            return RequestTimeout(f"no answer {within}; whether it did what was asked is unknown")
-        return ConnectionFailed(f"no word {within}; nothing was sent")
+            return RequestTimeout(f"no answer {within}; whether it executed the request is unknown")
+        return ConnectionFailed(f"no connection {within}; nothing was sent")
 
 
 class _InTime:

@@ -77,7 +77,7 @@ class SharedConnection:
             await connection.aclose()
         return ConnectionFailed(
             f"the connection to {self._peer} at {self._nearest} was lost ({error}) before it"
-            " answered; whether it did what was asked is unknown"
+            " answered; whether it executed the request is unknown"
         )
 
     async def aclose(self) -> None:
@@ -119,7 +119,7 @@ class SharedConnection:
         if len(distrust) == len(failures):
             return ServerNotTrusted(f"{self._peer} is not trusted: {said}{remedy}")
         reason = (
-            f"cannot reach {self._peer}: {said}; does it run there, and does UDP get through?"
+            f"can't reach {self._peer}: {said}; does it run there, and does UDP get through?"
             f" {self._variable} is {self.addresses}{remedy}"
         )
         # Logged once an outage, and not as a warning: the calls that wait log warnings.
@@ -187,7 +187,7 @@ def _remedy(why: TrustFailure, server: ClientSettings) -> str:
     if why is TrustFailure.TIME:
         return "have it renewed (RUNTARA_TLS_CERT of the server), and look at both machines' clocks"
     if why is TrustFailure.NAME:
-        return f"set RUNTARA_SERVER_NAME, which is {server.server_name}, to a name that it bears"
+        return f"set RUNTARA_SERVER_NAME, which is {server.server_name}, to a name in it"
     trusted = (
         "not set: the system's authorities count" if server.ca_path is None else server.ca_path
     )

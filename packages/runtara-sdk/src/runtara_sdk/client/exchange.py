@@ -26,7 +26,7 @@ async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcRe
     try:
         data = await connection.exchange(frame(request))
     except StreamReset as error:
-        raise RequestReset(f"the server gave the request up: {error}") from error
+        raise RequestReset(f"the server reset the request's stream: {error}") from error
     if not data and asked in _ANSWERED_BY_THE_END:
         return RpcResponse()
     response = parsed(data, RpcResponse)
@@ -35,5 +35,5 @@ async def exchange(connection: "ClientConnection", request: RpcRequest) -> RpcRe
         raise refusal
     answered = response.WhichOneof("response")
     if asked != answered:
-        raise ProtocolError(f"the server answered {asked} with {answered or 'nothing known here'}")
+        raise ProtocolError(f"the server answered {asked} with {answered or 'an unknown message'}")
     return response

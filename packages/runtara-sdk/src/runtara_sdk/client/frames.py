@@ -28,4 +28,4 @@ def parsed(data: bytes, response_type: type[MessageT]) -> MessageT:
         decoder.end()
         return response_type.FromString(payload or b"")
     except (FrameError, DecodeError) as error:
-        raise ProtocolError(f"the server's answer cannot be read: {error}") from error
+        raise ProtocolError(f"the server's answer can't be read: {error}") from error

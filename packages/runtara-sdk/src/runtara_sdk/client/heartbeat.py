@@ -34,4 +34,4 @@ async def beat(
             logger.info("heartbeats end: %s", error)
             return
         except RuntaraError as error:
-            logger.warning("a heartbeat failed: %s", error)
+            logger.warning("heartbeat failed: %s", error)

@@ -86,7 +86,7 @@ class Liveness:
             return
         except TimeoutError:
             logger.warning(
-                "the core said nothing for %g s: its connection is given up", self._dead_after
+                "no answer from the core for %g s: closing the connection", self._dead_after
             )
             await connection.aclose()
 

@@ -24,7 +24,7 @@ class OutageLog:
             return
         self._logged_at = now
         logger.warning(
-            "the core does not serve %s now: %s; it is asked for %s more%s",
+            "the core can't serve %s now: %s; trying again for %s more%s",
             self._retry.caller,
             error,
             timedelta(seconds=round(left)),

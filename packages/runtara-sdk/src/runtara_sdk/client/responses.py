@@ -133,7 +133,7 @@ def saved_state(answer: GetCheckpointResponse) -> bytes | None:
 def status(answer: GetInstanceStatusResponse) -> Status:
     """Read an instance's status; a time of zero stands for no time."""
     if answer.status not in STATUSES:
-        raise ProtocolError(f"the server answered a status unknown here: number {answer.status}")
+        raise ProtocolError(f"the server answered an unknown status: number {answer.status}")
     return Status(
         instance_id=answer.instance_id,
         status=STATUSES[answer.status],
@@ -147,9 +147,7 @@ def status(answer: GetInstanceStatusResponse) -> Status:
 
 def _signal(message: WireSignal) -> Signal:
     if message.signal_type not in SIGNALS:
-        raise ProtocolError(
-            f"the server answered a signal unknown here: number {message.signal_type}"
-        )
+        raise ProtocolError(f"the server answered an unknown signal: number {message.signal_type}")
     return Signal(SIGNALS[message.signal_type], message.payload)
 
 

@@ -200,8 +200,8 @@ class _Child(Generic[R]):
         successor = successor_in(self.id, output)
         if successor is not None:
             return (
-                f"child {self.id!r} goes on as {successor!r}, and no parent is sent its end: let a"
-                " workflow that restarts be no child"
+                f"child {self.id!r} goes on as {successor!r}, whose end no parent gets: don't start"
+                " a workflow as a child that calls continue_as_new"
             )
         try:
             json.loads(output)
@@ -216,7 +216,7 @@ class _Child(Generic[R]):
         try:
             if record.kind is not Kind.RESULT:
                 raise NondeterminismError(
-                    f"{self.call.key!r} saved a {record.kind}, and is a child now"
+                    f"{self.call.key!r} was recorded as a {record.kind}, and is a child now"
                 )
             return self.bound.decode_result(record.value)
         except (NondeterminismError, StateUnreadable) as error:

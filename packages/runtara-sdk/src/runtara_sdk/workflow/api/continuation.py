@@ -43,8 +43,8 @@ def _check_alone(execution: Execution) -> None:
         names += [branch.path for branch in execution.live.branches if branch.path]
         raise WorkflowError(
             f"continue_as_new() while {', '.join(map(repr, sorted(names)))} is under way,"
-            " which would be lost: call it in the workflow's own branch, when its groups have ended"
-            " and its tasks been awaited"
+            " which would be lost: call it in the workflow's own branch, after its groups have"
+            " ended and its tasks were awaited"
         )
 
 
@@ -65,5 +65,7 @@ async def _restarted(
 
     record = await execution.durable(call, live)
     await execution.end.finish_and_block(
-        NondeterminismError(f"{call.key!r} saved a {record.kind}, and is continue_as_new() now")
+        NondeterminismError(
+            f"{call.key!r} was recorded as a {record.kind}, and is continue_as_new() now"
+        )
     )

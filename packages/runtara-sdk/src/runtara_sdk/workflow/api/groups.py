@@ -45,7 +45,7 @@ class TaskGroup:
         Call it only inside the `async with`, and in the branch that entered it.
         """
         if self._group is None or self._where is None:
-            raise RuntimeError("create_task of a TaskGroup is for inside its `async with`")
+            raise RuntimeError("create_task: call it inside the `async with` of its TaskGroup")
         branch, key = self._where.branch, self._group.call.key
         if branch.task is not asyncio.current_task():
             coroutine.close()
@@ -55,7 +55,7 @@ class TaskGroup:
             )
         if not self._is_open:
             coroutine.close()
-            raise RuntimeError(f"{key} has ended: create_task is for inside its `async with`")
+            raise RuntimeError(f"{key} has ended: call create_task inside its `async with`")
         return self._group.open(branch.numbers.branch(name), coroutine)
 
     async def __aexit__(
@@ -85,7 +85,7 @@ async def map_steps(
     """
     where = required("map_steps()")
     if limit < 1:
-        raise ValueError(f"limit is at least 1, got {limit}")
+        raise ValueError(f"limit= takes 1 or more, got {limit}")
     named = _named(items, key, is_old=where.execution.recorder.is_old)
 
     async def one(item: Item) -> T:
@@ -106,7 +106,7 @@ async def race(**branches: Coroutine[Any, Any, T]) -> tuple[str, T]:
     value that was sent in time counts even if no process ran then.
     """
     if not branches:
-        raise ValueError("race() is of at least one branch")
+        raise ValueError("race() takes at least one branch")
     where = required("race()")
     async with BranchGroup(where.execution, where.branch) as group:
         path = where.branch.numbers.branch

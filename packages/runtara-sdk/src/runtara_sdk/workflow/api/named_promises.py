@@ -70,8 +70,8 @@ class Promise(Generic[T]):
             text = self._written(value)
         if len(text) > _LONGEST:
             raise NotSerializable(
-                f"promise {self._signal!r} was given {len(text)} bytes, and the core takes"
-                f" {_LONGEST}: nothing was sent; save the data elsewhere and send where it is"
+                f"promise {self._signal!r} takes at most {_LONGEST} bytes, got {len(text)}: nothing"
+                " was sent; save the data elsewhere, and send its location"
             )
         return text
 

@@ -154,8 +154,8 @@ def _record_of(call: DurableCall, sent: bytes, kind: type[T]) -> Record:
     except values.codec.TypeMismatch as error:
         text = (
             f"{what} takes {values.codec.shape(what, kind)}, and was sent"
-            f" {sent[:200].decode(errors='replace')}: {error}; what was sent first stands, so"
-            " except this error and wait for another name"
+            f" {sent[:200].decode(errors='replace')}: {error}; the first value stands, so catch"
+            " this error and wait for another name"
         )
         return call.record(Kind.FAILURE, json.dumps(text).encode())
     kept = values.codec.encode(what, value, kind)

@@ -81,15 +81,15 @@ async def value_of(
     try:
         if record.kind not in (Kind.RESULT, Kind.UNREAD):
             raise NondeterminismError(
-                f"{call.key!r} saved a {record.kind} when the instance passed it, and is now to"
-                " give a value: call what was called there"
+                f"{call.key!r} was recorded as a {record.kind}, and is a call with a value now:"
+                " make the recorded call here"
             )
         value = values.codec.decode(call.key, record.value, annotation, record.form)
     except (NondeterminismError, StateUnreadable) as error:
         await execution.end.finish_and_block(error)
     if record.kind is Kind.UNREAD:
         logger.warning(
-            "%s: what it gave was saved unread, and is read by its annotation now, as %.200s",
+            "%s: the saved result was never read by its annotation; it is read now as %.200s",
             *(call.key, shown(value)),
         )
     return value

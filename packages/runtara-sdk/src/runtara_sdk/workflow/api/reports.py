@@ -25,9 +25,7 @@ def report(value: object) -> None:
     """
     text = values.codec.output("report()", value, object)
     if len(text) > _LONGEST:
-        raise NotSerializable(
-            f"report() was given {len(text)} bytes, and the core keeps {_LONGEST}"
-        )
+        raise NotSerializable(f"report() takes at most {_LONGEST} bytes, got {len(text)}")
     context = calls.code_context()
     if context is None or (isinstance(context, Branch) and is_replaying(context)):
         return

@@ -40,8 +40,8 @@ from runtara_sdk.workflow.values.misspelt import check_known
 logger = get_logger(__name__)
 
 _UNREAD = (
-    ". What it gave is saved as it is, and the step is not done again: run the instance with code"
-    " that annotates it so, or as it is, and it is read by the annotation that is there then"
+    ". The result is saved, and the step is not repeated: run the instance with another annotation"
+    " or with this one, and the saved result is read by it"
 )
 
 P = ParamSpec("P")
@@ -213,9 +213,8 @@ class Step(CoroutineFunction, Generic[P, R]):
             return
         if self._function.describe(given) != call.arguments.call:
             logger.warning(
-                "the arguments of %s have changed since it was called; a replay, for which the"
-                " step does not run, has them as they were: let it copy them, and return what"
-                " it makes",
+                "the step of %s has changed its arguments; a replay does not run the step, so there"
+                " they stay unchanged: let the step copy them, and return the copy",
                 call.key,
             )
 

@@ -75,7 +75,9 @@ async def _slept(
     until = await deadline(execution, call, end, is_outcome=False)
     if until is None:
         await execution.end.finish_and_block(
-            NondeterminismError(f"{call.key!r} saved a timeout without a deadline, and is a sleep")
+            NondeterminismError(
+                f"{call.key!r} was recorded as a timeout without a deadline, and is a sleep now"
+            )
         )
     woken = call.part("woke")
 
@@ -114,7 +116,9 @@ async def deadline(
     record = await execution.durable(call, live, is_outcome=is_outcome)
     if record.kind is not Kind.UNTIL:
         await execution.end.finish_and_block(
-            NondeterminismError(f"{call.key!r} saved a {record.kind}, and is a deadline now")
+            NondeterminismError(
+                f"{call.key!r} was recorded as a {record.kind}, and is a deadline now"
+            )
         )
     saved = json.loads(record.value)
     return None if saved is None else datetime.fromisoformat(saved)

@@ -212,8 +212,8 @@ class Workflow(CoroutineFunction, Generic[P, R]):
         )
         if len(text) > LIMIT:
             raise NotSerializable(
-                f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core keeps"
-                f" {LIMIT}: save the data elsewhere and return where it is"
+                f"workflow {self.name!r} gave an output of {len(text)} bytes, and the core takes"
+                f" {LIMIT}: save the data elsewhere, and return its location"
             )
         return text
 

@@ -111,7 +111,7 @@ class Attempts:
     def _check_budget(self, since: datetime, last: str) -> None:
         budget = self.options.retry.budget
         if budget is not None and self.execution.clock() > since + duration("budget=", budget):
-            over = TimeoutError(f"no process was there before the budget was over; before: {last}")
+            over = TimeoutError(f"no process ran before the budget was over; last failure: {last}")
             raise _Failed(self.number - 1, over)
 
     def _attempt(self, work: Work) -> Awaitable[object]:

@@ -26,7 +26,7 @@ _ESCAPES = {ord(mark): f"%{ord(mark):02X}" for mark in "%/#!~"}
 def escaped(name: str) -> str:
     """Escape a name as one segment of a path: it has none of the characters of keys."""
     if not name or "\0" in name:
-        raise WorkflowError(f"a name is at least one character, none of them NUL, got {name!r}")
+        raise WorkflowError(f"a name takes at least one character, and no NUL, got {name!r}")
     return name.translate(_ESCAPES)
 
 
@@ -35,7 +35,7 @@ def joined(path: str, segment: str) -> str:
     """Append a segment to a path; raises WorkflowError if the key gets too long for the core."""
     key = f"{path}/{segment}" if path else segment
     if len(key.encode()) > _LONGEST:
-        raise WorkflowError(f"a key is at most {_LONGEST} bytes: use shorter names than {key!r}")
+        raise WorkflowError(f"a key takes at most {_LONGEST} bytes: use shorter names than {key!r}")
     return key
 
 

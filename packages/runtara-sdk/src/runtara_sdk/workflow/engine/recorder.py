@@ -79,8 +79,8 @@ class Recorder:
             await self._end.finish_and_block(
                 NondeterminismError(
                     f"the code calls {call.key!r} in a group whose branches had all ended without"
-                    " it: leave out for instances that are under way what was added, or declare it"
-                    " with `if await patched(...)` round a group of its own"
+                    " it: remove the added call for open instances, or put it into a new group"
+                    " behind `if await patched(...)`"
                 )
             )
         return None
@@ -128,8 +128,8 @@ class Recorder:
         self._saved += 1
         if self._saved == _MANY:
             logger.warning(
-                "instance %r has %d checkpoints: let the workflow go on under another id now and"
-                " then, with continue_as_new",
+                "instance %r has %d checkpoints: let the workflow call continue_as_new from time to"
+                " time",
                 self._store.instance_id,
                 _MANY,
             )

@@ -127,8 +127,8 @@ def decode(key: str, state: bytes) -> Record:
         version = read.get("form", 1)
         if version > VERSION:
             raise StateUnreadable(
-                f"the state saved under {key!r} is in form {version}, and this SDK reads those up"
-                f" to {VERSION}: run the instance with the version that saved it, or a newer one"
+                f"the state saved under {key!r} has form {version}, and this SDK reads forms up to"
+                f" {VERSION}: run the instance with the version that saved it, or a newer one"
             )
         by_alias = version == 1 or read.get("by_alias", False)
         return Record(
@@ -145,8 +145,8 @@ def decode(key: str, state: bytes) -> Record:
         )
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise StateUnreadable(
-            f"the state saved under {key!r} is none of a workflow of this SDK ({error}): it was"
-            " left alone; give the workflow another instance id"
+            f"the state saved under {key!r} was not saved by a workflow of this SDK ({error}), and"
+            " is left unchanged: give the workflow another instance id"
         ) from error
 
 
@@ -166,9 +166,9 @@ def _packed(state: bytes) -> bytes:
         state = _COMPRESSED + zlib.compress(state, 1)
     if len(state) > LIMIT:
         raise NotSerializable(
-            f"a state of {len(state)} bytes is more than the core keeps ({LIMIT}): save the data"
-            " elsewhere and return where it is"
+            f"a state takes at most {LIMIT} bytes, got {len(state)}: save the data elsewhere, and"
+            " return its location"
         )
     if len(state) > _WARN:
-        logger.warning("a state of %d bytes: the core keeps at most %d", len(state), LIMIT)
+        logger.warning("large state of %d bytes: the core takes at most %d", len(state), LIMIT)
     return state

@@ -118,8 +118,8 @@ class Replay:
         keys = list(self._unvisited)
         return NondeterminismError(
             f"the workflow ended without calling {', '.join(map(repr, keys[:5]))}, which the"
-            " instance has passed: leave the calls in for instances that are under way, or declare"
-            " the change with `if await patched(...)`"
+            " history has recorded: keep the calls for open instances, or declare the change with"
+            " `if await patched(...)`"
         )
 
     def _note(self, key: str, position: int) -> None:
@@ -137,7 +137,7 @@ class Replay:
             return
         if had not in call.former_keys:
             raise NondeterminismError(
-                f"the code calls {call.key!r} where the instance has passed {had!r} (call"
+                f"the code calls {call.key!r} where the history has recorded {had!r} (call"
                 f" {call.position} of {_named(call.branch.path)}): call that first, declare the new"
                 " call with `if await patched(...)`, or a new name with was=..."
             )
@@ -148,17 +148,17 @@ def check(call: DurableCall, record: Record) -> None:
     """Raises NondeterminismError unless the record was saved by this call."""
     if record.position != call.position:
         raise NondeterminismError(
-            f"{call.key!r} is call {call.position} of {_named(call.branch.path)}, and was call"
-            f" {record.position} when the instance passed it: put what was added behind"
-            " `if await patched(...)`, and leave in what was removed"
+            f"{call.key!r} is call {call.position} of {_named(call.branch.path)}, and was recorded"
+            f" as call {record.position}: put added calls behind `if await patched(...)`, and keep"
+            " the removed ones"
         )
     check_step(call, record)
     if not (record.call is None if call.arguments is None else call.arguments.fits(record.call)):
         now = "" if call.arguments is None else call.arguments.call
         raise NondeterminismError(
-            f"{call.key!r} is called with ({now}), and was called with ({record.call or ''}) when"
-            " the instance passed it: arguments must come from the input, from steps, or from"
-            " now(), uuid4() and random() of runtara_sdk"
+            f"{call.key!r} is called with ({now}), and was recorded with ({record.call or ''}):"
+            " arguments must come from the input, from steps, or from now(), uuid4() and random()"
+            " of runtara_sdk"
         )
 
 
@@ -168,9 +168,9 @@ def check_step(call: DurableCall, record: Record | None) -> None:
     if step is None or record is None or step.is_meant(record.step):
         return
     raise NondeterminismError(
-        f"{call.key!r} is a call of {step.function}, and was one of {record.step}, which has the"
-        " same name, when the instance passed it: call that here, or if it is the same step,"
-        f" declare on it was={record.step!r}"
+        f"{call.key!r} is a call of {step.function}, and was recorded as one of {record.step},"
+        " which has the same name: call the recorded step here, or if both are the same step,"
+        f" declare was={record.step!r} on it"
     )
 
 

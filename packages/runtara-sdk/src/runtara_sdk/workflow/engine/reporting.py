@@ -98,7 +98,7 @@ class Reporting:
             with entered(None):
                 await self._store.report(awaited, progress)
         except CoreUnavailable as error:
-            logger.warning("what people see of the instance is not up to date: %s", error)
+            logger.warning("the instance's waits and progress can't be stored: %s", error)
             return
         self._reported_waits = self._reported_waits if awaited is None else awaited
         self._reported_progress = self._reported_progress if progress is None else progress

@@ -20,8 +20,8 @@ def kinds(what: str, given: Kinds) -> tuple[type[Exception], ...]:
     for kind in found:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise TypeError(
-                f"{what}= takes a class of errors or a tuple of them, got {kind!r}: where more than"
-                " the class decides, raise one of your own in the step"
+                f"{what}= takes a class of errors or a tuple of them, got {kind!r}: to decide by"
+                " more than the class, raise an error of your own in the step"
             )
     return found
 

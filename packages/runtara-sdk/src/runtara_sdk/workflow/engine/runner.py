@@ -118,7 +118,7 @@ async def _ended_already(
         saved = json.loads(records.decode(START, state).value)
         _check(store.instance_id, workflow, saved, given)
     logger.info(
-        "instance %r has ended already (%s): its code runs no more",
+        "instance %r has ended already (%s): its code is not run",
         store.instance_id,
         ended.outcome,
     )
@@ -201,7 +201,7 @@ def _plain(text: bytes | None) -> bytes | None:
 
 def _counted(steps: int | None) -> str:
     if steps is None:
-        return "what has passed is read step by step"
+        return "recorded results are read step by step"
     return "1 step" if steps == 1 else f"{steps} steps"
 
 

@@ -47,7 +47,7 @@ def start_of(key: str, state: bytes) -> tuple[str, bytes]:
     if record.form is not Form.ALIASES:
         raise NotSerializable(
             f"an argument of continue_as_new() in workflow {saved['workflow']!r} does not come back"
-            " equal from JSON by its aliases: let its type take what it writes"
+            " equal from JSON by its aliases: let its type accept the JSON that it writes"
         )
     text = json.dumps(saved["input"], ensure_ascii=False) if "input" in saved else ""
     return saved["workflow"], text.encode(errors="backslashreplace")

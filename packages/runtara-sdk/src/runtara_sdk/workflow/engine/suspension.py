@@ -135,7 +135,7 @@ class Suspension:
         logger.warning(
             "the instance is not suspended though all its durable calls wait: its code has set a"
             " timer of asyncio's (asyncio.timeout, wait_for, sleep, anyio.fail_after), which is"
-            " saved nowhere and begins anew in each process. Use `async with timeout(...)` and"
+            " not saved, and starts again in each process. Use `async with timeout(...)` and"
             " `sleep(...)` of runtara_sdk, which go on in another process"
         )
         return due + _MARGIN

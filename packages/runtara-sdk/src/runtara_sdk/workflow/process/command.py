@@ -45,12 +45,12 @@ logger = get_logger(__name__)
 
 _ENDED = (
     "the workflow's code has ended the process: return from the workflow, or raise an exception;"
-    " the instance is blocked, and goes on where it was when code runs it that does"
+    " the instance is blocked, and goes on when it is run with corrected code"
 )
 
 _BUG = (
-    "the run broke off with an error of the SDK itself, which please report; the instance has"
-    " not ended, and goes on where it was when it is run again\n"
+    "the run ended with an error in the SDK: please report it; the instance has not ended, and"
+    " goes on when it is run again\n"
 )
 
 DONE, FAILED, SUPERSEDED, INFRASTRUCTURE = 0, 1, 3, 4
@@ -252,7 +252,7 @@ def _advice(error: RuntaraError) -> str:
     if isinstance(error, ConfigurationError) and "_ID: " in str(error):
         return "\n--instance-id and --tenant-id may be given instead of the variables"
     if isinstance(error, InstanceAlreadyExists):
-        return ": give --tenant-id or RUNTARA_TENANT_ID as it was created, or another --instance-id"
+        return ": give its --tenant-id or RUNTARA_TENANT_ID, or another --instance-id"
     if isinstance(error, RequestNotKnown):
         return ": the server is older than this SDK; update it"
     return ""

@@ -94,7 +94,7 @@ def _imported(name: str) -> ModuleType:
 
 def _not_a_workflow(name: str, found: object) -> str:
     if found is None:
-        return f"there is no {name!r} in it"
+        return f"the module has no {name!r}"
     if isinstance(found, Step):
         return f"{name!r} is a step: run the workflow that calls it"
     if inspect.iscoroutinefunction(found):

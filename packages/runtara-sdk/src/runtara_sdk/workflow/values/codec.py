@@ -178,7 +178,7 @@ def output(what: str, value: object, annotation: object) -> bytes:
     try:
         encode(what, value, annotation)
     except NotSerializable as lost:
-        logger.warning("%s; as an output it is saved for others to read all the same", lost)
+        logger.warning("%s; the output is saved nevertheless, for others to read", lost)
     return text
 
 
@@ -204,7 +204,7 @@ def _doubt_of(annotation: object) -> str | None:
     possible = None if doubt else doubts.perhaps_of_annotation(annotation)
     if possible is not None:
         logger.warning(
-            "a value of %s may be none that can be saved: %s",
+            "some values of %s may not be savable: %s",
             doubts.annotation_name(annotation),
             possible,
         )
@@ -217,9 +217,9 @@ def decode(what: str, text: bytes, annotation: object, form: Form = Form.NAMES) 
         return _read(_adapter_for(what, annotation), text, form, what)
     except TypeMismatch as error:
         raise StateUnreadable(
-            f"what is saved for {what} is no {doubts.annotation_name(annotation)} any more, and was"
-            " left alone: let the annotation take the saved"
-            f" {text[:200].decode(errors='replace')!r} too ({error})"
+            f"the saved value of {what} is no {doubts.annotation_name(annotation)} any more, and is"
+            " left unchanged: let the annotation also take the saved"
+            f" {text[:200].decode(errors='replace')!r} ({error})"
         ) from error
 
 

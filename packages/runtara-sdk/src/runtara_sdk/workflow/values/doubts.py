@@ -37,11 +37,8 @@ _ONCE = "can be read only once: return a list, and annotate list[...]"
 _ATTRS = "is a class of attrs, which can't be read back: make it a dataclass or a pydantic model"
 _ARRAY = "is an array, which JSON does not hold: return .tolist(), and annotate list[float] or so"
 _BYTES = "can be changed in place, which no result is: return bytes(...), and annotate bytes"
-_HANDLE = "lives in this process alone: return what it holds or does, not the thing itself"
-_OTHER = (
-    "is nothing that JSON holds: make it one of dataclasses, typed dicts, pydantic models and plain"
-    " values"
-)
+_HANDLE = "exists only in this process: return its data instead"
+_OTHER = "has no JSON form: make it of dataclasses, typed dicts, pydantic models and plain values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def unwritable(value: object) -> str:
         except Exception as error:
             text = advice(type(part)) or f"{_OTHER} ({error})"
             found = _described(path, type(part), text)
-    return found or "it holds itself"
+    return found or "it contains itself"
 
 
 def advice(kind: type) -> str | None:

@@ -25,7 +25,7 @@ _TRACEBACK = 8000
 """The most characters of a traceback; its end is kept, because that says most."""
 
 _ADVICE = (
-    "to have all of it, catch it in the step, and raise an error of your own with plain arguments,"
+    "to keep all of it, catch it in the step, and raise an error of your own with plain arguments,"
     " named in raises="
 )
 
@@ -111,8 +111,8 @@ def _failure(
         except Exception as refusal:  # The user's classes may raise anything when inspected.
             failure = _plain(error, attempts)
             logger.warning(
-                "%s has failed with %s, which can't be made again (%s), so that what it is raised"
-                " to gets it as StepFailed or WorkflowFailed: %s",
+                "%s has failed with %s, which can't be made again (%s), so its caller gets"
+                " StepFailed or WorkflowFailed: %s",
                 *(key, failure.type, text_of(refusal), _ADVICE),
             )
         else:
@@ -192,9 +192,9 @@ def _read(
     kind = found(failure.type, raises)
     if kind is None:
         raise StateUnreadable(
-            f"{key} has failed with {failure.type}, and none in the step's raises="
-            f"{tuple(map(class_name, raises))} is called so: put it there, or if it is called"
-            " otherwise now, leave the old name beside the new one, in its module:"
+            f"{key} has failed with {failure.type}, and no class in the step's raises="
+            f"{tuple(map(class_name, raises))} has this name: add the class, or if it was renamed,"
+            " keep the old name beside the new one in its module:"
             f" {failure.type.rpartition('.')[2]} = NewName"
         )
     try:
@@ -203,8 +203,8 @@ def _read(
         raise
     except Exception as refusal:  # Properties and `__new__` are the user's code.
         raise StateUnreadable(
-            f"{key} has failed with {failure.type}, which can't be made again from what was saved"
-            f" ({type_name(refusal)}: {text_of(refusal)}): let it take what it took"
+            f"{key} has failed with {failure.type}, which can't be made again from its saved"
+            f" arguments ({type_name(refusal)}: {text_of(refusal)}): let the class accept them"
         ) from refusal
     assert isinstance(error, Exception)
     return error
@@ -244,7 +244,7 @@ def _member(
     if kind is None:
         raise StateUnreadable(
             f"{key} has failed with a group that holds {failure.type}, and there is no such class"
-            " any more: leave the old name beside the new one, in its module:"
+            " any more: keep the old name beside the new one in its module:"
             f" {failure.type.rpartition('.')[2]} = NewName"
         )
     return _made(key, failure, kind, raises, form, step)

@@ -23,7 +23,7 @@ class Remains:
         kept = ", ".join(self.__kept) or "nothing"
         raise AttributeError(
             f"{name!r} of this {self.__kind} was not saved (only {kept} was): catch the error in"
-            " the step, and raise one of your own with what the workflow needs"
+            " the step, and raise one of your own with the data that the workflow needs"
         )
 
     def __eq__(self, other: object) -> bool:
