@@ -74,7 +74,7 @@ async def test_what_no_module_holds_is_refused_by_name(shop: Shop) -> None:
     async def inner() -> None:
         """Nothing finds it."""
 
-    with pytest.raises(ConfigurationError, match="define it at the top of a module"):
+    with pytest.raises(ConfigurationError, match="define it at the top level of a module"):
         Worker(inner, where=shop.where)
     with pytest.raises(ConfigurationError, match="no other process sees"):
         Worker(greet, where="sqlite::memory:", isolate="process")
@@ -99,4 +99,4 @@ async def test_a_program_that_is_imported_begins_no_worker(tmp_path: Path) -> No
     _, said = await worker.communicate()
 
     assert worker.returncode == 1
-    assert b'put that under `if __name__ == "__main__":`' in said
+    assert b'put the start under `if __name__ == "__main__":`' in said

@@ -24,4 +24,4 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():
-        logger.error("work in the background has ended", exc_info=task.exception())
+        logger.error("background work has failed", exc_info=task.exception())

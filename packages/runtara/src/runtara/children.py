@@ -53,7 +53,7 @@ class Loading:
         """Raise ConfigurationError in such a child: a worker in it would have children, too."""
         if cls.is_under_way:
             raise ConfigurationError(
-                "a worker is begun by a module that its processes import: put that under"
+                "a worker is started by a module that its processes import: put the start under"
                 ' `if __name__ == "__main__":`'
             )
 
@@ -67,7 +67,7 @@ def targets(workflows: Mapping[str, Workflow[..., Any]]) -> dict[str, str]:
         if getattr(module, function.__qualname__, None) is not workflow:
             raise ConfigurationError(
                 f"workflow {name!r} is {function.__module__}.{function.__qualname__}, which is no"
-                " name of its module, so that no other process finds it: define it at the top of a"
+                " name of its module, so no other process finds it: define it at the top level of a"
                 ' module, or run it in this process with isolate="none"'
             )
         found[name] = f"{function.__module__}:{function.__qualname__}"
@@ -119,7 +119,7 @@ class Child:
 
     def _end_if(self, launch_id: str) -> None:
         if launch_id in self.orders:
-            logger.warning("child %d does not answer, and is ended", self.number)
+            logger.warning("process %d of the worker does not answer, and is ended", self.number)
             self.end()
 
     def _tell(self, message: dict[str, object]) -> None:
@@ -166,7 +166,7 @@ class Child:
                 reason=end["reason"],
             )
             if message["grown"] > GROWTH and message["suspended"] and not self.is_retired:
-                logger.info("child %d has grown, and another one takes its place", self.number)
+                logger.info("process %d of the worker has grown, and is replaced", self.number)
                 self._pool.replace(self)
             self._pool.ended(message["ended"], found)
             if self.is_retired or self.is_alone:

@@ -128,7 +128,7 @@ class Client:
         """
         if isinstance(workflow, Call):
             if arguments:
-                raise TypeError("start() takes the arguments in bind(), of a call that is bound")
+                raise TypeError("start() of a bound call takes no arguments: give them to bind()")
             call = workflow
         else:
             call = _workflow(workflow).bind(*arguments)
@@ -207,7 +207,7 @@ class Client:
 
 def _workflow(given: Callable[..., Coroutine[Any, Any, R]]) -> Workflow[..., R]:
     if not isinstance(given, Workflow):
-        raise TypeError(f"takes a function that @workflow is on, got {given!r}")
+        raise TypeError(f"takes a function decorated with @workflow, got {given!r}")
     return cast("Workflow[..., R]", given)
 
 

@@ -83,8 +83,8 @@ def _located(where: str | None, variables: Mapping[str, str], folder: Path) -> t
     named = [each for each in (ADDRESS_VARIABLE, DATABASE_VARIABLE) if variables.get(each)]
     if len(named) == 2:
         raise ConfigurationError(
-            f"{ADDRESS_VARIABLE} and {DATABASE_VARIABLE} are both set, and the core is in one"
-            " location: unset one of them, or say connect(...) which"
+            f"{ADDRESS_VARIABLE} and {DATABASE_VARIABLE} are both set, and name two locations of"
+            " the core: unset one of them, or give one to connect(...)"
         )
     if named:
         return _location(named[0], variables[named[0]]), named[0]
@@ -95,7 +95,7 @@ def _located(where: str | None, variables: Mapping[str, str], folder: Path) -> t
                 Way.DATABASE, f"sqlite:{path}", f"sqlite:{path}"
             ), f"the folder {FOLDER}"
     raise ConfigurationError(
-        f"nothing says where the core is: set {DATABASE_VARIABLE}=sqlite:shop.db to keep workflows"
+        f"no location of the core is set: set {DATABASE_VARIABLE}=sqlite:shop.db to keep workflows"
         f" in a file, or {ADDRESS_VARIABLE}=host:8002 to use an environment, or make a folder"
         f" {FOLDER} here or above {folder}"
     )

@@ -47,7 +47,7 @@ class _Run:
         self.task = asyncio.create_task(self._run(), name=order.instance_id)
 
     def leave(self) -> None:
-        self._departure.ask(_Left("the worker leaves"))
+        self._departure.ask(_Left("the worker ends"))
 
     async def _run(self) -> None:
         try:
@@ -56,7 +56,7 @@ class _Run:
             end = LaunchEnd(cause=Cause.KILLED, reports=True)
         except Exception as error:
             # The error may be user code's or ours: it ends this launch, and not the worker.
-            logger.exception("the run of %r broke off", self._order.instance_id)
+            logger.exception("run of instance %r failed", self._order.instance_id)
             end = _end(INFRASTRUCTURE, f"{type(error).__name__}: {error}")
         self._ended(end)
 

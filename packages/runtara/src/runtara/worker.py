@@ -108,7 +108,7 @@ class Worker:
         if error is not None and not self._end.is_set():
             # The block may go on for days, and gets the failure only at its end.
             logger.error(
-                "the worker has failed, and runs nothing until it is begun anew", exc_info=error
+                "the worker has failed, and runs nothing until it is started again", exc_info=error
             )
 
     async def _live(self, ready: "asyncio.Future[None]") -> None:
@@ -186,10 +186,10 @@ def _named(workflows: tuple[AnyWorkflow, ...]) -> dict[str, Workflow[..., Any]]:
     named: dict[str, Workflow[..., Any]] = {}
     for one in workflows:
         if not isinstance(one, Workflow):
-            raise TypeError(f"takes functions that @workflow is on, got {one!r}")
+            raise TypeError(f"serve() takes functions decorated with @workflow, got {one!r}")
         if one.name in named:
             raise ConfigurationError(
-                f"two workflows are called {one.name!r}: give one another with @workflow(name=...)"
+                f"two workflows are named {one.name!r}: rename one with @workflow(name=...)"
             )
         named[one.name] = one
     return named

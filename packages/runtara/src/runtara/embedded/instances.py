@@ -103,7 +103,7 @@ class EmbeddedInstances:
                 failures += 1
                 if failures > _MOST_FAILURES or left <= timedelta(0):
                     raise
-                logger.warning("the database can't be asked, trying again: %s", error)
+                logger.warning("the database can't be read, trying again: %s", error)
                 await asyncio.sleep(delay(failures))
                 continue
             failures = 0

@@ -47,7 +47,7 @@ class InlinePlacement:
         self, assignment: Assignment, given: bytes | None, *, may_start: Callable[[], bool]
     ) -> str:
         if not may_start():
-            raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has run out")
+            raise LaunchFailed(Cause.RUNNER_FAILED, "the worker's lease has expired")
         self._instances[assignment.launch_id] = assignment.instance_id
         self.runs.start(
             Order(

@@ -68,7 +68,7 @@ class RemoteStores:
                 await calls.ask(requests.heartbeats(self._living.values()))
             except RuntaraError as error:
                 # Of one run that was superseded, which hears of it by itself, or of an outage.
-                logger.info("a heartbeat failed: %s", error)
+                logger.info("heartbeat failed: %s", error)
 
 
 class _Life:

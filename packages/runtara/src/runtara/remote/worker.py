@@ -98,7 +98,7 @@ class _RemoteWorker:
         try:
             await self._management.workers.close(self._id)
         except RuntaraError as error:
-            logger.warning("the lease can't be given up, and runs out by itself: %s", error)
+            logger.warning("the lease can't be ended, and expires by itself: %s", error)
 
     def ended(self, launch_id: str, end: LaunchEnd) -> None:
         """Have the end of a run reported."""
@@ -171,7 +171,7 @@ class _RemoteWorker:
                     self._id, min(free, _BATCH), wait=_WAIT
                 )
             except RuntaraError as error:
-                logger.warning("nothing can be claimed, trying again: %s", error)
+                logger.warning("claim failed, trying again: %s", error)
                 now = self._loop.time()
                 looks = [now, now + _CLAIM_IS_OVER]
                 await asyncio.sleep(_AFTER_FAILURE)
@@ -211,7 +211,7 @@ class _RemoteWorker:
             try:
                 renewed = await self._management.workers.renew(self._id, list(self._launches))
             except LeaseLost:
-                logger.info("the lease has to be taken again")
+                logger.info("the lease was lost, taking another")
                 await self.open()
                 if self._is_draining or self._is_leaving:
                     await self._management.environments.drain(self._id)
@@ -219,7 +219,7 @@ class _RemoteWorker:
         self._good_until = asked_at + renewed.good_for.total_seconds()
         self._is_draining = renewed.is_draining
         for launch_id in renewed.closed & self._launches.keys() - self._ends.keys():
-            self._causes[launch_id] = (Cause.SUPERSEDED, "another run or launch has it")
+            self._causes[launch_id] = (Cause.SUPERSEDED, "superseded by another run or launch")
             self.runs.kill(launch_id)
         for stop in renewed.stops:
             self._stop(stop)
@@ -234,7 +234,7 @@ class _RemoteWorker:
             try:
                 await self._management.workers.report(self._id, ends)
             except RuntaraError as error:
-                logger.warning("ends can't be reported, trying again: %s", error)
+                logger.warning("ends of launches can't be reported, trying again: %s", error)
                 await asyncio.sleep(_AFTER_FAILURE)
                 continue
             for end in ends:
@@ -254,11 +254,11 @@ class _RemoteWorker:
         for other, instance_id in self._launches.items():
             if instance_id == assignment.instance_id:
                 # What it still asks would pass for the newer run's, on their one connection.
-                self._causes[other] = (Cause.SUPERSEDED, "another run or launch has it")
+                self._causes[other] = (Cause.SUPERSEDED, "superseded by another run or launch")
                 self.runs.kill(other)
         self._launches[launch_id] = assignment.instance_id
         if self._loop.time() >= self._good_until:
-            reason = "the worker's lease has run out"
+            reason = "the worker's lease has expired"
             self._report(Ended(launch_id, Cause.RUNNER_FAILED, error=reason))
             return
         self.runs.start(
@@ -298,4 +298,4 @@ class _RemoteWorker:
         except InvalidInstanceState:
             pass  # It has ended meanwhile.
         except RuntaraError as error:
-            logger.warning("a cancel of %r can't be sent: %s", instance_id, error)
+            logger.warning("cancel of instance %r can't be sent: %s", instance_id, error)
