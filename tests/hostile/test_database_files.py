@@ -50,8 +50,8 @@ every_loss = pytest.mark.parametrize(
 
 
 def told_of_it(server: ServerProcess) -> list[str]:
-    """Give the reasons with which the log says that the database has gone."""
-    return [entry["reason"] for entry in server.log if "has gone" in entry["event"]]
+    """Give the reasons with which the log says that the database files are gone."""
+    return [entry["reason"] for entry in server.log if "files are gone" in entry["event"]]
 
 
 @every_loss
@@ -68,7 +68,7 @@ async def test_nothing_is_acknowledged_into_files_that_have_gone(
         await asyncio.to_thread(lose, tmp_path / "data")
         saving = await wire.checkpoint("i-1", "after", b"lost")
         registering = await wire.register("i-2")
-        await server.said("has gone")
+        await server.said("files are gone")
 
     assert saving.error.code == registering.code == "DATABASE_ERROR"
     assert "core.db" not in saving.error.message + registering.error

@@ -125,4 +125,4 @@ async def test_a_server_that_does_not_flush_is_warned_of(
         server.remove()
 
     [warning] = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-    assert warning.startswith("fsync is off: what was acknowledged may be lost")
+    assert warning.startswith("fsync is off: acknowledged data may be lost")

@@ -158,7 +158,7 @@ async def test_a_locked_row_keeps_no_other_caller_waiting(
         others = [asyncio.create_task(save(persistence, f"c{n}", other)) for n in range(8)]
         done, _ = await asyncio.wait(others, timeout=1.5)
         assert len(done) == len(others)
-        with pytest.raises(DatabaseError, match="another transaction holds what it needs"):
+        with pytest.raises(DatabaseError, match="another transaction holds a lock"):
             await held
 
     assert await save(persistence, "c")

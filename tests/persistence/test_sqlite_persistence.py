@@ -138,7 +138,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(path: Path) 
         assert isinstance(small, Saved)
         assert isinstance(last, Saved)
         assert isinstance(large, DatabaseError)
-        assert "database or disk is full; there is no room for more: free space" in str(large)
+        assert "database or disk is full; the disk is full: free space" in str(large)
         assert await checkpoints.get("i", "1000000") is None
         assert await checkpoints.get("i", "20") is not None
 
@@ -204,7 +204,7 @@ async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 async def test_a_database_that_does_not_write_ahead_is_refused() -> None:
     """SQLite takes another journal without a word, as it does in memory and on some networks."""
     async with aiosqlite.connect(":memory:") as connection:
-        with pytest.raises(DatabaseError, match="journal_mode as it must be: it is memory"):
+        with pytest.raises(DatabaseError, match="journal_mode takes wal, but stays memory"):
             await set_up_writer(connection, "/network/x.db", 1)
 
 

@@ -22,12 +22,12 @@ class PostgresClaims:
     async def claim_due(self, claim: Claim, *, limit: int, at: datetime) -> list[Claimed]:
         values.check_limit(limit)
         found = await self._database.write(
-            "claim what is due", _SQL["claim_due"], at, limit, claim.until, claim.token
+            "claim due instances", _SQL["claim_due"], at, limit, claim.until, claim.token
         )
         return [rows.claimed(row) for row in found]
 
     async def next_due(self, *, at: datetime) -> datetime | None:
-        [row] = await self._database.read("read when something is due", _SQL["next_due"], at)
+        [row] = await self._database.read("read the next due time", _SQL["next_due"], at)
         moment: datetime | None = row["moment"]
         return moment
 

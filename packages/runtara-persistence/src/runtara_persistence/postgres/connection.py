@@ -138,7 +138,7 @@ async def check_session(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Re
         )
     if row["encoding"] not in _ENCODINGS:
         raise DatabaseError(
-            f"The database's encoding is {row['encoding']}, which does not hold every text: create"
+            f"The database's encoding is {row['encoding']}, which can't store every text: create"
             " one with ENCODING 'UTF8'"
         )
     if row["plan_cache_mode"] != SETTINGS["plan_cache_mode"]:
@@ -149,6 +149,6 @@ async def check_session(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Re
     for setting in ("synchronous_commit", "fsync"):
         if row[setting] == "off":
             _log.warning(
-                "%s is off: what was acknowledged may be lost when the database server crashes",
+                "%s is off: acknowledged data may be lost if the database server crashes",
                 setting,
             )

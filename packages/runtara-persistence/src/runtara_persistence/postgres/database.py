@@ -263,7 +263,7 @@ async def _release(pool: Pool, connection: Connection) -> None:
     except FAILURES as error:
         # The connection is closed, and a new one takes its place. The step's outcome stays as it
         # is, also if that is a cancellation.
-        _log.debug("a connection could not be given back: %s", error)
+        _log.debug("a connection can't be released: %s", error)
 
 
 async def _close(pool: Pool) -> None:

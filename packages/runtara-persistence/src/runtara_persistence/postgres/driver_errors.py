@@ -40,17 +40,17 @@ _ADVICE: Mapping[type[BaseException], str] = MappingProxyType(
     {
         asyncpg.InvalidAuthorizationSpecificationError: "check user and password in the URL",
         asyncpg.UndefinedObjectError: (
-            "if the URL names it, remove it: asyncpg takes what it doesn't know for a server's"
-            " setting"
+            "if the URL names it, remove it: asyncpg passes unknown parameters on to the server as"
+            " settings"
         ),
         asyncpg.InvalidCatalogNameError: "create the database first",
         asyncpg.TooManyConnectionsError: "raise max_connections, or use a smaller pool",
         asyncpg.DiskFullError: "free space on its disk",
-        asyncpg.InsufficientPrivilegeError: "grant its user what is missing",
+        asyncpg.InsufficientPrivilegeError: "grant the missing right to its user",
         asyncpg.LockNotAvailableError: (
-            "another transaction holds what it needs: end long transactions, see pg_stat_activity"
+            "another transaction holds a lock: end long transactions, see pg_stat_activity"
         ),
-        asyncpg.QueryCanceledError: "it took longer than it may: look for what holds it up",
+        asyncpg.QueryCanceledError: "it exceeded its time limit: look for locks and slow queries",
         asyncpg.ReadOnlySQLTransactionError: (
             "see why it takes no writes; if it is a standby, name all hosts in the URL"
         ),

@@ -68,7 +68,7 @@ class PostgresEnvironments:
         )
 
     async def close(self, environment_id: str) -> None:
-        attempt = "give up an environment's lease"
+        attempt = "end an environment's lease"
         await self._database.write(attempt, _SQL["close"], environment_id, is_repeatable=True)
 
     async def drain(self, environment_id: str, *, draining: bool) -> bool:

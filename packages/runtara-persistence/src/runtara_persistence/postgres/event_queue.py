@@ -173,6 +173,6 @@ class EventQueue:
 
     def _late(self, _: Collection[str]) -> DatabaseError:
         return DatabaseError(
-            "Failed to store events in PostgreSQL: those told before them are still under way"
-            f" after {self._database.patience:g} s"
+            "Failed to store events in PostgreSQL: earlier events are not stored after"
+            f" {self._database.patience:g} s"
         )

@@ -33,7 +33,7 @@ class PostgresEvents:
     async def append(
         self, caller: Caller, event: Event, *, when: Condition, at: datetime
     ) -> Recorded:
-        return await self._record("keep an event", EventStep(caller, event, when), at)
+        return await self._record("store an event", EventStep(caller, event, when), at)
 
     async def end(
         self, caller: Caller, event: Event, ending: Ending, *, when: Condition, at: datetime
@@ -47,7 +47,7 @@ class PostgresEvents:
     async def record_all(self, steps: Sequence[EventStep], *, at: datetime) -> list[Recorded]:
         if not steps:
             return []
-        outcomes = await self._queue.record(Recording("keep a batch of events", steps, at))
+        outcomes = await self._queue.record(Recording("store a batch of events", steps, at))
         return [
             await self._recognised(step, outcome)
             for step, outcome in zip(steps, outcomes, strict=True)
@@ -85,7 +85,7 @@ class PostgresEvents:
             return outcome
         # In a statement of its own: the step's snapshot may be older than the end that it found.
         found = await self._database.read(
-            "read how an instance ended",
+            "read an instance's end",
             _SQL["suspend.ended_so"],
             step.caller.instance_id,
             event.payload,

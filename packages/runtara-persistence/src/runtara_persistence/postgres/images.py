@@ -32,7 +32,7 @@ class PostgresImages:
         values.check_id("upload_id", upload_id)
         values.check_range("position", position, 0, values.MAX_LIMIT)
         values.check_bytes("data", data, MAX_CHUNK_BYTES)
-        attempt = "keep a part of an image"
+        attempt = "store a part of an image"
         [row] = await self._database.write(
             attempt, _SQL["put_chunk"], upload_id, position, at, data, is_repeatable=True
         )
@@ -50,7 +50,7 @@ class PostgresImages:
 
     async def discard(self, upload_id: str) -> None:
         await self._database.write(
-            "forget an upload", _SQL["discard"], upload_id, is_repeatable=True
+            "delete an upload", _SQL["discard"], upload_id, is_repeatable=True
         )
 
     async def get(self, image_id: str, tenant_id: str | None = None) -> Image | None:
@@ -100,12 +100,12 @@ class PostgresImages:
             async with connection.transaction():
                 return await _set_problem(connection, image_id, problem)
 
-        attempt = "note why an image can't be run"
+        attempt = "store an image's problem"
         return await self._database.run(attempt, work, is_repeatable=True)
 
     async def sweep(self, before: datetime, *, limit: int = 100) -> int:
         values.check_limit(limit)
-        attempt = "forget uploads that were given up"
+        attempt = "delete abandoned uploads"
         found = await self._database.read(attempt, _SQL["sweep"], before, limit)
         for row in found:
             # Each upload is deleted in a transaction of its own: it may have 256 MiB.

@@ -39,7 +39,7 @@ async def view(
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await _view(connection, instance_id, at, tenant_limit)
 
-    return await database.run("read all of an instance", work, is_repeatable=True)
+    return await database.run("read an instance's details", work, is_repeatable=True)
 
 
 async def page(

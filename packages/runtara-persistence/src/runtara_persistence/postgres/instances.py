@@ -103,7 +103,7 @@ class PostgresInstances:
 
     async def run_state(self, instance_id: str) -> RunState | None:
         found = await self._database.read(
-            "read how an instance stands", _SQL["run_state"], instance_id
+            "read an instance's status", _SQL["run_state"], instance_id
         )
         return rows.run_state(found[0]) if found else None
 
@@ -115,7 +115,7 @@ class PostgresInstances:
             if run is not None and (caller.run is None or caller.run > run):
                 newest[caller.instance_id] = caller.run
         left = await self._database.write(
-            "note signs of life",
+            "store activity times",
             _SQL["mark_active"],
             list(newest),
             list(newest.values()),
@@ -128,7 +128,7 @@ class PostgresInstances:
         self, caller: Caller, report: Report, *, when: Condition, at: datetime
     ) -> RunState | None:
         found = await self._database.write(
-            "keep an instance's report",
+            "store an instance's report",
             _SQL["report"],
             caller.instance_id,
             caller.run,
@@ -185,7 +185,7 @@ class PostgresInstances:
 
     async def run_states(self, instance_ids: Collection[str]) -> Mapping[str, RunState]:
         found = await self._database.read(
-            "read how instances stand", _SQL["run_states"], list(instance_ids)
+            "read the statuses of instances", _SQL["run_states"], list(instance_ids)
         )
         return {row["instance_id"]: rows.run_state(row) for row in found}
 

@@ -35,7 +35,7 @@ class PostgresLimits:
 
     async def remove(self, scope: Scope, tenant_id: str, name: str = "") -> int | None:
         found = await self._database.write(
-            "take a limit away", _SQL["remove"], scope.value, tenant_id, name
+            "remove a limit", _SQL["remove"], scope.value, tenant_id, name
         )
         return int(found[0]["number"]) if found else None
 

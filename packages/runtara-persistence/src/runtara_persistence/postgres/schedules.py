@@ -98,7 +98,7 @@ class PostgresSchedules:
     async def due(
         self, *, at: datetime, after: StoredSchedule | None = None, limit: int = 100
     ) -> DueSchedules:
-        attempt = "read what schedules are due"
+        attempt = "read due schedules"
         behind: tuple[object, ...] = (None, None, None)
         if after is not None:
             behind = (after.wakes_at, after.schedule.tenant_id, after.schedule.name)
@@ -108,7 +108,7 @@ class PostgresSchedules:
 
     async def fire(self, firing: Firing, *, at: datetime) -> Fired:
         return await self._transact(
-            "carry out a tick", lambda connection: _fire(connection, firing, at)
+            "store a tick", lambda connection: _fire(connection, firing, at)
         )
 
     async def _transact(self, attempt: str, step: Callable[[Connection], Awaitable[T]]) -> T:

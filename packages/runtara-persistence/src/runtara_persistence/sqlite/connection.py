@@ -138,11 +138,11 @@ class Files:
             self._lost = lost
         if lost:
             _log.error(
-                "the database has gone: nothing is stored or read until its files are back",
+                "database files are gone: nothing is stored or read until they are back",
                 extra={"reason": lost, "still_open_as": f"/proc/{os.getpid()}/fd"},
             )
         else:
-            _log.info("the files of the database are back")
+            _log.info("database files are back")
 
 
 async def _write_ahead(connection: aiosqlite.Connection, lock_timeout: float) -> None:
@@ -163,8 +163,7 @@ async def _expect(connection: aiosqlite.Connection, pragma: str, needed: str | i
     [[actual]] = await connection.execute_fetchall(f"PRAGMA {pragma}")
     if actual != needed:
         raise DatabaseError(
-            f"SQLite does not take {pragma} as it must be: it is {actual}, needed is {needed};"
-            " put the file on a local disk"
+            f"SQLite's {pragma} takes {needed}, but stays {actual}: put the file on a local disk"
         )
 
 

@@ -14,13 +14,13 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
     {
         sqlite3.SQLITE_BUSY: "another process holds it: find out which, or try again",
         sqlite3.SQLITE_LOCKED: "another connection holds it: find out which, or try again",
-        sqlite3.SQLITE_FULL: "there is no room for more: free space on its disk, then try again",
+        sqlite3.SQLITE_FULL: "the disk is full: free space on it, then try again",
         sqlite3.SQLITE_READONLY: "make the file and its folder writable to this user",
         sqlite3.SQLITE_PERM: "make the file and its folder writable to this user",
         sqlite3.SQLITE_CANTOPEN: "check that the path names a file, and that this user may open it",
-        sqlite3.SQLITE_IOERR: "look into the system's log for what is wrong with its disk",
+        sqlite3.SQLITE_IOERR: "the disk failed: see the system's log",
         sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from a backup",
-        sqlite3.SQLITE_NOTADB: "the file is something else: name another one",
+        sqlite3.SQLITE_NOTADB: "the file is no database: name another one",
         sqlite3.SQLITE_NOMEM: "the process has no memory left",
         sqlite3.SQLITE_TOOBIG: "the value is larger than SQLite takes",
     }
