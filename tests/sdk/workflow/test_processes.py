@@ -258,7 +258,7 @@ async def test_an_input_that_does_not_fit_fails_the_instance(launcher: Launcher)
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("nothing", "there is no 'nothing' in it"),
+        ("nothing", "the module has no 'nothing'"),
         ("missing_workflows:nothing", "there is no module"),
         ("agent", "is one of workflow 'cleaning', not of 'agent'"),
     ],

@@ -183,7 +183,7 @@ class Calls:
         within = f"from the core at {self._connection.addresses} within {self._retry.timeout:g} s"
         if call.is_sent:
             return RequestTimeout(f"no answer {within}; whether it executed the request is unknown")
-        return ConnectionFailed(f"no connection {within}; nothing was sent")
+        return ConnectionFailed(f"no answer {within}; nothing was sent")
 
 
 class _InTime:
